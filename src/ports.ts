@@ -1,0 +1,74 @@
+/**
+ * What the drivers of the core need from the world. A target (targets/<runtime>/) supplies each; tests supply
+ * simulated ones. Types only.
+ */
+
+import type { BundleId, Epoch, VmId } from './protocol/ids.ts';
+
+/** Monotonic time and timers. Never wall-clock time. */
+export interface Clock {
+  /** Milliseconds since some fixed moment of this boot of the machine; survives a restart of the process. */
+  nowMs(): number;
+  /** Calls `fire` once after `ms` milliseconds; the returned function cancels. */
+  after(ms: number, fire: () => void): () => void;
+}
+
+/** Random bytes from the operating system. Fails closed: throws rather than return weak bytes. */
+export interface Entropy {
+  random(bytes: number): Uint8Array;
+}
+
+/**
+ * Moves frames between named parties. It may drop, delay, repeat, reorder and forge: nobody trusts it.
+ * A frame is one sealed envelope (wire/envelope.ts).
+ */
+export interface Transport {
+  /** Starts connecting; keeps reconnecting until `close`. */
+  open(listener: TransportListener): void;
+  /** Hands a frame over for `to`. Returns false when it was dropped at once (not connected, queue full). */
+  send(to: VmId, frame: Uint8Array): boolean;
+  /** Ends the transport; no listener is called afterwards. */
+  close(): void;
+}
+
+export interface TransportListener {
+  /** A frame arrived. `from` is who the transport says sent it: a hint, never an identity. */
+  onFrame(from: VmId, frame: Uint8Array): void;
+  /** The way to the others is open; frames before this moment may be lost. */
+  onUp(): void;
+  /** The way is gone. `reason` is for people. */
+  onDown(reason: string): void;
+}
+
+/** What a driver does now, as far as `inspect` can tell. */
+export type DriverStatus = 'active' | 'suspended' | 'unknown';
+
+/** The hooks of one bundle that an agent may run (design section 2.3). */
+export type HookName = 'prepare' | 'suspend' | 'resume';
+
+/** How a hook run ended. `unknown`: it was stopped half-way and nobody knows what the driver does. */
+export type HookResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly outcome: 'failed' | 'unknown'; readonly error: string };
+
+/** Runs the local driver's hooks. One run at a time per bundle. */
+export interface DriverHooks {
+  run(bundle: BundleId, hook: HookName, epoch: Epoch, done: (result: HookResult) => void): void;
+  inspect(bundle: BundleId, done: (status: DriverStatus) => void): void;
+}
+
+/** Durable records, oldest first. */
+export interface Journal {
+  /** The records found when the journal was opened. */
+  readonly records: readonly Uint8Array[];
+  /** Appends a record; with `sync`, returns only when it is durable. Throws when it cannot. */
+  append(record: Uint8Array, sync: boolean): void;
+  /** Atomically replaces all records by these. */
+  rewrite(records: readonly Uint8Array[]): void;
+  close(): void;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** Where lines for people go. `fields` are named values: vm, bundle, epoch, … */
+export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void;

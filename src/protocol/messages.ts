@@ -1,0 +1,359 @@
+/**
+ * Every message of the protocol: its number, who sends it to whom, and its fields.
+ *
+ * Imperative names ask, past participles tell. Numbers and field keys are pinned by test vectors; numbers of
+ * procedures that are not built yet are kept free in `RESERVED_NUMBERS`.
+ */
+
+import { RESOURCES_MAX } from './bundle.ts';
+import {
+  DECLINE_REASONS,
+  type DeclineReason,
+  EVIDENCE_LEVELS,
+  MOVE_CAUSES,
+  type MoveCause,
+  PHASES,
+  QUARANTINE_CAUSES,
+  type QuarantineCause,
+  REFUSAL_CODES,
+  type RefusalCode,
+} from './codes.ts';
+import type { BundleId, DeviceId, Epoch, Incarnation, ResourceId, VmId } from './ids.ts';
+import {
+  BOOL,
+  bytes,
+  type FieldType,
+  type Fields,
+  id,
+  list,
+  oneOf,
+  optional,
+  required,
+  resource,
+  struct,
+  text,
+  uint,
+  type ValueOf,
+} from './schema.ts';
+
+/** SHA-256 of the canonical bundle definition. */
+export const DIGEST_BYTES = 32;
+/** Challenge of a `queryState`: 64 bits from the system's entropy are not guessed within one session. */
+export const CHALLENGE_BYTES = 8;
+/** The hypervisor's stamp: its boot (8 bytes) and its monotonic milliseconds (8 bytes, big endian). */
+export const STAMP_BYTES = 16;
+/** Longest sealed consent: 80 bytes of envelope, 14 claims. Measured 190 bytes for 32-byte names. */
+export const CONSENT_BYTES_MAX = 320;
+/** Longest text for people. Fits a line of a terminal. */
+export const TEXT_BYTES_MAX = 96;
+/** Longest entry as read back from an enforcer: words 0 to 3 of a stream table entry. */
+export const ENTRY_BYTES_MAX = 32;
+
+const names = <K extends string>(table: Readonly<Record<K, string>>): FieldType<K> =>
+  oneOf(Object.keys(table) as K[]) as FieldType<K>;
+
+const bundle = required(1, id<BundleId>());
+const epoch = required(2, uint<Epoch>());
+
+/**
+ * One resource as the hypervisor service granted it: physical, and as the new holder sees it. Addresses are
+ * page numbers (4096 bytes), so that they fit 32 bits.
+ */
+const GRANTED = struct('granted-resource', {
+  resource: required(1, resource<ResourceId>()),
+  kind: required(2, oneOf(['mmio', 'interrupt', 'stream'] as const)),
+  /** Physical page number, INTID or stream ID. */
+  physical: required(3, uint()),
+  /** The same as the holder sees it: page number of the IPA, virtual INTID, virtual stream ID. */
+  view: required(4, uint()),
+  /** Pages of a register range; 0 for the others. */
+  pages: required(5, uint()),
+  /** Trigger of an interrupt; `none` for the others. */
+  trigger: required(6, oneOf(['none', 'edge', 'level'] as const)),
+  /** The table entry before and after, as the enforcer reads it back; empty where it cannot. */
+  before: required(7, bytes(0, ENTRY_BYTES_MAX)),
+  after: required(8, bytes(0, ENTRY_BYTES_MAX)),
+});
+export type GrantedResource = NonNullable<(typeof GRANTED)['of']>;
+
+/** What the hypervisor service proves about a grant. */
+const PROOF = struct('proof', {
+  /** How the enforcer knows. */
+  evidence: required(1, oneOf(EVIDENCE_LEVELS)),
+  resources: required(2, list(GRANTED, RESOURCES_MAX)),
+  /** Syncs that completed in this attempt. */
+  syncs: required(3, uint()),
+  /** Devices that were reset in this attempt. */
+  resets: required(4, list(id<DeviceId>(), RESOURCES_MAX)),
+});
+export type Proof = NonNullable<(typeof PROOF)['of']>;
+
+/** The claims of a consent: a borrower's statement to the hypervisor service (design section 2.1). */
+export const CONSENT_FIELDS = {
+  bundle,
+  epoch,
+  digest: required(3, bytes(DIGEST_BYTES)),
+  owner: required(4, id<VmId>()),
+  incarnation: required(5, uint<Incarnation>()),
+  stamp: required(6, bytes(STAMP_BYTES)),
+  /** Milliseconds after the stamp, on the hypervisor's clock, for which the consent is good. */
+  validMs: required(7, uint()),
+  leaseMs: required(8, uint()),
+  minTenureMs: required(9, uint()),
+  /** Notice before a forced return; 0: none. */
+  noticeMs: required(10, uint()),
+  evidence: required(11, oneOf(EVIDENCE_LEVELS)),
+} satisfies Fields;
+export type ConsentClaims = ValueOf<typeof CONSENT_FIELDS>;
+
+/** One message type. */
+export interface MessageType {
+  readonly number: number;
+  readonly from: string;
+  readonly to: string;
+  /** One sentence: what it asks or tells. */
+  readonly says: string;
+  readonly fields: Fields;
+}
+
+/** All message types by name. */
+export const MESSAGES = {
+  requestBorrow: {
+    number: 1,
+    from: 'borrower',
+    to: 'owner',
+    says: 'Asks for the bundle; the acceptance is already enclosed as a sealed consent.',
+    fields: {
+      bundle,
+      /** What for; policy may look at it. */
+      purpose: required(2, text(TEXT_BYTES_MAX)),
+      leaseMs: required(3, uint()),
+      /** How long the borrower waits for an answer. */
+      waitMs: required(4, uint()),
+      consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
+    },
+  },
+  borrowDeclined: {
+    number: 2,
+    from: 'owner',
+    to: 'borrower',
+    says: 'The request comes to nothing.',
+    fields: {
+      bundle,
+      reason: required(2, names<DeclineReason>(DECLINE_REASONS)),
+      /** 0: asking again is useless. */
+      retryAfterMs: required(3, uint()),
+      /** The hypervisor service's code, where it was the one who refused. */
+      refusal: optional(4, names<RefusalCode>(REFUSAL_CODES)),
+      detail: optional(5, text(TEXT_BYTES_MAX)),
+    },
+  },
+  withdrawBorrow: {
+    number: 6,
+    from: 'borrower',
+    to: 'owner',
+    says: 'The borrower no longer wants what it asked for.',
+    fields: { bundle },
+  },
+  recallDevice: {
+    number: 7,
+    from: 'owner',
+    to: 'borrower',
+    says: 'Asks the borrower to give the bundle back within graceMs. The borrower must act.',
+    fields: { bundle, epoch, graceMs: required(3, uint()) },
+  },
+  prepare: {
+    number: 16,
+    from: 'owner',
+    to: 'host',
+    says: 'Asks for a reservation: consent, digest and state are checked before anything goes dark.',
+    fields: {
+      bundle,
+      /** The epoch at which the owner holds. */
+      epoch,
+      digest: required(3, bytes(DIGEST_BYTES)),
+      borrower: required(4, id<VmId>()),
+      consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
+    },
+  },
+  prepared: {
+    number: 17,
+    from: 'host',
+    to: 'owner',
+    says: 'The bundle is reserved for reserveMs under the new epoch.',
+    fields: { bundle, epoch, reserveMs: required(3, uint()) },
+  },
+  handoverPending: {
+    number: 18,
+    from: 'host',
+    to: 'borrower',
+    says: 'The bundle is about to come; the borrower may warm up. It is not there yet.',
+    fields: { bundle, epoch, reserveMs: required(3, uint()) },
+  },
+  lend: {
+    number: 19,
+    from: 'owner',
+    to: 'host',
+    says: 'The owner’s drivers are suspended: move the bundle to the borrower of the reservation.',
+    fields: { bundle, epoch },
+  },
+  cancel: {
+    number: 20,
+    from: 'owner',
+    to: 'host',
+    says: 'Drops the attempt, if the point of no return has not passed.',
+    fields: { bundle, epoch },
+  },
+  reclaim: {
+    number: 21,
+    from: 'owner',
+    to: 'host',
+    says: 'Brings the forced return forward, as far as the consent allows.',
+    fields: { bundle, epoch },
+  },
+  claim: {
+    number: 22,
+    from: 'owner',
+    to: 'host',
+    says: 'The owner asks for its parked bundle. `epoch` is the highest it was told.',
+    fields: { bundle, epoch },
+  },
+  release: {
+    number: 23,
+    from: 'borrower',
+    to: 'host',
+    says: 'The borrower’s drivers are suspended, or it never wanted the bundle: take it back.',
+    fields: { bundle, epoch },
+  },
+  remapped: {
+    number: 24,
+    from: 'host',
+    to: 'owner and borrower',
+    says: 'The remap is done and acknowledged by the enforcer. Only now may the holder resume.',
+    fields: {
+      bundle,
+      epoch,
+      digest: required(3, bytes(DIGEST_BYTES)),
+      cause: required(4, names<MoveCause>(MOVE_CAUSES)),
+      /** Absent: nobody; the bundle is parked. */
+      holder: optional(5, id<VmId>()),
+      incarnation: optional(6, uint<Incarnation>()),
+      /** Told to the holder only. */
+      proof: optional(7, PROOF),
+      /** Lease left at the moment of sending, for a borrower; 0 for the owner. */
+      leaseMs: required(8, uint()),
+    },
+  },
+  confirm: {
+    number: 25,
+    from: 'holder',
+    to: 'host',
+    says: 'The holder checked the evidence and resumed. Repeated until answered.',
+    fields: { bundle, epoch },
+  },
+  confirmed: {
+    number: 26,
+    from: 'host',
+    to: 'holder',
+    says: 'The confirmation arrived.',
+    fields: { bundle, epoch },
+  },
+  reject: {
+    number: 27,
+    from: 'holder',
+    to: 'host',
+    says: 'The evidence is not what the holder expected; it has not resumed and will not.',
+    fields: { bundle, epoch, what: required(3, text(TEXT_BYTES_MAX)) },
+  },
+  queryState: {
+    number: 28,
+    from: 'agent',
+    to: 'host',
+    says: 'Asks who holds the bundle.',
+    fields: { bundle, challenge: required(2, bytes(CHALLENGE_BYTES)) },
+  },
+  stateReported: {
+    number: 29,
+    from: 'host',
+    to: 'agent',
+    says: 'Who holds the bundle, with the same proof as `remapped` when the asker is the holder.',
+    fields: {
+      bundle,
+      /** Of the holder, of the attempt under way, or of the last attempt. */
+      epoch,
+      challenge: required(3, bytes(CHALLENGE_BYTES)),
+      phase: required(4, oneOf(PHASES)),
+      digest: required(5, bytes(DIGEST_BYTES)),
+      holder: optional(6, id<VmId>()),
+      incarnation: optional(7, uint<Incarnation>()),
+      confirmed: required(8, BOOL),
+      leaseMs: required(9, uint()),
+      proof: optional(10, PROOF),
+      cause: optional(11, names<QuarantineCause>(QUARANTINE_CAUSES)),
+      /** The asker's own incarnation, as the hypervisor service counts it. */
+      yourIncarnation: required(12, uint<Incarnation>()),
+    },
+  },
+  refused: {
+    number: 30,
+    from: 'host',
+    to: 'agent',
+    says: 'The command is not carried out, now or later.',
+    fields: {
+      bundle,
+      /** The epoch that the refused command named. */
+      epoch,
+      command: required(3, uint()),
+      code: required(4, names<RefusalCode>(REFUSAL_CODES)),
+      /** Epoch of the holder, or of the attempt under way. */
+      currentEpoch: required(5, uint<Epoch>()),
+      holder: optional(6, id<VmId>()),
+    },
+  },
+  leaseEnding: {
+    number: 31,
+    from: 'host',
+    to: 'borrower',
+    says: 'The return is forced after noticeMs; give the bundle back before.',
+    fields: { bundle, epoch, noticeMs: required(3, uint()), cause: required(4, names<MoveCause>(MOVE_CAUSES)) },
+  },
+  faultReported: {
+    number: 32,
+    from: 'host',
+    to: 'owner and holder',
+    says: 'An access was refused. `vm` is absent when it cannot be attributed.',
+    fields: {
+      bundle,
+      epoch,
+      resource: required(3, resource<ResourceId>()),
+      by: required(4, oneOf(['cpu', 'dma'] as const)),
+      write: required(5, BOOL),
+      vm: optional(6, id<VmId>()),
+      incarnation: optional(7, uint<Incarnation>()),
+      /** Page number of the refused address. */
+      page: required(8, uint()),
+      /** How many alike this report stands for. */
+      count: required(9, uint()),
+    },
+  },
+  heartbeat: {
+    number: 33,
+    from: 'host',
+    to: 'agent',
+    says: 'The hypervisor service lives; brings a fresh stamp.',
+    fields: {},
+  },
+} as const satisfies Record<string, MessageType>;
+
+/** Kept free for: offer, accept, decline (3 to 5), renew (8, 36), enableStreams (34), lendNext (35). */
+export const RESERVED_NUMBERS: readonly number[] = [3, 4, 5, 8, 34, 35, 36];
+
+export type MessageKind = keyof typeof MESSAGES;
+/** The fields of a message of kind `K`. */
+export type BodyOf<K extends MessageKind> = ValueOf<(typeof MESSAGES)[K]['fields']>;
+/** A message: its kind and its fields. */
+export type Message = { readonly [K in MessageKind]: { readonly kind: K } & BodyOf<K> }[MessageKind];
+/** A message of kind `K`. */
+export type MessageOf<K extends MessageKind> = Extract<Message, { kind: K }>;
+/** Commands that the hypervisor service answers with `refused` when it does not carry them out. */
+export type CommandKind = 'prepare' | 'lend' | 'cancel' | 'reclaim' | 'claim' | 'release' | 'confirm' | 'reject';
