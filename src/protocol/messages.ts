@@ -22,8 +22,8 @@ import type { BundleId, DeviceId, Epoch, Incarnation, ResourceId, VmId } from '.
 import {
   BOOL,
   bytes,
-  type FieldType,
   type Fields,
+  type FieldType,
   id,
   list,
   oneOf,
@@ -315,7 +315,12 @@ export const MESSAGES = {
     from: 'host',
     to: 'borrower',
     says: 'The return is forced after noticeMs; give the bundle back before.',
-    fields: { bundle, epoch, noticeMs: required(3, uint()), cause: required(4, names<MoveCause>(MOVE_CAUSES)) },
+    fields: {
+      bundle,
+      epoch,
+      noticeMs: required(3, uint()),
+      cause: required(4, names<MoveCause>(MOVE_CAUSES)),
+    },
   },
   faultReported: {
     number: 32,
@@ -356,4 +361,12 @@ export type Message = { readonly [K in MessageKind]: { readonly kind: K } & Body
 /** A message of kind `K`. */
 export type MessageOf<K extends MessageKind> = Extract<Message, { kind: K }>;
 /** Commands that the hypervisor service answers with `refused` when it does not carry them out. */
-export type CommandKind = 'prepare' | 'lend' | 'cancel' | 'reclaim' | 'claim' | 'release' | 'confirm' | 'reject';
+export type CommandKind =
+  | 'prepare'
+  | 'lend'
+  | 'cancel'
+  | 'reclaim'
+  | 'claim'
+  | 'release'
+  | 'confirm'
+  | 'reject';

@@ -1,0 +1,454 @@
+/**
+ * The remap as the hypervisor service runs it: from the start of an attempt over its phases to a stable state,
+ * with every failure, exit, cancellation and restart that may come between.
+ *
+ * Pure rows and actions of the hypervisor table. The rules: the epoch is allocated and persisted before the
+ * first write; nothing is granted before everything is fenced and settled; before the point of no return (the
+ * grant) a failed lend goes back to the owner; after it the way is forward, back to the owner under a new epoch;
+ * what cannot be blocked, synced or reset ends in quarantine.
+ */
+
+import type { MoveCause, QuarantineCause } from './codes.ts';
+import {
+  type Attempt,
+  type HostConfig,
+  type HostEffect,
+  type HostInput,
+  type HostState,
+  type Life,
+  lifeOf,
+  type RemapPhase,
+} from './hypervisor-state.ts';
+import { type Epoch, UINT32_MAX, type VmId } from './ids.ts';
+import type { MessageOf } from './messages.ts';
+import type { Outcome, Seen } from './table.ts';
+import { rowsOf } from './table.ts';
+import { DRAINS_MAX, HOST_TIMERS, type HostTimer } from './timers.ts';
+
+export type HostOut = Outcome<HostState, HostEffect>;
+export type HostSeen<K extends HostInput['on'] = HostInput['on']> = Seen<
+  HostState,
+  Extract<HostInput, { on: K }>,
+  HostConfig
+>;
+/** What every action may look at. */
+export type Base = Seen<HostState, { readonly nowMs: number }, HostConfig>;
+
+export const hostRow = rowsOf<HostState, HostInput, HostConfig, HostEffect>();
+
+export const timer = (name: HostTimer, ms: number): HostEffect => ({ do: 'timer', timer: name, ms });
+export const stop = (name: HostTimer): HostEffect => ({ do: 'stopTimer', timer: name });
+const persist: HostEffect = { do: 'persist', sync: true };
+
+function runPhase(config: HostConfig, attempt: Attempt): HostEffect[] {
+  const { phase, epoch } = attempt;
+  return [
+    { do: 'phase', phase, epoch, to: phase === 'grant' ? attempt.to?.vm : undefined },
+    timer('enforce', config.times.enforceMs),
+  ];
+}
+
+/** How an attempt is to run. */
+export interface Plan {
+  readonly cause: MoveCause;
+  readonly to: Life | undefined;
+  readonly forced: boolean;
+  readonly terms?: Attempt['terms'];
+  /** The epoch that the reservation allocated and persisted; otherwise the next one is. */
+  readonly reserved?: Epoch;
+  readonly quarantine?: QuarantineCause;
+}
+
+/** Starts an attempt: allocates its epoch, persists the plan, fences. */
+export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): HostOut {
+  const { state, config } = x;
+  if (plan.reserved === undefined && state.epoch >= UINT32_MAX) {
+    return quarantine(x, 'epochsExhausted', false, before);
+  }
+  const epoch = plan.reserved ?? ((state.epoch + 1) as Epoch);
+  const held = state.holder ?? state.attempt?.to ?? state.attempt?.from ?? state.suspect;
+  const attempt: Attempt = {
+    epoch,
+    cause: plan.cause,
+    from: held ? { vm: held.vm, incarnation: held.incarnation } : undefined,
+    to: plan.to,
+    phase: 'fence',
+    forced: plan.forced,
+    settled: false,
+    drainsLeft: DRAINS_MAX,
+    cancelled: false,
+    terms: plan.terms,
+    quarantine: plan.quarantine,
+  };
+  const leased = state.holder?.lease ? state.holder.vm : state.lastBorrower;
+  const next: HostState = {
+    ...state,
+    name: 'moving',
+    epoch,
+    attempt,
+    holder: undefined,
+    reservation: undefined,
+    guard: false,
+    quarantine: undefined,
+    suspect: undefined,
+    lastBorrower: plan.terms && plan.to ? plan.to.vm : leased,
+  };
+  const timers = (['reservation', 'lease', 'notice', 'confirm', 'guard', 'retry'] as const).map(stop);
+  const audit: HostEffect = { do: 'audit', event: 'moving', detail: plan.cause };
+  return {
+    state: next,
+    effects: [
+      ...before,
+      ...timers,
+      ...(plan.reserved === undefined ? [persist] : []),
+      ...runPhase(config, attempt),
+      audit,
+    ],
+  };
+}
+
+/** Where a bundle goes that its holder gave up or lost: its running owner, else nobody. */
+export function ownerLife(x: Base): Life | undefined {
+  return lifeOf(x.state, x.config.owner);
+}
+
+/** Starts the return of a bundle. A forced one leaves it dark and parked first. */
+export function beginReturn(
+  x: Base,
+  cause: MoveCause,
+  forced: boolean,
+  before: readonly HostEffect[] = [],
+): HostOut {
+  return begin(x, { cause, forced, to: forced ? undefined : ownerLife(x) }, before);
+}
+
+/** Ends in quarantine. Without proof of isolation, the last holder stays suspect. */
+export function quarantine(
+  x: Base,
+  cause: QuarantineCause,
+  isolated: boolean,
+  before: readonly HostEffect[] = [],
+): HostOut {
+  const { state } = x;
+  const suspect = isolated ? undefined : (state.holder ?? state.attempt?.from ?? state.suspect);
+  const next: HostState = {
+    ...state,
+    name: 'quarantined',
+    holder: undefined,
+    reservation: undefined,
+    attempt: undefined,
+    guard: false,
+    lastEpoch: state.attempt?.epoch ?? state.lastEpoch,
+    quarantine: { cause, isolated },
+    suspect,
+  };
+  return withExits({
+    state: next,
+    effects: [
+      ...before,
+      stop('enforce'),
+      stop('drain'),
+      { do: 'persist', sync: true },
+      ...(isolated ? [] : [timer('retry', HOST_TIMERS.retry)]),
+      { do: 'audit', event: 'quarantined', detail: cause },
+    ],
+  });
+}
+
+/** Lets go of exited VMs that can no longer reach the bundle. */
+export function withExits(out: HostOut): HostOut {
+  const { state } = out;
+  const gone = state.exiting.filter((vm) => !isInvolved(state, vm));
+  if (gone.length === 0) return out;
+  return {
+    state: { ...state, exiting: state.exiting.filter((vm) => !gone.includes(vm)) },
+    effects: [...out.effects, ...gone.map((vm): HostEffect => ({ do: 'acknowledgeExit', vm }))],
+  };
+}
+
+/** Whether an exited VM may still be reached by the bundle's devices, or reach them. */
+function isInvolved(state: HostState, vm: VmId): boolean {
+  if (state.name === 'starting') return true;
+  if (state.name === 'held') return state.holder?.vm === vm;
+  if (state.name === 'quarantined') return state.suspect?.vm === vm;
+  const { attempt } = state;
+  if (!attempt) return false;
+  if (!attempt.settled) return attempt.from?.vm === vm || attempt.to?.vm === vm;
+  return attempt.phase === 'grant' && attempt.to?.vm === vm;
+}
+
+/** Tells one VM how the bundle stands. The proof goes to its holder only. */
+export function tell(x: Base, vm: VmId): HostEffect {
+  const { state, config } = x;
+  const { holder } = state;
+  const message: MessageOf<'remapped'> = {
+    kind: 'remapped',
+    bundle: config.bundle,
+    epoch: holder?.epoch ?? state.lastEpoch,
+    digest: config.digest,
+    cause: state.lastCause,
+    ...(holder ? { holder: holder.vm, incarnation: holder.incarnation } : {}),
+    ...(holder?.vm === vm && holder.proof ? { proof: holder.proof } : {}),
+    leaseMs: leaseLeftMs(state, x.input.nowMs),
+  };
+  return { do: 'send', to: vm, message };
+}
+
+/** Lease left of the present holder, in milliseconds; 0 for the owner. */
+export function leaseLeftMs(state: HostState, nowMs: number): number {
+  const lease = state.holder?.lease;
+  return lease ? Math.max(0, Math.floor(lease.startedMs + lease.leaseMs - nowMs)) : 0;
+}
+
+/** Who hears of a change: the holder first, for it waits in the dark; then the other party. */
+function audience(x: Base): VmId[] {
+  const { state, config } = x;
+  const vms = [state.holder?.vm, config.owner, state.lastBorrower];
+  return [...new Set(vms.filter((vm): vm is VmId => vm !== undefined && state.running[vm] !== undefined))];
+}
+
+/** All granted: the new holder holds. */
+function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: Life): HostOut {
+  const { state, input, config } = x;
+  const proof = input.result.ok ? input.result.proof : undefined;
+  const lease = attempt.terms ? { ...attempt.terms, startedMs: input.nowMs } : undefined;
+  const next: HostState = {
+    ...state,
+    name: 'held',
+    attempt: undefined,
+    holder: { ...to, epoch: attempt.epoch, confirmed: false, lease, proof },
+    lastEpoch: attempt.epoch,
+    lastCause: attempt.cause,
+  };
+  const told = audience({ ...x, state: next }).map((vm) => tell({ ...x, state: next }, vm));
+  const out: HostOut = {
+    state: next,
+    effects: [
+      stop('enforce'),
+      ...told,
+      timer('confirm', config.times.confirmMs),
+      ...(lease ? [timer('lease', lease.leaseMs)] : []),
+      { do: 'persist', sync: false },
+      { do: 'audit', event: 'held', detail: attempt.cause },
+    ],
+  };
+  // The new holder's VM ended while it was being granted: an ended incarnation holds nothing.
+  if (state.running[to.vm] === to.incarnation) return withExits(out);
+  const again = beginReturn({ ...x, state: next }, 'exit', to.vm !== config.owner, []);
+  return withExits({ state: again.state, effects: [stop('enforce'), ...again.effects] });
+}
+
+/** Everything is fenced and clean and nobody is to get it. */
+function park(x: Base, attempt: Attempt): HostOut {
+  const { state, config } = x;
+  const owner = ownerLife(x);
+  const next: HostState = {
+    ...state,
+    name: 'parked',
+    attempt: undefined,
+    lastEpoch: attempt.epoch,
+    lastCause: attempt.cause,
+    guard: owner !== undefined && attempt.forced,
+  };
+  const effects: HostEffect[] = [
+    stop('enforce'),
+    ...audience({ ...x, state: next }).map((vm) => tell({ ...x, state: next }, vm)),
+    ...(next.guard ? [timer('guard', config.times.guardMs)] : []),
+    { do: 'persist', sync: false },
+    { do: 'audit', event: 'parked', detail: attempt.cause },
+  ];
+  const out = withExits({ state: next, effects });
+  // The owner came up while the bundle was being parked for want of it.
+  const wanted = owner && !next.guard && attempt.cause !== 'lift' && attempt.cause !== 'boot';
+  if (!wanted) return out;
+  const again = begin({ ...x, state: out.state }, { cause: 'start', to: owner, forced: false });
+  return { state: again.state, effects: [...out.effects, ...again.effects] };
+}
+
+function advance(x: Base, attempt: Attempt, phase: RemapPhase): HostOut {
+  const next = { ...attempt, phase };
+  return withExits({
+    state: { ...x.state, attempt: next },
+    effects: [stop('enforce'), ...runPhase(x.config, next)],
+  });
+}
+
+/** Before the point of no return: the owner gets back what it was about to lend, under the attempt's epoch. */
+function rollBack(x: Base, attempt: Attempt): HostOut {
+  const owner = ownerLife(x);
+  const same =
+    owner && attempt.from && owner.vm === attempt.from.vm && owner.incarnation === attempt.from.incarnation;
+  if (!same) return begin(x, { cause: 'rollback', to: owner, forced: false }, [stop('enforce')]);
+  return advance(x, { ...attempt, to: owner, cause: 'rollback', terms: undefined }, 'grant');
+}
+
+function attemptOf(state: HostState): Attempt {
+  if (!state.attempt) throw new Error('moving without an attempt');
+  return state.attempt;
+}
+
+const isLend = (attempt: Attempt) => attempt.cause === 'lend';
+const isDead = (state: HostState, life: Life | undefined) =>
+  life !== undefined && state.running[life.vm] !== life.incarnation;
+
+/** After fence or settle went wrong: nobody knows what the old holder still reaches. */
+function unproved(x: Base, phase: RemapPhase): HostOut {
+  return quarantine(x, phase === 'fence' ? 'fenceFailed' : 'settleFailed', false);
+}
+
+/** Clean is done: grant, park or turn back. */
+function afterClean(x: HostSeen<'phaseDone'>): HostOut {
+  const attempt = attemptOf(x.state);
+  if (attempt.quarantine) return quarantine(x, attempt.quarantine, true);
+  if (isLend(attempt) && (attempt.cancelled || isDead(x.state, attempt.to))) return rollBack(x, attempt);
+  if (!attempt.to) return park(x, attempt);
+  if (isDead(x.state, attempt.to)) {
+    // The owner ended while the bundle was on its way back to it; its next life will claim it.
+    const owner = ownerLife(x);
+    if (!owner) return park(x, { ...attempt, to: undefined });
+    return advance(x, { ...attempt, to: owner }, 'grant');
+  }
+  return advance(x, attempt, 'grant');
+}
+
+/** A reset failed, or the device is not idle after it. */
+function uncleaned(x: Base): HostOut {
+  const attempt = attemptOf(x.state);
+  // What the owner left in its own device is no secret from it: a failed lend goes back without a reset.
+  if (isLend(attempt)) return rollBack(x, attempt);
+  return quarantine(x, 'resetFailed', true);
+}
+
+/** A grant failed half-way: forward, back to the owner; if that was it already, to nobody. */
+function ungranted(x: Base): HostOut {
+  const attempt = attemptOf(x.state);
+  const toOwner = attempt.to?.vm === x.config.owner;
+  return begin(x, { cause: 'forwardBack', to: toOwner ? undefined : ownerLife(x), forced: toOwner }, [
+    stop('enforce'),
+  ]);
+}
+
+function failed(x: Base, phase: RemapPhase): HostOut {
+  if (phase === 'clean') return uncleaned(x);
+  if (phase === 'grant') return ungranted(x);
+  if (phase === 'inspect') return quarantine(x, 'inspectFailed', false);
+  return unproved(x, phase);
+}
+
+const isCurrent = ({ state, input }: HostSeen<'phaseDone'>) =>
+  state.attempt?.epoch === input.epoch && state.attempt.phase === input.phase;
+const inPhase = (phase: RemapPhase) => (x: HostSeen<'phaseDone'>) =>
+  x.input.phase === phase && x.input.result.ok && isCurrent(x);
+
+/** Rows of the running remap. */
+export const REMAP_ROWS = [
+  hostRow({
+    name: 'fenced',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'fence done',
+    holds: inPhase('fence'),
+    to: ['stay'],
+    act: (x) => advance(x, attemptOf(x.state), 'settle'),
+  }),
+  hostRow({
+    name: 'settled-turn-back',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'settle done; a lend whose owner cancelled or whose borrower ended',
+    holds: (x) => {
+      const { attempt } = x.state;
+      return inPhase('settle')(x) && isLend(attempt!) && (attempt!.cancelled || isDead(x.state, attempt!.to));
+    },
+    to: ['stay'],
+    act: (x) => rollBack(x, { ...attemptOf(x.state), settled: true }),
+  }),
+  hostRow({
+    name: 'settled-unresettable',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'settle done; taken by force, and only the driver could have cleared a residue',
+    holds: (x) => inPhase('settle')(x) && !x.config.resettable && attemptOf(x.state).forced,
+    to: ['quarantined'],
+    act: (x) => quarantine(x, 'unresettable', true),
+  }),
+  hostRow({
+    name: 'settled',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'settle done',
+    holds: inPhase('settle'),
+    to: ['stay'],
+    act: (x) => advance(x, { ...attemptOf(x.state), settled: true }, 'clean'),
+  }),
+  hostRow({
+    name: 'cleaned-busy',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'reset done, a device not idle, looks left',
+    holds: (x) => {
+      const { result } = x.input;
+      return inPhase('clean')(x) && result.ok && result.idle === false && attemptOf(x.state).drainsLeft > 0;
+    },
+    to: ['stay'],
+    act: (x) => {
+      const attempt = attemptOf(x.state);
+      return {
+        state: { ...x.state, attempt: { ...attempt, drainsLeft: attempt.drainsLeft - 1 } },
+        effects: [stop('enforce'), timer('drain', HOST_TIMERS.drain)],
+      };
+    },
+  }),
+  hostRow({
+    name: 'cleaned-never-idle',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'reset done, a device not idle, no look left',
+    holds: (x) => inPhase('clean')(x) && x.input.result.ok && x.input.result.idle === false,
+    to: ['stay', 'quarantined'],
+    act: uncleaned,
+  }),
+  hostRow({
+    name: 'cleaned',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'clean done',
+    holds: inPhase('clean'),
+    to: ['stay', 'parked', 'quarantined'],
+    act: afterClean,
+  }),
+  hostRow({
+    name: 'granted',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'grant done',
+    holds: inPhase('grant'),
+    to: ['held', 'stay'],
+    act: (x) => commit(x, attemptOf(x.state), attemptOf(x.state).to!),
+  }),
+  hostRow({
+    name: 'phase-failed',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'failed',
+    holds: isCurrent,
+    to: ['stay', 'quarantined'],
+    act: (x) => failed(x, x.input.phase),
+  }),
+  hostRow({
+    name: 'phase-timeout',
+    on: 'timer:enforce',
+    from: ['moving'],
+    to: ['stay', 'quarantined'],
+    act: (x) => failed(x, attemptOf(x.state).phase),
+  }),
+  hostRow({
+    name: 'drain-look',
+    on: 'timer:drain',
+    from: ['moving'],
+    when: 'cleaning',
+    holds: ({ state }) => state.attempt?.phase === 'clean',
+    to: ['stay'],
+    act: ({ state, config }) => ({ state, effects: runPhase(config, attemptOf(state)) }),
+  }),
+];

@@ -1,0 +1,84 @@
+/**
+ * Every wait of the protocol: its name, its length and what its expiry means. The drivers own the clocks; the
+ * core only starts and stops timers by name.
+ */
+
+/** Timers of the owner's agent. */
+export const OWNER_TIMERS = {
+  /** The policy program has not decided: decline. */
+  policy: 2_000,
+  /** The host has not answered `prepare`: decline; a late `prepared` is cancelled. */
+  prepare: 2_000,
+  /** The host has not answered `lend`: ask what became of it, say it again. */
+  lend: 1_000,
+  /** The host has not answered `queryState`: ask again. */
+  query: 1_000,
+  /** `confirm` was not answered: say it again. */
+  confirm: 1_000,
+  /** The bundle is parked: claim it. Longer than the guard time, so that the host's own return comes first. */
+  claim: 2_000,
+  /** The driver did not resume: try again. */
+  retry: 2_000,
+  /** A recall's grace is over: reclaim, when it was a forced one. The length comes with the command. */
+  recall: 0,
+} as const;
+export type OwnerTimer = keyof typeof OWNER_TIMERS;
+
+/** Timers of the borrower's agent. */
+export const BORROWER_TIMERS = {
+  /** The owner has not answered: withdraw. The length comes with the command. */
+  request: 0,
+  /** A pending handover did not come: ask the host. Added to the reservation's own time. */
+  pending: 500,
+  /** The host has not answered `queryState`: ask again. */
+  query: 1_000,
+  /** `confirm` was not answered: say it again. */
+  confirm: 1_000,
+  /** `release` was not answered: say it again. */
+  release: 1_000,
+  /** Notice is nearly over: suspend and release, ready or not. The length comes with the notice. */
+  notice: 0,
+} as const;
+export type BorrowerTimer = keyof typeof BORROWER_TIMERS;
+
+/** Timers of the hypervisor service, per bundle. Those of length 0 come from consent or configuration. */
+export const HOST_TIMERS = {
+  /** A reservation lapses. */
+  reservation: 0,
+  /** The lease is over, or minimum tenure is and a reclaim waits: notice starts. */
+  lease: 0,
+  /** Notice is over: the return is forced. */
+  notice: 0,
+  /** The borrower has not confirmed: as if the lease were over. */
+  confirm: 0,
+  /** The dark time after a forced return is over: the owner gets the bundle. */
+  guard: 0,
+  /** The enforcer has not answered an order: it counts as failed. */
+  enforce: 0,
+  /** A device was not idle after reset: look again. */
+  drain: 5,
+  /** Isolation is unproved: try to prove it again. */
+  retry: 5_000,
+} as const;
+export type HostTimer = keyof typeof HOST_TIMERS;
+
+/** How often a device may be found busy after its reset. 20 x 5 ms: longer than one display frame by far. */
+export const DRAINS_MAX = 20;
+
+/** Defaults of the host's configurable times, in milliseconds. */
+export const HOST_TIMES = {
+  /** A reservation covers quiesce and suspend of the owner's drivers; the slowest seen take 0.5 s. */
+  reserveMs: 5_000,
+  /** A borrower's resume, with a panel that powers up. */
+  confirmMs: 5_000,
+  /** Longer than two key presses of a fast typist (design section 2.8). */
+  guardMs: 500,
+  /** One order to the enforcer; Linux gives a CMD_SYNC 1 s. */
+  enforceMs: 3_000,
+} as const;
+export type HostTimes = { readonly [K in keyof typeof HOST_TIMES]: number };
+
+/** Part of the notice that a borrower keeps for its own suspend: a quarter, at most 500 ms. */
+export function noticeForUserMs(noticeMs: number): number {
+  return noticeMs - Math.min(500, Math.floor(noticeMs / 4));
+}
