@@ -112,10 +112,12 @@ export class Smmuv3 {
     this.#setControl(CR0_CMDQEN | CR0_EVTQEN | CR0_SMMUEN);
   }
 
-  /** Blocks a stream: V=0, which leaves C_BAD_STE evidence. In force after the next `sync`. */
+  /**
+   * Blocks a stream in memory: V=0, which leaves C_BAD_STE evidence. In force only after a CFGI_STE for the
+   * stream (`push(cfgiSte(stream))`) and the `sync` that follows it.
+   */
   block(stream: number): void {
     this.#bus.write64(this.entryAddress(stream), 0, 0);
-    this.push(cfgiSte(stream));
   }
 
   /** Writes words 7 to 1 of a blocked stream's new entry. To be followed by `sync`, then `enable`. */
