@@ -1,0 +1,271 @@
+/**
+ * The SMMUv3 of the simulated machine as software sees it: registers, stream table, queues, caches, errors.
+ *
+ * Layouts come from enforcer/smmuv3-layout.ts. Timing is adversarial: a command acts at any time between its
+ * being fetched and the following CMD_SYNC, caches keep what they may keep, and also invalid entries. After a
+ * CMD_SYNC every transaction that was translated with the old state is complete (`onSync`).
+ */
+
+import { highHalf, joinHalves } from '../../enforcer/bus.ts';
+import {
+  COMMAND_BYTES,
+  CR0_CMDQEN,
+  CR0_EVTQEN,
+  CR0_SMMUEN,
+  CR2_RECINVSID,
+  type DecodedEntry,
+  decodeEntry,
+  EVENT_BYTES,
+  EVENT_NAMES,
+  EVTQ_OVERFLOW,
+  GBPA_ABORT,
+  GBPA_UPDATE,
+  GERROR_CMDQ,
+  OPCODE,
+  REGISTER,
+  STE_BYTES,
+  STE_CONFIG,
+  STE_HALVES,
+  STRTAB_FORMAT_TWO_LEVEL,
+} from '../../enforcer/smmuv3-layout.ts';
+import type { Memory } from './memory.ts';
+import type { Random } from './random.ts';
+import type { Tlb } from './walker.ts';
+
+/** Bytes of the two register pages. */
+export const SMMU_BYTES = 0x2_0000;
+/** IDR0: stages 1 and 2 (bits 1 and 0), AArch64 tables (3:2 = 2), 16-bit VMIDs (18), two-level tables (28:27 = 1). */
+const IDR0 = 0x3 | (2 << 2) | (1 << 18) | (1 << 27);
+/** IDR1: 16 stream ID bits (5:0), 2^19 events (20:16) and commands (25:21). */
+const IDR1 = 16 | (19 << 16) | (19 << 21);
+
+/** Told about what happens inside. */
+export interface SmmuObserver {
+  /** A configuration was cached; `undefined` entry: the stream is beyond the table. */
+  cached(stream: number, entry: DecodedEntry | undefined): void;
+  forgotten(stream: number): void;
+  /** The place of stream table entries may have changed. */
+  tableMoved(): void;
+  /** A CMD_SYNC is about to complete. */
+  onSync(): void;
+  /** A record was written, or dropped because the queue is full. */
+  onEvent(): void;
+}
+
+/** What a transaction gets: an address, or nothing. */
+export type SmmuTranslation =
+  | { readonly ok: true; readonly physical: number; readonly vmid: number | undefined }
+  | { readonly ok: false };
+
+export class Smmu {
+  readonly #memory: Memory;
+  readonly #tlb: Tlb;
+  readonly #random: Random;
+  readonly #observer: SmmuObserver;
+  readonly #registers = new Map<number, number>();
+  readonly #configurations = new Map<number, DecodedEntry | undefined>();
+  /** Invalidations that were fetched and did not act yet. */
+  #pending: (() => void)[] = [];
+
+  constructor(memory: Memory, tlb: Tlb, random: Random, observer: SmmuObserver) {
+    this.#memory = memory;
+    this.#tlb = tlb;
+    this.#random = random;
+    this.#observer = observer;
+    this.#registers.set(REGISTER.IDR0, IDR0);
+    this.#registers.set(REGISTER.IDR1, IDR1);
+    this.#registers.set(REGISTER.GBPA, GBPA_ABORT);
+  }
+
+  /** Reads a register by its offset in bytes. */
+  read(offset: number): number {
+    return this.#registers.get(offset) ?? 0;
+  }
+
+  /** Writes a register by its offset in bytes. Read-only ones ignore it. */
+  write(offset: number, value: number): void {
+    if (READ_ONLY.has(offset)) return;
+    if (offset === REGISTER.GBPA) value = (value & ~GBPA_UPDATE) >>> 0;
+    this.#registers.set(offset, value >>> 0);
+    if (offset === REGISTER.CR0) this.#registers.set(REGISTER.CR0ACK, value >>> 0);
+    if (TABLE_REGISTERS.has(offset)) this.#observer.tableMoved();
+    if (offset === REGISTER.CMDQ_PROD) this.#consume(this.#random(this.#queued() + 1));
+  }
+
+  /** Gives the SMMU time: at least one waiting command is consumed. */
+  step(): void {
+    if (this.#queued() > 0) this.#consume(1 + this.#random(4));
+  }
+
+  /** Physical address of a stream's entry, or undefined when it is beyond the table. */
+  entryAddress(stream: number): number | undefined {
+    const config = this.read(REGISTER.STRTAB_BASE_CFG);
+    const bits = config & 0x3f;
+    if (stream >= 2 ** bits) return undefined;
+    const base = this.#address(REGISTER.STRTAB_BASE, 0xffff_ffc0, 0xf_ffff);
+    if ((config & STRTAB_FORMAT_TWO_LEVEL) === 0) return base + stream * STE_BYTES;
+    const split = (config >>> 6) & 0x1f;
+    const descriptor = base + (stream >>> split) * 8;
+    const low = this.#memory.read32(descriptor);
+    const span = low & 0x1f;
+    const index = stream & ((1 << split) - 1);
+    if (span === 0 || index >= 2 ** (span - 1)) return undefined;
+    return joinHalves(low & 0xffff_ffc0, this.#memory.read32(descriptor + 4) & 0xf_ffff) + index * STE_BYTES;
+  }
+
+  /** Reads a stream's entry from memory, past the cache. */
+  fetchEntry(stream: number): DecodedEntry | undefined {
+    const address = this.entryAddress(stream);
+    if (address === undefined) return undefined;
+    const halves = new Array<number>(STE_HALVES);
+    for (let half = 0; half < STE_HALVES; half++) halves[half] = this.#memory.read32(address + half * 4);
+    return decodeEntry(halves);
+  }
+
+  /** Translates one access of a stream at I/O address `address`; records an event where the entry asks for it. */
+  translate(stream: number, address: number, write: boolean): SmmuTranslation {
+    if ((this.read(REGISTER.CR0) & CR0_SMMUEN) === 0) {
+      if ((this.read(REGISTER.GBPA) & GBPA_ABORT) !== 0) return { ok: false };
+      return { ok: true, physical: address, vmid: undefined };
+    }
+    const entry = this.#configuration(stream);
+    if (entry === undefined) {
+      if ((this.read(REGISTER.CR2) & CR2_RECINVSID) !== 0) this.#record('C_BAD_STREAMID', stream, address, write);
+      return { ok: false };
+    }
+    const isUsable = entry.config === STE_CONFIG.abort || entry.config === STE_CONFIG.bypass || isStage2(entry);
+    if (!entry.valid || !isUsable) {
+      this.#record('C_BAD_STE', stream, address, write);
+      return { ok: false };
+    }
+    if (entry.config === STE_CONFIG.abort) return { ok: false };
+    if (entry.config === STE_CONFIG.bypass) return { ok: true, physical: address, vmid: undefined };
+    const translation = this.#tlb.translate(entry.vmid, entry.root, address, write);
+    if (translation.ok) return { ok: true, physical: translation.physical, vmid: entry.vmid };
+    if (entry.records) this.#record(FAULT_EVENTS[translation.fault], stream, address, write);
+    return { ok: false };
+  }
+
+  #configuration(stream: number): DecodedEntry | undefined {
+    const isCached = this.#configurations.has(stream);
+    if (isCached && this.#random(8) !== 7) return this.#configurations.get(stream);
+    if (isCached) this.#forget(stream);
+    const entry = this.fetchEntry(stream);
+    this.#configurations.set(stream, entry);
+    this.#observer.cached(stream, entry);
+    return entry;
+  }
+
+  #forget(stream: number): void {
+    if (this.#configurations.delete(stream)) this.#observer.forgotten(stream);
+  }
+
+  /** Commands between CONS and PROD. */
+  #queued(): number {
+    if ((this.read(REGISTER.CR0) & CR0_CMDQEN) === 0) return 0;
+    const isHalted = ((this.read(REGISTER.GERROR) ^ this.read(REGISTER.GERRORN)) & GERROR_CMDQ) !== 0;
+    if (isHalted) return 0;
+    const mask = (2 << (this.read(REGISTER.CMDQ_BASE) & 0x1f)) - 1;
+    return (this.read(REGISTER.CMDQ_PROD) - this.read(REGISTER.CMDQ_CONS)) & mask;
+  }
+
+  #consume(count: number): void {
+    for (let left = count; left > 0 && this.#queued() > 0; left--) {
+      const log2 = this.read(REGISTER.CMDQ_BASE) & 0x1f;
+      const consumer = this.read(REGISTER.CMDQ_CONS) & ((2 << log2) - 1);
+      const address =
+        this.#address(REGISTER.CMDQ_BASE, 0xffff_ffe0, 0xf_ffff) + (consumer & ((1 << log2) - 1)) * COMMAND_BYTES;
+      if (!this.#execute(address)) {
+        this.#registers.set(REGISTER.CMDQ_CONS, (consumer | (1 << 24)) >>> 0);
+        this.#registers.set(REGISTER.GERROR, (this.read(REGISTER.GERROR) ^ GERROR_CMDQ) >>> 0);
+        return;
+      }
+      this.#registers.set(REGISTER.CMDQ_CONS, (consumer + 1) & ((2 << log2) - 1));
+    }
+  }
+
+  /** Carries out or takes on one command. Returns false when it is illegal. */
+  #execute(address: number): boolean {
+    const opcode = this.#memory.read32(address) & 0xff;
+    const second = this.#memory.read32(address + 4);
+    const third = this.#memory.read32(address + 8);
+    switch (opcode) {
+      case OPCODE.CFGI_STE:
+        this.#later(() => this.#forget(second));
+        return true;
+      case OPCODE.CFGI_ALL:
+        this.#later(() => {
+          for (const stream of [...this.#configurations.keys()]) this.#forget(stream);
+        });
+        return true;
+      case OPCODE.TLBI_S12_VMALL:
+        this.#later(() => this.#tlb.invalidate(second & 0xffff));
+        return true;
+      case OPCODE.TLBI_S2_IPA: {
+        const ipa = joinHalves(third & 0xffff_f000, this.#memory.read32(address + 12));
+        this.#later(() => this.#tlb.invalidatePage(second & 0xffff, ipa));
+        return true;
+      }
+      case OPCODE.TLBI_NSNH_ALL:
+        this.#later(() => this.#tlb.invalidate());
+        return true;
+      case OPCODE.SYNC:
+        for (const act of this.#pending.splice(0)) act();
+        this.#observer.onSync();
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #later(act: () => void): void {
+    this.#pending.push(act);
+    if (this.#random(2) === 1) this.#pending.splice(this.#random(this.#pending.length), 1)[0]!();
+  }
+
+  #record(event: string, stream: number, address: number, write: boolean): void {
+    if ((this.read(REGISTER.CR0) & CR0_EVTQEN) === 0) return;
+    const log2 = this.read(REGISTER.EVTQ_BASE) & 0x1f;
+    const producer = this.read(REGISTER.EVTQ_PROD);
+    const consumer = this.read(REGISTER.EVTQ_CONS);
+    const mask = (2 << log2) - 1;
+    if (((producer - consumer) & mask) === 1 << log2) {
+      // Full: the record is dropped, and the flag toggles unless an overflow is unacknowledged already.
+      const isTold = ((producer ^ consumer) & EVTQ_OVERFLOW) !== 0;
+      if (!isTold) this.#registers.set(REGISTER.EVTQ_PROD, (producer ^ EVTQ_OVERFLOW) >>> 0);
+    } else {
+      const base = this.#address(REGISTER.EVTQ_BASE, 0xffff_ffe0, 0xf_ffff);
+      const at = base + (producer & (mask >> 1)) * EVENT_BYTES;
+      this.#memory.write64(at, EVENT_NUMBERS[event]!, stream);
+      this.#memory.write64(at + 8, 0, (write ? 0 : 1 << 3) | (event.startsWith('F_') ? 1 << 7 : 0));
+      this.#memory.write64(at + 16, address >>> 0, highHalf(address));
+      this.#memory.write64(at + 24, (address & 0xffff_f000) >>> 0, highHalf(address));
+      const next = ((producer + 1) & mask) | (producer & EVTQ_OVERFLOW);
+      this.#registers.set(REGISTER.EVTQ_PROD, next >>> 0);
+    }
+    this.#observer.onEvent();
+  }
+
+  #address(register: number, lowMask: number, highMask: number): number {
+    return joinHalves(this.read(register) & lowMask, this.read(register + 4) & highMask);
+  }
+}
+
+function isStage2(entry: DecodedEntry): boolean {
+  return entry.config === STE_CONFIG.stage2 && !entry.stalls;
+}
+
+const READ_ONLY: ReadonlySet<number> = new Set([REGISTER.IDR0, REGISTER.IDR1, REGISTER.CR0ACK, REGISTER.GERROR]);
+const TABLE_REGISTERS: ReadonlySet<number> = new Set([
+  REGISTER.STRTAB_BASE,
+  REGISTER.STRTAB_BASE + 4,
+  REGISTER.STRTAB_BASE_CFG,
+]);
+const FAULT_EVENTS = {
+  translation: 'F_TRANSLATION',
+  permission: 'F_PERMISSION',
+  addressSize: 'F_ADDR_SIZE',
+} as const;
+const EVENT_NUMBERS: Readonly<Record<string, number>> = Object.fromEntries(
+  Object.entries(EVENT_NAMES).map(([number, name]) => [name, Number(number)]),
+);
