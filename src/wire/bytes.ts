@@ -1,0 +1,37 @@
+/**
+ * Helpers for byte strings that every engine has to share: no Buffer, no TextEncoder. Pure.
+ */
+
+/**
+ * Returns whether `a` and `b` are equal. The time depends on the lengths only, so that a forger learns
+ * nothing about a tag from how long its refusal takes.
+ */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let index = 0; index < a.length; index++) difference |= a[index]! ^ b[index]!;
+  return difference === 0;
+}
+
+/** Returns the parts one after the other, as plain bytes. */
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** Returns the bytes of `text`, which holds ASCII only: names and constants. */
+export function asciiBytes(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+/** Returns the text of `bytes`, taken as one character each. */
+export function asciiText(bytes: Uint8Array): string {
+  let text = '';
+  for (let index = 0; index < bytes.length; index++) text += String.fromCharCode(bytes[index]!);
+  return text;
+}

@@ -1,0 +1,87 @@
+/**
+ * The three messages that make a session (design section 6). Descriptions only; session.ts acts on them.
+ *
+ *     initiator                                     responder
+ *       hello              -- channel h, handshake key -->
+ *                          <-- channel h, handshake key --   helloAnswered
+ *       helloFinished      -- channel m, session key   -->
+ *                          <-- channel m, session key  --   helloFinished (tells the initiator to stop retrying)
+ *
+ * The layout of `hello` and `helloAnswered` never changes, so that any two versions can negotiate.
+ */
+
+import type { BundleId, Incarnation } from '../protocol/ids.ts';
+import { DIGEST_BYTES, MESSAGES, type MessageType } from '../protocol/messages.ts';
+import { bytes, type Fields, id, list, required, struct, uint, type ValueOf } from '../protocol/schema.ts';
+import { BOOT_ID_BYTES, HELLO_BUNDLES_MAX, HELLO_CHALLENGE_BYTES } from './limits.ts';
+
+/** What a party means by the name of a bundle. */
+const BUNDLE_DIGEST = struct('bundle-digest', {
+  bundle: required(1, id<BundleId>()),
+  digest: required(2, bytes(DIGEST_BYTES)),
+});
+export type BundleDigest = NonNullable<(typeof BUNDLE_DIGEST)['of']>;
+
+const HELLO_FIELDS = {
+  /** Lowest and highest protocol version that the sender speaks. */
+  versionMin: required(1, uint()),
+  versionMax: required(2, uint()),
+  /** Random, new for every start of the sender's process. */
+  bootId: required(3, bytes(BOOT_ID_BYTES)),
+  /** The sender's own incarnation; 0 while it does not know. */
+  incarnation: required(4, uint<Incarnation>()),
+  /** The receiver's incarnation as the host counts it; 0 from everyone else. */
+  yourIncarnation: required(5, uint<Incarnation>()),
+  challenge: required(6, bytes(HELLO_CHALLENGE_BYTES)),
+  bundles: required(7, list(BUNDLE_DIGEST, HELLO_BUNDLES_MAX)),
+} satisfies Fields;
+export type HelloFields = ValueOf<typeof HELLO_FIELDS>;
+
+const HELLO_ANSWERED_FIELDS = {
+  /** The highest version that both speak; 0: there is none, and no session. */
+  version: required(1, uint()),
+  versionMin: required(2, uint()),
+  versionMax: required(3, uint()),
+  bootId: required(4, bytes(BOOT_ID_BYTES)),
+  incarnation: required(5, uint<Incarnation>()),
+  /** From the host: the receiver's incarnation, which replaces its claim. Else: the claim, repeated. */
+  yourIncarnation: required(6, uint<Incarnation>()),
+  challenge: required(7, bytes(HELLO_CHALLENGE_BYTES)),
+  /** The challenge of the hello that this answers. */
+  answered: required(8, bytes(HELLO_CHALLENGE_BYTES)),
+  bundles: required(9, list(BUNDLE_DIGEST, HELLO_BUNDLES_MAX)),
+} satisfies Fields;
+export type HelloAnsweredFields = ValueOf<typeof HELLO_ANSWERED_FIELDS>;
+
+/** Messages under the handshake keys. Their sequence number is 0: the challenges make them unique. */
+export const HANDSHAKE_MESSAGES = {
+  hello: {
+    number: 64,
+    from: 'initiator',
+    to: 'responder',
+    says: 'Asks for a session. Proves nothing yet: it may be a replay.',
+    fields: HELLO_FIELDS,
+  },
+  helloAnswered: {
+    number: 65,
+    from: 'responder',
+    to: 'initiator',
+    says: 'Proves to the initiator that the responder is alive, and challenges it in turn.',
+    fields: HELLO_ANSWERED_FIELDS,
+  },
+} as const satisfies Record<string, MessageType>;
+
+/** Messages under the keys of a session. */
+export const SESSION_MESSAGES = {
+  ...MESSAGES,
+  helloFinished: {
+    number: 66,
+    from: 'initiator, then responder',
+    to: 'the other',
+    says: 'The session is in use here. Any other message under its keys proves the same.',
+    fields: {
+      /** The receiver’s challenge of this handshake. */
+      answered: required(1, bytes(HELLO_CHALLENGE_BYTES)),
+    },
+  },
+} as const satisfies Record<string, MessageType>;

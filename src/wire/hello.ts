@@ -1,0 +1,89 @@
+/**
+ * Makes the payloads of the handshake from what a party knows of itself. Pure; session.ts seals them.
+ */
+
+import { HOST, type Incarnation } from '../protocol/ids.ts';
+import type { HelloAnsweredFields } from './handshake.ts';
+import { BOOT_ID_BYTES, HELLO_CHALLENGE_BYTES, PAIR_KEY_BYTES } from './limits.ts';
+import { HANDSHAKE_CODEC } from './payload.ts';
+import type { SessionConfig } from './session-io.ts';
+
+/** `helloAnswered.version` when there is no common version. Versions count from 1. */
+export const NO_VERSION = 0;
+/** `yourIncarnation` of a hello from an agent, which cannot tell. Incarnations count from 1. */
+export const NOT_TOLD = 0 as Incarnation;
+
+/** Throws a RangeError that says what is wrong with `config`, so that nothing can go wrong later on. */
+export function checkConfig(config: SessionConfig): void {
+  const { us, peer, pairKey, bootId, versions } = config;
+  if (us === peer) throw new RangeError(`${us} cannot be its own peer`);
+  if (pairKey.length !== PAIR_KEY_BYTES) {
+    throw new RangeError(
+      `pair key of ${us} and ${peer}: ${pairKey.length} bytes, expected ${PAIR_KEY_BYTES}`,
+    );
+  }
+  if (bootId.length !== BOOT_ID_BYTES) {
+    throw new RangeError(`boot id of ${bootId.length} bytes, expected ${BOOT_ID_BYTES}`);
+  }
+  if (versions.min <= NO_VERSION || versions.min > versions.max) {
+    throw new RangeError(`versions ${versions.min} to ${versions.max}: expected a range from 1`);
+  }
+  if (us === HOST && config.peerIncarnation === NOT_TOLD) {
+    throw new RangeError(`incarnation of ${peer}: the host must know it`);
+  }
+  encodeHello(config, config.incarnation, new Uint8Array(HELLO_CHALLENGE_BYTES));
+}
+
+/** Returns the payload of a hello. */
+export function encodeHello(
+  config: SessionConfig,
+  incarnation: Incarnation,
+  challenge: Uint8Array,
+): Uint8Array {
+  const { us, bootId, versions, bundles } = config;
+  return bytesOf(
+    HANDSHAKE_CODEC.encode(
+      {
+        kind: 'hello',
+        versionMin: versions.min,
+        versionMax: versions.max,
+        bootId,
+        incarnation,
+        yourIncarnation: us === HOST ? config.peerIncarnation : NOT_TOLD,
+        challenge,
+        bundles,
+      },
+      HANDSHAKE_SEQ,
+    ),
+  );
+}
+
+/** Returns the payload of an answer to a hello. */
+export function encodeAnswer(
+  config: SessionConfig,
+  answer: Pick<HelloAnsweredFields, 'version' | 'incarnation' | 'yourIncarnation' | 'challenge' | 'answered'>,
+): Uint8Array {
+  const { bootId, versions, bundles } = config;
+  return bytesOf(
+    HANDSHAKE_CODEC.encode(
+      {
+        ...answer,
+        kind: 'helloAnswered',
+        versionMin: versions.min,
+        versionMax: versions.max,
+        bootId,
+        bundles,
+      },
+      HANDSHAKE_SEQ,
+    ),
+  );
+}
+
+/** Our own fields are checked when a session is made; what is left is a challenge of the wrong length. */
+function bytesOf(payload: ReturnType<typeof HANDSHAKE_CODEC.encode>): Uint8Array {
+  if (!payload.ok) throw new RangeError(`${payload.field}: ${payload.reason}`);
+  return payload.bytes;
+}
+
+/** Handshake messages are told apart by their challenges, not by a number. */
+const HANDSHAKE_SEQ = 0;

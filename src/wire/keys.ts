@@ -1,0 +1,70 @@
+/**
+ * The key schedule: HKDF with SHA-256 (RFC 5869) from the 32-byte pair key.
+ *
+ *     handshake: PRK = Extract(salt = "baton handshake", IKM = pair key)
+ *                key = Expand(PRK, info = CBOR ["baton handshake", 1, sender, receiver], 32)
+ *     session:   PRK = Extract(salt = initiator's challenge || responder's challenge, IKM = pair key)
+ *                key = Expand(PRK, info = CBOR ["baton session", version, channel, sender, receiver,
+ *                                               [initiator, its incarnation, its boot id],
+ *                                               [responder, its incarnation, its boot id]], 32)
+ *
+ * Names are text, boot ids and challenges byte strings of 16 bytes, CBOR in the deterministic profile. The
+ * keys of another pair of boots, incarnations or challenges are others, so everything recorded under them
+ * fails to verify (review M6).
+ */
+
+import { expand, extract } from '@noble/hashes/hkdf.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import type { Incarnation, VmId } from '../protocol/ids.ts';
+import { asciiBytes, concatBytes } from './bytes.ts';
+import { encodeCbor } from './codec.ts';
+import type { Mac0Key } from './cose.ts';
+import { type Channel, createEnvelopeKey } from './envelope.ts';
+import { ENVELOPE_VERSION, KEY_BYTES } from './limits.ts';
+
+/** One party's part in a session. */
+export interface SessionParty {
+  readonly id: VmId;
+  readonly incarnation: Incarnation;
+  /** 16 bytes each. */
+  readonly bootId: Uint8Array;
+  readonly challenge: Uint8Array;
+}
+
+/** What both parties have agreed on when a session starts. */
+export interface SessionTranscript {
+  readonly version: number;
+  readonly initiator: SessionParty;
+  readonly responder: SessionParty;
+}
+
+/** Returns the key for handshake messages from `from` to `to`. */
+export function handshakeKey(pairKey: Uint8Array, from: VmId, to: VmId): Mac0Key {
+  const prk = extract(sha256, pairKey, asciiBytes(HANDSHAKE_LABEL));
+  const info = encodeCbor([HANDSHAKE_LABEL, ENVELOPE_VERSION, from, to]);
+  return createEnvelopeKey(expand(sha256, prk, info, KEY_BYTES), { from, to, channel: 'h' });
+}
+
+/** Returns the maker of a session's keys: for its messages of each direction (`m`), and for consents (`c`). */
+export function sessionKeys(
+  pairKey: Uint8Array,
+  transcript: SessionTranscript,
+): (from: VmId, to: VmId, channel: Channel) => Mac0Key {
+  const { initiator, responder, version } = transcript;
+  const prk = extract(sha256, pairKey, concatBytes(initiator.challenge, responder.challenge));
+  return (from, to, channel) => {
+    const info = encodeCbor([
+      SESSION_LABEL,
+      version,
+      channel,
+      from,
+      to,
+      [initiator.id, initiator.incarnation, initiator.bootId],
+      [responder.id, responder.incarnation, responder.bootId],
+    ]);
+    return createEnvelopeKey(expand(sha256, prk, info, KEY_BYTES), { from, to, channel });
+  };
+}
+
+const HANDSHAKE_LABEL = 'baton handshake';
+const SESSION_LABEL = 'baton session';

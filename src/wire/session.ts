@@ -1,0 +1,336 @@
+/**
+ * The session of one pair of parties, seen from one of them: handshake, messages, consents.
+ *
+ * It computes and nothing else: what arrives goes in, frames and events come out; challenges are given to it,
+ * and whoever drives it keeps the retry timer. Its rules:
+ *
+ * - A hello proves nothing, it may be a replay. The responder keeps what it answered aside; only a frame under
+ *   the new keys, which need both challenges, puts the new session in the place of the old.
+ * - The initiator installs on the answer to its own challenge, and retries until the responder was heard.
+ * - When two hellos cross, the one of the lower name counts: its sender repeats it, the other answers.
+ * - Whoever installs a session forgets what was put aside, so two parties cannot swap sessions for ever.
+ */
+
+import { HOST, type Incarnation } from '../protocol/ids.ts';
+import { CONSENT_BYTES_MAX, CONSENT_FIELDS, type ConsentClaims, type Message } from '../protocol/messages.ts';
+import { equalBytes } from './bytes.ts';
+import { compile, decodeCbor, encodeCbor } from './codec.ts';
+import { type Mac0Key, openMac0, sealMac0 } from './cose.ts';
+import type { BundleDigest, HelloAnsweredFields, HelloFields } from './handshake.ts';
+import { checkConfig, encodeAnswer, encodeHello, NO_VERSION, NOT_TOLD } from './hello.ts';
+import { handshakeKey, type SessionParty, sessionKeys } from './keys.ts';
+import { HANDSHAKE_CODEC, SESSION_CODEC } from './payload.ts';
+import { ReplayWindow, SendCounter } from './sequence.ts';
+import type {
+  DigestMismatch,
+  DropReason,
+  Received,
+  Sealed,
+  SessionConfig,
+  SessionEvent,
+} from './session-io.ts';
+
+/** A session whose keys are known. */
+interface Keyed {
+  readonly initiated: boolean;
+  readonly version: number;
+  readonly us: SessionParty;
+  readonly peer: SessionParty;
+  readonly peerBundles: readonly BundleDigest[];
+  readonly sendKey: Mac0Key;
+  readonly receiveKey: Mac0Key;
+  /** From agent to host; absent between agents. */
+  readonly consentKey: Mac0Key | undefined;
+  readonly counter: SendCounter;
+  readonly window: ReplayWindow;
+}
+
+/** The session of one pair, seen from one party. */
+export class Session {
+  private readonly config: SessionConfig;
+  private readonly sendHandshakeKey: Mac0Key;
+  private readonly receiveHandshakeKey: Mac0Key;
+  /** Our hello that waits for its answer. */
+  private hello: { readonly challenge: Uint8Array; readonly frame: Uint8Array } | undefined;
+  /** What we answered to a hello, until a frame under its keys proves that the hello was fresh. */
+  private answered: { readonly session: Keyed; readonly frame: Uint8Array } | undefined;
+  private current: Keyed | undefined;
+  /** Whether the peer was heard under the keys of `current`. */
+  private confirmed = false;
+
+  /** Throws a RangeError that says what is wrong with `config` (our own mistake). */
+  constructor(config: SessionConfig) {
+    checkConfig(config);
+    this.config = config;
+    this.sendHandshakeKey = handshakeKey(config.pairKey, config.us, config.peer);
+    this.receiveHandshakeKey = handshakeKey(config.pairKey, config.peer, config.us);
+  }
+
+  /** Whether messages can be sealed. */
+  get isUp(): boolean {
+    return this.current !== undefined;
+  }
+
+  /** Whether a driver should call `retry` from time to time: something of ours is not answered yet. */
+  get needsRetry(): boolean {
+    return this.hello !== undefined || (this.current !== undefined && !this.confirmed);
+  }
+
+  /** Whether so few sequence numbers are left that a driver should call `start` for a new session. */
+  get renewalDue(): boolean {
+    return this.current?.counter.isEnding ?? false;
+  }
+
+  /**
+   * Asks for a session, also while one is up (it stays until the new one is proven). `challenge`: 16 random
+   * bytes, never used before; not used if a hello is already on its way, which is repeated instead. Throws a
+   * RangeError if it has another length (our own mistake).
+   */
+  start(challenge: Uint8Array): readonly Uint8Array[] {
+    if (this.hello === undefined) {
+      const payload = encodeHello(this.config, this.incarnation, challenge);
+      this.hello = { challenge, frame: sealMac0(this.sendHandshakeKey, payload) };
+    }
+    return [this.hello.frame];
+  }
+
+  /**
+   * Returns what to send again, nothing if nothing waits. A lost end of the handshake is repeated; a new hello
+   * goes with it, since the responder may have put another session aside meanwhile. `challenge` as in `start`.
+   */
+  retry(challenge: Uint8Array): readonly Uint8Array[] {
+    if (!this.needsRetry) return NONE;
+    if (this.current === undefined || this.confirmed) return this.start(challenge);
+    return [...this.finish(this.current), ...this.start(challenge)];
+  }
+
+  /**
+   * Takes a frame from outside. `challenge`: 16 random bytes, never used before; needed only for frames of
+   * channel `h` (envelope.ts, routeOf), and used only for some. Never throws on what `frame` holds.
+   */
+  receive(frame: Uint8Array, challenge?: Uint8Array): Received {
+    const handshake = openMac0(this.receiveHandshakeKey, frame);
+    if (handshake !== undefined) return this.onHandshake(handshake, challenge);
+
+    let events: readonly SessionEvent[] = NONE;
+    let payload = this.current && openMac0(this.current.receiveKey, frame);
+    if (payload === undefined && this.answered !== undefined) {
+      payload = openMac0(this.answered.session.receiveKey, frame);
+      if (payload !== undefined) events = this.install(this.answered.session);
+    }
+    if (payload === undefined || this.current === undefined) return drop('unverified');
+    return this.onMessage(this.current, payload, events);
+  }
+
+  /** Seals `message` for the peer. Only the host puts a `stamp` (16 bytes) on its messages. */
+  seal(message: Message, stamp?: Uint8Array): Sealed {
+    if (this.current === undefined) return { ok: false, reason: 'down', field: '' };
+    if (stamp !== undefined && this.config.us !== HOST)
+      return { ok: false, reason: 'stampNotHost', field: '' };
+    return sealIn(this.current, message, stamp);
+  }
+
+  /** At an agent with a session to the host: seals what it consents to. Undefined without a session. */
+  sealConsent(claims: ConsentClaims): Uint8Array | undefined {
+    const map = CONSENT.toMap(claims);
+    if (this.current?.consentKey === undefined || this.config.us === HOST || !map.ok) return undefined;
+    return sealMac0(this.current.consentKey, encodeCbor(map.map));
+  }
+
+  /**
+   * At the host: returns the claims of a consent that the peer sealed in this session, and undefined for
+   * everything else. Whether they hold now (epoch, stamp, incarnation) is for the host to say.
+   */
+  openConsent(consent: Uint8Array): ConsentClaims | undefined {
+    if (this.current?.consentKey === undefined || this.config.us !== HOST) return undefined;
+    if (consent.length > CONSENT_BYTES_MAX) return undefined;
+    const payload = openMac0(this.current.consentKey, consent);
+    const decoded = payload && decodeCbor(payload);
+    if (decoded === undefined || !decoded.ok) return undefined;
+    const claims = CONSENT.fromMap(decoded.value);
+    return claims.ok ? claims.value : undefined;
+  }
+
+  private onHandshake(payload: Uint8Array, challenge: Uint8Array | undefined): Received {
+    const decoded = HANDSHAKE_CODEC.decode(payload);
+    if (!decoded.ok) return drop('malformed', `${decoded.field}: ${decoded.reason}`);
+    if (decoded.message.kind === 'helloAnswered') return this.onAnswer(decoded.message);
+    return this.onHello(decoded.message, challenge);
+  }
+
+  private onHello(hello: HelloFields, challenge: Uint8Array | undefined): Received {
+    const { us, peer, versions } = this.config;
+    if (this.hello !== undefined && us < peer) return { frames: [this.hello.frame], events: NONE };
+    // The same hello again, while its answer may be lost: a new challenge would void what is on its way.
+    if (this.answered !== undefined && equalBytes(this.answered.session.peer.challenge, hello.challenge)) {
+      return { frames: [this.answered.frame], events: NONE };
+    }
+    if (challenge === undefined) return drop('challengeMissing');
+
+    const version = Math.min(versions.max, hello.versionMax);
+    if (version < Math.max(versions.min, hello.versionMin)) {
+      const refusal = encodeAnswer(this.config, {
+        version: NO_VERSION,
+        incarnation: this.incarnation,
+        yourIncarnation: hello.incarnation,
+        challenge,
+        answered: hello.challenge,
+      });
+      const frame = sealMac0(this.sendHandshakeKey, refusal);
+      return { frames: [frame], events: [this.unsupported(hello)] };
+    }
+    const isTold = peer === HOST && hello.yourIncarnation !== NOT_TOLD;
+    const ourIncarnation = isTold ? hello.yourIncarnation : this.incarnation;
+    const theirIncarnation = us === HOST ? this.config.peerIncarnation : hello.incarnation;
+    const session = this.key({
+      initiated: false,
+      version,
+      us: { id: us, incarnation: ourIncarnation, bootId: this.config.bootId, challenge },
+      peer: { id: peer, incarnation: theirIncarnation, bootId: hello.bootId, challenge: hello.challenge },
+      peerBundles: hello.bundles,
+    });
+    const answer = encodeAnswer(this.config, {
+      version,
+      incarnation: ourIncarnation,
+      yourIncarnation: theirIncarnation,
+      challenge,
+      answered: hello.challenge,
+    });
+    const frame = sealMac0(this.sendHandshakeKey, answer);
+    this.answered = { session, frame };
+    return { frames: [frame], events: NONE };
+  }
+
+  private onAnswer(answer: HelloAnsweredFields): Received {
+    const { us, peer, bootId, versions } = this.config;
+    if (this.hello === undefined || !equalBytes(answer.answered, this.hello.challenge)) return drop('stale');
+    if (answer.version === NO_VERSION) {
+      this.hello = undefined;
+      return { frames: NONE, events: [this.unsupported(answer)] };
+    }
+    if (answer.version < versions.min || answer.version > versions.max) {
+      return drop('malformed', 'helloAnswered.version: range');
+    }
+    const ourIncarnation = peer === HOST ? answer.yourIncarnation : this.incarnation;
+    const theirIncarnation = us === HOST ? this.config.peerIncarnation : answer.incarnation;
+    const session = this.key({
+      initiated: true,
+      version: answer.version,
+      us: { id: us, incarnation: ourIncarnation, bootId, challenge: this.hello.challenge },
+      peer: { id: peer, incarnation: theirIncarnation, bootId: answer.bootId, challenge: answer.challenge },
+      peerBundles: answer.bundles,
+    });
+    const events = this.install(session);
+    return { frames: this.finish(session), events };
+  }
+
+  private onMessage(session: Keyed, payload: Uint8Array, events: readonly SessionEvent[]): Received {
+    const decoded = SESSION_CODEC.decode(payload);
+    if (!decoded.ok)
+      return { frames: NONE, events, drop: 'malformed', detail: `${decoded.field}: ${decoded.reason}` };
+    const { message, seq, stamp } = decoded;
+    if (stamp !== undefined && this.config.peer !== HOST) {
+      return { frames: NONE, events, drop: 'malformed', detail: 'stamp: not from the host' };
+    }
+    if (!session.window.accept(seq)) return { frames: NONE, events, drop: 'replayed' };
+    if (!this.confirmed) {
+      this.confirmed = true;
+      this.hello = undefined;
+    }
+    if (message.kind === 'helloFinished') {
+      if (!equalBytes(message.answered, session.us.challenge)) return { frames: NONE, events, drop: 'stale' };
+      // Only the responder answers, or the two would never stop.
+      return { frames: session.initiated ? NONE : this.finish(session), events };
+    }
+    const brought = stamp === undefined ? { message, seq } : { message, seq, stamp };
+    return { frames: NONE, events, message: brought };
+  }
+
+  /** Puts `session` in place and forgets everything that could replace it without being newer. */
+  private install(session: Keyed): readonly SessionEvent[] {
+    const previous = this.current;
+    this.current = session;
+    this.hello = undefined;
+    this.answered = undefined;
+    // The initiator has heard the responder answer, but not yet that the responder uses the session.
+    this.confirmed = !session.initiated;
+    const up: SessionEvent = {
+      kind: 'up',
+      version: session.version,
+      peerBootId: session.peer.bootId,
+      peerIncarnation: session.peer.incarnation,
+      incarnation: session.us.incarnation,
+      peerRestarted: previous !== undefined && !equalBytes(previous.peer.bootId, session.peer.bootId),
+    };
+    const mismatches = compareDigests(this.config.bundles, session.peerBundles);
+    return mismatches.length === 0 ? [up] : [up, { kind: 'digestMismatch', mismatches }];
+  }
+
+  private key(agreed: Pick<Keyed, 'initiated' | 'version' | 'us' | 'peer' | 'peerBundles'>): Keyed {
+    const { us, peer, initiated, version } = agreed;
+    const keyOf = sessionKeys(this.config.pairKey, {
+      version,
+      initiator: initiated ? us : peer,
+      responder: initiated ? peer : us,
+    });
+    const agent = us.id === HOST ? peer.id : us.id;
+    const hasHost = us.id === HOST || peer.id === HOST;
+    return {
+      ...agreed,
+      sendKey: keyOf(us.id, peer.id, 'm'),
+      receiveKey: keyOf(peer.id, us.id, 'm'),
+      consentKey: hasHost ? keyOf(agent, HOST, 'c') : undefined,
+      counter: new SendCounter(),
+      window: new ReplayWindow(),
+    };
+  }
+
+  private finish(session: Keyed): readonly Uint8Array[] {
+    const sealed = sealIn(session, { kind: 'helloFinished', answered: session.peer.challenge });
+    return sealed.ok ? [sealed.frame] : NONE;
+  }
+
+  private unsupported(theirs: { readonly versionMin: number; readonly versionMax: number }): SessionEvent {
+    const range = { min: theirs.versionMin, max: theirs.versionMax };
+    return { kind: 'versionUnsupported', ours: this.config.versions, theirs: range };
+  }
+
+  /** Ours: what the host told in the session that is up, else what we were configured with. */
+  private get incarnation(): Incarnation {
+    return this.current?.us.incarnation ?? this.config.incarnation;
+  }
+}
+
+/** Seals a message under the next number of `session`. */
+function sealIn(
+  session: Keyed,
+  message: Parameters<typeof SESSION_CODEC.encode>[0],
+  stamp?: Uint8Array,
+): Sealed {
+  const seq = session.counter.peek();
+  if (seq === undefined) return { ok: false, reason: 'exhausted', field: '' };
+  const payload = SESSION_CODEC.encode(message, seq, stamp);
+  if (!payload.ok) return payload;
+  session.counter.take();
+  return { ok: true, frame: sealMac0(session.sendKey, payload.bytes), seq };
+}
+
+function compareDigests(ours: readonly BundleDigest[], theirs: readonly BundleDigest[]): DigestMismatch[] {
+  const theirDigests = new Map(theirs.map(({ bundle, digest }) => [bundle, digest]));
+  return ours.flatMap(({ bundle, digest }) => {
+    const other = theirDigests.get(bundle);
+    if (other === undefined || equalBytes(digest, other)) return [];
+    return [{ bundle, ours: digest, theirs: other }];
+  });
+}
+
+function drop(reason: DropReason, detail?: string): Received {
+  if (detail === undefined)
+    return reason === 'unverified' ? UNVERIFIED : { frames: NONE, events: NONE, drop: reason };
+  return { frames: NONE, events: NONE, drop: reason, detail };
+}
+
+const NONE: readonly never[] = Object.freeze([]);
+/** One answer for everything that does not verify, so that nobody learns why. */
+const UNVERIFIED: Received = { frames: NONE, events: NONE, drop: 'unverified' };
+const CONSENT = compile(CONSENT_FIELDS);
