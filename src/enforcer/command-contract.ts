@@ -14,7 +14,13 @@
 
 import { EVIDENCE_LEVELS } from '../protocol/codes.ts';
 import { isId, isUint32, type VmId } from '../protocol/ids.ts';
-import type { EnforcerAnswer, EnforcerCall, EnforcerDescription, EnforcerEvent, FaultRecord } from './port.ts';
+import type {
+  EnforcerAnswer,
+  EnforcerCall,
+  EnforcerDescription,
+  EnforcerEvent,
+  FaultRecord,
+} from './port.ts';
 
 /** Longest answer line in characters: answers to the calls of the largest bundle and a full set of faults. */
 export const LINE_CHARS_MAX = 65_536;
@@ -51,7 +57,8 @@ export function parseHello(line: string): Parsed<Hello> {
   if (kind !== 'central' && kind !== 'party') return failure('hello: kind is neither central nor party');
   const level = EVIDENCE_LEVELS.find((known) => known === evidence);
   if (level === undefined) return failure(`hello: evidence is none of ${EVIDENCE_LEVELS.join(', ')}`);
-  if (typeof machineBoot !== 'string' || machineBoot.length > TEXT_MAX) return failure('hello: no machineBoot');
+  if (typeof machineBoot !== 'string' || machineBoot.length > TEXT_MAX)
+    return failure('hello: no machineBoot');
   const running = parseVms(fields['running']);
   if (running === undefined) return failure('hello: running is not a list of VM names');
   const capabilities = parseCapabilities(fields['capabilities']);
@@ -109,7 +116,8 @@ function parseAnswer(value: unknown, call: EnforcerCall): EnforcerAnswer {
 function parseEvent(value: unknown): EnforcerEvent[] {
   const fields = asFields(value);
   const { kind, vm, error } = fields ?? {};
-  if (kind === 'lost') return [{ kind, error: typeof error === 'string' ? error.slice(0, TEXT_MAX) : 'lost' }];
+  if (kind === 'lost')
+    return [{ kind, error: typeof error === 'string' ? error.slice(0, TEXT_MAX) : 'lost' }];
   if ((kind !== 'vmStarting' && kind !== 'vmExited') || !isId(vm)) return [];
   return [{ kind, vm: vm as VmId }];
 }
@@ -142,7 +150,8 @@ function names(fields: Fields): Pick<FaultRecord, 'vm' | 'bundle' | 'resource'> 
 
 function parseCapabilities(value: unknown): EnforcerDescription['capabilities'] | undefined {
   const fields = asFields(value);
-  if (fields === undefined || !CAPABILITIES.every((name) => typeof fields[name] === 'boolean')) return undefined;
+  if (fields === undefined || !CAPABILITIES.every((name) => typeof fields[name] === 'boolean'))
+    return undefined;
   return Object.fromEntries(
     CAPABILITIES.map((name) => [name, fields[name]]),
   ) as EnforcerDescription['capabilities'];

@@ -54,7 +54,11 @@ export function runConformance(
       return;
     }
     check.run(bench, (fault) => {
-      results.push({ name: check.name, verdict: fault === undefined ? 'pass' : 'fail', text: fault ?? 'as it should' });
+      results.push({
+        name: check.name,
+        verdict: fault === undefined ? 'pass' : 'fail',
+        text: fault ?? 'as it should',
+      });
       next(index + 1);
     });
   };
@@ -91,7 +95,11 @@ class Bench {
   }
 
   /** Runs calls that must all succeed; says what failed otherwise. */
-  must(calls: readonly EnforcerCall[], verdict: Verdict, then: (answers: readonly EnforcerAnswer[]) => void): void {
+  must(
+    calls: readonly EnforcerCall[],
+    verdict: Verdict,
+    then: (answers: readonly EnforcerAnswer[]) => void,
+  ): void {
     this.run(calls, (answers) => {
       const last = answers[answers.length - 1];
       if (last !== undefined && !last.ok) verdict(`${calls[answers.length - 1]?.op}: ${last.error}`);
@@ -167,7 +175,8 @@ const CHECKS: readonly Check[] = [
     name: 'description is stable and complete',
     run: ({ options: { enforcer } }, verdict) => {
       const first = JSON.stringify(enforcer.describe());
-      const isStable = first === JSON.stringify(enforcer.describe()) && enforcer.machineBoot() === enforcer.machineBoot();
+      const isStable =
+        first === JSON.stringify(enforcer.describe()) && enforcer.machineBoot() === enforcer.machineBoot();
       verdict(isStable ? undefined : 'describe or machineBoot changes from call to call');
     },
   },
@@ -194,7 +203,14 @@ const CHECKS: readonly Check[] = [
     name: 'fence and settle are idempotent',
     run: (bench, verdict) =>
       bench.must(
-        [...bench.fence(), ...bench.fence(), { op: 'settle' }, { op: 'settle' }, ...bench.fence(), { op: 'settle' }],
+        [
+          ...bench.fence(),
+          ...bench.fence(),
+          { op: 'settle' },
+          { op: 'settle' },
+          ...bench.fence(),
+          { op: 'settle' },
+        ],
         verdict,
         () => bench.expectReach('blocked', verdict, () => verdict(undefined)),
       ),
@@ -229,7 +245,9 @@ const CHECKS: readonly Check[] = [
     needs: needsEvidence,
     run: (bench, verdict) =>
       bench.must(bench.fence(), verdict, () =>
-        bench.run(bench.grant(bench.options.vms[1]), (answers) => expectRefusal(answers, bench.resources[0]!, verdict)),
+        bench.run(bench.grant(bench.options.vms[1]), (answers) =>
+          expectRefusal(answers, bench.resources[0]!, verdict),
+        ),
       ),
   },
   {
@@ -263,12 +281,16 @@ const CHECKS: readonly Check[] = [
   {
     name: 'an unknown device is refused by name',
     run: (bench, verdict) =>
-      bench.run([{ op: 'drained', device: 'nosuch' as never }], (answers) => expectRefusal(answers, 'nosuch', verdict)),
+      bench.run([{ op: 'drained', device: 'nosuch' as never }], (answers) =>
+        expectRefusal(answers, 'nosuch', verdict),
+      ),
   },
   {
     name: 'an unknown bundle is refused by name',
     run: ({ options }, verdict) =>
-      options.enforcer.run('nosuch' as never, [{ op: 'settle' }], (answers) => expectRefusal(answers, 'nosuch', verdict)),
+      options.enforcer.run('nosuch' as never, [{ op: 'settle' }], (answers) =>
+        expectRefusal(answers, 'nosuch', verdict),
+      ),
   },
   {
     name: 'a grant to a VM that does not run is refused by name',
@@ -281,7 +303,10 @@ const CHECKS: readonly Check[] = [
     name: 'calls after a failed one are not carried out',
     run: (bench, verdict) => {
       const [owner] = bench.options.vms;
-      const calls: EnforcerCall[] = [{ op: 'fence', resource: 'nosuch.mmio0' as ResourceId }, ...bench.grant(owner)];
+      const calls: EnforcerCall[] = [
+        { op: 'fence', resource: 'nosuch.mmio0' as ResourceId },
+        ...bench.grant(owner),
+      ];
       bench.must([...bench.fence(), { op: 'settle' }], verdict, () =>
         bench.run(calls, (answers) => {
           if (answers.length !== 1) verdict(`${answers.length} answers, should be 1`);

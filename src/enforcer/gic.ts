@@ -83,7 +83,7 @@ export class Gic {
   /** Waits until all masking is complete. Throws a HardwareError when the budget of polls is used up. */
   settle(): void {
     for (let polls = 0; polls < POLLS_MAX; polls++) {
-      if (((this.#bus.read32(this.#base + DISTRIBUTOR.CTLR) & CTLR_RWP) >>> 0) === 0) return;
+      if ((this.#bus.read32(this.#base + DISTRIBUTOR.CTLR) & CTLR_RWP) >>> 0 === 0) return;
       this.#bus.poll();
     }
     throw new HardwareError(`GIC: writes still pending after ${POLLS_MAX} polls`);

@@ -114,7 +114,11 @@ export interface Enforcer {
    * Carries out `calls` in order, stops at the first that fails, and hands over the answers so far.
    * `done` is called exactly once, possibly before `run` returns.
    */
-  run(bundle: BundleId, calls: readonly EnforcerCall[], done: (answers: readonly EnforcerAnswer[]) => void): void;
+  run(
+    bundle: BundleId,
+    calls: readonly EnforcerCall[],
+    done: (answers: readonly EnforcerAnswer[]) => void,
+  ): void;
   /** Returns and forgets the fault records gathered so far; bounded by the back end. */
   faults(): readonly FaultRecord[];
   acknowledgeStart(vm: VmId): void;

@@ -166,10 +166,7 @@ export class Smmuv3 {
     this.push(commandSync());
     this.#ring();
     const target = this.#producer;
-    this.#awaitCommands(
-      'CMD_SYNC',
-      () => (this.#read(REGISTER.CMDQ_CONS) & this.#pointerMask()) === target,
-    );
+    this.#awaitCommands('CMD_SYNC', () => (this.#read(REGISTER.CMDQ_CONS) & this.#pointerMask()) === target);
     this.syncs++;
   }
 

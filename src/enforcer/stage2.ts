@@ -128,8 +128,7 @@ export function tablePool(bus: MachineBus, start: number, bytes: number): TableP
 /** A level 3 descriptor as [low, high]. */
 export function pageDescriptor(physical: number, kind: PageKind): readonly [number, number] {
   const attributes = AF | S2AP_READ_WRITE | DESCRIPTOR_VALID;
-  const low =
-    kind === 'memory' ? attributes | SH_INNER | MEMORY_NORMAL : attributes | MEMORY_DEVICE;
+  const low = kind === 'memory' ? attributes | SH_INNER | MEMORY_NORMAL : attributes | MEMORY_DEVICE;
   const high = highHalf(physical) | (kind === 'memory' ? 0 : EXECUTE_NEVER_HIGH);
   return [((physical & ADDRESS_LOW) | low) >>> 0, high];
 }

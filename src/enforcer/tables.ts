@@ -19,7 +19,16 @@ import { HardwareError, type MachineBus, type ProcessorPort } from './bus.ts';
 import type { Gic } from './gic.ts';
 import type { EnforcerAnswer, Reach } from './port.ts';
 import { type DrainedEvents, entryHalves, type Smmuv3 } from './smmuv3.ts';
-import { cfgiAll, cfgiSte, decodeEntry, STE_CONFIG, silentEntry, stage2Entry, tlbiAll, tlbiVmid } from './smmuv3-layout.ts';
+import {
+  cfgiAll,
+  cfgiSte,
+  decodeEntry,
+  STE_CONFIG,
+  silentEntry,
+  stage2Entry,
+  tlbiAll,
+  tlbiVmid,
+} from './smmuv3-layout.ts';
 import { PAGE_BYTES, type Stage2 } from './stage2.ts';
 
 /** One safeguard switched off on purpose, as negative control of a test. */
@@ -281,7 +290,11 @@ export class Tables {
    */
   #grantInterrupt(resource: InterruptResource, vm: HostedVm): void {
     const { gic } = this.#platform;
-    gic.route(resource.physical, { processor: vm.processor, virtual: viewOf(resource, vm.vm) }, resource.trigger);
+    gic.route(
+      resource.physical,
+      { processor: vm.processor, virtual: viewOf(resource, vm.vm) },
+      resource.trigger,
+    );
     if (!this.#lies.has('skip-drain')) gic.clear(resource.physical);
     gic.unmask(resource.physical);
   }
@@ -303,7 +316,9 @@ export class Tables {
     if (resource.kind === 'stream') {
       const entry = decodeEntry(entryHalves(this.#platform.smmu.readEntry(resource.physical)));
       if (!entry.valid || entry.config === STE_CONFIG.abort) return 'blocked';
-      const holder = this.#platform.vms().find((vm) => vm.stage2.root === entry.root && vm.vmid === entry.vmid);
+      const holder = this.#platform
+        .vms()
+        .find((vm) => vm.stage2.root === entry.root && vm.vmid === entry.vmid);
       return entry.config === STE_CONFIG.stage2 && holder !== undefined ? holder.vm : 'unknown';
     }
     const state = this.#platform.gic.state(resource.physical);
@@ -332,7 +347,10 @@ export class Tables {
     if (resource.kind === 'mmio') return vm.stage2.readDescriptor(viewOf(resource, vm.vm));
     const state = this.#platform.gic.state(resource.physical);
     const flags =
-      Number(state.enabled) | (Number(state.pending) << 1) | (Number(state.active) << 2) | (Number(state.edge) << 3);
+      Number(state.enabled) |
+      (Number(state.pending) << 1) |
+      (Number(state.active) << 2) |
+      (Number(state.edge) << 3);
     const bytes = new Uint8Array(8);
     new DataView(bytes.buffer).setUint32(0, state.processor, true);
     new DataView(bytes.buffer).setUint32(4, flags, true);

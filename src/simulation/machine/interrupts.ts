@@ -69,7 +69,7 @@ export class GicModel {
   /** Writes a distributor register by its offset in bytes. */
   write(offset: number, value: number): void {
     if (offset === DISTRIBUTOR.CTLR) this.#control = value & 0x7fff_ffff;
-    else if (offset >= DISTRIBUTOR.IROUTER) this.#target((offset - DISTRIBUTOR.IROUTER) >>> 3, value);
+    else if (offset >= DISTRIBUTOR.IROUTER) this.#target(offset - DISTRIBUTOR.IROUTER, value);
     else if (offset >= DISTRIBUTOR.ICFGR) this.#configure(offset - DISTRIBUTOR.ICFGR, value);
     else this.#setFlags(offset & ~0x7f, (offset & 0x7f) * 8, value);
   }
@@ -157,8 +157,10 @@ export class GicModel {
     this.#host.reachChanged(interrupt);
   }
 
-  #target(interrupt: number, processor: number): void {
+  #target(byte: number, processor: number): void {
     // The upper word of IROUTER holds affinity level 3, which this machine does not have.
+    if ((byte & 4) !== 0) return;
+    const interrupt = byte >>> 3;
     this.#line(interrupt).processor = processor;
     this.#host.reachChanged(interrupt);
   }
@@ -181,7 +183,10 @@ export class GicModel {
       if (register === DISTRIBUTOR.ICPENDR) line.latched = false;
       if (register === DISTRIBUTOR.ISACTIVER) line.active = true;
       if (register === DISTRIBUTOR.ICACTIVER) line.active = false;
-      if (register === DISTRIBUTOR.ISENABLER) line.enabled = true;
+      if (register === DISTRIBUTOR.ISENABLER) {
+        line.enabled = true;
+        line.lingering = false;
+      }
       if (register === DISTRIBUTOR.ICENABLER && line.enabled) {
         line.enabled = false;
         line.lingering = true;

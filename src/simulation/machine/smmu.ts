@@ -130,10 +130,12 @@ export class Smmu {
     }
     const entry = this.#configuration(stream);
     if (entry === undefined) {
-      if ((this.read(REGISTER.CR2) & CR2_RECINVSID) !== 0) this.#record('C_BAD_STREAMID', stream, address, write);
+      if ((this.read(REGISTER.CR2) & CR2_RECINVSID) !== 0)
+        this.#record('C_BAD_STREAMID', stream, address, write);
       return { ok: false };
     }
-    const isUsable = entry.config === STE_CONFIG.abort || entry.config === STE_CONFIG.bypass || isStage2(entry);
+    const isUsable =
+      entry.config === STE_CONFIG.abort || entry.config === STE_CONFIG.bypass || isStage2(entry);
     if (!entry.valid || !isUsable) {
       this.#record('C_BAD_STE', stream, address, write);
       return { ok: false };
@@ -174,7 +176,8 @@ export class Smmu {
       const log2 = this.read(REGISTER.CMDQ_BASE) & 0x1f;
       const consumer = this.read(REGISTER.CMDQ_CONS) & ((2 << log2) - 1);
       const address =
-        this.#address(REGISTER.CMDQ_BASE, 0xffff_ffe0, 0xf_ffff) + (consumer & ((1 << log2) - 1)) * COMMAND_BYTES;
+        this.#address(REGISTER.CMDQ_BASE, 0xffff_ffe0, 0xf_ffff) +
+        (consumer & ((1 << log2) - 1)) * COMMAND_BYTES;
       if (!this.#execute(address)) {
         this.#registers.set(REGISTER.CMDQ_CONS, (consumer | (1 << 24)) >>> 0);
         this.#registers.set(REGISTER.GERROR, (this.read(REGISTER.GERROR) ^ GERROR_CMDQ) >>> 0);
@@ -255,7 +258,12 @@ function isStage2(entry: DecodedEntry): boolean {
   return entry.config === STE_CONFIG.stage2 && !entry.stalls;
 }
 
-const READ_ONLY: ReadonlySet<number> = new Set([REGISTER.IDR0, REGISTER.IDR1, REGISTER.CR0ACK, REGISTER.GERROR]);
+const READ_ONLY: ReadonlySet<number> = new Set([
+  REGISTER.IDR0,
+  REGISTER.IDR1,
+  REGISTER.CR0ACK,
+  REGISTER.GERROR,
+]);
 const TABLE_REGISTERS: ReadonlySet<number> = new Set([
   REGISTER.STRTAB_BASE,
   REGISTER.STRTAB_BASE + 4,
