@@ -179,8 +179,8 @@ export class SimulatedEnforcer implements Enforcer {
   }
 
   /**
-   * Reset, then wait for what was under way, then clear the interrupts: a transfer that ends after the reset
-   * may still raise one. All of it while the device is blocked.
+   * Reset, wait for what was under way, reset again, then clear the interrupts: a transfer that ends after a
+   * reset may still raise one. All of it while the device is blocked.
    */
   #reset(bundle: BundleId, device: Device): void {
     if (this.#lies.has('skip-reset')) return;
@@ -191,7 +191,11 @@ export class SimulatedEnforcer implements Enforcer {
       }
     }
     this.#platform.resetDevice(bundle, device.id);
-    if (!this.#lies.has('skip-drain')) this.#awaitIdle(bundle, device);
+    if (!this.#lies.has('skip-drain')) {
+      this.#awaitIdle(bundle, device);
+      // A transfer that ended after the first reset left its mark: a raised line, a filled buffer.
+      this.#platform.resetDevice(bundle, device.id);
+    }
     for (const resource of device.resources) {
       if (resource.kind !== 'interrupt') continue;
       for (const vm of this.#platform.vms()) this.#platform.gic.withdraw(resource.physical, vm.processor);

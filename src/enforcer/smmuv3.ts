@@ -44,7 +44,10 @@ import {
  */
 export const POLLS_MAX = 100_000;
 
-/** Where the SMMU and its memory lie. Addresses are physical and in bytes; sizes are powers of two. */
+/**
+ * Where the SMMU and its memory lie. Addresses are physical and in bytes; sizes are powers of two. All of the
+ * memory is zero when `start` is called, as it is after reset.
+ */
 export interface SmmuLayout {
   readonly registers: number;
   readonly streamTable: number;
@@ -213,7 +216,6 @@ export class Smmuv3 {
     const index = stream >>> STRTAB_SPLIT_BITS;
     if (this.#leaves.has(index)) return;
     const table = this.#layout.leafTables + this.#leaves.size * (STE_BYTES << STRTAB_SPLIT_BITS);
-    for (let word = 0; word < 8 << STRTAB_SPLIT_BITS; word++) this.#bus.write64(table + word * 8, 0, 0);
     const [low, high] = levelOneDescriptor(table);
     this.#bus.write64(this.#layout.streamTable + index * 8, low, high);
     this.#leaves.set(index, table);

@@ -63,13 +63,26 @@ export class Stage2 {
     }
   }
 
-  /** Unmaps `bytes` from `ipa`. TLBs may keep the pages until they are invalidated. */
-  unmap(ipa: number, bytes: number): void {
-    checkRange(ipa, bytes);
-    for (let at = 0; at < bytes; at += PAGE_BYTES) {
-      const address = this.#descriptor(ipa + at, false);
-      if (address !== undefined && (this.#bus.read32(address) & 1) !== 0) this.#bus.write64(address, 0, 0);
-    }
+  /**
+   * Unmaps those of the `bytes` from `ipa` that lead to the same offset from `physical`; returns how many pages
+   * that were. TLBs may keep them until they are invalidated.
+   */
+  unmap(ipa: number, physical: number, bytes: number): number {
+    let pages = 0;
+    this.#visit(ipa, physical, bytes, (address) => {
+      this.#bus.write64(address, 0, 0);
+      pages++;
+    });
+    return pages;
+  }
+
+  /** How many pages of the `bytes` from `ipa` lead to the same offset from `physical`. */
+  countMapped(ipa: number, physical: number, bytes: number): number {
+    let pages = 0;
+    this.#visit(ipa, physical, bytes, () => {
+      pages++;
+    });
+    return pages;
   }
 
   /** Physical address to which the tables in memory translate `ipa`, or undefined. */
@@ -90,6 +103,22 @@ export class Stage2 {
       halves[1] = this.#bus.read32(address + 4);
     }
     return new Uint8Array(halves.buffer);
+  }
+
+  /** Calls `found` with each valid descriptor of the range that leads to `physical`. One walk per table. */
+  #visit(ipa: number, physical: number, bytes: number, found: (address: number) => void): void {
+    checkRange(ipa, bytes);
+    let address: number | undefined;
+    for (let at = 0; at < bytes; at += PAGE_BYTES) {
+      const isNewTable = at === 0 || tableIndex(ipa + at, 3) === 0;
+      if (isNewTable) address = this.#descriptor(ipa + at, false);
+      else if (address !== undefined) address += 8;
+      if (address === undefined) continue;
+      const low = this.#bus.read32(address);
+      if ((low & 1) === 0) continue;
+      const page = joinHalves(low & ADDRESS_LOW, this.#bus.read32(address + 4) & ADDRESS_HIGH);
+      if (page === physical + at) found(address);
+    }
   }
 
   /** Address of the level 3 descriptor for `ipa`; with `create`, tables on the way are made. */

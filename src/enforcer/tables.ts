@@ -242,12 +242,8 @@ export class Tables {
   #unmap(resource: MmioResource): void {
     if (this.#lies.has('skip-unmap')) return;
     for (const vm of this.#platform.vms()) {
-      const view = viewOf(resource, vm.vm);
-      for (let at = 0; at < resource.bytes; at += PAGE_BYTES) {
-        if (vm.stage2.lookup(view + at) !== resource.physical + at) continue;
-        vm.stage2.unmap(view + at, PAGE_BYTES);
-        this.#dirtyVms.add(vm);
-      }
+      const pages = vm.stage2.unmap(viewOf(resource, vm.vm), resource.physical, resource.bytes);
+      if (pages > 0) this.#dirtyVms.add(vm);
     }
   }
 
@@ -329,11 +325,7 @@ export class Tables {
   #readPages(resource: MmioResource): Reach {
     let reach: Reach = 'blocked';
     for (const vm of this.#platform.vms()) {
-      const view = viewOf(resource, vm.vm);
-      let pages = 0;
-      for (let at = 0; at < resource.bytes; at += PAGE_BYTES) {
-        if (vm.stage2.lookup(view + at) === resource.physical + at) pages++;
-      }
+      const pages = vm.stage2.countMapped(viewOf(resource, vm.vm), resource.physical, resource.bytes);
       if (pages === 0) continue;
       if (reach !== 'blocked' || pages * PAGE_BYTES !== resource.bytes) return 'unknown';
       reach = vm.vm;

@@ -55,8 +55,8 @@ export class Checker {
   readonly #streams = new Map<number, Watched>();
   readonly #interrupts = new Map<number, Watched>();
   readonly #watched: Watched[] = [];
-  /** What each path leads to. */
-  readonly #paths = new Map<string, { readonly to: Watched; readonly vm: VmInstance }>();
+  /** What each path leads to; a descriptor in memory is named by its address. */
+  readonly #paths = new Map<string | number, { readonly to: Watched; readonly vm: VmInstance }>();
   /** Pages that hold stage-2 tables. */
   readonly #tables = new Map<number, TablePage>();
   readonly #roots = new Map<number, VmInstance>();
@@ -225,16 +225,16 @@ export class Checker {
     const low = this.#memory.read32(at);
     const isValid = (low & 3) === 3;
     if (!isValid) {
-      if (level === 3) this.#path(`descriptor ${at}`, undefined, undefined);
+      if (level === 3) this.#path(at, undefined, undefined);
       return;
     }
     const page = joinHalves(low & 0xffff_f000, this.#memory.read32(at + 4) & 0xffff) / PAGE_BYTES;
-    if (level === 3) this.#path(`descriptor ${at}`, this.#pages.get(page), vm);
+    if (level === 3) this.#path(at, this.#pages.get(page), vm);
     else if (this.#tables.get(page)?.vm !== vm) this.#scanTable(page, vm, level + 1);
   }
 
   /** A path now leads to `to` for `vm`, or nowhere. */
-  #path(key: string, to: Watched | undefined, vm: VmInstance | undefined): void {
+  #path(key: string | number, to: Watched | undefined, vm: VmInstance | undefined): void {
     const old = this.#paths.get(key);
     if (old !== undefined && old.to === to && old.vm === vm) return;
     if (old !== undefined) {
@@ -250,16 +250,17 @@ export class Checker {
   }
 
   /** Somebody else reaches part of the bundle: the same resource breaks S1, another one S3. */
-  #sharedBundle(key: string, to: Watched, vm: VmInstance): void {
+  #sharedBundle(key: string | number, to: Watched, vm: VmInstance): void {
+    const what = typeof key === 'string' ? key : `descriptor at 0x${key.toString(16)}`;
     for (const other of to.bundle.counts.keys()) {
       if (other === vm) continue;
-      if (to.counts.has(other)) this.#violate('S1', to.name, [other, vm], `${key}: reached by two`);
+      if (to.counts.has(other)) this.#violate('S1', to.name, [other, vm], `${what}: reached by two`);
       else
         this.#violate(
           'S3',
           to.name,
           [other, vm],
-          `${key}: new holder before the old one is blocked in ${to.bundle.name}`,
+          `${what}: new holder before the old one is blocked in ${to.bundle.name}`,
         );
     }
   }

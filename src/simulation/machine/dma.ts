@@ -14,8 +14,9 @@ import type { VmInstance } from './vm.ts';
 
 /** Most words of one transfer; with its alignment it never crosses a page. */
 export const TRANSFER_WORDS_MAX = 4;
-/** Most ticks a transfer waits in its device. */
+/** Most ticks a common transfer waits in its device; one in four is slow and may outlive a whole remap. */
 const WAIT_TICKS_MAX = 6;
+const SLOW_TICKS_MAX = 100;
 
 /** What a device asks for. Address: an IPA, aligned to 16 bytes. */
 export interface TransferRequest {
@@ -65,7 +66,7 @@ export class Interconnect {
 
   /** Starts a transfer. */
   start(request: TransferRequest): void {
-    const ticks = this.#random(WAIT_TICKS_MAX + 1);
+    const ticks = this.#random((this.#random(4) === 3 ? SLOW_TICKS_MAX : WAIT_TICKS_MAX) + 1);
     this.#transfers.push({ id: this.#count++, request, ticks, physical: undefined });
   }
 

@@ -10,8 +10,8 @@ import { FaultLog } from '../../enforcer/fault-log.ts';
 import { SimulatedEnforcer, type SimulatedPlatform } from '../../enforcer/simulated.ts';
 import type { Smmuv3 } from '../../enforcer/smmuv3.ts';
 import type { Lie } from '../../enforcer/tables.ts';
-import { type BundleDefinition, resourcesOf, viewOf } from '../../protocol/bundle.ts';
-import type { VmId } from '../../protocol/ids.ts';
+import { type BundleDefinition, type MmioResource, resourcesOf, viewOf } from '../../protocol/bundle.ts';
+import type { BundleId, ResourceId, VmId } from '../../protocol/ids.ts';
 import { ENGINE_STREAM, GIC_BASE, HYPERVISOR_BASE, SMMU_BASE } from './board.ts';
 import { Checker } from './checker.ts';
 import { Devices } from './devices.ts';
@@ -61,6 +61,7 @@ export class SimulatedMachine {
   readonly #interconnect: Interconnect;
   readonly #hypervisor: Hypervisor;
   readonly #platform: SimulatedPlatform;
+  readonly #registers: readonly { readonly bundle: BundleId; readonly resource: MmioResource }[];
   readonly #aborts = new FaultLog();
   readonly #handlers = new Map<VmInstance, (virtual: number) => void>();
   #isInBackground = false;
@@ -70,6 +71,11 @@ export class SimulatedMachine {
     const { bundles, seed } = options;
     const random = typeof seed === 'number' ? seededRandom(seed) : seed;
     this.#random = random;
+    this.#registers = bundles.flatMap((bundle) =>
+      resourcesOf(bundle).flatMap((resource) =>
+        resource.kind === 'mmio' ? [{ bundle: bundle.id, resource }] : [],
+      ),
+    );
     this.#memory = new Memory(HYPERVISOR_BASE, (address) =>
       this.checker.memoryWritten(address, (stream) => this.#smmu.fetchEntry(stream)),
     );
@@ -189,15 +195,12 @@ export class SimulatedMachine {
   }
 
   /** The register resource that `vm` would see at `ipa`. */
-  #placeOf(vm: VmId, ipa: number) {
-    for (const bundle of this.#options.bundles) {
-      for (const resource of resourcesOf(bundle)) {
-        const view = viewOf(resource, vm);
-        if (resource.kind !== 'mmio' || ipa < view || ipa >= view + resource.bytes) continue;
-        return { bundle: bundle.id, resource: resource.id };
-      }
-    }
-    return {};
+  #placeOf(vm: VmId, ipa: number): { readonly bundle?: BundleId; readonly resource?: ResourceId } {
+    const place = this.#registers.find(({ resource }) => {
+      const view = viewOf(resource, vm);
+      return ipa >= view && ipa < view + resource.bytes;
+    });
+    return place === undefined ? {} : { bundle: place.bundle, resource: place.resource.id };
   }
 
   #bus(): MachineBus {
@@ -235,9 +238,12 @@ export class SimulatedMachine {
   #letOthersRun(): void {
     if (this.#isInBackground) return;
     this.#isInBackground = true;
-    this.tick();
-    this.background?.();
-    this.#isInBackground = false;
+    try {
+      this.tick();
+      this.background?.();
+    } finally {
+      this.#isInBackground = false;
+    }
   }
 
   #processors(): ProcessorPort {
