@@ -533,10 +533,11 @@ const told = (on: 'remapped' | 'stateReported') => [
     name: `${on}-still-pending`,
     on,
     from: ['requesting', 'pending'],
-    when: 'nothing newer than the request',
-    holds: ({ state, input }) =>
-      input.message.epoch === state.epoch ||
-      (input.message.kind === 'stateReported' && input.message.phase === 'moving'),
+    when: 'nothing newer than the request, and it may still come',
+    holds: ({ state, input: { message } }) =>
+      message.kind === 'stateReported'
+        ? message.pending || message.phase === 'moving' || state.name === 'requesting'
+        : message.epoch === state.epoch,
     ignore: 'the handover is still to come; its timer or a refusal ends it',
   }),
   row({

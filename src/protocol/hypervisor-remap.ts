@@ -189,13 +189,13 @@ export function tell(x: Base, vm: VmId): HostEffect {
     cause: state.lastCause,
     ...(holder ? { holder: holder.vm, incarnation: holder.incarnation } : {}),
     ...(holder?.vm === vm && holder.proof ? { proof: holder.proof } : {}),
-    leaseMs: leaseLeftMs(state, x.input.nowMs),
+    leaseMs: leaseLeft(state, x.input.nowMs),
   };
   return { do: 'send', to: vm, message };
 }
 
 /** Lease left of the present holder, in milliseconds; 0 for the owner. */
-export function leaseLeftMs(state: HostState, nowMs: number): number {
+export function leaseLeft(state: HostState, nowMs: number): number {
   const lease = state.holder?.lease;
   return lease ? Math.max(0, Math.floor(lease.startedMs + lease.leaseMs - nowMs)) : 0;
 }

@@ -16,7 +16,7 @@ import {
   type HostOut,
   type HostSeen,
   hostRow,
-  leaseLeftMs,
+  leaseLeft,
   ownerLife,
   quarantine,
   REMAP_ROWS,
@@ -44,8 +44,8 @@ import { HOST_TIMERS, type HostTimer } from './timers.ts';
 
 type Command = Exclude<CommandKind, never>;
 
-/** Furthest an epoch may be raised to what an owner remembers after the table was lost. */
-const EPOCH_JUMP_MAX = 65_536;
+/** Highest epoch that is taken over from agents after the table was lost, so that none can use all epochs up. */
+const EPOCH_RESTORED_MAX = 0x0100_0000;
 
 function refuse(x: Base, to: VmId, command: MessageKind, named: Epoch, code: RefusalCode): HostEffect {
   const { state, config } = x;
@@ -369,7 +369,7 @@ const returnRows = [
       if (tenureLeftMs <= 0) return startNotice(x, 'reclaim');
       return {
         state: { ...state, holder: { ...holder, ending: { cause: 'reclaim', notified: false } } },
-        effects: [timer('lease', Math.min(tenureLeftMs, leaseLeftMs(state, input.nowMs)))],
+        effects: [timer('lease', Math.min(tenureLeftMs, leaseLeft(state, input.nowMs)))],
       };
     },
   }),
@@ -397,13 +397,7 @@ const returnRows = [
     when: 'by the owner, not in the guard time',
     holds: (x) => isOwner(x) && !x.state.guard && ownerLife(x) !== undefined,
     to: ['moving', 'quarantined'],
-    act: (x) => {
-      const { state, input } = x;
-      const jump = input.message.epoch - state.epoch;
-      // After a lost table the owner may remember higher epochs than we do.
-      const epoch = jump > 0 && jump <= EPOCH_JUMP_MAX ? input.message.epoch : state.epoch;
-      return begin({ ...x, state: { ...state, epoch } }, { cause: 'claim', to: ownerLife(x), forced: false });
-    },
+    act: (x) => begin(x, { cause: 'claim', to: ownerLife(x), forced: false }),
   }),
   hostRow({
     name: 'claim-guard',
@@ -509,6 +503,28 @@ const holderRows = [
     ignore: 'the machine is being read back; ask again',
   }),
   hostRow({
+    name: 'query-restores-epoch',
+    on: 'queryState',
+    from: ['quarantined'],
+    when: 'the table was lost and the asker remembers a higher epoch',
+    holds: ({ state, input }) =>
+      state.quarantine?.cause === 'tableLost' &&
+      input.message.epoch > state.epoch &&
+      input.message.epoch <= EPOCH_RESTORED_MAX,
+    to: ['stay'],
+    act: (x) => {
+      const { epoch } = x.input.message;
+      const state: HostState = { ...x.state, epoch, lastEpoch: epoch };
+      return {
+        state,
+        effects: [
+          { do: 'persist', sync: true },
+          { do: 'send', to: x.input.from, message: report({ ...x, state }) },
+        ],
+      };
+    },
+  }),
+  hostRow({
     name: 'query',
     on: 'queryState',
     from: 'any',
@@ -530,10 +546,11 @@ function report(x: HostSeen<'queryState'>): MessageOf<'stateReported'> {
     digest: config.digest,
     ...(holder ? { holder: holder.vm, incarnation: holder.incarnation } : {}),
     confirmed: holder?.confirmed ?? false,
-    leaseMs: leaseLeftMs(state, input.nowMs),
+    leaseMs: leaseLeft(state, input.nowMs),
     ...(holder?.vm === input.from && holder.proof ? { proof: holder.proof } : {}),
     ...(state.quarantine ? { cause: state.quarantine.cause } : {}),
     yourIncarnation: state.running[input.from] ?? (0 as never),
+    pending: state.reservation?.borrower.vm === input.from || attempt?.to?.vm === input.from,
   };
 }
 
@@ -753,7 +770,7 @@ function holdOn(x: HostSeen<'phaseDone'>, holder: Holder, cause = x.state.lastCa
     effects: [
       stop('enforce'),
       { do: 'persist', sync: true },
-      ...(holder.lease ? [timer('lease', leaseLeftMs(next, input.nowMs))] : []),
+      ...(holder.lease ? [timer('lease', leaseLeft(next, input.nowMs))] : []),
       ...(holder.confirmed ? [] : [timer('confirm', config.times.confirmMs)]),
       { do: 'audit', event: 'held', detail: 'restart' },
     ],

@@ -269,8 +269,8 @@ export const MESSAGES = {
     number: 28,
     from: 'agent',
     to: 'host',
-    says: 'Asks who holds the bundle.',
-    fields: { bundle, challenge: required(2, bytes(CHALLENGE_BYTES)) },
+    says: 'Asks who holds the bundle. `epoch` is the highest the asker has seen.',
+    fields: { bundle, epoch, challenge: required(3, bytes(CHALLENGE_BYTES)) },
   },
   stateReported: {
     number: 29,
@@ -292,6 +292,8 @@ export const MESSAGES = {
       cause: optional(11, names<QuarantineCause>(QUARANTINE_CAUSES)),
       /** The asker's own incarnation, as the hypervisor service counts it. */
       yourIncarnation: required(12, uint<Incarnation>()),
+      /** The bundle is reserved for the asker, or on its way to it. */
+      pending: required(13, BOOL),
     },
   },
   refused: {

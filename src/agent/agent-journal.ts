@@ -1,0 +1,52 @@
+/**
+ * What an agent writes down before it acts: which hook it was about to run, under which epoch.
+ *
+ * It says what was attempted, never who holds: after a restart only the host's answer counts (design section
+ * 2.10). Kept so that a person, and the log, can tell what a crash interrupted.
+ */
+
+import type { HookName, Journal } from '../ports.ts';
+import type { BundleId } from '../protocol/ids.ts';
+import { asciiBytes, asciiText } from '../wire/bytes.ts';
+
+/** The last attempt of one bundle. */
+export interface JournalNote {
+  readonly attempt: HookName;
+  readonly epoch: number;
+}
+
+/** Records after which the file is rewritten with one record per bundle: some 60 KiB. */
+const COMPACT_AFTER = 1_000;
+
+/** The journal of an agent. */
+export class AgentJournal {
+  readonly last = new Map<BundleId, JournalNote>();
+  readonly #journal: Journal;
+  #records: number;
+
+  /** Reads what is there. A record that is not ours is a programming error and throws. */
+  constructor(journal: Journal) {
+    this.#journal = journal;
+    this.#records = journal.records.length;
+    for (const record of journal.records) {
+      const { bundle, ...note } = JSON.parse(asciiText(record)) as JournalNote & { bundle: BundleId };
+      this.last.set(bundle, note);
+    }
+  }
+
+  /** Writes a note; durable before this returns if `sync`. */
+  write(bundle: BundleId, note: JournalNote, sync: boolean): void {
+    this.last.set(bundle, note);
+    if (this.#records >= COMPACT_AFTER) {
+      this.#journal.rewrite([...this.last].map(([id, entry]) => encode(id, entry)));
+      this.#records = this.last.size;
+      return;
+    }
+    this.#journal.append(encode(bundle, note), sync);
+    this.#records += 1;
+  }
+}
+
+function encode(bundle: BundleId, note: JournalNote): Uint8Array {
+  return asciiBytes(JSON.stringify({ bundle, ...note }));
+}

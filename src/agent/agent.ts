@@ -1,0 +1,426 @@
+/**
+ * The driver of the agent tables: feeds messages, hook results, clocks and commands into the pure core and
+ * carries its orders out. It decides nothing itself.
+ *
+ * One runner per bundle, as owner or as borrower; the role follows from the bundle's definition. Runtime things
+ * come in through the ports; the only emitter of the product is here, at the edge.
+ */
+
+import { TypedEmitter } from 'tiny-typed-emitter';
+import type { Link, LinkListener } from '../link/link.ts';
+import type { Clock, DriverHooks, Entropy, Journal, Log } from '../ports.ts';
+import type { AgentConfig, AgentEffect, AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
+import {
+  BORROWER_TABLE,
+  type BorrowerInput,
+  type BorrowerState,
+  type BundleDefinition,
+  type BundleId,
+  type ConsentClaims,
+  type DriverStatus,
+  HOST,
+  type Incarnation,
+  initialBorrower,
+  initialOwner,
+  type Message,
+  OWNER_TABLE,
+  type OwnerInput,
+  type OwnerState,
+  sameBytes,
+  type VmId,
+} from '../protocol/index.ts';
+import { CHALLENGE_BYTES } from '../protocol/messages.ts';
+import { Runner } from '../runner.ts';
+import { bundleDigest } from '../wire/digest.ts';
+import { AgentJournal } from './agent-journal.ts';
+import type { Policy } from './policy.ts';
+
+/** What an agent is made of. */
+export interface AgentParts {
+  readonly self: VmId;
+  readonly bundles: readonly BundleDefinition[];
+  readonly link: Link;
+  readonly hooks: DriverHooks;
+  readonly policy: Policy;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly journal: Journal;
+  readonly log: Log;
+}
+
+/** How a bundle stands, as this agent sees it. */
+export interface BundleView {
+  readonly bundle: BundleId;
+  readonly role: 'owner' | 'borrower';
+  readonly state: string;
+  readonly epoch: number;
+  readonly holder: VmId | null;
+  readonly driver: DriverStatus;
+  /** Why it is as it is: the last thing that happened. */
+  readonly reason: string;
+  /** Lease left, estimated on our clock; null for an owner or when not held. */
+  readonly leaseLeftMs: number | null;
+  /** The last events, oldest first. */
+  readonly events: readonly string[];
+  /** Set when the host means another definition by this name. */
+  readonly definitionDiffers: boolean;
+  /** What the back end proves. */
+  readonly evidence: string | null;
+}
+
+export interface AgentEvents {
+  notice: (bundle: BundleId, notice: AgentNotice) => void;
+  changed: (bundle: BundleId, view: BundleView) => void;
+  hostUp: () => void;
+  hostDown: (reason: string) => void;
+}
+
+/** How long a consent is good on the host's clock, in milliseconds: a request, its policy and its preparation. */
+const CONSENT_VALID_MS = 10_000;
+/** Oldest stamp that still makes a good consent: the host sends one a second. */
+const STAMP_FRESH_MS = 4_000;
+/** Events kept per bundle for `describe`. */
+const EVENTS_KEPT = 20;
+
+type AnyRunner =
+  | {
+      readonly role: 'owner';
+      readonly runner: Runner<OwnerState, OwnerInput, AgentConfig, AgentEffect<never>>;
+    }
+  | {
+      readonly role: 'borrower';
+      readonly runner: Runner<BorrowerState, BorrowerInput, AgentConfig, AgentEffect<never>>;
+    };
+
+/** One bundle as this agent runs it. */
+interface Entry {
+  readonly definition: BundleDefinition;
+  readonly digest: Uint8Array;
+  machine: AnyRunner;
+  challenge: Uint8Array | undefined;
+  reason: string;
+  leaseEndsMs: number | undefined;
+  evidence: string | null;
+  definitionDiffers: boolean;
+  readonly events: string[];
+}
+
+/** The agent of one VM. */
+export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
+  readonly #parts: AgentParts;
+  readonly #entries = new Map<BundleId, Entry>();
+  readonly #journal: AgentJournal;
+  #stamp: { readonly bytes: Uint8Array; readonly atMs: number } | undefined;
+
+  constructor(parts: AgentParts) {
+    super();
+    this.#parts = parts;
+    this.#journal = new AgentJournal(parts.journal);
+    for (const definition of parts.bundles) {
+      const entry: Entry = {
+        definition,
+        digest: bundleDigest(definition),
+        machine: undefined as never,
+        challenge: undefined,
+        reason: 'started',
+        leaseEndsMs: undefined,
+        evidence: null,
+        definitionDiffers: false,
+        events: [],
+      };
+      entry.machine = this.#machineOf(entry);
+      this.#entries.set(definition.id, entry);
+    }
+  }
+
+  /** Looks what the drivers do, then asks the host who holds what. Changes nothing before it knows. */
+  start(): void {
+    for (const [bundle, last] of this.#journal.last) {
+      this.#parts.log('info', 'the journal says what was attempted last', { bundle, ...last });
+    }
+    for (const entry of this.#entries.values()) this.#feed(entry, { on: 'start' });
+    this.#parts.link.open(this);
+  }
+
+  /** Stops everything. The drivers stay as they are; the host goes on without us. */
+  stop(): void {
+    for (const { machine } of this.#entries.values()) machine.runner.stop();
+    this.#parts.link.close();
+    this.#parts.journal.close();
+  }
+
+  /** Asks for a bundle. What comes of it is told by `notice` events. Throws on a bundle that is not ours to borrow. */
+  borrow(bundle: BundleId, terms: BorrowTerms): void {
+    const entry = this.#entry(bundle);
+    if (entry.machine.role === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to borrow`);
+    const fresh = this.#stamp !== undefined && this.#parts.clock.nowMs() - this.#stamp.atMs < STAMP_FRESH_MS;
+    this.#feed(entry, { on: 'borrow', terms, fresh });
+  }
+
+  /** Gives a bundle back, or withdraws the request for it. */
+  giveBack(bundle: BundleId): void {
+    const entry = this.#entry(bundle);
+    if (entry.machine.role === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to give back`);
+    this.#feed(entry, { on: 'return' });
+  }
+
+  /** Asks the borrower for our bundle; with `force` the host takes it after `graceMs`, as far as the consent allows. */
+  recall(bundle: BundleId, graceMs: number, force: boolean): void {
+    const entry = this.#entry(bundle);
+    if (entry.machine.role === 'borrower')
+      throw new Error(`${bundle}: this VM does not own it; only the owner recalls`);
+    this.#feed(entry, { on: 'recall', graceMs, force });
+  }
+
+  /** How all bundles stand. */
+  views(): BundleView[] {
+    return [...this.#entries.values()].map((entry) => this.#view(entry));
+  }
+
+  onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void {
+    if (stamp && from === HOST) this.#stamp = { bytes: stamp, atMs: this.#parts.clock.nowMs() };
+    if (message.kind === 'heartbeat') return;
+    const entry = this.#entries.get(message.bundle);
+    if (!entry) return this.#drop(from, message, 'unknown bundle');
+    const isPeers =
+      message.kind === 'requestBorrow' ||
+      message.kind === 'withdrawBorrow' ||
+      message.kind === 'borrowDeclined' ||
+      message.kind === 'recallDevice';
+    // What the host says counts only from the host; what a borrower is told by the owner only from the owner.
+    if (isPeers !== (from !== HOST)) return this.#drop(from, message, 'not the sender’s to say');
+    if (message.kind === 'borrowDeclined' && from !== entry.definition.owner) {
+      return this.#drop(from, message, 'not the owner');
+    }
+    if (message.kind === 'stateReported') {
+      if (!entry.challenge || !sameBytes(message.challenge, entry.challenge)) {
+        return this.#drop(from, message, 'answer to an older query');
+      }
+      entry.challenge = undefined;
+    }
+    if (message.kind === 'remapped' || message.kind === 'stateReported') {
+      entry.leaseEndsMs = message.leaseMs > 0 ? this.#parts.clock.nowMs() + message.leaseMs : undefined;
+      entry.evidence = message.proof?.evidence ?? entry.evidence;
+    }
+    const inputs: readonly string[] =
+      entry.machine.role === 'owner' ? OWNER_TABLE.inputs : BORROWER_TABLE.inputs;
+    if (!inputs.includes(message.kind)) {
+      if (message.kind === 'faultReported') return this.#faultSeen(entry, message);
+      return this.#drop(from, message, `not for the ${entry.machine.role}`);
+    }
+    this.#feed(entry, { on: message.kind, from, message } as never);
+  }
+
+  onUp(peer: VmId): void {
+    if (peer !== HOST) return;
+    this.emit('hostUp');
+    for (const entry of this.#entries.values()) this.#feed(entry, { on: 'hostUp' });
+  }
+
+  onDown(peer: VmId, reason: string): void {
+    if (peer === HOST) this.emit('hostDown', reason);
+  }
+
+  onDigestMismatch(peer: VmId, bundle: BundleId): void {
+    const entry = this.#entries.get(bundle);
+    if (!entry) return;
+    entry.definitionDiffers = true;
+    this.#note(
+      entry,
+      `${peer} means another definition by ${bundle}: deploy the same bundle file everywhere`,
+    );
+    this.#parts.log('error', 'bundle definitions differ', { bundle, peer });
+  }
+
+  #entry(bundle: BundleId): Entry {
+    const entry = this.#entries.get(bundle);
+    if (entry) return entry;
+    throw new Error(
+      `${bundle}: no bundle of this name; there are ${[...this.#entries.keys()].join(', ') || 'none'}`,
+    );
+  }
+
+  #machineOf(entry: Entry): AnyRunner {
+    const { self, clock } = this.#parts;
+    const config: AgentConfig = { self, definition: entry.definition, digest: entry.digest };
+    const owner = {
+      perform: (effect: AgentEffect<never>) => this.#perform(entry, effect),
+      onStep: (
+        before: { name: string },
+        input: { on: string },
+        step: { row: string; ignored?: string; state: { name: string } },
+      ) => this.#stepped(entry, before.name, input.on, step),
+    };
+    if (entry.definition.owner === self) {
+      const runner = new Runner(OWNER_TABLE as never, initialOwner(), config, clock, owner as never);
+      return { role: 'owner', runner: runner as never };
+    }
+    const runner = new Runner(BORROWER_TABLE as never, initialBorrower(), config, clock, owner as never);
+    return { role: 'borrower', runner: runner as never };
+  }
+
+  #feed(entry: Entry, input: OwnerInput | BorrowerInput): void {
+    entry.machine.runner.feed(input as never);
+  }
+
+  #stepped(
+    entry: Entry,
+    before: string,
+    on: string,
+    step: { row: string; ignored?: string; state: { name: string } },
+  ): void {
+    const { log } = this.#parts;
+    const bundle = entry.definition.id;
+    if (step.ignored !== undefined) {
+      log('debug', `${on} ignored: ${step.ignored}`, { bundle, row: step.row, state: before });
+      return;
+    }
+    log('debug', `${before} → ${step.state.name}`, { bundle, on, row: step.row });
+    if (before === step.state.name) return;
+    this.#note(entry, `${before} → ${step.state.name} (${step.row})`);
+    this.emit('changed', bundle, this.#view(entry));
+  }
+
+  #note(entry: Entry, text: string): void {
+    entry.reason = text;
+    entry.events.push(`${Math.round(this.#parts.clock.nowMs())} ${text}`);
+    if (entry.events.length > EVENTS_KEPT) entry.events.shift();
+  }
+
+  #perform(entry: Entry, effect: AgentEffect<never>): void {
+    const { link, hooks, policy, entropy } = this.#parts;
+    const bundle = entry.definition.id;
+    switch (effect.do) {
+      case 'send':
+        link.send(effect.to, effect.message);
+        return;
+      case 'query': {
+        entry.challenge = entropy.random(CHALLENGE_BYTES);
+        const { epoch } = entry.machine.runner.state;
+        link.send(HOST, { kind: 'queryState', bundle, epoch, challenge: entry.challenge });
+        return;
+      }
+      case 'request':
+        return this.#request(entry, effect);
+      case 'decide': {
+        const { borrower, purpose, leaseMs } = effect;
+        policy({ bundle, borrower, purpose, leaseMs }, (decision) =>
+          this.#feed(entry, { on: 'policyDecided', borrower, decision }),
+        );
+        return;
+      }
+      case 'persist':
+        this.#journal.write(bundle, { attempt: effect.attempt, epoch: effect.epoch }, effect.sync);
+        return;
+      case 'hook':
+        hooks.run(bundle, effect.hook, effect.epoch, (result) =>
+          this.#feed(entry, { on: 'hookDone', hook: effect.hook, result }),
+        );
+        return;
+      case 'inspect':
+        hooks.inspect(bundle, (status) => this.#feed(entry, { on: 'driverInspected', status }));
+        return;
+      case 'notify':
+        this.#note(entry, noticeText(effect.notice));
+        this.emit('notice', bundle, effect.notice);
+        return;
+      default:
+        throw new Error(`the runner keeps timers: ${JSON.stringify(effect)}`);
+    }
+  }
+
+  #request(entry: Entry, effect: Extract<AgentEffect<never>, { do: 'request' }>): void {
+    const { link } = this.#parts;
+    const { terms, epoch, incarnation } = effect;
+    const { id: bundle, owner } = entry.definition;
+    const claims: ConsentClaims = {
+      bundle,
+      epoch,
+      digest: entry.digest,
+      owner,
+      incarnation: incarnation as Incarnation,
+      // Without a stamp the host refuses; the request's timer ends the wait.
+      stamp: this.#stamp?.bytes ?? new Uint8Array(16),
+      validMs: CONSENT_VALID_MS,
+      leaseMs: terms.leaseMs,
+      minTenureMs: terms.minTenureMs,
+      noticeMs: terms.noticeMs,
+      evidence: terms.evidence,
+    };
+    const consent = link.sealConsent(claims);
+    if (!consent) return;
+    const { purpose, leaseMs, waitMs } = terms;
+    link.send(owner, { kind: 'requestBorrow', bundle, purpose, leaseMs, waitMs, consent });
+  }
+
+  #faultSeen(entry: Entry, message: Extract<Message, { kind: 'faultReported' }>): void {
+    const who = message.vm ?? 'somebody';
+    this.#note(
+      entry,
+      `fault: ${who} ${message.write ? 'wrote' : 'read'} ${message.resource} by ${message.by}, epoch ${message.epoch}`,
+    );
+    this.emit('changed', entry.definition.id, this.#view(entry));
+  }
+
+  #drop(from: VmId, message: Message, why: string): void {
+    this.#parts.log('warn', `${message.kind} dropped: ${why}`, { from });
+  }
+
+  #view(entry: Entry): BundleView {
+    const { machine, definition } = entry;
+    const { state } = machine.runner;
+    const holds = state.name === 'held' || state.name === 'suspending' || state.name === 'resuming';
+    const holder =
+      machine.role === 'owner'
+        ? this.#holderSeenByOwner(machine.runner.state)
+        : machine.runner.state.known.holder;
+    return {
+      bundle: definition.id,
+      role: machine.role,
+      state: state.name,
+      epoch: state.epoch,
+      holder: holder ?? null,
+      driver: state.driver,
+      reason: entry.reason,
+      leaseLeftMs:
+        machine.role === 'borrower' && holds && entry.leaseEndsMs !== undefined
+          ? Math.max(0, Math.round(entry.leaseEndsMs - this.#parts.clock.nowMs()))
+          : null,
+      events: [...entry.events],
+      definitionDiffers: entry.definitionDiffers,
+      evidence: entry.evidence,
+    };
+  }
+
+  #holderSeenByOwner(state: OwnerState): VmId | undefined {
+    if (state.name === 'lent') return state.borrower;
+    const away =
+      ['starting', 'unknown', 'parked', 'quarantined', 'lending'].includes(state.name) || state.overtaken;
+    return away ? undefined : this.#parts.self;
+  }
+}
+
+function noticeText(notice: AgentNotice): string {
+  switch (notice.notice) {
+    case 'granted':
+      return `granted at epoch ${notice.epoch} for ${notice.leaseMs} ms`;
+    case 'declined':
+      return `declined: ${notice.reason}`;
+    case 'timedOut':
+      return 'the owner did not answer in time';
+    case 'recalled':
+      return `to be given back within ${notice.ms} ms (${notice.cause})`;
+    case 'returned':
+      return 'given back';
+    case 'lost':
+      return `taken by force (${notice.cause ?? 'cause not told'})`;
+    case 'evidenceMismatch':
+      return `rejected: ${notice.what}`;
+    case 'hookFailed':
+      return `hook ${notice.hook} failed: ${notice.error}`;
+    case 'resumed':
+      return `resumed at epoch ${notice.epoch}`;
+    case 'lent':
+      return `lent to ${notice.borrower} at epoch ${notice.epoch}`;
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Gathers refused accesses so that a storm of them cannot flood messages or the audit log.
+ *
+ * The first of a kind is reported at once; then at most one report a second stands for all alike. Kinds are
+ * bounded too: what does not fit is counted under the bundle as a whole.
+ */
+
+import type { Clock } from '../ports.ts';
+import type { Attributed } from './attribution.ts';
+
+/** Shortest time between two reports of one kind, in milliseconds: a person can follow, a log does not fill. */
+const REPORT_EVERY_MS = 1_000;
+/** Kinds (VM, resource, CPU or DMA) that are kept apart: 20 resources x a few VMs. */
+const KINDS_MAX = 128;
+
+interface Kind {
+  last: Attributed;
+  waiting: number;
+  nextMs: number;
+}
+
+/** Collects faults of one bundle. */
+export class FaultDesk {
+  readonly #clock: Clock;
+  readonly #report: (attributed: Attributed, count: number) => void;
+  readonly #kinds = new Map<string, Kind>();
+  #cancel: (() => void) | undefined;
+
+  constructor(clock: Clock, report: (attributed: Attributed, count: number) => void) {
+    this.#clock = clock;
+    this.#report = report;
+  }
+
+  /** Takes in one attributed fault, and reports it now or later. */
+  add(attributed: Attributed): void {
+    const { fault, offender, epoch } = attributed;
+    const name = `${offender?.vm ?? '?'} ${offender?.incarnation ?? 0} ${fault.resource ?? fault.stream ?? fault.address} ${fault.by} ${epoch}`;
+    const nowMs = this.#clock.nowMs();
+    const kind = this.#kinds.get(name);
+    if (kind && nowMs < kind.nextMs) {
+      kind.waiting += fault.count;
+      kind.last = attributed;
+      this.#cancel ??= this.#clock.after(REPORT_EVERY_MS, () => this.#flush());
+      return;
+    }
+    if (!kind && this.#kinds.size >= KINDS_MAX) this.#kinds.clear();
+    const count = fault.count + (kind?.waiting ?? 0);
+    this.#kinds.set(name, { last: attributed, waiting: 0, nextMs: nowMs + REPORT_EVERY_MS });
+    this.#report(attributed, count);
+  }
+
+  /** Reports nothing more. */
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  #flush(): void {
+    this.#cancel = undefined;
+    const nextMs = this.#clock.nowMs() + REPORT_EVERY_MS;
+    for (const kind of this.#kinds.values()) {
+      if (kind.waiting === 0) continue;
+      const { waiting } = kind;
+      kind.waiting = 0;
+      kind.nextMs = nextMs;
+      this.#report(kind.last, waiting);
+    }
+  }
+}

@@ -1,0 +1,465 @@
+/**
+ * The hypervisor service: drives the hypervisor table of every bundle over one enforcer.
+ *
+ * It feeds commands, enforcer answers, VM lives and clocks into the pure core and carries its orders out. It
+ * decides nothing itself. Safety rests on the enforcer; this service decides who is to hold, and says so.
+ */
+
+import { TypedEmitter } from 'tiny-typed-emitter';
+import type { Enforcer, EnforcerEvent, FaultRecord } from '../enforcer/port.ts';
+import type { Link, LinkListener } from '../link/link.ts';
+import type { Clock, Log } from '../ports.ts';
+import {
+  type BundleDefinition,
+  type BundleId,
+  HOST_TABLE,
+  HOST_TIMES,
+  type HostConfig,
+  type HostEffect,
+  type HostInput,
+  type HostState,
+  type HostTimes,
+  initialHost,
+  isResettable,
+  leaseLeft,
+  type Message,
+  type RemapPhase,
+  type VmId,
+} from '../protocol/index.ts';
+import { Runner } from '../runner.ts';
+import { bundleDigest } from '../wire/digest.ts';
+import { type Attributed, attribute } from './attribution.ts';
+import { AUDIT_START, auditLine } from './audit.ts';
+import { FaultDesk } from './fault-desk.ts';
+import { callsOf, foldAnswers, NO_TALLY, type Tally } from './remap.ts';
+import { makeStamp, readStamp } from './stamp.ts';
+import type { HostTable } from './table.ts';
+import { VmRegistry } from './vm-registry.ts';
+
+/** What a host is made of. */
+export interface HostParts {
+  readonly bundles: readonly BundleDefinition[];
+  readonly enforcer: Enforcer;
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** 16 random bytes of this start of the service. */
+  readonly bootId: Uint8Array;
+  /** The table; undefined when it is missing or broken: all bundles start in quarantine. */
+  readonly table: HostTable | undefined;
+  /** A table is written here when the old one was lost. */
+  readonly freshTable: () => HostTable;
+  /** Appends a line to the audit log. */
+  readonly audit: (line: string) => void;
+  /** Hash of the last line of the audit log. */
+  readonly auditHash: string | undefined;
+  readonly times?: Partial<HostTimes>;
+  /** Lend bundles that only their driver can clean. */
+  readonly acceptDriverResidue?: boolean;
+  /** The hypervisor table; a lie puts another one here. */
+  readonly protocol?: typeof HOST_TABLE;
+}
+
+/** How long each phase of the last remap took, in milliseconds of the host's clock. */
+export type PhaseTimes = Readonly<Partial<Record<RemapPhase, number>>>;
+
+/** A bundle as the host sees it. */
+export interface HostView {
+  readonly bundle: BundleId;
+  readonly state: string;
+  readonly holder: VmId | null;
+  readonly incarnation: number | null;
+  readonly epoch: number;
+  readonly leaseLeftMs: number | null;
+  readonly reason: string;
+  readonly confirmed: boolean;
+  readonly evidence: string;
+  readonly owner: VmId;
+  readonly faults: number;
+  readonly phases: PhaseTimes;
+  readonly events: readonly string[];
+}
+
+export interface HostEvents {
+  changed: (bundle: BundleId, view: HostView) => void;
+  fault: (bundle: BundleId, attributed: Attributed, count: number) => void;
+  vm: (vm: VmId, running: boolean, incarnation: number) => void;
+  /** A phase of a remap ended. */
+  phase: (bundle: BundleId, phase: RemapPhase, epoch: number, ms: number, ok: boolean) => void;
+}
+
+/** Interval of heartbeats, in milliseconds. Agents take a stamp of four of them for fresh. */
+const HEARTBEAT_MS = 1_000;
+/** Events kept per bundle for `describe`. */
+const EVENTS_KEPT = 30;
+
+interface Entry {
+  readonly definition: BundleDefinition;
+  readonly config: HostConfig;
+  runner: Runner<HostState, HostInput, HostConfig, HostEffect>;
+  readonly desk: FaultDesk;
+  tally: Tally;
+  phases: Record<string, number>;
+  faults: number;
+  reason: string;
+  readonly events: string[];
+}
+
+/** The host service. */
+export class Host extends TypedEmitter<HostEvents> implements LinkListener {
+  readonly #parts: HostParts;
+  readonly #protocol: typeof HOST_TABLE;
+  readonly #entries = new Map<BundleId, Entry>();
+  readonly #registry: VmRegistry;
+  #table: HostTable;
+  #auditHash: string;
+  /** VMs that wait for their first instruction. */
+  readonly #starting = new Set<VmId>();
+  /** VMs that have exited, and the bundles that have not let go of them yet. */
+  readonly #exiting = new Map<VmId, Set<BundleId>>();
+  #stopHeartbeat: (() => void) | undefined;
+
+  constructor(parts: HostParts) {
+    super();
+    this.#parts = parts;
+    this.#protocol = parts.protocol ?? HOST_TABLE;
+    this.#auditHash = parts.auditHash ?? AUDIT_START;
+    const { enforcer, table } = parts;
+    this.#registry = new VmRegistry(table?.registry(), enforcer.machineBoot(), enforcer.running());
+    this.#table = table ?? parts.freshTable();
+    for (const definition of parts.bundles) this.#entries.set(definition.id, this.#entryOf(definition));
+  }
+
+  /** Reads back the machine, then serves. */
+  start(): void {
+    const { enforcer, link, table } = this.#parts;
+    const rebooted = table?.registry()?.machineBoot !== enforcer.machineBoot();
+    enforcer.onEvent((event) => this.#onEnforcer(event));
+    this.#table.writeRegistry(this.#registry.record());
+    for (const entry of this.#entries.values()) {
+      const state = table?.bundle(entry.definition.id);
+      const recovered = !table
+        ? ({ kind: 'lost' } as const)
+        : state
+          ? ({ kind: 'record', state, rebooted } as const)
+          : ({ kind: 'new' } as const);
+      this.#feed(entry, { on: 'start', recovered, running: this.#registry.running(), nowMs: this.#nowMs() });
+    }
+    link.open(this);
+    this.#beat();
+    // Faults may have come in before anybody listened.
+    this.#fetchFaults();
+  }
+
+  /** Stops serving. The machine stays as it is; the table says how to go on. */
+  stop(): void {
+    this.#stopHeartbeat?.();
+    for (const entry of this.#entries.values()) {
+      entry.runner.stop();
+      entry.desk.stop();
+    }
+    this.#parts.link.close();
+    this.#parts.enforcer.close();
+  }
+
+  /** Ends a quarantine, or forgives barred borrowers. Throws on an unknown bundle. */
+  lift(bundle: BundleId): HostView {
+    const entry = this.#entries.get(bundle);
+    if (!entry) throw new Error(`${bundle}: no bundle of this name`);
+    this.#feed(entry, { on: 'lift', nowMs: this.#nowMs() });
+    return this.#view(entry);
+  }
+
+  views(): HostView[] {
+    return [...this.#entries.values()].map((entry) => this.#view(entry));
+  }
+
+  /** Running VMs and their lives; hash of the last audit line. */
+  facts(): { readonly vms: Record<string, number>; readonly auditHash: string } {
+    return { vms: this.#registry.running(), auditHash: this.#auditHash };
+  }
+
+  incarnationOf(vm: VmId) {
+    return this.#registry.incarnationOf(vm);
+  }
+
+  onMessage(from: VmId, message: Message): void {
+    if (!('bundle' in message)) return this.#drop(from, message, 'not for the host');
+    const entry = this.#entries.get(message.bundle);
+    if (!entry) return this.#drop(from, message, `no bundle ${message.bundle} is configured`);
+    if (!(this.#protocol.inputs as readonly string[]).includes(message.kind)) {
+      return this.#drop(from, message, 'not for the host');
+    }
+    const nowMs = this.#nowMs();
+    const opened = message.kind === 'prepare' ? { consent: this.#openConsent(message, nowMs) } : {};
+    this.#feed(entry, { on: message.kind, from, message, nowMs, ...opened } as HostInput);
+  }
+
+  onUp(peer: VmId): void {
+    this.#parts.log('info', 'session up', { peer });
+    this.#parts.link.send(peer, { kind: 'heartbeat' }, this.#stamp());
+  }
+
+  onDown(peer: VmId, reason: string): void {
+    this.#parts.log('info', 'session down', { peer, reason });
+  }
+
+  onDigestMismatch(peer: VmId, bundle: BundleId): void {
+    this.#parts.log('error', 'bundle definitions differ: deploy the same bundle file everywhere', {
+      peer,
+      bundle,
+    });
+  }
+
+  #entryOf(definition: BundleDefinition): Entry {
+    const { enforcer, times, acceptDriverResidue, clock } = this.#parts;
+    const { evidence, capabilities } = enforcer.describe();
+    const config: HostConfig = {
+      bundle: definition.id,
+      owner: definition.owner,
+      keeper: definition.keeper,
+      digest: bundleDigest(definition),
+      resettable: isResettable(definition),
+      acceptDriverResidue: acceptDriverResidue ?? false,
+      evidence,
+      forceRevoke: capabilities.forceRevoke,
+      times: { ...HOST_TIMES, ...times },
+    };
+    const entry: Entry = {
+      definition,
+      config,
+      runner: undefined as never,
+      desk: new FaultDesk(clock, (attributed, count) => this.#reportFault(entry, attributed, count)),
+      tally: NO_TALLY,
+      phases: {},
+      faults: 0,
+      reason: 'started',
+      events: [],
+    };
+    entry.runner = new Runner(this.#protocol, initialHost(), config, clock, {
+      perform: (effect) => this.#perform(entry, effect),
+      onStep: (before, input, step) => {
+        const fields = { bundle: definition.id, row: step.row };
+        if (step.ignored !== undefined)
+          this.#parts.log('debug', `${input.on} ignored: ${step.ignored}`, fields);
+        else this.#parts.log('debug', `${before.name} → ${step.state.name}`, { ...fields, on: input.on });
+      },
+    });
+    return entry;
+  }
+
+  #feed(entry: Entry, input: HostInput): void {
+    entry.runner.feed(input);
+    this.#releaseStarts();
+  }
+
+  #perform(entry: Entry, effect: HostEffect): void {
+    const { state } = entry.runner;
+    switch (effect.do) {
+      case 'send':
+        this.#parts.link.send(effect.to, effect.message, this.#stamp());
+        return;
+      case 'persist':
+        this.#table.writeBundle(entry.definition.id, state, effect.sync);
+        return;
+      case 'phase':
+        return this.#runPhase(entry, effect.phase, effect.epoch, effect.to);
+      case 'acknowledgeExit':
+        return this.#letGo(entry, effect.vm);
+      case 'audit':
+        return this.#audit(entry, effect.event, effect.detail);
+      default:
+        throw new Error(`the runner keeps timers: ${JSON.stringify(effect)}`);
+    }
+  }
+
+  #runPhase(entry: Entry, phase: RemapPhase, epoch: HostState['epoch'], to: VmId | undefined): void {
+    const { definition, config } = entry;
+    const { enforcer } = this.#parts;
+    const startedMs = this.#nowMs();
+    if (phase === 'fence') {
+      entry.tally = NO_TALLY;
+      entry.phases = {};
+    }
+    enforcer.run(definition.id, callsOf(definition, phase, to), (answers) => {
+      // What the queues hold now is the old holder's: it is booked before anybody else is let in.
+      if (phase === 'settle' || phase === 'clean') this.#fetchFaults();
+      const folded = foldAnswers(definition, phase, to, config.evidence, answers, entry.tally);
+      entry.tally = folded.tally;
+      const ms = this.#nowMs() - startedMs;
+      entry.phases[phase] = (entry.phases[phase] ?? 0) + ms;
+      if (!folded.result.ok) {
+        this.#parts.log('error', `${phase} failed: ${folded.result.error}`, { bundle: definition.id, epoch });
+      }
+      this.emit('phase', definition.id, phase, epoch, ms, folded.result.ok);
+      this.#feed(entry, { on: 'phaseDone', epoch, phase, result: folded.result, nowMs: this.#nowMs() });
+    });
+  }
+
+  #onEnforcer(event: EnforcerEvent): void {
+    switch (event.kind) {
+      case 'vmStarting':
+        return this.#vmStarting(event.vm);
+      case 'vmExited':
+        return this.#vmExited(event.vm);
+      case 'faultsPending':
+        return this.#fetchFaults();
+      case 'lost':
+        this.#parts.log('error', `the back end is gone: ${event.error}`);
+        for (const vm of Object.keys(this.#registry.running()) as VmId[]) this.#vmExited(vm);
+        return;
+    }
+  }
+
+  #vmStarting(vm: VmId): void {
+    const incarnation = this.#registry.begin(vm);
+    this.#table.writeRegistry(this.#registry.record());
+    this.emit('vm', vm, true, incarnation);
+    this.#starting.add(vm);
+    for (const entry of this.#entries.values()) {
+      this.#feed(entry, { on: 'vmStarted', vm, incarnation, nowMs: this.#nowMs() });
+    }
+    this.#releaseStarts();
+  }
+
+  /** A VM may run when nothing of its own is on its way to it any more. */
+  #releaseStarts(): void {
+    for (const vm of this.#starting) {
+      const entries = [...this.#entries.values()];
+      if (entries.some(({ runner }) => runner.state.attempt?.to?.vm === vm)) continue;
+      this.#starting.delete(vm);
+      this.#parts.enforcer.acknowledgeStart(vm);
+    }
+  }
+
+  #vmExited(vm: VmId): void {
+    this.#starting.delete(vm);
+    const incarnation = this.#registry.incarnationOf(vm);
+    this.#registry.end(vm);
+    this.#table.writeRegistry(this.#registry.record());
+    this.#parts.link.forget(vm);
+    this.emit('vm', vm, false, incarnation);
+    this.#exiting.set(vm, new Set(this.#entries.keys()));
+    if (this.#entries.size === 0) this.#parts.enforcer.acknowledgeExit(vm);
+    for (const entry of this.#entries.values()) {
+      this.#feed(entry, { on: 'vmExited', vm, nowMs: this.#nowMs() });
+    }
+  }
+
+  #letGo(entry: Entry, vm: VmId): void {
+    const waiting = this.#exiting.get(vm);
+    if (!waiting) return;
+    waiting.delete(entry.definition.id);
+    if (waiting.size > 0) return;
+    this.#exiting.delete(vm);
+    this.#parts.enforcer.acknowledgeExit(vm);
+  }
+
+  #fetchFaults(): void {
+    for (const fault of this.#parts.enforcer.faults()) {
+      const entry = fault.bundle === undefined ? undefined : this.#entries.get(fault.bundle);
+      if (!entry) {
+        this.#parts.log('warn', 'a refused access outside every bundle', { ...faultFields(fault) });
+        continue;
+      }
+      entry.desk.add(attribute(entry.runner.state, fault));
+    }
+  }
+
+  #reportFault(entry: Entry, attributed: Attributed, count: number): void {
+    const { fault, offender, epoch } = attributed;
+    const bundle = entry.definition.id;
+    entry.faults += count;
+    const who = offender ? `${offender.vm} (incarnation ${offender.incarnation})` : 'unattributed';
+    const text = `${fault.event}: ${who} ${fault.write ? 'write' : 'read'} at 0x${fault.address.toString(16)}, ${fault.resource ?? `stream ${fault.stream}`}, by ${fault.by}, epoch ${epoch}, ${count} times`;
+    this.#audit(entry, 'fault', text);
+    this.emit('fault', bundle, attributed, count);
+    if (fault.resource === undefined) return;
+    const { holder } = entry.runner.state;
+    const message: Message = {
+      kind: 'faultReported',
+      bundle,
+      epoch,
+      resource: fault.resource,
+      by: fault.by,
+      write: fault.write,
+      ...(offender ? { vm: offender.vm, incarnation: offender.incarnation } : {}),
+      page: Math.floor(fault.address / 4096) >>> 0,
+      count: Math.min(count, 0xffff_ffff),
+    };
+    for (const vm of new Set([entry.definition.owner, holder?.vm])) {
+      if (vm !== undefined) this.#parts.link.send(vm, message, this.#stamp());
+    }
+  }
+
+  #openConsent(message: Extract<Message, { kind: 'prepare' }>, nowMs: number) {
+    const claims = this.#parts.link.openConsent(message.borrower, message.consent);
+    if (!claims) return undefined;
+    return { claims, ...readStamp(this.#parts.bootId, nowMs, claims.stamp) };
+  }
+
+  #audit(entry: Entry, event: string, detail: string | undefined): void {
+    const { state } = entry.runner;
+    const holder = state.holder?.vm ?? null;
+    const epoch = state.holder?.epoch ?? state.attempt?.epoch ?? state.lastEpoch;
+    const atMs = Math.round(this.#nowMs());
+    const { line, hash } = auditLine(this.#auditHash, {
+      atMs,
+      bundle: entry.definition.id,
+      event,
+      epoch,
+      holder,
+      detail,
+    });
+    this.#auditHash = hash;
+    this.#parts.audit(line);
+    const text = detail === undefined ? event : `${event}: ${detail}`;
+    if (event !== 'fault') entry.reason = text;
+    entry.events.push(`${atMs} ${text} (epoch ${epoch})`);
+    if (entry.events.length > EVENTS_KEPT) entry.events.shift();
+    if (event !== 'fault') this.emit('changed', entry.definition.id, this.#view(entry));
+  }
+
+  #view(entry: Entry): HostView {
+    const { state } = entry.runner;
+    const { holder, attempt, quarantine } = state;
+    return {
+      bundle: entry.definition.id,
+      state: state.name,
+      holder: holder?.vm ?? null,
+      incarnation: holder?.incarnation ?? null,
+      epoch: holder?.epoch ?? attempt?.epoch ?? state.lastEpoch,
+      leaseLeftMs: holder?.lease ? leaseLeft(state, this.#nowMs()) : null,
+      reason: quarantine
+        ? `${quarantine.cause}, isolation ${quarantine.isolated ? 'proved' : 'unproved'}`
+        : entry.reason,
+      confirmed: holder?.confirmed ?? false,
+      evidence: entry.config.evidence,
+      owner: entry.config.owner,
+      faults: entry.faults,
+      phases: { ...entry.phases },
+      events: [...entry.events],
+    };
+  }
+
+  #beat(): void {
+    this.#parts.link.broadcast({ kind: 'heartbeat' }, this.#stamp());
+    this.#stopHeartbeat = this.#parts.clock.after(HEARTBEAT_MS, () => this.#beat());
+  }
+
+  #drop(from: VmId, message: Message, why: string): void {
+    this.#parts.log('warn', `${message.kind} dropped: ${why}`, { from });
+  }
+
+  #stamp(): Uint8Array {
+    return makeStamp(this.#parts.bootId, this.#nowMs());
+  }
+
+  #nowMs(): number {
+    return this.#parts.clock.nowMs();
+  }
+}
+
+function faultFields(fault: FaultRecord) {
+  return { event: fault.event, by: fault.by, vm: fault.vm, stream: fault.stream, address: fault.address };
+}

@@ -1,0 +1,33 @@
+/**
+ * The host's stamp: 8 bytes of its boot id and its monotonic milliseconds as a uint64, big endian. Opaque to
+ * agents, which put the last one they saw into a consent; so no VM's clock is ever compared.
+ */
+
+import { sameBytes } from '../protocol/evidence.ts';
+import { STAMP_BYTES } from '../protocol/messages.ts';
+
+/** Bytes of the boot id that go into a stamp. */
+const BOOT_PART_BYTES = 8;
+
+/** Makes the stamp of moment `nowMs` in the boot `bootId` (at least 8 bytes). */
+export function makeStamp(bootId: Uint8Array, nowMs: number): Uint8Array {
+  const stamp = new Uint8Array(STAMP_BYTES);
+  stamp.set(bootId.subarray(0, BOOT_PART_BYTES));
+  const view = new DataView(stamp.buffer);
+  const ms = Math.floor(nowMs);
+  view.setUint32(BOOT_PART_BYTES, Math.floor(ms / 2 ** 32));
+  view.setUint32(BOOT_PART_BYTES + 4, ms >>> 0);
+  return stamp;
+}
+
+/** Returns whether `stamp` is of this boot, and how old it is. */
+export function readStamp(
+  bootId: Uint8Array,
+  nowMs: number,
+  stamp: Uint8Array,
+): { sameBoot: boolean; ageMs: number } {
+  const view = new DataView(stamp.buffer, stamp.byteOffset, stamp.length);
+  const ms = view.getUint32(BOOT_PART_BYTES) * 2 ** 32 + view.getUint32(BOOT_PART_BYTES + 4);
+  const sameBoot = sameBytes(stamp.subarray(0, BOOT_PART_BYTES), bootId.subarray(0, BOOT_PART_BYTES));
+  return { sameBoot, ageMs: Math.floor(nowMs) - ms };
+}

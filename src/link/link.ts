@@ -1,0 +1,259 @@
+/**
+ * Authenticated messages over an untrusted transport: one session (wire/session.ts) per configured peer.
+ *
+ * It picks the session by the key id of a frame, keeps the retry clock of handshakes, and draws challenges. What
+ * does not verify is counted and dropped with one log line a second at most; peers that are not configured do
+ * not exist. It knows nothing of bundles beyond their digests.
+ */
+
+import type { Clock, Entropy, Log, Transport, TransportListener } from '../ports.ts';
+import { type BundleId, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
+import type { ConsentClaims, Message } from '../protocol/messages.ts';
+import { routeOf } from '../wire/envelope.ts';
+import type { BundleDigest } from '../wire/handshake.ts';
+import { HELLO_CHALLENGE_BYTES, PROTOCOL_VERSION } from '../wire/limits.ts';
+import { Session } from '../wire/session.ts';
+import type { Received, SessionEvent } from '../wire/session-io.ts';
+
+/** What a link is made of. */
+export interface LinkParts {
+  readonly self: VmId;
+  /** 32-byte keys shared with each peer. Nobody else is talked to. */
+  readonly pairKeys: ReadonlyMap<VmId, Uint8Array>;
+  readonly bootId: Uint8Array;
+  readonly bundles: readonly BundleDigest[];
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  readonly versions?: { readonly min: number; readonly max: number };
+}
+
+/** Who is told what arrives. */
+export interface LinkListener {
+  onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void;
+  /** A session came up, or was replaced: what was sent before may be lost. */
+  onUp(peer: VmId): void;
+  onDown(peer: VmId, reason: string): void;
+  /** The peer means something else by this bundle. */
+  onDigestMismatch(peer: VmId, bundle: BundleId): void;
+  /** At the host: which life of `vm` runs; 0: none. */
+  incarnationOf?(vm: VmId): Incarnation;
+}
+
+/** Counters for people; they only rise. */
+export interface LinkCounts {
+  sent: number;
+  received: number;
+  dropped: number;
+  /** Messages that could not be sealed or handed over. */
+  unsent: number;
+}
+
+/** First wait for an answer to a hello, in ms; doubled each time up to RETRY_MAX_MS. */
+const RETRY_MIN_MS = 200;
+const RETRY_MAX_MS = 2_000;
+/** Shortest time between two log lines about dropped frames, so that a flood does not fill a log. */
+const DROP_LOG_EVERY_MS = 1_000;
+
+interface Peer {
+  readonly id: VmId;
+  readonly pairKey: Uint8Array;
+  session: Session | undefined;
+  retryMs: number;
+  cancelRetry: (() => void) | undefined;
+}
+
+/** The link of one party to all its peers. */
+export class Link implements TransportListener {
+  readonly counts: LinkCounts = { sent: 0, received: 0, dropped: 0, unsent: 0 };
+  readonly #parts: LinkParts;
+  readonly #peers = new Map<VmId, Peer>();
+  readonly #isHost: boolean;
+  #listener: LinkListener | undefined;
+  #incarnation = 0 as Incarnation;
+  #dropLogMs = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: LinkParts) {
+    this.#parts = parts;
+    this.#isHost = parts.self === HOST;
+    for (const [id, pairKey] of parts.pairKeys) {
+      this.#peers.set(id, { id, pairKey, session: undefined, retryMs: RETRY_MIN_MS, cancelRetry: undefined });
+    }
+  }
+
+  /** Our incarnation as the host counts it; 0 before it told us. */
+  get incarnation(): Incarnation {
+    return this.#incarnation;
+  }
+
+  open(listener: LinkListener): void {
+    this.#listener = listener;
+    this.#parts.transport.open(this);
+  }
+
+  close(): void {
+    this.#listener = undefined;
+    for (const peer of this.#peers.values()) peer.cancelRetry?.();
+    this.#parts.transport.close();
+  }
+
+  /** Whether messages to `peer` can be sealed now. */
+  isUp(peer: VmId): boolean {
+    return this.#peers.get(peer)?.session?.isUp ?? false;
+  }
+
+  /** Seals and sends. Returns false when there is no session or the transport dropped it. */
+  send(to: VmId, message: Message, stamp?: Uint8Array): boolean {
+    const peer = this.#peers.get(to);
+    const sealed = peer?.session?.seal(message, stamp);
+    if (!peer || !sealed || !sealed.ok) {
+      this.counts.unsent += 1;
+      const why = sealed && !sealed.ok ? sealed.reason : 'no session';
+      this.#parts.log('debug', `${message.kind} not sent: ${why}`, { to });
+      return false;
+    }
+    if (peer.session?.renewalDue) this.#begin(peer);
+    return this.#put(to, sealed.frame);
+  }
+
+  /** Sends to every peer whose session is up. */
+  broadcast(message: Message, stamp?: Uint8Array): void {
+    for (const peer of this.#peers.values()) if (peer.session?.isUp) this.send(peer.id, message, stamp);
+  }
+
+  /** Seals a consent for the host; undefined without a session. */
+  sealConsent(claims: ConsentClaims): Uint8Array | undefined {
+    return this.#peers.get(HOST)?.session?.sealConsent(claims);
+  }
+
+  /** Opens a consent that `from` sealed for us; undefined when it does not verify. */
+  openConsent(from: VmId, consent: Uint8Array): ConsentClaims | undefined {
+    return this.#peers.get(from)?.session?.openConsent(consent);
+  }
+
+  /** The peer's life has ended: its session with it. */
+  forget(id: VmId): void {
+    const peer = this.#peers.get(id);
+    if (!peer) return;
+    peer.cancelRetry?.();
+    peer.cancelRetry = undefined;
+    peer.session = undefined;
+  }
+
+  onUp(): void {
+    for (const peer of this.#peers.values()) {
+      if (peer.session?.isUp) this.#listener?.onUp(peer.id);
+      else this.#begin(peer);
+    }
+  }
+
+  onDown(reason: string): void {
+    for (const peer of this.#peers.values()) this.#listener?.onDown(peer.id, reason);
+  }
+
+  onFrame(_from: VmId, frame: Uint8Array): void {
+    const route = routeOf(frame);
+    const peer = route && route.to === this.#parts.self ? this.#peers.get(route.from) : undefined;
+    if (!peer) return this.#dropped(route?.from ?? 'nobody', 'unknown sender or not for us');
+    const session = peer.session ?? this.#create(peer);
+    if (!session) return this.#dropped(peer.id, 'no session can be made yet');
+    const challenge = route?.channel === 'h' ? this.#parts.entropy.random(HELLO_CHALLENGE_BYTES) : undefined;
+    this.#take(peer, session.receive(frame, challenge));
+  }
+
+  #take(peer: Peer, received: Received): void {
+    for (const frame of received.frames) this.#put(peer.id, frame);
+    for (const event of received.events) this.#onEvent(peer, event);
+    if (received.drop) return this.#dropped(peer.id, received.detail ?? received.drop);
+    if (!received.message) return;
+    this.counts.received += 1;
+    this.#listener?.onMessage(peer.id, received.message.message, received.message.stamp);
+  }
+
+  #onEvent(peer: Peer, event: SessionEvent): void {
+    if (event.kind === 'versionUnsupported') {
+      const { ours, theirs } = event;
+      this.#parts.log(
+        'error',
+        `no common protocol version: we speak ${ours.min} to ${ours.max}, the peer ${theirs.min} to ${theirs.max}`,
+        { peer: peer.id },
+      );
+      return;
+    }
+    if (event.kind === 'digestMismatch') {
+      for (const { bundle } of event.mismatches) this.#listener?.onDigestMismatch(peer.id, bundle);
+      return;
+    }
+    peer.retryMs = RETRY_MIN_MS;
+    if (peer.id === HOST) {
+      const before = this.#incarnation;
+      this.#incarnation = event.incarnation;
+      // Sessions between agents need our own incarnation, which only the host knows.
+      if (before === 0) this.#beginAll();
+    }
+    this.#listener?.onUp(peer.id);
+  }
+
+  #beginAll(): void {
+    for (const peer of this.#peers.values()) if (!peer.session) this.#begin(peer);
+  }
+
+  /** Starts a handshake, if a session can be made now. */
+  #begin(peer: Peer): void {
+    const session = peer.session ?? this.#create(peer);
+    if (!session) return;
+    for (const frame of session.start(this.#challenge())) this.#put(peer.id, frame);
+    this.#retryLater(peer);
+  }
+
+  #create(peer: Peer): Session | undefined {
+    const incarnation = this.#isHost ? (0 as Incarnation) : this.#incarnation;
+    const peerIncarnation = this.#isHost ? (this.#listener?.incarnationOf?.(peer.id) ?? 0) : 0;
+    if (this.#isHost && peerIncarnation === 0) return undefined;
+    if (!this.#isHost && peer.id !== HOST && incarnation === 0) return undefined;
+    const { self, bootId, bundles, versions } = this.#parts;
+    peer.session = new Session({
+      us: self,
+      peer: peer.id,
+      pairKey: peer.pairKey,
+      bootId,
+      incarnation,
+      peerIncarnation: peerIncarnation as Incarnation,
+      versions: versions ?? { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
+      bundles,
+    });
+    return peer.session;
+  }
+
+  #retryLater(peer: Peer): void {
+    peer.cancelRetry?.();
+    peer.cancelRetry = this.#parts.clock.after(peer.retryMs, () => {
+      peer.cancelRetry = undefined;
+      const { session } = peer;
+      if (!session?.needsRetry) return;
+      for (const frame of session.retry(this.#challenge())) this.#put(peer.id, frame);
+      peer.retryMs = Math.min(peer.retryMs * 2, RETRY_MAX_MS);
+      this.#retryLater(peer);
+    });
+  }
+
+  #challenge(): Uint8Array {
+    return this.#parts.entropy.random(HELLO_CHALLENGE_BYTES);
+  }
+
+  #put(to: VmId, frame: Uint8Array): boolean {
+    const sent = this.#parts.transport.send(to, frame);
+    if (sent) this.counts.sent += 1;
+    else this.counts.unsent += 1;
+    return sent;
+  }
+
+  #dropped(from: string, why: string): void {
+    this.counts.dropped += 1;
+    const nowMs = this.#parts.clock.nowMs();
+    if (nowMs - this.#dropLogMs < DROP_LOG_EVERY_MS) return;
+    this.#dropLogMs = nowMs;
+    this.#parts.log('warn', `frame dropped: ${why}`, { from, dropped: this.counts.dropped });
+  }
+}

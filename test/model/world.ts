@@ -1,0 +1,494 @@
+/**
+ * The whole protocol as one value: two agents, the host, the network between them, the drivers, the machine's
+ * tables and what is on disk. The explicit-state checker walks over it.
+ *
+ * The tables are the product's own, and so is the remap procedure; the rest is the smallest model of a world
+ * that can go wrong. Time does not pass: any timer that runs may fire.
+ */
+
+import type { EnforcerCall } from '../../src/enforcer/port.ts';
+import { callsOf, foldAnswers, NO_TALLY, type Tally } from '../../src/host/remap.ts';
+import {
+  type AgentConfig,
+  BORROWER_TABLE,
+  type BorrowerInput,
+  type BorrowerState,
+  type BundleDefinition,
+  bundleId,
+  type ConsentClaims,
+  deviceId,
+  type Epoch,
+  HOST,
+  HOST_TABLE,
+  HOST_TIMES,
+  type HostConfig,
+  type HostEffect,
+  type HostInput,
+  type HostState,
+  type Incarnation,
+  initialBorrower,
+  initialHost,
+  initialOwner,
+  type Life,
+  type Message,
+  nameResources,
+  OWNER_TABLE,
+  type OwnerInput,
+  type OwnerState,
+  type RemapPhase,
+  resourcesOf,
+  type VmId,
+  vmId,
+} from '../../src/protocol/index.ts';
+
+export const O = vmId('android');
+export const B = vmId('vault');
+const touch = deviceId('touch');
+const DIGEST = new Uint8Array(32);
+
+/** A bundle with one register range and one stream: the smallest with two paths of different kinds. */
+export const BUNDLE: BundleDefinition = {
+  id: bundleId('panel'),
+  owner: O,
+  keeper: 'hypervisor',
+  devices: [
+    {
+      id: touch,
+      resources: nameResources(touch, [
+        { kind: 'mmio', physical: 0x1000, bytes: 0x1000, views: {} },
+        { kind: 'stream', physical: 7, views: {} },
+      ] as never),
+      residues: [],
+    },
+  ],
+};
+const RESOURCES = resourcesOf(BUNDLE).map((resource) => resource.id);
+
+export const AGENT_CONFIG = {
+  o: { self: O, definition: BUNDLE, digest: DIGEST } satisfies AgentConfig,
+  b: { self: B, definition: BUNDLE, digest: DIGEST } satisfies AgentConfig,
+};
+export const HOST_CONFIG: HostConfig = {
+  bundle: BUNDLE.id,
+  owner: O,
+  keeper: 'hypervisor',
+  digest: DIGEST,
+  resettable: true,
+  acceptDriverResidue: false,
+  evidence: 'observed',
+  forceRevoke: true,
+  times: HOST_TIMES,
+};
+
+export type AgentName = 'o' | 'b';
+export const VM_OF: Record<AgentName, VmId> = { o: O, b: B };
+
+export interface Envelope {
+  readonly from: VmId;
+  readonly to: VmId;
+  readonly message: Message;
+}
+
+/** An agent process with its driver. */
+export interface AgentWorld<S> {
+  /** Undefined: the process, or the whole VM, is dead. */
+  readonly state: S | undefined;
+  readonly timers: readonly string[];
+  /** The hook that runs, with its epoch. */
+  readonly hook: { readonly name: 'prepare' | 'suspend' | 'resume'; readonly epoch: Epoch } | undefined;
+  readonly inspecting: boolean;
+  /** What the driver really does. */
+  readonly driverActive: boolean;
+}
+
+/** Who can reach a resource: as the tables say, and as caches still allow. */
+export interface Reachable {
+  readonly now: VmId | undefined;
+  readonly stale: VmId | undefined;
+}
+
+export interface World {
+  readonly o: AgentWorld<OwnerState>;
+  readonly b: AgentWorld<BorrowerState>;
+  readonly host: HostState | undefined;
+  readonly hostTimers: readonly string[];
+  /** The host's boot: a consent's stamp names it. */
+  readonly hostBoot: number;
+  readonly disk: HostState;
+  readonly net: readonly Envelope[];
+  readonly machine: readonly Reachable[];
+  /** Calls of the running phase that are left. */
+  readonly job:
+    | {
+        readonly phase: RemapPhase;
+        readonly epoch: Epoch;
+        readonly to: VmId | undefined;
+        readonly left: readonly EnforcerCall[];
+        readonly failed: boolean;
+      }
+    | undefined;
+  readonly tally: Tally;
+  readonly lives: Readonly<Record<string, Incarnation>>;
+  readonly running: readonly VmId[];
+  /** VMs whose exit the host has not let go of. */
+  readonly exiting: readonly VmId[];
+  /** Highest epoch ever allocated, and who was made holder when: ghosts, for the properties only. */
+  readonly ghost: { readonly epoch: number; readonly grants: Readonly<Record<number, string>> };
+  /** What may still go wrong or be wanted. */
+  readonly budget: Budget;
+}
+
+/** How often each thing may still happen. */
+export interface Budget {
+  readonly borrow: number;
+  readonly giveBack: number;
+  readonly recall: number;
+  readonly lose: number;
+  readonly duplicate: number;
+  readonly fire: number;
+  readonly crashAgent: number;
+  readonly crashHost: number;
+  readonly exit: number;
+  readonly failCall: number;
+  readonly hookFail: number;
+}
+
+/** A property that does not hold. */
+export class Violation extends Error {}
+
+/** Messages under way: beyond it new ones are lost, as in any queue. */
+const NET_MAX = 4;
+
+const initialAgent = <S>(state: S, driverActive: boolean): AgentWorld<S> => ({
+  state,
+  timers: [],
+  hook: undefined,
+  inspecting: false,
+  driverActive,
+});
+
+/** A machine that just booted: the owner VM runs with its driver active, both agents start. */
+export function initialWorld(budget: Budget): World {
+  const lives = { [O]: 1 as Incarnation, [B]: 1 as Incarnation };
+  const held: HostState = {
+    ...initialHost(),
+    name: 'held',
+    epoch: 1 as Epoch,
+    lastEpoch: 1 as Epoch,
+    lastCause: 'start',
+    running: lives,
+    holder: { vm: O, incarnation: 1 as Incarnation, epoch: 1 as Epoch, confirmed: true, proof: proofFor(O) },
+  };
+  const world: World = {
+    o: initialAgent(initialOwner(), true),
+    b: initialAgent(initialBorrower(), false),
+    host: held,
+    hostTimers: [],
+    hostBoot: 1,
+    disk: held,
+    net: [],
+    machine: RESOURCES.map(() => ({ now: O, stale: undefined })),
+    job: undefined,
+    tally: NO_TALLY,
+    lives,
+    running: [O, B],
+    exiting: [],
+    ghost: { epoch: 1, grants: { 1: `${O}#1` } },
+    budget,
+  };
+  return feedAgent(feedAgent(world, 'o', { on: 'start' }), 'b', { on: 'start' });
+}
+
+function proofFor(vm: VmId) {
+  const calls = callsOf(BUNDLE, 'grant', vm);
+  const answers = calls.map((call) =>
+    call.op === 'inspect' ? ({ ok: true, reach: vm } as const) : ({ ok: true } as const),
+  );
+  const { result } = foldAnswers(BUNDLE, 'grant', vm, 'observed', answers, NO_TALLY);
+  return result.ok ? result.proof : undefined;
+}
+
+/** Feeds one input to an agent and carries out its orders, stopping after `effectsMax` of them (a crash). */
+export function feedAgent(world: World, name: AgentName, input: OwnerInput | BorrowerInput): World {
+  const agent = world[name];
+  if (!agent.state) return world;
+  const table = name === 'o' ? OWNER_TABLE : BORROWER_TABLE;
+  const before = agent.state;
+  const step = table.run(before as never, input as never, AGENT_CONFIG[name] as never);
+  seen.add(`${name}:${step.row}`);
+  let next: World = { ...world, [name]: { ...agent, state: step.state } };
+  for (const effect of step.effects) next = performAgent(next, name, effect as never);
+  return next;
+}
+
+/** Rows that ever fired: the checker's coverage. */
+export const seen = new Set<string>();
+
+type AgentOrder = Parameters<typeof JSON.stringify>[0] & { do: string };
+
+function performAgent(world: World, name: AgentName, effect: AgentOrder): World {
+  const agent = world[name];
+  const set = (part: Partial<AgentWorld<unknown>>): World =>
+    ({ ...world, [name]: { ...agent, ...part } }) as World;
+  switch (effect.do) {
+    case 'send':
+      return send(world, { from: VM_OF[name], to: effect.to, message: effect.message });
+    case 'query':
+      return send(world, {
+        from: VM_OF[name],
+        to: HOST,
+        message: { kind: 'queryState', bundle: BUNDLE.id, epoch: agent.state!.epoch, challenge: DIGEST },
+      });
+    case 'request':
+      return request(world, effect);
+    case 'decide':
+      return feedAgent(world, name, {
+        on: 'policyDecided',
+        borrower: effect.borrower,
+        decision: { allow: true },
+      });
+    case 'hook':
+      if (agent.hook)
+        throw new Violation(`two hooks at once in ${name}: ${agent.hook.name} and ${effect.hook}`);
+      if (effect.hook === 'resume') checkResume(world, name, effect.epoch);
+      return set({ hook: { name: effect.hook, epoch: effect.epoch } });
+    case 'inspect':
+      return set({ inspecting: true });
+    case 'timer':
+      return set({
+        timers: [...agent.timers.filter((timer) => timer !== effect.timer), effect.timer].sort(),
+      });
+    case 'stopTimer':
+      return set({ timers: agent.timers.filter((timer) => timer !== effect.timer) });
+    default:
+      return world;
+  }
+}
+
+/** S2: a resume only at the epoch that made this incarnation the holder, the highest it has seen. */
+function checkResume(world: World, name: AgentName, epoch: Epoch): void {
+  const me = `${VM_OF[name]}#${world.lives[VM_OF[name]]}`;
+  const granted = world.ghost.grants[epoch];
+  if (granted !== me)
+    throw new Violation(`S2: ${name} resumes at epoch ${epoch}, which made ${granted ?? 'nobody'} holder`);
+  if (epoch < world[name].state!.epoch)
+    throw new Violation(`S2: ${name} resumes at ${epoch}, it has seen ${world[name].state!.epoch}`);
+}
+
+function request(world: World, effect: AgentOrder): World {
+  const { leaseMs, minTenureMs, noticeMs, evidence } = effect.terms;
+  const claims: ConsentClaims = {
+    bundle: BUNDLE.id,
+    epoch: effect.epoch,
+    digest: DIGEST,
+    owner: O,
+    incarnation: effect.incarnation,
+    stamp: new Uint8Array(16).fill(world.hostBoot),
+    validMs: 1,
+    leaseMs,
+    minTenureMs,
+    noticeMs,
+    evidence,
+  };
+  const message: Message = {
+    kind: 'requestBorrow',
+    bundle: BUNDLE.id,
+    purpose: 'pin',
+    leaseMs,
+    waitMs: 1,
+    consent: claims as never,
+  };
+  return send(world, { from: B, to: O, message });
+}
+
+function send(world: World, envelope: Envelope): World {
+  if (world.net.length >= NET_MAX) return world;
+  return { ...world, net: [...world.net, envelope] };
+}
+
+/** Feeds one input to the host. `effectsMax`: the process dies after so many effects. */
+export function feedHost(world: World, input: HostInput, effectsMax = Number.POSITIVE_INFINITY): World {
+  const before = world.host;
+  if (!before) return world;
+  const step = HOST_TABLE.run(before, input, HOST_CONFIG);
+  seen.add(`h:${step.row}`);
+  checkHostStep(world, before, step.state, input);
+  let next: World = { ...world, host: step.state };
+  if (step.state.name === 'held' && before.holder?.epoch !== step.state.holder!.epoch) {
+    const { vm, incarnation, epoch } = step.state.holder!;
+    next = {
+      ...next,
+      ghost: { ...next.ghost, grants: { ...next.ghost.grants, [epoch]: `${vm}#${incarnation}` } },
+    };
+  }
+  for (const [index, effect] of step.effects.entries()) {
+    if (index >= effectsMax) return crashHost(next);
+    next = performHost(next, step.state, effect);
+  }
+  return next;
+}
+
+/** S4 and S5 at each step of the host. */
+function checkHostStep(world: World, before: HostState, after: HostState, input: HostInput): void {
+  if (after.epoch < before.epoch)
+    throw new Violation(`S4: epoch fell from ${before.epoch} to ${after.epoch}`);
+  if (after.epoch > before.epoch && after.epoch <= world.ghost.epoch && input.on !== 'start') {
+    throw new Violation(`S4: epoch ${after.epoch} was allocated before`);
+  }
+  const { reservation } = after;
+  if (reservation && reservation !== before.reservation) {
+    if (input.on !== 'prepare' || !input.consent) throw new Violation('S5: a reservation without a consent');
+    const { claims, sameBoot } = input.consent;
+    const fits = claims.epoch === before.holder?.epoch && sameBoot && claims.incarnation === world.lives[B];
+    if (!fits) throw new Violation('S5: a reservation on a stale consent');
+  }
+  if (
+    after.attempt?.terms &&
+    after.attempt !== before.attempt &&
+    after.attempt.cause === 'lend' &&
+    !before.attempt
+  ) {
+    if (before.reservation?.epoch !== after.attempt.epoch)
+      throw new Violation('S5: a lend without its reservation');
+  }
+}
+
+function performHost(world: World, state: HostState, effect: HostEffect): World {
+  switch (effect.do) {
+    case 'send':
+      return send(world, { from: HOST, to: effect.to, message: effect.message });
+    case 'persist':
+      // An epoch counts as allocated from here on; one that died before was never seen by anybody.
+      return {
+        ...world,
+        disk: state,
+        ghost: { ...world.ghost, epoch: Math.max(world.ghost.epoch, state.epoch) },
+      };
+    case 'phase': {
+      const { phase, epoch, to } = effect;
+      return { ...world, job: { phase, epoch, to, left: callsOf(BUNDLE, phase, to), failed: false } };
+    }
+    case 'timer':
+      return {
+        ...world,
+        hostTimers: [...world.hostTimers.filter((t) => t !== effect.timer), effect.timer].sort(),
+      };
+    case 'stopTimer':
+      return { ...world, hostTimers: world.hostTimers.filter((t) => t !== effect.timer) };
+    case 'acknowledgeExit':
+      return letGo(world, effect.vm);
+    case 'audit':
+      return world;
+  }
+}
+
+/** M5: the VM's memory is free from here on; nothing may reach it or be reached by it. */
+function letGo(world: World, vm: VmId): World {
+  const reached = world.machine.some((r) => r.now === vm || r.stale === vm);
+  if (reached) throw new Violation(`M5: the memory of ${vm} was freed while the bundle could reach it`);
+  return { ...world, exiting: world.exiting.filter((other) => other !== vm) };
+}
+
+/** The host process dies: its messages, its timers and the rest of its phase are gone. */
+export function crashHost(world: World): World {
+  return {
+    ...world,
+    host: undefined,
+    hostTimers: [],
+    job: undefined,
+    net: world.net.filter(({ from, to }) => from !== HOST && to !== HOST),
+  };
+}
+
+/** The host process starts again and reads its table. */
+export function restartHost(world: World): World {
+  const running: Record<string, Incarnation> = {};
+  for (const vm of world.running) running[vm] = world.lives[vm]!;
+  const next: World = { ...world, host: initialHost(), hostBoot: world.hostBoot + 1 };
+  const started = feedHost(next, {
+    on: 'start',
+    recovered: { kind: 'record', state: world.disk, rebooted: false },
+    running,
+    nowMs: 0,
+  });
+  // An exit that nobody let go of is reported again.
+  const told = world.exiting.reduce((w, vm) => feedHost(w, { on: 'vmExited', vm, nowMs: 0 }), started);
+  return feedAgent(feedAgent(told, 'o', { on: 'hostUp' }), 'b', { on: 'hostUp' });
+}
+
+/** Carries out the next call of the running phase; the last one reports to the host. */
+export function runCall(world: World, fail: boolean): World {
+  const job = world.job!;
+  const [call, ...left] = job.left;
+  if (fail) {
+    const done: World = { ...world, job: undefined };
+    return feedHost(done, {
+      on: 'phaseDone',
+      epoch: job.epoch,
+      phase: job.phase,
+      result: { ok: false, error: 'model' },
+      nowMs: 0,
+    });
+  }
+  const machine = call ? applyCall(world.machine, call) : world.machine;
+  if (call?.op === 'grant') checkGrant(machine, call.vm);
+  const next: World = { ...world, machine, job: { ...job, left } };
+  if (left.length > 0) return next;
+  const calls = callsOf(BUNDLE, job.phase, job.to);
+  const answers = calls.map((each) => answer(machine, each));
+  const folded = foldAnswers(BUNDLE, job.phase, job.to, 'observed', answers, next.tally);
+  return feedHost(
+    { ...next, job: undefined },
+    { on: 'phaseDone', epoch: job.epoch, phase: job.phase, result: folded.result, nowMs: 0 },
+  );
+}
+
+const at = (call: Extract<EnforcerCall, { resource: unknown }>) => RESOURCES.indexOf(call.resource);
+
+function applyCall(machine: readonly Reachable[], call: EnforcerCall): readonly Reachable[] {
+  switch (call.op) {
+    case 'fence':
+      return machine.map((r, i) => (i === at(call) ? { now: undefined, stale: r.now ?? r.stale } : r));
+    case 'settle':
+      return machine.map((r) => ({ now: r.now, stale: undefined }));
+    case 'grant':
+      return machine.map((r, i) => (i === at(call) ? { now: call.vm, stale: r.stale } : r));
+    default:
+      return machine;
+  }
+}
+
+function answer(machine: readonly Reachable[], call: EnforcerCall) {
+  if (call.op !== 'inspect') return { ok: true, syncs: 0 } as const;
+  const r = machine[at(call)]!;
+  return { ok: true, reach: r.now ?? r.stale ?? ('blocked' as const) } as const;
+}
+
+/** S1 and S3: at a grant, no other VM reaches anything of the bundle. */
+function checkGrant(machine: readonly Reachable[], vm: VmId): void {
+  const other = machine.some(
+    (r) => (r.now !== undefined && r.now !== vm) || (r.stale !== undefined && r.stale !== vm),
+  );
+  if (other) throw new Violation(`S3: granted to ${vm} while another VM still reaches the bundle`);
+}
+
+/** S7: in every stable state all resources have the same holder, or none. */
+export function checkStable(world: World): void {
+  const { host, machine, job } = world;
+  if (!host || job) return;
+  const reach = new Set(machine.map((r) => r.now ?? r.stale));
+  if (host.name === 'held' && (reach.size !== 1 || !reach.has(host.holder!.vm)))
+    throw new Violation('S7: held, but not by one VM');
+  if (host.name === 'parked' && (reach.size !== 1 || !reach.has(undefined)))
+    throw new Violation('S7: parked, but reachable');
+  if (
+    host.name === 'quarantined' &&
+    host.quarantine!.isolated &&
+    (reach.size !== 1 || !reach.has(undefined))
+  ) {
+    throw new Violation('S7: quarantined as isolated, but reachable');
+  }
+  for (const life of [host.holder] as (Life | undefined)[]) {
+    if (life && world.lives[life.vm]! < life.incarnation) throw new Violation('a life from the future holds');
+  }
+}
