@@ -12,14 +12,14 @@
  */
 
 import { HOST, type Incarnation } from '../protocol/ids.ts';
-import { CONSENT_BYTES_MAX, CONSENT_FIELDS, type ConsentClaims, type Message } from '../protocol/messages.ts';
+import { CONSENT_FIELDS, type ConsentClaims, type Message } from '../protocol/messages.ts';
 import { equalBytes } from './bytes.ts';
 import { compile, decodeCbor, encodeCbor } from './codec.ts';
 import { type Mac0Key, openMac0, sealMac0 } from './cose.ts';
 import type { BundleDigest, HelloAnsweredFields, HelloFields } from './handshake.ts';
 import { checkConfig, encodeAnswer, encodeHello, NO_VERSION, NOT_TOLD } from './hello.ts';
 import { handshakeKey, type SessionParty, sessionKeys } from './keys.ts';
-import { HANDSHAKE_CODEC, SESSION_CODEC } from './payload.ts';
+import { HANDSHAKE_CODEC, type PayloadFault, SESSION_CODEC } from './payload.ts';
 import { ReplayWindow, SendCounter } from './sequence.ts';
 import type {
   DigestMismatch,
@@ -143,7 +143,6 @@ export class Session {
    */
   openConsent(consent: Uint8Array): ConsentClaims | undefined {
     if (this.current?.consentKey === undefined || this.config.us !== HOST) return undefined;
-    if (consent.length > CONSENT_BYTES_MAX) return undefined;
     const payload = openMac0(this.current.consentKey, consent);
     const decoded = payload && decodeCbor(payload);
     if (decoded === undefined || !decoded.ok) return undefined;
@@ -153,7 +152,7 @@ export class Session {
 
   private onHandshake(payload: Uint8Array, challenge: Uint8Array | undefined): Received {
     const decoded = HANDSHAKE_CODEC.decode(payload);
-    if (!decoded.ok) return drop('malformed', `${decoded.field}: ${decoded.reason}`);
+    if (!decoded.ok) return drop('malformed', describe(decoded));
     if (decoded.message.kind === 'helloAnswered') return this.onAnswer(decoded.message);
     return this.onHello(decoded.message, challenge);
   }
@@ -226,8 +225,7 @@ export class Session {
 
   private onMessage(session: Keyed, payload: Uint8Array, events: readonly SessionEvent[]): Received {
     const decoded = SESSION_CODEC.decode(payload);
-    if (!decoded.ok)
-      return { frames: NONE, events, drop: 'malformed', detail: `${decoded.field}: ${decoded.reason}` };
+    if (!decoded.ok) return { frames: NONE, events, drop: 'malformed', detail: describe(decoded) };
     const { message, seq, stamp } = decoded;
     if (stamp !== undefined && this.config.peer !== HOST) {
       return { frames: NONE, events, drop: 'malformed', detail: 'stamp: not from the host' };
@@ -322,6 +320,10 @@ function compareDigests(ours: readonly BundleDigest[], theirs: readonly BundleDi
     if (other === undefined || equalBytes(digest, other)) return [];
     return [{ bundle, ours: digest, theirs: other }];
   });
+}
+
+function describe({ field, reason }: PayloadFault): string {
+  return field === '' ? reason : `${field}: ${reason}`;
 }
 
 function drop(reason: DropReason, detail?: string): Received {

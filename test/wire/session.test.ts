@@ -7,8 +7,6 @@
 import { describe, expect, test } from 'vitest';
 import { HOST, type Incarnation } from '../../src/protocol/ids.ts';
 import type { Message } from '../../src/protocol/messages.ts';
-import type { BundleDigest } from '../../src/wire/handshake.ts';
-import { SendCounter } from '../../src/wire/sequence.ts';
 import type { Session } from '../../src/wire/session.ts';
 import {
   ANDROID,
@@ -119,6 +117,21 @@ describe('lost messages', () => {
     expect([agent.isUp, agent.needsRetry, host.isUp]).toEqual([true, true, false]);
     deliver(agent.retry(freshChallenge()), host, agent);
     expectBothWays(agent, host);
+  });
+
+  test('a repeated finish keeps the session: what was sealed before it still arrives', () => {
+    const [agent, host] = [party(PIN_PAD, HOST), party(HOST, PIN_PAD)];
+    carry(carry(agent.start(freshChallenge()), host), agent);
+    const early = sealed(agent, RELEASE);
+    deliver(agent.retry(freshChallenge()), host, agent);
+    expect(host.receive(early).message?.message).toEqual(RELEASE);
+    expect(agent.needsRetry).toBe(false);
+  });
+
+  test('a finish that answers another challenge is stale', () => {
+    const { agent, host } = connected();
+    const wrong = { kind: 'helloFinished', answered: freshChallenge() } as unknown as Message;
+    expect(host.receive(sealed(agent, wrong)).drop).toBe('stale');
   });
 
   test('a lost finish is repaired by the next message', () => {
@@ -292,126 +305,5 @@ describe('replay, reflection, confusion', () => {
     const { agent, host } = connected();
     expect(host.receive(agent.sealConsent(SMALLEST_CONSENT)!).drop).toBe('unverified');
     expect(host.openConsent(sealed(agent, RELEASE))).toBeUndefined();
-  });
-});
-
-describe('sequence numbers', () => {
-  test('a repeated message is dropped, an overtaken one is taken once', () => {
-    const { agent, host } = connected();
-    const frames = Array.from({ length: 65 }, () => sealed(agent, RELEASE));
-    const outcome = (index: number) => host.receive(frames[index]!).drop ?? 'taken';
-    const order = [64, 1, 1, 63, 64, 0];
-    // Number 0 of these lies 64 behind number 64: outside the window.
-    expect(order.map(outcome)).toEqual(['taken', 'taken', 'replayed', 'taken', 'replayed', 'replayed']);
-  });
-
-  test('when they run out the session says so, and a new one starts again from 1', () => {
-    const { agent, host } = connected();
-    Object.assign((agent as unknown as { current: object }).current, {
-      counter: new SendCounter(0xffff_ffff),
-    });
-    expect(agent.renewalDue).toBe(true);
-    expect(agent.seal(RELEASE)).toMatchObject({ ok: true, seq: 0xffff_ffff });
-    expect(agent.seal(RELEASE)).toMatchObject({ ok: false, reason: 'exhausted' });
-    deliver(agent.start(freshChallenge()), host, agent);
-    expect(agent.renewalDue).toBe(false);
-    expectBothWays(agent, host);
-  });
-});
-
-describe('what is negotiated', () => {
-  test('the highest common version', () => {
-    const agent = party(PIN_PAD, HOST, { versions: { min: 1, max: 3 } });
-    const host = party(HOST, PIN_PAD, { versions: { min: 2, max: 9 } });
-    const answer = carry(agent.start(freshChallenge()), host);
-    expect(agent.receive(answer[0]!).events).toMatchObject([{ kind: 'up', version: 3 }]);
-  });
-
-  test('no common version is told to both, with both ranges, and there is no session', () => {
-    const agent = party(PIN_PAD, HOST, { versions: { min: 1, max: 1 } });
-    const host = party(HOST, PIN_PAD, { versions: { min: 2, max: 3 } });
-    const atHost = host.receive(agent.start(freshChallenge())[0]!, freshChallenge());
-    const atAgent = agent.receive(atHost.frames[0]!);
-    const [low, high] = [
-      { min: 1, max: 1 },
-      { min: 2, max: 3 },
-    ];
-    expect(atHost.events).toEqual([{ kind: 'versionUnsupported', ours: high, theirs: low }]);
-    expect(atAgent.events).toEqual([{ kind: 'versionUnsupported', ours: low, theirs: high }]);
-    expect([agent.isUp, host.isUp, agent.needsRetry]).toEqual([false, false, false]);
-  });
-
-  test('bundles that are defined differently are told, and the session is up', () => {
-    const digest = (bundle: string, first: number) =>
-      ({ bundle, digest: pattern(first, 32) }) as BundleDigest;
-    const agent = party(PIN_PAD, HOST, {
-      bundles: [digest('panel', 1), digest('touch', 2), digest('audio', 3)],
-    });
-    const host = party(HOST, PIN_PAD, {
-      bundles: [digest('touch', 4), digest('panel', 1), digest('usb', 5)],
-    });
-    const answer = carry(agent.start(freshChallenge()), host);
-    const mismatch = { bundle: 'touch', ours: pattern(2, 32), theirs: pattern(4, 32) };
-    expect(agent.receive(answer[0]!).events[1]).toEqual({ kind: 'digestMismatch', mismatches: [mismatch] });
-    expect(agent.isUp).toBe(true);
-  });
-});
-
-describe('stamps and consents', () => {
-  test('the stamp of the host arrives', () => {
-    const { agent, host } = connected();
-    expect(agent.receive(sealed(host, RELEASE, STAMP)).message).toEqual({
-      message: RELEASE,
-      seq: 2,
-      stamp: STAMP,
-    });
-  });
-
-  test('an agent cannot put a stamp on a message', () => {
-    expect(connected().agent.seal(RELEASE, STAMP)).toMatchObject({ ok: false, reason: 'stampNotHost' });
-  });
-
-  test('a consent is opened by the host, unchanged', () => {
-    const { agent, host } = connected();
-    expect(host.openConsent(agent.sealConsent(SMALLEST_CONSENT)!)).toEqual(SMALLEST_CONSENT);
-  });
-
-  test('a consent of another session, a changed one and one that is too long are not opened', () => {
-    const consent = connected().agent.sealConsent(SMALLEST_CONSENT)!;
-    const { agent, host } = connected();
-    const changed = agent.sealConsent(SMALLEST_CONSENT)!;
-    changed[60]! ^= 1;
-    expect([consent, changed, new Uint8Array(4096)].map((bytes) => host.openConsent(bytes))).toEqual([
-      undefined,
-      undefined,
-      undefined,
-    ]);
-  });
-
-  test('only an agent with a session to the host can seal a consent, only the host opens it', () => {
-    const { agent, host } = connected();
-    const consent = agent.sealConsent(SMALLEST_CONSENT)!;
-    expect([host.sealConsent(SMALLEST_CONSENT), agent.openConsent(consent)]).toEqual([undefined, undefined]);
-  });
-});
-
-describe('our own mistakes', () => {
-  test('a message that does not fit its description is not sealed and uses up no number', () => {
-    const { agent } = connected();
-    const wrong = { ...RELEASE, epoch: -1 } as unknown as Message;
-    expect(agent.seal(wrong)).toEqual({ ok: false, reason: 'range', field: 'release.epoch' });
-    expect(agent.seal(RELEASE)).toMatchObject({ ok: true, seq: 2 });
-  });
-
-  test.each([
-    ['a short pair key', { pairKey: new Uint8Array(31) }],
-    ['a short boot id', { bootId: new Uint8Array(8) }],
-    ['an empty version range', { versions: { min: 2, max: 1 } }],
-    ['version 0', { versions: { min: 0, max: 1 } }],
-    ['itself as peer', { peer: HOST }],
-    ['no incarnation of the agent', { peerIncarnation: 0 as Incarnation }],
-    ['too many bundles', { bundles: Array(17).fill({ bundle: 'touch', digest: pattern(1, 32) }) }],
-  ])('%s is refused when the session is made', (_what, changes) => {
-    expect(() => party(HOST, PIN_PAD, changes as object)).toThrow(RangeError);
   });
 });
