@@ -29,8 +29,8 @@ export interface SimulatedPlatform extends TablePlatform {
   readonly machineBoot: string;
   /** VMs that run. */
   running(): readonly VmId[];
-  /** Pulls the reset line of a device. Returns false when it has none that the hypervisor drives. */
-  resetDevice(bundle: BundleId, device: DeviceId): boolean;
+  /** Pulls the reset line of a device, if it has one that the hypervisor drives. */
+  resetDevice(bundle: BundleId, device: DeviceId): void;
   /** Whether a transfer of the device is under way, in the device or behind it. */
   isDeviceBusy(bundle: BundleId, device: DeviceId): boolean;
   /** Stage-2 aborts since the last call. */
@@ -183,18 +183,17 @@ export class SimulatedEnforcer implements Enforcer {
    * reset may still raise one. All of it while the device is blocked.
    */
   #reset(bundle: BundleId, device: Device): void {
-    if (this.#lies.has('skip-reset')) return;
     for (const resource of device.resources) {
       const reach = this.#tables.inspect(this.#tables.slot(bundle, resource.id));
       if (reach !== 'blocked' && !this.#lies.has('skip-unmap')) {
         throw new HardwareError(`${device.id} cannot be reset: ${resource.id} is reached by ${reach}`);
       }
     }
-    this.#platform.resetDevice(bundle, device.id);
+    this.#pullReset(bundle, device);
     if (!this.#lies.has('skip-drain')) {
       this.#awaitIdle(bundle, device);
       // A transfer that ended after the first reset left its mark: a raised line, a filled buffer.
-      this.#platform.resetDevice(bundle, device.id);
+      this.#pullReset(bundle, device);
     }
     for (const resource of device.resources) {
       if (resource.kind !== 'interrupt') continue;
@@ -202,6 +201,11 @@ export class SimulatedEnforcer implements Enforcer {
       this.#platform.gic.clear(resource.physical);
     }
     this.#book(this.#tables.drain());
+  }
+
+  /** A device without a reset line is left as its driver left it: only that driver can clear it. */
+  #pullReset(bundle: BundleId, device: Device): void {
+    if (!this.#lies.has('skip-reset')) this.#platform.resetDevice(bundle, device.id);
   }
 
   #awaitIdle(bundle: BundleId, device: Device): void {

@@ -29,6 +29,11 @@ export const DISPLAY_WRITE_BACK = 2;
 /** Lines of a picture; a line is one transfer. */
 export const LINES = 4;
 export const LINE_WORDS = TRANSFER_WORDS_MAX;
+/**
+ * Ticks that scan-out pauses after a refused fetch, then it tries again by itself: a display that was not reset
+ * may look idle and is not.
+ */
+export const UNDERRUN_TICKS = 150;
 
 /** What one line of the panel shows, and whose data that is. */
 export interface ShownLine {
@@ -47,6 +52,7 @@ export class DisplayModel implements DeviceModel {
   #writeBackBy: VmInstance | null = null;
   #line = 0;
   #shown = 0;
+  #pauseTicks = 0;
   #last: ShownLine = BLACK;
   #panel: ShownLine[] = new Array<ShownLine>(LINES).fill(BLACK);
 
@@ -82,6 +88,7 @@ export class DisplayModel implements DeviceModel {
     switch (offset) {
       case DISPLAY.CTRL:
         this.#control = value;
+        this.#pauseTicks = 0;
         break;
       case DISPLAY.FB_ADDR:
         this.#framebuffer = value;
@@ -99,6 +106,10 @@ export class DisplayModel implements DeviceModel {
 
   tick(): void {
     if ((this.#control & DISPLAY_SCAN) === 0 || this.#framebufferBy === null) return;
+    if (this.#pauseTicks > 0) {
+      this.#pauseTicks--;
+      return;
+    }
     const line = this.#line;
     this.#line = (line + 1) % LINES;
     this.#ports.startTransfer({
@@ -118,6 +129,7 @@ export class DisplayModel implements DeviceModel {
     this.#writeBackBy = null;
     this.#line = 0;
     this.#shown = 0;
+    this.#pauseTicks = 0;
     this.#last = BLACK;
     this.#panel = new Array<ShownLine>(LINES).fill(BLACK);
   }
@@ -126,7 +138,10 @@ export class DisplayModel implements DeviceModel {
     // A line that arrives after a reset goes nowhere: the pipe behind it was cleared.
     if ((this.#control & DISPLAY_SCAN) === 0) return;
     this.#panel[line] = words === undefined ? BLACK : { words, producer };
-    if (words === undefined) return;
+    if (words === undefined) {
+      this.#pauseTicks = UNDERRUN_TICKS;
+      return;
+    }
     this.#last = { words, producer };
     this.#shown++;
     if (line === LINES - 1) this.#ports.pulse();

@@ -313,11 +313,7 @@ export class SimulatedMachine {
       vms: () => hypervisor.vms(),
       isAlive: (vm) => ['starting', 'running'].includes(hypervisor.find(vm)?.state ?? ''),
       running: () => hypervisor.running(),
-      resetDevice: (bundle, device) => {
-        const model = this.#devices.model(bundle, device);
-        model?.reset?.();
-        return model?.reset !== undefined;
-      },
+      resetDevice: (bundle, device) => this.#devices.model(bundle, device)?.reset?.(),
       isDeviceBusy: (bundle, device) => {
         const model = this.#devices.model(bundle, device);
         return model !== undefined && this.#interconnect.isBusy(model);
