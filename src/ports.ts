@@ -72,3 +72,31 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** Where lines for people go. `fields` are named values: vm, bundle, epoch, … */
 export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void;
+
+/** A connected, ordered stream of bytes: a UNIX, TCP or vsock socket. */
+export interface ByteStream {
+  /** Sets the one listener; nothing is read before. */
+  open(listener: ByteStreamListener): void;
+  /** Queues bytes. Returns false, taking none of them, when its buffer limit would be exceeded. */
+  write(bytes: Uint8Array): boolean;
+  /** Closes after what is queued was sent; `onClose` follows. */
+  close(): void;
+}
+
+export interface ByteStreamListener {
+  onData(bytes: Uint8Array): void;
+  /** Called once. `reason` is for people. */
+  onClose(reason: string): void;
+}
+
+/** Where byte streams come from. Addresses: `unix:/path` or `tcp:host:port`. */
+export interface StreamNetwork {
+  connect(address: string, done: (result: ByteStream | Error) => void): void;
+  /** Listens; a UNIX socket gets `mode` (0600 unless told otherwise). The returned function stops listening. */
+  listen(
+    address: string,
+    onConnection: (stream: ByteStream) => void,
+    done: (error: Error | undefined) => void,
+    mode?: number,
+  ): () => void;
+}

@@ -106,11 +106,10 @@ export class Link implements TransportListener {
   /** Seals and sends. Returns false when there is no session or the transport dropped it. */
   send(to: VmId, message: Message, stamp?: Uint8Array): boolean {
     const peer = this.#peers.get(to);
-    const sealed = peer?.session?.seal(message, stamp);
-    if (!peer || !sealed || !sealed.ok) {
+    const sealed = peer?.session?.seal(message, stamp) ?? { ok: false as const, reason: 'no session' };
+    if (!sealed.ok || !peer) {
       this.counts.unsent += 1;
-      const why = sealed && !sealed.ok ? sealed.reason : 'no session';
-      this.#parts.log('debug', `${message.kind} not sent: ${why}`, { to });
+      this.#parts.log('debug', `${message.kind} not sent: ${sealed.ok ? 'no peer' : sealed.reason}`, { to });
       return false;
     }
     if (peer.session?.renewalDue) this.#begin(peer);

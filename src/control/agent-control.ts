@@ -1,0 +1,244 @@
+/**
+ * The agent's control socket: the public API of an agent (docs/PROTOCOL.md, "Control socket").
+ *
+ * JSON lines. The connection is the lease: when it closes, every bundle that it borrowed goes back. One
+ * connection at a time borrows a bundle.
+ */
+
+import type { Agent, BundleView } from '../agent/agent.ts';
+import type { ByteStream, Log } from '../ports.ts';
+import type { AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
+import { EVIDENCE_LEVELS, type EvidenceLevel } from '../protocol/codes.ts';
+import { type BundleId, isUint32 } from '../protocol/ids.ts';
+import { TEXT_BYTES_MAX } from '../protocol/messages.ts';
+import { clipText } from '../wire/utf8.ts';
+import { type Json, Lines } from './lines.ts';
+
+/** Most connections at a time: a few programs and a few people. */
+export const CONNECTIONS_MAX = 32;
+
+/** What a borrower gets when it does not say otherwise. */
+export const BORROW_DEFAULTS = {
+  purpose: 'unspecified',
+  leaseMs: 30_000,
+  minTenureMs: 0,
+  noticeMs: 2_000,
+  waitMs: 5_000,
+  evidence: 'observed',
+} as const satisfies BorrowTerms;
+
+/** A request that cannot be carried out; the client is told. */
+class RequestError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+interface Client {
+  readonly lines: Lines;
+  watches: boolean;
+  /** Bundles it borrows, with the id of the request that is not answered yet. */
+  readonly borrows: Map<BundleId, { request: unknown; granted: boolean; returning: unknown[] }>;
+}
+
+/** Serves the control connections of one agent. */
+export class AgentControl {
+  readonly #agent: Agent;
+  readonly #log: Log;
+  readonly #clients = new Set<Client>();
+
+  constructor(agent: Agent, log: Log) {
+    this.#agent = agent;
+    this.#log = log;
+    agent.on('notice', (bundle, notice) => this.#onNotice(bundle, notice));
+    agent.on('changed', (bundle, view) => this.#tellWatchers({ event: 'changed', ...brief(view), bundle }));
+    agent.on('hostUp', () => this.#tellWatchers({ event: 'hostUp' }));
+    agent.on('hostDown', (reason) => this.#tellWatchers({ event: 'hostDown', reason }));
+  }
+
+  /** Serves a new connection. */
+  accept(stream: ByteStream): void {
+    const client: Client = {
+      lines: new Lines(stream, {
+        onLine: (request) => this.#serve(client, request),
+        onBad: (message) => client.lines.send({ ok: false, error: { code: 'badRequest', message } }),
+        onClose: () => this.#closed(client),
+      }),
+      watches: false,
+      borrows: new Map(),
+    };
+    this.#clients.add(client);
+    if (this.#clients.size <= CONNECTIONS_MAX) return;
+    client.lines.send({ ok: false, error: { code: 'tooManyConnections', message: `at most ${CONNECTIONS_MAX}` } });
+    this.#clients.delete(client);
+    client.lines.close();
+  }
+
+  #serve(client: Client, request: Json): void {
+    const { id = null } = request;
+    try {
+      const answer = this.#answer(client, request);
+      if (answer) client.lines.send({ id, ok: true, ...answer });
+    } catch (error) {
+      const code = error instanceof RequestError ? error.code : 'notPossible';
+      client.lines.send({ id, ok: false, error: { code, message: (error as Error).message } });
+    }
+  }
+
+  /** Returns the answer, or undefined when it comes later. */
+  #answer(client: Client, request: Json): Json | undefined {
+    switch (request['do']) {
+      case 'status':
+        return { bundles: this.#agent.views().map(brief) };
+      case 'describe':
+        return { ...this.#view(request) };
+      case 'watch':
+        client.watches = true;
+        return { bundles: this.#agent.views().map(brief) };
+      case 'borrow':
+        return this.#borrow(client, request);
+      case 'return':
+        return this.#giveBack(client, request);
+      case 'recall': {
+        const view = this.#view(request);
+        if (view.role !== 'owner') throw new RequestError('notOwner', `${view.bundle}: only its owner recalls a bundle`);
+        if (view.state !== 'lent') throw new RequestError('notLent', `${view.bundle}: it is ${view.state}, not lent`);
+        this.#agent.recall(view.bundle, number(request, 'graceMs', 2_000), request['force'] === true);
+        return {};
+      }
+      default:
+        throw new RequestError(
+          'badRequest',
+          `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, borrow, return or recall`,
+        );
+    }
+  }
+
+  #view(request: Json): BundleView {
+    const views = this.#agent.views();
+    const view = views.find(({ bundle }) => bundle === request['bundle']);
+    if (view) return view;
+    const names = views.map(({ bundle }) => bundle).join(', ') || 'none';
+    throw new RequestError('unknownBundle', `no bundle ${JSON.stringify(request['bundle'])}; configured: ${names}`);
+  }
+
+  #borrow(client: Client, request: Json): undefined {
+    const { bundle, role } = this.#view(request);
+    if (role === 'owner') throw new RequestError('isOwner', `${bundle}: this VM owns it; nothing to borrow`);
+    if ([...this.#clients].some((other) => other.borrows.has(bundle))) {
+      throw new RequestError('inUse', `${bundle}: another program of this VM borrows it, or is about to`);
+    }
+    const terms = termsOf(request);
+    client.borrows.set(bundle, { request: request['id'] ?? null, granted: false, returning: [] });
+    this.#agent.borrow(bundle, terms);
+    return undefined;
+  }
+
+  #giveBack(client: Client, request: Json): undefined {
+    const { bundle } = this.#view(request);
+    const lessee = [...this.#clients].find((other) => other.borrows.has(bundle));
+    if (!lessee) throw new RequestError('notHeld', `${bundle}: nothing to give back`);
+    const id = request['id'] ?? null;
+    const { borrows } = lessee;
+    const borrow = borrows.get(bundle)!;
+    borrow.returning.push({ client, id });
+    const withdrawn = !borrow.granted;
+    this.#agent.giveBack(bundle);
+    if (withdrawn) this.#end(lessee, bundle, { event: 'withdrawn' });
+    return undefined;
+  }
+
+  #onNotice(bundle: BundleId, notice: AgentNotice): void {
+    const { notice: event, ...detail } = notice;
+    this.#tellWatchers({ event, bundle, ...detail });
+    const client = [...this.#clients].find((other) => other.borrows.has(bundle));
+    const borrow = client?.borrows.get(bundle);
+    if (!client || !borrow) return;
+    switch (notice.notice) {
+      case 'granted':
+        borrow.granted = true;
+        client.lines.send({ id: borrow.request, ok: true, event, bundle, ...detail });
+        return;
+      case 'declined':
+      case 'timedOut':
+      case 'evidenceMismatch': {
+        if (borrow.granted) return;
+        client.lines.send({ id: borrow.request, ok: false, error: { code: event, message: messageOf(notice), ...detail } });
+        return this.#end(client, bundle, undefined);
+      }
+      case 'recalled':
+        return client.lines.send({ event, bundle, ...detail });
+      case 'lost':
+        client.lines.send({ event, bundle, ...detail });
+        return this.#end(client, bundle, undefined);
+      case 'returned':
+        return this.#end(client, bundle, { event, ...detail });
+      default:
+        return;
+    }
+  }
+
+  /** The borrowing is over: answers who waited for its return. */
+  #end(client: Client, bundle: BundleId, event: Json | undefined): void {
+    const borrow = client.borrows.get(bundle);
+    client.borrows.delete(bundle);
+    for (const { client: asker, id } of (borrow?.returning ?? []) as { client: Client; id: unknown }[]) {
+      asker.lines.send({ id, ok: true, bundle, ...event });
+    }
+    if (event && (borrow?.returning.length ?? 0) === 0) client.lines.send({ bundle, ...event });
+  }
+
+  #closed(client: Client): void {
+    this.#clients.delete(client);
+    for (const bundle of client.borrows.keys()) {
+      this.#log('info', 'the borrowing connection closed: giving the bundle back', { bundle });
+      this.#agent.giveBack(bundle);
+    }
+    client.borrows.clear();
+  }
+
+  #tellWatchers(event: Json): void {
+    for (const client of this.#clients) if (client.watches) client.lines.send(event);
+  }
+}
+
+/** A bundle without its history. */
+function brief({ events: _, ...view }: BundleView): Json {
+  return view;
+}
+
+function messageOf(notice: AgentNotice): string {
+  if (notice.notice === 'declined') return `the request was declined: ${notice.reason}`;
+  if (notice.notice === 'timedOut') return 'the owner did not answer in time';
+  if (notice.notice === 'evidenceMismatch') return `what was granted is not what was expected: ${notice.what}`;
+  return notice.notice;
+}
+
+function termsOf(request: Json): BorrowTerms {
+  const { purpose = BORROW_DEFAULTS.purpose, evidence = BORROW_DEFAULTS.evidence } = request;
+  if (typeof purpose !== 'string') throw new RequestError('badRequest', '"purpose": expected a text');
+  if (!EVIDENCE_LEVELS.includes(evidence as EvidenceLevel)) {
+    throw new RequestError('badRequest', `"evidence": expected one of ${EVIDENCE_LEVELS.join(', ')}`);
+  }
+  const terms: BorrowTerms = {
+    purpose: clipText(purpose, TEXT_BYTES_MAX),
+    evidence: evidence as EvidenceLevel,
+    leaseMs: number(request, 'leaseMs', BORROW_DEFAULTS.leaseMs),
+    minTenureMs: number(request, 'minTenureMs', BORROW_DEFAULTS.minTenureMs),
+    noticeMs: number(request, 'noticeMs', BORROW_DEFAULTS.noticeMs),
+    waitMs: number(request, 'waitMs', BORROW_DEFAULTS.waitMs),
+  };
+  if (terms.leaseMs === 0) throw new RequestError('badRequest', '"leaseMs": a lease of 0 ms is none');
+  if (terms.minTenureMs > terms.leaseMs) {
+    throw new RequestError('badRequest', `"minTenureMs": ${terms.minTenureMs} is longer than the lease`);
+  }
+  return terms;
+}
+
+function number(request: Json, name: string, otherwise: number): number {
+  const value = request[name] ?? otherwise;
+  if (isUint32(value)) return value;
+  throw new RequestError('badRequest', `${JSON.stringify(name)}: expected an integer from 0 to 4294967295`);
+}

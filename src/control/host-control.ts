@@ -1,0 +1,97 @@
+/**
+ * The host's own control socket: what an operator beside the hypervisor may see and do. JSON lines.
+ *
+ * No VM reaches it. `lift` is the only command that changes anything.
+ */
+
+import type { Host } from '../host/host.ts';
+import type { ByteStream } from '../ports.ts';
+import type { BundleId } from '../protocol/ids.ts';
+import { type Json, Lines } from './lines.ts';
+
+/** Most connections at a time. */
+const CONNECTIONS_MAX = 32;
+
+/** Serves the control connections of the host. */
+export class HostControl {
+  readonly #host: Host;
+  readonly #watchers = new Set<Lines>();
+  #connections = 0;
+
+  constructor(host: Host) {
+    this.#host = host;
+    host.on('changed', (_, { events: _events, ...view }) => this.#tell({ event: 'changed', ...view }));
+    host.on('phase', (bundle, phase, epoch, ms, ok) => this.#tell({ event: 'phase', bundle, phase, epoch, ms, ok }));
+    host.on('vm', (vm, running, incarnation) => this.#tell({ event: 'vm', vm, running, incarnation }));
+    host.on('fault', (bundle, { fault, offender, epoch }, count) =>
+      this.#tell({
+        event: 'fault',
+        bundle,
+        vm: offender?.vm ?? null,
+        incarnation: offender?.incarnation ?? null,
+        resource: fault.resource ?? null,
+        stream: fault.stream ?? null,
+        by: fault.by,
+        write: fault.write,
+        name: fault.event,
+        address: fault.address,
+        epoch,
+        count,
+      }),
+    );
+  }
+
+  accept(stream: ByteStream): void {
+    this.#connections += 1;
+    const lines = new Lines(stream, {
+      onLine: (request) => this.#serve(lines, request),
+      onBad: (message) => lines.send({ ok: false, error: { code: 'badRequest', message } }),
+      onClose: () => {
+        this.#connections -= 1;
+        this.#watchers.delete(lines);
+      },
+    });
+    if (this.#connections <= CONNECTIONS_MAX) return;
+    lines.send({ ok: false, error: { code: 'tooManyConnections', message: `at most ${CONNECTIONS_MAX}` } });
+    lines.close();
+  }
+
+  #serve(lines: Lines, request: Json): void {
+    const { id = null } = request;
+    try {
+      lines.send({ id, ok: true, ...this.#answer(lines, request) });
+    } catch (error) {
+      lines.send({ id, ok: false, error: { code: 'notPossible', message: (error as Error).message } });
+    }
+  }
+
+  #answer(lines: Lines, request: Json): Json {
+    const bundle = request['bundle'] as BundleId;
+    switch (request['do']) {
+      case 'watch':
+        this.#watchers.add(lines);
+        return this.#status();
+      case 'status':
+        return this.#status();
+      case 'describe': {
+        const view = this.#host.views().find((each) => each.bundle === bundle);
+        if (!view) throw new Error(`no bundle ${JSON.stringify(bundle)} is configured`);
+        return { ...view };
+      }
+      case 'lift': {
+        const { events: _, ...view } = this.#host.lift(bundle);
+        return view;
+      }
+      default:
+        throw new Error(`"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch or lift`);
+    }
+  }
+
+  #status(): Json {
+    return { bundles: this.#host.views().map(({ events: _, ...view }) => view), ...this.#host.facts() };
+  }
+
+  #tell(event: Json): void {
+    for (const lines of this.#watchers) lines.send(event);
+  }
+}

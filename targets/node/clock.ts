@@ -1,0 +1,15 @@
+/** The machine's monotonic clock on Node: CLOCK_MONOTONIC, which a restart of the process does not reset. */
+
+import type { Clock } from '../../src/ports.ts';
+
+/** Longest delay that Node's timers take; longer ones would fire at once. */
+const DELAY_MAX_MS = 0x7fff_ffff;
+
+/** The clock of this machine. */
+export const CLOCK: Clock = {
+  nowMs: () => Number(process.hrtime.bigint() / 1000n) / 1000,
+  after: (ms, fire) => {
+    const timer = setTimeout(fire, Math.min(Math.max(ms, 0), DELAY_MAX_MS));
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,18 @@
+/** Log lines on standard error, one a line: time, level, message, named values. */
+
+import type { Log, LogLevel } from '../../src/ports.ts';
+import { CLOCK } from './clock.ts';
+
+const ORDER: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+/** Returns a log that shows `level` and worse. */
+export function stderrLog(name: string, level: LogLevel): Log {
+  return (at, message, fields) => {
+    if (ORDER.indexOf(at) < ORDER.indexOf(level)) return;
+    const named = Object.entries(fields ?? {})
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+      .join('');
+    process.stderr.write(`${(CLOCK.nowMs() / 1000).toFixed(3)} ${name} ${at}: ${message}${named}\n`);
+  };
+}

@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { NoneEnforcer } from '../../src/enforcer/none.ts';
+import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { BenchWorld, TERMS } from '../support/bench-world.ts';
+
+function world() {
+  const vms = [ANDROID, VAULT];
+  const made = new BenchWorld(vms, [PANEL], () => new NoneEnforcer({ bundles: [PANEL], vms, machineBoot: 'one' }));
+  made.startHost();
+  made.startAgent(ANDROID, 'active');
+  made.startAgent(VAULT, 'suspended');
+  made.clock.advance(1_500);
+  return made;
+}
+
+describe('two agents and a host over the memory network', () => {
+  it('lend the bundle and take it back', () => {
+    const made = world();
+    made.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
+    made.clock.advance(100);
+    console.log(made.logs.join('\n'));
+    expect(made.host.views()[0]).toMatchObject({ holder: 'vault', state: 'held', confirmed: true });
+    expect(made.told(VAULT)).toEqual(['granted']);
+    made.agents.get(VAULT)!.giveBack(PANEL.id);
+    made.clock.advance(100);
+    expect(made.host.views()[0]).toMatchObject({ holder: 'android', state: 'held', confirmed: true });
+    expect(made.told(VAULT)).toEqual(['granted', 'returned']);
+    expect(made.drivers.get(ANDROID)!.status).toBe('active');
+    expect(made.drivers.get(VAULT)!.status).toBe('suspended');
+  });
+});

@@ -1,0 +1,24 @@
+/** A journal in memory that counts what a real one would have to make durable. */
+
+import type { Journal } from '../../src/ports.ts';
+
+export class MemoryJournal implements Journal {
+  records: Uint8Array[];
+  syncs = 0;
+
+  constructor(records: readonly Uint8Array[] = []) {
+    this.records = [...records];
+  }
+
+  append(record: Uint8Array, sync: boolean): void {
+    this.records.push(record);
+    if (sync) this.syncs += 1;
+  }
+
+  rewrite(records: readonly Uint8Array[]): void {
+    this.records = [...records];
+    this.syncs += 1;
+  }
+
+  close(): void {}
+}
