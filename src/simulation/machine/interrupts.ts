@@ -95,11 +95,6 @@ export class GicModel {
     }
   }
 
-  /** Completes everything that `step` may put off. */
-  settle(): void {
-    for (const [interrupt, line] of this.#lines) if (line.lingering) this.#finishMasking(interrupt, line);
-  }
-
   /** The guest ends a virtual interrupt: the list register is free, a linked physical one inactive. */
   endOfInterrupt(processor: number, virtual: number): void {
     const list = this.#list(processor);

@@ -26,7 +26,7 @@ export const TOUCH = {
   /** Ring slot that is written next. */
   RING_HEAD: 0x18,
   /** Any write resets the device, as its reset line does. */
-  RESET: 0x1c,
+  RESET: 0x20,
 } as const;
 export const TOUCH_SCAN = 1;
 export const TOUCH_DMA = 2;
