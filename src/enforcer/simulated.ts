@@ -89,6 +89,10 @@ export class SimulatedEnforcer implements Enforcer {
     calls: readonly EnforcerCall[],
     done: (answers: readonly EnforcerAnswer[]) => void,
   ): void {
+    if (!this.#platform.bundles.some(({ id }) => id === bundle)) {
+      done([{ ok: false, error: `unknown bundle ${bundle}` }]);
+      return;
+    }
     this.#isRunning = true;
     const answers: EnforcerAnswer[] = [];
     try {
@@ -230,8 +234,7 @@ export class SimulatedEnforcer implements Enforcer {
 
   #device(bundle: BundleId, device: DeviceId): Device {
     const definition = this.#platform.bundles.find(({ id }) => id === bundle);
-    if (definition === undefined) throw new HardwareError(`unknown bundle ${bundle}`);
-    const found = definition.devices.find(({ id }) => id === device);
+    const found = definition?.devices.find(({ id }) => id === device);
     if (found === undefined) throw new HardwareError(`unknown device ${device} in bundle ${bundle}`);
     return found;
   }

@@ -116,9 +116,7 @@ export class Tables {
 
   /** The slot of a resource. Throws a HardwareError that names what is unknown. */
   slot(bundle: BundleId, resource: ResourceId): Slot {
-    const slots = this.#slots.get(bundle);
-    if (slots === undefined) throw new HardwareError(`unknown bundle ${bundle}`);
-    const slot = slots.get(resource);
+    const slot = this.#slots.get(bundle)?.get(resource);
     if (slot === undefined) throw new HardwareError(`unknown resource ${resource} in bundle ${bundle}`);
     return slot;
   }

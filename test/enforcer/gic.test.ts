@@ -105,7 +105,9 @@ describe('GIC', () => {
   it('refuses to route an enabled interrupt', () => {
     const { gic } = bench(EAGER);
     gic.unmask(SPI);
-    expect(() => gic.route(SPI, { processor: 0, virtual: 40 }, 'edge')).toThrow('mask it before it is routed');
+    expect(() => gic.route(SPI, { processor: 0, virtual: 40 }, 'edge')).toThrow(
+      'mask it before it is routed',
+    );
   });
 
   it('keeps an interrupt pending while all list registers are in use', () => {

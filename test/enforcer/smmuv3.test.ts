@@ -23,21 +23,24 @@ function give(rig: Rig, stream: number, vmid: number, root: number): void {
 }
 
 describe('stream table', () => {
-  it.each(['linear', 'two-level'] as const)('%s: a granted stream translates, others are recorded', (format) => {
-    const rig = new Rig(LAZY, { format, streamBits: format === 'linear' ? 8 : 16 }, [8, 0x880]);
-    const stream = format === 'linear' ? 8 : 0x880;
-    give(rig, stream, 1, rig.tables(IPA, PAGE_A).root);
+  it.each(['linear', 'two-level'] as const)(
+    '%s: a granted stream translates, others are recorded',
+    (format) => {
+      const rig = new Rig(LAZY, { format, streamBits: format === 'linear' ? 8 : 16 }, [8, 0x880]);
+      const stream = format === 'linear' ? 8 : 0x880;
+      give(rig, stream, 1, rig.tables(IPA, PAGE_A).root);
 
-    expect(rig.smmu.translate(stream, IPA + 4, true)).toEqual({ ok: true, physical: PAGE_A + 4, vmid: 1 });
-    expect(rig.smmu.translate(stream, IPA + 0x1000, true)).toEqual({ ok: false });
-    expect(rig.smmu.translate(9, IPA, false)).toEqual({ ok: false });
-    expect(rig.smmu.translate(0xf00, IPA, false)).toEqual({ ok: false });
-    expect(rig.emitter.drainEvents(10).events.map(({ event, stream: sid }) => [event, sid])).toEqual([
-      ['F_TRANSLATION', stream],
-      ['C_BAD_STE', 9],
-      ['C_BAD_STREAMID', 0xf00],
-    ]);
-  });
+      expect(rig.smmu.translate(stream, IPA + 4, true)).toEqual({ ok: true, physical: PAGE_A + 4, vmid: 1 });
+      expect(rig.smmu.translate(stream, IPA + 0x1000, true)).toEqual({ ok: false });
+      expect(rig.smmu.translate(9, IPA, false)).toEqual({ ok: false });
+      expect(rig.smmu.translate(0xf00, IPA, false)).toEqual({ ok: false });
+      expect(rig.emitter.drainEvents(10).events.map(({ event, stream: sid }) => [event, sid])).toEqual([
+        ['F_TRANSLATION', stream],
+        ['C_BAD_STE', 9],
+        ['C_BAD_STREAMID', 0xf00],
+      ]);
+    },
+  );
 
   it('an entry that is valid is not overwritten', () => {
     const rig = new Rig(LAZY);

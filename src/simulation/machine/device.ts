@@ -1,4 +1,8 @@
-/** What every simulated device offers the machine, and what the machine offers it. Types only. */
+/**
+ * What every simulated device offers the machine, and what the machine offers it. Types only.
+ *
+ * A device knows neither physical addresses nor who may reach it: it is told who accesses it, for the checker.
+ */
 
 import type { TransferRequest } from './dma.ts';
 import type { VmInstance } from './vm.ts';

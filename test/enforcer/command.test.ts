@@ -1,0 +1,142 @@
+/** The `command` back end: its lines, and that nothing an executable prints can break it. */
+
+import { describe, expect, it } from 'vitest';
+import { CommandEnforcer, type LineAnswer } from '../../src/enforcer/command.ts';
+import { LINE_CHARS_MAX, parseAnswers, parseHello } from '../../src/enforcer/command-contract.ts';
+import type { EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../src/enforcer/port.ts';
+import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { always, HELLO, open, openFake } from './fake-command.ts';
+
+const GRANT = { op: 'grant', resource: 'touch.mmio0', vm: VAULT } as EnforcerCall;
+
+function answersOf(enforcer: CommandEnforcer, calls: readonly EnforcerCall[]): readonly EnforcerAnswer[] {
+  let answers: readonly EnforcerAnswer[] = [];
+  enforcer.run(PANEL.id, calls, (given) => {
+    answers = given;
+  });
+  return answers;
+}
+
+function commandOf(line: string): CommandEnforcer {
+  const hello = parseHello(JSON.stringify(HELLO));
+  if (!hello.ok) throw new Error(hello.error);
+  return new CommandEnforcer([PANEL], always(line), hello.value);
+}
+
+describe('command', () => {
+  it('sends everything a stateless script needs', () => {
+    const { enforcer, fake } = openFake();
+    answersOf(enforcer, [
+      GRANT,
+      { op: 'fence', resource: 'touch.interrupt0' } as EnforcerCall,
+      { op: 'settle' },
+    ]);
+    expect(JSON.parse(fake.lines.at(-1)!)).toEqual({
+      bundle: 'panel',
+      calls: [
+        {
+          op: 'grant',
+          resource: 'touch.mmio0',
+          vm: 'vault',
+          kind: 'mmio',
+          physical: 0x0a90_0000,
+          bytes: 4096,
+          view: 0x0b90_0000,
+        },
+        { op: 'fence', resource: 'touch.interrupt0', kind: 'interrupt', physical: 389, trigger: 'level' },
+        { op: 'settle' },
+      ],
+    });
+  });
+
+  it('hands over entries before and after as bytes', () => {
+    const { enforcer } = openFake();
+    expect(answersOf(enforcer, [GRANT])).toEqual([
+      { ok: true, before: Uint8Array.of(0), after: Uint8Array.of(0xff, 1) },
+    ]);
+  });
+
+  it('takes over running VMs, events and faults from any answer', () => {
+    const { enforcer, fake } = openFake();
+    const events: EnforcerEvent[] = [];
+    enforcer.onEvent((event) => events.push(event));
+    const fault = { by: 'cpu', vm: 'vault', address: 4096, write: true, event: 'stage-2 abort' };
+    fake.extras = {
+      running: ['android'],
+      events: [{ kind: 'vmExited', vm: 'vault' }, 7],
+      faults: [fault, {}],
+    };
+    enforcer.poll(() => {});
+    expect(enforcer.running()).toEqual([ANDROID]);
+    expect(events).toEqual([{ kind: 'faultsPending' }, { kind: 'vmExited', vm: VAULT }]);
+    expect(enforcer.faults()).toEqual([{ ...fault, count: 1, lost: false }]);
+    expect(enforcer.faults()).toEqual([]);
+    enforcer.acknowledgeExit(VAULT);
+    expect(fake.lines.at(-1)).toBe('{"acknowledgeExit":"vault"}');
+  });
+
+  it('keeps events that come before there is a listener', () => {
+    const { enforcer, fake } = openFake();
+    fake.extras = { events: [{ kind: 'vmStarting', vm: 'vault' }] };
+    enforcer.poll(() => {});
+    const events: EnforcerEvent[] = [];
+    enforcer.onEvent((event) => events.push(event));
+    expect(events).toEqual([{ kind: 'vmStarting', vm: VAULT }]);
+  });
+
+  it('asks one thing at a time', () => {
+    const waiting: ((answer: LineAnswer) => void)[] = [];
+    const hello = parseHello(JSON.stringify(HELLO));
+    if (!hello.ok) throw new Error(hello.error);
+    const enforcer = new CommandEnforcer([PANEL], (_, done) => waiting.push(done), hello.value);
+    const done: string[] = [];
+    enforcer.poll(() => done.push('first'));
+    enforcer.poll(() => done.push('second'));
+    expect(waiting).toHaveLength(1);
+    waiting.shift()!({ ok: true, line: '{}' });
+    expect(done).toEqual(['first']);
+    enforcer.close();
+    waiting.shift()!({ ok: true, line: '{}' });
+    enforcer.poll(() => done.push('after close'));
+    expect(done).toEqual(['first', 'second', 'after close']);
+  });
+
+  it.each([
+    ['nothing', '', 'the command answered no list of answers'],
+    ['no JSON', '{', 'the command answered no list of answers'],
+    ['a list', '[]', 'the command answered no list of answers'],
+    ['too long a line', ' '.repeat(LINE_CHARS_MAX + 1), 'the command answered no list of answers'],
+    ['too few answers', '{"answers":[]}', 'the command answered nothing to grant'],
+    ['a null', '{"answers":[null]}', 'the command answered nothing to grant'],
+    ['no ok', '{"answers":[{}]}', 'the command’s answer to grant has no ok'],
+    ['a failure without reason', '{"answers":[{"ok":false}]}', 'grant failed'],
+    ['a failure', '{"answers":[{"ok":false,"error":"no such VM"}]}', 'no such VM'],
+  ])('an executable that prints %s fails the call', (_, line, error) => {
+    expect(answersOf(commandOf(line), [GRANT])).toEqual([{ ok: false, error }]);
+  });
+
+  it.each([
+    ['drained', '{"ok":true}', 'drained: idle is missing'],
+    ['inspect', '{"ok":true,"reach":"No Such"}', 'inspect: reach is missing'],
+  ])('an answer to %s without its field fails', (op, answer, error) => {
+    const call = { op, device: 'touch', resource: 'touch.mmio0' } as unknown as EnforcerCall;
+    expect(parseAnswers(`{"answers":[${answer}]}`, [call])).toEqual([{ ok: false, error }]);
+  });
+
+  it('an executable that is gone fails the call', () => {
+    const { enforcer, error } = open((_, done) => done({ ok: false, error: 'exit status 1' }));
+    expect([enforcer, error]).toEqual([undefined, 'enforcer command: exit status 1']);
+  });
+
+  it.each([
+    ['no JSON', 'hm', 'not a JSON object'],
+    ['no name', JSON.stringify({ ...HELLO, name: 1 }), 'name is missing'],
+    ['no kind', JSON.stringify({ ...HELLO, kind: 'x' }), 'neither central nor party'],
+    ['no evidence', JSON.stringify({ ...HELLO, evidence: 'sure' }), 'evidence is none of'],
+    ['no boot', JSON.stringify({ ...HELLO, machineBoot: 1 }), 'no machineBoot'],
+    ['no VMs', JSON.stringify({ ...HELLO, running: ['Bad Name'] }), 'not a list of VM names'],
+    ['no capabilities', JSON.stringify({ ...HELLO, capabilities: {} }), 'capabilities need forceRevoke'],
+  ])('hello with %s is refused', (_, line, error) => {
+    expect(open(always(line)).error).toContain(error);
+  });
+});
