@@ -14,6 +14,7 @@
 
 import { EVIDENCE_LEVELS } from '../protocol/codes.ts';
 import { isId, isUint32, type VmId } from '../protocol/ids.ts';
+import { ENTRY_BYTES_MAX } from '../protocol/messages.ts';
 import type {
   EnforcerAnswer,
   EnforcerCall,
@@ -26,8 +27,6 @@ import type {
 export const LINE_CHARS_MAX = 65_536;
 /** Most faults or events of one answer that are looked at. */
 export const EXTRAS_MAX = 128;
-/** Longest table entry in bytes: a stream table entry. */
-const ENTRY_BYTES_MAX = 64;
 /** Longest text taken over from an executable, in characters. */
 const TEXT_MAX = 200;
 

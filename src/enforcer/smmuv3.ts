@@ -303,10 +303,10 @@ export class Smmuv3 {
   }
 }
 
-/** Returns the halves of an entry read by `readEntry`. */
+/** Returns the halves of an entry given as bytes, as `readEntry` does: all of it, or its first words. */
 export function entryHalves(bytes: Uint8Array): Uint32Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const halves = new Uint32Array(STE_HALVES);
-  for (let half = 0; half < STE_HALVES; half++) halves[half] = view.getUint32(half * 4, true);
+  const halves = new Uint32Array(bytes.length / 4);
+  for (let half = 0; half < halves.length; half++) halves[half] = view.getUint32(half * 4, true);
   return halves;
 }

@@ -15,6 +15,7 @@ import {
   viewOf,
 } from '../protocol/bundle.ts';
 import type { BundleId, ResourceId, VmId } from '../protocol/ids.ts';
+import { ENTRY_BYTES_MAX } from '../protocol/messages.ts';
 import { HardwareError, type MachineBus, type ProcessorPort } from './bus.ts';
 import type { Gic } from './gic.ts';
 import type { EnforcerAnswer, Reach } from './port.ts';
@@ -331,9 +332,11 @@ export class Tables {
     return reach;
   }
 
-  /** The table entry as bytes: 64 of a stream, 8 of a page's descriptor, 8 of an interrupt's state. */
+  /** The table entry as bytes: words 0 to 3 of a stream's, 8 of a page's descriptor, 8 of an interrupt's state. */
   #evidence(resource: Resource, vm: HostedVm): Uint8Array {
-    if (resource.kind === 'stream') return this.#platform.smmu.readEntry(resource.physical);
+    if (resource.kind === 'stream') {
+      return this.#platform.smmu.readEntry(resource.physical).slice(0, ENTRY_BYTES_MAX);
+    }
     if (resource.kind === 'mmio') return vm.stage2.readDescriptor(viewOf(resource, vm.vm));
     const state = this.#platform.gic.state(resource.physical);
     const flags =
