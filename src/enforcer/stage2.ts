@@ -63,6 +63,12 @@ export class Stage2 {
     }
   }
 
+  /** Makes the tables that `map` of this range will need, so that a grant neither takes long nor runs out of them. */
+  reserve(ipa: number, bytes: number): void {
+    checkRange(ipa, bytes);
+    for (let at = 0; at < bytes; at += PAGE_BYTES) this.#descriptor(ipa + at, true);
+  }
+
   /**
    * Unmaps those of the `bytes` from `ipa` that lead to the same offset from `physical`; returns how many pages
    * that were. TLBs may keep them until they are invalidated.

@@ -28,9 +28,9 @@ export const RAM_SLOT_BYTES = 0x10_0000;
 export const VM_SLOTS = 8;
 /** The hypervisor's own memory: stream table, queues, stage-2 tables. */
 export const HYPERVISOR_BASE = 0x8000_0000;
-/** Stage-2 tables: 128 KiB per VM, 32 tables. */
+/** Stage-2 tables: 1 MiB per VM, 256 tables: more than the largest set of bundles needs. */
 export const TABLES_BASE = HYPERVISOR_BASE + 0x20_0000;
-export const TABLES_BYTES = 0x2_0000;
+export const TABLES_BYTES = 0x10_0000;
 
 /** The SMMU's memory on this board. Queues are short, so that tests reach their ends. */
 export const SMMU_LAYOUT: SmmuLayout = {

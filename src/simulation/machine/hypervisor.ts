@@ -12,7 +12,7 @@ import type { EnforcerEvent } from '../../enforcer/port.ts';
 import { Smmuv3 } from '../../enforcer/smmuv3.ts';
 import { cfgiSte, stage2Entry, tlbiVmid } from '../../enforcer/smmuv3-layout.ts';
 import { PAGE_BYTES, Stage2, tablePool } from '../../enforcer/stage2.ts';
-import type { BundleDefinition } from '../../protocol/bundle.ts';
+import { type BundleDefinition, resourcesOf, viewOf } from '../../protocol/bundle.ts';
 import type { VmId } from '../../protocol/ids.ts';
 import {
   ENGINE_BASE,
@@ -42,6 +42,7 @@ export class Hypervisor {
   readonly gic: Gic;
   readonly #bus: MachineBus;
   readonly #processors: ProcessorPort;
+  readonly #bundles: readonly BundleDefinition[];
   readonly #owner: VmId | undefined;
   readonly #host: HypervisorHost;
   readonly #slots: (VmInstance | undefined)[] = new Array(VM_SLOTS).fill(undefined);
@@ -56,6 +57,7 @@ export class Hypervisor {
   ) {
     this.#bus = bus;
     this.#processors = processors;
+    this.#bundles = bundles;
     this.#owner = bundles[0]?.owner;
     this.#host = host;
     this.smmu = new Smmuv3(bus, SMMU_LAYOUT);
@@ -121,6 +123,7 @@ export class Hypervisor {
     };
     this.#host.vmBegins(vm);
     stage2.map(RAM_IPA, ramPhysical, RAM_BYTES, 'memory');
+    this.#reserve(vm);
     this.#slots[slot] = vm;
     if (name === this.#owner) this.#giveEngine(vm);
     if (!this.tell({ kind: 'vmStarting', vm: name })) this.acknowledgeStart(name);
@@ -157,6 +160,13 @@ export class Hypervisor {
     vm.state = 'ended';
     this.#host.scrub(vm.ramPhysical, RAM_BYTES);
     this.#slots[vm.processor] = undefined;
+  }
+
+  /** Makes the tables for every bundle the VM may ever hold. */
+  #reserve({ vm, stage2 }: VmInstance): void {
+    for (const resource of this.#bundles.flatMap(resourcesOf)) {
+      if (resource.kind === 'mmio') stage2.reserve(viewOf(resource, vm), resource.bytes);
+    }
   }
 
   /** The owner's DMA engine: registers and stream, for as long as the owner lives. */
