@@ -89,7 +89,7 @@ export function foldAnswers(
   const good = answers as readonly Extract<EnforcerAnswer, { ok: true }>[];
   const tally: Tally = {
     syncs: before.syncs + good.reduce((sum, answer) => sum + (answer.syncs ?? 0), 0),
-    resets: phase === 'clean' ? bundle.devices.map((device) => device.id) : before.resets,
+    resets: phase === 'clean' ? resettableOf(bundle) : before.resets,
   };
   switch (phase) {
     case 'fence':
@@ -102,6 +102,13 @@ export function foldAnswers(
     case 'grant':
       return { result: grantResult(bundle, to!, evidence, calls, good, tally), tally };
   }
+}
+
+/** Devices that the enforcer's reset really clears. Of the others it only clears the interrupts. */
+function resettableOf(bundle: BundleDefinition): readonly string[] {
+  return bundle.devices
+    .filter((device) => device.residues.every((residue) => residue.clearedBy === 'reset'))
+    .map((device) => device.id);
 }
 
 function commonReach(

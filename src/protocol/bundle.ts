@@ -22,7 +22,7 @@ export interface MmioResource {
   readonly kind: 'mmio';
   readonly id: ResourceId;
   readonly device: DeviceId;
-  /** Physical address, in bytes, aligned to the stage-2 granule (4096). Below 2^48. */
+  /** Physical address, in bytes, aligned to the stage-2 granule (4096). Below 2^44, so that page numbers fit the wire. */
   readonly physical: number;
   /** Length in bytes, a multiple of the granule. */
   readonly bytes: number;

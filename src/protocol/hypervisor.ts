@@ -720,8 +720,8 @@ function parkAtBoot(x: Base): HostOut {
 /** The machine was read back: does it agree with the record? */
 function inspected(x: HostSeen<'phaseDone'>): HostOut {
   const { state, input } = x;
-  const reach = input.result.ok ? (input.result.reach ?? 'unknown') : 'unknown';
-  if (reach === 'unknown') return quarantine(x, 'inspectFailed', false, [stop('enforce')]);
+  if (!input.result.ok) return quarantine(x, 'inspectFailed', false, [stop('enforce')]);
+  const { reach } = input.result;
   if (state.quarantine)
     return quarantine(x, state.quarantine.cause, state.quarantine.isolated, [stop('enforce')]);
   const { holder, attempt } = state;
@@ -747,7 +747,7 @@ function inspected(x: HostSeen<'phaseDone'>): HostOut {
     }
     return { state: parked, effects: [stop('enforce')] };
   }
-  // Something was left half-way: do it again from the start, back to the owner.
+  // Something was left half-way, or cannot be told: fence it again from the start, and back to the owner.
   const lent = holder?.lease !== undefined;
   return begin(x, { cause: 'restart', to: lent ? undefined : ownerLife(x), forced: lent }, [stop('enforce')]);
 }

@@ -39,7 +39,9 @@ export const STREAMS: StreamNetwork = {
 };
 
 /** Parses `unix:/path` and `tcp:host:port`. Throws an Error that says what an address looks like. */
-export function parseAddress(address: string): { path: string } | { host: string; port: number; noDelay: true } {
+export function parseAddress(
+  address: string,
+): { path: string } | { host: string; port: number; noDelay: true } {
   if (address.startsWith('unix:') && address.length > 5) return { path: address.slice(5) };
   const tcp = /^tcp:(.+):(\d{1,5})$/.exec(address);
   if (tcp && Number(tcp[2]) <= 65_535) return { host: tcp[1]!, port: Number(tcp[2]), noDelay: true };

@@ -1,0 +1,105 @@
+/** `baton status`, `describe`, `events`: what stands and what happens, from an agent's or the host's socket. */
+
+import type { Json } from '../control/lines.ts';
+import { parseWords } from './arguments.ts';
+import { type CliWorld, type ControlClient, duration, EXIT, table, UsageError } from './world.ts';
+
+export const STATUS_HELP = `baton status [--json] [--socket PATH]
+
+Shows every bundle: BUNDLE HOLDER EPOCH STATE LEASE-LEFT REASON. A back end that isolates nothing says so.
+`;
+export const DESCRIBE_HELP = `baton describe BUNDLE [--json] [--socket PATH]
+
+Shows one bundle with its last events: why is it as it is.
+`;
+export const EVENTS_HELP = `baton events [--json] [--socket PATH]
+
+Prints what happens, a line each, until interrupted.
+`;
+
+export async function status(
+  world: CliWorld,
+  client: ControlClient,
+  args: readonly string[],
+): Promise<number> {
+  const words = parseWords(args, {});
+  const answer = await client.request({ do: 'status' });
+  if (words.flags.has('--json')) {
+    world.out(JSON.stringify(answer));
+    return EXIT.ok;
+  }
+  const bundles = answer['bundles'] as Json[];
+  const rows = bundles.map((view) => [
+    String(view['bundle']),
+    String(view['holder'] ?? 'nobody'),
+    String(view['epoch']),
+    String(view['state']),
+    duration(view['leaseLeftMs'] as number | null),
+    `${reasonOf(view)}${view['evidence'] === 'none' ? ' [NO ISOLATION: evidence none]' : ''}`,
+  ]);
+  for (const line of table([['BUNDLE', 'HOLDER', 'EPOCH', 'STATE', 'LEASE-LEFT', 'REASON'], ...rows]))
+    world.out(line);
+  return EXIT.ok;
+}
+
+function reasonOf(view: Json): string {
+  const differs = view['definitionDiffers'] === true ? ' (bundle definition differs from the host’s)' : '';
+  return `${view['reason']}${differs}`;
+}
+
+export async function describe(
+  world: CliWorld,
+  client: ControlClient,
+  args: readonly string[],
+): Promise<number> {
+  const words = parseWords(args, {});
+  const [bundle] = words.plain;
+  if (bundle === undefined) throw new UsageError('describe takes one BUNDLE');
+  const answer = await client.request({ do: 'describe', bundle });
+  if (answer['ok'] !== true) {
+    world.err(`baton: ${(answer['error'] as { message: string }).message}`);
+    return EXIT.failed;
+  }
+  if (words.flags.has('--json')) {
+    world.out(JSON.stringify(answer));
+    return EXIT.ok;
+  }
+  const { id: _id, ok: _ok, events, ...view } = answer as Json & { events: string[] };
+  const rows = Object.entries(view).map(([name, value]) => [
+    name,
+    typeof value === 'object' ? JSON.stringify(value) : String(value),
+  ]);
+  for (const line of table(rows)) world.out(line);
+  world.out('last events (ms of the monotonic clock):');
+  for (const event of events) world.out(`  ${event}`);
+  return EXIT.ok;
+}
+
+export async function events(
+  world: CliWorld,
+  client: ControlClient,
+  args: readonly string[],
+): Promise<number> {
+  const words = parseWords(args, {});
+  const json = words.flags.has('--json');
+  client.onEvent((event) => world.out(json ? JSON.stringify(event) : eventText(event)));
+  await client.request({ do: 'watch' });
+  let interrupted: () => void = () => {};
+  const signal = new Promise<string>((resolve) => {
+    interrupted = () => resolve('');
+  });
+  const unhook = world.onSignal(() => interrupted());
+  const reason = await Promise.race([client.ended, signal]);
+  unhook();
+  if (reason === '') return EXIT.ok;
+  world.err(`baton: the daemon ended: ${reason}`);
+  return EXIT.unavailable;
+}
+
+function eventText(event: Json): string {
+  const { event: name, ...rest } = event;
+  const named = Object.entries(rest)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([key, value]) => `${key}=${typeof value === 'object' ? JSON.stringify(value) : value}`);
+  return `${name} ${named.join(' ')}`;
+}

@@ -1,0 +1,71 @@
+/** `baton return`, `recall`, `lift`: orders that change something, each one request on a control socket. */
+
+import type { Json } from '../control/lines.ts';
+import { parseWords } from './arguments.ts';
+import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';
+
+export const RETURN_HELP = `baton return BUNDLE [--socket PATH]
+
+Gives a bundle back that a program of this VM borrows. Returns when the host has taken it.
+`;
+export const RECALL_HELP = `baton recall BUNDLE [--grace TIME] [--force] [--socket PATH]
+
+The owner asks for its bundle back. With --force the host takes it after the grace (default 2s), but never
+before the tenure to which the borrower's consent entitles it.
+`;
+export const LIFT_HELP = `baton lift BUNDLE [--socket PATH]
+
+Ends a quarantine, on the host's own socket: everything is blocked, synced and reset once more, and the bundle
+is parked if that succeeds. Also forgives borrowers that rejected the bundle's evidence.
+`;
+
+export async function giveBack(
+  world: CliWorld,
+  client: ControlClient,
+  args: readonly string[],
+): Promise<number> {
+  const { plain, flags } = parseWords(args, {});
+  return order(
+    world,
+    client,
+    { do: 'return', bundle: one(plain, 'return') },
+    flags.has('--json'),
+    'given back',
+  );
+}
+
+export async function recall(
+  world: CliWorld,
+  client: ControlClient,
+  args: readonly string[],
+): Promise<number> {
+  const { plain, flags, values } = parseWords(args, { '--grace': 'value', '--force': 'flag' });
+  const graceMs = parseDuration(values.get('--grace') ?? '2s', '--grace');
+  const request = { do: 'recall', bundle: one(plain, 'recall'), graceMs, force: flags.has('--force') };
+  return order(world, client, request, flags.has('--json'), 'recalled');
+}
+
+export async function lift(world: CliWorld, client: ControlClient, args: readonly string[]): Promise<number> {
+  const { plain, flags } = parseWords(args, {});
+  return order(world, client, { do: 'lift', bundle: one(plain, 'lift') }, flags.has('--json'), 'lifted');
+}
+
+function one(plain: readonly string[], command: string): string {
+  const [bundle] = plain;
+  if (bundle === undefined || plain.length > 1) throw new UsageError(`${command} takes one BUNDLE`);
+  return bundle;
+}
+
+async function order(
+  world: CliWorld,
+  client: ControlClient,
+  request: Json,
+  json: boolean,
+  done: string,
+): Promise<number> {
+  const answer = await client.request(request);
+  if (json) world.out(JSON.stringify(answer));
+  else if (answer['ok'] === true) world.err(`baton: ${request['bundle']}: ${answer['state'] ?? done}`);
+  else world.err(`baton: ${(answer['error'] as { message: string }).message}`);
+  return answer['ok'] === true ? EXIT.ok : EXIT.failed;
+}

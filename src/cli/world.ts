@@ -1,0 +1,92 @@
+/**
+ * What the command line needs of its runtime, and the words that all commands share. No runtime API here.
+ */
+
+import type { Json } from '../control/lines.ts';
+
+/** A connection to a control socket. */
+export interface ControlClient {
+  /** Sends a request; resolves with its answer, whatever it is. Rejects when the connection ends first. */
+  request(request: Json): Promise<Json>;
+  /** Sets the one listener for events. */
+  onEvent(listener: (event: Json) => void): void;
+  /** Resolves when the connection has ended. */
+  readonly ended: Promise<string>;
+  close(): void;
+}
+
+/** A child process. */
+export interface Child {
+  /** Exit status, or 128 + signal number. */
+  readonly ended: Promise<number>;
+  signal(name: 'SIGTERM' | 'SIGKILL' | 'SIGINT'): void;
+}
+
+/** What a target gives the commands. */
+export interface CliWorld {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  connect(path: string): Promise<ControlClient>;
+  spawn(command: readonly string[], env: Readonly<Record<string, string>>): Child;
+  /** Calls back on SIGINT and SIGTERM; the returned function stops that. */
+  onSignal(listener: (name: 'SIGINT' | 'SIGTERM') => void): () => void;
+  after(ms: number, fire: () => void): () => void;
+  readText(path: string): string;
+  out(line: string): void;
+  err(line: string): void;
+}
+
+/** Exit statuses, with the sentences that `baton --help` prints. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 64,
+  unavailable: 69,
+  declined: 75,
+  configuration: 78,
+  lost: 79,
+  evidence: 80,
+  waited: 124,
+} as const;
+
+export const EXIT_WORDS: readonly (readonly [number, string])[] = [
+  [EXIT.ok, 'done'],
+  [EXIT.failed, 'the request failed, or a check did not hold'],
+  [EXIT.usage, 'wrong command line'],
+  [EXIT.unavailable, 'no daemon answers on the control socket'],
+  [EXIT.declined, 'declined: by policy, because it is busy, or by the host'],
+  [EXIT.configuration, 'a configuration cannot be used'],
+  [EXIT.lost, 'the bundle was taken by force while COMMAND ran'],
+  [EXIT.evidence, 'what was granted is not what was expected; nothing was resumed'],
+  [EXIT.waited, 'nobody answered in time'],
+];
+
+/** A command line that cannot be understood. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Parses `30s`, `500ms`, `2m` or a plain number of milliseconds. Throws a UsageError. */
+export function parseDuration(text: string, option: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
+  const unit = match?.[2] === 's' ? 1_000 : match?.[2] === 'm' ? 60_000 : 1;
+  const ms = match ? Math.round(Number(match[1]) * unit) : Number.NaN;
+  if (Number.isFinite(ms) && ms <= 0xffff_ffff) return ms;
+  throw new UsageError(`${option} ${text}: expected a time like 500ms, 30s or 2m`);
+}
+
+/** Returns a table as lines, its columns as wide as they need to be. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** Returns a time for people. */
+export function duration(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined) return '-';
+  return ms < 10_000 ? `${ms} ms` : `${Math.round(ms / 1000)} s`;
+}

@@ -1,0 +1,197 @@
+/**
+ * The bundle file: the definitions that every party is given, the same for all. Pure.
+ *
+ * Addresses are written in hexadecimal text, as in a device tree. Bundles of one machine are disjoint by
+ * resource; two that overlap are refused with both names.
+ */
+
+import { type Static, Type } from 'typebox';
+import {
+  BUNDLES_MAX,
+  type BundleDefinition,
+  DEVICES_MAX,
+  nameResources,
+  RESOURCES_MAX,
+  type Resource,
+  resourcesOf,
+} from '../protocol/bundle.ts';
+import { PAGE_BYTES } from '../protocol/evidence.ts';
+import { bundleId, deviceId, HOST, type VmId, vmId } from '../protocol/ids.ts';
+import { readConfig, refuseAt } from './read.ts';
+
+const NAME = Type.String({ pattern: '^[a-z][a-z0-9._-]{0,31}$' });
+const ADDRESS = Type.String({
+  pattern: '^0x[0-9a-f]{1,11}$',
+  description: 'hexadecimal bytes, as 0x0a900000',
+});
+const closed = { additionalProperties: false } as const;
+const ADDRESS_VIEWS = Type.Optional(Type.Record(NAME, ADDRESS));
+const NUMBER_VIEWS = Type.Optional(Type.Record(NAME, Type.Integer({ minimum: 0, maximum: 0xffff_ffff })));
+
+const DEVICE = Type.Object(
+  {
+    mmio: Type.Optional(
+      Type.Array(Type.Object({ physical: ADDRESS, bytes: ADDRESS, views: ADDRESS_VIEWS }, closed)),
+    ),
+    interrupts: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            physical: Type.Integer({ minimum: 32, maximum: 1019, description: 'INTID of an SPI' }),
+            trigger: Type.Union([Type.Literal('edge'), Type.Literal('level')]),
+            views: NUMBER_VIEWS,
+          },
+          closed,
+        ),
+      ),
+    ),
+    streams: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            physical: Type.Integer({ minimum: 0, maximum: 0xffff_ffff, description: 'stream ID' }),
+            views: NUMBER_VIEWS,
+          },
+          closed,
+        ),
+      ),
+    ),
+    residues: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            what: Type.String({ maxLength: 64 }),
+            clearedBy: Type.Union([Type.Literal('reset'), Type.Literal('driver')]),
+          },
+          closed,
+        ),
+      ),
+    ),
+  },
+  closed,
+);
+
+/** Schema of the bundle file. */
+export const BUNDLE_FILE_SCHEMA = Type.Object(
+  {
+    bundles: Type.Record(
+      NAME,
+      Type.Object(
+        {
+          owner: NAME,
+          keeper: Type.Union([Type.Literal('owner'), Type.Literal('hypervisor')], {
+            description: 'who keeps clocks and regulators on while the bundle is lent',
+          }),
+          /** In quiesce order: consumers first, touch before panel. */
+          devices: Type.Record(NAME, DEVICE),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+
+/** Reads a bundle file. Throws a ConfigError that names file, line and column. */
+export function readBundleFile(file: string, text: string): BundleDefinition[] {
+  const parsed = readConfig(BUNDLE_FILE_SCHEMA, file, text);
+  const names = Object.keys(parsed.bundles);
+  if (names.length > BUNDLES_MAX)
+    refuseAt(file, text, ['bundles'], `${names.length} bundles: at most ${BUNDLES_MAX}`);
+  const bundles = names.map((name): BundleDefinition => {
+    const { owner, keeper, devices } = parsed.bundles[name]!;
+    const path = ['bundles', name];
+    if (owner === HOST) refuseAt(file, text, [...path, 'owner'], `no VM may be called ${HOST}`);
+    const ids = Object.keys(devices);
+    if (ids.length > DEVICES_MAX)
+      refuseAt(file, text, [...path, 'devices'], `at most ${DEVICES_MAX} devices`);
+    const definition: BundleDefinition = {
+      id: bundleId(name),
+      owner: vmId(owner),
+      keeper,
+      devices: ids.map((id) => {
+        const device = deviceId(id);
+        const { residues = [] } = devices[id]!;
+        return { id: device, resources: nameResources(device, resourcesIn(devices[id]!)), residues };
+      }),
+    };
+    checkResources(file, text, path, definition);
+    return definition;
+  });
+  checkDisjoint(file, text, bundles);
+  return bundles;
+}
+
+type DeviceText = Static<typeof DEVICE>;
+
+function resourcesIn(device: DeviceText): Omit<Resource, 'id' | 'device'>[] {
+  const hexViews = (views: Record<string, string> = {}): Record<VmId, number> =>
+    Object.fromEntries(Object.entries(views).map(([vm, at]) => [vm, Number(at)])) as Record<VmId, number>;
+  const plain = (views: Record<string, number> = {}) => views as Record<VmId, number>;
+  return [
+    ...(device.mmio ?? []).map(({ physical, bytes, views }) => ({
+      kind: 'mmio' as const,
+      physical: Number(physical),
+      bytes: Number(bytes),
+      views: hexViews(views),
+    })),
+    ...(device.interrupts ?? []).map(({ physical, trigger, views }) => ({
+      kind: 'interrupt' as const,
+      physical,
+      trigger,
+      views: plain(views),
+    })),
+    ...(device.streams ?? []).map(({ physical, views }) => ({
+      kind: 'stream' as const,
+      physical,
+      views: plain(views),
+    })),
+  ];
+}
+
+function checkResources(file: string, text: string, path: string[], bundle: BundleDefinition): void {
+  const resources = resourcesOf(bundle);
+  const where = [...path, 'devices'];
+  if (resources.length === 0) refuseAt(file, text, where, 'a bundle without a resource moves nothing');
+  if (resources.length > RESOURCES_MAX) {
+    refuseAt(file, text, where, `${resources.length} resources: at most ${RESOURCES_MAX}`);
+  }
+  for (const resource of resources) {
+    if (resource.kind !== 'mmio') continue;
+    const odd = [resource.physical, resource.bytes, ...Object.values(resource.views)].some(
+      (at) => at % PAGE_BYTES !== 0,
+    );
+    if (odd || resource.bytes === 0) {
+      refuseAt(
+        file,
+        text,
+        [...where, resource.device, 'mmio'],
+        `${resource.id}: addresses and lengths are whole pages of ${PAGE_BYTES} bytes`,
+      );
+    }
+  }
+}
+
+/** Bundles that share a resource would have two epochs and two holders for it. */
+function checkDisjoint(file: string, text: string, bundles: readonly BundleDefinition[]): void {
+  const all = bundles.flatMap((bundle) =>
+    resourcesOf(bundle).map((resource) => ({ bundle: bundle.id, resource })),
+  );
+  for (const [index, a] of all.entries()) {
+    const b = all.slice(0, index).find((other) => overlaps(a.resource, other.resource));
+    if (b) {
+      refuseAt(
+        file,
+        text,
+        ['bundles', a.bundle],
+        `${a.bundle} ${a.resource.id} and ${b.bundle} ${b.resource.id} are the same ${a.resource.kind}`,
+      );
+    }
+  }
+}
+
+function overlaps(a: Resource, b: Resource): boolean {
+  if (a.kind === 'mmio' && b.kind === 'mmio')
+    return a.physical < b.physical + b.bytes && b.physical < a.physical + a.bytes;
+  return a.kind === b.kind && a.physical === b.physical;
+}

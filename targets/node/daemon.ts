@@ -1,0 +1,99 @@
+/** What both daemons do alike: arguments, exit status, signals, one clear line when they cannot start. */
+
+import { parseArgs } from 'node:util';
+import { ConfigError } from '../../src/config/read.ts';
+import { JournalError } from './file-journal.ts';
+
+/** Exit status of a daemon that was given something it cannot use, as sysexits.h has it (EX_CONFIG). */
+export const EXIT_CONFIG = 78;
+/** Exit status for a wrong command line (EX_USAGE). */
+export const EXIT_USAGE = 64;
+
+/** What a daemon was asked on its command line. */
+export interface DaemonArguments {
+  readonly config: string;
+  readonly lies: readonly string[];
+  readonly createTable: boolean;
+}
+
+/** How a daemon presents itself. */
+export interface DaemonFace {
+  readonly name: string;
+  readonly help: string;
+  readonly example: string;
+  readonly schema: unknown;
+  /** Returns the configuration as it will be used. */
+  readonly dump: (config: string) => unknown;
+}
+
+/** Parses the command line; answers --help, --example, --schema and --dump-config itself. */
+export function daemonArguments(face: DaemonFace, args: readonly string[]): DaemonArguments {
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse(args);
+  } catch (error) {
+    process.stderr.write(`${face.name}: ${(error as Error).message}\n`);
+    process.exit(EXIT_USAGE);
+  }
+  const { values } = parsed;
+  const answer = (text: string) => {
+    process.stdout.write(text);
+    process.exit(0);
+  };
+  if (values.help) answer(face.help);
+  if (values.example) answer(face.example);
+  if (values.schema) answer(`${JSON.stringify(face.schema, null, 2)}\n`);
+  if (!values.config) {
+    process.stderr.write(`${face.name}: --config FILE is needed; --example prints one to start from\n`);
+    process.exit(EXIT_USAGE);
+  }
+  const { config } = values;
+  if (values['dump-config'])
+    orExit(face.name, () => answer(`${JSON.stringify(face.dump(config), null, 2)}\n`));
+  return { config, lies: values.lie ?? [], createTable: values['create-table'] ?? false };
+}
+
+function parse(args: readonly string[]) {
+  return parseArgs({
+    args: [...args],
+    options: {
+      config: { type: 'string', short: 'c' },
+      help: { type: 'boolean', short: 'h' },
+      example: { type: 'boolean' },
+      schema: { type: 'boolean' },
+      'dump-config': { type: 'boolean' },
+      'create-table': { type: 'boolean' },
+      lie: { type: 'string', multiple: true },
+    },
+  });
+}
+
+/** Runs `start`; what a person can mend ends the process with one message and status 78. */
+export function orExit<T>(name: string, start: () => T): T {
+  try {
+    return start();
+  } catch (error) {
+    return exitOn(name, error);
+  }
+}
+
+/** Ends the process over `error`: plainly when a person can mend it, with a stack when it is our own fault. */
+export function exitOn(name: string, error: unknown): never {
+  const plain =
+    error instanceof ConfigError || error instanceof JournalError || !(error instanceof TypeError);
+  process.stderr.write(`${name}: ${plain ? (error as Error).message : (error as Error).stack}\n`);
+  process.exit(EXIT_CONFIG);
+}
+
+/** Calls `stop` once on SIGTERM or SIGINT, then ends with status 0. */
+export function onTermination(stop: () => void): void {
+  let stopping = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping) return;
+      stopping = true;
+      stop();
+      process.exit(0);
+    });
+  }
+}

@@ -1,0 +1,48 @@
+/** Reads the files of a daemon: configuration, bundle file, key file. Errors are ConfigErrors a person can use. */
+
+import { readFileSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, resolve } from 'node:path';
+import type { Static, TSchema } from 'typebox';
+import { readBundleFile } from '../../src/config/bundle-file.ts';
+import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
+import { ConfigError, readConfig } from '../../src/config/read.ts';
+import type { BundleDefinition } from '../../src/protocol/bundle.ts';
+import { type VmId, vmId } from '../../src/protocol/ids.ts';
+
+/** Reads a file as text. Throws a ConfigError that says what is wrong with it. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`${path}: cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** Reads and checks a configuration file. */
+export function readConfigFile<T extends TSchema>(schema: T, path: string): Static<T> {
+  return readConfig(schema, path, readText(path));
+}
+
+/** Paths in a configuration are relative to its file. */
+export function besideConfig(config: string, path: string): string {
+  return isAbsolute(path) ? path : resolve(dirname(config), path);
+}
+
+export function readBundles(path: string): BundleDefinition[] {
+  return readBundleFile(path, readText(path));
+}
+
+/** Reads a key file: name of the peer → 32 bytes. Others must not be able to read it. */
+export function readKeys(path: string): Map<VmId, Uint8Array> {
+  const text = readText(path);
+  const mode = statSync(path).mode & 0o077;
+  if (mode !== 0) {
+    throw new ConfigError(
+      `${path}: others may read it (mode ${(statSync(path).mode & 0o777).toString(8)}); do chmod 600`,
+    );
+  }
+  const keys = readConfig(KEYS_SCHEMA, path, text) as Record<string, string>;
+  return new Map(
+    Object.entries(keys).map(([name, hex]) => [vmId(name), new Uint8Array(Buffer.from(hex, 'hex'))]),
+  );
+}
