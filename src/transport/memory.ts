@@ -6,6 +6,7 @@
 
 import type { Clock, Transport, TransportListener } from '../ports.ts';
 import type { VmId } from '../protocol/ids.ts';
+import { FRAME_BYTES_MAX } from '../wire/limits.ts';
 
 /** What the network does to frames. Probabilities from 0 to 1. */
 export interface NetworkFaults {
@@ -80,6 +81,7 @@ export class MemoryNetwork {
 
   #send(from: VmId, to: VmId, frame: Uint8Array): boolean {
     if (!this.#open.has(from) || this.#cut.has(from)) return false;
+    if (frame.length === 0 || frame.length > FRAME_BYTES_MAX) return false;
     if (this.#inFlight >= IN_FLIGHT_MAX) return false;
     this.tap('sent', from, to, frame);
     if (this.#random() < this.faults.loss) {

@@ -1,23 +1,27 @@
 /** Byte streams on Node: UNIX and TCP sockets behind the StreamNetwork port. */
 
 import { chmodSync, rmSync, statSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { isMainThread } from 'node:worker_threads';
 import type { ByteStream, StreamNetwork } from '../../src/ports.ts';
 
 /** Bytes that may wait to be sent on one stream: 64 full frames; a slower peer loses what comes after. */
 const QUEUE_BYTES_MAX = 256 * 1024;
 /** Longest wait for a connection. Loopback and vsock answer at once or never. */
 const CONNECT_MS = 5_000;
+/** How long a closed stream may still send what was queued without getting on; then its peer does not read. */
+const LINGER_MS = 1_000;
 
 /** The sockets of this machine. */
 export const STREAMS: StreamNetwork = {
   connect: (address, done) => {
     const socket = connect(parseAddress(address));
     socket.setTimeout(CONNECT_MS, () => socket.destroy(new Error(`no answer within ${CONNECT_MS} ms`)));
-    const fail = (error: Error) => done(new Error(`${address}: ${error.message}`));
+    const fail = (error: Error) => done(new Error(`${address}: ${describe(error)}`));
     socket.once('error', fail);
     socket.once('connect', () => {
       socket.setTimeout(0);
+      socket.removeAllListeners('timeout');
       socket.removeListener('error', fail);
       done(streamOf(socket));
     });
@@ -25,16 +29,26 @@ export const STREAMS: StreamNetwork = {
   listen: (address, onConnection, done, mode = 0o600) => {
     const where = parseAddress(address);
     const server = createServer({ noDelay: true }, (socket) => onConnection(streamOf(socket)));
-    server.once('error', (error) => done(new Error(`${address}: ${error.message}`)));
-    if ('path' in where) removeStale(where.path);
-    // The socket must not be open to others even for a moment.
-    const before = process.umask(0o777 & ~mode);
-    server.listen(where, () => {
-      if ('path' in where) chmodSync(where.path, mode);
-      done(undefined);
-    });
-    process.umask(before);
-    return () => server.close();
+    let isSettled = false;
+    let isStopped = false;
+    const settle = (error?: Error) => {
+      // Later errors concern one connection that could not be accepted: its other end dials again.
+      if (isSettled || isStopped) return;
+      isSettled = true;
+      done(error && new Error(`${address}: ${describe(error)}`));
+    };
+    server.on('error', settle);
+    server.once('listening', settle);
+    if ('path' in where) {
+      takeOver(where.path, (error) => {
+        if (error) settle(error);
+        else if (!isStopped) listenPrivately(server, where.path, mode);
+      });
+    } else server.listen(where);
+    return () => {
+      isStopped = true;
+      server.close();
+    };
   },
 };
 
@@ -48,10 +62,35 @@ export function parseAddress(
   throw new Error(`${JSON.stringify(address)} is no address: expected unix:/path or tcp:host:port`);
 }
 
-/** A socket file of a process that is gone is in the way; a file that is no socket is left alone. */
-function removeStale(path: string): void {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found?.isSocket()) rmSync(path);
+/** Says what went wrong. Errors of several addresses tried have a code and no message. */
+function describe(error: Error): string {
+  return error.message || ((error as NodeJS.ErrnoException).code ?? error.name);
+}
+
+/**
+ * Makes room for a socket file: that of a process that is gone is removed; one that answers, and a file that is no
+ * socket, are left alone.
+ */
+function takeOver(path: string, done: (error?: Error) => void): void {
+  if (!statSync(path, { throwIfNoEntry: false })?.isSocket()) return done();
+  const probe = connect(path);
+  probe.once('connect', () => {
+    probe.destroy();
+    done(new Error('another process listens there'));
+  });
+  probe.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ECONNREFUSED') return done(error);
+    rmSync(path, { force: true });
+    done();
+  });
+}
+
+/** The socket must not be open to others even for a moment. (Worker threads, as in tests, cannot set the umask.) */
+function listenPrivately(server: Server, path: string, mode: number): void {
+  const before = isMainThread ? process.umask(0o777 & ~mode) : undefined;
+  server.prependOnceListener('listening', () => chmodSync(path, mode));
+  server.listen(path);
+  if (before !== undefined) process.umask(before);
 }
 
 function streamOf(socket: Socket): ByteStream {
@@ -59,14 +98,14 @@ function streamOf(socket: Socket): ByteStream {
   socket.setNoDelay(true);
   let reason = 'closed by the peer';
   socket.on('error', (error) => {
-    reason = error.message;
+    reason = describe(error);
   });
   return {
     open: (listener) => {
       socket.on('data', (bytes) => listener.onData(bytes as Uint8Array));
-      socket.once('close', () => listener.onClose(reason));
       // The peer may be gone before anybody listened.
-      if (socket.destroyed) queueMicrotask(() => listener.onClose(reason));
+      if (socket.closed) queueMicrotask(() => listener.onClose(reason));
+      else socket.once('close', () => listener.onClose(reason));
       socket.resume();
     },
     write: (bytes) => {
@@ -77,7 +116,7 @@ function streamOf(socket: Socket): ByteStream {
     },
     close: () => {
       reason = 'closed by us';
-      socket.end();
+      socket.setTimeout(LINGER_MS, () => socket.destroy());
       // A peer that never closes its side must not keep ours open.
       socket.destroySoon();
     },

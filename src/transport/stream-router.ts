@@ -1,0 +1,251 @@
+/**
+ * The transport of the host over byte streams, and the router between guests: vsock has no way from guest to guest.
+ *
+ * It reads of a frame the key id alone and holds no keys. Every VM has an address of its own (a UNIX socket
+ * that belongs to one vsock CID, for example), and the address a connection came in by says which VM it is: a
+ * frame under another sender's name is dropped. The newest connection of a VM counts, since a VM that was
+ * killed may leave an old one behind. A guest that floods is cut down to an allowance; one that does not read
+ * loses its frames. Neither holds up anybody else.
+ *
+ * An address without a VM is for benches: there a connection is whoever its first frame says, and whoever comes
+ * last under a name gets its frames. This only delays a victim (no session key is at stake), but for good.
+ */
+
+import type { ByteStream, Clock, Log, StreamNetwork, Transport, TransportListener } from '../ports.ts';
+import { HOST, type VmId } from '../protocol/ids.ts';
+import { routeOf } from '../wire/envelope.ts';
+import { FrameDecoder, frameForStream } from '../wire/framing.ts';
+import { FRAME_BYTES_MAX } from '../wire/limits.ts';
+import { Allowance } from './allowance.ts';
+import { type TransportCounts, zeroCounts } from './counts.ts';
+import { QuietLog } from './quiet-log.ts';
+
+/** Where the host listens. */
+export interface ListenPoint {
+  /** As the stream network spells addresses. */
+  readonly address: string;
+  /** The VM that this address is for; undefined: any VM that has none of its own. Only for benches. */
+  readonly vm: VmId | undefined;
+}
+
+/** What the router is made of. */
+export interface StreamRouterParts {
+  readonly listen: readonly ListenPoint[];
+  readonly streams: StreamNetwork;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Counters of the router; they only rise. */
+export interface RouterCounts extends TransportCounts {
+  /** Frames passed on from guest to guest. */
+  routed: number;
+  /** Frames from guest to guest that were lost: nobody of this name is connected, or it does not read. */
+  unrouted: number;
+  /** Frames of guests that exceeded their allowance. */
+  throttled: number;
+  /** Connections that took the place of an older one of the same VM. */
+  replaced: number;
+}
+
+/** Most connections that have not said who they are; those of VMs are one a VM. */
+const NAMELESS_MAX = 64;
+/** How long a connection on a shared address may stay nameless: agents send a hello at once. */
+const NAMELESS_MS = 5_000;
+/** Wait before listening again where it failed. A folder that is missing is made by people, not at once. */
+const LISTEN_RETRY_MS = 1_000;
+
+/** A listen point at work. */
+interface Point extends ListenPoint {
+  /** One VM cannot use up the log lines of another. */
+  readonly quiet: QuietLog;
+  /** Ends listening, or the wait before it is tried again. */
+  end: () => void;
+}
+
+interface Connection {
+  readonly stream: ByteStream;
+  readonly quiet: QuietLog;
+  readonly allowance: Allowance;
+  vm: VmId | undefined;
+  cancelLimit: () => void;
+}
+
+/** The host's transport and the router between guests. */
+export class StreamRouter implements Transport {
+  readonly counts: RouterCounts = { ...zeroCounts(), routed: 0, unrouted: 0, throttled: 0, replaced: 0 };
+  readonly #parts: StreamRouterParts;
+  readonly #points: readonly Point[];
+  /** VMs that come in by an address of their own and by no other. */
+  readonly #placed: ReadonlySet<VmId>;
+  readonly #guests = new Map<VmId, Connection>();
+  readonly #nameless = new Set<Connection>();
+  #listener: TransportListener | undefined;
+  #isUp = false;
+
+  constructor(parts: StreamRouterParts) {
+    this.#parts = parts;
+    const { listen, log, clock } = parts;
+    this.#points = listen.map((point) => ({ ...point, quiet: new QuietLog(log, clock), end: () => {} }));
+    this.#placed = new Set(listen.flatMap(({ vm }) => (vm === undefined ? [] : [vm])));
+  }
+
+  /** Listens. `onUp` follows once, as soon as one address does; guests come and go without a word. */
+  open(listener: TransportListener): void {
+    this.#listener = listener;
+    for (const point of this.#points) this.#listen(point);
+  }
+
+  send(to: VmId, frame: Uint8Array): boolean {
+    const fits = frame.length > 0 && frame.length <= FRAME_BYTES_MAX;
+    if (!fits || !this.#guests.get(to)?.stream.write(frameForStream(frame))) {
+      this.counts.unsent += 1;
+      return false;
+    }
+    this.counts.sent += 1;
+    this.counts.crossings += 1;
+    return true;
+  }
+
+  close(): void {
+    this.#listener = undefined;
+    for (const point of this.#points) point.end();
+    const connections = [...this.#guests.values(), ...this.#nameless];
+    this.#guests.clear();
+    this.#nameless.clear();
+    for (const { stream, cancelLimit } of connections) {
+      cancelLimit();
+      stream.close();
+    }
+  }
+
+  /** The VMs that are connected. */
+  connected(): readonly VmId[] {
+    return [...this.#guests.keys()];
+  }
+
+  #listen(point: Point): void {
+    const { streams, clock, log } = this.#parts;
+    const onDone = (error: Error | undefined) => {
+      if (!this.#listener) return;
+      if (!error) return this.#onListening(point);
+      log('error', `cannot listen, trying again: ${error.message}`, { vm: point.vm });
+      point.end = clock.after(LISTEN_RETRY_MS, () => this.#listen(point));
+    };
+    point.end = streams.listen(point.address, (stream) => this.#onConnection(point, stream), onDone);
+  }
+
+  #onListening(point: Point): void {
+    this.#parts.log('info', `listening on ${point.address}`, { vm: point.vm });
+    if (this.#isUp) return;
+    this.#isUp = true;
+    this.#listener?.onUp();
+  }
+
+  #onConnection(point: Point, stream: ByteStream): void {
+    if (!this.#listener) return stream.close();
+    const connection: Connection = {
+      stream,
+      quiet: point.quiet,
+      allowance: new Allowance(this.#parts.clock.nowMs()),
+      vm: undefined,
+      cancelLimit: () => {},
+    };
+    if (point.vm !== undefined) this.#name(connection, point.vm);
+    else if (!this.#admit(connection)) return stream.close();
+    const decoder = new FrameDecoder();
+    stream.open({
+      onData: (bytes) => {
+        const { frames, broken } = decoder.push(bytes);
+        for (const frame of frames) this.#onFrame(connection, frame);
+        if (broken) this.#refuse(connection, 'length of a frame out of range');
+      },
+      onClose: () => this.#remove(connection),
+    });
+  }
+
+  /** Takes in a connection on a shared address, for a while. */
+  #admit(connection: Connection): boolean {
+    if (this.#nameless.size >= NAMELESS_MAX) {
+      connection.quiet.line('warn', 'connection refused: too many that do not say who they are', {});
+      return false;
+    }
+    this.#nameless.add(connection);
+    connection.cancelLimit = this.#parts.clock.after(NAMELESS_MS, () =>
+      this.#refuse(connection, `no frame within ${NAMELESS_MS} ms`),
+    );
+    return true;
+  }
+
+  #name(connection: Connection, vm: VmId): void {
+    connection.cancelLimit();
+    this.#nameless.delete(connection);
+    connection.vm = vm;
+    const older = this.#guests.get(vm);
+    this.#guests.set(vm, connection);
+    if (!older) return connection.quiet.line('info', 'connected', { vm });
+    this.counts.replaced += 1;
+    connection.quiet.line('warn', 'a newer connection of the same VM takes over: does its agent run twice?', {
+      vm,
+    });
+    older.stream.close();
+  }
+
+  #onFrame(connection: Connection, frame: Uint8Array): void {
+    if (!this.#listener || !this.#isCurrent(connection)) return;
+    if (!connection.allowance.take(frame.length, this.#parts.clock.nowMs())) {
+      this.counts.throttled += 1;
+      connection.quiet.line('warn', 'frame dropped: the VM sends too much', { vm: connection.vm });
+      return;
+    }
+    const route = routeOf(frame);
+    if (!route) return this.#malformed(connection, 'no envelope');
+    if (connection.vm === undefined) {
+      if (route.from === HOST || this.#placed.has(route.from)) {
+        return this.#malformed(connection, `the name of ${route.from} is not free`);
+      }
+      this.#name(connection, route.from);
+    }
+    if (route.from !== connection.vm) return this.#malformed(connection, `it says it is from ${route.from}`);
+    if (route.to === HOST) {
+      this.counts.received += 1;
+      this.#listener.onFrame(route.from, frame);
+    } else this.#pass(route.to, frame);
+  }
+
+  #pass(to: VmId, frame: Uint8Array): void {
+    if (!this.#guests.get(to)?.stream.write(frameForStream(frame))) {
+      this.counts.unrouted += 1;
+      return;
+    }
+    this.counts.routed += 1;
+    this.counts.crossings += 1;
+  }
+
+  /** Whether frames of it count: it was not replaced, refused or closed. */
+  #isCurrent(connection: Connection): boolean {
+    const { vm } = connection;
+    return vm === undefined ? this.#nameless.has(connection) : this.#guests.get(vm) === connection;
+  }
+
+  #malformed(connection: Connection, why: string): void {
+    this.counts.malformed += 1;
+    connection.quiet.line('warn', `frame dropped: ${why}`, { vm: connection.vm });
+  }
+
+  #refuse(connection: Connection, why: string): void {
+    this.counts.malformed += 1;
+    connection.quiet.line('warn', `connection closed: ${why}`, { vm: connection.vm });
+    this.#remove(connection);
+    connection.stream.close();
+  }
+
+  #remove(connection: Connection): void {
+    connection.cancelLimit();
+    this.#nameless.delete(connection);
+    const { vm } = connection;
+    if (vm === undefined || this.#guests.get(vm) !== connection) return;
+    this.#guests.delete(vm);
+    connection.quiet.line('info', 'disconnected', { vm });
+  }
+}

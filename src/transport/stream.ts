@@ -1,0 +1,117 @@
+/**
+ * The transport of a guest: one byte stream to the host (vsock, UNIX, TCP), which passes frames on to others.
+ *
+ * A frame is preceded by its length (wire/framing.ts). Its key id says who it is for, so the stream needs no
+ * addresses and no first message: the host knows which VM's socket it is (stream-router.ts). Frames are lost
+ * while the stream is down or its buffer is full; the sessions above repeat what matters.
+ */
+
+import type {
+  ByteStream,
+  Clock,
+  Entropy,
+  Log,
+  StreamNetwork,
+  Transport,
+  TransportListener,
+} from '../ports.ts';
+import type { VmId } from '../protocol/ids.ts';
+import { routeOf } from '../wire/envelope.ts';
+import { FrameDecoder, frameForStream } from '../wire/framing.ts';
+import { FRAME_BYTES_MAX } from '../wire/limits.ts';
+import { type TransportCounts, zeroCounts } from './counts.ts';
+import { type DialEvents, Redial } from './redial.ts';
+
+/** What a guest's transport is made of. */
+export interface StreamTransportParts {
+  readonly self: VmId;
+  /** Where the host listens for this VM, as `streams` spells addresses. */
+  readonly address: string;
+  readonly streams: StreamNetwork;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+}
+
+/** A guest's way to the host and, through it, to other guests. */
+export class StreamTransport implements Transport {
+  readonly counts: TransportCounts = zeroCounts();
+  readonly #parts: StreamTransportParts;
+  readonly #redial: Redial;
+  #listener: TransportListener | undefined;
+  #stream: ByteStream | undefined;
+
+  constructor(parts: StreamTransportParts) {
+    this.#parts = parts;
+    this.#redial = new Redial({ ...parts, where: `the host at ${parts.address}` }, (events) =>
+      this.#dial(events),
+    );
+  }
+
+  open(listener: TransportListener): void {
+    this.#listener = listener;
+    this.#redial.open(listener);
+  }
+
+  send(_to: VmId, frame: Uint8Array): boolean {
+    const fits = frame.length > 0 && frame.length <= FRAME_BYTES_MAX;
+    if (!fits || !this.#stream?.write(frameForStream(frame))) {
+      this.counts.unsent += 1;
+      return false;
+    }
+    this.counts.sent += 1;
+    this.counts.crossings += 1;
+    return true;
+  }
+
+  close(): void {
+    this.#listener = undefined;
+    this.#redial.close();
+  }
+
+  #dial(events: DialEvents): () => void {
+    let stream: ByteStream | undefined;
+    let isHungUp = false;
+    this.#parts.streams.connect(this.#parts.address, (result) => {
+      if (result instanceof Error) return events.down(result.message);
+      if (isHungUp) return result.close();
+      stream = result;
+      this.#use(result, events);
+    });
+    return () => {
+      isHungUp = true;
+      stream?.close();
+      this.#stream = undefined;
+    };
+  }
+
+  #use(stream: ByteStream, events: DialEvents): void {
+    const decoder = new FrameDecoder();
+    this.#stream = stream;
+    stream.open({
+      onData: (bytes) => {
+        const { frames, broken } = decoder.push(bytes);
+        for (const frame of frames) this.#onFrame(frame);
+        if (!broken) return;
+        this.counts.malformed += 1;
+        stream.close();
+      },
+      onClose: (reason) => {
+        if (this.#stream === stream) this.#stream = undefined;
+        events.down(reason);
+      },
+    });
+    events.up();
+  }
+
+  #onFrame(frame: Uint8Array): void {
+    const route = routeOf(frame);
+    if (route?.to !== this.#parts.self) {
+      this.counts.malformed += 1;
+      return;
+    }
+    if (!this.#listener) return;
+    this.counts.received += 1;
+    this.#listener.onFrame(route.from, frame);
+  }
+}
