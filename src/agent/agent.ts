@@ -46,6 +46,8 @@ export interface AgentParts {
   readonly entropy: Entropy;
   readonly journal: Journal;
   readonly log: Log;
+  /** The borrower’s table; a lie puts another one here. */
+  readonly borrowerTable?: typeof BORROWER_TABLE;
 }
 
 /** How a bundle stands, as this agent sees it. */
@@ -255,7 +257,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       const runner = new Runner(OWNER_TABLE as never, initialOwner(), config, clock, owner as never);
       return { role: 'owner', runner: runner as never };
     }
-    const runner = new Runner(BORROWER_TABLE as never, initialBorrower(), config, clock, owner as never);
+    const table = this.#parts.borrowerTable ?? BORROWER_TABLE;
+    const runner = new Runner(table as never, initialBorrower(), config, clock, owner as never);
     return { role: 'borrower', runner: runner as never };
   }
 

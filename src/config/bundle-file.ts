@@ -195,3 +195,33 @@ function overlaps(a: Resource, b: Resource): boolean {
     return a.physical < b.physical + b.bytes && b.physical < a.physical + a.bytes;
   return a.kind === b.kind && a.physical === b.physical;
 }
+
+/** Returns definitions as the text of a bundle file. */
+export function bundleFileText(bundles: readonly BundleDefinition[]): string {
+  const hex = (at: number) => `0x${at.toString(16).padStart(8, '0')}`;
+  const hexViews = (views: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.entries(views).map(([vm, at]) => [vm, hex(at)]));
+  const deviceText = ({ resources, residues }: BundleDefinition['devices'][number]) => ({
+    mmio: resources.flatMap((r) =>
+      r.kind === 'mmio' ? [{ physical: hex(r.physical), bytes: hex(r.bytes), views: hexViews(r.views) }] : [],
+    ),
+    interrupts: resources.flatMap((r) =>
+      r.kind === 'interrupt' ? [{ physical: r.physical, trigger: r.trigger, views: r.views }] : [],
+    ),
+    streams: resources.flatMap((r) =>
+      r.kind === 'stream' ? [{ physical: r.physical, views: r.views }] : [],
+    ),
+    residues,
+  });
+  const file = Object.fromEntries(
+    bundles.map(({ id, owner, keeper, devices }) => [
+      id,
+      {
+        owner,
+        keeper,
+        devices: Object.fromEntries(devices.map((device) => [device.id, deviceText(device)])),
+      },
+    ]),
+  );
+  return `${JSON.stringify({ bundles: file }, null, 2)}\n`;
+}

@@ -424,6 +424,10 @@ function declinedNews(message: MessageOf<'borrowDeclined'>): BorrowerEffect {
   return notify({ notice: 'declined', reason, retryAfterMs: message.retryAfterMs });
 }
 
+function lostNews(told: Told): BorrowerEffect {
+  return notify({ notice: 'lost', cause: told.kind === 'remapped' ? told.cause : undefined });
+}
+
 /** After a restart nobody is left here who wants the bundle: quiesce; if it is ours, give it back. */
 const foundActive = row({
   name: 'stateReported-found-active',
@@ -568,24 +572,17 @@ const told = (on: 'remapped' | 'stateReported') => [
     on,
     from: ['held'],
     to: ['suspending'],
-    act: ({ state, input }) =>
-      suspend(
-        learn(state, input.message),
-        [
-          notify({
-            notice: 'lost',
-            cause: input.message.kind === 'remapped' ? input.message.cause : undefined,
-          }),
-        ],
-        true,
-      ),
+    act: ({ state, input }) => suspend(learn(state, input.message), [lostNews(input.message)], true),
   }),
   row({
     name: `${on}-overtaken`,
     on,
     from: ['resuming', 'suspending'],
     to: ['stay'],
-    act: ({ state, input }) => ({ state: { ...learn(state, input.message), overtaken: true }, effects: [] }),
+    act: ({ state, input }) => ({
+      state: { ...learn(state, input.message), overtaken: true },
+      effects: state.name === 'suspending' && !state.overtaken ? [lostNews(input.message)] : [],
+    }),
   }),
   row({
     name: `${on}-release-again`,

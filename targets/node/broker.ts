@@ -15,6 +15,9 @@ import { parseAddress } from './streams.ts';
 export interface Broker {
   /** As mqttBroker (mqtt.ts) wants it. */
   readonly url: string;
+  /** Holds back the next message of this topic, as a slow network does; `deliver` lets it go. */
+  hold(topic: string): void;
+  deliver(): void;
   close(): Promise<void>;
 }
 
@@ -40,8 +43,9 @@ const BAD_USER: AuthErrorCode.BAD_USERNAME_OR_PASSWORD = 4;
  */
 export async function startBroker(address: string, passwords: ReadonlyMap<string, string>): Promise<Broker> {
   const where = parseAddress(address);
+  const slow: Slow = { topic: undefined, held: undefined };
   const aedes = await Aedes.createBroker({
-    ...rules(passwords),
+    ...rules(passwords, slow),
     connectTimeout: CONNECT_MS,
     drainTimeout: DRAIN_MS,
   });
@@ -59,6 +63,14 @@ export async function startBroker(address: string, passwords: ReadonlyMap<string
       : `mqtt://${where.host}:${(server.address() as AddressInfo).port}`;
   return {
     url,
+    hold: (topic) => {
+      slow.topic = topic;
+    },
+    deliver: () => {
+      const { held } = slow;
+      slow.held = undefined;
+      if (held) aedes.publish({ cmd: 'publish', qos: 0, dup: false, retain: false, ...held }, () => {});
+    },
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();
@@ -68,8 +80,14 @@ export async function startBroker(address: string, passwords: ReadonlyMap<string
   };
 }
 
+/** What the network holds back: the topic whose next message is meant, then that message. */
+interface Slow {
+  topic: string | undefined;
+  held: { readonly topic: string; readonly payload: Buffer | string } | undefined;
+}
+
 /** Who may do what: the pattern pair of docs/mosquitto/acl. */
-function rules(passwords: ReadonlyMap<string, string>): AedesOptions {
+function rules(passwords: ReadonlyMap<string, string>, slow: Slow): AedesOptions {
   const users = new WeakMap<Client, string>();
   return {
     authenticate: (client, username, password, done) => {
@@ -91,7 +109,14 @@ function rules(passwords: ReadonlyMap<string, string>): AedesOptions {
     authorizeSubscribe: (client, subscription, done) => {
       done(null, subscription.topic === `baton/${users.get(client)}/in/+` ? subscription : null);
     },
-    authorizeForward: (client, packet) => (client.conn.writableLength > QUEUE_BYTES_MAX ? null : packet),
+    authorizeForward: (client, packet) => {
+      if (packet.topic === slow.topic) {
+        slow.topic = undefined;
+        slow.held = { topic: packet.topic, payload: packet.payload };
+        return null;
+      }
+      return client.conn.writableLength > QUEUE_BYTES_MAX ? null : packet;
+    },
   };
 }
 

@@ -27,6 +27,8 @@ const [touchMmio = 0, touchInterrupt = 0, displayMmio = 0, displayInterrupt = 0,
 /** Longest wait of a give-back for the last finger to leave the panel, in ms (design section 2.7). */
 const FINGER_WAIT_MS = 2_000;
 const FINGER_LOOK_MS = 5;
+/** How long a hook takes that the demo asks to be slow: past the end of any notice. */
+const SLOW_MS = 800;
 
 const touch = new TouchDriver({ mmio: touchMmio, interrupt: touchInterrupt });
 const display = new DisplayDriver({ mmio: displayMmio, interrupt: displayInterrupt });
@@ -82,11 +84,12 @@ async function waitForNoFinger(): Promise<void> {
 async function hook(device: 'touch' | 'display', name: string): Promise<Json> {
   if (name === 'inspect') return { ok: true, status: status[device] };
   if (name === 'suspend') {
-    if (misbehaviour === 'hang') await new Promise(() => {});
+    // Longer than any step limit: for the agent this hook hangs.
+    if (misbehaviour === 'slow') await sleep(SLOW_MS);
     if (device === 'touch') {
       await waitForNoFinger();
       await run(() => (misbehaviour === 'leave-dma' ? touch.fakeSuspend() : touch.suspend()));
-    } else await run(() => display.suspend());
+    } else if (misbehaviour !== 'leave-dma') await run(() => display.suspend());
     status[device] = 'suspended';
   }
   if (name === 'resume') {

@@ -1,0 +1,91 @@
+/** `baton-agent`: wires the agent to this machine's files, sockets, clock and driver hooks. */
+
+import { join } from 'node:path';
+import { Agent } from '../../src/agent/agent.ts';
+import { allowList, type Policy, type PolicyRule } from '../../src/agent/policy.ts';
+import { AGENT_EXAMPLE, AGENT_SCHEMA, type AgentFile } from '../../src/config/daemon-config.ts';
+import { AgentControl } from '../../src/control/agent-control.ts';
+import { Link } from '../../src/link/link.ts';
+import type { LogLevel } from '../../src/ports.ts';
+import { BORROWER_TABLE, vmId } from '../../src/protocol/index.ts';
+import { resumeEarly } from '../../src/simulation/lies.ts';
+import { bundleDigest } from '../../src/wire/digest.ts';
+import { CLOCK } from './clock.ts';
+import { type DaemonFace, daemonArguments, exitOn, onTermination, orExit } from './daemon.ts';
+import { ENTROPY } from './entropy.ts';
+import { openFileJournal } from './file-journal.ts';
+import { besideConfig, readBundles, readConfigFile, readKeys } from './files.ts';
+import { openHooks } from './hooks-stub.ts';
+import { stderrLog } from './log.ts';
+import { programPolicy } from './program-policy.ts';
+import { STREAMS } from './streams.ts';
+import { agentTransport } from './transports.ts';
+
+const FACE: DaemonFace = {
+  name: 'baton-agent',
+  help: `baton-agent --config FILE
+
+The agent of one VM: negotiates who has a bundle and runs the local driver hooks.
+
+  -c, --config FILE   configuration: JSON with comments; --example prints one
+  --dump-config       print the configuration as it is used
+  --schema            print its JSON Schema
+  --lie NAME          negative control of tests: resume-early. Never in production.
+`,
+  example: AGENT_EXAMPLE,
+  schema: AGENT_SCHEMA,
+  dump: (config) => readConfigFile(AGENT_SCHEMA, config),
+};
+
+const args = daemonArguments(FACE, process.argv.slice(2));
+const config: AgentFile = orExit(FACE.name, () => readConfigFile(AGENT_SCHEMA, args.config));
+orExit(FACE.name, serve);
+
+function serve(): void {
+  const beside = (path: string) => besideConfig(args.config, path);
+  const self = vmId(config.vm);
+  const log = stderrLog(`baton-agent ${self}`, (config.logLevel ?? 'info') as LogLevel);
+  if (args.lies.length > 0) log('warn', `LYING: ${args.lies.join(', ')} is switched off`);
+  const bundles = readBundles(beside(config.bundles));
+  const state = beside(config.state);
+  const link = new Link({
+    self,
+    pairKeys: readKeys(beside(config.keys)),
+    bootId: ENTROPY.random(16),
+    bundles: bundles.map((bundle) => ({ bundle: bundle.id, digest: bundleDigest(bundle) })),
+    transport: agentTransport(self, config.transport, beside, log),
+    clock: CLOCK,
+    entropy: ENTROPY,
+    log,
+  });
+  const agent = new Agent({
+    self,
+    bundles,
+    link,
+    hooks: openHooks({ bundles, config: config.hooks ?? {}, stateFolder: state, log }),
+    policy: policyOf(config),
+    clock: CLOCK,
+    entropy: ENTROPY,
+    journal: openFileJournal(join(state, 'agent.journal')),
+    log,
+    borrowerTable: args.lies.includes('resume-early') ? resumeEarly(BORROWER_TABLE) : BORROWER_TABLE,
+  });
+  const control = new AgentControl(agent, log);
+  STREAMS.listen(
+    `unix:${beside(config.control)}`,
+    (stream) => control.accept(stream),
+    (error) => {
+      if (error) exitOn(FACE.name, error);
+      agent.start();
+      log('info', 'serving', { bundles: bundles.map((bundle) => bundle.id) });
+    },
+  );
+  onTermination(() => agent.stop());
+}
+
+function policyOf(file: AgentFile): Policy {
+  const { policy } = file;
+  if (!policy) return allowList([]);
+  if (policy.kind === 'program') return programPolicy(policy.command, policy.limitMs);
+  return allowList(policy.allow as unknown as PolicyRule[]);
+}

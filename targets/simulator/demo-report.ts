@@ -1,0 +1,78 @@
+/**
+ * What a person sees of the demo: one line a step with its time and who holds the bundle, and at the end the
+ * phases, the blackout, and how many expectations held. With --json the same as JSON lines.
+ */
+
+import type { CliWorld } from '../../src/cli/world.ts';
+
+/** One expectation and whether it held. */
+export interface Expectation {
+  readonly text: string;
+  readonly held: boolean;
+  readonly why?: string | undefined;
+}
+
+export class DemoReport {
+  readonly expectations: Expectation[] = [];
+  holder = 'nobody';
+  readonly #world: CliWorld;
+  readonly #json: boolean;
+  readonly #startMs = performance.now();
+
+  constructor(world: CliWorld, json: boolean) {
+    this.#world = world;
+    this.#json = json;
+    if (!json) world.out('    TIME  HOLDER    WHAT HAPPENS');
+  }
+
+  /** A chapter of the story. */
+  chapter(text: string): void {
+    if (this.#json) this.#line({ event: 'chapter', text });
+    else this.#world.out(`\n                    ${text}`);
+  }
+
+  /** A step. */
+  step(text: string): void {
+    if (this.#json) this.#line({ event: 'step', text, holder: this.holder });
+    else this.#print(' ', text);
+  }
+
+  /** A measured figure, in ms. */
+  figure(name: string, ms: number): void {
+    if (this.#json) this.#line({ event: 'figure', name, ms: Number(ms.toFixed(2)) });
+    else this.#world.out(`  ${name.padEnd(46)} ${ms.toFixed(1).padStart(8)} ms`);
+  }
+
+  /** Notes whether an expectation held. */
+  expect(text: string, held: boolean, why?: string): void {
+    this.expectations.push({ text, held, why });
+    if (this.#json) this.#line({ event: 'expectation', text, held, ...(held ? {} : { why }) });
+    else this.#print(held ? '✓' : '✗', held ? text : `NOT HELD: ${text}${why ? ` (${why})` : ''}`);
+  }
+
+  /** Prints the end. Returns whether everything held. */
+  summary(): boolean {
+    const { length } = this.expectations;
+    const held = this.expectations.filter((expectation) => expectation.held).length;
+    const ok = held === length && length > 0;
+    if (this.#json) {
+      this.#line({ event: 'summary', ok, expectations: length, held });
+      return ok;
+    }
+    this.#world.out('');
+    for (const { text, why } of this.expectations.filter((expectation) => !expectation.held)) {
+      this.#world.out(`went wrong: ${text}${why ? `: ${why}` : ''}`);
+    }
+    this.#world.out(`${held} of ${length} expectations held`);
+    return ok;
+  }
+
+  #print(mark: string, text: string): void {
+    const seconds = ((performance.now() - this.#startMs) / 1000).toFixed(3);
+    this.#world.out(`${seconds.padStart(8)}  ${this.holder.padEnd(8)}  ${mark} ${text}`);
+  }
+
+  #line(value: Record<string, unknown>): void {
+    this.#world.out(JSON.stringify({ atMs: Math.round(performance.now() - this.#startMs), ...value }));
+  }
+}

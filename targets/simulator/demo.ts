@@ -1,0 +1,84 @@
+/** `baton demo`: a handover on the simulated machine, every party a process of its own. */
+
+import { parseWords } from '../../src/cli/arguments.ts';
+import { type CliWorld, EXIT, UsageError } from '../../src/cli/world.ts';
+import { DemoBed, type Lies } from './demo-bed.ts';
+import { DemoReport } from './demo-report.ts';
+import { DemoStory } from './demo-story.ts';
+
+/** Lies that the demo knows, and which process tells them. */
+const LIES: Readonly<Record<string, keyof Lies>> = {
+  'skip-unmap': 'machine',
+  'skip-sync': 'machine',
+  'skip-reset': 'machine',
+  'skip-drain': 'machine',
+  'skip-epoch-check': 'host',
+  'resume-early': 'vault',
+};
+
+export const DEMO_HELP = `baton demo [--json] [--seed N] [--lie NAME]
+
+Android lends touch screen and display to Vault for a PIN entry and gets them back; then everything goes wrong that
+can. Broker, simulated machine, host, agents and drivers are processes of their own; nothing is installed or left.
+
+  --json        JSON lines; the last is {"event":"summary","ok":…,"expectations":…,"held":…}
+  --seed N      seed of the simulated hardware (default 1)
+  --lie NAME    switch one safeguard off; the demo must then fail and say what went wrong:
+                ${Object.keys(LIES).join(', ')}
+
+Exit status 0 only if every expectation held.
+`;
+
+/** Time after which the demo gives up, in ms: four times what it takes on two busy cores. */
+const LIMIT_MS = 60_000;
+
+export async function demo(world: CliWorld, args: readonly string[]): Promise<number> {
+  const { flags, values } = parseWords(args, { '--seed': 'value', '--lie': 'value' });
+  const lie = values.get('--lie');
+  const teller = lie === undefined ? undefined : LIES[lie];
+  if (lie !== undefined && !teller)
+    throw new UsageError(`no lie ${lie}; there are ${Object.keys(LIES).join(', ')}`);
+  const seed = Number(values.get('--seed') ?? 1);
+  if (!Number.isSafeInteger(seed)) throw new UsageError('--seed takes an integer');
+  const lies: Lies = { machine: [], host: [], vault: [], ...(lie && teller ? { [teller]: [lie] } : {}) };
+  const report = new DemoReport(world, flags.has('--json'));
+  if (lie) report.step(`LIE: ${lie} is switched off; this must not go well`);
+  const bed = new DemoBed();
+  bed.onTold = ({ by, event }) => {
+    if (by !== 'host' || event['event'] !== 'changed') return;
+    report.holder = String(event['holder'] ?? 'nobody');
+  };
+  const stopSignal = world.onSignal(() => void bed.stop().then(() => process.exit(EXIT.failed)));
+  try {
+    report.step(`starting broker, machine (seed ${seed}), host, two agents and two drivers`);
+    await within(LIMIT_MS, bed.start(seed, lies));
+    await tell(bed, report);
+  } catch (error) {
+    report.expect('everything starts', false, (error as Error).message);
+    for (const complaint of bed.complaints.slice(-5)) report.step(complaint);
+  } finally {
+    stopSignal();
+    await bed.stop();
+  }
+  return report.summary() ? EXIT.ok : EXIT.failed;
+}
+
+/** Tells the story; however it ends, the machine's own checker has the last word. */
+async function tell(bed: DemoBed, report: DemoReport): Promise<void> {
+  const story = new DemoStory(bed, report);
+  try {
+    await within(LIMIT_MS, story.run());
+  } catch (error) {
+    report.expect('the story goes on to its end', false, (error as Error).message);
+    for (const complaint of bed.complaints.slice(-5)) report.step(complaint);
+  }
+  await story.judge();
+  story.figures();
+}
+
+function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const limit = setTimeout(() => reject(new Error(`no end within ${limitMs} ms`)), limitMs);
+    work.then(resolve, reject).finally(() => clearTimeout(limit));
+  });
+}

@@ -1,0 +1,38 @@
+/**
+ * `baton-machine`: the simulated machine as a process (machine-server.ts).
+ *
+ * Usage: baton-machine CONFIG, where CONFIG is JSON: { folder, bundles, vms, seed, lies }. Used by the demo and by
+ * tests; a real machine has KVM, Xen or Gunyah in its place.
+ */
+
+import { readFileSync } from 'node:fs';
+import { LIES, type Lie } from '../../src/enforcer/tables.ts';
+import type { VmId } from '../../src/protocol/ids.ts';
+import { onTermination } from '../node/daemon.ts';
+import { readBundles } from '../node/files.ts';
+import { stderrLog } from '../node/log.ts';
+import { STREAMS } from '../node/streams.ts';
+import { MachineServer } from './machine-server.ts';
+
+const config = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as {
+  folder: string;
+  bundles: string;
+  vms: Record<VmId, string[][]>;
+  seed: number;
+  lies: string[];
+};
+const unknown = config.lies.filter((lie) => !(LIES as readonly string[]).includes(lie));
+if (unknown.length > 0) throw new Error(`no such lie of the enforcer: ${unknown.join(', ')}`);
+
+const server = new MachineServer({
+  folder: config.folder,
+  bundles: readBundles(config.bundles),
+  vms: config.vms,
+  seed: config.seed,
+  lies: config.lies as Lie[],
+  network: STREAMS,
+  log: stderrLog('baton-machine', 'warn'),
+});
+onTermination(() => server.stop());
+await server.start();
+process.stdout.write('{"event":"ready"}\n');
