@@ -87,18 +87,20 @@ export class StreamTransport implements Transport {
 
   #use(stream: ByteStream, events: DialEvents): void {
     const decoder = new FrameDecoder();
+    let isBroken = false;
     this.#stream = stream;
     stream.open({
       onData: (bytes) => {
         const { frames, broken } = decoder.push(bytes);
         for (const frame of frames) this.#onFrame(frame);
-        if (!broken) return;
+        if (!broken || isBroken) return;
+        isBroken = true;
         this.counts.malformed += 1;
         stream.close();
       },
       onClose: (reason) => {
         if (this.#stream === stream) this.#stream = undefined;
-        events.down(reason);
+        events.down(isBroken ? 'the other end sends no frames of ours' : reason);
       },
     });
     events.up();

@@ -1,12 +1,11 @@
 /** Every transport that needs nothing but Node passes the compliance suite. */
 
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { afterAll } from 'vitest';
 import { type Broker, startBroker } from '../../targets/node/broker.ts';
 import { describeTransport, describeWire } from './compliance.ts';
 import { GUESTS } from './party.ts';
 import {
+  freePorts,
   memoryWorld,
   mqttWorld,
   randomPasswords,
@@ -43,18 +42,4 @@ function aedes(): TestBroker {
       broker = undefined;
     },
   };
-}
-
-/** Returns ports of the loopback interface that nobody uses. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = servers.map(
-    (server) =>
-      new Promise<number>((resolve) =>
-        server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)),
-      ),
-  );
-  const found = await Promise.all(ports);
-  for (const server of servers) server.close();
-  return found;
 }

@@ -4,6 +4,7 @@
 
 import type { Transport, TransportListener } from '../../src/ports.ts';
 import { HOST, type VmId, vmId } from '../../src/protocol/ids.ts';
+import type { TransportCounts } from '../../src/transport/counts.ts';
 import { type Channel, createEnvelopeKey } from '../../src/wire/envelope.ts';
 import { FRAME_BYTES_MAX } from '../../src/wire/limits.ts';
 
@@ -80,4 +81,9 @@ export class Party implements TransportListener {
     const wanted = numbered(from, this.vm, number).join();
     return this.frames.some((arrived) => arrived.from === from && arrived.frame.join() === wanted);
   }
+}
+
+/** The counters of a party's transport, which all but that in memory have. */
+export function counts(party: Party): TransportCounts {
+  return (party.transport as unknown as { readonly counts: TransportCounts }).counts;
 }

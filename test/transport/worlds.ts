@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IClientOptions } from 'mqtt';
@@ -38,6 +38,20 @@ const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
 export function temporaryFolder(): { readonly path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), 'baton-'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Returns ports of the loopback interface that nobody uses. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = servers.map(
+    (server) =>
+      new Promise<number>((resolve) =>
+        server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)),
+      ),
+  );
+  const found = await Promise.all(ports);
+  for (const server of servers) server.close();
+  return found;
 }
 
 /** Log lines that a test can look at. */
@@ -220,7 +234,11 @@ export async function mqttWorld(
 }
 
 /** A client of the broker that keeps no rule of ours, under the user name of `vm`. */
-export function rawClient(broker: TestBroker, vm: string, options: IClientOptions = {}) {
+export function rawClient(
+  broker: Pick<TestBroker, 'url' | 'passwords'>,
+  vm: string,
+  options: IClientOptions = {},
+) {
   const password = broker.passwords.get(vm) ?? 'wrong';
   return connectAsync(broker.url, { username: vm, password, reconnectPeriod: 0, ...options });
 }

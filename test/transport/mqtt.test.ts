@@ -1,0 +1,121 @@
+/** What only MQTT has: brokers that refuse, the rules of the embedded one, retained messages, hostile brokers. */
+
+import { createServer } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HOST } from '../../src/protocol/ids.ts';
+import { MqttTransport } from '../../src/transport/mqtt.ts';
+import { type Broker, startBroker } from '../../targets/node/broker.ts';
+import { CLOCK } from '../../targets/node/clock.ts';
+import { ENTROPY } from '../../targets/node/entropy.ts';
+import { type MqttSettings, mqttBroker } from '../../targets/node/mqtt.ts';
+import { ANDROID, numbered, Party, VAULT } from './party.ts';
+import { randomPasswords, rawClient, temporaryFolder, until } from './worlds.ts';
+
+const passwords = randomPasswords();
+const cleanups: (() => unknown)[] = [];
+let broker: Broker;
+beforeEach(async () => {
+  broker = await startBroker('tcp:127.0.0.1:0', passwords);
+  cleanups.push(() => broker.close());
+});
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function open(settings: Partial<MqttSettings>, vm = VAULT): Party {
+  const login = { username: vm, password: passwords.get(vm)! };
+  const parts = { self: vm, clock: CLOCK, entropy: ENTROPY, log: () => {} };
+  const party = new Party(
+    vm,
+    new MqttTransport({ ...parts, broker: mqttBroker({ url: broker.url, ...login, ...settings }) }),
+  );
+  cleanups.push(() => party.transport.close());
+  return party;
+}
+
+describe('a broker that refuses', () => {
+  test.each([
+    ['a wrong password', { password: 'wrong' }, /Bad username or password.*check user name/],
+    ['a version that it does not speak', { protocol: '5' as const }, /does not speak this version of MQTT/],
+    ['everything, for it is not there', { url: 'mqtt://127.0.0.1:1' }, /ECONNREFUSED/],
+    ['everything, for its socket is not there', { url: 'mqtt+unix:///nowhere/broker' }, /ENOENT/],
+  ])('%s: the reason is told once and the trying goes on', async (_what, settings, reason) => {
+    const party = open(settings);
+    await until('it is told', () => party.downs.length > 0);
+    expect(party.downs[0]).toMatch(reason);
+    expect([party.ups, party.downs.length, party.say(HOST, 1)]).toEqual([0, 1, false]);
+  });
+
+  test('at first, and comes up later', async () => {
+    const folder = temporaryFolder();
+    cleanups.push(() => folder.remove());
+    const party = open({ url: `mqtt+unix://${folder.path}/broker` });
+    await until('it failed', () => party.downs.length > 0);
+    const late = await startBroker(`unix:${folder.path}/broker`, passwords);
+    cleanups.push(() => late.close());
+    await until('it is up', () => party.isUp);
+  });
+
+  test.each([
+    ['bytes that are no MQTT', 'HTTP/1.1 400 Bad Request\r\n\r\n'],
+    ['nothing and closes', ''],
+  ])('by sending %s', async (_what, answer) => {
+    const server = createServer((socket) => socket.on('error', () => {}).end(answer));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => server.close());
+    const { port } = server.address() as { port: number };
+    const party = open({ url: `mqtt://127.0.0.1:${port}` });
+    await until('it failed', () => party.downs.length > 0);
+    expect(party.ups).toBe(0);
+  });
+});
+
+describe('the embedded broker', () => {
+  test('cuts off who sends under another name, and delivers nothing of it', async () => {
+    const vault = open({});
+    await until('vault is up', () => vault.isUp);
+    const android = await rawClient({ url: broker.url, passwords }, ANDROID);
+    const closed = new Promise((resolve) => android.once('close', () => resolve('closed')));
+    android.publish(`baton/${VAULT}/in/${HOST}`, Buffer.from(numbered(HOST, VAULT, 1)), { qos: 1 });
+    expect(await closed).toBe('closed');
+    const host = open({}, HOST);
+    await until('the host is heard', () => host.say(VAULT, 2) && vault.heard(HOST, 2));
+    expect(vault.heard(HOST, 1)).toBe(false);
+  });
+
+  test.each([`baton/${VAULT}/in/+`, 'baton/#', '#', `baton/${ANDROID}/in/${HOST}`])(
+    'lets android not subscribe to %s',
+    async (topic) => {
+      const android = await rawClient({ url: broker.url, passwords }, ANDROID);
+      await expect(android.subscribeAsync(topic)).rejects.toThrow();
+      await android.endAsync(true);
+    },
+  );
+
+  test('takes no retained message', async () => {
+    const android = await rawClient({ url: broker.url, passwords }, ANDROID);
+    const closed = new Promise((resolve) => android.once('close', () => resolve('closed')));
+    const frame = Buffer.from(numbered(ANDROID, VAULT, 1));
+    android.publish(`baton/${VAULT}/in/${ANDROID}`, frame, { qos: 1, retain: true });
+    expect(await closed).toBe('closed');
+  });
+
+  test.each([
+    'other',
+    `baton/${VAULT}/out/${ANDROID}`,
+    `baton/${VAULT}/in/${ANDROID}/more`,
+    `baton//in/${ANDROID}`,
+  ])('takes nothing on %s', async (topic) => {
+    const android = await rawClient({ url: broker.url, passwords }, ANDROID);
+    const closed = new Promise((resolve) => android.once('close', () => resolve('closed')));
+    android.publish(topic, 'x', { qos: 1 });
+    expect(await closed).toBe('closed');
+  });
+});
+
+test.each(['tcp://host:1', 'mqtts://host', 'mqtt://user:pass@host', 'mqtt+unix://', 'mqtt://host:123456'])(
+  '%s is no broker',
+  (url) => {
+    expect(() => mqttBroker({ url })).toThrow('expected mqtt://host:port or mqtt+unix:///path');
+  },
+);

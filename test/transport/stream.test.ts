@@ -1,0 +1,196 @@
+/**
+ * What only streams have: names that belong to addresses, shared addresses, connections that take over, allowances.
+ */
+
+import { connect, type Socket } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Log } from '../../src/ports.ts';
+import { HOST, type VmId } from '../../src/protocol/ids.ts';
+import { StreamTransport } from '../../src/transport/stream.ts';
+import { type ListenPoint, StreamRouter } from '../../src/transport/stream-router.ts';
+import { frameForStream } from '../../src/wire/framing.ts';
+import { CLOCK } from '../../targets/node/clock.ts';
+import { ENTROPY } from '../../targets/node/entropy.ts';
+import { STREAMS } from '../../targets/node/streams.ts';
+import { ANDROID, counts, frameOf, LIDAR, numbered, Party, VAULT } from './party.ts';
+import { memoryLog, temporaryFolder, until } from './worlds.ts';
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0).reverse()) cleanup();
+});
+
+/** A router with an address for android and one that others share. */
+async function rig(log: Log = () => {}) {
+  const folder = temporaryFolder();
+  const own: ListenPoint = { vm: ANDROID, address: `unix:${folder.path}/android` };
+  const shared: ListenPoint = { vm: undefined, address: `unix:${folder.path}/shared` };
+  const router = new StreamRouter({ listen: [own, shared], streams: STREAMS, clock: CLOCK, log });
+  const host = new Party(HOST, router);
+  cleanups.push(folder.remove, () => router.close());
+  const guest = (vm: VmId, point: ListenPoint) => {
+    const parts = { self: vm, address: point.address, streams: STREAMS, clock: CLOCK, entropy: ENTROPY, log };
+    const party = new Party(vm, new StreamTransport(parts));
+    cleanups.push(() => party.transport.close());
+    return party;
+  };
+  /** Somebody who keeps no rules: returns a socket that writes frames. */
+  const raw = async (point: ListenPoint) => {
+    const socket: Socket = connect(point.address.slice(5)).on('error', () => {});
+    cleanups.push(() => socket.destroy());
+    await new Promise((resolve) => socket.once('connect', resolve));
+    return {
+      write: (frame: Uint8Array) => socket.write(frameForStream(frame)),
+      isClosed: () => socket.destroyed,
+    };
+  };
+  await until('the host listens', () => host.isUp);
+  return { own, shared, router, host, guest, raw, folder: folder.path };
+}
+
+describe('a guest on an address of its own', () => {
+  test('gets frames before it ever sent one', async () => {
+    const { own, host, guest, router } = await rig();
+    const android = guest(ANDROID, own);
+    await until('android is connected', () => router.connected().includes(ANDROID));
+    host.say(ANDROID, 1);
+    await until('it arrived', () => android.heard(HOST, 1));
+  });
+
+  test('cannot send under another name', async () => {
+    const { own, host, raw, router } = await rig();
+    const mallory = await raw(own);
+    mallory.write(numbered(VAULT, HOST, 1));
+    mallory.write(numbered(HOST, HOST, 2));
+    mallory.write(numbered(ANDROID, HOST, 3));
+    await until('the honest one arrived', () => host.heard(ANDROID, 3));
+    expect(host.frames).toHaveLength(1);
+    expect(router.counts.malformed).toBe(2);
+    expect(router.connected()).toEqual([ANDROID]);
+  });
+
+  test('is replaced by its newest connection, which is logged', async () => {
+    const { lines, log } = memoryLog();
+    const { own, host, raw, router } = await rig(log);
+    const older = await raw(own);
+    await until('the older is connected', () => router.connected().includes(ANDROID));
+    const newer = await raw(own);
+    await until('the older is closed', older.isClosed);
+    older.write(numbered(ANDROID, HOST, 1));
+    newer.write(numbered(ANDROID, HOST, 2));
+    await until('the newer is heard', () => host.heard(ANDROID, 2));
+    expect(host.heard(ANDROID, 1)).toBe(false);
+    expect(router.counts.replaced).toBe(1);
+    expect(lines).toContain('warn: a newer connection of the same VM takes over: does its agent run twice?');
+  });
+
+  test('drops what is not for it, and survives it', async () => {
+    const { own, host, guest, router } = await rig();
+    const android = guest(ANDROID, own);
+    await until('android is connected', () => router.connected().includes(ANDROID));
+    host.transport.send(ANDROID, numbered(HOST, VAULT, 1));
+    host.transport.send(ANDROID, Uint8Array.of(1, 2, 3));
+    host.say(ANDROID, 2);
+    await until('the right one arrived', () => android.heard(HOST, 2));
+    expect(android.frames).toHaveLength(1);
+    expect(counts(android)).toMatchObject({ malformed: 2, received: 1 });
+  });
+
+  test('that floods is cut down to its allowance', async () => {
+    const { own, host, raw, router } = await rig();
+    const android = await raw(own);
+    const long = frameOf(ANDROID, HOST, new Uint8Array(4_000));
+    for (let sent = 0; sent < 1_000; sent++) android.write(long);
+    await until('all were seen', () => router.counts.throttled + router.counts.received === 1_000);
+    expect(host.frames.length).toBeLessThan(900);
+    await until('it is heard again', () => {
+      android.write(numbered(ANDROID, HOST, 1));
+      return host.heard(ANDROID, 1);
+    });
+  });
+});
+
+describe('guests on a shared address', () => {
+  test('are who their first frame says, and stay it', async () => {
+    const { shared, host, raw, router } = await rig();
+    const vault = await raw(shared);
+    vault.write(numbered(VAULT, HOST, 1));
+    vault.write(numbered(LIDAR, HOST, 2));
+    vault.write(numbered(VAULT, HOST, 3));
+    await until('the last one arrived', () => host.heard(VAULT, 3));
+    expect(host.frames).toHaveLength(2);
+    expect([router.connected(), router.counts.malformed]).toEqual([[VAULT], 1]);
+  });
+
+  test.each([
+    ['one that has an address of its own', ANDROID],
+    ['the host', HOST],
+  ])('cannot be %s', async (_what, name) => {
+    const { shared, host, raw, router } = await rig();
+    const mallory = await raw(shared);
+    mallory.write(numbered(name, HOST, 1));
+    await until('it is counted', () => router.counts.malformed === 1);
+    expect([router.connected(), host.frames]).toEqual([[], []]);
+  });
+
+  test('are refused while too many have not said who they are', async () => {
+    const { shared, raw, guest, host, own } = await rig();
+    const idle = await Promise.all(Array.from({ length: 65 }, () => raw(shared)));
+    await until('one is refused', () => idle.filter(({ isClosed }) => isClosed()).length === 1);
+    const android = guest(ANDROID, own);
+    await until('others come in', () => android.say(HOST, 1) && host.heard(ANDROID, 1));
+  });
+});
+
+describe('a host', () => {
+  test('that cannot listen everywhere serves where it can', async () => {
+    const folder = temporaryFolder();
+    const { lines, log } = memoryLog();
+    const listen = [
+      { vm: VAULT, address: `unix:${folder.path}/missing/vault` },
+      { vm: ANDROID, address: `unix:${folder.path}/android` },
+    ];
+    const router = new StreamRouter({ listen, streams: STREAMS, clock: CLOCK, log });
+    const host = new Party(HOST, router);
+    cleanups.push(folder.remove, () => router.close());
+    await until('it is up', () => host.isUp);
+    await until('the other is logged', () => lines.some((line) => line.startsWith('error: cannot listen')));
+    expect(host.ups).toBe(1);
+  });
+
+  test('that writes no frames is left and dialled again', async () => {
+    const folder = temporaryFolder();
+    let connections = 0;
+    const stop = STREAMS.listen(
+      `unix:${folder.path}/host`,
+      (stream) => {
+        connections += 1;
+        stream.open({ onData: () => {}, onClose: () => {} });
+        stream.write(Uint8Array.of(0, 0, 0, 0));
+      },
+      () => {},
+    );
+    const address = `unix:${folder.path}/host`;
+    const parts = { self: VAULT, address, streams: STREAMS, clock: CLOCK, entropy: ENTROPY, log: () => {} };
+    const vault = new Party(VAULT, new StreamTransport(parts));
+    cleanups.push(folder.remove, stop, () => vault.transport.close());
+    await until('it came back', () => connections === 2);
+    expect(counts(vault).malformed).toBeGreaterThan(0);
+    expect(vault.downs[0]).toBe('the other end sends no frames of ours');
+  });
+});
+
+describe('sockets of this machine', () => {
+  test('a socket file of a process that is gone is taken over, one that answers is not', async () => {
+    const { own, router } = await rig();
+    const second = await new Promise<Error | undefined>((resolve) => {
+      STREAMS.listen(own.address, () => {}, resolve);
+    });
+    expect(second?.message).toContain('another process listens there');
+    router.close();
+  });
+
+  test.each(['', 'unix:', 'tcp:host', 'tcp:host:99999', '/path'])('%j is no address', (address) => {
+    expect(() => STREAMS.connect(address, () => {})).toThrow('expected unix:/path or tcp:host:port');
+  });
+});
