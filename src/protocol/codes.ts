@@ -72,6 +72,7 @@ export const QUARANTINE_CAUSES = {
   tableLost: 'the hypervisor service lost its table; nobody knows who held the bundle',
   inspectFailed: 'the machine’s own state could not be read back',
   epochsExhausted: 'the bundle has used up all epochs',
+  grantFailed: 'the bundle could not even be granted to its owner',
 } as const;
 export type QuarantineCause = keyof typeof QUARANTINE_CAUSES;
 

@@ -319,13 +319,14 @@ function uncleaned(x: Base): HostOut {
   return quarantine(x, 'resetFailed', true);
 }
 
-/** A grant failed half-way: forward, back to the owner; if that was it already, to nobody. */
+/** A grant failed half-way: forward, back to the owner; if the owner was it, to nobody and into quarantine. */
 function ungranted(x: Base): HostOut {
   const attempt = attemptOf(x.state);
-  const toOwner = attempt.to?.vm === x.config.owner;
-  return begin(x, { cause: 'forwardBack', to: toOwner ? undefined : ownerLife(x), forced: toOwner }, [
-    stop('enforce'),
-  ]);
+  const before = [stop('enforce')];
+  if (attempt.to?.vm !== x.config.owner) {
+    return begin(x, { cause: 'forwardBack', to: ownerLife(x), forced: false }, before);
+  }
+  return begin(x, { cause: 'forwardBack', to: undefined, forced: false, quarantine: 'grantFailed' }, before);
 }
 
 function failed(x: Base, phase: RemapPhase): HostOut {
