@@ -20,7 +20,7 @@ import {
   type RemapPhase,
 } from './hypervisor-state.ts';
 import { type Epoch, UINT32_MAX, type VmId } from './ids.ts';
-import type { MessageOf } from './messages.ts';
+import { MESSAGES, type MessageOf } from './messages.ts';
 import type { Outcome, Seen } from './table.ts';
 import { rowsOf } from './table.ts';
 import { DRAINS_MAX, HOST_TIMERS, type HostTimer } from './timers.ts';
@@ -149,10 +149,31 @@ export function quarantine(
       stop('enforce'),
       stop('drain'),
       { do: 'persist', sync: true },
+      ...tellQuarantined(x, next),
       ...(isolated ? [] : [timer('retry', HOST_TIMERS.retry)]),
       { do: 'audit', event: 'quarantined', detail: cause },
     ],
   });
+}
+
+/** Those who wait for the end of the attempt are told that there is none. */
+function tellQuarantined(x: Base, next: HostState): HostEffect[] {
+  const { attempt } = x.state;
+  if (!attempt) return [];
+  const body = {
+    kind: 'refused',
+    bundle: x.config.bundle,
+    epoch: attempt.epoch,
+    code: 'quarantined',
+    currentEpoch: next.lastEpoch,
+  } as const;
+  const borrower = next.lastBorrower;
+  return [
+    { do: 'send', to: x.config.owner, message: { ...body, command: MESSAGES.lend.number } },
+    ...(borrower
+      ? [{ do: 'send', to: borrower, message: { ...body, command: MESSAGES.requestBorrow.number } } as const]
+      : []),
+  ];
 }
 
 /** Lets go of exited VMs that can no longer reach the bundle. */
