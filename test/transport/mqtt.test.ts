@@ -1,6 +1,7 @@
 /** What only MQTT has: brokers that refuse, the rules of the embedded one, retained messages, hostile brokers. */
 
 import { createServer } from 'node:net';
+import { Aedes, type AedesOptions } from 'aedes';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HOST } from '../../src/protocol/ids.ts';
 import { MqttTransport } from '../../src/transport/mqtt.ts';
@@ -8,7 +9,7 @@ import { type Broker, startBroker } from '../../targets/node/broker.ts';
 import { CLOCK } from '../../targets/node/clock.ts';
 import { ENTROPY } from '../../targets/node/entropy.ts';
 import { type MqttSettings, mqttBroker } from '../../targets/node/mqtt.ts';
-import { ANDROID, numbered, Party, VAULT } from './party.ts';
+import { ANDROID, counts, numbered, Party, VAULT } from './party.ts';
 import { randomPasswords, rawClient, temporaryFolder, until } from './worlds.ts';
 
 const passwords = randomPasswords();
@@ -67,6 +68,53 @@ describe('a broker that refuses', () => {
     const party = open({ url: `mqtt://127.0.0.1:${port}` });
     await until('it failed', () => party.downs.length > 0);
     expect(party.ups).toBe(0);
+  });
+});
+
+describe('a broker without rules', () => {
+  /** Starts one at which `forward` decides what a receiver gets. */
+  async function lawless(forward: AedesOptions['authorizeForward']): Promise<string> {
+    const aedes = await Aedes.createBroker({ authorizeForward: forward! });
+    const server = createServer({ noDelay: true }, aedes.handle);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => {
+      aedes.close();
+      server.close();
+    });
+    return `mqtt://127.0.0.1:${(server.address() as { port: number }).port}`;
+  }
+
+  test('a retained message is dropped: it may be from another boot', async () => {
+    const url = await lawless((_client, packet) => packet);
+    const android = await rawClient({ url, passwords }, ANDROID);
+    const topic = `baton/${VAULT}/in/${ANDROID}`;
+    await android.publishAsync(topic, Buffer.from(numbered(ANDROID, VAULT, 1)), { qos: 1, retain: true });
+    const vault = open({ url });
+    await until('it is counted', () => counts(vault).malformed === 1);
+    await android.publishAsync(topic, Buffer.from(numbered(ANDROID, VAULT, 2)), { qos: 1 });
+    await until('a fresh one arrived', () => vault.heard(ANDROID, 2));
+    expect(vault.frames).toHaveLength(1);
+    await android.endAsync(true);
+  });
+
+  test.each([
+    ['another topic', 'elsewhere'],
+    ['the inbox of another', `baton/${ANDROID}/in/${HOST}`],
+    ['no name', `baton/${VAULT}/in/`],
+    ['a name that is none', `baton/${VAULT}/in/No Name`],
+    ['a deeper topic', `baton/${VAULT}/in/${HOST}/x`],
+    ['the inbox of the receiver, from another than the frame says', `baton/${VAULT}/in/${ANDROID}`],
+  ])('a message on %s is dropped', async (_what, topic) => {
+    let isDiverted = true;
+    const url = await lawless((_client, packet) => (isDiverted ? Object.assign(packet, { topic }) : packet));
+    const [vault, host] = [open({ url }), open({ url }, HOST)];
+    await until('both are up', () => vault.isUp && host.isUp);
+    host.say(VAULT, 1);
+    await until('it is counted', () => counts(vault).malformed === 1);
+    isDiverted = false;
+    host.say(VAULT, 2);
+    await until('the next one arrived', () => vault.heard(HOST, 2));
+    expect(vault.frames).toHaveLength(1);
   });
 });
 
