@@ -1,232 +1,30 @@
 /**
- * The remap as the hypervisor service runs it: from the start of an attempt over its phases to a stable state,
- * with every failure, exit, cancellation and restart that may come between.
+ * The remap as the hypervisor service runs it: from fence to a stable state, with every failure, exit and
+ * cancellation that may come between.
  *
- * Pure rows and actions of the hypervisor table. The rules: the epoch is allocated and persisted before the
- * first write; nothing is granted before everything is fenced and settled; before the point of no return (the
- * grant) a failed lend goes back to the owner; after it the way is forward, back to the owner under a new epoch;
- * what cannot be blocked, synced or reset ends in quarantine.
+ * Pure rows. Nothing is granted before everything is fenced and settled; before the point of no return (the grant)
+ * a failed lend goes back to the owner; after it the way is forward, back to the owner under a new epoch; what
+ * cannot be blocked, synced, reset or granted to its owner ends in quarantine.
  */
 
-import type { MoveCause, QuarantineCause } from './codes.ts';
 import {
-  type Attempt,
-  type HostConfig,
-  type HostEffect,
-  type HostInput,
-  type HostState,
-  type Life,
-  lifeOf,
-  type RemapPhase,
-} from './hypervisor-state.ts';
-import { type Epoch, UINT32_MAX, type VmId } from './ids.ts';
-import { MESSAGES, type MessageOf } from './messages.ts';
-import type { Outcome, Seen } from './table.ts';
-import { rowsOf } from './table.ts';
-import { DRAINS_MAX, HOST_TIMERS, type HostTimer } from './timers.ts';
-
-export type HostOut = Outcome<HostState, HostEffect>;
-export type HostSeen<K extends HostInput['on'] = HostInput['on']> = Seen<
-  HostState,
-  Extract<HostInput, { on: K }>,
-  HostConfig
->;
-/** What every action may look at. */
-export type Base = Seen<HostState, { readonly nowMs: number }, HostConfig>;
-
-export const hostRow = rowsOf<HostState, HostInput, HostConfig, HostEffect>();
-
-export const timer = (name: HostTimer, ms: number): HostEffect => ({ do: 'timer', timer: name, ms });
-export const stop = (name: HostTimer): HostEffect => ({ do: 'stopTimer', timer: name });
-const persist: HostEffect = { do: 'persist', sync: true };
-
-function runPhase(config: HostConfig, attempt: Attempt): HostEffect[] {
-  const { phase, epoch } = attempt;
-  return [
-    { do: 'phase', phase, epoch, to: phase === 'grant' ? attempt.to?.vm : undefined },
-    timer('enforce', config.times.enforceMs),
-  ];
-}
-
-/** How an attempt is to run. */
-export interface Plan {
-  readonly cause: MoveCause;
-  readonly to: Life | undefined;
-  readonly forced: boolean;
-  readonly terms?: Attempt['terms'];
-  /** The epoch that the reservation allocated and persisted; otherwise the next one is. */
-  readonly reserved?: Epoch;
-  readonly quarantine?: QuarantineCause;
-}
-
-/** Starts an attempt: allocates its epoch, persists the plan, fences. */
-export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): HostOut {
-  const { state, config } = x;
-  if (plan.reserved === undefined && state.epoch >= UINT32_MAX) {
-    return quarantine(x, 'epochsExhausted', false, before);
-  }
-  const epoch = plan.reserved ?? ((state.epoch + 1) as Epoch);
-  const held = state.holder ?? state.attempt?.to ?? state.attempt?.from ?? state.suspect;
-  const attempt: Attempt = {
-    epoch,
-    cause: plan.cause,
-    from: held ? { vm: held.vm, incarnation: held.incarnation } : undefined,
-    to: plan.to,
-    phase: 'fence',
-    forced: plan.forced,
-    settled: false,
-    drainsLeft: DRAINS_MAX,
-    cancelled: false,
-    terms: plan.terms,
-    quarantine: plan.quarantine,
-  };
-  const leased = state.holder?.lease ? state.holder.vm : state.lastBorrower;
-  const next: HostState = {
-    ...state,
-    name: 'moving',
-    epoch,
-    attempt,
-    holder: undefined,
-    reservation: undefined,
-    guard: false,
-    quarantine: undefined,
-    suspect: undefined,
-    lastBorrower: plan.terms && plan.to ? plan.to.vm : leased,
-  };
-  const timers = (['reservation', 'lease', 'notice', 'confirm', 'guard', 'retry'] as const).map(stop);
-  const audit: HostEffect = { do: 'audit', event: 'moving', detail: plan.cause };
-  return {
-    state: next,
-    effects: [
-      ...before,
-      ...timers,
-      ...(plan.reserved === undefined ? [persist] : []),
-      ...runPhase(config, attempt),
-      audit,
-    ],
-  };
-}
-
-/** Where a bundle goes that its holder gave up or lost: its running owner, else nobody. */
-export function ownerLife(x: Base): Life | undefined {
-  return lifeOf(x.state, x.config.owner);
-}
-
-/** Starts the return of a bundle. A forced one leaves it dark and parked first. */
-export function beginReturn(
-  x: Base,
-  cause: MoveCause,
-  forced: boolean,
-  before: readonly HostEffect[] = [],
-): HostOut {
-  return begin(x, { cause, forced, to: forced ? undefined : ownerLife(x) }, before);
-}
-
-/** Ends in quarantine. Without proof of isolation, the last holder stays suspect. */
-export function quarantine(
-  x: Base,
-  cause: QuarantineCause,
-  isolated: boolean,
-  before: readonly HostEffect[] = [],
-): HostOut {
-  const { state } = x;
-  const suspect = isolated ? undefined : (state.holder ?? state.attempt?.from ?? state.suspect);
-  const next: HostState = {
-    ...state,
-    name: 'quarantined',
-    holder: undefined,
-    reservation: undefined,
-    attempt: undefined,
-    guard: false,
-    lastEpoch: state.attempt?.epoch ?? state.lastEpoch,
-    quarantine: { cause, isolated },
-    suspect,
-  };
-  return withExits({
-    state: next,
-    effects: [
-      ...before,
-      stop('enforce'),
-      stop('drain'),
-      { do: 'persist', sync: true },
-      ...tellQuarantined(x, next),
-      ...(isolated ? [] : [timer('retry', HOST_TIMERS.retry)]),
-      { do: 'audit', event: 'quarantined', detail: cause },
-    ],
-  });
-}
-
-/** Those who wait for the end of the attempt are told that there is none. */
-function tellQuarantined(x: Base, next: HostState): HostEffect[] {
-  const { attempt } = x.state;
-  if (!attempt) return [];
-  const body = {
-    kind: 'refused',
-    bundle: x.config.bundle,
-    epoch: attempt.epoch,
-    code: 'quarantined',
-    currentEpoch: next.lastEpoch,
-  } as const;
-  const borrower = next.lastBorrower;
-  return [
-    { do: 'send', to: x.config.owner, message: { ...body, command: MESSAGES.lend.number } },
-    ...(borrower
-      ? [{ do: 'send', to: borrower, message: { ...body, command: MESSAGES.requestBorrow.number } } as const]
-      : []),
-  ];
-}
-
-/** Lets go of exited VMs that can no longer reach the bundle. */
-export function withExits(out: HostOut): HostOut {
-  const { state } = out;
-  const gone = state.exiting.filter((vm) => !isInvolved(state, vm));
-  if (gone.length === 0) return out;
-  return {
-    state: { ...state, exiting: state.exiting.filter((vm) => !gone.includes(vm)) },
-    effects: [...out.effects, ...gone.map((vm): HostEffect => ({ do: 'acknowledgeExit', vm }))],
-  };
-}
-
-/** Whether an exited VM may still be reached by the bundle's devices, or reach them. */
-function isInvolved(state: HostState, vm: VmId): boolean {
-  if (state.name === 'starting') return true;
-  if (state.name === 'held') return state.holder?.vm === vm;
-  if (state.name === 'quarantined') return state.suspect?.vm === vm;
-  const { attempt } = state;
-  if (!attempt) return false;
-  if (!attempt.settled) return attempt.from?.vm === vm || attempt.to?.vm === vm;
-  return attempt.phase === 'grant' && attempt.to?.vm === vm;
-}
-
-/** Tells one VM how the bundle stands. The proof goes to its holder only. */
-export function tell(x: Base, vm: VmId): HostEffect {
-  const { state, config } = x;
-  const { holder } = state;
-  const message: MessageOf<'remapped'> = {
-    kind: 'remapped',
-    bundle: config.bundle,
-    epoch: holder?.epoch ?? state.lastEpoch,
-    digest: config.digest,
-    cause: state.lastCause,
-    ...(holder ? { holder: holder.vm, incarnation: holder.incarnation } : {}),
-    ...(holder?.vm === vm && holder.proof ? { proof: holder.proof } : {}),
-    leaseMs: leaseLeft(state, x.input.nowMs),
-  };
-  return { do: 'send', to: vm, message };
-}
-
-/** Lease left of the present holder, in milliseconds; 0 for the owner. */
-export function leaseLeft(state: HostState, nowMs: number): number {
-  const lease = state.holder?.lease;
-  return lease ? Math.max(0, Math.floor(lease.startedMs + lease.leaseMs - nowMs)) : 0;
-}
-
-/** Who hears of a change: the holder first, for it waits in the dark; then the other party. */
-function audience(x: Base): VmId[] {
-  const { state, config } = x;
-  const vms = [state.holder?.vm, config.owner, state.lastBorrower];
-  return [...new Set(vms.filter((vm): vm is VmId => vm !== undefined && state.running[vm] !== undefined))];
-}
+  audience,
+  type Base,
+  begin,
+  beginReturn,
+  type HostOut,
+  type HostSeen,
+  hostRow,
+  ownerLife,
+  quarantine,
+  runPhase,
+  stop,
+  tell,
+  timer,
+  withExits,
+} from './hypervisor-attempt.ts';
+import type { Attempt, HostEffect, HostState, Life, RemapPhase } from './hypervisor-state.ts';
+import { HOST_TIMERS } from './timers.ts';
 
 /** All granted: the new holder holds. */
 function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: Life): HostOut {

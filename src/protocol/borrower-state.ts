@@ -1,0 +1,250 @@
+/**
+ * State, inputs and orders of the borrower's table (borrower.ts), and the actions that several of its rows share.
+ *
+ * Pure. A borrower resumes its driver only on verified evidence for an epoch that made this incarnation the holder
+ * and is the highest it has seen (invariant S2). A grant that nobody here wants is released, never resumed.
+ */
+
+import type { DriverStatus } from '../ports.ts';
+import type { AgentConfig, AgentEffect, BorrowTerms, CommonInput, MessageInput } from './agent-io.ts';
+import type { MoveCause } from './codes.ts';
+import { findMismatch } from './evidence.ts';
+import { type Epoch, HOST, type Incarnation, type VmId } from './ids.ts';
+import type { MessageOf } from './messages.ts';
+import { type Outcome, rowsOf, type Seen } from './table.ts';
+import { BORROWER_TIMERS, type BorrowerTimer, noticeForUserMs } from './timers.ts';
+
+/** States of a borrower, in the order of a handover. */
+export const BORROWER_STATES = [
+  /** Looks what its driver does. */
+  'starting',
+  /** Does not know who holds; starts, resumes and stops nothing. */
+  'unknown',
+  /** Has nothing and wants nothing. */
+  'idle',
+  /** Wants the bundle; asks the host for epoch and stamp first. */
+  'asking',
+  /** Asked the owner. */
+  'requesting',
+  /** The host announced the handover; the prepare hook may run. */
+  'pending',
+  /** Verified; its resume hook runs. */
+  'resuming',
+  /** Holds; its driver is active. */
+  'held',
+  /** Its suspend hook runs. */
+  'suspending',
+  /** Suspended; waits until the host has taken the bundle back. */
+  'releasing',
+] as const;
+export type BorrowerStateName = (typeof BORROWER_STATES)[number];
+
+export interface BorrowerState {
+  readonly name: BorrowerStateName;
+  /** Our life, as the host counts it; 0: not told yet. */
+  readonly incarnation: Incarnation;
+  /** Highest epoch seen. */
+  readonly epoch: Epoch;
+  /** Epoch of the last holder we were told of, and who it was. A consent names it. */
+  readonly known: { readonly epoch: Epoch; readonly holder: VmId | undefined };
+  readonly driver: DriverStatus;
+  readonly terms?: BorrowTerms | undefined;
+  /** The request was already repeated once with a fresh epoch. */
+  readonly retried: boolean;
+  /** While pending: nobody wants it any more. */
+  readonly unwanted: boolean;
+  /** While pending: the prepare hook runs. */
+  readonly preparing: boolean;
+  /** While pending: the grant arrived while the prepare hook ran. */
+  readonly granted?: MessageOf<'remapped'> | MessageOf<'stateReported'> | undefined;
+  /** While resuming or suspending: somebody else holds by now; nothing to release. */
+  readonly overtaken: boolean;
+  /** While resuming: notice was given already. */
+  readonly recalled?: { readonly ms: number; readonly cause: MoveCause } | undefined;
+  readonly unconfirmed: boolean;
+}
+
+export type BorrowerInput =
+  | CommonInput<BorrowerTimer>
+  | MessageInput<
+      | 'handoverPending'
+      | 'borrowDeclined'
+      | 'refused'
+      | 'remapped'
+      | 'stateReported'
+      | 'confirmed'
+      | 'leaseEnding'
+      | 'recallDevice'
+    >
+  /** A client wants the bundle. `fresh`: the last stamp of the host is young enough for a consent. */
+  | { readonly on: 'borrow'; readonly terms: BorrowTerms; readonly fresh: boolean }
+  /** The client is done, or gone. */
+  | { readonly on: 'return' };
+
+export type BorrowerEffect = AgentEffect<BorrowerTimer>;
+type S = BorrowerState;
+type Out = Outcome<BorrowerState, BorrowerEffect>;
+type Told = MessageOf<'remapped'> | MessageOf<'stateReported'>;
+type ToldSeen = Seen<S, { readonly message: Told }, AgentConfig>;
+
+/** The state before the first input. */
+export function initialBorrower(): BorrowerState {
+  return {
+    name: 'starting',
+    incarnation: 0 as Incarnation,
+    epoch: 0 as Epoch,
+    known: { epoch: 0 as Epoch, holder: undefined },
+    driver: 'unknown',
+    retried: false,
+    unwanted: false,
+    preparing: false,
+    overtaken: false,
+    unconfirmed: false,
+  };
+}
+
+export const row = rowsOf<BorrowerState, BorrowerInput, AgentConfig, BorrowerEffect>();
+
+export const timer = (name: BorrowerTimer, ms: number = BORROWER_TIMERS[name]): BorrowerEffect => ({
+  do: 'timer',
+  timer: name,
+  ms,
+});
+export const stop = (name: BorrowerTimer): BorrowerEffect => ({ do: 'stopTimer', timer: name });
+export const notify = (notice: Extract<BorrowerEffect, { do: 'notify' }>['notice']): BorrowerEffect => ({
+  do: 'notify',
+  notice,
+});
+export const toHost = (message: Extract<BorrowerEffect, { do: 'send' }>['message']): BorrowerEffect => ({
+  do: 'send',
+  to: HOST,
+  message,
+});
+export const query: readonly BorrowerEffect[] = [{ do: 'query' }, timer('query')];
+
+/** How long a borrower should wait when the bundle is not with its owner: one typical PIN entry. */
+export const BUSY_RETRY_MS = 3_000;
+
+/** Forgets what belongs to one borrowing. */
+export function cleared(state: S): S {
+  return {
+    ...state,
+    terms: undefined,
+    retried: false,
+    unwanted: false,
+    preparing: false,
+    granted: undefined,
+    overtaken: false,
+    recalled: undefined,
+    unconfirmed: false,
+  };
+}
+
+export const idle = (state: S): S => ({ ...cleared(state), name: 'idle' });
+
+/** Remembers who holds, and our own life. */
+export function learn(state: S, told: Told): S {
+  const settled = told.kind === 'remapped' || told.phase !== 'moving';
+  return {
+    ...state,
+    incarnation: told.kind === 'stateReported' ? told.yourIncarnation : state.incarnation,
+    epoch: told.epoch,
+    known: settled ? { epoch: told.epoch, holder: told.holder } : { epoch: told.epoch, holder: undefined },
+  };
+}
+
+export function release(config: AgentConfig, state: S, before: readonly BorrowerEffect[]): Out {
+  return {
+    state: { ...cleared(state), name: 'releasing' },
+    effects: [
+      ...before,
+      toHost({ kind: 'release', bundle: config.definition.id, epoch: state.epoch }),
+      timer('release'),
+    ],
+  };
+}
+
+export function suspend(state: S, before: readonly BorrowerEffect[], overtaken: boolean): Out {
+  return {
+    state: { ...state, name: 'suspending', overtaken },
+    effects: [
+      ...before,
+      stop('notice'),
+      stop('confirm'),
+      { do: 'persist', attempt: 'suspend', epoch: state.epoch, sync: false },
+      { do: 'hook', hook: 'suspend', epoch: state.epoch },
+    ],
+  };
+}
+
+export function request(state: S): Out {
+  const terms = state.terms!;
+  return {
+    state: { ...state, name: 'requesting' },
+    effects: [
+      stop('query'),
+      { do: 'request', epoch: state.known.epoch, incarnation: state.incarnation, terms },
+    ],
+  };
+}
+
+/** We were made holder and want it: check the evidence, then resume, or refuse. */
+export function take(x: ToldSeen, message: Told): Out {
+  const state = learn(x.state, message);
+  const stops = [stop('request'), stop('pending'), stop('query')];
+  const what = findMismatch(x.config, state.incarnation, x.state.terms?.evidence ?? 'none', message);
+  if (what === undefined) {
+    return {
+      state: { ...state, name: 'resuming', granted: message, unconfirmed: true, overtaken: false },
+      effects: [
+        ...stops,
+        { do: 'persist', attempt: 'resume', epoch: message.epoch, sync: false },
+        { do: 'hook', hook: 'resume', epoch: message.epoch },
+      ],
+    };
+  }
+  return {
+    state: idle(state),
+    effects: [
+      ...stops,
+      toHost({ kind: 'reject', bundle: x.config.definition.id, epoch: message.epoch, what }),
+      notify({ notice: 'evidenceMismatch', what }),
+    ],
+  };
+}
+
+export const isOurs = (x: { config: AgentConfig; input: { message: Told } }) =>
+  x.input.message.holder === x.config.self &&
+  (x.input.message.kind === 'remapped' || x.input.message.phase === 'held');
+export const isOld = (x: { state: S; input: { message: { epoch: Epoch } } }) =>
+  x.input.message.epoch < x.state.epoch;
+
+export function declinedNews(message: MessageOf<'borrowDeclined'>): BorrowerEffect {
+  const reason = message.refusal ?? message.reason;
+  return notify({ notice: 'declined', reason, retryAfterMs: message.retryAfterMs });
+}
+
+export function lostNews(told: Told): BorrowerEffect {
+  return notify({ notice: 'lost', cause: told.kind === 'remapped' ? told.cause : undefined });
+}
+
+export function confirm(config: AgentConfig, epoch: Epoch): BorrowerEffect[] {
+  return [toHost({ kind: 'confirm', bundle: config.definition.id, epoch }), timer('confirm')];
+}
+
+export function recalled(ms: number, cause: MoveCause): BorrowerEffect[] {
+  return [notify({ notice: 'recalled', ms, cause }), timer('notice', noticeForUserMs(ms))];
+}
+
+export function hookNews(input: Extract<BorrowerInput, { on: 'hookDone' }>): BorrowerEffect[] {
+  if (input.result.ok) return [];
+  return [notify({ notice: 'hookFailed', hook: input.hook, error: input.result.error })];
+}
+
+export function withdraw(config: AgentConfig): BorrowerEffect {
+  return {
+    do: 'send',
+    to: config.definition.owner,
+    message: { kind: 'withdrawBorrow', bundle: config.definition.id },
+  };
+}

@@ -1,0 +1,282 @@
+/**
+ * The hypervisor table's rows for lives and deaths: of VMs, of the service itself, and the way out of quarantine.
+ *
+ * Pure. An ended incarnation holds nothing; after a restart the machine is read back, and whatever does not agree
+ * with the record is fenced again from the start.
+ */
+
+import { isLent } from './hypervisor-answers.ts';
+import {
+  type Base,
+  begin,
+  beginReturn,
+  type HostOut,
+  type HostSeen,
+  hostRow,
+  leaseLeft,
+  ownerLife,
+  quarantine,
+  stop,
+  timer,
+  withExits,
+} from './hypervisor-attempt.ts';
+import { unreserve } from './hypervisor-lend.ts';
+import { type Holder, type HostEffect, type HostState, initialHost, lifeOf } from './hypervisor-state.ts';
+import type { VmId } from './ids.ts';
+import { HOST_TIMERS } from './timers.ts';
+
+/** A VM's new life, or the end of one. */
+function withoutVm(state: HostState, vm: VmId): HostState {
+  const running = { ...state.running };
+  delete running[vm];
+  return { ...state, running, exiting: [...state.exiting.filter((other) => other !== vm), vm] };
+}
+
+function vmEnded(x: HostSeen<'vmExited'>): HostOut {
+  const { vm } = x.input;
+  const state = withoutVm(x.state, vm);
+  const next = { ...x, state };
+  if (state.name === 'held' && state.holder?.vm === vm)
+    return withExits(beginReturn(next, 'exit', vm !== x.config.owner));
+  if (state.name === 'held' && isLent(next) && vm === x.config.owner && x.config.keeper === 'owner') {
+    return withExits(beginReturn(next, 'supplyLost', true));
+  }
+  if (state.reservation?.borrower.vm === vm) return withExits(unreserve(next, 'borrowerAbsent'));
+  return withExits({ state, effects: [] });
+}
+
+/** Rows of VM starts and exits. */
+export const LIFE_ROWS = [
+  hostRow({
+    name: 'vm-exited',
+    on: 'vmExited',
+    from: 'any',
+    to: ['stay', 'moving', 'quarantined'],
+    act: vmEnded,
+  }),
+  hostRow({
+    name: 'vm-started-owner',
+    on: 'vmStarted',
+    from: ['parked'],
+    when: 'the owner',
+    holds: ({ input, state, config }) => input.vm === config.owner && !state.guard,
+    to: ['moving', 'quarantined'],
+    act: (x) => {
+      const state = started(x);
+      return begin({ ...x, state }, { cause: 'start', to: lifeOf(state, x.input.vm), forced: false });
+    },
+  }),
+  hostRow({
+    name: 'vm-started',
+    on: 'vmStarted',
+    from: 'any',
+    to: ['stay'],
+    act: (x) => ({ state: started(x), effects: [] }),
+  }),
+];
+
+function started({ state, input }: HostSeen<'vmStarted'>): HostState {
+  return { ...state, running: { ...state.running, [input.vm]: input.incarnation } };
+}
+
+/** The service starts: what it last wrote, and what it must find out. */
+function recover(x: HostSeen<'start'>): HostOut {
+  const { input } = x;
+  const { recovered, running } = input;
+  const fresh: HostState = { ...initialHost(), running };
+  if (recovered.kind === 'lost') return quarantine({ ...x, state: fresh }, 'tableLost', false);
+  if (recovered.kind === 'new') return parkAtBoot({ ...x, state: fresh });
+  const { state: old, rebooted } = recovered;
+  const state: HostState = { ...old, running, exiting: [], reservation: undefined, guard: false };
+  if (rebooted) return parkAtBoot({ ...x, state: { ...state, epoch: old.epoch } });
+  return {
+    state: { ...state, name: 'starting' },
+    effects: [
+      { do: 'phase', phase: 'inspect', epoch: state.epoch },
+      timer('enforce', x.config.times.enforceMs),
+    ],
+  };
+}
+
+/** After a reboot of the machine nobody holds anything; the hardware came up blocked. */
+function parkAtBoot(x: Base): HostOut {
+  const { state } = x;
+  const next: HostState = {
+    ...state,
+    name: 'parked',
+    holder: undefined,
+    attempt: undefined,
+    quarantine: undefined,
+    suspect: undefined,
+    lastEpoch: state.epoch,
+    lastCause: 'boot',
+  };
+  const effects: HostEffect[] = [
+    { do: 'persist', sync: true },
+    { do: 'audit', event: 'parked', detail: 'boot' },
+  ];
+  const owner = lifeOf(next, x.config.owner);
+  if (!owner) return { state: next, effects };
+  const out = begin({ ...x, state: next }, { cause: 'start', to: owner, forced: false });
+  return { state: out.state, effects: [...effects, ...out.effects] };
+}
+
+/** The machine was read back: does it agree with the record? */
+function inspected(x: HostSeen<'phaseDone'>): HostOut {
+  const { state, input } = x;
+  if (!input.result.ok) return quarantine(x, 'inspectFailed', false, [stop('enforce')]);
+  const { reach } = input.result;
+  if (state.quarantine)
+    return quarantine(x, state.quarantine.cause, state.quarantine.isolated, [stop('enforce')]);
+  const { holder, attempt } = state;
+  const isAlive = (vm: VmId, incarnation: number) => state.running[vm] === incarnation;
+  if (holder && reach === holder.vm && isAlive(holder.vm, holder.incarnation)) return holdOn(x, holder);
+  if (
+    attempt?.to &&
+    reach === attempt.to.vm &&
+    isAlive(attempt.to.vm, attempt.to.incarnation) &&
+    attempt.phase === 'grant'
+  ) {
+    const { to, epoch, terms, cause } = attempt;
+    const lease = terms ? { ...terms, startedMs: input.nowMs } : undefined;
+    return holdOn(x, { ...to, epoch, confirmed: false, lease }, cause);
+  }
+  if (!holder && !attempt && reach === 'blocked') {
+    const parked: HostState = { ...state, name: 'parked' };
+    const owner = ownerLife(x);
+    if (owner && state.lastCause !== 'lift') {
+      return begin({ ...x, state: parked }, { cause: 'restart', to: owner, forced: false }, [
+        stop('enforce'),
+      ]);
+    }
+    return { state: parked, effects: [stop('enforce')] };
+  }
+  // Something was left half-way, or cannot be told: fence it again from the start, and back to the owner.
+  const lent = holder?.lease !== undefined;
+  return begin(x, { cause: 'restart', to: lent ? undefined : ownerLife(x), forced: lent }, [stop('enforce')]);
+}
+
+/** The machine agrees with the record: go on where the clocks stand. */
+function holdOn(x: HostSeen<'phaseDone'>, holder: Holder, cause = x.state.lastCause): HostOut {
+  const { state, input, config } = x;
+  const proof = input.result.ok ? input.result.proof : undefined;
+  const next: HostState = {
+    ...state,
+    name: 'held',
+    holder: { ...holder, proof, ending: undefined },
+    attempt: undefined,
+    lastEpoch: holder.epoch,
+    lastCause: cause,
+    lastBorrower: holder.lease ? holder.vm : state.lastBorrower,
+  };
+  return {
+    state: next,
+    effects: [
+      stop('enforce'),
+      { do: 'persist', sync: true },
+      ...(holder.lease ? [timer('lease', leaseLeft(next, input.nowMs))] : []),
+      ...(holder.confirmed ? [] : [timer('confirm', config.times.confirmMs)]),
+      { do: 'audit', event: 'held', detail: 'restart' },
+    ],
+  };
+}
+
+/** Rows of the service's own start. */
+export const START_ROWS = [
+  hostRow({
+    name: 'start',
+    on: 'start',
+    from: ['starting'],
+    to: ['stay', 'parked', 'moving', 'quarantined'],
+    act: recover,
+  }),
+  hostRow({ name: 'start-again', on: 'start', from: 'any', ignore: 'started before' }),
+  hostRow({
+    name: 'inspected',
+    on: 'phaseDone',
+    from: ['starting'],
+    when: 'inspect ended',
+    holds: ({ input }) => input.phase === 'inspect',
+    to: ['held', 'parked', 'moving', 'quarantined'],
+    act: (x) => withExits(inspected(x)),
+  }),
+  hostRow({
+    name: 'inspect-timeout',
+    on: 'timer:enforce',
+    from: ['starting'],
+    to: ['quarantined'],
+    act: (x) => quarantine(x, 'inspectFailed', false),
+  }),
+];
+
+/** Rows of quarantine. */
+export const QUARANTINE_ROWS = [
+  hostRow({
+    name: 'lift',
+    on: 'lift',
+    from: ['quarantined'],
+    to: ['moving', 'quarantined'],
+    act: (x) =>
+      begin({ ...x, state: { ...x.state, barred: [] } }, { cause: 'lift', to: undefined, forced: false }),
+  }),
+  hostRow({
+    name: 'lift-barred',
+    on: 'lift',
+    from: ['held', 'parked'],
+    when: 'a borrower is barred',
+    holds: ({ state }) => state.barred.length > 0,
+    to: ['stay'],
+    act: ({ state }) => ({
+      state: { ...state, barred: [] },
+      effects: [
+        { do: 'persist', sync: false },
+        { do: 'audit', event: 'unbarred' },
+      ],
+    }),
+  }),
+  hostRow({
+    name: 'lift-nothing',
+    on: 'lift',
+    from: 'any',
+    ignore: 'not in quarantine, and nobody is barred',
+  }),
+  hostRow({
+    name: 'prove-again',
+    on: 'timer:retry',
+    from: ['quarantined'],
+    when: 'isolation unproved',
+    holds: ({ state }) => state.quarantine?.isolated === false,
+    to: ['stay'],
+    act: ({ state }) => ({
+      state,
+      effects: [{ do: 'phase', phase: 'fence', epoch: state.epoch }, timer('retry', HOST_TIMERS.retry)],
+    }),
+  }),
+  hostRow({
+    name: 'proving',
+    on: 'phaseDone',
+    from: ['quarantined'],
+    when: 'fence done',
+    holds: ({ input, state }) => input.phase === 'fence' && input.result.ok && input.epoch === state.epoch,
+    to: ['stay'],
+    act: ({ state }) => ({ state, effects: [{ do: 'phase', phase: 'settle', epoch: state.epoch }] }),
+  }),
+  hostRow({
+    name: 'proved',
+    on: 'phaseDone',
+    from: ['quarantined'],
+    when: 'settle done, isolation was unproved',
+    holds: ({ input, state }) =>
+      input.phase === 'settle' &&
+      input.result.ok &&
+      input.epoch === state.epoch &&
+      state.quarantine?.isolated === false,
+    to: ['stay'],
+    act: ({ state }) =>
+      withExits({
+        state: { ...state, quarantine: { ...state.quarantine!, isolated: true }, suspect: undefined },
+        effects: [stop('retry'), { do: 'persist', sync: true }, { do: 'audit', event: 'isolated' }],
+      }),
+  }),
+  hostRow({ name: 'phase-late', on: 'phaseDone', from: 'any', ignore: 'the attempt or the phase is over' }),
+];

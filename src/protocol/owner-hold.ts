@@ -1,0 +1,260 @@
+/**
+ * The owner's rows for what the host tells about the holder, and for holding: resume, confirm, recall, claim. Pure.
+ */
+
+import {
+  confirm,
+  hookNews,
+  isOld,
+  isOurs,
+  ownLife,
+  resume,
+  row,
+  standBack,
+  stop,
+  takeBack,
+  timer,
+  toHost,
+  yieldDriver,
+} from './owner-state.ts';
+
+/** An owner that starts where its driver works already leaves it as found. */
+const foundActive = row({
+  name: 'stateReported-found-active',
+  on: 'stateReported',
+  from: ['unknown'],
+  when: 'we hold, driver active',
+  holds: (x) => isOurs(x) && x.state.driver === 'active',
+  to: ['held'],
+  act: ({ state, input, config }) => ({
+    state: {
+      ...state,
+      name: 'held',
+      incarnation: ownLife(state, input.message),
+      epoch: input.message.epoch,
+      heldEpoch: input.message.epoch,
+      unconfirmed: true,
+    },
+    effects: [stop('query'), ...confirm(config, input.message.epoch)],
+  }),
+});
+
+/** An owner that starts while somebody else holds and whose driver may be active quiesces it. */
+const foundIntruding = row({
+  name: 'stateReported-found-intruding',
+  on: 'stateReported',
+  from: ['unknown'],
+  when: 'we do not hold, driver not suspended',
+  holds: ({ state }) => state.driver !== 'suspended',
+  to: ['suspending'],
+  act: ({ state, input }) => yieldDriver(state, input.message),
+});
+
+/** Rows for what the host tells about the holder; the same for `remapped` and `stateReported`. */
+export const ownerToldRows = (on: 'remapped' | 'stateReported') => [
+  row({
+    name: `${on}-too-early`,
+    on,
+    from: on === 'remapped' ? ['starting', 'unknown'] : ['starting'],
+    ignore: 'an agent that has just started does nothing before the host answered its query',
+  }),
+  row({
+    name: `${on}-old`,
+    on,
+    from: 'any',
+    when: 'older epoch',
+    holds: isOld,
+    ignore: 'a newer epoch is known',
+  }),
+  ...(on === 'stateReported' ? [foundActive] : []),
+  row({
+    name: `${on}-ours-already`,
+    on,
+    from: ['held', 'deciding', 'preparing', 'suspending', 'resuming', 'failed', 'quarantined'],
+    when: 'we hold at the epoch we know',
+    holds: (x) => isOurs(x) && x.input.message.epoch === x.state.heldEpoch && !x.state.overtaken,
+    to: ['stay'],
+    act: ({ state, input }) => ({
+      state: { ...state, incarnation: ownLife(state, input.message) },
+      effects: [stop('query')],
+    }),
+  }),
+  row({
+    name: `${on}-not-lent-yet`,
+    on,
+    from: ['lending'],
+    when: 'we hold at the epoch from before the attempt',
+    holds: (x) => isOurs(x) && x.input.message.epoch === x.state.heldEpoch,
+    ignore: 'the answer to lend decides; it is said again until it comes',
+  }),
+  row({
+    name: `${on}-take-back`,
+    on,
+    from: ['unknown', 'lending', 'lent', 'parked', 'quarantined', 'held', 'deciding', 'preparing', 'failed'],
+    when: 'we hold',
+    holds: isOurs,
+    to: ['resuming', 'quarantined'],
+    act: takeBack,
+  }),
+  row({
+    name: `${on}-ours-while-suspending`,
+    on,
+    from: ['suspending', 'resuming'],
+    when: 'we hold at a newer epoch',
+    holds: isOurs,
+    to: ['stay'],
+    // The hook that runs ends first; the query after it brings this news again.
+    act: ({ state }) => ({ state: { ...state, overtaken: true }, effects: [] }),
+  }),
+  row({
+    name: `${on}-yield`,
+    on,
+    from: ['held', 'deciding', 'preparing', 'failed'],
+    to: ['suspending'],
+    act: ({ state, input }) => yieldDriver(state, input.message),
+  }),
+  ...(on === 'stateReported' ? [foundIntruding] : []),
+  row({
+    name: `${on}-yield-after-hook`,
+    on,
+    from: ['suspending', 'resuming'],
+    to: ['stay'],
+    act: ({ state, input }) => ({
+      state: { ...state, overtaken: true, epoch: input.message.epoch },
+      effects: [],
+    }),
+  }),
+  row({
+    name: `${on}-stand-back`,
+    on,
+    from: ['unknown', 'lending', 'lent', 'parked', 'quarantined'],
+    to: ['lent', 'parked', 'quarantined'],
+    act: ({ state, input }) => standBack(state, input.message),
+  }),
+];
+
+/** Rows of resume, confirm, recall and claim. */
+export const HOLDING_ROWS = [
+  row({
+    name: 'resumed',
+    on: 'hookDone',
+    from: ['resuming'],
+    when: 'resumed, not overtaken',
+    holds: ({ state, input }) => input.hook === 'resume' && input.result.ok && !state.overtaken,
+    to: ['held'],
+    act: ({ state, config }) => ({
+      state: { ...state, name: 'held', driver: 'active' },
+      effects: [
+        ...(state.unconfirmed ? confirm(config, state.heldEpoch) : []),
+        { do: 'notify', notice: { notice: 'resumed', epoch: state.heldEpoch } },
+      ],
+    }),
+  }),
+  row({
+    name: 'resumed-overtaken',
+    on: 'hookDone',
+    from: ['resuming'],
+    when: 'overtaken',
+    holds: ({ state, input }) => input.hook === 'resume' && state.overtaken,
+    to: ['suspending'],
+    act: ({ state }) => ({
+      state: { ...state, name: 'suspending', driver: 'unknown' },
+      effects: [{ do: 'hook', hook: 'suspend', epoch: state.epoch }],
+    }),
+  }),
+  row({
+    name: 'resume-failed',
+    on: 'hookDone',
+    from: ['resuming'],
+    when: 'failed',
+    holds: ({ input }) => input.hook === 'resume',
+    to: ['failed'],
+    act: ({ state, input }) => ({
+      state: { ...state, name: 'failed', driver: 'unknown' },
+      effects: [...hookNews(input), timer('retry')],
+    }),
+  }),
+  row({ name: 'hook-late', on: 'hookDone', from: 'any', ignore: 'no hook of this kind is awaited' }),
+  row({
+    name: 'retry-resume',
+    on: 'timer:retry',
+    from: ['failed'],
+    to: ['resuming'],
+    act: ({ state }) => resume(state, []),
+  }),
+  row({ name: 'retry-late', on: 'timer:retry', from: 'any', ignore: 'the driver was resumed or taken away' }),
+  row({
+    name: 'confirmed',
+    on: 'confirmed',
+    from: 'any',
+    when: 'for our epoch',
+    holds: ({ state, input }) => state.unconfirmed && input.message.epoch === state.heldEpoch,
+    to: ['stay'],
+    act: ({ state }) => ({ state: { ...state, unconfirmed: false }, effects: [stop('confirm')] }),
+  }),
+  row({ name: 'confirmed-old', on: 'confirmed', from: 'any', ignore: 'confirmed before' }),
+  row({
+    name: 'confirm-again',
+    on: 'timer:confirm',
+    from: ['held', 'deciding', 'preparing'],
+    when: 'not answered',
+    holds: ({ state }) => state.unconfirmed,
+    to: ['stay'],
+    act: ({ state, config }) => ({ state, effects: confirm(config, state.heldEpoch) }),
+  }),
+  row({
+    name: 'confirm-timer-late',
+    on: 'timer:confirm',
+    from: 'any',
+    ignore: 'answered, or we let go since',
+  }),
+  row({
+    name: 'recall',
+    on: 'recall',
+    from: ['lent'],
+    when: 'a borrower holds',
+    holds: ({ state }) => state.borrower !== undefined,
+    to: ['stay'],
+    act: ({ state, input, config }) => ({
+      state: { ...state, force: input.force },
+      effects: [
+        {
+          do: 'send',
+          to: state.borrower!,
+          message: {
+            kind: 'recallDevice',
+            bundle: config.definition.id,
+            epoch: state.epoch,
+            graceMs: input.graceMs,
+          },
+        },
+        ...(input.force ? [timer('recall', input.graceMs)] : []),
+      ],
+    }),
+  }),
+  row({ name: 'recall-nothing', on: 'recall', from: 'any', ignore: 'no borrower holds the bundle' }),
+  row({
+    name: 'recall-force',
+    on: 'timer:recall',
+    from: ['lent'],
+    when: 'forced',
+    holds: ({ state }) => state.force,
+    to: ['stay'],
+    act: ({ state, config }) => ({
+      state: { ...state, force: false },
+      effects: [toHost({ kind: 'reclaim', bundle: config.definition.id, epoch: state.epoch })],
+    }),
+  }),
+  row({ name: 'recall-timer-late', on: 'timer:recall', from: 'any', ignore: 'the bundle is back' }),
+  row({
+    name: 'claim',
+    on: 'timer:claim',
+    from: ['parked'],
+    to: ['stay'],
+    act: ({ state, config }) => ({
+      state,
+      effects: [toHost({ kind: 'claim', bundle: config.definition.id, epoch: state.epoch }), timer('claim')],
+    }),
+  }),
+  row({ name: 'claim-timer-late', on: 'timer:claim', from: 'any', ignore: 'the bundle is no longer parked' }),
+];
