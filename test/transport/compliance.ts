@@ -39,6 +39,8 @@ const GUEST_GREETS = 0xfff1;
 /** Rounds of a flood, and frames a round: some 40 MB, 160 times what may wait for anybody. */
 const FLOOD_ROUNDS = 100;
 const FLOOD_FRAMES = 100;
+/** Longest time for a frame past a flood: some milliseconds, and what a busy machine adds. */
+const PROMPT_MS = 800;
 
 /** Describes the suite for the worlds that `make` makes. */
 export function describeTransport(name: string, make: () => Promise<World>): void {
@@ -173,9 +175,11 @@ export function describeWire(name: string, make: () => Promise<WireWorld>): void
         await world.breathe();
       }
       expect(refused).toBeGreaterThan(0);
+      const beforeMs = performance.now();
       host!.say(VAULT, 1);
       vault!.say(HOST, 2);
       await world.until('others get through', () => vault!.heard(HOST, 1) && host!.heard(VAULT, 2));
+      expect(performance.now() - beforeMs).toBeLessThan(PROMPT_MS);
       await world.until('the flooding guest gets through again', () => {
         android!.say(VAULT, 3);
         return vault!.heard(ANDROID, 3);

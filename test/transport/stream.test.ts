@@ -4,7 +4,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Log } from '../../src/ports.ts';
+import type { ByteStream, ByteStreamListener, Log, StreamNetwork } from '../../src/ports.ts';
 import { HOST, type VmId } from '../../src/protocol/ids.ts';
 import { StreamTransport } from '../../src/transport/stream.ts';
 import { type ListenPoint, StreamRouter } from '../../src/transport/stream-router.ts';
@@ -108,6 +108,37 @@ describe('a guest on an address of its own', () => {
       return host.heard(ANDROID, 1);
     });
   });
+});
+
+test('what was read from a connection after a newer one took over counts for nothing', () => {
+  const connections: ((stream: ByteStream) => void)[] = [];
+  const streams: StreamNetwork = {
+    connect: () => {},
+    listen: (_address, onConnection, done) => {
+      connections.push(onConnection);
+      done(undefined);
+      return () => {};
+    },
+  };
+  const listen = [{ vm: ANDROID, address: 'here' }];
+  const host = new Party(HOST, new StreamRouter({ listen, streams, clock: CLOCK, log: () => {} }));
+  const accept = () => {
+    let opened: ByteStreamListener | undefined;
+    connections[0]!({
+      open: (listener) => {
+        opened = listener;
+      },
+      write: () => true,
+      close: () => {},
+    });
+    return opened!;
+  };
+  const [older, newer] = [accept(), accept()];
+  older.onData(frameForStream(numbered(ANDROID, HOST, 1)));
+  newer.onData(frameForStream(numbered(ANDROID, HOST, 2)));
+  older.onClose('late');
+  newer.onData(frameForStream(numbered(ANDROID, HOST, 3)));
+  expect([1, 2, 3].map((number) => host.heard(ANDROID, number))).toEqual([false, true, true]);
 });
 
 describe('guests on a shared address', () => {

@@ -218,7 +218,9 @@ export async function mqttWorld(
       const raw = await rawClient(broker, vm, { protocolVersion: protocol === '5' ? 5 : 4 });
       const to = parties.find((party) => party.vm !== vm && party.vm !== HOST)!;
       const { counts } = to.transport as MqttTransport;
-      const pieces = [Buffer.alloc(0), randomBytes(100), Buffer.from(numbered(HOST, to.vm, 1))];
+      const pieces = [[], randomBytes(100), numbered(HOST, to.vm, 1), numbered(vm, HOST, 1)].map((piece) =>
+        Buffer.from(piece),
+      );
       for (const piece of pieces) {
         const before = counts.malformed;
         await raw.publishAsync(`baton/${to.vm}/in/${vm}`, piece, { qos: 1 });
