@@ -1,0 +1,38 @@
+/**
+ * What every kind of step offers to the runs that are made of steps. Types only.
+ *
+ * A step knows how to do itself, how to undo itself and what it can see; it knows nothing of other steps, of their
+ * order, or of what becomes of its failure.
+ */
+
+import type { DriverStatus } from '../ports.ts';
+import type { DeviceId, Epoch } from '../protocol/ids.ts';
+import type { Limit } from './limit.ts';
+import type { HookLock } from './world.ts';
+
+/** What a program is asked to do: the `hook` of a socket request, BATON_HOOK of a command. */
+export type HookWord = 'prepare' | 'hold-supplies' | 'release-supplies' | 'suspend' | 'resume' | 'inspect';
+
+/** One call of a step. */
+export interface StepCall {
+  readonly limit: Limit;
+  readonly lock: HookLock;
+  readonly hook: HookWord;
+  /** Absent for `inspect`. */
+  readonly epoch: Epoch | undefined;
+}
+
+/** A step of any kind. All reject with a StepError. */
+export interface Step {
+  readonly device: DeviceId;
+  /** Its name, or else its kind. */
+  readonly name: string;
+  readonly limitMs: number;
+  apply(call: StepCall): Promise<void>;
+  /** Absent: nothing to undo. Harmless on a step that was not done, or undone before. */
+  readonly undo: ((call: StepCall) => Promise<void>) | undefined;
+  /** What the driver does, as far as this step can tell. */
+  status(call: StepCall): Promise<DriverStatus>;
+  /** Rejects when the step's effect has gone by itself. Absent: it cannot. */
+  readonly recheck: ((call: StepCall) => Promise<void>) | undefined;
+}

@@ -1,0 +1,47 @@
+/** Makes hooks of the simulated board's bundle over a fake machine, and calls them as an agent does. */
+
+import { createHooks } from '../../src/hooks/hooks.ts';
+import type { DeviceHooksConfig } from '../../src/hooks/hooks-config.ts';
+import type { DriverHooks, DriverStatus, HookName, HookResult } from '../../src/ports.ts';
+import type { Epoch, VmId } from '../../src/protocol/ids.ts';
+import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { FakeWorld } from './fake-world.ts';
+
+export const EPOCH = 7 as Epoch;
+
+/** Hooks under test, with promises in place of callbacks. */
+export class Rig {
+  readonly world = new FakeWorld();
+  readonly logs: string[] = [];
+  readonly hooks: DriverHooks;
+
+  constructor(config: Record<string, DeviceHooksConfig>, self: VmId = ANDROID) {
+    this.hooks = createHooks({
+      self,
+      bundles: [PANEL],
+      config: Object.keys(config).length > 0 ? { panel: config } : {},
+      world: this.world,
+      log: (level, message, fields) => this.logs.push(`${level} ${message} ${JSON.stringify(fields)}`),
+    });
+  }
+
+  start(hook: HookName): Promise<HookResult> {
+    return new Promise((done) => this.hooks.run(PANEL.id, hook, EPOCH, done));
+  }
+
+  /** Runs a hook to its end in virtual time. */
+  run(hook: HookName): Promise<HookResult> {
+    return this.world.settle(this.start(hook));
+  }
+
+  inspect(): Promise<DriverStatus> {
+    return this.world.settle(new Promise((done) => this.hooks.inspect(PANEL.id, done)));
+  }
+}
+
+export { ANDROID, VAULT };
+
+/** A command step with an undo, by names that say what they are. */
+export function step(name: string) {
+  return { kind: 'command', name, command: [name], undo: ['undo', name] } as const;
+}
