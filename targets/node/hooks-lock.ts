@@ -12,7 +12,15 @@
  */
 
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, readlinkSync, realpathSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { HookLock, HookLocks, LockAnswer } from '../../src/hooks/world.ts';
@@ -25,8 +33,9 @@ export class NodeHookLocks implements HookLocks {
   readonly #prefix: string;
   readonly #agents = new Map<BundleId, Server>();
 
-  /** `folder` must exist, and nobody else may write to it. */
+  /** Makes `folder` if need be. Nobody else may write to it. */
   constructor(folder: string) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     this.#folder = realpathSync(folder);
     this.#prefix = `baton-hooks-${createHash('sha256').update(this.#folder).digest('hex').slice(0, 16)}`;
   }

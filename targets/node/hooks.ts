@@ -22,7 +22,7 @@ export interface NodeHooksParts extends Omit<HooksParts, 'world'> {
   readonly stateFolder: string;
 }
 
-/** Opens the hooks of an agent. Throws an Error on a configuration that makes no sense, or without the folder. */
+/** Opens the hooks of an agent. Throws an Error on a configuration that makes no sense, or on a folder that cannot be used. */
 export function openHooks({ stateFolder, ...parts }: NodeHooksParts): DriverHooks {
   return createHooks({ ...parts, world: nodeHookWorld(stateFolder) });
 }
@@ -34,7 +34,7 @@ export interface NodeHookWorld extends HookWorld {
 
 /**
  * Returns this machine as hooks see it. `state` is the agent's own folder: two agents with the same one refuse
- * each other. It must exist, and nobody else may write to it.
+ * each other. Nobody else may write to it.
  */
 export function nodeHookWorld(state: string): NodeHookWorld {
   return {
