@@ -34,8 +34,11 @@ export interface Transport {
 export interface TransportListener {
   /** A frame arrived. `from` is who the transport says sent it: a hint, never an identity. */
   onFrame(from: VmId, frame: Uint8Array): void;
-  /** The way to the others is open; frames before this moment may be lost. */
-  onUp(): void;
+  /**
+   * The way to the others is open; frames before this moment may be lost. With a `peer`: only the way to this one
+   * has become open.
+   */
+  onUp(peer?: VmId): void;
   /** The way is gone. `reason` is for people. */
   onDown(reason: string): void;
 }
@@ -43,8 +46,11 @@ export interface TransportListener {
 /** What a driver does now, as far as `inspect` can tell. */
 export type DriverStatus = 'active' | 'suspended' | 'unknown';
 
-/** The hooks of one bundle that an agent may run (design section 2.3). */
-export type HookName = 'prepare' | 'suspend' | 'resume';
+/**
+ * The hooks of one bundle that an agent may run (design section 2.3). `suspend` is undone when it fails; `quiesce`
+ * does what it can, for a device that somebody else holds already.
+ */
+export type HookName = 'prepare' | 'suspend' | 'quiesce' | 'resume';
 
 /** How a hook run ended. `unknown`: it was stopped half-way and nobody knows what the driver does. */
 export type HookResult =

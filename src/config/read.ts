@@ -14,6 +14,7 @@ import {
   printParseErrorCode,
 } from 'jsonc-parser';
 import type { Static, TSchema } from 'typebox';
+import { Settings } from 'typebox/system';
 import { Value } from 'typebox/value';
 
 /** A configuration that cannot be used. The message has one line per complaint. */
@@ -33,6 +34,9 @@ interface SchemaFault {
   readonly params: Record<string, unknown>;
   readonly message: string;
 }
+
+/** Faults that are gathered before the relevant ones are picked: each branch of a union of seven adds its own. */
+Settings.Set({ maxErrors: 256 });
 
 /** Parses and checks `text` from `file`. Throws a ConfigError. */
 export function readConfig<T extends TSchema>(schema: T, file: string, text: string): Static<T> {

@@ -71,7 +71,10 @@ export class AgentControl {
     };
     this.#clients.add(client);
     if (this.#clients.size <= CONNECTIONS_MAX) return;
-    client.lines.send({ ok: false, error: { code: 'tooManyConnections', message: `at most ${CONNECTIONS_MAX}` } });
+    client.lines.send({
+      ok: false,
+      error: { code: 'tooManyConnections', message: `at most ${CONNECTIONS_MAX}` },
+    });
     this.#clients.delete(client);
     client.lines.close();
   }
@@ -103,8 +106,10 @@ export class AgentControl {
         return this.#giveBack(client, request);
       case 'recall': {
         const view = this.#view(request);
-        if (view.role !== 'owner') throw new RequestError('notOwner', `${view.bundle}: only its owner recalls a bundle`);
-        if (view.state !== 'lent') throw new RequestError('notLent', `${view.bundle}: it is ${view.state}, not lent`);
+        if (view.role !== 'owner')
+          throw new RequestError('notOwner', `${view.bundle}: only its owner recalls a bundle`);
+        if (view.state !== 'lent')
+          throw new RequestError('notLent', `${view.bundle}: it is ${view.state}, not lent`);
         this.#agent.recall(view.bundle, number(request, 'graceMs', 2_000), request['force'] === true);
         return {};
       }
@@ -121,7 +126,10 @@ export class AgentControl {
     const view = views.find(({ bundle }) => bundle === request['bundle']);
     if (view) return view;
     const names = views.map(({ bundle }) => bundle).join(', ') || 'none';
-    throw new RequestError('unknownBundle', `no bundle ${JSON.stringify(request['bundle'])}; configured: ${names}`);
+    throw new RequestError(
+      'unknownBundle',
+      `no bundle ${JSON.stringify(request['bundle'])}; configured: ${names}`,
+    );
   }
 
   #borrow(client: Client, request: Json): undefined {
@@ -165,7 +173,11 @@ export class AgentControl {
       case 'timedOut':
       case 'evidenceMismatch': {
         if (borrow.granted) return;
-        client.lines.send({ id: borrow.request, ok: false, error: { code: event, message: messageOf(notice), ...detail } });
+        client.lines.send({
+          id: borrow.request,
+          ok: false,
+          error: { code: event, message: messageOf(notice), ...detail },
+        });
         return this.#end(client, bundle, undefined);
       }
       case 'recalled':
@@ -212,7 +224,8 @@ function brief({ events: _, ...view }: BundleView): Json {
 function messageOf(notice: AgentNotice): string {
   if (notice.notice === 'declined') return `the request was declined: ${notice.reason}`;
   if (notice.notice === 'timedOut') return 'the owner did not answer in time';
-  if (notice.notice === 'evidenceMismatch') return `what was granted is not what was expected: ${notice.what}`;
+  if (notice.notice === 'evidenceMismatch')
+    return `what was granted is not what was expected: ${notice.what}`;
   return notice.notice;
 }
 

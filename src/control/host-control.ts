@@ -21,7 +21,9 @@ export class HostControl {
   constructor(host: Host) {
     this.#host = host;
     host.on('changed', (_, { events: _events, ...view }) => this.#tell({ event: 'changed', ...view }));
-    host.on('phase', (bundle, phase, epoch, ms, ok) => this.#tell({ event: 'phase', bundle, phase, epoch, ms, ok }));
+    host.on('phase', (bundle, phase, epoch, ms, ok) =>
+      this.#tell({ event: 'phase', bundle, phase, epoch, ms, ok }),
+    );
     host.on('vm', (vm, running, incarnation) => this.#tell({ event: 'vm', vm, running, incarnation }));
     host.on('fault', (bundle, { fault, offender, epoch }, count) =>
       this.#tell({

@@ -30,7 +30,11 @@ export class Lines {
   #waiting = 0;
   #closed = false;
 
-  constructor(stream: ByteStream, listener: LinesListener, decoder: (bytes: Uint8Array) => string = decodeUtf8) {
+  constructor(
+    stream: ByteStream,
+    listener: LinesListener,
+    decoder: (bytes: Uint8Array) => string = decodeUtf8,
+  ) {
     this.#stream = stream;
     this.#decoder = decoder;
     stream.open({
@@ -68,7 +72,10 @@ export class Lines {
     this.#chunks.push(bytes.slice(start));
     this.#waiting += bytes.length - start;
     if (this.#waiting <= LINE_BYTES_MAX) return;
-    this.send({ ok: false, error: { code: 'lineTooLong', message: `a line may have ${LINE_BYTES_MAX} bytes` } });
+    this.send({
+      ok: false,
+      error: { code: 'lineTooLong', message: `a line may have ${LINE_BYTES_MAX} bytes` },
+    });
     this.close();
     listener.onClose('line too long');
   }
@@ -115,7 +122,8 @@ function decodeUtf8(bytes: Uint8Array): string {
   let escaped = '';
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i]!;
-    escaped += byte < 0x80 && byte !== 0x25 ? String.fromCharCode(byte) : `%${byte.toString(16).padStart(2, '0')}`;
+    escaped +=
+      byte < 0x80 && byte !== 0x25 ? String.fromCharCode(byte) : `%${byte.toString(16).padStart(2, '0')}`;
   }
   return decodeURIComponent(escaped);
 }

@@ -101,7 +101,7 @@ class BundleHooks {
   #runOf(hook: HookName): (run: RunContext, plan: BundlePlan) => Promise<HookResult> {
     if (hook === 'prepare') return prepare;
     if (hook === 'resume') return resume;
-    return this.#bundle.owner === this.#parts.self ? lend : leave;
+    return hook === 'suspend' && this.#bundle.owner === this.#parts.self ? lend : leave;
   }
 
   /** Waits until the runs before this one are over. Never rejects. */

@@ -140,10 +140,12 @@ export class Link implements TransportListener {
     peer.session = undefined;
   }
 
-  onUp(): void {
+  onUp(id?: VmId): void {
     for (const peer of this.#peers.values()) {
-      if (peer.session?.isUp) this.#listener?.onUp(peer.id);
-      else this.#begin(peer);
+      if (id !== undefined && peer.id !== id) continue;
+      if (!peer.session?.isUp) this.#begin(peer);
+      // A peer that dialled again asks by itself what it missed.
+      else if (id === undefined) this.#listener?.onUp(peer.id);
     }
   }
 

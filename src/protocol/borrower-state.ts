@@ -148,7 +148,8 @@ export function learn(state: S, told: Told): S {
   return {
     ...state,
     incarnation: told.kind === 'stateReported' ? told.yourIncarnation : state.incarnation,
-    epoch: told.epoch,
+    // The epoch of an attempt under way makes nobody holder yet, and may come to nothing.
+    epoch: settled ? told.epoch : state.epoch,
     known: settled ? { epoch: told.epoch, holder: told.holder } : { epoch: told.epoch, holder: undefined },
   };
 }

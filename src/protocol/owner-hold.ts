@@ -10,6 +10,7 @@ import {
   ownLife,
   resume,
   row,
+  settledEpoch,
   standBack,
   stop,
   takeBack,
@@ -120,7 +121,7 @@ export const ownerToldRows = (on: 'remapped' | 'stateReported') => [
     from: ['suspending', 'resuming'],
     to: ['stay'],
     act: ({ state, input }) => ({
-      state: { ...state, overtaken: true, epoch: input.message.epoch },
+      state: { ...state, overtaken: true, epoch: settledEpoch(state, input.message) },
       effects: [],
     }),
   }),
@@ -159,7 +160,7 @@ export const HOLDING_ROWS = [
     to: ['suspending'],
     act: ({ state }) => ({
       state: { ...state, name: 'suspending', driver: 'unknown' },
-      effects: [{ do: 'hook', hook: 'suspend', epoch: state.epoch }],
+      effects: [{ do: 'hook', hook: 'quiesce', epoch: state.epoch }],
     }),
   }),
   row({

@@ -216,7 +216,7 @@ export const LENDING_ROWS = [
     on: 'hookDone',
     from: ['suspending'],
     when: 'overtaken',
-    holds: ({ state, input }) => input.hook === 'suspend' && state.overtaken,
+    holds: ({ state, input }) => input.hook !== 'resume' && state.overtaken,
     to: ['lent'],
     act: ({ state, input }) => ({
       state: { ...cleared(state), name: 'lent', driver: input.result.ok ? 'suspended' : 'unknown' },

@@ -189,13 +189,21 @@ export function takeBack(x: Seen<S, { message: Told }, AgentConfig>): Out {
   };
 }
 
+/**
+ * The epoch of an attempt under way is not taken over: it makes nobody holder yet, and a host that dies before its
+ * first write goes on at the epoch from before.
+ */
+export function settledEpoch(state: S, told: Told): Epoch {
+  return told.kind === 'stateReported' && told.phase === 'moving' ? state.epoch : told.epoch;
+}
+
 /** Somebody else holds, or nobody: wait for it. Our driver is known to be suspended. */
 export function standBack(state: S, told: Told): Out {
   const phase = told.kind === 'stateReported' ? told.phase : told.holder ? 'held' : 'parked';
   const base: S = {
     ...cleared(state),
     incarnation: ownLife(state, told),
-    epoch: told.epoch,
+    epoch: settledEpoch(state, told),
     unconfirmed: false,
   };
   const stops = [stop('lend'), stop('query'), stop('confirm')];
@@ -227,12 +235,12 @@ export function yieldDriver(state: S, told: Told): Out {
   const next: S = {
     ...cleared(state),
     incarnation: ownLife(state, told),
-    epoch: told.epoch,
+    epoch: settledEpoch(state, told),
     unconfirmed: false,
   };
   return {
     state: { ...next, name: 'suspending', overtaken: true },
-    effects: [stop('query'), stop('confirm'), { do: 'hook', hook: 'suspend', epoch: told.epoch }],
+    effects: [stop('query'), stop('confirm'), { do: 'hook', hook: 'quiesce', epoch: told.epoch }],
   };
 }
 

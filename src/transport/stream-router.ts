@@ -90,7 +90,7 @@ export class StreamRouter implements Transport {
     this.#placed = new Set(listen.flatMap(({ vm }) => (vm === undefined ? [] : [vm])));
   }
 
-  /** Listens. `onUp` follows once, as soon as one address does; guests come and go without a word. */
+  /** Listens. `onUp` follows once, as soon as one address does, and again for each guest. */
   open(listener: TransportListener): void {
     this.#listener = listener;
     for (const point of this.#points) this.#listen(point);
@@ -183,12 +183,18 @@ export class StreamRouter implements Transport {
     connection.vm = vm;
     const older = this.#guests.get(vm);
     this.#guests.set(vm, connection);
-    if (!older) return connection.quiet.line('info', 'connected', { vm });
-    this.counts.replaced += 1;
-    connection.quiet.line('warn', 'a newer connection of the same VM takes over: does its agent run twice?', {
-      vm,
-    });
-    older.stream.close();
+    if (older) {
+      this.counts.replaced += 1;
+      connection.quiet.line(
+        'warn',
+        'a newer connection of the same VM takes over: does its agent run twice?',
+        {
+          vm,
+        },
+      );
+      older.stream.close();
+    } else connection.quiet.line('info', 'connected', { vm });
+    this.#listener?.onUp(vm);
   }
 
   #onFrame(connection: Connection, frame: Uint8Array): void {

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { Agent } from '../../src/agent/agent.ts';
 import { allowList, type Policy, type PolicyRule } from '../../src/agent/policy.ts';
 import { AGENT_EXAMPLE, AGENT_SCHEMA, type AgentFile } from '../../src/config/daemon-config.ts';
+import { refuseAt } from '../../src/config/read.ts';
 import { AgentControl } from '../../src/control/agent-control.ts';
+import { hookComplaints } from '../../src/hooks/hooks-config.ts';
 import { Link } from '../../src/link/link.ts';
 import type { LogLevel } from '../../src/ports.ts';
 import { BORROWER_TABLE, vmId } from '../../src/protocol/index.ts';
@@ -14,8 +16,8 @@ import { CLOCK } from './clock.ts';
 import { type DaemonFace, daemonArguments, exitOn, onTermination, orExit } from './daemon.ts';
 import { ENTROPY } from './entropy.ts';
 import { openFileJournal } from './file-journal.ts';
-import { besideConfig, readBundles, readConfigFile, readKeys } from './files.ts';
-import { openHooks } from './hooks-stub.ts';
+import { besideConfig, readBundles, readConfigFile, readKeys, readText } from './files.ts';
+import { openHooks } from './hooks.ts';
 import { stderrLog } from './log.ts';
 import { programPolicy } from './program-policy.ts';
 import { STREAMS } from './streams.ts';
@@ -47,6 +49,9 @@ function serve(): void {
   const log = stderrLog(`baton-agent ${self}`, (config.logLevel ?? 'info') as LogLevel);
   if (args.lies.length > 0) log('warn', `LYING: ${args.lies.join(', ')} is switched off`);
   const bundles = readBundles(beside(config.bundles));
+  const [complaint] = hookComplaints(config.hooks ?? {}, bundles, self);
+  if (complaint)
+    refuseAt(args.config, readText(args.config), ['hooks', ...complaint.path], complaint.message);
   const state = beside(config.state);
   const link = new Link({
     self,
@@ -62,7 +67,7 @@ function serve(): void {
     self,
     bundles,
     link,
-    hooks: openHooks({ bundles, config: config.hooks ?? {}, stateFolder: state, log }),
+    hooks: openHooks({ self, bundles, config: config.hooks ?? {}, stateFolder: state, log }),
     policy: policyOf(config),
     clock: CLOCK,
     entropy: ENTROPY,

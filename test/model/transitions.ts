@@ -257,6 +257,14 @@ function isSettled(world: World): boolean {
 /** Steps of the fair schedule after which a world that has not settled counts as stuck. */
 const FAIR_STEPS_MAX = 400;
 
+/** Runs on without faults until all is at rest: a start for searches that are not about starting. */
+export function settled(start: World, budget: Budget): World {
+  let world = start;
+  const turn = { of: 0 };
+  for (let steps = 0; steps < FAIR_STEPS_MAX && !isSettled(world); steps++) world = fairStep(world, turn);
+  return { ...world, budget };
+}
+
 /** L1: runs on without further faults until all is at rest. Calls `visit` on the way; it may end the run. */
 export function runFairly(start: World, isKnown: (world: World) => boolean): void {
   const calm = { ...start.budget };

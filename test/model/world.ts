@@ -8,6 +8,7 @@
 
 import type { EnforcerCall } from '../../src/enforcer/port.ts';
 import { callsOf, foldAnswers, NO_TALLY, type Tally } from '../../src/host/remap.ts';
+import type { HookName } from '../../src/ports.ts';
 import {
   type AgentConfig,
   BORROWER_TABLE,
@@ -95,7 +96,7 @@ export interface AgentWorld<S> {
   readonly state: S | undefined;
   readonly timers: readonly string[];
   /** The hook that runs, with its epoch. */
-  readonly hook: { readonly name: 'prepare' | 'suspend' | 'resume'; readonly epoch: Epoch } | undefined;
+  readonly hook: { readonly name: HookName; readonly epoch: Epoch } | undefined;
   readonly inspecting: boolean;
   /** What the driver really does. */
   readonly driverActive: boolean;
@@ -212,7 +213,7 @@ function proofFor(vm: VmId) {
 export function feedAgent(world: World, name: AgentName, input: OwnerInput | BorrowerInput): World {
   const agent = world[name];
   if (!agent.state) return world;
-  const table = name === 'o' ? OWNER_TABLE : BORROWER_TABLE;
+  const table = name === 'o' ? TABLES.owner : TABLES.borrower;
   const before = agent.state;
   const step = table.run(before as never, input as never, AGENT_CONFIG[name] as never);
   seen.add(`${name}:${step.row}`);
@@ -220,6 +221,9 @@ export function feedAgent(world: World, name: AgentName, input: OwnerInput | Bor
   for (const effect of step.effects) next = performAgent(next, name, effect as never);
   return next;
 }
+
+/** The tables that are searched. A negative control puts a broken one here, and the right one back. */
+export const TABLES = { owner: OWNER_TABLE, borrower: BORROWER_TABLE, host: HOST_TABLE };
 
 /** Rows that ever fired: the checker's coverage. */
 export const seen = new Set<string>();
@@ -310,7 +314,7 @@ function send(world: World, envelope: Envelope): World {
 export function feedHost(world: World, input: HostInput, effectsMax = Number.POSITIVE_INFINITY): World {
   const before = world.host;
   if (!before) return world;
-  const step = HOST_TABLE.run(before, input, HOST_CONFIG);
+  const step = TABLES.host.run(before, input, HOST_CONFIG);
   seen.add(`h:${step.row}`);
   checkHostStep(world, before, step.state, input);
   let next: World = { ...world, host: step.state };
