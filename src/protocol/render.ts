@@ -1,0 +1,165 @@
+/**
+ * Renders the tables of the protocol as text for docs/PROTOCOL.md: state diagrams, rows, messages, codes, timers.
+ *
+ * Pure; nothing at run time needs it. A test renders anew and compares, so document and code cannot drift apart.
+ */
+
+import type { MessageType } from './messages.ts';
+import type { Fields, FieldType } from './schema.ts';
+
+/** What a transition table shows of itself. */
+export interface DrawnTable {
+  readonly states: readonly string[];
+  readonly rows: readonly DrawnRow[];
+}
+
+/** One row, without its functions. */
+export interface DrawnRow {
+  readonly name: string;
+  readonly from: readonly string[] | 'any';
+  readonly on: string;
+  readonly when?: string | undefined;
+  readonly to?: readonly string[] | undefined;
+  readonly ignore?: string | undefined;
+}
+
+/** Sentences by name: of states, timers. */
+export type Meanings = Readonly<Record<string, string>>;
+
+/** Renders a mermaid state diagram. An edge is labelled with the inputs that may take it; what stays is left out. */
+export function renderDiagram({ states, rows }: DrawnTable): string {
+  const edges = new Map<string, Set<string>>();
+  for (const row of rows) {
+    for (const from of row.from === 'any' ? states : row.from) {
+      for (const to of row.to ?? []) {
+        if (to === 'stay' || to === from) continue;
+        const edge = `${from} --> ${to}`;
+        edges.set(edge, (edges.get(edge) ?? new Set()).add(inputName(row.on)));
+      }
+    }
+  }
+  const lines = [...edges].map(([edge, inputs]) => `  ${edge} : ${[...inputs].join(', ')}`);
+  return ['```mermaid', 'stateDiagram-v2', `  [*] --> ${states[0]}`, ...lines, '```'].join('\n');
+}
+
+/** Renders every row of a transition table, in the order in which they are tried. */
+export function renderRows({ rows }: DrawnTable): string {
+  return markdown(
+    ['row', 'from', 'on', 'when', 'to'],
+    rows.map((row) => [
+      code(row.name),
+      row.from === 'any' ? '*any*' : row.from.join(', '),
+      inputName(row.on),
+      row.when ?? '',
+      row.to === undefined ? `*ignored:* ${row.ignore ?? ''}` : row.to.join(', '),
+    ]),
+  );
+}
+
+/** Renders the states of a table with what each means. */
+export function renderStates({ states }: DrawnTable, meanings: Meanings): string {
+  return markdown(
+    ['state', 'meaning'],
+    states.map((state) => [code(state), meanings[state] ?? '']),
+  );
+}
+
+/** Renders message types, with their fields by key. */
+export function renderMessages(types: Readonly<Record<string, MessageType>>): string {
+  return markdown(
+    ['number', 'message', 'from', 'to', 'says', 'fields'],
+    Object.entries(types)
+      .sort(([, a], [, b]) => a.number - b.number)
+      .map(([name, { number, from, to, says, fields }]) => [
+        String(number),
+        code(name),
+        from,
+        to,
+        says,
+        renderFields(fields),
+      ]),
+  );
+}
+
+/** Renders fields as `1 bundle: name`, an optional one with a question mark. */
+export function renderFields(fields: Fields): string {
+  return Object.entries(fields)
+    .sort(([, a], [, b]) => a.key - b.key)
+    .map(([name, { key, type, optional }]) => `${key}${optional ? '?' : ''} ${name}: ${typeName(type)}`)
+    .join('; ');
+}
+
+/** Renders codes with their numbers, which are their places. */
+export function renderCodes(table: Meanings): string {
+  return markdown(
+    ['number', 'name', 'meaning'],
+    Object.entries(table).map(([name, meaning], number) => [String(number), code(name), meaning]),
+  );
+}
+
+/** Renders names with their numbers, which are their places. */
+export function renderNames(names: readonly string[]): string {
+  return names.map((name, number) => `${number} ${code(name)}`).join(' · ');
+}
+
+/** Renders timers. A length of 0 comes from a message, a consent or the configuration. */
+export function renderTimers(timers: Readonly<Record<string, number>>, meanings: Meanings): string {
+  return markdown(
+    ['timer', 'length', 'when it fires'],
+    Object.entries(timers).map(([name, ms]) => [
+      code(name),
+      ms === 0 ? 'given' : `${ms} ms`,
+      meanings[name] ?? '',
+    ]),
+  );
+}
+
+/** A text in which parts between two markers are rendered anew. */
+export function replaceGenerated(text: string, parts: Readonly<Record<string, string>>): string {
+  const marked = /<!-- generated: ([a-z-]+) -->[\s\S]*?<!-- end -->/g;
+  return text.replace(marked, (_, name: string) => {
+    const part = parts[name];
+    if (part === undefined) throw new Error(`nothing renders ${name}`);
+    return `<!-- generated: ${name} -->\n\n${part}\n\n<!-- end -->`;
+  });
+}
+
+function typeName(type: FieldType): string {
+  switch (type.kind) {
+    case 'uint':
+      return 'uint32';
+    case 'bool':
+      return 'bool';
+    case 'id':
+      return 'name';
+    case 'resource':
+      return 'resource name';
+    case 'text':
+      return `text of at most ${type.bytesMax} bytes`;
+    case 'bytes':
+      return type.bytesMin === type.bytesMax
+        ? `${type.bytesMax} bytes`
+        : `${type.bytesMin} to ${type.bytesMax} bytes`;
+    case 'enum':
+      return 'code';
+    case 'struct':
+      return code(type.name);
+    case 'list':
+      return `list of at most ${type.itemsMax} ${typeName(type.item)}`;
+  }
+}
+
+/** Mermaid ends a label at a second colon. */
+function inputName(on: string): string {
+  return on.startsWith('timer:') ? `timer ${on.slice('timer:'.length)}` : on;
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
