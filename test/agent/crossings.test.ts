@@ -126,10 +126,11 @@ class World {
   readonly happenings: Happening[] = [];
   readonly agents = new Map<VmId, Agent>();
   readonly #links = new Map<VmId, Link>();
+  readonly #host: Host;
 
   constructor(transportOf: (party: VmId) => Transport) {
     const bootId = ENTROPY.random(16);
-    const host = new Host({
+    this.#host = new Host({
       bundles: [PANEL],
       enforcer: new NoneEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: 'one' }),
       link: this.#link(HOST, transportOf(HOST), bootId),
@@ -141,13 +142,19 @@ class World {
       audit: () => {},
       auditHash: undefined,
     });
-    host.start();
-    closers.push(() => host.stop());
+    this.#host.start();
+    closers.push(() => this.#host.stop());
     for (const vm of VMS) this.#startAgent(vm, transportOf(vm));
   }
 
   state(vm: VmId): string {
     return this.agents.get(vm)!.views()[0]!.state;
+  }
+
+  /** Whether `vm` holds, has resumed, and nothing more is to be said about it. */
+  isConfirmed(vm: VmId): boolean {
+    const [view] = this.#host.views();
+    return view?.holder === vm && view.confirmed && this.state(vm) === 'held';
   }
 
   /** Whether a request would go through now. */
@@ -279,7 +286,7 @@ describe.each([
       }, 0);
 
     world.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
-    await until('vault holds', () => world.state(VAULT) === 'held' && world.state(ANDROID) === 'lent');
+    await until('vault holds', () => world.isConfirmed(VAULT) && world.state(ANDROID) === 'lent');
     const lent = world.between('requestBorrow to android', 'resume in vault');
     const darkness = world.between('suspend in android', 'resume in vault').map(({ what }) => what);
     const way = ['requestBorrow to android', 'lend to host', 'remapped to vault'];
