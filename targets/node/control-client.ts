@@ -12,6 +12,7 @@ export function connectControl(path: string): Promise<ControlClient> {
       const open = new Map<number, { resolve: (answer: Json) => void; reject: (error: Error) => void }>();
       let nextId = 1;
       let listener: (event: Json) => void = () => {};
+      let over: string | undefined;
       let tellEnd: (reason: string) => void = () => {};
       const ended = new Promise<string>((done) => {
         tellEnd = done;
@@ -27,6 +28,7 @@ export function connectControl(path: string): Promise<ControlClient> {
         onClose: (reason) => {
           for (const waiting of open.values()) waiting.reject(new Error(`the connection ended: ${reason}`));
           open.clear();
+          over = reason;
           tellEnd(reason);
         },
       });
@@ -37,6 +39,7 @@ export function connectControl(path: string): Promise<ControlClient> {
         },
         request: (request) =>
           new Promise((done, fail) => {
+            if (over !== undefined) return fail(new Error(`the connection ended: ${over}`));
             const id = nextId++;
             open.set(id, { resolve: done, reject: fail });
             lines.send({ id, ...request });

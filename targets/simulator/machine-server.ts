@@ -43,6 +43,7 @@ export class MachineServer {
   /** Starts and exits that the host has not acknowledged. */
   readonly #unacknowledged = new Map<VmId, 'vmStarting' | 'vmExited'>();
   #host: Lines | undefined;
+  #faultsDue = false;
   #round: NodeJS.Timeout | undefined;
 
   constructor(options: MachineServerOptions) {
@@ -82,13 +83,20 @@ export class MachineServer {
   }
 
   #onEvent(event: EnforcerEvent): void {
-    if (event.kind === 'faultsPending') {
-      this.#host?.send({ event: 'faultsPending', faults: this.#enforcer.faults() });
-      return;
-    }
+    if (event.kind === 'faultsPending') return this.#sendFaultsSoon();
     if (event.kind !== 'vmStarting' && event.kind !== 'vmExited') return;
     this.#unacknowledged.set(event.vm, event.kind);
     this.#host?.send({ event: event.kind, vm: event.vm });
+  }
+
+  /** Never at once: the event may come from the middle of an access of the hypervisor's own. */
+  #sendFaultsSoon(): void {
+    if (this.#faultsDue) return;
+    this.#faultsDue = true;
+    setImmediate(() => {
+      this.#faultsDue = false;
+      this.#host?.send({ event: 'faultsPending', faults: this.#enforcer.faults() });
+    });
   }
 
   #acceptHost(stream: ByteStream): void {
