@@ -17,7 +17,6 @@ import {
   type BundleDefinition,
   type BundleId,
   type ConsentClaims,
-  type DriverStatus,
   HOST,
   type Incarnation,
   initialBorrower,
@@ -33,6 +32,7 @@ import { CHALLENGE_BYTES } from '../protocol/messages.ts';
 import { Runner } from '../runner.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { AgentJournal } from './agent-journal.ts';
+import { type BundleView, holderSeenByOwner, noticeText } from './agent-view.ts';
 import type { Policy } from './policy.ts';
 
 /** What an agent is made of. */
@@ -48,26 +48,6 @@ export interface AgentParts {
   readonly log: Log;
   /** The borrower’s table; a lie puts another one here. */
   readonly borrowerTable?: typeof BORROWER_TABLE;
-}
-
-/** How a bundle stands, as this agent sees it. */
-export interface BundleView {
-  readonly bundle: BundleId;
-  readonly role: 'owner' | 'borrower';
-  readonly state: string;
-  readonly epoch: number;
-  readonly holder: VmId | null;
-  readonly driver: DriverStatus;
-  /** Why it is as it is: the last thing that happened. */
-  readonly reason: string;
-  /** Lease left, estimated on our clock; null for an owner or when not held. */
-  readonly leaseLeftMs: number | null;
-  /** The last events, oldest first. */
-  readonly events: readonly string[];
-  /** Set when the host means another definition by this name. */
-  readonly definitionDiffers: boolean;
-  /** What the back end proves. */
-  readonly evidence: string | null;
 }
 
 export interface AgentEvents {
@@ -375,7 +355,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     const holds = state.name === 'held' || state.name === 'suspending' || state.name === 'resuming';
     const holder =
       machine.role === 'owner'
-        ? this.#holderSeenByOwner(machine.runner.state)
+        ? holderSeenByOwner(this.#parts.self, machine.runner.state)
         : machine.runner.state.known.holder;
     return {
       bundle: definition.id,
@@ -393,37 +373,5 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       definitionDiffers: entry.definitionDiffers,
       evidence: entry.evidence,
     };
-  }
-
-  #holderSeenByOwner(state: OwnerState): VmId | undefined {
-    if (state.name === 'lent') return state.borrower;
-    const away =
-      ['starting', 'unknown', 'parked', 'quarantined', 'lending'].includes(state.name) || state.overtaken;
-    return away ? undefined : this.#parts.self;
-  }
-}
-
-function noticeText(notice: AgentNotice): string {
-  switch (notice.notice) {
-    case 'granted':
-      return `granted at epoch ${notice.epoch} for ${notice.leaseMs} ms`;
-    case 'declined':
-      return `declined: ${notice.reason}`;
-    case 'timedOut':
-      return 'the owner did not answer in time';
-    case 'recalled':
-      return `to be given back within ${notice.ms} ms (${notice.cause})`;
-    case 'returned':
-      return 'given back';
-    case 'lost':
-      return `taken by force (${notice.cause ?? 'cause not told'})`;
-    case 'evidenceMismatch':
-      return `rejected: ${notice.what}`;
-    case 'hookFailed':
-      return `hook ${notice.hook} failed: ${notice.error}`;
-    case 'resumed':
-      return `resumed at epoch ${notice.epoch}`;
-    case 'lent':
-      return `lent to ${notice.borrower} at epoch ${notice.epoch}`;
   }
 }

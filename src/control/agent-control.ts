@@ -5,7 +5,8 @@
  * connection at a time borrows a bundle.
  */
 
-import type { Agent, BundleView } from '../agent/agent.ts';
+import type { Agent } from '../agent/agent.ts';
+import type { BundleView } from '../agent/agent-view.ts';
 import type { ByteStream, Log } from '../ports.ts';
 import type { AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
 import { EVIDENCE_LEVELS, type EvidenceLevel } from '../protocol/codes.ts';

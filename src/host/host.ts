@@ -6,7 +6,7 @@
  */
 
 import { TypedEmitter } from 'tiny-typed-emitter';
-import type { Enforcer, EnforcerEvent, FaultRecord } from '../enforcer/port.ts';
+import type { Enforcer, EnforcerEvent } from '../enforcer/port.ts';
 import type { Link, LinkListener } from '../link/link.ts';
 import type { Clock, Log } from '../ports.ts';
 import {
@@ -31,6 +31,7 @@ import { bundleDigest } from '../wire/digest.ts';
 import { type Attributed, attribute } from './attribution.ts';
 import { AUDIT_START, auditLine } from './audit.ts';
 import { FaultDesk } from './fault-desk.ts';
+import { faultFields, faultMessage, faultText, type HostView } from './host-view.ts';
 import { callsOf, foldAnswers, NO_TALLY, type Tally } from './remap.ts';
 import { makeStamp, readStamp } from './stamp.ts';
 import type { HostTable } from './table.ts';
@@ -58,26 +59,6 @@ export interface HostParts {
   readonly acceptDriverResidue?: boolean;
   /** The hypervisor table; a lie puts another one here. */
   readonly protocol?: typeof HOST_TABLE;
-}
-
-/** How long each phase of the last remap took, in milliseconds of the host's clock. */
-export type PhaseTimes = Readonly<Partial<Record<RemapPhase, number>>>;
-
-/** A bundle as the host sees it. */
-export interface HostView {
-  readonly bundle: BundleId;
-  readonly state: string;
-  readonly holder: VmId | null;
-  readonly incarnation: number | null;
-  readonly epoch: number;
-  readonly leaseLeftMs: number | null;
-  readonly reason: string;
-  readonly confirmed: boolean;
-  readonly evidence: string;
-  readonly owner: VmId;
-  readonly faults: number;
-  readonly phases: PhaseTimes;
-  readonly events: readonly string[];
 }
 
 export interface HostEvents {
@@ -367,26 +348,14 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   }
 
   #reportFault(entry: Entry, attributed: Attributed, count: number): void {
-    const { fault, offender, epoch } = attributed;
+    const { fault } = attributed;
     const bundle = entry.definition.id;
     entry.faults += count;
-    const who = offender ? `${offender.vm} (incarnation ${offender.incarnation})` : 'unattributed';
-    const text = `${fault.event}: ${who} ${fault.write ? 'write' : 'read'} at 0x${fault.address.toString(16)}, ${fault.resource ?? `stream ${fault.stream}`}, by ${fault.by}, epoch ${epoch}, ${count} times`;
-    this.#audit(entry, 'fault', text);
+    this.#audit(entry, 'fault', faultText(attributed, count));
     this.emit('fault', bundle, attributed, count);
     if (fault.resource === undefined) return;
     const { holder } = entry.runner.state;
-    const message: Message = {
-      kind: 'faultReported',
-      bundle,
-      epoch,
-      resource: fault.resource,
-      by: fault.by,
-      write: fault.write,
-      ...(offender ? { vm: offender.vm, incarnation: offender.incarnation } : {}),
-      page: Math.floor(fault.address / 4096) >>> 0,
-      count: Math.min(count, 0xffff_ffff),
-    };
+    const message = faultMessage(bundle, attributed, fault.resource, count);
     for (const vm of new Set([entry.definition.owner, holder?.vm])) {
       if (vm !== undefined) this.#parts.link.send(vm, message, this.#stamp());
     }
@@ -458,8 +427,4 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   #nowMs(): number {
     return this.#parts.clock.nowMs();
   }
-}
-
-function faultFields(fault: FaultRecord) {
-  return { event: fault.event, by: fault.by, vm: fault.vm, stream: fault.stream, address: fault.address };
 }

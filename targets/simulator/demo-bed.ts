@@ -41,9 +41,16 @@ export class DemoBed {
   readonly folder = mkdtempSync(join(tmpdir(), 'baton-'));
   readonly told: Told[] = [];
   onTold: (told: Told) => void = () => {};
+  readonly #programs: string;
   readonly #children: ChildProcess[] = [];
   readonly #clients = new Map<string, ControlClient>();
   #broker: ChildProcess | undefined;
+  #host: ChildProcess | undefined;
+
+  /** `programs`: the folder of the built bundles. */
+  constructor(programs: string = dirname(fileURLToPath(import.meta.url))) {
+    this.#programs = programs;
+  }
 
   /** Starts everything; resolves when the owner's agent holds the bundle and the borrower's is idle. */
   async start(seed: number, lies: Lies): Promise<void> {
@@ -51,10 +58,24 @@ export class DemoBed {
     this.#writeFiles(url, seed, lies);
     await this.#startReady('baton-machine', [this.#path('machine.json')]);
     const lying = lies.host.flatMap((lie) => ['--lie', lie]);
-    this.#spawn('baton-host', ['--config', this.#path('host.json'), '--create-table', ...lying]);
-    await this.#watch('host', 'host');
+    await this.startHost(['--create-table', ...lying]);
     this.#clients.set('bench', await this.#connect('bench'));
     for (const vm of [ANDROID, VAULT]) await this.startVm(vm);
+  }
+
+  /** Starts the host service, and watches it. */
+  async startHost(args: readonly string[]): Promise<void> {
+    this.#host = this.#spawn('baton-host', ['--config', this.#path('host.json'), ...args]);
+    await this.#watch('host', 'host');
+  }
+
+  /** Kills the host service at once; machine, VMs and agents live on. */
+  async killHost(): Promise<void> {
+    const host = this.#host;
+    if (!host) return;
+    const gone = ended(host);
+    host.kill('SIGKILL');
+    await gone;
   }
 
   /** Starts a VM, and watches its agent and its driver. */
@@ -124,7 +145,7 @@ export class DemoBed {
   }
 
   #spawn(program: string, args: readonly string[]): ChildProcess {
-    const file = join(dirname(fileURLToPath(import.meta.url)), `${program}.mjs`);
+    const file = join(this.#programs, `${program}.mjs`);
     const child = spawn(process.execPath, [file, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
     child.stdin.on('error', () => {});
     this.#children.push(child);
@@ -245,7 +266,7 @@ export class DemoBed {
 
   /** A VM's processes: its driver, and its agent as soon as the driver answers. */
   #commandsOf(vm: VmId, lies: readonly string[]): string[][] {
-    const program = (name: string) => join(dirname(fileURLToPath(import.meta.url)), `${name}.mjs`);
+    const program = (name: string) => join(this.#programs, `${name}.mjs`);
     const driver = [
       process.execPath,
       program('baton-driver'),

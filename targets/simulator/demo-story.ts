@@ -10,8 +10,8 @@ import { PANEL } from '../../src/simulation/machine/board.ts';
 import type { DemoBed } from './demo-bed.ts';
 import type { DemoReport } from './demo-report.ts';
 
-/** Longest wait for one step of the story, in ms. A step takes some 20. */
-const STEP_MS = 4_000;
+/** Longest wait for one step of the story, in ms. A step takes some 20, a forced return some 1,000. */
+const STEP_MS = 2_500;
 /** Time to let pass in which something must NOT happen, in ms. */
 const QUIET_MS = 120;
 /** Pictures, one word each. */
@@ -168,7 +168,11 @@ export class DemoStory {
   async #late(): Promise<void> {
     const { report, bed } = this.#words('The network delays a give-back past the end of the lease');
     const lease = await this.#borrow('pin', { leaseMs: 300, noticeMs: 100 });
-    await bed.until('the host knows that Vault resumed', STEP_MS, async () => (await this.#host())['confirmed'] === true);
+    await bed.until(
+      'the host knows that Vault resumed',
+      STEP_MS,
+      async () => (await this.#host())['confirmed'] === true,
+    );
     bed.broker({ hold: 'baton/host/in/vault' });
     const atMs = performance.now();
     const back = lease.client.request({ do: 'return', bundle: PANEL.id });
@@ -176,7 +180,10 @@ export class DemoStory {
     await back;
     lease.client.close();
     const forced = bed.since(atMs, 'host', 'changed').some((event) => event['reason'] === 'parked: expiry');
-    report.expect('the host took it back without that message', forced && (await this.#told('vault', 'returned', atMs)));
+    report.expect(
+      'the host took it back without that message',
+      forced && (await this.#told('vault', 'returned', atMs)),
+    );
     await this.#vaultIdle();
     const next = await this.#borrow('pin', { leaseMs: 30_000 });
     report.step('now the old give-back arrives');

@@ -72,7 +72,9 @@ async function tell(bed: DemoBed, report: DemoReport): Promise<void> {
     report.expect('the story goes on to its end', false, (error as Error).message);
     for (const complaint of bed.complaints.slice(-5)) report.step(complaint);
   }
-  await story.judge().catch((error: Error) => report.expect('the machine’s checker answers', false, error.message));
+  await story
+    .judge()
+    .catch((error: Error) => report.expect('the machine’s checker answers', false, error.message));
   story.figures();
 }
 

@@ -1,0 +1,68 @@
+/**
+ * What the host shows: the view of a bundle for `status` and `describe`, and refused accesses in words. Pure.
+ */
+
+import type { FaultRecord } from '../enforcer/port.ts';
+import { PAGE_BYTES } from '../protocol/evidence.ts';
+import {
+  type BundleId,
+  type MessageOf,
+  type RemapPhase,
+  type ResourceId,
+  UINT32_MAX,
+  type VmId,
+} from '../protocol/index.ts';
+import type { Attributed } from './attribution.ts';
+
+/** How long each phase of the last remap took, in milliseconds of the host's clock. */
+export type PhaseTimes = Readonly<Partial<Record<RemapPhase, number>>>;
+
+/** A bundle as the host sees it. */
+export interface HostView {
+  readonly bundle: BundleId;
+  readonly state: string;
+  readonly holder: VmId | null;
+  readonly incarnation: number | null;
+  readonly epoch: number;
+  readonly leaseLeftMs: number | null;
+  readonly reason: string;
+  readonly confirmed: boolean;
+  readonly evidence: string;
+  readonly owner: VmId;
+  readonly faults: number;
+  readonly phases: PhaseTimes;
+  readonly events: readonly string[];
+}
+
+/** A refused access in one line. */
+export function faultText({ fault, offender, epoch }: Attributed, count: number): string {
+  const who = offender ? `${offender.vm} (incarnation ${offender.incarnation})` : 'unattributed';
+  const what = `${fault.write ? 'write' : 'read'} at 0x${fault.address.toString(16)}`;
+  const where = fault.resource ?? `stream ${fault.stream}`;
+  return `${fault.event}: ${who} ${what}, ${where}, by ${fault.by}, epoch ${epoch}, ${count} times`;
+}
+
+/** The report of a refused access, as the parties get it. */
+export function faultMessage(
+  bundle: BundleId,
+  { fault, offender, epoch }: Attributed,
+  resource: ResourceId,
+  count: number,
+): MessageOf<'faultReported'> {
+  return {
+    kind: 'faultReported',
+    bundle,
+    epoch,
+    resource,
+    by: fault.by,
+    write: fault.write,
+    ...(offender ? { vm: offender.vm, incarnation: offender.incarnation } : {}),
+    page: Math.floor(fault.address / PAGE_BYTES) >>> 0,
+    count: Math.min(count, UINT32_MAX),
+  };
+}
+
+/** The fields of a fault for the log. */
+export function faultFields(fault: FaultRecord) {
+  return { event: fault.event, by: fault.by, vm: fault.vm, stream: fault.stream, address: fault.address };
+}

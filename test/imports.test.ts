@@ -1,0 +1,146 @@
+/** Who may import what, and which globals the pure parts may not touch. The rules are those of docs/ARCHITECTURE.md. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = join(import.meta.dirname, '..');
+
+function sources(folder: string): string[] {
+  return readdirSync(join(ROOT, folder)).flatMap((name) => {
+    const path = join(folder, name);
+    if (statSync(join(ROOT, path)).isDirectory()) return sources(path);
+    return name.endsWith('.ts') ? [path] : [];
+  });
+}
+
+interface Source {
+  readonly path: string;
+  readonly code: string;
+  readonly imports: readonly { readonly from: string; readonly typeOnly: boolean }[];
+}
+
+const all: Source[] = [...sources('src'), ...sources('targets')].map((path) => {
+  const text = readFileSync(join(ROOT, path), 'utf8');
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+  const imports = [...code.matchAll(/(?:import|export)\s+(type\s+)?[^'"]*?from\s+'([^']+)'/g)].map(
+    (match) => ({
+      from: match[2]!.startsWith('.') ? relative(ROOT, join(ROOT, path, '..', match[2]!)) : match[2]!,
+      typeOnly: match[1] !== undefined,
+    }),
+  );
+  return { path, code, imports };
+});
+const inside = (folder: string) => all.filter(({ path }) => path.startsWith(folder));
+
+/** Folder → what its files may import, besides each other. */
+const RULES: Readonly<Record<string, readonly string[]>> = {
+  'src/protocol/': ['src/ports.ts'],
+  'src/wire/': ['src/protocol/', '@noble/hashes/', 'cbor-x/index-no-eval'],
+  'src/journal/': [],
+  'src/control/': ['src/agent/', 'src/host/', 'src/ports.ts', 'src/protocol/', 'src/wire/utf8.ts'],
+  'src/link/': ['src/ports.ts', 'src/protocol/', 'src/wire/'],
+  'src/agent/': [
+    'src/link/',
+    'src/ports.ts',
+    'src/protocol/',
+    'src/runner.ts',
+    'src/wire/',
+    'tiny-typed-emitter',
+  ],
+  'src/host/': [
+    'src/enforcer/port.ts',
+    'src/link/',
+    'src/ports.ts',
+    'src/protocol/',
+    'src/runner.ts',
+    'src/wire/',
+    '@noble/hashes/',
+    'tiny-typed-emitter',
+  ],
+  'src/enforcer/': ['src/control/lines.ts', 'src/ports.ts', 'src/protocol/'],
+  'src/transport/': ['src/ports.ts', 'src/protocol/', 'src/wire/', 'mqtt', 'mqtt-packet'],
+  'src/hooks/': ['src/control/lines.ts', 'src/ports.ts', 'src/protocol/', 'typebox'],
+  'src/config/': ['src/hooks/hooks-config.ts', 'src/protocol/', 'jsonc-parser', 'typebox'],
+  'src/simulation/': ['src/enforcer/', 'src/ports.ts', 'src/protocol/'],
+  'src/cli/': ['src/config/', 'src/control/', 'src/host/audit.ts'],
+};
+
+describe('imports', () => {
+  it.each(Object.entries(RULES))('of %s stay within their rule', (folder, allowed) => {
+    const bad = inside(folder).flatMap(({ path, imports }) =>
+      imports
+        .filter(({ from }) => !from.startsWith(folder) && !allowed.some((prefix) => from.startsWith(prefix)))
+        .map(({ from }) => `${path} → ${from}`),
+    );
+    expect(inside(folder).length).toBeGreaterThan(0);
+    expect(bad).toEqual([]);
+  });
+
+  it('of every folder in src have a rule', () => {
+    const folders = new Set(inside('src/').map(({ path }) => path.split('/').slice(0, 2).join('/')));
+    const unruled = [...folders].filter((folder) => !folder.endsWith('.ts') && !(`${folder}/` in RULES));
+    expect(unruled).toEqual([]);
+  });
+
+  it.each([
+    ['cbor-x', 'src/wire/codec.ts'],
+    ['mqtt', 'src/transport/mqtt'],
+    ['tiny-typed-emitter', 'src/agent/agent.ts src/host/host.ts'],
+  ])('of %s happen in one place', (name, places) => {
+    const users = inside('src/').filter(({ imports }) =>
+      imports.some(({ from }) => from === name || from.startsWith(`${name}/`)),
+    );
+    expect(
+      users
+        .filter(({ path }) => !places.split(' ').some((place) => path.startsWith(place)))
+        .map(({ path }) => path),
+    ).toEqual([]);
+    expect(users.length).toBeGreaterThan(0);
+  });
+
+  it('of node: happen in targets only', () => {
+    const users = inside('src/').filter(({ imports }) =>
+      imports.some(({ from }) => from.startsWith('node:')),
+    );
+    expect(users.map(({ path }) => path)).toEqual([]);
+  });
+});
+
+describe('globals', () => {
+  const PURE = [
+    'src/protocol/',
+    'src/wire/',
+    'src/journal/',
+    'src/host/remap.ts',
+    'src/host/attribution.ts',
+    'src/host/audit.ts',
+    'src/host/stamp.ts',
+  ];
+  const EVERYWHERE =
+    /\b(process|Buffer|require|__dirname|setTimeout|setInterval|setImmediate|queueMicrotask|structuredClone|TextEncoder|TextDecoder|URL|crypto|performance)\b(?!\s*:)(?!['\w])/;
+
+  it.each(PURE)('%s has no clock, randomness, promise or emitter', (folder) => {
+    const banned = /\b(Date|Promise|async|await|EventEmitter|TypedEmitter)\b|Math\.random|console\./;
+    const bad = inside(folder).filter(({ code }) => banned.test(withoutText(code)));
+    expect(bad.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('src uses none that QuickJS lacks', () => {
+    const bad = inside('src/').filter(({ code }) => EVERYWHERE.test(withoutText(code)));
+    expect(bad.map(({ path, code }) => `${path}: ${EVERYWHERE.exec(withoutText(code))?.[0]}`)).toEqual([]);
+  });
+});
+
+/** Code without its string literals. */
+function withoutText(code: string): string {
+  return code.replace(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g, "''");
+}
+
+describe('sizes', () => {
+  it('no source file is longer than 400 lines', () => {
+    const long = all.map(
+      ({ path }) => [path, readFileSync(join(ROOT, path), 'utf8').split('\n').length] as const,
+    );
+    expect(long.filter(([, lines]) => lines > 400)).toEqual([]);
+  });
+});

@@ -1,0 +1,63 @@
+/** The demo as a user runs it, from the built bundles: it holds, and with any safeguard switched off it does not. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const BATON = join(import.meta.dirname, '../../dist/baton.mjs');
+/** A run takes 5 s; with a lie, expectations that never come true add their waiting time. */
+const LIMIT_MS = 60_000;
+
+interface Ended {
+  readonly status: number;
+  readonly lines: readonly string[];
+}
+
+function demo(...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [BATON, 'demo', '--json', ...args],
+      { timeout: LIMIT_MS },
+      (_, output) => {
+        resolve({ status: child.exitCode ?? -1, lines: output.trim().split('\n') });
+      },
+    );
+  });
+}
+
+const summaryOf = ({ lines }: Ended) => JSON.parse(lines.at(-1) ?? '{}') as Record<string, unknown>;
+const brokenOf = ({ lines }: Ended) =>
+  lines
+    .map((line) => JSON.parse(line) as { event: string; held?: boolean; text?: string })
+    .filter(({ event, held }) => event === 'expectation' && held === false)
+    .map(({ text }) => text);
+
+describe.sequential('the demo', () => {
+  it(
+    'holds all its expectations',
+    async () => {
+      const ended = await demo();
+      expect(brokenOf(ended)).toEqual([]);
+      expect(summaryOf(ended)).toMatchObject({ event: 'summary', ok: true, expectations: 31, held: 31 });
+      expect(ended.status).toBe(0);
+    },
+    LIMIT_MS,
+  );
+
+  it.each([
+    ['skip-unmap', /S1: |S3: |reaches nothing|Vault holds/],
+    ['skip-sync', /S1: |S3: /],
+    ['skip-reset', /finger was carried|nothing of the PIN pad|S6/],
+    ['resume-early', /before it was its turn/],
+    ['skip-epoch-check', /a command of an old epoch does nothing/],
+  ])(
+    'fails under the lie %s and names what went wrong',
+    async (lie, words) => {
+      const ended = await demo('--lie', lie);
+      expect(brokenOf(ended).join('\n')).toMatch(words);
+      expect(summaryOf(ended)).toMatchObject({ ok: false });
+      expect(ended.status).toBe(1);
+    },
+    LIMIT_MS,
+  );
+});
