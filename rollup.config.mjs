@@ -9,6 +9,7 @@ const programs = {
   'baton-host': 'node/host-main',
   'baton-machine': 'simulator/machine-main',
   'baton-driver': 'simulator/driver-main',
+  bench: 'node/bench-main',
 };
 
 const plugins = [resolve({ preferBuiltins: true, exportConditions: ['node'] }), commonjs(), json()];

@@ -1,0 +1,47 @@
+/** `npm run bench`: runs the benches, or is one party of one (party.ts). */
+
+import { parseArgs } from 'node:util';
+import { benchHandover } from './handover.ts';
+import { runParty } from './party.ts';
+import { Report } from './report.ts';
+
+const HELP = `npm run bench -- [--json] [--full] [--only NAME[,NAME...]]
+
+  --json    rows as JSON lines: bench, case, value, unit, baseline, ratio, bar, holds
+  --full    more rounds, and the memory slope over 100,000 handovers: about ten minutes
+  --only    these benches: NAMES
+`;
+
+type Bench = (report: Report, isFull: boolean) => void | Promise<void>;
+
+const BENCHES: Readonly<Record<string, Bench>> = {
+  handover: benchHandover,
+};
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean' },
+    full: { type: 'boolean' },
+    only: { type: 'string' },
+    help: { type: 'boolean' },
+    party: { type: 'string' },
+  },
+});
+
+if (values.party) runParty(values.party);
+else if (values.help) process.stdout.write(HELP.replace('NAMES', Object.keys(BENCHES).join(', ')));
+else await runBenches(values.only?.split(',') ?? Object.keys(BENCHES));
+
+async function runBenches(names: readonly string[]): Promise<void> {
+  const unknown = names.filter((name) => !BENCHES[name]);
+  if (unknown.length > 0)
+    throw new Error(`no bench ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}`);
+  const report = new Report();
+  for (const name of names) {
+    if (!values.json) process.stderr.write(`${name} …\n`);
+    await BENCHES[name]!(report, values.full ?? false);
+  }
+  process.stdout.write(values.json ? report.json() : report.table());
+  // A bar that is missed fails the run, as a test would.
+  process.exit(report.rows.some(({ bar }) => bar && !bar.holds) ? 1 : 0);
+}
