@@ -29,8 +29,13 @@ export type Meanings = Readonly<Record<string, string>>;
 /** Renders a mermaid state diagram. An edge is labelled with the inputs that may take it; what stays is left out. */
 export function renderDiagram({ states, rows }: DrawnTable): string {
   const edges = new Map<string, Set<string>>();
+  /** Pairs of state and input that an earlier row without a condition has taken. */
+  const taken = new Set<string>();
   for (const row of rows) {
     for (const from of row.from === 'any' ? states : row.from) {
+      const pair = `${from} ${row.on}`;
+      if (taken.has(pair)) continue;
+      if (row.when === undefined) taken.add(pair);
       for (const to of row.to ?? []) {
         if (to === 'stay' || to === from) continue;
         const edge = `${from} --> ${to}`;

@@ -10,6 +10,9 @@ export function commentsOf(file: URL, constant: string): Record<string, string> 
   const body = source.slice(start, source.indexOf(' as const', start));
   const entries = body.matchAll(/\/\*\*\s*([\s\S]*?)\s*\*\/\s*'?([a-zA-Z]+)'?\s*[:,]/g);
   return Object.fromEntries(
-    [...entries].map(([, text, name]) => [name!, text!.replace(/\s*\n\s*\*\s*/g, ' ')]),
+    [...entries].map(([, text, name]) => [
+      name!,
+      text!.replace(/\s*\n\s*\*\s*/g, ' ').replace(/ \(design section [0-9.]+\)/, ''),
+    ]),
   );
 }

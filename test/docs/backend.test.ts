@@ -1,0 +1,58 @@
+/** The back end that docs/PLATFORMS.md offers to start from passes `baton backend-test`; a broken copy does not. */
+
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import type { CliWorld } from '../../src/cli/world.ts';
+import { bundleFileText } from '../../src/config/bundle-file.ts';
+import { PANEL } from '../../src/simulation/machine/board.ts';
+import { backendTest } from '../../targets/node/backend-test.ts';
+
+const EXAMPLE = fileURLToPath(new URL('../../docs/examples/command-backend.sh', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'baton-backend-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Runs the suite on the script `text`. Returns exit status and printed lines. */
+async function check(name: string, text: string): Promise<{ status: number; lines: string[] }> {
+  const at = (file: string) => join(folder, name, file);
+  mkdirSync(at('notes'), { recursive: true });
+  writeFileSync(at('backend.sh'), text);
+  chmodSync(at('backend.sh'), 0o755);
+  writeFileSync(at('bundles.json'), bundleFileText([PANEL]));
+  writeFileSync(
+    at('host.json'),
+    JSON.stringify({
+      bundles: 'bundles.json',
+      keys: 'unused',
+      enforcer: {
+        kind: 'command',
+        command: ['/usr/bin/env', `BATON_NOTES=${at('notes')}`, at('backend.sh')],
+      },
+      transport: { kind: 'stream', listen: {} },
+      state: 'unused',
+      control: 'unused',
+    }),
+  );
+  const lines: string[] = [];
+  const world = { out: (line: string) => lines.push(line) } as unknown as CliWorld;
+  const status = await backendTest(world, [at('host.json'), '--owner', 'android', '--other', 'vault']);
+  return { status, lines };
+}
+
+test('the example passes', async () => {
+  const { status, lines } = await check('whole', readFileSync(EXAMPLE, 'utf8'));
+  expect(lines.filter((line) => line.startsWith('fail'))).toEqual([]);
+  expect(lines.at(-1)).toMatch(/^example: 1\d passed, 0 failed, 3 not claimed$/);
+  expect(status).toBe(0);
+});
+
+test('the example without its check before a grant fails', async () => {
+  const broken = readFileSync(EXAMPLE, 'utf8').replace('blocked | "$vm")', '*)');
+  const { status, lines } = await check('broken', broken);
+  expect(status).toBe(1);
+  expect(lines.filter((line) => line.startsWith('fail')).join('\n')).toContain(
+    'a grant to another VM without fence',
+  );
+});

@@ -1,0 +1,102 @@
+/** The examples in C and Python borrow a bundle over a real control socket, run a command, and give it back. */
+
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { AgentControl } from '../../src/control/agent-control.ts';
+import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { SimulatedMachine } from '../../src/simulation/machine/machine.ts';
+import { STREAMS } from '../../targets/node/streams.ts';
+import { BenchWorld } from '../support/bench-world.ts';
+
+const EXAMPLES = fileURLToPath(new URL('../../docs/examples/', import.meta.url));
+const VMS = [ANDROID, VAULT];
+const folder = mkdtempSync(join(tmpdir(), 'baton-examples-'));
+const socket = join(folder, 'agent.sock');
+const machine = new SimulatedMachine({ vms: VMS, bundles: [PANEL], seed: 1, lies: [] });
+const world = new BenchWorld(VMS, [PANEL], () => machine.enforcer());
+let stopListening = () => {};
+let pacer: NodeJS.Timeout;
+
+/** Serves the agent of vault on a socket file; virtual time goes on with real time. */
+function serve(at: BenchWorld, path: string): Promise<void> {
+  const control = new AgentControl(at.agents.get(VAULT)!, at.log('control'));
+  return new Promise((resolve, reject) => {
+    stopListening = STREAMS.listen(
+      `unix:${path}`,
+      (stream) => control.accept(stream),
+      (error) => (error ? reject(error) : resolve()),
+    );
+  });
+}
+
+/** Runs a program to its end. */
+function run(program: string, args: readonly string[]): Promise<{ status: number; output: string }> {
+  return new Promise((resolve) => {
+    execFile(program, [...args], (error, output, errors) => {
+      resolve({
+        status: typeof error?.code === 'number' ? error.code : error ? -1 : 0,
+        output: output + errors,
+      });
+    });
+  });
+}
+
+function need(program: string): void {
+  if (spawnSync(program, ['--version']).status !== 0)
+    throw new Error(`this test needs ${program}, which is not installed; .ci/run installs it`);
+}
+
+beforeAll(async () => {
+  world.startHost();
+  world.startAgent(ANDROID, 'active');
+  world.startAgent(VAULT, 'suspended');
+  world.clock.advance(1_500);
+  await serve(world, socket);
+  pacer = setInterval(() => {
+    machine.tick(8);
+    world.clock.advance(5);
+  }, 5);
+});
+
+afterAll(() => {
+  clearInterval(pacer);
+  stopListening();
+  rmSync(folder, { recursive: true });
+});
+
+const back = () =>
+  expect
+    .poll(() => world.host.views()[0], { timeout: 5_000 })
+    .toMatchObject({ state: 'held', holder: ANDROID });
+
+test('borrow.py', async () => {
+  need('python3');
+  const seen = join(folder, 'seen');
+  const script = join(EXAMPLES, 'borrow.py');
+  const { status, output } = await run('python3', [script, socket, PANEL.id, 'touch', seen]);
+  expect(output).toMatch(/^panel: held at epoch \d+\n$/);
+  expect(status).toBe(0);
+  await back();
+});
+
+test('borrow.py says why it got nothing', async () => {
+  need('python3');
+  const { status, output } = await run('python3', [join(EXAMPLES, 'borrow.py'), socket, 'nosuch', 'true']);
+  expect(output).toContain('no bundle "nosuch"');
+  expect(status).toBe(1);
+});
+
+test('borrow.c', async () => {
+  need('cc');
+  const program = join(folder, 'borrow');
+  const built = await run('cc', ['-Wall', '-Wextra', '-Werror', '-o', program, join(EXAMPLES, 'borrow.c')]);
+  expect(built.output).toBe('');
+  const { status, output } = await run(program, [socket, PANEL.id, 'echo the command runs']);
+  expect(output).toBe('panel: held\nthe command runs\n');
+  expect(status).toBe(0);
+  await back();
+});
