@@ -35,6 +35,7 @@ import { faultFields, faultMessage, faultText, type HostView } from './host-view
 import { callsOf, foldAnswers, NO_TALLY, type Tally } from './remap.ts';
 import { makeStamp, readStamp } from './stamp.ts';
 import type { HostTable } from './table.ts';
+import { VmDesk } from './vm-desk.ts';
 import { VmRegistry } from './vm-registry.ts';
 
 /** What a host is made of. */
@@ -94,10 +95,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   readonly #registry: VmRegistry;
   #table: HostTable;
   #auditHash: string;
-  /** VMs that wait for their first instruction. */
-  readonly #starting = new Set<VmId>();
-  /** VMs that have exited, and the bundles that have not let go of them yet. */
-  readonly #exiting = new Map<VmId, Set<BundleId>>();
+  readonly #vms: VmDesk;
   #stopHeartbeat: (() => void) | undefined;
 
   constructor(parts: HostParts) {
@@ -105,6 +103,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     this.#parts = parts;
     this.#protocol = parts.protocol ?? HOST_TABLE;
     this.#auditHash = parts.auditHash ?? AUDIT_START;
+    this.#vms = new VmDesk(parts.enforcer);
     const { enforcer, table } = parts;
     this.#registry = new VmRegistry(table?.registry(), enforcer.machineBoot(), enforcer.running());
     this.#table = table ?? parts.freshTable();
@@ -246,7 +245,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       case 'phase':
         return this.#runPhase(entry, effect.phase, effect.epoch, effect.to);
       case 'acknowledgeExit':
-        return this.#letGo(entry, effect.vm);
+        return this.#vms.letGo(effect.vm, entry.definition.id);
       case 'audit':
         return this.#audit(entry, effect.event, effect.detail);
       default:
@@ -296,44 +295,28 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     const incarnation = this.#registry.begin(vm);
     this.#table.writeRegistry(this.#registry.record());
     this.emit('vm', vm, true, incarnation);
-    this.#starting.add(vm);
+    this.#vms.starts(vm);
     for (const entry of this.#entries.values()) {
       this.#feed(entry, { on: 'vmStarted', vm, incarnation, nowMs: this.#nowMs() });
     }
     this.#releaseStarts();
   }
 
-  /** A VM may run when nothing of its own is on its way to it any more. */
   #releaseStarts(): void {
-    for (const vm of this.#starting) {
-      const entries = [...this.#entries.values()];
-      if (entries.some(({ runner }) => runner.state.attempt?.to?.vm === vm)) continue;
-      this.#starting.delete(vm);
-      this.#parts.enforcer.acknowledgeStart(vm);
-    }
+    const entries = [...this.#entries.values()];
+    this.#vms.releaseStarts((vm) => entries.some(({ runner }) => runner.state.attempt?.to?.vm === vm));
   }
 
   #vmExited(vm: VmId): void {
-    this.#starting.delete(vm);
     const incarnation = this.#registry.incarnationOf(vm);
     this.#registry.end(vm);
     this.#table.writeRegistry(this.#registry.record());
     this.#parts.link.forget(vm);
     this.emit('vm', vm, false, incarnation);
-    this.#exiting.set(vm, new Set(this.#entries.keys()));
-    if (this.#entries.size === 0) this.#parts.enforcer.acknowledgeExit(vm);
+    this.#vms.exits(vm, this.#entries.keys());
     for (const entry of this.#entries.values()) {
       this.#feed(entry, { on: 'vmExited', vm, nowMs: this.#nowMs() });
     }
-  }
-
-  #letGo(entry: Entry, vm: VmId): void {
-    const waiting = this.#exiting.get(vm);
-    if (!waiting) return;
-    waiting.delete(entry.definition.id);
-    if (waiting.size > 0) return;
-    this.#exiting.delete(vm);
-    this.#parts.enforcer.acknowledgeExit(vm);
   }
 
   #fetchFaults(): void {

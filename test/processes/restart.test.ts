@@ -59,7 +59,8 @@ describe.sequential('killed with SIGKILL:', () => {
       await bed.startHost([]);
       expect(await view()).toMatchObject({ state: 'quarantined', holder: null });
       await bed.ask('host', { do: 'lift', bundle: 'panel' });
-      await bed.until('android has claimed it', STEP_MS, async () => (await stateOf('android')) === 'held');
+      await bed.until('android has claimed it', STEP_MS, async () => (await view())['holder'] === 'android');
+      await bed.until('android resumed', STEP_MS, async () => (await stateOf('android')) === 'held');
       expect(await view()).toMatchObject({ state: 'held', holder: 'android' });
     },
     LIMIT_MS,
