@@ -5,7 +5,11 @@ import { BenchWorld, TERMS } from '../support/bench-world.ts';
 
 function world() {
   const vms = [ANDROID, VAULT];
-  const made = new BenchWorld(vms, [PANEL], () => new NoneEnforcer({ bundles: [PANEL], vms, machineBoot: 'one' }));
+  const made = new BenchWorld(
+    vms,
+    [PANEL],
+    () => new NoneEnforcer({ bundles: [PANEL], vms, machineBoot: 'one' }),
+  );
   made.startHost();
   made.startAgent(ANDROID, 'active');
   made.startAgent(VAULT, 'suspended');

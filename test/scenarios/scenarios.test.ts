@@ -16,7 +16,10 @@ describe('transcript', () => {
 
   it.each(files)('%s', async (file) => {
     const lines = readFileSync(join(folder, file), 'utf8').split('\n');
-    const intent = lines.slice(0, lines.findIndex((line) => line.startsWith('> ')));
+    const intent = lines.slice(
+      0,
+      lines.findIndex((line) => line.startsWith('> ')),
+    );
     const stage = new Stage();
     const played = lines
       .filter((line) => line.startsWith('> '))

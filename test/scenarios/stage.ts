@@ -35,7 +35,8 @@ export class Stage {
   run(line: string): string[] {
     const [command = '', ...args] = line.split(/\s+/);
     const handler = this.#handlers[command];
-    if (!handler) throw new Error(`no command ${command}; there are ${Object.keys(this.#handlers).join(', ')}`);
+    if (!handler)
+      throw new Error(`no command ${command}; there are ${Object.keys(this.#handlers).join(', ')}`);
     const shown = handler(args) ?? [];
     return [...this.#news(), ...shown];
   }
@@ -49,7 +50,8 @@ export class Stage {
     borrow: ([vm, ...options]) => this.#borrow(vm as VmId, options),
     return: ([vm]) => void this.world.agents.get(vm as VmId)!.giveBack(PANEL.id),
     /** recall GRACE-MS [force]. */
-    recall: ([ms, force]) => void this.world.agents.get(ANDROID)!.recall(PANEL.id, Number(ms), force === 'force'),
+    recall: ([ms, force]) =>
+      void this.world.agents.get(ANDROID)!.recall(PANEL.id, Number(ms), force === 'force'),
     /** crash agent VM | crash host: a process dies; VMs and machine live on. */
     crash: ([what, vm]) => this.#crash(what!, vm as VmId),
     /** restart agent VM | restart host [lost]. */
@@ -71,13 +73,20 @@ export class Stage {
     /** poke VM: its driver touches the touch controller, whether it may or not. */
     poke: ([vm]) => this.#poke(vm as VmId),
     status: () => this.#status(),
-    faults: () => this.world.audit.filter((entry) => entry.includes('"event":"fault"')).map((entry) => (JSON.parse(entry) as { detail: string }).detail),
-    judge: () => this.#machine.checker.violations.map(({ invariant, text }) => `${invariant}: ${text}`).concat('judged'),
+    faults: () =>
+      this.world.audit
+        .filter((entry) => entry.includes('"event":"fault"'))
+        .map((entry) => (JSON.parse(entry) as { detail: string }).detail),
+    judge: () =>
+      this.#machine.checker.violations.map(({ invariant, text }) => `${invariant}: ${text}`).concat('judged'),
   };
 
   #boots(vm: VmId): undefined {
     this.#machine.startVm(vm);
-    this.world.startAgent(vm, vm === ANDROID && this.world.host.views()[0]!.holder === ANDROID ? 'active' : 'suspended');
+    this.world.startAgent(
+      vm,
+      vm === ANDROID && this.world.host.views()[0]!.holder === ANDROID ? 'active' : 'suspended',
+    );
     return undefined;
   }
 
@@ -121,7 +130,9 @@ export class Stage {
   #hook(vm: VmId, name: HookName, how: string): undefined {
     const driver = this.world.drivers.get(vm)!;
     if (how === 'ok') delete driver.next[name];
-    else driver.next[name] = how === 'hang' ? 'hang' : { ok: false, outcome: 'failed', error: 'scripted failure' };
+    else
+      driver.next[name] =
+        how === 'hang' ? 'hang' : { ok: false, outcome: 'failed', error: 'scripted failure' };
     return undefined;
   }
 
@@ -149,7 +160,9 @@ export class Stage {
     this.#read = this.world.logs.length;
     const notices = this.world.notices.slice(this.#noticed).map(({ vm, notice }) => {
       const { notice: name, ...rest } = notice;
-      return `${vm} is told: ${name}${Object.entries(rest).map(([key, value]) => ` ${key}=${value}`).join('')}`;
+      return `${vm} is told: ${name}${Object.entries(rest)
+        .map(([key, value]) => ` ${key}=${value}`)
+        .join('')}`;
     });
     this.#noticed = this.world.notices.length;
     return [...lines, ...notices];
@@ -160,7 +173,12 @@ export class Stage {
     const enforcer = this.#machine.enforcer();
     return new Proxy(enforcer, {
       get: (target, name) => {
-        if (name === 'run') return (bundle: BundleId, calls: EnforcerCall[], done: (answers: readonly EnforcerAnswer[]) => void) => this.#runCalls(target, bundle, calls, done);
+        if (name === 'run')
+          return (
+            bundle: BundleId,
+            calls: EnforcerCall[],
+            done: (answers: readonly EnforcerAnswer[]) => void,
+          ) => this.#runCalls(target, bundle, calls, done);
         if (name === 'machineBoot') return () => `boot ${this.#boot}`;
         const value = target[name as keyof Enforcer];
         return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
@@ -168,13 +186,20 @@ export class Stage {
     });
   }
 
-  #runCalls(target: Enforcer, bundle: BundleId, calls: EnforcerCall[], done: (answers: readonly EnforcerAnswer[]) => void): void {
+  #runCalls(
+    target: Enforcer,
+    bundle: BundleId,
+    calls: EnforcerCall[],
+    done: (answers: readonly EnforcerAnswer[]) => void,
+  ): void {
     if (calls.some((call) => this.#hung.has(call.op))) return;
     const bad = calls.findIndex((call) => (this.#failing.get(call.op) ?? 0) > 0);
     if (bad < 0) return target.run(bundle, calls, done);
     const { op } = calls[bad]!;
     this.#failing.set(op, this.#failing.get(op)! - 1);
-    target.run(bundle, calls.slice(0, bad), (answers) => done([...answers, { ok: false, error: `scripted failure of ${op}` }]));
+    target.run(bundle, calls.slice(0, bad), (answers) =>
+      done([...answers, { ok: false, error: `scripted failure of ${op}` }]),
+    );
   }
 }
 

@@ -77,7 +77,12 @@ export class BenchWorld {
   readonly #vms: readonly VmId[];
   host!: Host;
 
-  constructor(vms: readonly VmId[], bundles: readonly BundleDefinition[], enforcer: () => Enforcer, seed = 1) {
+  constructor(
+    vms: readonly VmId[],
+    bundles: readonly BundleDefinition[],
+    enforcer: () => Enforcer,
+    seed = 1,
+  ) {
     this.#random = seededRandom(seed);
     this.#vms = vms;
     this.#bundles = bundles;
