@@ -1,0 +1,69 @@
+/** What the documents show can be used as it stands: configurations are sound, links lead somewhere. */
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, test } from 'vitest';
+import { AGENT_SCHEMA, HOST_SCHEMA } from '../../src/config/daemon-config.ts';
+import { readConfig } from '../../src/config/read.ts';
+import { parseAnswers, parseHello } from '../../src/enforcer/command-contract.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+const DOCUMENTS = [
+  'README.md',
+  ...readdirSync(join(ROOT, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+];
+
+test('the configuration in README is sound, and short', () => {
+  const [, text = ''] = /```jsonc\n([\s\S]*?)```/.exec(read('README.md')) ?? [];
+  expect(readConfig(AGENT_SCHEMA, 'README.md', text)).toMatchObject({ vm: 'vault' });
+  expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(12);
+});
+
+describe('PLATFORMS', () => {
+  const text = read('docs/PLATFORMS.md');
+
+  it.each([...text.matchAll(/^`(\{"kind":.*?\})`\./gm)].map(([, config]) => config!))(
+    'back end %s is sound',
+    (config) => {
+      const rest = {
+        bundles: 'b',
+        keys: 'k',
+        transport: { kind: 'stream', listen: {} },
+        state: 's',
+        control: 'c',
+      };
+      const whole = JSON.stringify({ ...rest, enforcer: JSON.parse(config) });
+      expect(readConfig(HOST_SCHEMA, 'PLATFORMS.md', whole)).toBeDefined();
+    },
+  );
+
+  it('shows answers that the contract accepts', () => {
+    const [hello, answers] = [...text.matchAll(/```json\n.*\n(.*)\n```/g)].map(([, line]) => line!);
+    expect(parseHello(hello!).ok).toBe(true);
+    const calls = [{ op: 'fence', resource: 'touch.mmio0' as never }, { op: 'settle' }] as const;
+    expect(parseAnswers(answers!, calls).map(({ ok }) => ok)).toEqual([true, true]);
+  });
+});
+
+it.each(DOCUMENTS)('links of %s lead to files', (document) => {
+  const links = [...read(document).matchAll(/\]\(([^)#:]+)(#[^)]*)?\)/g)].map(([, path]) => path!);
+  // Figures are published apart from the documents that link to them.
+  const others = links.filter((path) => !path.endsWith('PERFORMANCE.md'));
+  expect(others.filter((path) => !existsSync(join(ROOT, dirname(document), path)))).toEqual([]);
+});
+
+it.each(DOCUMENTS)('every JSON example of %s is JSON, whole or line by line', (document) => {
+  const blocks = [...read(document).matchAll(/```json\n([\s\S]*?)```/g)].map(([, block]) => block!.trim());
+  const values = blocks.flatMap((block) => (isJson(block) ? [block] : block.split('\n')));
+  expect(values.filter((value) => !isJson(value))).toEqual([]);
+});
+
+function isJson(text: string): boolean {
+  try {
+    return typeof JSON.parse(text) === 'object';
+  } catch {
+    return false;
+  }
+}
