@@ -47,7 +47,7 @@ export interface TransportListener {
 export type DriverStatus = 'active' | 'suspended' | 'unknown';
 
 /**
- * The hooks of one bundle that an agent may run (design section 2.3). `suspend` is undone when it fails; `quiesce`
+ * The hooks of one bundle that an agent may run. `suspend` is undone when it fails; `quiesce`
  * does what it can, for a device that somebody else holds already.
  */
 export type HookName = 'prepare' | 'suspend' | 'quiesce' | 'resume';

@@ -1,8 +1,7 @@
 /**
  * What an agent writes down before it acts: which hook it was about to run, under which epoch.
  *
- * It says what was attempted, never who holds: after a restart only the host's answer counts (design section
- * 2.10). Kept so that a person, and the log, can tell what a crash interrupted.
+ * It says what was attempted, never who holds: after a restart only the host's answer counts. Kept so that a person, and the log, can tell what a crash interrupted.
  */
 
 import type { HookName, Journal } from '../ports.ts';
@@ -37,7 +36,8 @@ export class AgentJournal {
   /** Writes a note; durable before this returns if `sync`. */
   write(bundle: BundleId, note: JournalNote, sync: boolean): void {
     this.last.set(bundle, note);
-    if (this.#records >= COMPACT_AFTER) {
+    // A rewrite is durable, so it waits for a record that has to be: nothing is synced while a bundle is dark.
+    if (this.#records >= COMPACT_AFTER && sync) {
       this.#journal.rewrite([...this.last].map(([id, entry]) => encode(id, entry)));
       this.#records = this.last.size;
       return;

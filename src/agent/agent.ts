@@ -61,6 +61,8 @@ export interface AgentEvents {
 const CONSENT_VALID_MS = 10_000;
 /** Oldest stamp that still makes a good consent: the host sends one a second. */
 const STAMP_FRESH_MS = 4_000;
+/** Without a word of the host for so long, it counts as silent: it sends a heartbeat a second. */
+const HOST_SILENT_MS = 4_000;
 /** Events kept per bundle for `describe`. */
 const EVENTS_KEPT = 20;
 
@@ -92,6 +94,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   readonly #parts: AgentParts;
   readonly #entries = new Map<BundleId, Entry>();
   readonly #journal: AgentJournal;
+  #stopSilence: (() => void) | undefined;
   #stamp: { readonly bytes: Uint8Array; readonly atMs: number } | undefined;
 
   constructor(parts: AgentParts) {
@@ -126,6 +129,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
 
   /** Stops everything. The drivers stay as they are; the host goes on without us. */
   stop(): void {
+    this.#stopSilence?.();
     for (const { machine } of this.#entries.values()) machine.runner.stop();
     this.#parts.link.close();
     this.#parts.journal.close();
@@ -160,7 +164,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void {
-    if (stamp && from === HOST) this.#stamp = { bytes: stamp, atMs: this.#parts.clock.nowMs() };
+    if (from === HOST) this.#hostHeard(stamp);
     if (message.kind === 'heartbeat') return;
     const entry = this.#entries.get(message.bundle);
     if (!entry) return this.#drop(from, message, 'unknown bundle');
@@ -212,6 +216,16 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       `${peer} means another definition by ${bundle}: deploy the same bundle file everywhere`,
     );
     this.#parts.log('error', 'bundle definitions differ', { bundle, peer });
+  }
+
+  /** The host lives. When it falls silent, whoever asks for secrets on a borrowed screen must hear of it. */
+  #hostHeard(stamp: Uint8Array | undefined): void {
+    const { clock } = this.#parts;
+    if (stamp) this.#stamp = { bytes: stamp, atMs: clock.nowMs() };
+    this.#stopSilence?.();
+    this.#stopSilence = clock.after(HOST_SILENT_MS, () =>
+      this.emit('hostDown', `silent for ${HOST_SILENT_MS} ms`),
+    );
   }
 
   #entry(bundle: BundleId): Entry {

@@ -56,7 +56,7 @@ export class AgentControl {
     agent.on('notice', (bundle, notice) => this.#onNotice(bundle, notice));
     agent.on('changed', (bundle, view) => this.#tellWatchers({ event: 'changed', ...brief(view), bundle }));
     agent.on('hostUp', () => this.#tellWatchers({ event: 'hostUp' }));
-    agent.on('hostDown', (reason) => this.#tellWatchers({ event: 'hostDown', reason }));
+    agent.on('hostDown', (reason) => this.#tellAll({ event: 'hostDown', reason }));
   }
 
   /** Serves a new connection. */
@@ -210,6 +210,12 @@ export class AgentControl {
       this.#agent.giveBack(bundle);
     }
     client.borrows.clear();
+  }
+
+  /** Who holds a bundle hears it too: without the host, nobody vouches for what it sees on the screen. */
+  #tellAll(event: Json): void {
+    for (const client of this.#clients)
+      if (client.watches || client.borrows.size > 0) client.lines.send(event);
   }
 
   #tellWatchers(event: Json): void {

@@ -143,7 +143,7 @@ function parseFault(value: unknown): FaultRecord[] {
 }
 
 function names(fields: Fields): Pick<FaultRecord, 'vm' | 'bundle' | 'resource'> {
-  const named = NAMES.flatMap((name) => (isId(fields[name]) ? [[name, fields[name]]] : []));
+  const named = NAMES.flatMap((name) => (isName(name, fields[name]) ? [[name, fields[name]]] : []));
   return Object.fromEntries(named) as Pick<FaultRecord, 'vm' | 'bundle' | 'resource'>;
 }
 
@@ -189,3 +189,10 @@ function failure(error: string): { readonly ok: false; readonly error: string } 
 
 const CAPABILITIES = ['forceRevoke', 'reset', 'faultReport', 'hotHandoff', 'wholeBundle'] as const;
 const NAMES = ['vm', 'bundle', 'resource'] as const;
+
+/** A resource is named by its device, a dot, its kind and a number: longer than any other name. */
+function isName(name: string, value: unknown): boolean {
+  return name === 'resource' ? typeof value === 'string' && RESOURCE_PATTERN.test(value) : isId(value);
+}
+
+const RESOURCE_PATTERN = /^[a-z][a-z0-9._-]{0,31}\.[a-z]+[0-9]{1,2}$/;

@@ -70,7 +70,7 @@ export class SimulatedEnforcer implements Enforcer {
         forceRevoke: true,
         reset: true,
         faultReport: true,
-        hotHandoff: true,
+        hotHandoff: false,
         wholeBundle: false,
       },
     };

@@ -1,5 +1,5 @@
 /**
- * Who did it: books a refused access on a VM, by resource and epoch log (design section 2.11).
+ * Who did it: books a refused access on a VM, by resource and epoch log.
  *
  * Pure. What is unsure is left unattributed and never punished. The reaction, where there is one, is against the
  * offender, never against another VM's tenure.

@@ -6,6 +6,8 @@ import type { FaultRecord } from '../enforcer/port.ts';
 import { PAGE_BYTES } from '../protocol/evidence.ts';
 import {
   type BundleId,
+  MESSAGES,
+  type Message,
   type MessageOf,
   type RemapPhase,
   type ResourceId,
@@ -65,4 +67,12 @@ export function faultMessage(
 /** The fields of a fault for the log. */
 export function faultFields(fault: FaultRecord) {
   return { event: fault.event, by: fault.by, vm: fault.vm, stream: fault.stream, address: fault.address };
+}
+
+/** The answer to a command for a bundle that is not configured here; undefined for what is no command. */
+export function unknownBundleRefusal(message: Extract<Message, { bundle: BundleId }>): Message | undefined {
+  if (!('epoch' in message) || message.kind === 'queryState') return undefined;
+  const { bundle, epoch, kind } = message;
+  const command = MESSAGES[kind].number;
+  return { kind: 'refused', bundle, epoch, command, code: 'unknownBundle', currentEpoch: epoch };
 }

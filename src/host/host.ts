@@ -31,7 +31,7 @@ import { bundleDigest } from '../wire/digest.ts';
 import { type Attributed, attribute } from './attribution.ts';
 import { AUDIT_START, auditLine } from './audit.ts';
 import { FaultDesk } from './fault-desk.ts';
-import { faultFields, faultMessage, faultText, type HostView } from './host-view.ts';
+import { faultFields, faultMessage, faultText, type HostView, unknownBundleRefusal } from './host-view.ts';
 import { callsOf, foldAnswers, NO_TALLY, type Tally } from './remap.ts';
 import { makeStamp, readStamp } from './stamp.ts';
 import type { HostTable } from './table.ts';
@@ -166,7 +166,11 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   onMessage(from: VmId, message: Message): void {
     if (!('bundle' in message)) return this.#drop(from, message, 'not for the host');
     const entry = this.#entries.get(message.bundle);
-    if (!entry) return this.#drop(from, message, `no bundle ${message.bundle} is configured`);
+    if (!entry) {
+      const refusal = unknownBundleRefusal(message);
+      if (refusal) this.#parts.link.send(from, refusal, this.#stamp());
+      return this.#drop(from, message, `no bundle ${message.bundle} is configured`);
+    }
     if (!(this.#protocol.inputs as readonly string[]).includes(message.kind)) {
       return this.#drop(from, message, 'not for the host');
     }
@@ -264,7 +268,8 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     enforcer.run(definition.id, callsOf(definition, phase, to), (answers) => {
       // What the queues hold now is the old holder's: it is booked before anybody else is let in.
       if (phase === 'settle' || phase === 'clean') this.#fetchFaults();
-      const folded = foldAnswers(definition, phase, to, config.evidence, answers, entry.tally);
+      const { reset } = enforcer.describe().capabilities;
+      const folded = foldAnswers(definition, phase, to, config.evidence, answers, entry.tally, reset);
       entry.tally = folded.tally;
       const ms = this.#nowMs() - startedMs;
       entry.phases[phase] = (entry.phases[phase] ?? 0) + ms;

@@ -67,7 +67,7 @@ export interface Folded {
 
 /**
  * Returns the result of `phase` from the answers to its calls. Fewer answers than calls mean that the last
- * answer is a failure, or that the back end broke off.
+ * answer is a failure, or that the back end broke off. A back end that cannot reset (`canReset`) proves no reset.
  */
 export function foldAnswers(
   bundle: BundleDefinition,
@@ -76,6 +76,7 @@ export function foldAnswers(
   evidence: EvidenceLevel,
   answers: readonly EnforcerAnswer[],
   before: Tally,
+  canReset = true,
 ): Folded {
   const calls = callsOf(bundle, phase, to);
   const failed = answers.find((answer) => !answer.ok);
@@ -89,7 +90,7 @@ export function foldAnswers(
   const good = answers as readonly Extract<EnforcerAnswer, { ok: true }>[];
   const tally: Tally = {
     syncs: before.syncs + good.reduce((sum, answer) => sum + (answer.syncs ?? 0), 0),
-    resets: phase === 'clean' ? resettableOf(bundle) : before.resets,
+    resets: phase === 'clean' && canReset ? resettableOf(bundle) : before.resets,
   };
   switch (phase) {
     case 'fence':

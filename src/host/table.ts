@@ -57,7 +57,8 @@ export class HostTable {
   }
 
   #write(record: Uint8Array, sync: boolean): void {
-    if (this.#records < COMPACT_AFTER) {
+    // A rewrite is durable, so it waits for a record that has to be: nothing is synced while a bundle is dark.
+    if (this.#records < COMPACT_AFTER || !sync) {
       this.#journal.append(record, sync);
       this.#records += 1;
       return;

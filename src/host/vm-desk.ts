@@ -1,6 +1,6 @@
 /**
  * VMs between two states: those that wait for their first instruction, and those that have exited but may not be
- * freed yet. The platform is told when every bundle has let go (review M5).
+ * freed yet. The platform is told when every bundle has let go (M5).
  */
 
 import type { Enforcer } from '../enforcer/port.ts';

@@ -36,8 +36,6 @@ export const REFUSAL_CODES = {
   quarantined: 'the bundle is in quarantine; an operator must lift it',
   epochsExhausted: 'no epoch is left; the bundle is quarantined',
   unresettable: 'the bundle has a residue that only a driver clears and the host does not accept that',
-  notParked: 'the bundle is not parked',
-  lentNow: 'a borrower holds the bundle',
 } as const;
 export type RefusalCode = keyof typeof REFUSAL_CODES;
 
@@ -76,7 +74,7 @@ export const QUARANTINE_CAUSES = {
 } as const;
 export type QuarantineCause = keyof typeof QUARANTINE_CAUSES;
 
-/** How good the proof is that isolation holds, weakest first (design section 1). */
+/** How good the proof is that isolation holds, weakest first. */
 export const EVIDENCE_LEVELS = ['none', 'asserted', 'observed', 'attested'] as const;
 export type EvidenceLevel = (typeof EVIDENCE_LEVELS)[number];
 

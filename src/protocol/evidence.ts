@@ -1,5 +1,5 @@
 /**
- * The holder's own check of what the host granted (design section 2.5): the one question that stands between a
+ * The holder's own check of what the host granted: the one question that stands between a
  * `remapped` and a resume. Pure; used by both agent tables.
  */
 

@@ -88,7 +88,7 @@ const PROOF = struct('proof', {
 });
 export type Proof = NonNullable<(typeof PROOF)['of']>;
 
-/** The claims of a consent: a borrower's statement to the hypervisor service (design section 2.1). */
+/** The claims of a consent: a borrower's statement to the hypervisor service. */
 export const CONSENT_FIELDS = {
   bundle,
   epoch,

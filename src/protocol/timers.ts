@@ -71,7 +71,7 @@ export const HOST_TIMES = {
   reserveMs: 5_000,
   /** A borrower's resume, with a panel that powers up. */
   confirmMs: 5_000,
-  /** Longer than two key presses of a fast typist (design section 2.8). */
+  /** Longer than two key presses of a fast typist. */
   guardMs: 500,
   /** One order to the enforcer; Linux gives a CMD_SYNC 1 s. */
   enforceMs: 3_000,

@@ -1,5 +1,5 @@
 /**
- * The three messages that make a session (design section 6). Descriptions only; session.ts acts on them.
+ * The three messages that make a session. Descriptions only; session.ts acts on them.
  *
  *     initiator                                     responder
  *       hello              -- channel h, handshake key -->

@@ -10,7 +10,7 @@
  *
  * Names are text, boot ids and challenges byte strings of 16 bytes, CBOR in the deterministic profile. The
  * keys of another pair of boots, incarnations or challenges are others, so everything recorded under them
- * fails to verify (review M6).
+ * fails to verify (M6).
  */
 
 import { expand, extract } from '@noble/hashes/hkdf.js';

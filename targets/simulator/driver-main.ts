@@ -24,7 +24,7 @@ const [vm = '', folder = '', ...numbers] = process.argv.slice(2);
 const [touchMmio = 0, touchInterrupt = 0, displayMmio = 0, displayInterrupt = 0, active = 0] =
   numbers.map(Number);
 
-/** Longest wait of a give-back for the last finger to leave the panel, in ms (design section 2.7). */
+/** Longest wait of a give-back for the last finger to leave the panel, in ms. */
 const FINGER_WAIT_MS = 2_000;
 const FINGER_LOOK_MS = 5;
 /** How long a hook takes that the demo asks to be slow: past the end of any notice. */

@@ -87,7 +87,7 @@ const SEARCHES: readonly (readonly [string, 'cold' | 'warm', Partial<Budget>, nu
   ['lost messages', 'warm', { borrow: 1, lose: 1, fire: 1 }, 8_932],
   ['agents that die', 'warm', { borrow: 1, giveBack: 1, crashAgent: 1 }, 55_363],
   ['a host that dies', 'warm', { borrow: 1, crashHost: 2 }, 79_133],
-  ['VMs that exit', 'warm', { borrow: 1, exit: 1, fire: 1 }, 189_980],
+  ['VMs that exit', 'cold', { borrow: 1, exit: 1 }, 11_596],
   ['calls that fail', 'warm', { borrow: 1, giveBack: 1, failCall: 1 }, 49_178],
   ['hooks that fail', 'warm', { borrow: 1, giveBack: 1, hookFail: 2 }, 23_959],
 ];

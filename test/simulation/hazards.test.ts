@@ -1,6 +1,6 @@
 /**
  * What real devices and the design's review showed to go wrong in a move, each as a test with its negative
- * control. Judge: the checker, and what a VM reads. Hazards 1 to 4: reference el2.md section 3; M: review-design.md.
+ * control. Judge: the checker, and what a VM reads. Hazards 1 to 4 were seen with KVM and VFIO; M: the attacks of docs/PROTOCOL.md.
  */
 
 import { describe, expect, it } from 'vitest';

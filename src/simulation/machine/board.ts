@@ -2,8 +2,8 @@
  * The simulated machine's board: address map, and two ready bundles for tests and the demo.
  *
  * Interrupt controller and SMMU stand where QEMU's `virt` machine has them. The panel's interrupts and streams are
- * those of a real phone (OnePlus 6: touch SPI 0x165, display SPI 0x53, display streams 0x880 and 0xc80, see
- * reference review-design.md M12), its register pages are near theirs; everything else is ours.
+ * those of a real phone (OnePlus 6: touch SPI 0x165, display SPI 0x53, display streams 0x880 and 0xc80, see its
+ * device tree), its register pages are near theirs; everything else is ours.
  */
 
 import type { SmmuLayout } from '../../enforcer/smmuv3.ts';

@@ -93,7 +93,7 @@ export class Checker {
 
   /**
    * A VM gets its memory, VMID, processor and tables. Whoever had them before must reach nothing any more by any
-   * path: its tables are about to be overwritten, its VMID and memory belong to somebody else (review M5).
+   * path: its tables are about to be overwritten, its VMID and memory belong to somebody else (M5).
    */
   vmBegins(vm: VmInstance): void {
     const former = this.#vmids.get(vm.vmid);

@@ -2,7 +2,7 @@
  * The hypervisor part of the simulated machine: emitters over its bus, VMs with their tables, their begin and end.
  *
  * A VM starts and ends in two steps, each waiting for an acknowledgement, so that the coordinator can act before
- * the first instruction and before anything is freed (review M5). Then memory, VMID, processor and tables are
+ * the first instruction and before anything is freed (M5). Then memory, VMID, processor and tables are
  * used again at once by the next VM: a path that was left open leads into somebody else's memory.
  */
 

@@ -38,7 +38,7 @@ interface Report {
   readonly producer: VmInstance;
 }
 
-/** A finger that was put down under one holder and reported to another (review M9). */
+/** A finger that was put down under one holder and reported to another (M9). */
 export interface CarriedContact {
   readonly x: number;
   readonly y: number;
