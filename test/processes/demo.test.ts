@@ -44,7 +44,8 @@ describe.sequential('the demo', () => {
     LIMIT_MS,
   );
 
-  it.each([
+  // Mostly waiting for what never comes: two at a time.
+  it.concurrent.each([
     ['skip-unmap', /S1: |S3: |reaches nothing|Vault holds/],
     ['skip-sync', /S1: |S3: /],
     ['skip-reset', /finger was carried|nothing of the PIN pad|S6/],
