@@ -63,6 +63,8 @@ const CONSENT_VALID_MS = 10_000;
 const STAMP_FRESH_MS = 4_000;
 /** Without a word of the host for so long, it counts as silent: it sends a heartbeat a second. */
 const HOST_SILENT_MS = 4_000;
+/** Time between two tries to send a request while there is no session with the owner. */
+const REQUEST_RETRY_MS = 100;
 /** Events kept per bundle for `describe`. */
 const EVENTS_KEPT = 20;
 
@@ -300,8 +302,9 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       case 'request':
         return this.#request(entry, effect);
       case 'decide': {
-        const { borrower, purpose, leaseMs } = effect;
-        policy({ bundle, borrower, purpose, leaseMs }, (decision) =>
+        const { do: _, ...question } = effect;
+        const { borrower } = question;
+        policy({ bundle, ...question }, (decision) =>
           this.#feed(entry, { on: 'policyDecided', borrower, decision }),
         );
         return;
@@ -327,7 +330,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   #request(entry: Entry, effect: Extract<AgentEffect<never>, { do: 'request' }>): void {
-    const { link } = this.#parts;
+    const { link, clock } = this.#parts;
     const { terms, epoch, incarnation } = effect;
     const { id: bundle, owner } = entry.definition;
     const claims: ConsentClaims = {
@@ -346,8 +349,12 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     };
     const consent = link.sealConsent(claims);
     if (!consent) return;
-    const { purpose, leaseMs, waitMs } = terms;
-    link.send(owner, { kind: 'requestBorrow', bundle, purpose, leaseMs, waitMs, consent });
+    const { evidence: _, ...asked } = terms;
+    if (link.send(owner, { kind: 'requestBorrow', bundle, ...asked, consent })) return;
+    // The session with the owner is not up yet, as after a boot. The request's timer ends the tries.
+    clock.after(REQUEST_RETRY_MS, () => {
+      if (entry.machine.runner.state.name === 'requesting') this.#request(entry, effect);
+    });
   }
 
   #faultSeen(entry: Entry, message: Extract<Message, { kind: 'faultReported' }>): void {

@@ -28,6 +28,8 @@ COMMAND finds BATON_BUNDLE, BATON_EPOCH and BATON_DEADLINE_MS (length of the lea
 Exit status: that of COMMAND; 75 declined, 124 waited too long, 79 lost by force, 80 evidence mismatch.
 `;
 
+/** Time a command has after SIGTERM when the agent is gone, in ms. */
+const KILL_AFTER_MS = 2_000;
 /** Time between two tries for a busy bundle, in ms, unless the answer names a longer one. */
 const RETRY_MS = 200;
 
@@ -61,7 +63,7 @@ async function ask(
   words: Words,
 ): Promise<Json | number> {
   const time = (name: string, otherwise: string) => parseDuration(words.values.get(name) ?? otherwise, name);
-  let leftMs = words.flags.has('--no-wait') ? 0 : time('--wait', '5s');
+  const endMs = world.nowMs() + (words.flags.has('--no-wait') ? 0 : time('--wait', '5s'));
   const terms = {
     purpose: words.values.get('--purpose') ?? 'unspecified',
     leaseMs: time('--lease', '30s'),
@@ -70,17 +72,18 @@ async function ask(
     evidence: words.values.get('--min-evidence') ?? 'observed',
   };
   for (;;) {
-    const waitMs = Math.max(leftMs, 1_000);
+    const waitMs = Math.max(Math.round(endMs - world.nowMs()), 1_000);
     const answer = await client.request({ do: 'borrow', bundle, ...terms, waitMs });
     if (answer['ok'] === true) return answer;
     const error = answer['error'] as { code: string; message: string; retryAfterMs?: number };
-    const retryMs = Math.max(RETRY_MS, Math.min(error.retryAfterMs ?? 0, leftMs));
-    const mayRetry = error.code === 'declined' && (error.retryAfterMs ?? 0) > 0 && leftMs > 0;
-    if (!mayRetry) {
+    const leftMs = endMs - world.nowMs();
+    const isBusy = error.code === 'declined' && (error.retryAfterMs ?? 0) > 0;
+    if (!isBusy || leftMs <= RETRY_MS) {
       say(world, words, { event: error.code, bundle, ...error }, `${bundle}: ${error.message}`);
-      return statusOf(error.code);
+      // A busy bundle that stayed busy for the whole wait: waited too long, unless nobody wanted to wait.
+      return isBusy && !words.flags.has('--no-wait') ? EXIT.waited : statusOf(error.code);
     }
-    leftMs -= retryMs;
+    const retryMs = Math.max(RETRY_MS, Math.min(error.retryAfterMs ?? 0, leftMs - RETRY_MS));
     await new Promise<void>((resolve) => world.after(retryMs, resolve));
   }
 }
@@ -108,6 +111,7 @@ async function hold(
   );
   let lost = false;
   let child: Child | undefined;
+  let cancelKill: () => void = () => {};
   let stop: () => void = () => {};
   const stopped = new Promise<number>((resolve) => {
     stop = () => resolve(EXIT.ok);
@@ -119,7 +123,8 @@ async function hold(
       say(world, words, event, `${bundle}: to be given back within ${event['ms']} ms (${event['cause']})`);
       end();
       // The agent suspends the driver before the notice ends, whether the command is gone or not.
-      world.after(Number(event['ms']), () => child?.signal('SIGKILL'));
+      cancelKill();
+      cancelKill = world.after(Number(event['ms']), () => child?.signal('SIGKILL'));
     }
     if (event['event'] === 'lost') {
       lost = true;
@@ -138,11 +143,20 @@ async function hold(
       BATON_DEADLINE_MS: String(granted['leaseMs']),
     });
   }
-  const status = await Promise.race([
-    child ? child.ended : stopped,
-    client.ended.then(() => EXIT.unavailable),
-  ]);
+  const ended = child ? child.ended : stopped;
+  const status = await Promise.race([ended, client.ended.then(() => undefined)]);
   unhook();
+  cancelKill();
+  if (status === undefined) {
+    // The agent is gone, and the lease with it: whatever the command does now, it does without the bundle.
+    say(world, words, { event: 'lost', bundle }, `${bundle}: the agent ended; the bundle goes back`);
+    if (!child) return EXIT.lost;
+    child.signal('SIGTERM');
+    cancelKill = world.after(KILL_AFTER_MS, () => child?.signal('SIGKILL'));
+    await ended;
+    cancelKill();
+    return EXIT.lost;
+  }
   if (lost) return EXIT.lost;
   const back = await client.request({ do: 'return', bundle }).catch(() => undefined);
   if (back?.['ok']) say(world, words, { ...back, event: 'returned' }, `${bundle}: given back`);

@@ -29,6 +29,8 @@ export interface CliWorld {
   spawn(command: readonly string[], env: Readonly<Record<string, string>>): Child;
   /** Calls back on SIGINT and SIGTERM; the returned function stops that. */
   onSignal(listener: (name: 'SIGINT' | 'SIGTERM') => void): () => void;
+  /** Milliseconds of a monotonic clock. */
+  nowMs(): number;
   after(ms: number, fire: () => void): () => void;
   readText(path: string): string;
   out(line: string): void;

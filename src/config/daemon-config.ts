@@ -42,6 +42,8 @@ const POLICY = Type.Union([
             borrower: NAME,
             purposes: Type.Optional(Type.Array(Type.String())),
             leaseMaxMs: Type.Optional(MS),
+            minTenureMaxMs: Type.Optional(MS),
+            noticeMaxMs: Type.Optional(MS),
           },
           closed,
         ),

@@ -13,10 +13,13 @@ import { EVIDENCE_LEVELS, type EvidenceLevel } from '../protocol/codes.ts';
 import { type BundleId, isUint32 } from '../protocol/ids.ts';
 import { TEXT_BYTES_MAX } from '../protocol/messages.ts';
 import { clipText } from '../wire/utf8.ts';
-import { type Json, Lines } from './lines.ts';
+import { idOf, type Json, Lines } from './lines.ts';
 
 /** Most connections at a time: a few programs and a few people. */
 export const CONNECTIONS_MAX = 32;
+
+/** Most requests that wait for one return. */
+const RETURNS_MAX = 8;
 
 /** What a borrower gets when it does not say otherwise. */
 export const BORROW_DEFAULTS = {
@@ -81,7 +84,11 @@ export class AgentControl {
   }
 
   #serve(client: Client, request: Json): void {
-    const { id = null } = request;
+    const id = idOf(request);
+    if (id === undefined) {
+      const message = '"id": expected a text of at most 64 characters, or a number';
+      return client.lines.send({ ok: false, error: { code: 'badRequest', message } });
+    }
     try {
       const answer = this.#answer(client, request);
       if (answer) client.lines.send({ id, ok: true, ...answer });
@@ -140,7 +147,7 @@ export class AgentControl {
       throw new RequestError('inUse', `${bundle}: another program of this VM borrows it, or is about to`);
     }
     const terms = termsOf(request);
-    client.borrows.set(bundle, { request: request['id'] ?? null, granted: false, returning: [] });
+    client.borrows.set(bundle, { request: idOf(request), granted: false, returning: [] });
     this.#agent.borrow(bundle, terms);
     return undefined;
   }
@@ -149,9 +156,11 @@ export class AgentControl {
     const { bundle } = this.#view(request);
     const lessee = [...this.#clients].find((other) => other.borrows.has(bundle));
     if (!lessee) throw new RequestError('notHeld', `${bundle}: nothing to give back`);
-    const id = request['id'] ?? null;
+    const id = idOf(request);
     const { borrows } = lessee;
     const borrow = borrows.get(bundle)!;
+    if (borrow.returning.length >= RETURNS_MAX)
+      throw new RequestError('busy', `${bundle}: its return is awaited already`);
     borrow.returning.push({ client, id });
     const withdrawn = !borrow.granted;
     this.#agent.giveBack(bundle);

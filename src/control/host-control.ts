@@ -7,7 +7,7 @@
 import type { Host } from '../host/host.ts';
 import type { ByteStream } from '../ports.ts';
 import type { BundleId } from '../protocol/ids.ts';
-import { type Json, Lines } from './lines.ts';
+import { idOf, type Json, Lines } from './lines.ts';
 
 /** Most connections at a time. */
 const CONNECTIONS_MAX = 32;
@@ -59,7 +59,11 @@ export class HostControl {
   }
 
   #serve(lines: Lines, request: Json): void {
-    const { id = null } = request;
+    const id = idOf(request);
+    if (id === undefined) {
+      const message = '"id": expected a text of at most 64 characters, or a number';
+      return lines.send({ ok: false, error: { code: 'badRequest', message } });
+    }
     try {
       lines.send({ id, ok: true, ...this.#answer(lines, request) });
     } catch (error) {

@@ -12,6 +12,13 @@ export const LINE_BYTES_MAX = 256 * 1024;
 
 export type Json = { readonly [name: string]: unknown };
 
+/** The id of a request, which is echoed: a short text, a number or null. Undefined when it is anything else. */
+export function idOf(request: Json): string | number | null | undefined {
+  const { id = null } = request;
+  if (id === null || typeof id === 'number') return id;
+  return typeof id === 'string' && id.length <= 64 ? id : undefined;
+}
+
 /** Who is told what arrives. */
 export interface LinesListener {
   onLine(value: Json): void;
@@ -29,6 +36,7 @@ export class Lines {
   readonly #chunks: Uint8Array[] = [];
   #waiting = 0;
   #closed = false;
+  #toldEnd = false;
 
   constructor(
     stream: ByteStream,
@@ -39,10 +47,7 @@ export class Lines {
     this.#decoder = decoder;
     stream.open({
       onData: (bytes) => this.#take(bytes, listener),
-      onClose: (reason) => {
-        this.#closed = true;
-        listener.onClose(reason);
-      },
+      onClose: (reason) => this.#ended(listener, reason),
     });
   }
 
@@ -77,7 +82,15 @@ export class Lines {
       error: { code: 'lineTooLong', message: `a line may have ${LINE_BYTES_MAX} bytes` },
     });
     this.close();
-    listener.onClose('line too long');
+    this.#ended(listener, 'line too long');
+  }
+
+  /** Told once, whichever end was first. */
+  #ended(listener: LinesListener, reason: string): void {
+    this.#closed = true;
+    if (this.#toldEnd) return;
+    this.#toldEnd = true;
+    listener.onClose(reason);
   }
 
   #dispatch(line: Uint8Array, listener: LinesListener): void {

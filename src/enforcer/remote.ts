@@ -9,6 +9,7 @@
 import { type Json, Lines } from '../control/lines.ts';
 import type { StreamNetwork } from '../ports.ts';
 import type { BundleId, VmId } from '../protocol/ids.ts';
+import { type Hello, parseAnswers, parseExtras, parseHello } from './command-contract.ts';
 import type {
   Enforcer,
   EnforcerAnswer,
@@ -34,7 +35,12 @@ export function connectRemoteEnforcer(
       onLine: (line) => {
         if (enforcer) return enforcer.take(line);
         if (line['id'] !== 0) return;
-        enforcer = new RemoteEnforcer(lines, line);
+        const hello = parseHello(JSON.stringify(line));
+        if (!hello.ok) {
+          lines.close();
+          return done(new Error(`enforcer ${address}: ${hello.error}`));
+        }
+        enforcer = new RemoteEnforcer(lines, hello.value);
         done(enforcer);
       },
       onBad: () => {},
@@ -52,18 +58,21 @@ class RemoteEnforcer implements Enforcer {
   readonly #description: EnforcerDescription;
   readonly #machineBoot: string;
   readonly #running: readonly VmId[];
-  readonly #open = new Map<number, (answers: readonly EnforcerAnswer[]) => void>();
+  readonly #open = new Map<
+    number,
+    { readonly calls: readonly EnforcerCall[]; readonly done: (answers: readonly EnforcerAnswer[]) => void }
+  >();
   #nextId = 1;
   #faults: FaultRecord[] = [];
   #dropped = false;
   #listener: ((event: EnforcerEvent) => void) | undefined;
   #error: string | undefined;
 
-  constructor(lines: Lines, hello: Json) {
+  constructor(lines: Lines, hello: Hello) {
     this.#lines = lines;
-    this.#description = hello['description'] as EnforcerDescription;
-    this.#machineBoot = String(hello['machineBoot']);
-    this.#running = hello['running'] as VmId[];
+    this.#description = hello.description;
+    this.#machineBoot = hello.machineBoot;
+    this.#running = hello.running;
   }
 
   describe(): EnforcerDescription {
@@ -85,7 +94,7 @@ class RemoteEnforcer implements Enforcer {
   ): void {
     if (this.#error !== undefined) return done([{ ok: false, error: this.#error }]);
     const id = this.#nextId++;
-    this.#open.set(id, done);
+    this.#open.set(id, { calls, done });
     this.#lines.send({ id, do: 'run', bundle, calls });
   }
 
@@ -114,27 +123,26 @@ class RemoteEnforcer implements Enforcer {
     this.#lines.close();
   }
 
-  /** Takes in a line of the platform. */
+  /** Takes in a line of the platform; what does not parse has no effect, or fails the call it answers. */
   take(line: Json): void {
-    const { event, id } = line;
-    if (Array.isArray(line['faults'])) this.#keep(line['faults'] as FaultRecord[]);
-    if (event === 'faultsPending') this.#listener?.({ kind: 'faultsPending' });
-    if (event === 'vmStarting' || event === 'vmExited')
-      this.#listener?.({ kind: event, vm: line['vm'] as VmId });
-    if (typeof id !== 'number') return;
-    const done = this.#open.get(id);
-    this.#open.delete(id);
-    done?.(
-      Array.isArray(line['answers'])
-        ? line['answers'].map(decodeAnswer)
-        : [{ ok: false, error: 'no answers' }],
+    const text = JSON.stringify(line);
+    const { faults, events } = parseExtras(
+      JSON.stringify({ ...line, events: line['event'] ? [eventOf(line)] : [] }),
     );
+    this.#keep(faults);
+    if (line['event'] === 'faultsPending') this.#listener?.({ kind: 'faultsPending' });
+    for (const event of events) this.#listener?.(event);
+    const { id } = line;
+    const open = typeof id === 'number' ? this.#open.get(id) : undefined;
+    if (!open) return;
+    this.#open.delete(id as number);
+    open.done(parseAnswers(text, open.calls));
   }
 
   /** The platform is gone. */
   lost(reason: string): void {
     this.#error = `the connection to the enforcer ended: ${reason}`;
-    for (const done of this.#open.values()) done([{ ok: false, error: this.#error }]);
+    for (const { done } of this.#open.values()) done([{ ok: false, error: this.#error }]);
     this.#open.clear();
     this.#listener?.({ kind: 'lost', error: this.#error });
   }
@@ -158,22 +166,11 @@ export function encodeAnswer(answer: EnforcerAnswer): Json {
   return { ...rest, ...(before ? { before: hex(before) } : {}), ...(after ? { after: hex(after) } : {}) };
 }
 
-function decodeAnswer(value: unknown): EnforcerAnswer {
-  const answer = value as Json;
-  if (answer['ok'] !== true)
-    return { ok: false, error: String(answer['error'] ?? 'failed without a reason') };
-  const { before, after } = answer;
-  return {
-    ...(answer as unknown as Extract<EnforcerAnswer, { ok: true }>),
-    ...(typeof before === 'string' ? { before: unhex(before) } : {}),
-    ...(typeof after === 'string' ? { after: unhex(after) } : {}),
-  };
+/** An event line in the form of the command contract. */
+function eventOf(line: Json): Json {
+  return { kind: line['event'], vm: line['vm'] };
 }
 
 function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-function unhex(text: string): Uint8Array {
-  return Uint8Array.from(text.match(/[0-9a-f]{2}/g) ?? [], (pair) => Number.parseInt(pair, 16));
 }

@@ -115,7 +115,6 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     const { enforcer, link, table } = this.#parts;
     const rebooted = table?.registry()?.machineBoot !== enforcer.machineBoot();
     enforcer.onEvent((event) => this.#onEnforcer(event));
-    this.#table.writeRegistry(this.#registry.record());
     for (const entry of this.#entries.values()) {
       const state = table?.bundle(entry.definition.id);
       const recovered = !table
@@ -125,6 +124,8 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
           : ({ kind: 'new' } as const);
       this.#feed(entry, { on: 'start', recovered, running: this.#registry.running(), nowMs: this.#nowMs() });
     }
+    // The registry comes last: a table with it holds a record of every bundle.
+    this.#table.writeRegistry(this.#registry.record());
     link.open(this);
     this.#beat();
     // Faults may have come in before anybody listened.

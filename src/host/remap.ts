@@ -99,7 +99,7 @@ export function foldAnswers(
     case 'clean':
       return { result: { ok: true, idle: good.every((answer) => answer.idle !== false) }, tally };
     case 'inspect':
-      return { result: { ok: true, reach: commonReach(good) }, tally };
+      return { result: inspectResult(bundle, evidence, commonReach(good)), tally };
     case 'grant':
       return { result: grantResult(bundle, to!, evidence, calls, good, tally), tally };
   }
@@ -118,6 +118,22 @@ function commonReach(
   const all = new Set(answers.map((answer) => answer.reach ?? 'unknown'));
   if (all.has('unknown') || all.size === 0) return 'unknown';
   return all.size === 1 ? [...all][0]! : 'mixed';
+}
+
+/** After a restart of the service: what was granted before, without the entries of that time. */
+function inspectResult(
+  bundle: BundleDefinition,
+  evidence: EvidenceLevel,
+  reach: ReturnType<typeof commonReach>,
+): PhaseResult {
+  if (reach === 'blocked' || reach === 'mixed' || reach === 'unknown') return { ok: true, reach };
+  const none = new Uint8Array(0);
+  const resources = resourcesOf(bundle).map((resource) => ({
+    ...grantedForm(resource, reach),
+    before: none,
+    after: none,
+  }));
+  return { ok: true, reach, proof: { evidence, resources, syncs: 0, resets: [] } };
 }
 
 function grantResult(

@@ -72,7 +72,14 @@ export type AgentEffect<T extends string> =
       readonly terms: BorrowTerms;
     }
   /** Ask the policy; the answer is `policyDecided`. */
-  | { readonly do: 'decide'; readonly borrower: VmId; readonly purpose: string; readonly leaseMs: number }
+  | {
+      readonly do: 'decide';
+      readonly borrower: VmId;
+      readonly purpose: string;
+      readonly leaseMs: number;
+      readonly minTenureMs: number;
+      readonly noticeMs: number;
+    }
   /** Write to the journal what is about to be attempted; durable before the next effect if `sync`. */
   | { readonly do: 'persist'; readonly attempt: HookName; readonly epoch: Epoch; readonly sync: boolean }
   | { readonly do: 'hook'; readonly hook: HookName; readonly epoch: Epoch }

@@ -186,10 +186,12 @@ export function withExits(out: HostOut): HostOut {
 export function isInvolved(state: HostState, vm: VmId): boolean {
   if (state.name === 'starting') return true;
   if (state.name === 'held') return state.holder?.vm === vm;
-  if (state.name === 'quarantined') return state.suspect?.vm === vm;
+  if (state.name === 'quarantined') {
+    return !state.quarantine?.isolated && (state.exposed || state.suspect?.vm === vm);
+  }
   const { attempt } = state;
   if (!attempt) return false;
-  if (!attempt.settled) return attempt.from?.vm === vm || attempt.to?.vm === vm;
+  if (!attempt.settled) return state.exposed || attempt.from?.vm === vm || attempt.to?.vm === vm;
   return attempt.phase === 'grant' && attempt.to?.vm === vm;
 }
 

@@ -90,12 +90,10 @@ export const HOLDER_ROWS = [
   hostRow({
     name: 'query-restores-epoch',
     on: 'queryState',
-    from: ['quarantined'],
+    from: ['quarantined', 'parked'],
     when: 'the table was lost and the asker remembers a higher epoch',
     holds: ({ state, input }) =>
-      state.quarantine?.cause === 'tableLost' &&
-      input.message.epoch > state.epoch &&
-      input.message.epoch <= EPOCH_RESTORED_MAX,
+      state.restored && input.message.epoch > state.epoch && input.message.epoch <= EPOCH_RESTORED_MAX,
     to: ['stay'],
     act: (x) => {
       const { epoch } = x.input.message;

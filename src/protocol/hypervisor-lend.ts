@@ -35,6 +35,10 @@ function whyNotConsent(x: HostSeen<'prepare'>, consent: OpenedConsent): RefusalC
   if (claims.incarnation !== state.running[input.message.borrower]) return 'consentStale';
   if (!sameBoot || ageMs < 0 || ageMs > claims.validMs) return 'consentStale';
   if (claims.leaseMs === 0 || claims.leaseMs < claims.minTenureMs) return 'consentTerms';
+  const { leaseMs, minTenureMs, noticeMs } = input.message;
+  const within =
+    claims.leaseMs <= leaseMs && claims.minTenureMs <= minTenureMs && claims.noticeMs <= noticeMs;
+  if (!within) return 'consentTerms';
   if (!isEvidenceEnough(config.evidence, claims.evidence)) return 'evidenceTooWeak';
   return undefined;
 }

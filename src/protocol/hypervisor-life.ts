@@ -79,16 +79,20 @@ function started({ state, input }: HostSeen<'vmStarted'>): HostState {
   return { ...state, running: { ...state.running, [input.vm]: input.incarnation } };
 }
 
-/** The service starts: what it last wrote, and what it must find out. */
+/** The service starts: what it last wrote, and what it must find out. Until then nobody's exit is let go. */
 function recover(x: HostSeen<'start'>): HostOut {
   const { input } = x;
   const { recovered, running } = input;
-  const fresh: HostState = { ...initialHost(), running };
-  if (recovered.kind === 'lost') return quarantine({ ...x, state: fresh }, 'tableLost', false);
-  if (recovered.kind === 'new') return parkAtBoot({ ...x, state: fresh });
+  const fresh: HostState = { ...initialHost(), running, exposed: true };
+  if (recovered.kind === 'lost') {
+    const out = quarantine({ ...x, state: { ...fresh, restored: true } }, 'tableLost', false);
+    // Isolation is proved as soon as it can be, not only at the first retry.
+    return { ...out, effects: [...out.effects, { do: 'phase', phase: 'fence', epoch: out.state.epoch }] };
+  }
+  if (recovered.kind === 'new') return fenceAtBoot({ ...x, state: fresh });
   const { state: old, rebooted } = recovered;
-  const state: HostState = { ...old, running, exiting: [], reservation: undefined, guard: false };
-  if (rebooted) return parkAtBoot({ ...x, state: { ...state, epoch: old.epoch } });
+  const state: HostState = { ...old, running, exiting: [], exposed: true };
+  if (rebooted) return fenceAtBoot({ ...x, state });
   return {
     state: { ...state, name: 'starting' },
     effects: [
@@ -98,87 +102,105 @@ function recover(x: HostSeen<'start'>): HostOut {
   };
 }
 
-/** After a reboot of the machine nobody holds anything; the hardware came up blocked. */
-function parkAtBoot(x: Base): HostOut {
+/** After a reboot of the machine nobody holds anything. That is made sure of before anybody gets it. */
+function fenceAtBoot(x: Base): HostOut {
   const { state } = x;
   const next: HostState = {
     ...state,
     name: 'parked',
     holder: undefined,
+    reservation: undefined,
     attempt: undefined,
+    guard: false,
     quarantine: undefined,
     suspect: undefined,
     lastEpoch: state.epoch,
     lastCause: 'boot',
   };
-  const effects: HostEffect[] = [
-    { do: 'persist', sync: true },
-    { do: 'audit', event: 'parked', detail: 'boot' },
-  ];
   const owner = lifeOf(next, x.config.owner);
-  if (!owner) return { state: next, effects };
-  const out = begin({ ...x, state: next }, { cause: 'start', to: owner, forced: false });
-  return { state: out.state, effects: [...effects, ...out.effects] };
+  return begin({ ...x, state: next }, { cause: owner ? 'start' : 'boot', to: owner, forced: false });
 }
 
 /** The machine was read back: does it agree with the record? */
 function inspected(x: HostSeen<'phaseDone'>): HostOut {
   const { state, input } = x;
-  if (!input.result.ok) return quarantine(x, 'inspectFailed', false, [stop('enforce')]);
-  const { reach } = input.result;
-  if (state.quarantine)
-    return quarantine(x, state.quarantine.cause, state.quarantine.isolated, [stop('enforce')]);
+  const before = [stop('enforce')];
+  if (!input.result.ok) return quarantine(x, 'inspectFailed', false, before);
+  if (state.quarantine) return quarantine(x, state.quarantine.cause, state.quarantine.isolated, before);
   const { holder, attempt } = state;
-  const isAlive = (vm: VmId, incarnation: number) => state.running[vm] === incarnation;
-  if (holder && reach === holder.vm && isAlive(holder.vm, holder.incarnation)) return holdOn(x, holder);
-  if (
-    attempt?.to &&
-    reach === attempt.to.vm &&
-    isAlive(attempt.to.vm, attempt.to.incarnation) &&
-    attempt.phase === 'grant'
-  ) {
-    const { to, epoch, terms, cause } = attempt;
-    const lease = terms ? { ...terms, startedMs: input.nowMs } : undefined;
-    return holdOn(x, { ...to, epoch, confirmed: false, lease }, cause);
-  }
-  if (!holder && !attempt && reach === 'blocked') {
-    const parked: HostState = { ...state, name: 'parked' };
-    const owner = ownerLife(x);
-    if (owner && state.lastCause !== 'lift') {
-      return begin({ ...x, state: parked }, { cause: 'restart', to: owner, forced: false }, [
-        stop('enforce'),
-      ]);
-    }
-    return { state: parked, effects: [stop('enforce')] };
-  }
-  // Something was left half-way, or cannot be told: fence it again from the start, and back to the owner.
-  const lent = holder?.lease !== undefined;
-  return begin(x, { cause: 'restart', to: lent ? undefined : ownerLife(x), forced: lent }, [stop('enforce')]);
+  const { reach } = input.result;
+  const isAlive = holder !== undefined && state.running[holder.vm] === holder.incarnation;
+  if (holder && reach === holder.vm && isAlive) return holdOn(x, holder);
+  if (!holder && !attempt && reach === 'blocked') return parkOn(x);
+  return redo(x, reach);
+}
+
+/**
+ * Something was left half-way, or cannot be told: it is fenced again from the start, and goes back to the owner. If
+ * a borrower may have had the bundle, that is a forced return.
+ */
+function redo(x: HostSeen<'phaseDone'>, reach: string | undefined): HostOut {
+  const { state, config } = x;
+  const { holder, attempt } = state;
+  const mayBeLent =
+    holder?.lease !== undefined || attempt?.forced || (reach !== config.owner && reach !== 'blocked');
+  const forced = mayBeLent === true;
+  const isLift = attempt?.cause === 'lift' || attempt?.cause === 'boot';
+  const toNobody = forced || isLift || attempt?.quarantine !== undefined;
+  const plan = {
+    cause: isLift ? attempt.cause : ('restart' as const),
+    to: toNobody ? undefined : ownerLife(x),
+    forced,
+    ...(attempt?.quarantine ? { quarantine: attempt.quarantine } : {}),
+  };
+  return begin(x, plan, [stop('enforce')]);
+}
+
+/** The bundle is parked, as recorded: go on waiting. */
+function parkOn(x: HostSeen<'phaseDone'>): HostOut {
+  const { state, config } = x;
+  const parked: HostState = { ...state, name: 'parked', reservation: undefined, exposed: false };
+  if (state.guard) return { state: parked, effects: [stop('enforce'), timer('guard', config.times.guardMs)] };
+  const owner = ownerLife(x);
+  const waits = state.lastCause === 'lift' || state.lastCause === 'boot';
+  if (!owner || waits) return { state: parked, effects: [stop('enforce')] };
+  return begin({ ...x, state: parked }, { cause: 'restart', to: owner, forced: false }, [stop('enforce')]);
 }
 
 /** The machine agrees with the record: go on where the clocks stand. */
-function holdOn(x: HostSeen<'phaseDone'>, holder: Holder, cause = x.state.lastCause): HostOut {
+function holdOn(x: HostSeen<'phaseDone'>, holder: Holder): HostOut {
   const { state, input, config } = x;
   const proof = input.result.ok ? input.result.proof : undefined;
   const next: HostState = {
     ...state,
     name: 'held',
-    holder: { ...holder, proof, ending: undefined },
+    holder: { ...holder, proof },
+    reservation: undefined,
     attempt: undefined,
+    exposed: false,
     lastEpoch: holder.epoch,
-    lastCause: cause,
-    lastBorrower: holder.lease ? holder.vm : state.lastBorrower,
   };
   return {
     state: next,
     effects: [
       stop('enforce'),
       { do: 'persist', sync: true },
-      ...(holder.lease ? [timer('lease', leaseLeft(next, input.nowMs))] : []),
+      ...clocksOf(next, input.nowMs),
       ...(holder.confirmed ? [] : [timer('confirm', config.times.confirmMs)]),
       { do: 'audit', event: 'held', detail: 'restart' },
     ],
   };
+}
+
+/** What is left of lease, tenure or notice. */
+function clocksOf(state: HostState, nowMs: number): HostEffect[] {
+  const { lease, ending } = state.holder as Holder;
+  if (!lease) return [];
+  if (ending?.notified) return [timer('notice', Math.max(0, Math.ceil(ending.endsMs - nowMs)))];
+  const leaseMs = leaseLeft(state, nowMs);
+  if (!ending) return [timer('lease', leaseMs)];
+  const tenureMs = Math.max(0, Math.ceil(lease.startedMs + lease.minTenureMs - nowMs));
+  return [timer('lease', Math.min(tenureMs, leaseMs))];
 }
 
 /** Rows of the service's own start. */
@@ -274,7 +296,12 @@ export const QUARANTINE_ROWS = [
     to: ['stay'],
     act: ({ state }) =>
       withExits({
-        state: { ...state, quarantine: { ...state.quarantine!, isolated: true }, suspect: undefined },
+        state: {
+          ...state,
+          quarantine: { ...state.quarantine!, isolated: true },
+          suspect: undefined,
+          exposed: false,
+        },
         effects: [stop('retry'), { do: 'persist', sync: true }, { do: 'audit', event: 'isolated' }],
       }),
   }),

@@ -38,6 +38,7 @@ function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: Life): HostOut {
     holder: { ...to, epoch: attempt.epoch, confirmed: false, lease, proof },
     lastEpoch: attempt.epoch,
     lastCause: attempt.cause,
+    restored: false,
   };
   const told = audience({ ...x, state: next }).map((vm) => tell({ ...x, state: next }, vm));
   const out: HostOut = {
@@ -67,7 +68,7 @@ function park(x: Base, attempt: Attempt): HostOut {
     attempt: undefined,
     lastEpoch: attempt.epoch,
     lastCause: attempt.cause,
-    guard: owner !== undefined && attempt.forced,
+    guard: attempt.forced,
   };
   const effects: HostEffect[] = [
     stop('enforce'),
@@ -113,6 +114,11 @@ const isDead = (state: HostState, life: Life | undefined) =>
 /** After fence or settle went wrong: nobody knows what the old holder still reaches. */
 function unproved(x: Base, phase: RemapPhase): HostOut {
   return quarantine(x, phase === 'fence' ? 'fenceFailed' : 'settleFailed', false);
+}
+
+/** Everything is fenced and settled: nobody reaches the bundle any more. */
+function unexposed<X extends Base>(x: X): X {
+  return { ...x, state: { ...x.state, exposed: false } };
 }
 
 /** Clean is done: grant, park or turn back. */
@@ -181,7 +187,7 @@ export const REMAP_ROWS = [
       return inPhase('settle')(x) && isLend(attempt!) && (attempt!.cancelled || isDead(x.state, attempt!.to));
     },
     to: ['stay'],
-    act: (x) => rollBack(x, { ...attemptOf(x.state), settled: true }),
+    act: (x) => rollBack(unexposed(x), { ...attemptOf(x.state), settled: true }),
   }),
   hostRow({
     name: 'settled-unresettable',
@@ -190,7 +196,7 @@ export const REMAP_ROWS = [
     when: 'settle done; taken by force, and only the driver could have cleared a residue',
     holds: (x) => inPhase('settle')(x) && !x.config.resettable && attemptOf(x.state).forced,
     to: ['quarantined'],
-    act: (x) => quarantine(x, 'unresettable', true),
+    act: (x) => quarantine(unexposed(x), 'unresettable', true),
   }),
   hostRow({
     name: 'settled',
@@ -199,7 +205,7 @@ export const REMAP_ROWS = [
     when: 'settle done',
     holds: inPhase('settle'),
     to: ['stay'],
-    act: (x) => advance(x, { ...attemptOf(x.state), settled: true }, 'clean'),
+    act: (x) => advance(unexposed(x), { ...attemptOf(x.state), settled: true }, 'clean'),
   }),
   hostRow({
     name: 'cleaned-busy',

@@ -33,10 +33,15 @@ function startNotice(x: Base, cause: MoveCause): HostOut {
   const noticeMs = holder.lease?.noticeMs ?? 0;
   if (noticeMs === 0 && config.forceRevoke) return beginReturn(x, cause, true);
   return {
-    state: { ...state, holder: { ...holder, ending: { cause, notified: true } } },
+    state: {
+      ...state,
+      holder: { ...holder, ending: { cause, notified: true, endsMs: x.input.nowMs + noticeMs } },
+    },
     effects: [
       stop('lease'),
       stop('confirm'),
+      // Not synced, but a restart of the service must not give the notice anew.
+      { do: 'persist', sync: false },
       {
         do: 'send',
         to: holder.vm,
@@ -91,8 +96,11 @@ export const RETURN_ROWS = [
       const tenureLeftMs = Math.ceil(lease.startedMs + lease.minTenureMs - input.nowMs);
       if (tenureLeftMs <= 0) return startNotice(x, 'reclaim');
       return {
-        state: { ...state, holder: { ...holder, ending: { cause: 'reclaim', notified: false } } },
-        effects: [timer('lease', Math.min(tenureLeftMs, leaseLeft(state, input.nowMs)))],
+        state: { ...state, holder: { ...holder, ending: { cause: 'reclaim', notified: false, endsMs: 0 } } },
+        effects: [
+          { do: 'persist', sync: false },
+          timer('lease', Math.min(tenureLeftMs, leaseLeft(state, input.nowMs))),
+        ],
       };
     },
   }),

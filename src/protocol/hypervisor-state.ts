@@ -29,13 +29,21 @@ export interface Lease {
   readonly startedMs: number;
 }
 
+/** A return that is coming. */
+export interface Ending {
+  readonly cause: MoveCause;
+  /** Notice was given; before that, minimum tenure is awaited. */
+  readonly notified: boolean;
+  /** When the notice is over, on the host's clock. */
+  readonly endsMs: number;
+}
+
 export interface Holder extends Life {
   readonly epoch: Epoch;
   readonly confirmed: boolean;
   /** Absent for the owner, who holds by title. */
   readonly lease?: Lease | undefined;
-  /** A return is coming: notice runs, or minimum tenure is awaited. */
-  readonly ending?: { readonly cause: MoveCause; readonly notified: boolean } | undefined;
+  readonly ending?: Ending | undefined;
   readonly proof?: Proof | undefined;
 }
 
@@ -88,6 +96,13 @@ export interface HostState {
   readonly quarantine?: { readonly cause: QuarantineCause; readonly isolated: boolean } | undefined;
   /** While quarantined without proof: who may still reach the bundle. */
   readonly suspect?: Life | undefined;
+  /**
+   * After a restart, until everything was settled once: nobody knows who may still reach the bundle, so no VM that
+   * exits is let go.
+   */
+  readonly exposed: boolean;
+  /** The table was lost and no holder was made since: agents may remember higher epochs. */
+  readonly restored: boolean;
   /** Running lives of the VMs. */
   readonly running: Readonly<Record<VmId, Incarnation>>;
   /** VMs that exited and wait for leave to free their memory. */
@@ -199,6 +214,8 @@ export function initialHost(): HostState {
     lastEpoch: 0 as Epoch,
     lastCause: 'boot',
     guard: false,
+    exposed: false,
+    restored: false,
     running: {},
     exiting: [],
     barred: [],

@@ -131,6 +131,8 @@ export const MESSAGES = {
       /** How long the borrower waits for an answer. */
       waitMs: required(4, uint()),
       consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
+      minTenureMs: required(6, uint()),
+      noticeMs: required(7, uint()),
     },
   },
   borrowDeclined: {
@@ -174,6 +176,10 @@ export const MESSAGES = {
       digest: required(3, bytes(DIGEST_BYTES)),
       borrower: required(4, id<VmId>()),
       consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
+      /** The longest times to which the owner's policy agreed. A consent that goes beyond is refused. */
+      leaseMs: required(6, uint()),
+      minTenureMs: required(7, uint()),
+      noticeMs: required(8, uint()),
     },
   },
   prepared: {

@@ -134,6 +134,9 @@ export const ownerToldRows = (on: 'remapped' | 'stateReported') => [
   }),
 ];
 
+/** A reclaim is said again until the bundle is back: the host, too, may restart. */
+const RECLAIM_AGAIN_MS = 1_000;
+
 /** Rows of resume, confirm, recall and claim. */
 export const HOLDING_ROWS = [
   row({
@@ -242,8 +245,11 @@ export const HOLDING_ROWS = [
     holds: ({ state }) => state.force,
     to: ['stay'],
     act: ({ state, config }) => ({
-      state: { ...state, force: false },
-      effects: [toHost({ kind: 'reclaim', bundle: config.definition.id, epoch: state.epoch })],
+      state,
+      effects: [
+        toHost({ kind: 'reclaim', bundle: config.definition.id, epoch: state.epoch }),
+        timer('recall', RECLAIM_AGAIN_MS),
+      ],
     }),
   }),
   row({ name: 'recall-timer-late', on: 'timer:recall', from: 'any', ignore: 'the bundle is back' }),

@@ -27,10 +27,11 @@ export const REQUEST_ROWS = [
     from: ['held'],
     to: ['deciding'],
     act: ({ state, input }) => {
-      const { purpose, leaseMs, consent } = input.message;
+      const { purpose, leaseMs, minTenureMs, noticeMs, consent } = input.message;
+      const asked = { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs };
       return {
-        state: { ...state, name: 'deciding', request: { borrower: input.from, purpose, leaseMs, consent } },
-        effects: [{ do: 'decide', borrower: input.from, purpose, leaseMs }, timer('policy')],
+        state: { ...state, name: 'deciding', request: { ...asked, consent } },
+        effects: [{ do: 'decide', ...asked }, timer('policy')],
       };
     },
   }),
@@ -125,6 +126,9 @@ export const REQUEST_ROWS = [
           digest: config.digest,
           borrower: state.request!.borrower,
           consent: state.request!.consent,
+          leaseMs: state.request!.leaseMs,
+          minTenureMs: state.request!.minTenureMs,
+          noticeMs: state.request!.noticeMs,
         }),
         timer('prepare'),
       ],

@@ -54,6 +54,8 @@ export interface OwnerRequest {
   readonly borrower: VmId;
   readonly purpose: string;
   readonly leaseMs: number;
+  readonly minTenureMs: number;
+  readonly noticeMs: number;
   readonly consent: Uint8Array;
 }
 

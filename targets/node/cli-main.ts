@@ -40,6 +40,7 @@ const WORLD: CliWorld = {
       for (const remove of handlers) remove();
     };
   },
+  nowMs: CLOCK.nowMs,
   after: CLOCK.after,
   readText,
   out: (line) => void process.stdout.write(`${line}\n`),

@@ -113,7 +113,11 @@ function openTable(file: string): HostTable | undefined {
     return undefined;
   }
   try {
-    return new HostTable(openFileJournal(path));
+    const table = new HostTable(openFileJournal(path));
+    if (table.registry() || args.createTable) return table;
+    // Emptied, or cut off before its first complete record.
+    log('error', `the table at ${path} is empty: all bundles are in quarantine`);
+    return undefined;
   } catch (error) {
     log('error', `the table is lost: ${(error as Error).message}: all bundles are in quarantine`);
     return undefined;

@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process';
 import type { Policy } from '../../src/agent/policy.ts';
 import type { PolicyDecision } from '../../src/protocol/agent-io.ts';
+import { UINT32_MAX } from '../../src/protocol/ids.ts';
 import { TEXT_BYTES_MAX } from '../../src/protocol/messages.ts';
 import { clipText } from '../../src/wire/utf8.ts';
 
@@ -33,7 +34,7 @@ function parseDecision(output: string): PolicyDecision {
     if (answer.allow === true) return { allow: true };
     if (answer.allow !== false) return no('policy program: no "allow" in its answer');
     const retryAfterMs = Number.isInteger(answer.retryAfterMs)
-      ? Math.max(0, answer.retryAfterMs as number)
+      ? Math.min(Math.max(0, answer.retryAfterMs as number), UINT32_MAX)
       : 0;
     return { ...no(String(answer.detail ?? 'declined by the policy program')), retryAfterMs };
   } catch {

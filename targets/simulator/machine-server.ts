@@ -115,7 +115,7 @@ export class MachineServer {
       case 'hello':
         lines.send({
           id,
-          description: this.#enforcer.describe(),
+          ...this.#enforcer.describe(),
           machineBoot: `${this.#enforcer.machineBoot()}-${process.pid}`,
           running: this.#enforcer.running(),
         });

@@ -299,6 +299,8 @@ function request(world: World, effect: AgentOrder): World {
     bundle: BUNDLE.id,
     purpose: 'pin',
     leaseMs,
+    minTenureMs,
+    noticeMs,
     waitMs: 1,
     consent: claims as never,
   };

@@ -266,7 +266,8 @@ describe('lease and return', () => {
     const reclaim = command(ANDROID, 'reclaim', { epoch: 2 });
     const early = host([{ ...reclaim, nowMs: 100 }], state);
     expect(early.state).toMatchObject({ name: 'held', holder: { vm: VAULT, ending: { notified: false } } });
-    expect(early.effects).toEqual([{ do: 'timer', timer: 'lease', ms: 500 }]);
+    expect(early.effects).toContainEqual({ do: 'timer', timer: 'lease', ms: 500 });
+    expect(sent(early.effects)).toEqual([]);
     const late = host([{ ...reclaim, nowMs: 600 }], state);
     expect(sent(late.effects)).toEqual(['leaseEnding']);
   });
@@ -400,8 +401,10 @@ describe('lives', () => {
 
   it('R69 after a reboot of the machine nobody holds', () => {
     const { state } = host([{ ...record(lentByHost(), true), running: {} }]);
-    expect(state).toMatchObject({ name: 'parked', epoch: 2 });
+    expect(state).toMatchObject({ name: 'moving', attempt: { cause: 'boot', to: undefined } });
     expect(state.holder).toBeUndefined();
+    const end = host([phase('fence', 3), phase('settle', 3), phase('clean', 3, { idle: true })], state).state;
+    expect(end).toMatchObject({ name: 'parked', epoch: 3 });
   });
 
   it('R70 a lost table means quarantine; epochs go on above the highest that an agent remembers', () => {

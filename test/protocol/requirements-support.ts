@@ -258,7 +258,16 @@ export const CLAIMS: ConsentClaims = {
 
 /** A `prepare` with a consent, both good unless changed. */
 export const prepare = (claims: object = {}, opened: object = {}, fields: object = {}) => ({
-  ...command(ANDROID, 'prepare', { epoch: 1, digest: DIGEST, borrower: VAULT, consent: CONSENT, ...fields }),
+  ...command(ANDROID, 'prepare', {
+    epoch: 1,
+    digest: DIGEST,
+    borrower: VAULT,
+    consent: CONSENT,
+    leaseMs: 0xffff_ffff,
+    minTenureMs: 0xffff_ffff,
+    noticeMs: 0xffff_ffff,
+    ...fields,
+  }),
   consent: { claims: { ...CLAIMS, ...claims }, sameBoot: true, ageMs: 10, ...opened },
 });
 

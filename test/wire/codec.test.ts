@@ -187,7 +187,7 @@ describe('body', () => {
 
   test('byte strings are bounded on both sides', () => {
     const request = (consent: Uint8Array) =>
-      payload([0, 1], [1, 1], [3, map([1, 'b'], [2, ''], [3, 0], [4, 0], [5, consent])]);
+      payload([0, 1], [1, 1], [3, map([1, 'b'], [2, ''], [3, 0], [4, 0], [5, consent], [6, 0], [7, 0])]);
     expect(request(pattern(1, 0))).toMatchObject({ reason: 'range', field: 'requestBorrow.consent' });
     expect(request(pattern(1, 320)).ok).toBe(true);
     expect(request(pattern(1, 321))).toMatchObject({ reason: 'range', field: 'requestBorrow.consent' });
@@ -208,6 +208,8 @@ test('byte strings come out as plain copies, also from a Buffer', () => {
       purpose: '',
       leaseMs: 0,
       waitMs: 0,
+      minTenureMs: 0,
+      noticeMs: 0,
       consent: pattern(1, 9),
     } as never,
     1,
