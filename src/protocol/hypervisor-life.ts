@@ -91,7 +91,7 @@ function recover(x: HostSeen<'start'>): HostOut {
   }
   if (recovered.kind === 'new') return fenceAtBoot({ ...x, state: fresh });
   const { state: old, rebooted } = recovered;
-  const state: HostState = { ...old, running, exiting: [], exposed: true };
+  const state: HostState = { ...old, running, exiting: [], reservation: undefined, exposed: true };
   if (rebooted) return fenceAtBoot({ ...x, state });
   return {
     state: { ...state, name: 'starting' },
