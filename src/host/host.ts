@@ -29,10 +29,10 @@ import {
 import { Runner } from '../runner.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { type Attributed, attribute } from './attribution.ts';
-import { AUDIT_START, auditLine } from './audit.ts';
 import { FaultDesk } from './fault-desk.ts';
 import { faultFields, faultMessage, faultText, type HostView, unknownBundleRefusal } from './host-view.ts';
 import { callsOf, foldAnswers, NO_TALLY, type Tally } from './remap.ts';
+import { Scribe } from './scribe.ts';
 import { makeStamp, readStamp } from './stamp.ts';
 import type { HostTable } from './table.ts';
 import { VmDesk } from './vm-desk.ts';
@@ -93,8 +93,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   readonly #protocol: typeof HOST_TABLE;
   readonly #entries = new Map<BundleId, Entry>();
   readonly #registry: VmRegistry;
-  #table: HostTable;
-  #auditHash: string;
+  readonly #scribe: Scribe;
   readonly #vms: VmDesk;
   #stopHeartbeat: (() => void) | undefined;
 
@@ -102,11 +101,11 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     super();
     this.#parts = parts;
     this.#protocol = parts.protocol ?? HOST_TABLE;
-    this.#auditHash = parts.auditHash ?? AUDIT_START;
     this.#vms = new VmDesk(parts.enforcer);
     const { enforcer, table } = parts;
     this.#registry = new VmRegistry(table?.registry(), enforcer.machineBoot(), enforcer.running());
-    this.#table = table ?? parts.freshTable();
+    const { audit, auditHash, clock } = parts;
+    this.#scribe = new Scribe({ table: table ?? parts.freshTable(), audit, auditHash, clock });
     for (const definition of parts.bundles) this.#entries.set(definition.id, this.#entryOf(definition));
   }
 
@@ -125,7 +124,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       this.#feed(entry, { on: 'start', recovered, running: this.#registry.running(), nowMs: this.#nowMs() });
     }
     // The registry comes last: a table with it holds a record of every bundle.
-    this.#table.writeRegistry(this.#registry.record());
+    this.#scribe.writeRegistry(this.#registry.record());
     link.open(this);
     this.#beat();
     // Faults may have come in before anybody listened.
@@ -139,6 +138,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       entry.runner.stop();
       entry.desk.stop();
     }
+    this.#scribe.catchUp();
     this.#parts.link.close();
     this.#parts.enforcer.close();
   }
@@ -157,7 +157,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
 
   /** Running VMs and their lives; hash of the last audit line. */
   facts(): { readonly vms: Record<string, number>; readonly auditHash: string } {
-    return { vms: this.#registry.running(), auditHash: this.#auditHash };
+    return { vms: this.#registry.running(), auditHash: this.#scribe.auditHash };
   }
 
   incarnationOf(vm: VmId) {
@@ -245,7 +245,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
         this.#parts.link.send(effect.to, effect.message, this.#stamp());
         return;
       case 'persist':
-        this.#table.writeBundle(entry.definition.id, state, effect.sync);
+        this.#scribe.writeBundle(entry.definition.id, state, effect.sync);
         return;
       case 'phase':
         return this.#runPhase(entry, effect.phase, effect.epoch, effect.to);
@@ -299,7 +299,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
 
   #vmStarting(vm: VmId): void {
     const incarnation = this.#registry.begin(vm);
-    this.#table.writeRegistry(this.#registry.record());
+    this.#scribe.writeRegistry(this.#registry.record());
     this.emit('vm', vm, true, incarnation);
     this.#vms.starts(vm);
     for (const entry of this.#entries.values()) {
@@ -316,7 +316,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   #vmExited(vm: VmId): void {
     const incarnation = this.#registry.incarnationOf(vm);
     this.#registry.end(vm);
-    this.#table.writeRegistry(this.#registry.record());
+    this.#scribe.writeRegistry(this.#registry.record());
     this.#parts.link.forget(vm);
     this.emit('vm', vm, false, incarnation);
     this.#vms.exits(vm, this.#entries.keys());
@@ -361,16 +361,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     const holder = state.holder?.vm ?? null;
     const epoch = state.holder?.epoch ?? state.attempt?.epoch ?? state.lastEpoch;
     const atMs = Math.round(this.#nowMs());
-    const { line, hash } = auditLine(this.#auditHash, {
-      atMs,
-      bundle: entry.definition.id,
-      event,
-      epoch,
-      holder,
-      detail,
-    });
-    this.#auditHash = hash;
-    this.#parts.audit(line);
+    this.#scribe.writeAudit({ atMs, bundle: entry.definition.id, event, epoch, holder, detail });
     const text = detail === undefined ? event : `${event}: ${detail}`;
     if (event !== 'fault') entry.reason = text;
     entry.events.push(`${atMs} ${text} (epoch ${epoch})`);

@@ -192,6 +192,8 @@ export class MqttTransport implements Transport {
         client.publish(`baton/${to}/in/${self}`, payload, { qos: this.#qos }, (error) =>
           done(error ?? undefined),
         );
+        // The library holds a packet back until the work that sent it is done; its receiver need not wait for that.
+        client.stream.uncork();
       },
       onRefused: (to, error) =>
         this.#quiet.line('warn', `the broker refused a frame: ${reasonOf(error)}`, { to }),
