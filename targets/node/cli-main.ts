@@ -121,7 +121,10 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     client = await WORLD.connect(path);
   } catch (error) {
-    WORLD.err(`baton: no ${kind} answers at ${path}: ${(error as Error).message}`);
+    const why = (error as Error).message.includes('ENOENT') ? 'no such socket' : (error as Error).message;
+    WORLD.err(
+      `baton: no ${kind} at ${path} (${why}): start baton-${kind} --config FILE, or name another with --socket`,
+    );
     return EXIT.unavailable;
   }
   try {

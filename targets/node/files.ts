@@ -14,7 +14,10 @@ export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new ConfigError(`${path}: cannot be read: ${(error as Error).message}`);
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new ConfigError(
+      `${path}: ${missing ? 'no such file' : `cannot be read: ${(error as Error).message}`}`,
+    );
   }
 }
 

@@ -39,6 +39,7 @@ export class DemoReport {
 
   /** A measured figure, in ms. */
   figure(name: string, ms: number): void {
+    if (Number.isNaN(ms)) return;
     if (this.#json) this.#line({ event: 'figure', name, ms: Number(ms.toFixed(2)) });
     else this.#world.out(`  ${name.padEnd(46)} ${ms.toFixed(1).padStart(8)} ms`);
   }

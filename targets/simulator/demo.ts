@@ -42,7 +42,7 @@ export async function demo(world: CliWorld, args: readonly string[]): Promise<nu
   if (!Number.isSafeInteger(seed)) throw new UsageError('--seed takes an integer');
   const lies: Lies = { machine: [], host: [], vault: [], ...(lie && teller ? { [teller]: [lie] } : {}) };
   const report = new DemoReport(world, flags.has('--json'));
-  if (lie) report.step(`LIE: ${lie} is switched off; this must not go well`);
+  if (lie) report.step(`LIE ${lie}: one safeguard is switched off on purpose; this run must fail`);
   const bed = new DemoBed();
   bed.onTold = ({ by, event }) => {
     if (by !== 'host' || event['event'] !== 'changed') return;
