@@ -1,7 +1,9 @@
-/** `npm run bench`: runs the benches, or is one party of one (party.ts). */
+/** `npm run bench`: runs the benches, or is one of the processes that they start. */
 
 import { parseArgs } from 'node:util';
+import { benchMemorySlope, benchScale, runSlope } from './growth.ts';
 import { benchHandover } from './handover.ts';
+import { benchCodec, benchMac, benchRemap, benchSession, benchStep } from './parts.ts';
 import { runParty } from './party.ts';
 import { Report } from './report.ts';
 
@@ -16,6 +18,13 @@ type Bench = (report: Report, isFull: boolean) => void | Promise<void>;
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   handover: benchHandover,
+  remap: benchRemap,
+  codec: benchCodec,
+  mac: benchMac,
+  session: benchSession,
+  step: benchStep,
+  'memory-slope': benchMemorySlope,
+  scale: benchScale,
 };
 
 const { values } = parseArgs({
@@ -24,11 +33,14 @@ const { values } = parseArgs({
     full: { type: 'boolean' },
     only: { type: 'string' },
     help: { type: 'boolean' },
+    // For the processes that benches start.
     party: { type: 'string' },
+    slope: { type: 'string' },
   },
 });
 
 if (values.party) runParty(values.party);
+else if (values.slope) runSlope(Number(values.slope));
 else if (values.help) process.stdout.write(HELP.replace('NAMES', Object.keys(BENCHES).join(', ')));
 else await runBenches(values.only?.split(',') ?? Object.keys(BENCHES));
 
