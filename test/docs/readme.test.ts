@@ -49,9 +49,7 @@ describe('PLATFORMS', () => {
 
 it.each(DOCUMENTS)('links of %s lead to files', (document) => {
   const links = [...read(document).matchAll(/\]\(([^)#:]+)(#[^)]*)?\)/g)].map(([, path]) => path!);
-  // Figures are published apart from the documents that link to them.
-  const others = links.filter((path) => !path.endsWith('PERFORMANCE.md'));
-  expect(others.filter((path) => !existsSync(join(ROOT, dirname(document), path)))).toEqual([]);
+  expect(links.filter((path) => !existsSync(join(ROOT, dirname(document), path)))).toEqual([]);
 });
 
 it.each(DOCUMENTS)('every JSON example of %s is JSON, whole or line by line', (document) => {
