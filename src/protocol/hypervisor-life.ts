@@ -231,6 +231,9 @@ export const START_ROWS = [
   }),
 ];
 
+/** How far epochs go on after a lost table: more handovers than a machine sees in a month of PIN entries. */
+const EPOCH_JUMP = 65_536;
+
 /** Rows of quarantine. */
 export const QUARANTINE_ROWS = [
   hostRow({
@@ -238,8 +241,13 @@ export const QUARANTINE_ROWS = [
     on: 'lift',
     from: ['quarantined'],
     to: ['moving', 'quarantined'],
-    act: (x) =>
-      begin({ ...x, state: { ...x.state, barred: [] } }, { cause: 'lift', to: undefined, forced: false }),
+    act: (x) => {
+      const { state } = x;
+      // Agents that have not asked yet may remember higher epochs, and would ignore lower ones.
+      const jump = state.restored && state.epoch < EPOCH_JUMP ? EPOCH_JUMP : 0;
+      const next: HostState = { ...state, barred: [], epoch: (state.epoch + jump) as HostState['epoch'] };
+      return begin({ ...x, state: next }, { cause: 'lift', to: undefined, forced: false });
+    },
   }),
   hostRow({
     name: 'lift-barred',

@@ -182,8 +182,13 @@ describe('after a lost table', () => {
   it('epochs of agents are taken over while the bundle is parked, too', () => {
     const host = new KilledHost().feed({ on: 'start', recovered: { kind: 'lost' }, running: LIVES });
     host.ended('fence', OK).ended('settle', OK).feed({ on: 'lift' }).phases('fence', 'settle', 'clean');
-    host.feed(command('android' as never, 'queryState', { epoch: 57, challenge: new Uint8Array(8) }));
-    expect(host.state).toMatchObject({ name: 'parked', epoch: 57 });
+    host.feed(command('android' as never, 'queryState', { epoch: 70_000, challenge: new Uint8Array(8) }));
+    expect(host.state.epoch).toBe(70_000);
+  });
+
+  it('epochs go on far above what agents are likely to remember', () => {
+    const host = new KilledHost().feed({ on: 'start', recovered: { kind: 'lost' }, running: LIVES });
+    expect(host.feed({ on: 'lift' }).state.epoch).toBe(65_537);
   });
 });
 
