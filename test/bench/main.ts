@@ -1,11 +1,12 @@
 /** `npm run bench`: runs the benches, or is one of the processes that they start. */
 
 import { parseArgs } from 'node:util';
-import { benchMemorySlope, benchScale, runSlope } from './growth.ts';
 import { benchHandover } from './handover.ts';
+import { benchMemorySlope, runSlope } from './heap.ts';
 import { benchCodec, benchMac, benchRemap, benchSession, benchStep } from './parts.ts';
 import { runParty } from './party.ts';
 import { Report } from './report.ts';
+import { benchScale } from './scale.ts';
 
 const HELP = `npm run bench -- [--json] [--full] [--only NAME[,NAME...]]
 
@@ -40,7 +41,7 @@ const { values } = parseArgs({
 });
 
 if (values.party) runParty(values.party);
-else if (values.slope) runSlope(Number(values.slope));
+else if (values.slope) runSlope(values.slope);
 else if (values.help) process.stdout.write(HELP.replace('NAMES', Object.keys(BENCHES).join(', ')));
 else await runBenches(values.only?.split(',') ?? Object.keys(BENCHES));
 
