@@ -77,7 +77,11 @@ export interface Journal {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** Where lines for people go. `fields` are named values: vm, bundle, epoch, … */
-export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void;
+export interface Log {
+  (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** The least level that is shown, so that nobody composes lines that are not; everything if absent. */
+  readonly level?: LogLevel;
+}
 
 /** A connected, ordered stream of bytes: a UNIX, TCP or vsock socket. */
 export interface ByteStream {

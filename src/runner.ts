@@ -30,6 +30,8 @@ export class Runner<S extends { name: string }, I extends { on: string }, C, E e
   readonly #clock: Clock;
   readonly #owner: RunnerOwner<S, I, E>;
   readonly #timers = new Map<string, () => void>();
+  /** Timers started (ms) or stopped (undefined) by the inputs at hand; most are stopped by the next input already. */
+  readonly #changed = new Map<string, number | undefined>();
   readonly #queue: I[] = [];
   #running = false;
   #stopped = false;
@@ -53,6 +55,7 @@ export class Runner<S extends { name: string }, I extends { on: string }, C, E e
       for (let next = this.#queue.shift(); next !== undefined && !this.#stopped; next = this.#queue.shift()) {
         this.#step(next);
       }
+      this.#setTimers();
     } finally {
       this.#running = false;
     }
@@ -63,6 +66,7 @@ export class Runner<S extends { name: string }, I extends { on: string }, C, E e
     this.#stopped = true;
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
+    this.#changed.clear();
   }
 
   #step(input: I): void {
@@ -72,23 +76,31 @@ export class Runner<S extends { name: string }, I extends { on: string }, C, E e
     this.#owner.onStep?.(before, input, step);
     for (const effect of step.effects) {
       if (this.#stopped) return;
-      if (effect.do === 'timer') this.#start(effect as unknown as TimerEffect);
-      else if (effect.do === 'stopTimer') this.#cancel((effect as unknown as StopEffect).timer);
+      if (effect.do === 'timer') {
+        const { timer, ms } = effect as unknown as TimerEffect;
+        this.#changed.set(timer, ms);
+      } else if (effect.do === 'stopTimer')
+        this.#changed.set((effect as unknown as StopEffect).timer, undefined);
       else this.#owner.perform(effect);
     }
   }
 
-  #start({ timer, ms }: TimerEffect): void {
-    this.#cancel(timer);
-    const cancel = this.#clock.after(ms, () => {
+  #setTimers(): void {
+    if (this.#stopped) return;
+    for (const [timer, ms] of this.#changed) {
+      this.#timers.get(timer)?.();
       this.#timers.delete(timer);
-      this.feed({ on: `timer:${timer}`, nowMs: this.#clock.nowMs() } as unknown as I);
-    });
-    this.#timers.set(timer, cancel);
+      if (ms !== undefined)
+        this.#timers.set(
+          timer,
+          this.#clock.after(ms, () => this.#fire(timer)),
+        );
+    }
+    this.#changed.clear();
   }
 
-  #cancel(timer: string): void {
-    this.#timers.get(timer)?.();
+  #fire(timer: string): void {
     this.#timers.delete(timer);
+    this.feed({ on: `timer:${timer}`, nowMs: this.#clock.nowMs() } as unknown as I);
   }
 }

@@ -52,7 +52,8 @@ export interface AgentParts {
 
 export interface AgentEvents {
   notice: (bundle: BundleId, notice: AgentNotice) => void;
-  changed: (bundle: BundleId, view: BundleView) => void;
+  /** Look at `view`: made for who looks, since most changes have no spectator. */
+  changed: (bundle: BundleId) => void;
   hostUp: () => void;
   hostDown: (reason: string) => void;
 }
@@ -97,6 +98,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   readonly #entries = new Map<BundleId, Entry>();
   readonly #journal: AgentJournal;
   #stopSilence: (() => void) | undefined;
+  #heardMs = 0;
   #stamp: { readonly bytes: Uint8Array; readonly atMs: number } | undefined;
 
   constructor(parts: AgentParts) {
@@ -158,6 +160,11 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     if (entry.machine.role === 'borrower')
       throw new Error(`${bundle}: this VM does not own it; only the owner recalls`);
     this.#feed(entry, { on: 'recall', graceMs, force });
+  }
+
+  /** How a bundle stands. Throws on an unknown one. */
+  view(bundle: BundleId): BundleView {
+    return this.#view(this.#entry(bundle));
   }
 
   /** How all bundles stand. */
@@ -223,11 +230,20 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   /** The host lives. When it falls silent, whoever asks for secrets on a borrowed screen must hear of it. */
   #hostHeard(stamp: Uint8Array | undefined): void {
     const { clock } = this.#parts;
-    if (stamp) this.#stamp = { bytes: stamp, atMs: clock.nowMs() };
-    this.#stopSilence?.();
-    this.#stopSilence = clock.after(HOST_SILENT_MS, () =>
-      this.emit('hostDown', `silent for ${HOST_SILENT_MS} ms`),
-    );
+    this.#heardMs = clock.nowMs();
+    if (stamp) this.#stamp = { bytes: stamp, atMs: this.#heardMs };
+    if (!this.#stopSilence) this.#watchSilence(HOST_SILENT_MS);
+  }
+
+  /** Looks again when the host could have been silent for long enough, not at each of its messages. */
+  #watchSilence(ms: number): void {
+    const { clock } = this.#parts;
+    this.#stopSilence = clock.after(ms, () => {
+      this.#stopSilence = undefined;
+      const leftMs = this.#heardMs + HOST_SILENT_MS - clock.nowMs();
+      if (leftMs > 0) this.#watchSilence(leftMs);
+      else this.emit('hostDown', `silent for ${HOST_SILENT_MS} ms`);
+    });
   }
 
   #entry(bundle: BundleId): Entry {
@@ -270,14 +286,15 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   ): void {
     const { log } = this.#parts;
     const bundle = entry.definition.id;
-    if (step.ignored !== undefined) {
-      log('debug', `${on} ignored: ${step.ignored}`, { bundle, row: step.row, state: before });
-      return;
+    if ((log.level ?? 'debug') === 'debug') {
+      if (step.ignored === undefined)
+        log('debug', `${before} → ${step.state.name}`, { bundle, on, row: step.row });
+      else log('debug', `${on} ignored: ${step.ignored}`, { bundle, row: step.row, state: before });
     }
-    log('debug', `${before} → ${step.state.name}`, { bundle, on, row: step.row });
+    if (step.ignored !== undefined) return;
     if (before === step.state.name) return;
     this.#note(entry, `${before} → ${step.state.name} (${step.row})`);
-    this.emit('changed', bundle, this.#view(entry));
+    this.emit('changed', bundle);
   }
 
   #note(entry: Entry, text: string): void {
@@ -363,7 +380,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       entry,
       `fault: ${who} ${message.write ? 'wrote' : 'read'} ${message.resource} by ${message.by}, epoch ${message.epoch}`,
     );
-    this.emit('changed', entry.definition.id, this.#view(entry));
+    this.emit('changed', entry.definition.id);
   }
 
   #drop(from: VmId, message: Message, why: string): void {

@@ -57,7 +57,7 @@ export class AgentControl {
     this.#agent = agent;
     this.#log = log;
     agent.on('notice', (bundle, notice) => this.#onNotice(bundle, notice));
-    agent.on('changed', (bundle, view) => this.#tellWatchers({ event: 'changed', ...brief(view), bundle }));
+    agent.on('changed', (bundle) => this.#onChanged(bundle));
     agent.on('hostUp', () => this.#tellWatchers({ event: 'hostUp' }));
     agent.on('hostDown', (reason) => this.#tellAll({ event: 'hostDown', reason }));
   }
@@ -166,6 +166,11 @@ export class AgentControl {
     this.#agent.giveBack(bundle);
     if (withdrawn) this.#end(lessee, bundle, { event: 'withdrawn' });
     return undefined;
+  }
+
+  #onChanged(bundle: BundleId): void {
+    if (![...this.#clients].some(({ watches }) => watches)) return;
+    this.#tellWatchers({ event: 'changed', ...brief(this.#agent.view(bundle)) });
   }
 
   #onNotice(bundle: BundleId, notice: AgentNotice): void {

@@ -20,7 +20,7 @@ export class HostControl {
 
   constructor(host: Host) {
     this.#host = host;
-    host.on('changed', (_, { events: _events, ...view }) => this.#tell({ event: 'changed', ...view }));
+    host.on('changed', (bundle) => this.#onChanged(bundle));
     host.on('phase', (bundle, phase, epoch, ms, ok) =>
       this.#tell({ event: 'phase', bundle, phase, epoch, ms, ok }),
     );
@@ -80,7 +80,7 @@ export class HostControl {
       case 'status':
         return this.#status();
       case 'describe': {
-        const view = this.#host.views().find((each) => each.bundle === bundle);
+        const view = this.#host.view(bundle);
         if (!view) throw new Error(`no bundle ${JSON.stringify(bundle)} is configured`);
         return { ...view };
       }
@@ -95,6 +95,13 @@ export class HostControl {
 
   #status(): Json {
     return { bundles: this.#host.views().map(({ events: _, ...view }) => view), ...this.#host.facts() };
+  }
+
+  #onChanged(bundle: BundleId): void {
+    const view = this.#watchers.size > 0 ? this.#host.view(bundle) : undefined;
+    if (!view) return;
+    const { events: _, ...brief } = view;
+    this.#tell({ event: 'changed', ...brief });
   }
 
   #tell(event: Json): void {

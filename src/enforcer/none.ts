@@ -6,7 +6,7 @@
  */
 
 import { type BundleDefinition, type Resource, resourcesOf } from '../protocol/bundle.ts';
-import type { BundleId, VmId } from '../protocol/ids.ts';
+import type { BundleId, DeviceId, ResourceId, VmId } from '../protocol/ids.ts';
 import type {
   Enforcer,
   EnforcerAnswer,
@@ -25,11 +25,13 @@ export interface NoneOptions {
 
 export class NoneEnforcer implements Enforcer {
   readonly #options: NoneOptions;
+  readonly #bundles: ReadonlyMap<BundleId, Known>;
   /** Who should reach a resource; absent means blocked. */
   readonly #noted = new Map<Resource, Reach>();
 
   constructor(options: NoneOptions) {
     this.#options = options;
+    this.#bundles = new Map(options.bundles.map((bundle) => [bundle.id, knownOf(bundle)]));
   }
 
   describe(): EnforcerDescription {
@@ -82,15 +84,15 @@ export class NoneEnforcer implements Enforcer {
   close(): void {}
 
   #answer(bundle: BundleId, call: EnforcerCall): EnforcerAnswer {
-    const definition = this.#options.bundles.find(({ id }) => id === bundle);
-    if (definition === undefined) return refusal(`unknown bundle ${bundle}`);
+    const known = this.#bundles.get(bundle);
+    if (known === undefined) return refusal(`unknown bundle ${bundle}`);
     if (call.op === 'settle') return { ok: true, syncs: 0 };
     if (call.op === 'reset' || call.op === 'drained') {
-      const isKnown = definition.devices.some(({ id }) => id === call.device);
-      if (!isKnown) return refusal(`unknown device ${call.device} in bundle ${bundle}`);
+      if (!known.devices.has(call.device))
+        return refusal(`unknown device ${call.device} in bundle ${bundle}`);
       return call.op === 'reset' ? { ok: true } : { ok: true, idle: true };
     }
-    const resource = resourcesOf(definition).find(({ id }) => id === call.resource);
+    const resource = known.resources.get(call.resource);
     if (resource === undefined) return refusal(`unknown resource ${call.resource} in bundle ${bundle}`);
     if (call.op === 'inspect') return { ok: true, reach: this.#noted.get(resource) ?? 'blocked' };
     if (call.op === 'fence') {
@@ -109,6 +111,19 @@ export class NoneEnforcer implements Enforcer {
     this.#noted.set(resource, vm);
     return { ok: true };
   }
+}
+
+/** The names in a bundle. */
+interface Known {
+  readonly devices: ReadonlySet<DeviceId>;
+  readonly resources: ReadonlyMap<ResourceId, Resource>;
+}
+
+function knownOf(bundle: BundleDefinition): Known {
+  return {
+    devices: new Set(bundle.devices.map(({ id }) => id)),
+    resources: new Map(resourcesOf(bundle).map((resource) => [resource.id, resource])),
+  };
 }
 
 function refusal(error: string): EnforcerAnswer {

@@ -6,6 +6,9 @@ import type { FaultRecord } from '../enforcer/port.ts';
 import { PAGE_BYTES } from '../protocol/evidence.ts';
 import {
   type BundleId,
+  type HostConfig,
+  type HostState,
+  leaseLeft,
   MESSAGES,
   type Message,
   type MessageOf,
@@ -34,6 +37,38 @@ export interface HostView {
   readonly faults: number;
   readonly phases: PhaseTimes;
   readonly events: readonly string[];
+}
+
+/** What a view is made of besides the state. */
+export interface ViewParts {
+  readonly config: HostConfig;
+  /** The last thing that happened. */
+  readonly reason: string;
+  readonly faults: number;
+  readonly phases: PhaseTimes;
+  readonly events: readonly string[];
+}
+
+/** Makes the view of a bundle. */
+export function hostView({ config, ...parts }: ViewParts, state: HostState, nowMs: number): HostView {
+  const { holder, attempt, quarantine } = state;
+  return {
+    bundle: config.bundle,
+    state: state.name,
+    holder: holder?.vm ?? null,
+    incarnation: holder?.incarnation ?? null,
+    epoch: holder?.epoch ?? attempt?.epoch ?? state.lastEpoch,
+    leaseLeftMs: holder?.lease ? leaseLeft(state, nowMs) : null,
+    reason: quarantine
+      ? `${quarantine.cause}, isolation ${quarantine.isolated ? 'proved' : 'unproved'}`
+      : parts.reason,
+    confirmed: holder?.confirmed ?? false,
+    evidence: config.evidence,
+    owner: config.owner,
+    faults: parts.faults,
+    phases: { ...parts.phases },
+    events: [...parts.events],
+  };
 }
 
 /** A refused access in one line. */

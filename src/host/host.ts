@@ -21,7 +21,6 @@ import {
   type HostTimes,
   initialHost,
   isResettable,
-  leaseLeft,
   type Message,
   type RemapPhase,
   type VmId,
@@ -30,10 +29,17 @@ import { Runner } from '../runner.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { type Attributed, attribute } from './attribution.ts';
 import { FaultDesk } from './fault-desk.ts';
-import { faultFields, faultMessage, faultText, type HostView, unknownBundleRefusal } from './host-view.ts';
-import { callsOf, foldAnswers, NO_TALLY, type Tally } from './remap.ts';
+import {
+  faultFields,
+  faultMessage,
+  faultText,
+  type HostView,
+  hostView,
+  unknownBundleRefusal,
+} from './host-view.ts';
+import { foldAnswers, NO_TALLY, phaseRun, type Tally } from './remap.ts';
 import { Scribe } from './scribe.ts';
-import { makeStamp, readStamp } from './stamp.ts';
+import { readStamp, Stamper } from './stamp.ts';
 import type { HostTable } from './table.ts';
 import { VmDesk } from './vm-desk.ts';
 import { VmRegistry } from './vm-registry.ts';
@@ -51,8 +57,8 @@ export interface HostParts {
   readonly table: HostTable | undefined;
   /** A table is written here when the old one was lost. */
   readonly freshTable: () => HostTable;
-  /** Appends a line to the audit log. */
-  readonly audit: (line: string) => void;
+  /** Appends whole lines to the audit log. */
+  readonly audit: (lines: string) => void;
   /** Hash of the last line of the audit log. */
   readonly auditHash: string | undefined;
   readonly times?: Partial<HostTimes>;
@@ -63,7 +69,8 @@ export interface HostParts {
 }
 
 export interface HostEvents {
-  changed: (bundle: BundleId, view: HostView) => void;
+  /** Look at `view`: made for who looks, since most changes have no spectator. */
+  changed: (bundle: BundleId) => void;
   fault: (bundle: BundleId, attributed: Attributed, count: number) => void;
   vm: (vm: VmId, running: boolean, incarnation: number) => void;
   /** A phase of a remap ended. */
@@ -95,13 +102,17 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   readonly #registry: VmRegistry;
   readonly #scribe: Scribe;
   readonly #vms: VmDesk;
+  readonly #stamper: Stamper;
+  readonly #showsSteps: boolean;
   #stopHeartbeat: (() => void) | undefined;
 
   constructor(parts: HostParts) {
     super();
     this.#parts = parts;
     this.#protocol = parts.protocol ?? HOST_TABLE;
+    this.#showsSteps = (parts.log.level ?? 'debug') === 'debug';
     this.#vms = new VmDesk(parts.enforcer);
+    this.#stamper = new Stamper(parts.bootId);
     const { enforcer, table } = parts;
     this.#registry = new VmRegistry(table?.registry(), enforcer.machineBoot(), enforcer.running());
     const { audit, auditHash, clock } = parts;
@@ -149,6 +160,12 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     if (!entry) throw new Error(`${bundle}: no bundle of this name`);
     this.#feed(entry, { on: 'lift', nowMs: this.#nowMs() });
     return this.#view(entry);
+  }
+
+  /** How a bundle stands; undefined if there is none of this name. */
+  view(bundle: BundleId): HostView | undefined {
+    const entry = this.#entries.get(bundle);
+    return entry && this.#view(entry);
   }
 
   views(): HostView[] {
@@ -224,6 +241,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     entry.runner = new Runner(this.#protocol, initialHost(), config, clock, {
       perform: (effect) => this.#perform(entry, effect),
       onStep: (before, input, step) => {
+        if (!this.#showsSteps) return;
         const fields = { bundle: definition.id, row: step.row };
         if (step.ignored !== undefined)
           this.#parts.log('debug', `${input.on} ignored: ${step.ignored}`, fields);
@@ -266,11 +284,12 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       entry.tally = NO_TALLY;
       entry.phases = {};
     }
-    enforcer.run(definition.id, callsOf(definition, phase, to), (answers) => {
+    const run = phaseRun(definition, phase, to);
+    enforcer.run(definition.id, run.calls, (answers) => {
       // What the queues hold now is the old holder's: it is booked before anybody else is let in.
       if (phase === 'settle' || phase === 'clean') this.#fetchFaults();
       const { reset } = enforcer.describe().capabilities;
-      const folded = foldAnswers(definition, phase, to, config.evidence, answers, entry.tally, reset);
+      const folded = foldAnswers(run, config.evidence, answers, entry.tally, reset);
       entry.tally = folded.tally;
       const ms = this.#nowMs() - startedMs;
       entry.phases[phase] = (entry.phases[phase] ?? 0) + ms;
@@ -366,29 +385,11 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     if (event !== 'fault') entry.reason = text;
     entry.events.push(`${atMs} ${text} (epoch ${epoch})`);
     if (entry.events.length > EVENTS_KEPT) entry.events.shift();
-    if (event !== 'fault') this.emit('changed', entry.definition.id, this.#view(entry));
+    if (event !== 'fault') this.emit('changed', entry.definition.id);
   }
 
   #view(entry: Entry): HostView {
-    const { state } = entry.runner;
-    const { holder, attempt, quarantine } = state;
-    return {
-      bundle: entry.definition.id,
-      state: state.name,
-      holder: holder?.vm ?? null,
-      incarnation: holder?.incarnation ?? null,
-      epoch: holder?.epoch ?? attempt?.epoch ?? state.lastEpoch,
-      leaseLeftMs: holder?.lease ? leaseLeft(state, this.#nowMs()) : null,
-      reason: quarantine
-        ? `${quarantine.cause}, isolation ${quarantine.isolated ? 'proved' : 'unproved'}`
-        : entry.reason,
-      confirmed: holder?.confirmed ?? false,
-      evidence: entry.config.evidence,
-      owner: entry.config.owner,
-      faults: entry.faults,
-      phases: { ...entry.phases },
-      events: [...entry.events],
-    };
+    return hostView(entry, entry.runner.state, this.#nowMs());
   }
 
   #beat(): void {
@@ -401,7 +402,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   }
 
   #stamp(): Uint8Array {
-    return makeStamp(this.#parts.bootId, this.#nowMs());
+    return this.#stamper.at(this.#nowMs());
   }
 
   #nowMs(): number {

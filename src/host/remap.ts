@@ -22,17 +22,28 @@ export interface Tally {
 
 export const NO_TALLY: Tally = { syncs: 0, resets: [] };
 
-/** Returns the calls of `phase`, in order. `to` is the new holder, for a grant. */
-export function callsOf(bundle: BundleDefinition, phase: RemapPhase, to: VmId | undefined): EnforcerCall[] {
+/** A phase on its way through the enforcer. */
+export interface PhaseRun {
+  readonly bundle: BundleDefinition;
+  readonly phase: RemapPhase;
+  /** The new holder, for a grant. */
+  readonly to: VmId | undefined;
+  /** What the enforcer is asked, in this order. */
+  readonly calls: readonly EnforcerCall[];
+}
+
+/** Returns what `phase` asks of the enforcer. `to` is the new holder; throws when a grant has none. */
+export function phaseRun(bundle: BundleDefinition, phase: RemapPhase, to: VmId | undefined): PhaseRun {
+  return { bundle, phase, to, calls: callsOf(bundle, phase, to) };
+}
+
+function callsOf(bundle: BundleDefinition, phase: RemapPhase, to: VmId | undefined): EnforcerCall[] {
   const resources = resourcesOf(bundle);
   switch (phase) {
     case 'fence':
       // Interrupts first, so that nothing new is signalled; then DMA; registers last, for they are what the
       // old holder could still stop its device with.
-      return [...byKind(bundle, ['interrupt', 'stream', 'mmio'])].map((resource) => ({
-        op: 'fence',
-        resource,
-      }));
+      return byKind(bundle, ['interrupt', 'stream', 'mmio']).map((resource) => ({ op: 'fence', resource }));
     case 'settle':
       return [{ op: 'settle' }];
     case 'clean':
@@ -66,19 +77,17 @@ export interface Folded {
 }
 
 /**
- * Returns the result of `phase` from the answers to its calls. Fewer answers than calls mean that the last
+ * Returns the result of a phase from the answers to its calls. Fewer answers than calls mean that the last
  * answer is a failure, or that the back end broke off. A back end that cannot reset (`canReset`) proves no reset.
  */
 export function foldAnswers(
-  bundle: BundleDefinition,
-  phase: RemapPhase,
-  to: VmId | undefined,
+  run: PhaseRun,
   evidence: EvidenceLevel,
   answers: readonly EnforcerAnswer[],
   before: Tally,
   canReset = true,
 ): Folded {
-  const calls = callsOf(bundle, phase, to);
+  const { bundle, phase, calls } = run;
   const failed = answers.find((answer) => !answer.ok);
   if (failed && !failed.ok) return { result: { ok: false, error: failed.error }, tally: before };
   if (answers.length !== calls.length) {
@@ -101,7 +110,7 @@ export function foldAnswers(
     case 'inspect':
       return { result: inspectResult(bundle, evidence, commonReach(good)), tally };
     case 'grant':
-      return { result: grantResult(bundle, to!, evidence, calls, good, tally), tally };
+      return { result: grantResult(run, evidence, good, tally), tally };
   }
 }
 
@@ -137,13 +146,12 @@ function inspectResult(
 }
 
 function grantResult(
-  bundle: BundleDefinition,
-  to: VmId,
+  { bundle, to, calls }: PhaseRun,
   evidence: EvidenceLevel,
-  calls: readonly EnforcerCall[],
   answers: readonly Extract<EnforcerAnswer, { ok: true }>[],
   tally: Tally,
 ): PhaseResult {
+  if (to === undefined) throw new Error('a grant needs a new holder');
   const resources = resourcesOf(bundle);
   const inspected = answers.slice(answers.length - resources.length);
   const wrong = resources.find((_, i) => inspected[i]!.reach !== to);
@@ -152,9 +160,11 @@ function grantResult(
     return { ok: false, error: `${wrong.id} reads back as ${inspected[index]!.reach}, expected ${to}` };
   }
   const entry = (bytes: Uint8Array | undefined) => (bytes ?? new Uint8Array(0)).slice(0, ENTRY_BYTES_MAX);
+  const answerTo = new Map(
+    calls.map((call, i) => [call.op === 'grant' ? call.resource : undefined, answers[i]!]),
+  );
   const granted = resources.map((resource) => {
-    const at = calls.findIndex((call) => call.op === 'grant' && call.resource === resource.id);
-    const { before, after } = answers[at]!;
+    const { before, after } = answerTo.get(resource.id)!;
     return { ...grantedForm(resource, to), before: entry(before), after: entry(after) };
   });
   return {

@@ -1,9 +1,9 @@
 /**
  * Writes the host's table and audit log: at once what must be durable, the rest when nobody waits for it.
  *
- * While a bundle is dark its next holder waits for a message, so disk work that no message depends on comes after
- * it: at the next turn of the clock. A service that is killed in between loses what it would also lose with the
- * power: the plan of the attempt is on disk, and its end is read back from the machine.
+ * While a bundle is on its way somebody waits for the next message, so work that no message depends on comes after
+ * all of them. A service that is killed in between loses what it would also lose with the power: the plan of the
+ * attempt is on disk, and its end is read back from the machine.
  */
 
 import type { Clock } from '../ports.ts';
@@ -13,11 +13,14 @@ import { AUDIT_START, type AuditEntry, auditLine } from './audit.ts';
 import type { HostTable } from './table.ts';
 import type { RegistryRecord } from './vm-registry.ts';
 
+/** How long what nobody waits for may stay unwritten, in ms: a handover takes a few, a person reads later. */
+const LATER_MS = 20;
+
 /** Where a scribe writes. */
 export interface ScribeParts {
   readonly table: HostTable;
-  /** Appends a line to the audit log. */
-  readonly audit: (line: string) => void;
+  /** Appends whole lines to the audit log. */
+  readonly audit: (lines: string) => void;
   /** Hash of the last line of the audit log. */
   readonly auditHash: string | undefined;
   readonly clock: Clock;
@@ -71,14 +74,16 @@ export class Scribe {
     this.#cancel = undefined;
     for (const [bundle, state] of this.#states) this.#parts.table.writeBundle(bundle, state, false);
     this.#states.clear();
+    let lines = '';
     for (const entry of this.#entries.splice(0)) {
       const { line, hash } = auditLine(this.#auditHash, entry);
       this.#auditHash = hash;
-      this.#parts.audit(line);
+      lines += line;
     }
+    if (lines) this.#parts.audit(lines);
   }
 
   #later(): void {
-    this.#cancel ??= this.#parts.clock.after(0, () => this.catchUp());
+    this.#cancel ??= this.#parts.clock.after(LATER_MS, () => this.catchUp());
   }
 }

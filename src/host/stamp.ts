@@ -20,6 +20,22 @@ export function makeStamp(bootId: Uint8Array, nowMs: number): Uint8Array {
   return stamp;
 }
 
+/** Makes stamps; those of one millisecond are the same bytes, since every message of the host carries one. */
+export class Stamper {
+  readonly #bootId: Uint8Array;
+  #last: { readonly ms: number; readonly stamp: Uint8Array } | undefined;
+
+  constructor(bootId: Uint8Array) {
+    this.#bootId = bootId;
+  }
+
+  at(nowMs: number): Uint8Array {
+    const ms = Math.floor(nowMs);
+    if (this.#last?.ms !== ms) this.#last = { ms, stamp: makeStamp(this.#bootId, ms) };
+    return this.#last.stamp;
+  }
+}
+
 /** Returns whether `stamp` is of this boot, and how old it is. */
 export function readStamp(
   bootId: Uint8Array,

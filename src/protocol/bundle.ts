@@ -84,9 +84,16 @@ export interface BundleDefinition {
   readonly devices: readonly Device[];
 }
 
+/** Definitions never change, and every phase and every check asks for their resources. */
+const RESOURCES = new WeakMap<BundleDefinition, readonly Resource[]>();
+
 /** Returns all resources of a bundle, in the order of its devices. */
 export function resourcesOf(bundle: BundleDefinition): readonly Resource[] {
-  return bundle.devices.flatMap((device) => device.resources);
+  const known = RESOURCES.get(bundle);
+  if (known) return known;
+  const resources = bundle.devices.flatMap((device) => device.resources);
+  RESOURCES.set(bundle, resources);
+  return resources;
 }
 
 /** Returns the number under which `vm` sees `resource`: an IPA, a virtual interrupt or a virtual stream. */

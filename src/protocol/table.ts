@@ -78,7 +78,7 @@ export function makeTable<S extends { name: string }, I extends { on: string }, 
     rows,
     run(state, input, config) {
       const seen = { state, input, config } as never;
-      for (const row of index.get(`${state.name} ${input.on}`) ?? []) {
+      for (const row of index.get(input.on)?.get(state.name) ?? []) {
         if (row.holds && !row.holds(seen)) continue;
         if (!row.act) return { state, effects: [], row: row.name, ignored: row.ignore ?? '' };
         const outcome = row.act(seen);
@@ -95,17 +95,17 @@ export function makeTable<S extends { name: string }, I extends { on: string }, 
   };
 }
 
+/** Rows by input, then by state, in the order of the table. */
 function indexOf<S extends { name: string }, I extends { on: string }, C, E>(
   rows: readonly Row<S, I, C, E>[],
   states: readonly S['name'][],
-): Map<string, Row<S, I, C, E>[]> {
-  const index = new Map<string, Row<S, I, C, E>[]>();
+): Map<string, Map<string, Row<S, I, C, E>[]>> {
+  const index = new Map<string, Map<string, Row<S, I, C, E>[]>>();
   for (const row of rows) {
+    const byState = index.get(row.on) ?? new Map<string, Row<S, I, C, E>[]>();
+    index.set(row.on, byState);
     for (const from of row.from === 'any' ? states : row.from) {
-      const key = `${from} ${row.on}`;
-      const list = index.get(key);
-      if (list) list.push(row);
-      else index.set(key, [row]);
+      byState.set(from, [...(byState.get(from) ?? []), row]);
     }
   }
   return index;

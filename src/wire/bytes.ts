@@ -26,7 +26,9 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** Returns the bytes of `text`, which holds ASCII only: names and constants. */
 export function asciiBytes(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const bytes = new Uint8Array(text.length);
+  for (let index = 0; index < text.length; index++) bytes[index] = text.charCodeAt(index);
+  return bytes;
 }
 
 /** Returns the text of `bytes`, taken as one character each. */

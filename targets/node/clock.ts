@@ -5,9 +5,12 @@ import type { Clock } from '../../src/ports.ts';
 /** Longest delay that Node's timers take; longer ones would fire at once. */
 const DELAY_MAX_MS = 0x7fff_ffff;
 
+/** Both count the same clock; the second from the start of the process, and it is asked all the time. */
+const STARTED_MS = Number(process.hrtime.bigint() / 1000n) / 1000 - performance.now();
+
 /** The clock of this machine. */
 export const CLOCK: Clock = {
-  nowMs: () => Number(process.hrtime.bigint() / 1000n) / 1000,
+  nowMs: () => STARTED_MS + performance.now(),
   after: (ms, fire) => {
     const timer = setTimeout(fire, Math.min(Math.max(ms, 0), DELAY_MAX_MS));
     return () => clearTimeout(timer);

@@ -1,6 +1,6 @@
 /** `baton-host`: wires the host service to this machine's files, sockets and clock. */
 
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HOST_EXAMPLE, HOST_SCHEMA, type HostFile } from '../../src/config/daemon-config.ts';
 import { HostControl } from '../../src/control/host-control.ts';
@@ -82,7 +82,7 @@ function serve(enforcer: Enforcer, definitions: readonly BundleDefinition[]): vo
     bootId,
     table,
     freshTable: () => new HostTable(openFileJournal(`${tableFile}.after-loss`)),
-    audit: (line) => appendFileSync(auditFile, line, { mode: 0o600 }),
+    audit: auditWriter(auditFile),
     auditHash: lastAuditHash(auditFile, log),
     ...(config.times ? { times: config.times } : {}),
     acceptDriverResidue: config.acceptDriverResidue ?? false,
@@ -122,6 +122,12 @@ function openTable(file: string): HostTable | undefined {
     log('error', `the table is lost: ${(error as Error).message}: all bundles are in quarantine`);
     return undefined;
   }
+}
+
+/** One write for all lines at a time, so that a crash tears the last line at most. */
+function auditWriter(file: string): (lines: string) => void {
+  const fd = openSync(file, 'a', 0o600);
+  return (lines) => writeFileSync(fd, lines);
 }
 
 /** The chain goes on where the log ends; a log that does not check out is set aside by a person, not by us. */

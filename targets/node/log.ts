@@ -7,12 +7,14 @@ const ORDER: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 /** Returns a log that shows `level` and worse. */
 export function stderrLog(name: string, level: LogLevel): Log {
-  return (at, message, fields) => {
-    if (ORDER.indexOf(at) < ORDER.indexOf(level)) return;
+  const least = ORDER.indexOf(level);
+  const log = (at: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => {
+    if (ORDER.indexOf(at) < least) return;
     const named = Object.entries(fields ?? {})
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
       .join('');
     process.stderr.write(`${(CLOCK.nowMs() / 1000).toFixed(3)} ${name} ${at}: ${message}${named}\n`);
   };
+  return Object.assign(log, { level });
 }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Party, PartyEnforcer, type PartyNotice } from '../../src/enforcer/party.ts';
 import type { EnforcerAnswer, EnforcerCall } from '../../src/enforcer/port.ts';
-import { callsOf, foldAnswers, NO_TALLY } from '../../src/host/remap.ts';
+import { foldAnswers, NO_TALLY, phaseRun } from '../../src/host/remap.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
 import type { RemapPhase } from '../../src/protocol/index.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
@@ -68,15 +68,17 @@ function bed() {
     running: () => [ANDROID, VAULT],
     party: () => party,
   });
-  const run = (calls: EnforcerCall[]) => {
+  const run = (calls: readonly EnforcerCall[]) => {
     let answers: readonly EnforcerAnswer[] = [];
     enforcer.run(PANEL.id, calls, (got) => {
       answers = got;
     });
     return answers;
   };
-  const phase = (name: RemapPhase, to?: VmId) =>
-    foldAnswers(PANEL, name, to, 'observed', run(callsOf(PANEL, name, to)), NO_TALLY).result;
+  const phase = (name: RemapPhase, to?: VmId) => {
+    const asked = phaseRun(PANEL, name, to);
+    return foldAnswers(asked, 'observed', run(asked.calls), NO_TALLY).result;
+  };
   const remap = (to: VmId) =>
     (['fence', 'settle', 'clean', 'grant'] as const).map((name) => phase(name, to).ok);
   return { gunyah, party, enforcer, phase, remap };

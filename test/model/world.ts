@@ -7,7 +7,7 @@
  */
 
 import type { EnforcerCall } from '../../src/enforcer/port.ts';
-import { callsOf, foldAnswers, NO_TALLY, type Tally } from '../../src/host/remap.ts';
+import { foldAnswers, NO_TALLY, phaseRun, type Tally } from '../../src/host/remap.ts';
 import type { HookName } from '../../src/ports.ts';
 import {
   type AgentConfig,
@@ -201,11 +201,11 @@ export function initialWorld(budget: Budget): World {
 }
 
 function proofFor(vm: VmId) {
-  const calls = callsOf(BUNDLE, 'grant', vm);
-  const answers = calls.map((call) =>
+  const run = phaseRun(BUNDLE, 'grant', vm);
+  const answers = run.calls.map((call) =>
     call.op === 'inspect' ? ({ ok: true, reach: vm } as const) : ({ ok: true } as const),
   );
-  const { result } = foldAnswers(BUNDLE, 'grant', vm, 'observed', answers, NO_TALLY);
+  const { result } = foldAnswers(run, 'observed', answers, NO_TALLY);
   return result.ok ? result.proof : undefined;
 }
 
@@ -372,7 +372,7 @@ function performHost(world: World, state: HostState, effect: HostEffect): World 
       };
     case 'phase': {
       const { phase, epoch, to } = effect;
-      return { ...world, job: { phase, epoch, to, left: callsOf(BUNDLE, phase, to), failed: false } };
+      return { ...world, job: { phase, epoch, to, left: phaseRun(BUNDLE, phase, to).calls, failed: false } };
     }
     case 'timer':
       return {
@@ -440,9 +440,9 @@ export function runCall(world: World, fail: boolean): World {
   if (call?.op === 'grant') checkGrant(machine, call.vm);
   const next: World = { ...world, machine, job: { ...job, left } };
   if (left.length > 0) return next;
-  const calls = callsOf(BUNDLE, job.phase, job.to);
-  const answers = calls.map((each) => answer(machine, each));
-  const folded = foldAnswers(BUNDLE, job.phase, job.to, 'observed', answers, next.tally);
+  const run = phaseRun(BUNDLE, job.phase, job.to);
+  const answers = run.calls.map((each) => answer(machine, each));
+  const folded = foldAnswers(run, 'observed', answers, next.tally);
   return feedHost(
     { ...next, job: undefined },
     { on: 'phaseDone', epoch: job.epoch, phase: job.phase, result: folded.result, nowMs: 0 },

@@ -2,7 +2,7 @@
 
 import { describe, expect, it, test } from 'vitest';
 import { attribute } from '../../src/host/attribution.ts';
-import { foldAnswers, NO_TALLY } from '../../src/host/remap.ts';
+import { foldAnswers, NO_TALLY, phaseRun } from '../../src/host/remap.ts';
 import {
   DRAINS_MAX,
   HOST_INPUTS,
@@ -241,7 +241,7 @@ describe('remap', () => {
   it('R56 a grant counts only when every resource reads back as the new holder’s', () => {
     const grants = PANEL.devices.flatMap(({ resources }) => resources.map(() => ({ ok: true as const })));
     const reads = grants.map((_, index) => ({ ok: true as const, reach: index === 2 ? ANDROID : VAULT }));
-    const folded = foldAnswers(PANEL, 'grant', VAULT, 'observed', [...grants, ...reads], NO_TALLY);
+    const folded = foldAnswers(phaseRun(PANEL, 'grant', VAULT), 'observed', [...grants, ...reads], NO_TALLY);
     expect(folded.result).toEqual({
       ok: false,
       error: 'touch.stream0 reads back as android, expected vault',

@@ -73,10 +73,13 @@ export class Stage {
     /** poke VM: its driver touches the touch controller, whether it may or not. */
     poke: ([vm]) => this.#poke(vm as VmId),
     status: () => this.#status(),
-    faults: () =>
-      this.world.audit
+    faults: () => {
+      // Reading the hash writes what waits.
+      this.world.host.facts();
+      return this.world.audit
         .filter((entry) => entry.includes('"event":"fault"'))
-        .map((entry) => (JSON.parse(entry) as { detail: string }).detail),
+        .map((entry) => (JSON.parse(entry) as { detail: string }).detail);
+    },
     judge: () =>
       this.#machine.checker.violations.map(({ invariant, text }) => `${invariant}: ${text}`).concat('judged'),
   };

@@ -111,7 +111,7 @@ export class BenchWorld {
       bootId,
       table: table === 'keep' ? new HostTable(this.journal) : undefined,
       freshTable: () => new HostTable(this.journal),
-      audit: (line) => this.audit.push(line),
+      audit: (lines) => this.audit.push(...lines.trimEnd().split('\n')),
       auditHash: undefined,
     });
     this.host.start();
