@@ -43,8 +43,16 @@ class RequestError extends Error {
 interface Client {
   readonly lines: Lines;
   watches: boolean;
-  /** Bundles it borrows, with the id of the request that is not answered yet. */
-  readonly borrows: Map<BundleId, { request: unknown; granted: boolean; returning: unknown[] }>;
+  /** Bundles it borrows. */
+  readonly borrows: Map<BundleId, Borrowing>;
+}
+
+interface Borrowing {
+  /** Id of the request for it. */
+  readonly request: unknown;
+  granted: boolean;
+  /** Who waits for its return, with the ids of their requests. */
+  readonly returning: { readonly client: Client; readonly id: unknown }[];
 }
 
 /** Serves the control connections of one agent. */
@@ -164,7 +172,9 @@ export class AgentControl {
     borrow.returning.push({ client, id });
     const withdrawn = !borrow.granted;
     this.#agent.giveBack(bundle);
-    if (withdrawn) this.#end(lessee, bundle, { event: 'withdrawn' });
+    if (!withdrawn) return undefined;
+    refuse(lessee, borrow, 'withdrawn', `${bundle}: another program withdrew the request by a return`);
+    this.#end(lessee, bundle, { event: 'withdrawn' });
     return undefined;
   }
 
@@ -183,17 +193,14 @@ export class AgentControl {
       case 'timedOut':
       case 'evidenceMismatch': {
         if (borrow.granted) return;
-        client.lines.send({
-          id: borrow.request,
-          ok: false,
-          error: { code: event, message: messageOf(notice), ...detail },
-        });
+        refuse(client, borrow, event, messageOf(notice), detail);
         return this.#end(client, bundle, undefined);
       }
       case 'recalled':
         return client.lines.send({ event, bundle, ...detail });
       case 'lost':
-        client.lines.send({ event, bundle, ...detail });
+        if (borrow.granted) client.lines.send({ event, bundle, ...detail });
+        else refuse(client, borrow, event, `${bundle}: taken away before the driver had resumed`, detail);
         return this.#end(client, bundle, undefined);
       case 'returned':
         return this.#end(client, bundle, { event, ...detail });
@@ -202,14 +209,13 @@ export class AgentControl {
     }
   }
 
-  /** The borrowing is over: answers who waited for its return. */
+  /** The borrowing is over: answers who waited for its return, and tells the borrower what it did not ask for. */
   #end(client: Client, bundle: BundleId, event: Json | undefined): void {
-    const borrow = client.borrows.get(bundle);
+    const { granted, returning } = client.borrows.get(bundle)!;
     client.borrows.delete(bundle);
-    for (const { client: asker, id } of (borrow?.returning ?? []) as { client: Client; id: unknown }[]) {
-      asker.lines.send({ id, ok: true, bundle, ...event });
-    }
-    if (event && (borrow?.returning.length ?? 0) === 0) client.lines.send({ bundle, ...event });
+    for (const { client: asker, id } of returning) asker.lines.send({ id, ok: true, bundle, ...event });
+    const asked = returning.some(({ client: asker }) => asker === client);
+    if (event && granted && !asked) client.lines.send({ bundle, ...event });
   }
 
   #closed(client: Client): void {
@@ -230,6 +236,11 @@ export class AgentControl {
   #tellWatchers(event: Json): void {
     for (const client of this.#clients) if (client.watches) client.lines.send(event);
   }
+}
+
+/** Answers the request of a borrowing that comes to nothing. */
+function refuse(client: Client, { request }: Borrowing, code: string, message: string, detail?: Json): void {
+  client.lines.send({ id: request, ok: false, error: { code, message, ...detail } });
 }
 
 /** A bundle without its history. */
