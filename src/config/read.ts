@@ -29,14 +29,20 @@ const TEXT_CHARACTERS_MAX = 1_000_000;
 const COMPLAINTS_MAX = 10;
 const OPTIONS = { allowTrailingComma: true } as const;
 
-/** Parses and checks `text` from `file`. Throws a ConfigError. */
-export function readConfig<T extends TSchema>(schema: T, file: string, text: string): Static<T> {
+/** Parses `text` from `file` without checking what it says. Throws a ConfigError. */
+export function parseConfig(file: string, text: string): unknown {
   if (text.length > TEXT_CHARACTERS_MAX)
     throw new ConfigError(`${file}: longer than ${TEXT_CHARACTERS_MAX} characters`);
   const errors: ParseError[] = [];
   const value: unknown = parse(text, errors, OPTIONS);
   const first = errors[0];
   if (first) throw new ConfigError(`${file}:${position(text, first.offset)}: not JSON: ${wordsOf(first)}`);
+  return value;
+}
+
+/** Parses and checks `text` from `file`. Throws a ConfigError. */
+export function readConfig<T extends TSchema>(schema: T, file: string, text: string): Static<T> {
+  const value = parseConfig(file, text);
   const tree = parseTree(text, [], OPTIONS);
   const faults: Located[] = [
     ...repeatedKeys(tree),

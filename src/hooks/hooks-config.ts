@@ -162,13 +162,23 @@ export function hookComplaints(
 ): readonly HookComplaint[] {
   return Object.entries(config).flatMap(([bundle, devices]) => {
     const definition = bundles.find(({ id }) => id === bundle);
-    if (!definition) return [{ path: [bundle], message: 'no bundle of this name' }];
+    if (!definition)
+      return [{ path: [bundle], message: `no bundle of this name: ${expectedNames(bundles)}` }];
     return Object.entries(devices).flatMap(([device, hooks]) =>
       definition.devices.some(({ id }) => id === device)
         ? deviceComplaints([bundle, device], hooks, definition.owner === self)
-        : [{ path: [bundle, device], message: `${bundle} has no device of this name` }],
+        : [
+            {
+              path: [bundle, device],
+              message: `no device of this name: ${expectedNames(definition.devices)}`,
+            },
+          ],
     );
   });
+}
+
+function expectedNames(named: readonly { readonly id: string }[]): string {
+  return `expected ${named.map(({ id }) => `"${id}"`).join(' or ') || 'none'}`;
 }
 
 function deviceComplaints(

@@ -12,7 +12,7 @@ import { DEMO_HELP, demo } from '../simulator/demo.ts';
 import { BACKEND_TEST_HELP, backendTest } from './backend-test.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';
-import { readText } from './files.ts';
+import { besideConfig, look, readText } from './files.ts';
 
 const WORLD: CliWorld = {
   env: process.env,
@@ -43,6 +43,8 @@ const WORLD: CliWorld = {
   nowMs: CLOCK.nowMs,
   after: CLOCK.after,
   readText,
+  besideConfig,
+  look,
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
 };

@@ -50,6 +50,8 @@ class Rig {
       nowMs: () => this.clock.nowMs(),
       after: (ms, fire) => this.clock.after(ms, fire),
       readText: () => '',
+      besideConfig: (_, path) => path,
+      look: () => undefined,
       out: (line) => this.said.push(line),
       err: (line) => this.said.push(line),
     };
