@@ -31,6 +31,9 @@ export const BORROW_DEFAULTS = {
   evidence: 'observed',
 } as const satisfies BorrowTerms;
 
+/** Times of a `sleep` that does not say otherwise, in ms: notice of most consents, and what a return takes. */
+export const SLEEP_DEFAULTS = { graceMs: 2_000, waitMs: 10_000 } as const;
+
 /** A request that cannot be carried out; the client is told. */
 class RequestError extends Error {
   readonly code: string;
@@ -129,10 +132,15 @@ export class AgentControl {
         this.#agent.recall(view.bundle, number(request, 'graceMs', 2_000), request['force'] === true);
         return {};
       }
+      case 'sleep':
+        return this.#sleep(client, request);
+      case 'wake':
+        this.#agent.sleep.wake();
+        return {};
       default:
         throw new RequestError(
           'badRequest',
-          `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, borrow, return or recall`,
+          `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, borrow, return, recall, sleep or wake`,
         );
     }
   }
@@ -175,6 +183,18 @@ export class AgentControl {
     if (!withdrawn) return undefined;
     refuse(lessee, borrow, 'withdrawn', `${bundle}: another program withdrew the request by a return`);
     this.#end(lessee, bundle, { event: 'withdrawn' });
+    return undefined;
+  }
+
+  #sleep(client: Client, request: Json): undefined {
+    const id = idOf(request);
+    const waitMs = number(request, 'waitMs', SLEEP_DEFAULTS.waitMs);
+    this.#agent.sleep.begin(number(request, 'graceMs', SLEEP_DEFAULTS.graceMs), waitMs, (isAsleep, lent) => {
+      if (isAsleep) return client.lines.send({ id, ok: true });
+      const why = lent.length > 0 ? `not back: ${lent.join(', ')}` : 'woken meanwhile';
+      const message = `${why}; the system should stay awake`;
+      client.lines.send({ id, ok: false, error: { code: 'stillLent', message, bundles: lent } });
+    });
     return undefined;
   }
 

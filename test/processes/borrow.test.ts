@@ -46,7 +46,8 @@ class Run {
 
   constructor(vm: string, args: readonly string[]) {
     const [verb = '', ...rest] = args;
-    const command = [BATON, verb, 'panel', '--socket', join(bed.folder, `${vm}.sock`), ...rest];
+    const about = verb === 'sleep' || verb === 'wake' ? [] : ['panel'];
+    const command = [BATON, verb, ...about, '--socket', join(bed.folder, `${vm}.sock`), ...rest];
     this.child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
     started.push(this.child);
     this.child.stdout!.on('data', (bytes: Buffer) => {
@@ -188,6 +189,17 @@ describe.sequential('baton borrow', () => {
     await run.says('runs');
     expect(await new Run('vault', ['return']).ended).toMatchObject({ status: 0 });
     expect(await run.ended).toMatchObject({ status: 143 });
+  });
+
+  it('ends its command when the owner’s system wants to sleep, and is declined until it is awake', async () => {
+    const run = borrow(...SH('trap "exit 3" TERM; echo runs; while :; do sleep 0.05; done'));
+    await run.says('runs');
+    expect(await new Run('android', ['sleep', '--grace', '2s']).ended).toMatchObject({ status: 0 });
+    expect(await run.ended).toMatchObject({ status: 3 });
+    expect(await borrow('-n', ...MARKS).ended).toMatchObject({ status: 75 });
+    expect(await new Run('android', ['wake']).ended).toMatchObject({ status: 0 });
+    expect(await borrow('-n', ...SH('echo lent')).ended).toMatchObject({ status: 0, out: 'lent\n' });
+    expect(existsSync(mark)).toBe(false);
   });
 
   it('ends with 64 for a wrong word and 69 without an agent', async () => {
