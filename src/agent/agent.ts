@@ -34,6 +34,7 @@ import { bundleDigest } from '../wire/digest.ts';
 import { AgentJournal } from './agent-journal.ts';
 import { type BundleView, holderSeenByOwner, noticeText } from './agent-view.ts';
 import type { Policy } from './policy.ts';
+import { Sleep } from './sleep.ts';
 
 /** What an agent is made of. */
 export interface AgentParts {
@@ -97,6 +98,9 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   readonly #parts: AgentParts;
   readonly #entries = new Map<BundleId, Entry>();
   readonly #journal: AgentJournal;
+  readonly #policy: Policy;
+  /** For when the whole VM wants to sleep. */
+  readonly sleep: Sleep;
   #stopSilence: (() => void) | undefined;
   #heardMs = 0;
   #stamp: { readonly bytes: Uint8Array; readonly atMs: number } | undefined;
@@ -105,6 +109,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     super();
     this.#parts = parts;
     this.#journal = new AgentJournal(parts.journal);
+    this.sleep = new Sleep(this, parts.clock);
+    this.#policy = this.sleep.gate(parts.policy);
     for (const definition of parts.bundles) {
       const entry: Entry = {
         definition,
@@ -304,7 +310,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   #perform(entry: Entry, effect: AgentEffect<never>): void {
-    const { link, hooks, policy, entropy } = this.#parts;
+    const { link, hooks, entropy } = this.#parts;
     const bundle = entry.definition.id;
     switch (effect.do) {
       case 'send':
@@ -321,7 +327,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       case 'decide': {
         const { do: _, ...question } = effect;
         const { borrower } = question;
-        policy({ bundle, ...question }, (decision) =>
+        this.#policy({ bundle, ...question }, (decision) =>
           this.#feed(entry, { on: 'policyDecided', borrower, decision }),
         );
         return;

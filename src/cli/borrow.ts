@@ -15,7 +15,8 @@ Borrows a bundle, runs COMMAND while it is held, and gives it back. Without COMM
 this process is interrupted (SIGINT, SIGTERM).
 
   -n, --no-wait           decline at once when the bundle is busy
-  -w, --wait TIME         wait this long for an answer (default 5s); a busy bundle is asked for again
+  -w, --wait TIME         wait this long for an answer (default 5s); a busy bundle is asked for again,
+                          whether another VM has it or another program of this one
   --lease TIME            longest time of holding (default 30s)
   --min-tenure TIME       time in which the owner cannot call it in (default 0)
   --notice TIME           time between notice and force (default 2s)
@@ -25,11 +26,15 @@ this process is interrupted (SIGINT, SIGTERM).
   --socket PATH           control socket of the agent
 
 COMMAND finds BATON_BUNDLE, BATON_EPOCH and BATON_DEADLINE_MS (length of the lease) in its environment.
-Exit status: that of COMMAND; 75 declined, 124 waited too long, 79 lost by force, 80 evidence mismatch.
+A recall is SIGTERM, and SIGKILL at the end of the notice; so is the end of the lease.
+Exit status: that of COMMAND (128 + N after signal N; 126 not started, 127 not found); 75 declined,
+124 waited too long, 79 lost by force or the agent ended, 80 evidence mismatch.
 `;
 
-/** Time a command has after SIGTERM when the agent is gone, in ms. */
+/** Time a command has after SIGTERM when the bundle is gone already, in ms. */
 const KILL_AFTER_MS = 2_000;
+/** Time that the owner has to answer somebody who does not want to wait, in ms. */
+const ANSWER_MS = 1_000;
 /** Time between two tries for a busy bundle, in ms, unless the answer names a longer one. */
 const RETRY_MS = 200;
 
@@ -50,9 +55,10 @@ export async function borrow(
   const [bundle, ...more] = words.plain;
   if (bundle === undefined || more.length > 0)
     throw new UsageError('borrow takes one BUNDLE; a command follows --');
+  const holding = new Holding(world, client, bundle, words);
   const granted = await ask(world, client, bundle, words);
   if (typeof granted === 'number') return granted;
-  return hold(world, client, bundle, granted, words);
+  return holding.run(granted);
 }
 
 /** Asks until granted, declined for good, or out of time. */
@@ -63,7 +69,8 @@ async function ask(
   words: Words,
 ): Promise<Json | number> {
   const time = (name: string, otherwise: string) => parseDuration(words.values.get(name) ?? otherwise, name);
-  const endMs = world.nowMs() + (words.flags.has('--no-wait') ? 0 : time('--wait', '5s'));
+  const isPatient = !words.flags.has('--no-wait');
+  const endMs = world.nowMs() + (isPatient ? time('--wait', '5s') : ANSWER_MS);
   const terms = {
     purpose: words.values.get('--purpose') ?? 'unspecified',
     leaseMs: time('--lease', '30s'),
@@ -72,95 +79,147 @@ async function ask(
     evidence: words.values.get('--min-evidence') ?? 'observed',
   };
   for (;;) {
-    const waitMs = Math.max(Math.round(endMs - world.nowMs()), 1_000);
+    const waitMs = Math.max(Math.round(endMs - world.nowMs()), 1);
     const answer = await client.request({ do: 'borrow', bundle, ...terms, waitMs });
     if (answer['ok'] === true) return answer;
-    const error = answer['error'] as { code: string; message: string; retryAfterMs?: number };
+    const error = answer['error'] as Refusal;
     const leftMs = endMs - world.nowMs();
-    const isBusy = error.code === 'declined' && (error.retryAfterMs ?? 0) > 0;
-    if (!isBusy || leftMs <= RETRY_MS) {
+    if (!isPatient || !isBusy(error) || leftMs <= RETRY_MS) {
       say(world, words, { event: error.code, bundle, ...error }, `${bundle}: ${error.message}`);
-      // A busy bundle that stayed busy for the whole wait: waited too long, unless nobody wanted to wait.
-      return isBusy && !words.flags.has('--no-wait') ? EXIT.waited : statusOf(error.code);
+      // Busy to the end of the wait: waited too long, unless nobody wanted to wait.
+      return isPatient && isBusy(error) ? EXIT.waited : statusOf(error);
     }
     const retryMs = Math.max(RETRY_MS, Math.min(error.retryAfterMs ?? 0, leftMs - RETRY_MS));
     await new Promise<void>((resolve) => world.after(retryMs, resolve));
   }
 }
 
-function statusOf(code: string): number {
+/** The `error` of an answer that is no grant. */
+interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly reason?: string;
+  readonly retryAfterMs?: number;
+}
+
+/** Whether asking again may help. Another program of this VM does not say when it will be done. */
+function isBusy({ code, retryAfterMs = 0 }: Refusal): boolean {
+  return code === 'inUse' || (code === 'declined' && retryAfterMs > 0);
+}
+
+function statusOf({ code, reason }: Refusal): number {
+  // Refused before anything went dark, or found by the agent's own check of what it was granted.
+  if (code === 'evidenceMismatch' || reason === 'evidenceTooWeak') return EXIT.evidence;
   if (code === 'declined' || code === 'inUse') return EXIT.declined;
   if (code === 'timedOut') return EXIT.waited;
-  if (code === 'evidenceMismatch') return EXIT.evidence;
+  if (code === 'lost') return EXIT.lost;
   return code === 'badRequest' ? EXIT.usage : EXIT.failed;
 }
 
-/** Holds the bundle while the command runs, or until somebody ends it. */
-async function hold(
-  world: CliWorld,
-  client: ControlClient,
-  bundle: string,
-  granted: Json,
-  words: Words,
-): Promise<number> {
-  say(
-    world,
-    words,
-    { ...granted, event: 'granted' },
-    `${bundle}: held at epoch ${granted['epoch']} for ${granted['leaseMs']} ms`,
-  );
-  let lost = false;
-  let child: Child | undefined;
-  let cancelKill: () => void = () => {};
-  let stop: () => void = () => {};
-  const stopped = new Promise<number>((resolve) => {
-    stop = () => resolve(EXIT.ok);
-  });
-  const end = () => (child ? child.signal('SIGTERM') : stop());
-  client.onEvent((event) => {
-    if (event['bundle'] !== bundle) return;
-    if (event['event'] === 'recalled') {
-      say(world, words, event, `${bundle}: to be given back within ${event['ms']} ms (${event['cause']})`);
-      end();
-      // The agent suspends the driver before the notice ends, whether the command is gone or not.
-      cancelKill();
-      cancelKill = world.after(Number(event['ms']), () => child?.signal('SIGKILL'));
-    }
-    if (event['event'] === 'lost') {
-      lost = true;
-      say(world, words, event, `${bundle}: taken by force (${event['cause']})`);
-      if (child) child.signal('SIGKILL');
-      else stop();
-    }
-    // Given back by somebody else, or by the agent at the end of the notice.
-    if (event['event'] === 'returned') end();
-  });
-  const unhook = world.onSignal(() => end());
-  if (words.rest && words.rest.length > 0) {
-    child = world.spawn(words.rest, {
-      BATON_BUNDLE: bundle,
-      BATON_EPOCH: String(granted['epoch']),
-      BATON_DEADLINE_MS: String(granted['leaseMs']),
-    });
+/**
+ * Holds the bundle while the command runs, or until somebody ends it. Listens from the start, for a recall may come
+ * with the grant.
+ */
+class Holding {
+  readonly #world: CliWorld;
+  readonly #client: ControlClient;
+  readonly #bundle: string;
+  readonly #words: Words;
+  /** Events that came before the grant was looked at. */
+  #early: Json[] | undefined = [];
+  #child: Child | undefined;
+  #isLost = false;
+  /** The command has been told to end, and will be killed. */
+  #isEnding = false;
+  #cancelKill: () => void = () => {};
+  #stop: () => void = () => {};
+
+  constructor(world: CliWorld, client: ControlClient, bundle: string, words: Words) {
+    this.#world = world;
+    this.#client = client;
+    this.#bundle = bundle;
+    this.#words = words;
+    client.onEvent((event) => (this.#early ? this.#early.push(event) : this.#on(event)));
   }
-  const ended = child ? child.ended : stopped;
-  const status = await Promise.race([ended, client.ended.then(() => undefined)]);
-  unhook();
-  cancelKill();
-  if (status === undefined) {
-    // The agent is gone, and the lease with it: whatever the command does now, it does without the bundle.
-    say(world, words, { event: 'lost', bundle }, `${bundle}: the agent ended; the bundle goes back`);
-    if (!child) return EXIT.lost;
-    child.signal('SIGTERM');
-    cancelKill = world.after(KILL_AFTER_MS, () => child?.signal('SIGKILL'));
-    await ended;
-    cancelKill();
+
+  /** Returns the exit status when it is over. */
+  async run(granted: Json): Promise<number> {
+    const { epoch, leaseMs } = granted;
+    this.#say({ ...granted, event: 'granted' }, `held at epoch ${epoch} for ${leaseMs} ms`);
+    const stopped = new Promise<number>((resolve) => {
+      this.#stop = () => resolve(EXIT.ok);
+    });
+    const command = this.#words.rest ?? [];
+    const unhook = this.#world.onSignal(() => this.#end());
+    if (command.length > 0) {
+      this.#child = this.#world.spawn(command, {
+        BATON_BUNDLE: this.#bundle,
+        BATON_EPOCH: String(epoch),
+        BATON_DEADLINE_MS: String(leaseMs),
+      });
+    }
+    for (const event of this.#early ?? []) this.#on(event);
+    this.#early = undefined;
+    const ended = this.#child ? this.#child.ended : stopped;
+    const status = await Promise.race([ended, this.#client.ended.then(() => undefined)]);
+    unhook();
+    if (status === undefined) return this.#agentEnded(ended);
+    this.#cancelKill();
+    if (this.#isLost) return EXIT.lost;
+    const back = await this.#client.request({ do: 'return', bundle: this.#bundle }).catch(() => undefined);
+    if (back?.['ok']) this.#say({ ...back, event: 'returned' }, 'given back');
+    return this.#isLost ? EXIT.lost : status;
+  }
+
+  /** The agent is gone, and the lease with it: whatever the command does now, it does without the bundle. */
+  async #agentEnded(ended: Promise<number>): Promise<number> {
+    this.#say({ event: 'lost', bundle: this.#bundle }, 'the agent ended; the bundle goes back');
+    if (this.#child) {
+      this.#endWithin(KILL_AFTER_MS);
+      await ended;
+      this.#cancelKill();
+    }
     return EXIT.lost;
   }
-  if (lost) return EXIT.lost;
-  const back = await client.request({ do: 'return', bundle }).catch(() => undefined);
-  if (back?.['ok']) say(world, words, { ...back, event: 'returned' }, `${bundle}: given back`);
-  return lost ? EXIT.lost : status;
+
+  #on(event: Json): void {
+    // The host is silent: the command goes on, but whoever reads this should ask for no secrets.
+    if (event['event'] === 'hostDown') this.#say(event, `nobody vouches for it: ${event['reason']}`);
+    if (event['bundle'] !== this.#bundle) return;
+    switch (event['event']) {
+      case 'recalled':
+        this.#say(event, `to be given back within ${event['ms']} ms (${event['cause']})`);
+        // The agent suspends the driver before the notice ends, whether the command is gone or not.
+        return this.#endWithin(Number(event['ms']));
+      case 'lost':
+        this.#isLost = true;
+        this.#say(event, `taken by force (${event['cause']})`);
+        if (this.#child) return this.#child.signal('SIGKILL');
+        return this.#stop();
+      case 'returned':
+        // By another program, or by the agent shortly before the end of a notice, which then counts on.
+        this.#say(event, 'given back');
+        return this.#isEnding ? undefined : this.#endWithin(KILL_AFTER_MS);
+    }
+  }
+
+  /** Asks the command to end. */
+  #end(): void {
+    if (this.#child) this.#child.signal('SIGTERM');
+    else this.#stop();
+  }
+
+  /** Asks the command to end, and ends it after `ms`. */
+  #endWithin(ms: number): void {
+    this.#isEnding = true;
+    this.#end();
+    this.#cancelKill();
+    this.#cancelKill = this.#world.after(ms, () => this.#child?.signal('SIGKILL'));
+  }
+
+  #say(event: Json, text: string): void {
+    say(this.#world, this.#words, event, `${this.#bundle}: ${text}`);
+  }
 }
 
 function say(world: CliWorld, words: Words, event: Json, text: string): void {

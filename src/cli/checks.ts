@@ -1,8 +1,10 @@
 /** `baton audit verify` and `check-config`: checks of files, without a daemon. */
 
-import { readBundleFile } from '../config/bundle-file.ts';
+import { BUNDLE_FILE_SCHEMA, readBundleFile } from '../config/bundle-file.ts';
 import { AGENT_SCHEMA, HOST_SCHEMA } from '../config/daemon-config.ts';
-import { ConfigError, readConfig } from '../config/read.ts';
+import { faultsOf } from '../config/faults.ts';
+import { followAgent, followHost } from '../config/follow.ts';
+import { ConfigError, parseConfig, readConfig } from '../config/read.ts';
 import { verifyAudit } from '../host/audit.ts';
 import { parseWords } from './arguments.ts';
 import { type CliWorld, EXIT, UsageError } from './world.ts';
@@ -14,8 +16,14 @@ that was cut off does not show in the chain alone.
 `;
 export const CHECK_CONFIG_HELP = `baton check-config FILE...
 
-Checks configurations of agents and hosts, and bundle files. Each complaint names file, line and column.
+Checks configurations of agents and hosts with the files they name (bundle file, key file, password file, programs
+with absolute paths), and bundle files. Each complaint names file, line and column. Exit status: 78 when there is one.
+
+  --json  one object: ok, complaints
 `;
+
+/** An unknown key says more about the kind of a file than everything else that may be wrong with it. */
+const KEY_WEIGHT = 1_000;
 
 export function audit(world: CliWorld, args: readonly string[]): number {
   const { plain, flags } = parseWords(args, {});
@@ -29,31 +37,48 @@ export function audit(world: CliWorld, args: readonly string[]): number {
 }
 
 export function checkConfig(world: CliWorld, args: readonly string[]): number {
-  const { plain } = parseWords(args, {});
+  const { plain, flags } = parseWords(args, {});
+  const isJson = flags.has('--json');
   if (plain.length === 0) throw new UsageError('check-config takes at least one FILE');
-  let worst: number = EXIT.ok;
-  for (const file of plain) {
+  const complaints = plain.flatMap((file) => {
     try {
-      world.out(`${file}: ${checked(file, world.readText(file))}`);
+      const { is, complaints: found } = checked(world, file, world.readText(file));
+      if (found.length === 0 && !isJson) world.out(`${file}: ${is}`);
+      return found;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      world.out(error.message);
-      worst = EXIT.configuration;
+      return error.message.split('\n');
     }
-  }
-  return worst;
+  });
+  // Two configurations may name the same file.
+  const once = [...new Set(complaints)];
+  if (isJson) world.out(JSON.stringify({ ok: once.length === 0, complaints: once }));
+  else for (const complaint of once) world.out(complaint);
+  return complaints.length === 0 ? EXIT.ok : EXIT.configuration;
 }
 
-/** Which kind of file it is shows in its keys. */
-function checked(file: string, text: string): string {
-  if (/"enforcer"\s*:/.test(text)) {
-    readConfig(HOST_SCHEMA, file, text);
-    return 'a sound configuration of baton-host';
+interface Checked {
+  /** What it is, when there are no complaints. */
+  readonly is: string;
+  readonly complaints: readonly string[];
+}
+
+/** A file is taken for the kind that knows most of its keys, and else for that of which the fewest things are wrong. */
+function checked(world: CliWorld, file: string, text: string): Checked {
+  const value: unknown = parseConfig(file, text);
+  const wrongness = [BUNDLE_FILE_SCHEMA, AGENT_SCHEMA, HOST_SCHEMA].map((schema) => {
+    const faults = faultsOf(schema, value);
+    return faults.filter(({ at }) => at === 'key').length * KEY_WEIGHT + faults.length;
+  });
+  const kind = wrongness.indexOf(Math.min(...wrongness));
+  if (kind === 1) {
+    const complaints = followAgent(file, text, readConfig(AGENT_SCHEMA, file, text), world);
+    return { is: 'a sound configuration of baton-agent', complaints };
   }
-  if (/"vm"\s*:/.test(text)) {
-    readConfig(AGENT_SCHEMA, file, text);
-    return 'a sound configuration of baton-agent';
+  if (kind === 2) {
+    const complaints = followHost(file, text, readConfig(HOST_SCHEMA, file, text), world);
+    return { is: 'a sound configuration of baton-host', complaints };
   }
-  const bundles = readBundleFile(file, text);
-  return `a sound bundle file: ${bundles.map(({ id }) => id).join(', ')}`;
+  const names = readBundleFile(file, text).map(({ id }) => id);
+  return { is: `a sound bundle file: ${names.join(', ')}`, complaints: [] };
 }

@@ -1,4 +1,4 @@
-/** `baton return`, `recall`, `lift`: orders that change something, each one request on a control socket. */
+/** `baton return`, `recall`, `sleep`, `wake`, `lift`: orders that change something, each one request on a control socket. */
 
 import type { Json } from '../control/lines.ts';
 import { parseWords } from './arguments.ts';
@@ -12,6 +12,16 @@ export const RECALL_HELP = `baton recall BUNDLE [--grace TIME] [--force] [--sock
 
 The owner asks for its bundle back. With --force the host takes it after the grace (default 2s), but never
 before the tenure to which the borrower's consent entitles it.
+`;
+export const SLEEP_HELP = `baton sleep [--grace TIME] [-w TIME] [--socket PATH]
+
+For an owner whose whole system is about to sleep: calls every lent bundle in, by force after the grace (default
+2s), and lends nothing until baton wake. Returns when none is lent any more. Exit status 75 when that did not come
+about within the wait (default 10s): then the system should stay awake, and requests are heard again.
+`;
+export const WAKE_HELP = `baton wake [--socket PATH]
+
+The owner's system is awake: requests are heard again.
 `;
 export const LIFT_HELP = `baton lift BUNDLE [--socket PATH]
 
@@ -45,6 +55,24 @@ export async function recall(
   return order(world, client, request, flags.has('--json'), 'recalled');
 }
 
+export async function sleep(
+  world: CliWorld,
+  client: ControlClient,
+  args: readonly string[],
+): Promise<number> {
+  const { plain, flags, values } = parseWords(args, { '--grace': 'value', '--wait': 'value' });
+  if (plain.length > 0) throw new UsageError('sleep takes no BUNDLE: it is about all of them');
+  const graceMs = parseDuration(values.get('--grace') ?? '2s', '--grace');
+  const waitMs = parseDuration(values.get('--wait') ?? '10s', '--wait');
+  const request = { do: 'sleep', graceMs, waitMs };
+  return order(world, client, request, flags.has('--json'), 'nothing is lent');
+}
+
+export async function wake(world: CliWorld, client: ControlClient, args: readonly string[]): Promise<number> {
+  const { flags } = parseWords(args, {});
+  return order(world, client, { do: 'wake' }, flags.has('--json'), 'requests are heard');
+}
+
 export async function lift(world: CliWorld, client: ControlClient, args: readonly string[]): Promise<number> {
   const { plain, flags } = parseWords(args, {});
   return order(world, client, { do: 'lift', bundle: one(plain, 'lift') }, flags.has('--json'), 'lifted');
@@ -65,7 +93,9 @@ async function order(
 ): Promise<number> {
   const answer = await client.request(request);
   if (json) world.out(JSON.stringify(answer));
-  else if (answer['ok'] === true) world.err(`baton: ${request['bundle']}: ${answer['state'] ?? done}`);
+  else if (answer['ok'] === true)
+    world.err(`baton: ${request['bundle'] ?? 'agent'}: ${answer['state'] ?? done}`);
   else world.err(`baton: ${(answer['error'] as { message: string }).message}`);
-  return answer['ok'] === true ? EXIT.ok : EXIT.failed;
+  if (answer['ok'] === true) return EXIT.ok;
+  return (answer['error'] as { code: string }).code === 'stillLent' ? EXIT.declined : EXIT.failed;
 }

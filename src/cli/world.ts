@@ -2,6 +2,7 @@
  * What the command line needs of its runtime, and the words that all commands share. No runtime API here.
  */
 
+import type { ConfigFiles } from '../config/follow.ts';
 import type { Json } from '../control/lines.ts';
 
 /** A connection to a control socket. */
@@ -23,7 +24,7 @@ export interface Child {
 }
 
 /** What a target gives the commands. */
-export interface CliWorld {
+export interface CliWorld extends ConfigFiles {
   readonly env: Readonly<Record<string, string | undefined>>;
   connect(path: string): Promise<ControlClient>;
   spawn(command: readonly string[], env: Readonly<Record<string, string>>): Child;
@@ -32,7 +33,6 @@ export interface CliWorld {
   /** Milliseconds of a monotonic clock. */
   nowMs(): number;
   after(ms: number, fire: () => void): () => void;
-  readText(path: string): string;
   out(line: string): void;
   err(line: string): void;
 }

@@ -17,16 +17,19 @@ import {
 } from '../protocol/bundle.ts';
 import { PAGE_BYTES } from '../protocol/evidence.ts';
 import { bundleId, deviceId, HOST, type VmId, vmId } from '../protocol/ids.ts';
+import { NAME_WORDS } from './faults.ts';
 import { readConfig, refuseAt } from './read.ts';
 
-const NAME = Type.String({ pattern: '^[a-z][a-z0-9._-]{0,31}$' });
+const NAME = Type.String({ pattern: '^[a-z][a-z0-9._-]{0,31}$', description: NAME_WORDS });
 const ADDRESS = Type.String({
   pattern: '^0x[0-9a-f]{1,11}$',
   description: 'hexadecimal bytes, as 0x0a900000',
 });
 const closed = { additionalProperties: false } as const;
-const ADDRESS_VIEWS = Type.Optional(Type.Record(NAME, ADDRESS));
-const NUMBER_VIEWS = Type.Optional(Type.Record(NAME, Type.Integer({ minimum: 0, maximum: 0xffff_ffff })));
+const ADDRESS_VIEWS = Type.Optional(Type.Record(NAME, ADDRESS, closed));
+const NUMBER_VIEWS = Type.Optional(
+  Type.Record(NAME, Type.Integer({ minimum: 0, maximum: 0xffff_ffff }), closed),
+);
 
 const DEVICE = Type.Object(
   {
@@ -83,10 +86,11 @@ export const BUNDLE_FILE_SCHEMA = Type.Object(
             description: 'who keeps clocks and regulators on while the bundle is lent',
           }),
           /** In quiesce order: consumers first, touch before panel. */
-          devices: Type.Record(NAME, DEVICE),
+          devices: Type.Record(NAME, DEVICE, closed),
         },
         closed,
       ),
+      closed,
     ),
   },
   closed,

@@ -7,10 +7,11 @@
 
 import { type Static, Type } from 'typebox';
 import { HOOKS_SCHEMA } from '../hooks/hooks-config.ts';
+import { NAME_WORDS } from './faults.ts';
 
 const closed = { additionalProperties: false } as const;
-const NAME = Type.String({ pattern: '^[a-z][a-z0-9._-]{0,31}$' });
-const MS = Type.Integer({ minimum: 1, maximum: 0xffff_ffff });
+const NAME = Type.String({ pattern: '^[a-z][a-z0-9._-]{0,31}$', description: NAME_WORDS });
+const MS = Type.Integer({ minimum: 1, maximum: 0xffff_ffff, description: 'milliseconds' });
 const ADDRESS = Type.String({
   pattern: '^(unix:.+|tcp:.+:[0-9]{1,5})$',
   description: 'unix:/path or tcp:host:port',
@@ -102,7 +103,10 @@ export const HOST_SCHEMA = Type.Object(
       Type.Object(
         {
           kind: Type.Literal('stream'),
-          listen: Type.Record(NAME, ADDRESS, { description: 'one address per VM: it vouches for the route' }),
+          listen: Type.Record(NAME, ADDRESS, {
+            ...closed,
+            description: 'one address per VM: it vouches for the route',
+          }),
         },
         closed,
       ),
@@ -128,7 +132,11 @@ export const HOST_SCHEMA = Type.Object(
 export type HostFile = Static<typeof HOST_SCHEMA>;
 
 /** Schema of a key file: 32 bytes in hexadecimal per peer. */
-export const KEYS_SCHEMA = Type.Record(NAME, Type.String({ pattern: '^[0-9a-f]{64}$' }));
+export const KEYS_SCHEMA = Type.Record(
+  NAME,
+  Type.String({ pattern: '^[0-9a-f]{64}$', description: '64 digits 0 to 9, a to f: openssl rand -hex 32' }),
+  closed,
+);
 
 /** Example of an agent’s configuration, as `--example` prints it. */
 export const AGENT_EXAMPLE = `{

@@ -1,8 +1,9 @@
 /**
  * Reads configuration text: JSON with comments, checked against a schema. Pure.
  *
- * Every complaint names file, line and column, what was found and what was expected; all are reported at once.
- * An unknown key is an error: a misspelt safety setting must not be silently ignored.
+ * Every complaint names file, line and column of the key or value itself, what was found and what was expected; all
+ * are reported at once. An unknown key is an error, and so is one that stands twice: a misspelt safety setting must
+ * not be silently ignored.
  */
 
 import {
@@ -14,8 +15,8 @@ import {
   printParseErrorCode,
 } from 'jsonc-parser';
 import type { Static, TSchema } from 'typebox';
-import { Settings } from 'typebox/system';
 import { Value } from 'typebox/value';
+import { type Fault, faultsOf, type Path } from './faults.ts';
 
 /** A configuration that cannot be used. The message has one line per complaint. */
 export class ConfigError extends Error {
@@ -26,136 +27,98 @@ export class ConfigError extends Error {
 const TEXT_CHARACTERS_MAX = 1_000_000;
 /** Complaints that are shown; more do not help. */
 const COMPLAINTS_MAX = 10;
+const OPTIONS = { allowTrailingComma: true } as const;
 
-interface SchemaFault {
-  readonly keyword: string;
-  readonly schemaPath: string;
-  readonly instancePath: string;
-  readonly params: Record<string, unknown>;
-  readonly message: string;
-}
-
-/** Faults that are gathered before the relevant ones are picked: each branch of a union of seven adds its own. */
-Settings.Set({ maxErrors: 256 });
-
-/** Parses and checks `text` from `file`. Throws a ConfigError. */
-export function readConfig<T extends TSchema>(schema: T, file: string, text: string): Static<T> {
+/** Parses `text` from `file` without checking what it says. Throws a ConfigError. */
+export function parseConfig(file: string, text: string): unknown {
   if (text.length > TEXT_CHARACTERS_MAX)
     throw new ConfigError(`${file}: longer than ${TEXT_CHARACTERS_MAX} characters`);
   const errors: ParseError[] = [];
-  const value: unknown = parse(text, errors, { allowTrailingComma: true });
+  const value: unknown = parse(text, errors, OPTIONS);
   const first = errors[0];
-  if (first) {
-    throw new ConfigError(
-      `${file}:${position(text, first.offset)}: not JSON: ${printParseErrorCode(first.error)}`,
-    );
-  }
-  const faults = relevant([...Value.Errors(schema, value)] as unknown as SchemaFault[]);
-  if (faults.length === 0) return value as Static<T>;
-  const tree = parseTree(text, [], { allowTrailingComma: true });
-  const lines = faults.map((fault) => {
-    const path = pathOf(fault.instancePath);
-    return `${file}:${position(text, offsetOf(tree, path))}: ${complaint(value, fault)}`;
-  });
-  throw new ConfigError([...new Set(lines)].slice(0, COMPLAINTS_MAX).join('\n'));
+  if (first) throw new ConfigError(`${file}:${position(text, first.offset)}: not JSON: ${wordsOf(first)}`);
+  return value;
+}
+
+/** Parses and checks `text` from `file`. Throws a ConfigError. */
+export function readConfig<T extends TSchema>(schema: T, file: string, text: string): Static<T> {
+  const value = parseConfig(file, text);
+  const tree = parseTree(text, [], OPTIONS);
+  const faults: Located[] = [
+    ...repeatedKeys(tree),
+    ...(Value.Check(schema, value) ? [] : schemaFaults(schema, value)),
+  ];
+  if (faults.length > 0) throw new ConfigError(complaints(file, text, tree, faults));
+  return value as Static<T>;
+}
+
+/** Returns the complaint about the key or the value at `path` in `text`, with file, line and column. */
+export function complaintAt(file: string, text: string, fault: Fault): string {
+  return complaints(file, text, parseTree(text, [], OPTIONS), [fault]);
 }
 
 /** Throws a ConfigError about the value at `path` in `text`: for checks that a schema cannot express. */
-export function refuseAt(
-  file: string,
-  text: string,
-  path: readonly (string | number)[],
-  message: string,
-): never {
-  const tree = parseTree(text, [], { allowTrailingComma: true });
-  throw new ConfigError(
-    `${file}:${position(text, offsetOf(tree, [...path]))}: ${path.join('.')}: ${message}`,
-  );
+export function refuseAt(file: string, text: string, path: Path, message: string): never {
+  throw new ConfigError(complaintAt(file, text, { path, at: 'value', message }));
 }
 
-/**
- * Drops the faults that only follow from others: of the branches of a union, those that the value's own `kind`
- * does not choose; and the schema's generic word for an unknown key.
- */
-function relevant(faults: readonly SchemaFault[]): SchemaFault[] {
-  const isKind = (fault: SchemaFault) => fault.keyword === 'const' && fault.instancePath.endsWith('/kind');
-  const rejected = new Set(faults.filter(isKind).map((fault) => branchOf(fault.schemaPath)));
-  const kept = faults.filter((fault) => {
-    if (fault.keyword === 'boolean' || isKind(fault)) return false;
-    const branch = branchOf(fault.schemaPath);
-    if (branch !== undefined && [...rejected].some((other) => other && branch.startsWith(other)))
-      return false;
-    return true;
+/** A fault at a place that its path alone does not tell. */
+interface Located extends Fault {
+  readonly offset?: number;
+}
+
+/** typebox decides whether a value fits; the words are ours. */
+function schemaFaults(schema: TSchema, value: unknown): readonly Fault[] {
+  const faults = faultsOf(schema, value);
+  if (faults.length > 0) return faults;
+  const [error] = Value.Errors(schema, value);
+  return [{ path: [], at: 'value', message: `${error?.instancePath}: ${error?.message}` }];
+}
+
+function repeatedKeys(node: Node | undefined, path: Path = []): Located[] {
+  const seen = new Set<string>();
+  return (node?.children ?? []).flatMap((child, index): Located[] => {
+    if (node!.type !== 'object') return repeatedKeys(child, [...path, index]);
+    const [key, value] = child.children!;
+    const name = String(key!.value);
+    const here = [...path, name];
+    const isRepeated = seen.has(name);
+    seen.add(name);
+    return isRepeated
+      ? [{ path: here, at: 'key', message: 'stands twice: expected it once', offset: key!.offset }]
+      : repeatedKeys(value, here);
   });
-  const specific = kept.filter(
-    (fault) =>
-      fault.keyword !== 'anyOf' ||
-      !kept.some((other) => other !== fault && other.schemaPath.startsWith(`${fault.schemaPath}/anyOf`)),
-  );
-  return specific.length > 0 ? specific : [...faults];
 }
 
-/** The branch of the innermost union that a fault belongs to: `#/…/anyOf/1`. */
-function branchOf(schemaPath: string): string | undefined {
-  return /^(.*\/anyOf\/\d+)(\/|$)/.exec(schemaPath)?.[1];
+/** Lines in the order of the file. */
+function complaints(file: string, text: string, tree: Node | undefined, faults: readonly Located[]): string {
+  const lines = faults.map(({ path, at, message, offset = offsetOf(tree, path, at) }) => {
+    const where = path.length > 0 ? `${path.join('.')}: ` : '';
+    return { offset, line: `${file}:${position(text, offset)}: ${where}${message}` };
+  });
+  return lines
+    .sort((a, b) => a.offset - b.offset)
+    .slice(0, COMPLAINTS_MAX)
+    .map(({ line }) => line)
+    .join('\n');
 }
 
-function complaint(value: unknown, fault: SchemaFault): string {
-  const path = pathOf(fault.instancePath);
-  const where = path.length > 0 ? `${path.join('.')}: ` : '';
-  const found = shown(valueAt(value, path));
-  switch (fault.keyword) {
-    case 'additionalProperties': {
-      const names = (fault.params['additionalProperties'] as string[])
-        .map((name) => JSON.stringify(name))
-        .join(', ');
-      return `${where}unknown key ${names}`;
-    }
-    case 'required':
-      return `${where}missing ${(fault.params['requiredProperties'] as string[]).map((name) => JSON.stringify(name)).join(', ')}`;
-    case 'type':
-      return `${where}${found}: expected ${String(fault.params['type'])}`;
-    case 'const':
-    case 'enum':
-    case 'anyOf':
-      return `${where}${found}: ${fault.message}${allowed(fault)}`;
-    default:
-      return `${where}${found}: ${fault.message}`;
-  }
-}
-
-function allowed(fault: SchemaFault): string {
-  const values = fault.params['allowedValues'] ?? fault.params['allowedValue'];
-  return values === undefined ? '' : ` (${JSON.stringify(values)})`;
-}
-
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
-}
-
-function pathOf(pointer: string): (string | number)[] {
-  return pointer
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
-}
-
-function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
-  return path.reduce<unknown>(
-    (at, key) => (at as Record<string | number, unknown> | undefined)?.[key],
-    value,
-  );
-}
-
-/** Offset of the value at `path`, or of the nearest thing around it that exists. */
-function offsetOf(tree: Node | undefined, path: (string | number)[]): number {
+/** Offset of the key or value at `path`, or of the nearest thing around it that exists. */
+function offsetOf(tree: Node | undefined, path: Path, at: Fault['at']): number {
   for (let depth = path.length; tree && depth >= 0; depth--) {
     const node = findNodeAtLocation(tree, path.slice(0, depth));
-    if (node) return node.offset;
+    if (!node) continue;
+    const isKey = at === 'key' && depth === path.length && node.parent?.type === 'property';
+    return isKey ? node.parent!.offset : node.offset;
   }
   return 0;
+}
+
+/** `CommaExpected` → `comma expected`. */
+function wordsOf({ error }: ParseError): string {
+  return printParseErrorCode(error)
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .toLowerCase();
 }
 
 function position(text: string, offset: number): string {

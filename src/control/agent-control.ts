@@ -31,6 +31,9 @@ export const BORROW_DEFAULTS = {
   evidence: 'observed',
 } as const satisfies BorrowTerms;
 
+/** Times of a `sleep` that does not say otherwise, in ms: notice of most consents, and what a return takes. */
+export const SLEEP_DEFAULTS = { graceMs: 2_000, waitMs: 10_000 } as const;
+
 /** A request that cannot be carried out; the client is told. */
 class RequestError extends Error {
   readonly code: string;
@@ -43,8 +46,16 @@ class RequestError extends Error {
 interface Client {
   readonly lines: Lines;
   watches: boolean;
-  /** Bundles it borrows, with the id of the request that is not answered yet. */
-  readonly borrows: Map<BundleId, { request: unknown; granted: boolean; returning: unknown[] }>;
+  /** Bundles it borrows. */
+  readonly borrows: Map<BundleId, Borrowing>;
+}
+
+interface Borrowing {
+  /** Id of the request for it. */
+  readonly request: unknown;
+  granted: boolean;
+  /** Who waits for its return, with the ids of their requests. */
+  readonly returning: { readonly client: Client; readonly id: unknown }[];
 }
 
 /** Serves the control connections of one agent. */
@@ -121,10 +132,15 @@ export class AgentControl {
         this.#agent.recall(view.bundle, number(request, 'graceMs', 2_000), request['force'] === true);
         return {};
       }
+      case 'sleep':
+        return this.#sleep(client, request);
+      case 'wake':
+        this.#agent.sleep.wake();
+        return {};
       default:
         throw new RequestError(
           'badRequest',
-          `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, borrow, return or recall`,
+          `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, borrow, return, recall, sleep or wake`,
         );
     }
   }
@@ -164,7 +180,21 @@ export class AgentControl {
     borrow.returning.push({ client, id });
     const withdrawn = !borrow.granted;
     this.#agent.giveBack(bundle);
-    if (withdrawn) this.#end(lessee, bundle, { event: 'withdrawn' });
+    if (!withdrawn) return undefined;
+    refuse(lessee, borrow, 'withdrawn', `${bundle}: another program withdrew the request by a return`);
+    this.#end(lessee, bundle, { event: 'withdrawn' });
+    return undefined;
+  }
+
+  #sleep(client: Client, request: Json): undefined {
+    const id = idOf(request);
+    const waitMs = number(request, 'waitMs', SLEEP_DEFAULTS.waitMs);
+    this.#agent.sleep.begin(number(request, 'graceMs', SLEEP_DEFAULTS.graceMs), waitMs, (isAsleep, lent) => {
+      if (isAsleep) return client.lines.send({ id, ok: true });
+      const why = lent.length > 0 ? `not back: ${lent.join(', ')}` : 'woken meanwhile';
+      const message = `${why}; the system should stay awake`;
+      client.lines.send({ id, ok: false, error: { code: 'stillLent', message, bundles: lent } });
+    });
     return undefined;
   }
 
@@ -188,17 +218,14 @@ export class AgentControl {
       case 'timedOut':
       case 'evidenceMismatch': {
         if (borrow.granted) return;
-        client.lines.send({
-          id: borrow.request,
-          ok: false,
-          error: { code: event, message: messageOf(notice), ...detail },
-        });
+        refuse(client, borrow, event, messageOf(notice), detail);
         return this.#end(client, bundle, undefined);
       }
       case 'recalled':
         return client.lines.send({ event, bundle, ...detail });
       case 'lost':
-        client.lines.send({ event, bundle, ...detail });
+        if (borrow.granted) client.lines.send({ event, bundle, ...detail });
+        else refuse(client, borrow, event, `${bundle}: taken away before the driver had resumed`, detail);
         return this.#end(client, bundle, undefined);
       case 'returned':
         return this.#end(client, bundle, { event, ...detail });
@@ -207,14 +234,13 @@ export class AgentControl {
     }
   }
 
-  /** The borrowing is over: answers who waited for its return. */
+  /** The borrowing is over: answers who waited for its return, and tells the borrower what it did not ask for. */
   #end(client: Client, bundle: BundleId, event: Json | undefined): void {
-    const borrow = client.borrows.get(bundle);
+    const { granted, returning } = client.borrows.get(bundle)!;
     client.borrows.delete(bundle);
-    for (const { client: asker, id } of (borrow?.returning ?? []) as { client: Client; id: unknown }[]) {
-      asker.lines.send({ id, ok: true, bundle, ...event });
-    }
-    if (event && (borrow?.returning.length ?? 0) === 0) client.lines.send({ bundle, ...event });
+    for (const { client: asker, id } of returning) asker.lines.send({ id, ok: true, bundle, ...event });
+    const asked = returning.some(({ client: asker }) => asker === client);
+    if (event && granted && !asked) client.lines.send({ bundle, ...event });
   }
 
   #closed(client: Client): void {
@@ -235,6 +261,11 @@ export class AgentControl {
   #tellWatchers(event: Json): void {
     for (const client of this.#clients) if (client.watches) client.lines.send(event);
   }
+}
+
+/** Answers the request of a borrowing that comes to nothing. */
+function refuse(client: Client, { request }: Borrowing, code: string, message: string, detail?: Json): void {
+  client.lines.send({ id: request, ok: false, error: { code, message, ...detail } });
 }
 
 /** A bundle without its history. */

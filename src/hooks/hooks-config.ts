@@ -15,9 +15,12 @@ const LIMIT = Type.Optional(
   Type.Integer({ minimum: 1, maximum: 60_000, description: 'milliseconds; 1000 unless given' }),
 );
 const COMMAND = Type.Array(Type.String({ minLength: 1 }), { minItems: 1 });
-const PATH = Type.String({ pattern: '^/' });
+const PATH = Type.String({ pattern: '^/', description: 'an absolute path' });
 /** One name inside a folder of /sys: never a way out of it. */
-const SYS_NAME = Type.String({ pattern: '^[^/.][^/]*$' });
+const SYS_NAME = Type.String({
+  pattern: '^[^/.][^/]*$',
+  description: 'a name in a folder of /sys, without /',
+});
 const common = { name: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })), limitMs: LIMIT };
 
 /** Time limit of a step that names none, in milliseconds. The slowest seen, a panel that powers up, takes 0.5 s. */
@@ -64,14 +67,22 @@ const SYSFS_STEP_UNDO = Type.Object(
 );
 /** Inhibits an input device: /sys/class/input/INPUT/inhibited. */
 const INPUT_INHIBIT_STEP = Type.Object(
-  { ...common, kind: Type.Literal('input-inhibit'), input: Type.String({ pattern: '^input[0-9]+$' }) },
+  {
+    ...common,
+    kind: Type.Literal('input-inhibit'),
+    input: Type.String({ pattern: '^input[0-9]+$', description: 'a name of /sys/class/input, as input3' }),
+  },
   closed,
 );
 /** Lets runtime power management suspend a device (its folder in /sys) and waits for it; undo forbids it again. */
 const RUNTIME_PM_STEP = Type.Object({ ...common, kind: Type.Literal('runtime-pm'), device: PATH }, closed);
 /** Powers a framebuffer down: /sys/class/graphics/FB/blank. */
 const FB_BLANK_STEP = Type.Object(
-  { ...common, kind: Type.Literal('fb-blank'), fb: Type.String({ pattern: '^fb[0-9]+$' }) },
+  {
+    ...common,
+    kind: Type.Literal('fb-blank'),
+    fb: Type.String({ pattern: '^fb[0-9]+$', description: 'a name of /sys/class/graphics, as fb0' }),
+  },
   closed,
 );
 /** Unbinds the driver: the explicit last resort. Verifies the `driver` link both ways. */
@@ -132,7 +143,8 @@ export interface DeviceHooksConfig {
 /** Schema of the `hooks` part of an agent's configuration: bundle → device → hooks. */
 export const HOOKS_SCHEMA = Type.Record(
   Type.String({ pattern: '^[a-z]' }),
-  Type.Record(Type.String({ pattern: '^[a-z]' }), DEVICE_HOOKS),
+  Type.Record(Type.String({ pattern: '^[a-z]' }), DEVICE_HOOKS, closed),
+  closed,
 );
 export type HooksConfig = Readonly<Record<string, Readonly<Record<string, DeviceHooksConfig>>>>;
 
@@ -150,13 +162,23 @@ export function hookComplaints(
 ): readonly HookComplaint[] {
   return Object.entries(config).flatMap(([bundle, devices]) => {
     const definition = bundles.find(({ id }) => id === bundle);
-    if (!definition) return [{ path: [bundle], message: 'no bundle of this name' }];
+    if (!definition)
+      return [{ path: [bundle], message: `no bundle of this name: ${expectedNames(bundles)}` }];
     return Object.entries(devices).flatMap(([device, hooks]) =>
       definition.devices.some(({ id }) => id === device)
         ? deviceComplaints([bundle, device], hooks, definition.owner === self)
-        : [{ path: [bundle, device], message: `${bundle} has no device of this name` }],
+        : [
+            {
+              path: [bundle, device],
+              message: `no device of this name: ${expectedNames(definition.devices)}`,
+            },
+          ],
     );
   });
+}
+
+function expectedNames(named: readonly { readonly id: string }[]): string {
+  return `expected ${named.map(({ id }) => `"${id}"`).join(' or ') || 'none'}`;
 }
 
 function deviceComplaints(

@@ -2,17 +2,8 @@
  * The borrower's rows from a client's wish to the announced handover. Pure.
  */
 
-import {
-  BUSY_RETRY_MS,
-  declinedNews,
-  idle,
-  notify,
-  query,
-  request,
-  row,
-  stop,
-  timer,
-} from './borrower-state.ts';
+import { declinedNews, idle, notify, query, request, row, stop, timer } from './borrower-state.ts';
+import { retryAfter } from './codes.ts';
 import { MESSAGES } from './messages.ts';
 import { BORROWER_TIMERS } from './timers.ts';
 
@@ -153,7 +144,13 @@ export const ASKING_ROWS = [
     act: ({ state, input }) => {
       const news = state.unwanted
         ? []
-        : [notify({ notice: 'declined', reason: input.message.code, retryAfterMs: BUSY_RETRY_MS } as const)];
+        : [
+            notify({
+              notice: 'declined',
+              reason: input.message.code,
+              retryAfterMs: retryAfter(input.message.code),
+            } as const),
+          ];
       if (state.preparing) return { state: { ...state, unwanted: true }, effects: news };
       return { state: idle(state), effects: [stop('request'), stop('pending'), ...news] };
     },

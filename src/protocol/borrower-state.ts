@@ -122,9 +122,6 @@ export const toHost = (message: Extract<BorrowerEffect, { do: 'send' }>['message
 });
 export const query: readonly BorrowerEffect[] = [{ do: 'query' }, timer('query')];
 
-/** How long a borrower should wait when the bundle is not with its owner: one typical PIN entry. */
-export const BUSY_RETRY_MS = 3_000;
-
 /** Forgets what belongs to one borrowing. */
 export function cleared(state: S): S {
   return {

@@ -3,7 +3,6 @@
  */
 
 import {
-  BUSY_RETRY_MS,
   idle,
   isOld,
   isOurs,
@@ -17,6 +16,7 @@ import {
   suspend,
   take,
 } from './borrower-state.ts';
+import { BUSY_RETRY_MS } from './codes.ts';
 
 /** After a restart nobody is left here who wants the bundle: quiesce; if it is ours, give it back. */
 const foundActive = row({

@@ -39,6 +39,26 @@ export const REFUSAL_CODES = {
 } as const;
 export type RefusalCode = keyof typeof REFUSAL_CODES;
 
+/** Time after which a borrower should ask again for a busy bundle, in milliseconds: one typical PIN entry. */
+export const BUSY_RETRY_MS = 3_000;
+
+/** Refusals that asking again does not change: somebody has to change a definition, a term or a configuration. */
+const FOR_GOOD: ReadonlySet<RefusalCode> = new Set([
+  'unknownBundle',
+  'digestMismatch',
+  'notOwner',
+  'consentTerms',
+  'evidenceTooWeak',
+  'barred',
+  'epochsExhausted',
+  'unresettable',
+]);
+
+/** Returns after how many milliseconds a borrower may ask again; 0: asking again is useless. */
+export function retryAfter(code: RefusalCode): number {
+  return FOR_GOOD.has(code) ? 0 : BUSY_RETRY_MS;
+}
+
 /** Why a bundle moves. */
 export const MOVE_CAUSES = {
   lend: 'the owner lends it',

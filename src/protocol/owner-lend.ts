@@ -3,10 +3,10 @@
  */
 
 import type { Decline, PolicyDecision } from './agent-io.ts';
+import { BUSY_RETRY_MS, retryAfter } from './codes.ts';
 import { MESSAGES } from './messages.ts';
 import {
   BUSY,
-  BUSY_RETRY_MS,
   cleared,
   decline,
   giveUp,
@@ -268,7 +268,11 @@ export const LENDING_ROWS = [
       input.message.command === MESSAGES.prepare.number && input.message.epoch === state.heldEpoch,
     to: ['held'],
     act: (x) =>
-      giveUp(x, { reason: 'refusedByHost', retryAfterMs: BUSY_RETRY_MS, refusal: x.input.message.code }),
+      giveUp(x, {
+        reason: 'refusedByHost',
+        retryAfterMs: retryAfter(x.input.message.code),
+        refusal: x.input.message.code,
+      }),
   }),
   row({
     name: 'refused-suspending',
@@ -280,7 +284,11 @@ export const LENDING_ROWS = [
     act: ({ state, input }) => ({
       state: {
         ...state,
-        dropped: { reason: 'refusedByHost', retryAfterMs: BUSY_RETRY_MS, refusal: input.message.code },
+        dropped: {
+          reason: 'refusedByHost',
+          retryAfterMs: retryAfter(input.message.code),
+          refusal: input.message.code,
+        },
       },
       effects: [],
     }),
@@ -300,7 +308,7 @@ export const LENDING_ROWS = [
       const borrower = state.request?.borrower;
       const how: Decline = {
         reason: 'refusedByHost',
-        retryAfterMs: BUSY_RETRY_MS,
+        retryAfterMs: retryAfter(input.message.code),
         refusal: input.message.code,
       };
       return resume(state, [stop('lend'), ...(borrower ? [decline(config, borrower, how)] : [])]);

@@ -14,6 +14,7 @@ import type {
   MessageInput,
   PolicyDecision,
 } from './agent-io.ts';
+import { BUSY_RETRY_MS } from './codes.ts';
 import { findMismatch } from './evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from './ids.ts';
 import type { MessageOf } from './messages.ts';
@@ -111,9 +112,6 @@ export function initialOwner(): OwnerState {
 }
 
 export const row = rowsOf<OwnerState, OwnerInput, AgentConfig, OwnerEffect>();
-
-/** How long a borrower should wait before it asks a busy owner again: one typical PIN entry. */
-export const BUSY_RETRY_MS = 3_000;
 
 export const toHost = (message: Extract<OwnerEffect, { do: 'send' }>['message']): OwnerEffect => ({
   do: 'send',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Agent } from '../../src/agent/agent.ts';
 import { allowList, type Policy, type PolicyRule } from '../../src/agent/policy.ts';
 import { AGENT_EXAMPLE, AGENT_SCHEMA, type AgentFile } from '../../src/config/daemon-config.ts';
-import { refuseAt } from '../../src/config/read.ts';
+import { ConfigError, complaintAt } from '../../src/config/read.ts';
 import { AgentControl } from '../../src/control/agent-control.ts';
 import { hookComplaints } from '../../src/hooks/hooks-config.ts';
 import { Link } from '../../src/link/link.ts';
@@ -50,8 +50,10 @@ function serve(): void {
   if (args.lies.length > 0) log('warn', `LYING: ${args.lies.join(', ')} is switched off`);
   const bundles = readBundles(beside(config.bundles));
   const [complaint] = hookComplaints(config.hooks ?? {}, bundles, self);
-  if (complaint)
-    refuseAt(args.config, readText(args.config), ['hooks', ...complaint.path], complaint.message);
+  if (complaint) {
+    const fault = { path: ['hooks', ...complaint.path], at: 'key', message: complaint.message } as const;
+    throw new ConfigError(complaintAt(args.config, readText(args.config), fault));
+  }
   const state = beside(config.state);
   const link = new Link({
     self,

@@ -5,14 +5,25 @@ import { constants } from 'node:os';
 import { BORROW_HELP, borrow } from '../../src/cli/borrow.ts';
 import { AUDIT_HELP, audit, CHECK_CONFIG_HELP, checkConfig } from '../../src/cli/checks.ts';
 import { DESCRIBE_HELP, describe, EVENTS_HELP, events, STATUS_HELP, status } from '../../src/cli/inspect.ts';
-import { giveBack, LIFT_HELP, lift, RECALL_HELP, RETURN_HELP, recall } from '../../src/cli/orders.ts';
+import {
+  giveBack,
+  LIFT_HELP,
+  lift,
+  RECALL_HELP,
+  RETURN_HELP,
+  recall,
+  SLEEP_HELP,
+  sleep,
+  WAKE_HELP,
+  wake,
+} from '../../src/cli/orders.ts';
 import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
 import { DEMO_HELP, demo } from '../simulator/demo.ts';
 import { BACKEND_TEST_HELP, backendTest } from './backend-test.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';
-import { readText } from './files.ts';
+import { besideConfig, look, readText } from './files.ts';
 
 const WORLD: CliWorld = {
   env: process.env,
@@ -43,6 +54,8 @@ const WORLD: CliWorld = {
   nowMs: CLOCK.nowMs,
   after: CLOCK.after,
   readText,
+  besideConfig,
+  look,
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
 };
@@ -61,6 +74,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   borrow: { says: 'hold a bundle while a command runs', help: BORROW_HELP, daemon: ['agent', borrow] },
   return: { says: 'give a bundle back', help: RETURN_HELP, daemon: ['agent', giveBack] },
   recall: { says: 'ask for a lent bundle back', help: RECALL_HELP, daemon: ['agent', recall] },
+  sleep: { says: 'call everything in before the system sleeps', help: SLEEP_HELP, daemon: ['agent', sleep] },
+  wake: { says: 'lend again after a sleep', help: WAKE_HELP, daemon: ['agent', wake] },
   status: { says: 'who holds what', help: STATUS_HELP, daemon: ['agent', status] },
   describe: { says: 'one bundle, with its last events', help: DESCRIBE_HELP, daemon: ['agent', describe] },
   events: { says: 'what happens, as it happens', help: EVENTS_HELP, daemon: ['agent', events] },

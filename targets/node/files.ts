@@ -1,10 +1,11 @@
 /** Reads the files of a daemon: configuration, bundle file, key file. Errors are ConfigErrors a person can use. */
 
-import { readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Static, TSchema } from 'typebox';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
 import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
+import type { FileLook } from '../../src/config/follow.ts';
 import { ConfigError, readConfig } from '../../src/config/read.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { type VmId, vmId } from '../../src/protocol/ids.ts';
@@ -29,6 +30,25 @@ export function readConfigFile<T extends TSchema>(schema: T, path: string): Stat
 /** Paths in a configuration are relative to its file. */
 export function besideConfig(config: string, path: string): string {
   return isAbsolute(path) ? path : resolve(dirname(config), path);
+}
+
+/** Returns what is at `path`; undefined when nothing is, or nothing that this user can see. */
+export function look(path: string): FileLook | undefined {
+  try {
+    const stat = statSync(path);
+    return { isFile: stat.isFile(), mode: stat.mode & 0o777, isExecutable: mayRun(path) };
+  } catch {
+    return undefined;
+  }
+}
+
+function mayRun(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function readBundles(path: string): BundleDefinition[] {

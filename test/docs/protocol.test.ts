@@ -20,6 +20,8 @@ import {
   PHASES,
   QUARANTINE_CAUSES,
   REFUSAL_CODES,
+  type RefusalCode,
+  retryAfter,
 } from '../../src/protocol/index.ts';
 import { CONSENT_FIELDS } from '../../src/protocol/messages.ts';
 import {
@@ -75,6 +77,13 @@ test('every part that can be rendered stands in the document', () => {
   const committed = readFileSync(new URL(DOCUMENT, import.meta.url), 'utf8');
   const named = [...committed.matchAll(/<!-- generated: ([a-z-]+) -->/g)].map(([, name]) => name!);
   expect(named.sort()).toEqual(Object.keys(PARTS).sort());
+});
+
+test('the refusals after which asking again is useless are those that the document lists', () => {
+  const committed = readFileSync(new URL(DOCUMENT, import.meta.url), 'utf8');
+  const [, list = ''] = /asking again is useless: after\n([^.]*)\./.exec(committed) ?? [];
+  const useless = Object.keys(REFUSAL_CODES).filter((code) => retryAfter(code as RefusalCode) === 0);
+  expect([...list.matchAll(/`(\w+)`/g)].map(([, code]) => code)).toEqual(useless);
 });
 
 test('every timer and every state has its sentence', () => {

@@ -1,0 +1,210 @@
+/**
+ * Says what is wrong with a value that a schema refuses, in words for the person who wrote it. Pure.
+ *
+ * Walks schema and value together, so that of a union only the branch that the value's own `kind` chooses is
+ * looked at, and each fault names the key or the value itself. Understands what our schemas use: closed objects,
+ * records, lists, unions by `kind` and of literals, texts, integers, booleans.
+ */
+
+export type Path = readonly (string | number)[];
+
+/** One thing that is wrong. */
+export interface Fault {
+  readonly path: Path;
+  /** Whether the key at `path` is wrong, or the value. */
+  readonly at: 'key' | 'value';
+  readonly message: string;
+}
+
+/** The parts of a JSON Schema that are understood. */
+interface Schema {
+  readonly type?: string;
+  readonly const?: unknown;
+  readonly anyOf?: readonly Schema[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly patternProperties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly minItems?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly pattern?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly description?: string;
+}
+
+/** Longest value that is shown whole, in characters. */
+const SHOWN_CHARACTERS_MAX = 60;
+
+/** Returns everything that is wrong with `value`; empty when it fits `schema`. */
+export function faultsOf(schema: object, value: unknown): readonly Fault[] {
+  return faultsAt(schema as Schema, value, []);
+}
+
+function faultsAt(schema: Schema, value: unknown, path: Path): Fault[] {
+  const { anyOf, patternProperties } = schema;
+  if (anyOf) return unionFaults(schema, anyOf, value, path);
+  if (!fits(schema, value)) return [wrong(value, expected(schema), path)];
+  if (Array.isArray(value)) {
+    return value.flatMap((item, index) => faultsAt(schema.items ?? {}, item, [...path, index]));
+  }
+  if (schema.type !== 'object') return [];
+  const object = value as Record<string, unknown>;
+  return patternProperties
+    ? recordFaults(patternProperties, object, path)
+    : objectFaults(schema, object, path);
+}
+
+/** Of objects that name their `kind` the one branch counts; of anything else one branch has to fit. */
+function unionFaults(schema: Schema, branches: readonly Schema[], value: unknown, path: Path): Fault[] {
+  const kinds = branches.map(({ properties }) => properties?.['kind']?.const);
+  if (kinds.includes(undefined)) {
+    const isFine = branches.some((branch) => faultsAt(branch, value, path).length === 0);
+    return isFine ? [] : [wrong(value, expected(schema), path)];
+  }
+  const words = either(kinds);
+  if (!isObject(value)) return [wrong(value, `an object of "kind" ${words}`, path)];
+  const { kind } = value;
+  if (kind === undefined) return [{ path, at: 'value', message: `missing "kind": expected ${words}` }];
+  const branch = branches[kinds.indexOf(kind)];
+  return branch ? faultsAt(branch, value, path) : [wrong(kind, words, [...path, 'kind'])];
+}
+
+function recordFaults(
+  patterns: Readonly<Record<string, Schema>>,
+  object: Readonly<Record<string, unknown>>,
+  path: Path,
+): Fault[] {
+  const [[pattern, schema] = ['', {}]] = Object.entries(patterns);
+  return Object.entries(object).flatMap(([key, value]) =>
+    new RegExp(pattern).test(key)
+      ? faultsAt(schema, value, [...path, key])
+      : [{ path: [...path, key], at: 'key' as const, message: `${shown(key)}: expected ${NAME_WORDS}` }],
+  );
+}
+
+function objectFaults(schema: Schema, object: Readonly<Record<string, unknown>>, path: Path): Fault[] {
+  const { properties = {}, required = [] } = schema;
+  const known = Object.keys(properties);
+  const free = known.filter((key) => !(key in object));
+  const misspelt = new Set<string>();
+  const faults = Object.entries(object).flatMap(([key, value]): Fault[] => {
+    if (known.includes(key)) return faultsAt(properties[key]!, value, [...path, key]);
+    const meant = nearest(key, free);
+    if (meant !== undefined) misspelt.add(meant);
+    const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
+    const message = `unknown key: expected ${either(known)}${hint}`;
+    return [{ path: [...path, key], at: 'key', message }];
+  });
+  const missing = required
+    .filter((key) => free.includes(key) && !misspelt.has(key))
+    .map((key): Fault => {
+      return { path, at: 'value', message: `missing "${key}": expected ${expected(properties[key]!)}` };
+    });
+  return [...faults, ...missing];
+}
+
+/** Whether a value is of the right type and within its bounds; what it contains is not looked at. */
+function fits(schema: Schema, value: unknown): boolean {
+  const { type, minItems = 0, minLength = 0, maxLength = Number.POSITIVE_INFINITY, pattern = '' } = schema;
+  const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = schema;
+  if ('const' in schema) return value === schema.const;
+  switch (type) {
+    case 'object':
+      return isObject(value);
+    case 'array':
+      return Array.isArray(value) && value.length >= minItems;
+    case 'string':
+      if (typeof value !== 'string' || !new RegExp(pattern).test(value)) return false;
+      return value.length >= minLength && value.length <= maxLength;
+    case 'integer':
+      return Number.isInteger(value) && Number(value) >= minimum && Number(value) <= maximum;
+    case 'boolean':
+      return typeof value === 'boolean';
+    default:
+      return true;
+  }
+}
+
+/** What would have been right, in words. */
+function expected(schema: Schema): string {
+  const { type, anyOf, pattern, description, minimum, maximum } = schema;
+  const note = description === undefined ? '' : ` (${description})`;
+  if ('const' in schema) return JSON.stringify(schema.const);
+  if (anyOf) {
+    const kinds = anyOf.map(({ properties }) => properties?.['kind']?.const);
+    if (!kinds.includes(undefined)) return `an object of "kind" ${either(kinds)}${note}`;
+    return `${either(anyOf.map((branch) => branch.const))}${note}`;
+  }
+  switch (type) {
+    case 'object':
+      return `an object${note}`;
+    case 'array':
+      return schema.minItems ? `a list of at least ${schema.minItems}` : `a list${note}`;
+    case 'string':
+      if (pattern !== undefined) return description ?? `a text that fits ${pattern}`;
+      return `a text${lengthWords(schema)}${note}`;
+    case 'integer':
+      return `an integer from ${minimum} to ${maximum}${note}`;
+    default:
+      return `true or false${note}`;
+  }
+}
+
+function lengthWords({ minLength, maxLength }: Schema): string {
+  const parts = [
+    ...(minLength === undefined ? [] : [`at least ${minLength}`]),
+    ...(maxLength === undefined ? [] : [`at most ${maxLength}`]),
+  ];
+  return parts.length === 0 ? '' : ` of ${parts.join(' and ')} characters`;
+}
+
+function wrong(value: unknown, what: string, path: Path): Fault {
+  return { path, at: 'value', message: `${shown(value)}: expected ${what}` };
+}
+
+/** The names that stand as keys and values: of VMs, bundles and devices. */
+export const NAME_WORDS = 'a name: a to z first, then a to z, 0 to 9, ".", "_", "-", at most 32 in all';
+
+/** Returns `"a", "b" or "c"`. */
+function either(values: readonly unknown[]): string {
+  const words = values.map((value) => JSON.stringify(value));
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+}
+
+/** Returns a value as JSON, clipped. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX - 3)}…` : text;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Returns the name that was probably meant by `word`: a third of it may differ, two letters at least. */
+export function nearest(word: string, names: readonly string[]): string | undefined {
+  const scored = names
+    .map((name) => ({ name, steps: stepsBetween(word.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ name, steps }) => steps <= Math.max(2, Math.floor(Math.max(name.length, word.length) / 3)))
+    .filter(({ name, steps }) => steps < name.length);
+  return scored.sort((a, b) => a.steps - b.steps)[0]?.name;
+}
+
+/** How many letters must be added, left out, replaced or swapped with the next to make `b` of `a`. */
+function stepsBetween(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const isSame = a[i - 1] === b[j - 1];
+      let least = Math.min(rows[i - 1]![j]! + 1, row[j - 1]! + 1, rows[i - 1]![j - 1]! + (isSame ? 0 : 1));
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (isSwap) least = Math.min(least, rows[i - 2]![j - 2]! + 1);
+      row.push(least);
+    }
+    rows.push(row);
+  }
+  return rows[a.length]![b.length]!;
+}

@@ -1,0 +1,136 @@
+/** `baton borrow` against an agent and a command that do what the test says, on a virtual clock. */
+
+import { expect, test } from 'vitest';
+import { borrow } from '../../src/cli/borrow.ts';
+import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
+import type { Json } from '../../src/control/lines.ts';
+import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
+
+const GRANTED = { ok: true, event: 'granted', bundle: 'panel', epoch: 2, leaseMs: 30_000 };
+const refused = (code: string, more: Json = {}) => ({ ok: false, error: { code, message: code, ...more } });
+
+/** A command line whose agent answers `answers` in turn, and `ok` afterwards. */
+class Rig {
+  readonly clock = new VirtualClock();
+  readonly requests: Json[] = [];
+  readonly signals: string[] = [];
+  readonly said: string[] = [];
+  isStarted = false;
+  tell: (event: Json) => void = () => {};
+  endCommand: (status: number) => void = () => {};
+  readonly status: Promise<number>;
+
+  constructor(answers: readonly Json[], args: readonly string[], early: readonly Json[] = []) {
+    const left = [...answers];
+    const client: ControlClient = {
+      request: async (request) => {
+        this.requests.push(request);
+        const answer = left.shift() ?? { ok: true };
+        // As when answer and events come in one piece.
+        for (const event of answer === GRANTED ? early : []) this.tell(event);
+        return answer;
+      },
+      onEvent: (listener) => {
+        this.tell = listener;
+      },
+      ended: new Promise(() => {}),
+      close: () => {},
+    };
+    const ended = new Promise<number>((resolve) => {
+      this.endCommand = resolve;
+    });
+    const world: CliWorld = {
+      env: {},
+      connect: async () => client,
+      spawn: () => {
+        this.isStarted = true;
+        return { ended, signal: (name) => this.signals.push(`${this.clock.nowMs()} ${name}`) };
+      },
+      onSignal: () => () => {},
+      nowMs: () => this.clock.nowMs(),
+      after: (ms, fire) => this.clock.after(ms, fire),
+      readText: () => '',
+      besideConfig: (_, path) => path,
+      look: () => undefined,
+      out: (line) => this.said.push(line),
+      err: (line) => this.said.push(line),
+    };
+    this.status = borrow(world, client, ['panel', ...args, '--', 'command']);
+  }
+
+  /** Lets `ms` pass, and everything that waits for it. */
+  async pass(ms: number): Promise<void> {
+    const settled = () => new Promise((done) => setImmediate(done));
+    await settled();
+    const endMs = this.clock.nowMs() + ms;
+    while (this.clock.step(endMs)) await settled();
+    this.clock.advance(endMs - this.clock.nowMs());
+  }
+}
+
+test('a recall that comes in one piece with the grant is heeded', async () => {
+  const rig = new Rig([GRANTED], [], [{ event: 'recalled', bundle: 'panel', ms: 500, cause: 'reclaim' }]);
+  await rig.pass(1_000);
+  expect(rig.signals).toEqual(['0 SIGTERM', '500 SIGKILL']);
+});
+
+test('a command that goes on after its bundle was returned by another program is killed', async () => {
+  const rig = new Rig([GRANTED], []);
+  await rig.pass(0);
+  rig.tell({ event: 'returned', bundle: 'panel', epoch: 3 });
+  await rig.pass(5_000);
+  expect(rig.signals).toEqual(['0 SIGTERM', '2000 SIGKILL']);
+});
+
+test('the return by the agent during a notice does not put the end of the notice off', async () => {
+  const rig = new Rig([GRANTED], [], [{ event: 'recalled', bundle: 'panel', ms: 500, cause: 'expiry' }]);
+  rig.clock.after(400, () => rig.tell({ event: 'returned', bundle: 'panel', epoch: 3 }));
+  await rig.pass(5_000);
+  expect(rig.signals).toEqual(['0 SIGTERM', '500 SIGKILL']);
+});
+
+test('a command that ended in time is not signalled afterwards', async () => {
+  const rig = new Rig([GRANTED], [], [{ event: 'recalled', bundle: 'panel', ms: 500, cause: 'expiry' }]);
+  await rig.pass(100);
+  rig.endCommand(3);
+  expect(await rig.status).toBe(3);
+  await rig.pass(1_000);
+  expect(rig.signals).toEqual(['0 SIGTERM']);
+});
+
+test('nothing of another bundle concerns it; that the host is silent is said', async () => {
+  const rig = new Rig([GRANTED], []);
+  await rig.pass(0);
+  rig.tell({ event: 'lost', bundle: 'camera' });
+  rig.tell({ event: 'hostDown', reason: 'silent for 4000 ms' });
+  expect(rig.signals).toEqual([]);
+  expect(rig.said.at(-1)).toBe('baton: panel: nobody vouches for it: silent for 4000 ms');
+});
+
+test.each([
+  ['what was granted is not what was expected', refused('evidenceMismatch'), 80],
+  ['the host cannot give the evidence', refused('declined', { reason: 'evidenceTooWeak' }), 80],
+  ['asking again is useless', refused('declined', { reason: 'policy', retryAfterMs: 0 }), 75],
+  ['it was taken away before it was granted', refused('lost'), 79],
+  ['another program returned it before', refused('withdrawn'), 1],
+  ['the request makes no sense', refused('badRequest'), 64],
+])('when %s it ends at once and starts no command', async (_, answer, status) => {
+  const rig = new Rig([answer], []);
+  expect(await rig.status).toBe(status);
+  expect(rig.requests).toHaveLength(1);
+  expect(rig.isStarted).toBe(false);
+});
+
+test('a bundle that is lent to another VM is asked for again when its owner says', async () => {
+  const rig = new Rig([refused('declined', { reason: 'busy', retryAfterMs: 700 }), GRANTED], ['-w', '2s']);
+  await rig.pass(699);
+  expect(rig.requests).toHaveLength(1);
+  await rig.pass(1);
+  expect(rig.requests).toHaveLength(2);
+  expect(rig.requests[1]).toMatchObject({ do: 'borrow', waitMs: 1_300 });
+  expect(rig.isStarted).toBe(true);
+});
+
+test('a wait below a second is no longer than it says', () => {
+  expect(new Rig([GRANTED], ['-w', '300ms']).requests[0]).toMatchObject({ waitMs: 300 });
+});

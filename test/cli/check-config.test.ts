@@ -1,0 +1,195 @@
+/** `baton check-config` on files of a folder: a configuration, and what it names. */
+
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { checkConfig } from '../../src/cli/checks.ts';
+import type { CliWorld } from '../../src/cli/world.ts';
+import { bundleFileText } from '../../src/config/bundle-file.ts';
+import { PANEL } from '../../src/simulation/machine/board.ts';
+import { besideConfig, look, readText } from '../../targets/node/files.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'baton-check-'));
+  write('bundles.json', bundleFileText([PANEL]));
+  write('android.keys.json', `{"host":"${'0'.repeat(64)}","vault":"${'1'.repeat(64)}"}`, 0o600);
+  write('host.keys.json', `{"android":"${'0'.repeat(64)}","vault":"${'1'.repeat(64)}"}`, 0o600);
+  write('password', 'secret\n', 0o600);
+  write('program', '#!/bin/sh\n', 0o755);
+  write('agent.json', AGENT());
+  write('host.json', HOST());
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const at = (name: string) => join(folder, name);
+function write(name: string, text: string, mode = 0o644): void {
+  writeFileSync(at(name), text, { mode });
+  chmodSync(at(name), mode);
+}
+
+const AGENT = () => `{
+  "vm": "android",
+  "bundles": "bundles.json",
+  "keys": "android.keys.json",
+  "transport": {
+    "kind": "mqtt", "url": "mqtt://127.0.0.1",
+    "passwordFile": "password"
+  },
+  "state": "/no/such/state",
+  "control": "/no/such/agent.sock",
+  "policy": { "kind": "program", "command": ["${at('program')}"] },
+  "hooks": { "panel": { "touch": {
+    "holdSupplies": [{ "kind": "command", "command": ["${at('program')}", "on"],
+                       "undo": ["${at('program')}", "off"] }],
+    "suspend": [{ "kind": "socket", "path": "/no/such/socket" }, { "kind": "command", "command": ["looked-up"] }],
+    "inspect": { "kind": "command", "command": ["${at('program')}"] }
+  } } }
+}`;
+const HOST = () => `{
+  "bundles": "bundles.json",
+  "keys": "host.keys.json",
+  "enforcer": { "kind": "command", "command": ["${at('program')}"] },
+  "transport": { "kind": "stream", "listen": { "android": "unix:/a", "vault": "unix:/v" } },
+  "state": "state",
+  "control": "host.sock"
+}`;
+
+/** What is printed and the exit status; the folder's name is left out. */
+function check(...names: string[]): { status: number; lines: string[] } {
+  const lines: string[] = [];
+  const world = { readText, besideConfig, look, out: (line: string) => lines.push(line) };
+  const status = checkConfig(world as unknown as CliWorld, names.map(at));
+  return { status, lines: lines.join('\n').replaceAll(`${folder}/`, '').split('\n') };
+}
+
+/** The complaints about the agent's configuration with `from` replaced by `to`. */
+function agentWith(from: string, to: string): string[] {
+  expect(AGENT()).toContain(from);
+  write('agent.json', AGENT().replace(from, to));
+  const { status, lines } = check('agent.json');
+  expect(status).toBe(78);
+  return lines;
+}
+
+it('finds nothing wrong with sound files', () => {
+  expect(check('agent.json', 'host.json', 'bundles.json')).toEqual({
+    status: 0,
+    lines: [
+      'agent.json: a sound configuration of baton-agent',
+      'host.json: a sound configuration of baton-host',
+      'bundles.json: a sound bundle file: panel',
+    ],
+  });
+});
+
+describe('what an agent’s configuration names', () => {
+  it.each([
+    [
+      '"bundles.json"',
+      '"bundle.json"',
+      'agent.json:3:14: bundles: "bundle.json": no such file: expected the bundle file at bundle.json',
+    ],
+    ['"android.keys.json"', '"."', 'agent.json:4:11: keys: ".": not a file: expected the key file at '],
+    [
+      '"passwordFile": "password"',
+      '"passwordFile": "pass"',
+      'agent.json:7:21: transport.passwordFile: "pass": no such file: expected a file with the password at pass',
+    ],
+  ])('with %s as %s', (from, to, message) => {
+    expect(agentWith(from, to).join('\n')).toContain(message);
+  });
+
+  it('is checked itself first, and followed only when it is sound', () => {
+    expect(agentWith('"vm": "android"', '"vn": "android", "bundels": 1')).toHaveLength(2);
+  });
+
+  it('are programs that can be run', () => {
+    chmodSync(at('program'), 0o644);
+    const why = '"program": not executable: expected a program that this user may run';
+    expect(check('agent.json')).toEqual({
+      status: 78,
+      lines: [
+        `agent.json:11:46: policy.command.0: ${why}`,
+        `agent.json:16:49: hooks.panel.touch.inspect.command.0: ${why}`,
+        `agent.json:13:55: hooks.panel.touch.holdSupplies.0.command.0: ${why}`,
+        `agent.json:14:33: hooks.panel.touch.holdSupplies.0.undo.0: ${why}`,
+      ],
+    });
+  });
+
+  it('are keys that others may not read, one for each peer', () => {
+    write('android.keys.json', `{"vualt":"${'1'.repeat(64)}"}`, 0o640);
+    expect(check('agent.json').lines).toEqual([
+      'agent.json:4:11: keys: "android.keys.json": others may read it (mode 0640): expected 0600; do chmod 600 android.keys.json',
+      'agent.json:4:11: keys: no key for "host", the host: expected one in android.keys.json',
+    ]);
+  });
+
+  it('are borrowers with a key, and bundles that are its own to lend', () => {
+    const allow =
+      '[{ "bundle": "pannel", "borrower": "vault" },\n { "bundle": "panel", "borrower": "volt" }]';
+    expect(
+      agentWith(
+        `{ "kind": "program", "command": ["${at('program')}"] }`,
+        `{ "kind": "list", "allow": ${allow} }`,
+      ),
+    ).toEqual([
+      'agent.json:11:53: policy.allow.0.bundle: "pannel": no bundle of this name: expected "panel"',
+      'agent.json:12:35: policy.allow.1.borrower: no key for "volt", a borrower: expected one in android.keys.json',
+    ]);
+  });
+
+  it('are bundles and devices that have hooks', () => {
+    expect(agentWith('"panel": { "touch"', '"panel": { "tuoch"')).toEqual([
+      'agent.json:12:25: hooks.panel.tuoch: no device of this name: expected "touch" or "display"',
+    ]);
+  });
+
+  it('are told with their own line when something is wrong inside', () => {
+    write('bundles.json', '{\n "bundles": { "panel": 1 } }');
+    write('android.keys.json', '{\n "host": "12" }', 0o600);
+    expect(check('agent.json', 'host.json').lines).toEqual([
+      'bundles.json:2:24: bundles.panel: 1: expected an object',
+      'android.keys.json:2:10: host: "12": expected 64 digits 0 to 9, a to f: openssl rand -hex 32',
+    ]);
+  });
+
+  it('is an empty password', () => {
+    write('password', '\n');
+    expect(check('agent.json').lines).toEqual([
+      'agent.json:7:21: transport.passwordFile: "password": empty: expected a file with the password',
+    ]);
+  });
+});
+
+it('follows a host’s configuration to its back end and its keys', () => {
+  write('host.json', HOST().replace(at('program'), '/no/such/program').replace('"vault"', '"wault"'));
+  write('host.keys.json', `{"vault":"${'1'.repeat(64)}"}`, 0o600);
+  expect(check('host.json').lines).toEqual([
+    'host.json:4:48: enforcer.command.0: "/no/such/program": no such file: expected a program that this user may run',
+    'host.json:3:11: keys: no key for "android", the owner of panel: expected one in host.keys.json',
+    'host.json:5:48: transport.listen.android: no key for "android", who is listened for here: expected one in host.keys.json',
+    'host.json:5:70: transport.listen.wault: no key for "wault", who is listened for here: expected one in host.keys.json',
+  ]);
+});
+
+it.each([
+  ['{"vm":"a"', 'x.json:1:10: not JSON: close brace expected'],
+  ['{"enforcr":{}, "times":{}}', 'x.json:1:2: enforcr: unknown key'],
+  ['{"bundels":{}}', 'x.json:1:2: bundels: unknown key: expected "bundles"; did you mean "bundles"?'],
+])('takes %s for what it is most like', (text, message) => {
+  write('x.json', text);
+  expect(check('x.json').lines.join('\n')).toContain(message);
+});
+
+it('says the same as JSON', () => {
+  const world = { readText, besideConfig, look, out: (line: string) => lines.push(line) };
+  const lines: string[] = [];
+  write('password', '');
+  checkConfig(world as unknown as CliWorld, ['--json', at('agent.json'), at('host.json')]);
+  expect(lines.map((line) => JSON.parse(line))).toEqual([
+    { ok: false, complaints: [expect.stringContaining('agent.json:7:21: transport.passwordFile')] },
+  ]);
+});
