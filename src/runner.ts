@@ -19,7 +19,13 @@ export interface RunnerOwner<S, I, E> {
   onStep?(before: S, input: I, step: Step<S, E>): void;
 }
 
-type TimerEffect = { readonly do: 'timer'; readonly timer: string; readonly ms: number };
+type TimerEffect = {
+  readonly do: 'timer';
+  readonly timer: string;
+  readonly ms: number;
+  /** A timer of this name that runs out earlier stays. */
+  readonly sooner?: true;
+};
 type StopEffect = { readonly do: 'stopTimer'; readonly timer: string };
 
 /** The running instance of a table. */
@@ -29,8 +35,11 @@ export class Runner<S extends { name: string }, I extends { on: string }, C, E e
   readonly #config: C;
   readonly #clock: Clock;
   readonly #owner: RunnerOwner<S, I, E>;
-  readonly #timers = new Map<string, () => void>();
-  /** Timers started (ms) or stopped (undefined) by the inputs at hand; most are stopped by the next input already. */
+  readonly #timers = new Map<string, { readonly endsMs: number; readonly cancel: () => void }>();
+  /**
+   * Timers started (with the moment of their end) or stopped (undefined) by the inputs at hand; most are stopped by
+   * the next input already.
+   */
   readonly #changed = new Map<string, number | undefined>();
   readonly #queue: I[] = [];
   #running = false;
@@ -64,7 +73,7 @@ export class Runner<S extends { name: string }, I extends { on: string }, C, E e
   /** Stops all timers; later inputs are dropped. */
   stop(): void {
     this.#stopped = true;
-    for (const cancel of this.#timers.values()) cancel();
+    for (const { cancel } of this.#timers.values()) cancel();
     this.#timers.clear();
     this.#changed.clear();
   }
@@ -76,25 +85,29 @@ export class Runner<S extends { name: string }, I extends { on: string }, C, E e
     this.#owner.onStep?.(before, input, step);
     for (const effect of step.effects) {
       if (this.#stopped) return;
-      if (effect.do === 'timer') {
-        const { timer, ms } = effect as unknown as TimerEffect;
-        this.#changed.set(timer, ms);
-      } else if (effect.do === 'stopTimer')
+      if (effect.do === 'timer') this.#start(effect as unknown as TimerEffect);
+      else if (effect.do === 'stopTimer')
         this.#changed.set((effect as unknown as StopEffect).timer, undefined);
       else this.#owner.perform(effect);
     }
   }
 
+  #start({ timer, ms, sooner }: TimerEffect): void {
+    const endsMs = this.#clock.nowMs() + ms;
+    const present = this.#changed.has(timer) ? this.#changed.get(timer) : this.#timers.get(timer)?.endsMs;
+    if (sooner && present !== undefined && present <= endsMs) return;
+    this.#changed.set(timer, endsMs);
+  }
+
   #setTimers(): void {
-    if (this.#stopped) return;
-    for (const [timer, ms] of this.#changed) {
-      this.#timers.get(timer)?.();
+    if (this.#stopped || this.#changed.size === 0) return;
+    const nowMs = this.#clock.nowMs();
+    for (const [timer, endsMs] of this.#changed) {
+      this.#timers.get(timer)?.cancel();
       this.#timers.delete(timer);
-      if (ms !== undefined)
-        this.#timers.set(
-          timer,
-          this.#clock.after(ms, () => this.#fire(timer)),
-        );
+      if (endsMs === undefined) continue;
+      const cancel = this.#clock.after(Math.ceil(endsMs - nowMs), () => this.#fire(timer));
+      this.#timers.set(timer, { endsMs, cancel });
     }
     this.#changed.clear();
   }

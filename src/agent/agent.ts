@@ -103,6 +103,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   readonly sleep: Sleep;
   #stopSilence: (() => void) | undefined;
   #heardMs = 0;
+  #isSilent = false;
   #stamp: { readonly bytes: Uint8Array; readonly atMs: number } | undefined;
 
   constructor(parts: AgentParts) {
@@ -237,6 +238,11 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   #hostHeard(stamp: Uint8Array | undefined): void {
     const { clock } = this.#parts;
     this.#heardMs = clock.nowMs();
+    if (this.#isSilent) {
+      this.#isSilent = false;
+      // What it said meanwhile may be lost.
+      this.onUp(HOST);
+    }
     if (stamp) this.#stamp = { bytes: stamp, atMs: this.#heardMs };
     if (!this.#stopSilence) this.#watchSilence(HOST_SILENT_MS);
   }
@@ -248,7 +254,11 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       this.#stopSilence = undefined;
       const leftMs = this.#heardMs + HOST_SILENT_MS - clock.nowMs();
       if (leftMs > 0) this.#watchSilence(leftMs);
-      else this.emit('hostDown', `silent for ${HOST_SILENT_MS} ms`);
+      else {
+        this.#isSilent = true;
+        this.#parts.link.renew(HOST);
+        this.emit('hostDown', `silent for ${HOST_SILENT_MS} ms`);
+      }
     });
   }
 
@@ -325,10 +335,9 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       case 'request':
         return this.#request(entry, effect);
       case 'decide': {
-        const { do: _, ...question } = effect;
-        const { borrower } = question;
+        const { do: _, request, ...question } = effect;
         this.#policy({ bundle, ...question }, (decision) =>
-          this.#feed(entry, { on: 'policyDecided', borrower, decision }),
+          this.#feed(entry, { on: 'policyDecided', request, decision }),
         );
         return;
       }

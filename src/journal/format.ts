@@ -1,21 +1,26 @@
 /**
- * The journal's bytes: records of length, checksum, sequence and body, as agents and the host service keep them.
+ * The journal's bytes: records of length, sequence, checksums and body, as agents and the host service keep them.
  *
  * Pure. A record cut off at the end of the file (a crash while writing) is tolerated and dropped; anything else
- * that does not check out is refused, because a journal that lies is worse than none.
+ * that does not check out is refused, because a journal that lies is worse than none. The head has a checksum of its
+ * own: a damaged length would else look like a last record that was cut off, and hide all records behind it.
  *
- * Layout of a record, big endian: body length (4), CRC32C over sequence and body (4), sequence (4), body.
- * The file starts with 8 bytes: `BATONJ1\n`.
+ * Layout of a record, big endian: body length (4), sequence (4), CRC32C over those two (4), CRC32C over the body (4),
+ * body. The file starts with 8 bytes: `BATONJ2\n`.
  */
 
 /** First bytes of every journal file. */
-export const JOURNAL_MAGIC: Uint8Array = Uint8Array.of(0x42, 0x41, 0x54, 0x4f, 0x4e, 0x4a, 0x31, 0x0a);
+export const JOURNAL_MAGIC: Uint8Array = Uint8Array.of(0x42, 0x41, 0x54, 0x4f, 0x4e, 0x4a, 0x32, 0x0a);
 /** Longest body: a bundle's state at the host is about 1 KiB as JSON. */
 export const RECORD_BYTES_MAX = 65_536;
 /** Longest file that is read: the owner of the journal compacts it long before. */
 export const JOURNAL_BYTES_MAX = 16 * 1024 * 1024;
 
-const HEADER_BYTES = 12;
+/** Bytes of a record before its body. */
+export const HEADER_BYTES = 16;
+/** Where the checksums stand. */
+const HEADER_CRC_AT = 8;
+const BODY_CRC_AT = 12;
 
 /** What reading a journal came to. */
 export type JournalRead =
@@ -37,9 +42,10 @@ export function encodeRecord(sequence: number, body: Uint8Array): Uint8Array {
   const record = new Uint8Array(HEADER_BYTES + body.length);
   const view = new DataView(record.buffer);
   view.setUint32(0, body.length);
-  view.setUint32(8, sequence);
+  view.setUint32(4, sequence);
+  view.setUint32(HEADER_CRC_AT, crc32c(record.subarray(0, HEADER_CRC_AT)));
+  view.setUint32(BODY_CRC_AT, crc32c(body));
   record.set(body, HEADER_BYTES);
-  view.setUint32(4, crc32c(record.subarray(8)));
   return record;
 }
 
@@ -50,24 +56,29 @@ export function readJournal(file: Uint8Array): JournalRead {
   }
   const magic = file.subarray(0, JOURNAL_MAGIC.length);
   if (!magic.every((byte, i) => byte === JOURNAL_MAGIC[i])) {
-    return { ok: false, error: 'the file does not start like a journal (BATONJ1)' };
+    return { ok: false, error: 'the file does not start like a journal (BATONJ2)' };
   }
   const bodies: Uint8Array[] = [];
   const view = new DataView(file.buffer, file.byteOffset, file.length);
   let at = JOURNAL_MAGIC.length;
   if (file.length < at) return { ok: true, bodies, nextSequence: 0, goodBytes: 0 };
   while (file.length - at >= HEADER_BYTES) {
+    if (view.getUint32(at + HEADER_CRC_AT) !== crc32c(file.subarray(at, at + HEADER_CRC_AT))) {
+      // A crash may leave the file longer than what reached the disk.
+      if (file.subarray(at).every((byte) => byte === 0)) break;
+      return refused(bodies, at, 'checksum of its head does not fit');
+    }
     const length = view.getUint32(at);
+    const sequence = view.getUint32(at + 4);
     const end = at + HEADER_BYTES + length;
     if (length > RECORD_BYTES_MAX) return refused(bodies, at, `length ${length} is over ${RECORD_BYTES_MAX}`);
+    if (sequence !== bodies.length)
+      return refused(bodies, at, `sequence ${sequence}, expected ${bodies.length}`);
     if (end > file.length) break;
-    if (view.getUint32(at + 4) !== crc32c(file.subarray(at + 8, end))) {
+    if (view.getUint32(at + BODY_CRC_AT) !== crc32c(file.subarray(at + HEADER_BYTES, end))) {
       // A crash may leave the last record half-written at full length; it was never acted upon.
       if (end === file.length) break;
       return refused(bodies, at, 'checksum does not fit');
-    }
-    if (view.getUint32(at + 8) !== bodies.length) {
-      return refused(bodies, at, `sequence ${view.getUint32(at + 8)}, expected ${bodies.length}`);
     }
     bodies.push(file.slice(at + HEADER_BYTES, end));
     at = end;

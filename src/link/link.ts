@@ -53,6 +53,11 @@ export interface LinkCounts {
 /** First wait for an answer to a hello, in ms; doubled each time up to RETRY_MAX_MS. */
 const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 2_000;
+/**
+ * Shortest time between two sessions that are begun for want of sense in what a peer sends, in ms: whoever can inject
+ * frames could else keep us busy with handshakes.
+ */
+const RENEW_EVERY_MS = 2_000;
 /** Shortest time between two log lines about dropped frames, so that a flood does not fill a log. */
 const DROP_LOG_EVERY_MS = 1_000;
 
@@ -61,6 +66,7 @@ interface Peer {
   readonly pairKey: Uint8Array;
   session: Session | undefined;
   retryMs: number;
+  renewedMs: number;
   cancelRetry: (() => void) | undefined;
 }
 
@@ -78,7 +84,14 @@ export class Link implements TransportListener {
     this.#parts = parts;
     this.#isHost = parts.self === HOST;
     for (const [id, pairKey] of parts.pairKeys) {
-      this.#peers.set(id, { id, pairKey, session: undefined, retryMs: RETRY_MIN_MS, cancelRetry: undefined });
+      this.#peers.set(id, {
+        id,
+        pairKey,
+        session: undefined,
+        retryMs: RETRY_MIN_MS,
+        renewedMs: Number.NEGATIVE_INFINITY,
+        cancelRetry: undefined,
+      });
     }
   }
 
@@ -131,6 +144,18 @@ export class Link implements TransportListener {
     return this.#peers.get(from)?.session?.openConsent(consent);
   }
 
+  /**
+   * Asks for a new session, since the peer is silent or cannot be understood: it may have lost ours. The present one
+   * stays until the new one is proven. At most one every RENEW_EVERY_MS.
+   */
+  renew(id: VmId): void {
+    const peer = this.#peers.get(id);
+    const nowMs = this.#parts.clock.nowMs();
+    if (!peer?.session?.isUp || nowMs - peer.renewedMs < RENEW_EVERY_MS) return;
+    peer.renewedMs = nowMs;
+    this.#begin(peer);
+  }
+
   /** The peer's life has ended: its session with it. */
   forget(id: VmId): void {
     const peer = this.#peers.get(id);
@@ -166,7 +191,10 @@ export class Link implements TransportListener {
   #take(peer: Peer, received: Received): void {
     for (const frame of received.frames) this.#put(peer.id, frame);
     for (const event of received.events) this.#onEvent(peer, event);
-    if (received.drop) return this.#dropped(peer.id, received.detail ?? received.drop);
+    if (received.drop) {
+      if (received.drop === 'unverified') this.renew(peer.id);
+      return this.#dropped(peer.id, received.detail ?? received.drop);
+    }
     if (!received.message) return;
     this.counts.received += 1;
     this.#listener?.onMessage(peer.id, received.message.message, received.message.stamp);

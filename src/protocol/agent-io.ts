@@ -71,9 +71,10 @@ export type AgentEffect<T extends string> =
       readonly incarnation: Incarnation;
       readonly terms: BorrowTerms;
     }
-  /** Ask the policy; the answer is `policyDecided`. */
+  /** Ask the policy; the answer is `policyDecided` with the same `request`. */
   | {
       readonly do: 'decide';
+      readonly request: number;
       readonly borrower: VmId;
       readonly purpose: string;
       readonly leaseMs: number;
@@ -84,7 +85,8 @@ export type AgentEffect<T extends string> =
   | { readonly do: 'persist'; readonly attempt: HookName; readonly epoch: Epoch; readonly sync: boolean }
   | { readonly do: 'hook'; readonly hook: HookName; readonly epoch: Epoch }
   | { readonly do: 'inspect' }
-  | { readonly do: 'timer'; readonly timer: T; readonly ms: number }
+  /** Start a timer anew; with `sooner`, one that runs out earlier stays. */
+  | { readonly do: 'timer'; readonly timer: T; readonly ms: number; readonly sooner?: true }
   | { readonly do: 'stopTimer'; readonly timer: T }
   | { readonly do: 'notify'; readonly notice: AgentNotice };
 

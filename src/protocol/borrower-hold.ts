@@ -2,11 +2,16 @@
  * The borrower's rows for holding and giving back: resume, confirm, recall, notice, suspend, release. Pure.
  */
 
+import type { AgentConfig } from './agent-io.ts';
 import {
+  type BorrowerInput,
+  type BorrowerState,
   confirm,
   hookNews,
   idle,
   learn,
+  noticed,
+  noticeTimer,
   notify,
   query,
   recalled,
@@ -19,6 +24,16 @@ import {
   toHost,
   withdraw,
 } from './borrower-state.ts';
+import { BUSY_RETRY_MS } from './codes.ts';
+import type { Seen } from './table.ts';
+
+/** Whether a recall by the owner has to wait: the minimum tenure runs, and the host has not ended it. */
+const isWaiting = (state: BorrowerState) => state.tenured && !state.noticed;
+
+function isRecall({ state, input, config }: Seen<BorrowerState, Recall, AgentConfig>): boolean {
+  return input.message.epoch === state.epoch && input.from === config.definition.owner;
+}
+type Recall = Extract<BorrowerInput, { on: 'recallDevice' }>;
 
 /** Rows of resuming, holding and suspending. */
 export const HOLDING_ROWS = [
@@ -71,11 +86,17 @@ export const HOLDING_ROWS = [
       input.hook === 'resume' && input.result.ok && !state.overtaken && !state.unwanted,
     to: ['held'],
     act: ({ state, config }) => ({
-      state: { ...state, name: 'held', driver: 'active', granted: undefined },
+      state: {
+        ...state,
+        name: 'held',
+        driver: 'active',
+        granted: undefined,
+        recalled: isWaiting(state) ? state.recalled : undefined,
+      },
       effects: [
         ...confirm(config, state.epoch),
         notify({ notice: 'granted', epoch: state.epoch, leaseMs: state.granted?.leaseMs ?? 0 }),
-        ...(state.recalled ? recalled(state.recalled.ms, state.recalled.cause) : []),
+        ...(state.recalled && !isWaiting(state) ? recalled(state.recalled.ms, state.recalled.cause) : []),
       ],
     }),
   }),
@@ -148,55 +169,96 @@ export const RETURNING_ROWS = [
   row({
     name: 'lease-ending',
     on: 'leaseEnding',
-    from: ['held'],
+    from: ['held', 'resuming'],
     when: 'our epoch',
     holds: ({ state, input }) => input.message.epoch === state.epoch,
     to: ['stay'],
-    act: ({ state, input }) => ({ state, effects: recalled(input.message.noticeMs, input.message.cause) }),
+    act: ({ state, input }) => noticed(state, input.message.noticeMs, input.message.cause),
   }),
   row({
-    name: 'lease-ending-resuming',
+    name: 'lease-ending-unwanted',
     on: 'leaseEnding',
-    from: ['resuming'],
-    when: 'our epoch',
-    holds: ({ state, input }) => input.message.epoch === state.epoch,
-    to: ['stay'],
-    act: ({ state, input }) => ({
-      state: { ...state, recalled: { ms: input.message.noticeMs, cause: input.message.cause } },
-      effects: [],
-    }),
+    from: ['idle'],
+    when: 'the host takes us for the holder',
+    holds: ({ state, input }) => input.message.epoch >= state.epoch,
+    to: ['releasing'],
+    act: ({ state, input, config }) => release(config, { ...state, epoch: input.message.epoch }, []),
   }),
   row({ name: 'lease-ending-old', on: 'leaseEnding', from: 'any', ignore: 'not held, or on its way back' }),
   row({
-    name: 'recall',
+    name: 'recall-tenured',
     on: 'recallDevice',
-    from: ['held'],
-    when: 'our epoch, from the owner',
-    holds: ({ state, input, config }) =>
-      input.message.epoch === state.epoch && input.from === config.definition.owner,
-    to: ['stay'],
-    act: ({ state, input }) => ({ state, effects: recalled(input.message.graceMs, 'reclaim') }),
-  }),
-  row({
-    name: 'recall-resuming',
-    on: 'recallDevice',
-    from: ['resuming'],
-    when: 'our epoch, from the owner',
-    holds: ({ state, input, config }) =>
-      input.message.epoch === state.epoch && input.from === config.definition.owner,
+    from: ['held', 'resuming'],
+    when: 'our epoch, from the owner, within the minimum tenure',
+    holds: (x) => isRecall(x) && isWaiting(x.state),
     to: ['stay'],
     act: ({ state, input }) => ({
       state: { ...state, recalled: { ms: input.message.graceMs, cause: 'reclaim' } },
       effects: [],
     }),
   }),
+  row({
+    name: 'recall-resuming',
+    on: 'recallDevice',
+    from: ['resuming'],
+    when: 'our epoch, from the owner',
+    holds: isRecall,
+    to: ['stay'],
+    act: ({ state, input }) => ({
+      state: { ...state, recalled: { ms: input.message.graceMs, cause: 'reclaim' } },
+      effects: [noticeTimer(input.message.graceMs)],
+    }),
+  }),
+  row({
+    name: 'recall',
+    on: 'recallDevice',
+    from: ['held'],
+    when: 'our epoch, from the owner',
+    holds: isRecall,
+    to: ['stay'],
+    act: ({ state, input }) => ({ state, effects: recalled(input.message.graceMs, 'reclaim') }),
+  }),
   row({ name: 'recall-old', on: 'recallDevice', from: 'any', ignore: 'not held, or on its way back' }),
+  row({
+    name: 'tenure-over',
+    on: 'timer:tenure',
+    from: ['held', 'resuming'],
+    to: ['stay'],
+    act: ({ state }) => {
+      const next = { ...state, tenured: false };
+      const waiting = isWaiting(state) ? state.recalled : undefined;
+      if (!waiting) return { state: next, effects: [] };
+      if (state.name === 'resuming') return { state: next, effects: [noticeTimer(waiting.ms)] };
+      return { state: { ...next, recalled: undefined }, effects: recalled(waiting.ms, waiting.cause) };
+    },
+  }),
+  row({ name: 'tenure-timer-late', on: 'timer:tenure', from: 'any', ignore: 'on its way back' }),
+  row({
+    name: 'lease-over',
+    on: 'timer:lease',
+    from: ['held', 'resuming'],
+    to: ['stay'],
+    act: ({ state }) => ({ state, effects: query }),
+  }),
+  row({ name: 'lease-timer-late', on: 'timer:lease', from: 'any', ignore: 'on its way back' }),
   row({
     name: 'notice-over',
     on: 'timer:notice',
     from: ['held'],
     to: ['suspending'],
     act: ({ state }) => suspend(state, [], false),
+  }),
+  row({
+    name: 'notice-over-resuming',
+    on: 'timer:notice',
+    from: ['resuming'],
+    to: ['stay'],
+    act: ({ state }) => ({
+      state: { ...state, unwanted: true },
+      effects: state.unwanted
+        ? []
+        : [notify({ notice: 'declined', reason: 'busy', retryAfterMs: BUSY_RETRY_MS } as const)],
+    }),
   }),
   row({ name: 'notice-timer-late', on: 'timer:notice', from: 'any', ignore: 'on its way back' }),
   row({

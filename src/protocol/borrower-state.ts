@@ -12,7 +12,7 @@ import { findMismatch } from './evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from './ids.ts';
 import type { MessageOf } from './messages.ts';
 import { type Outcome, rowsOf, type Seen } from './table.ts';
-import { BORROWER_TIMERS, type BorrowerTimer, noticeForUserMs } from './timers.ts';
+import { BORROWER_TIMERS, type BorrowerTimer, LEASE_ASK_MS, noticeForUserMs } from './timers.ts';
 
 /** States of a borrower, in the order of a handover. */
 export const BORROWER_STATES = [
@@ -59,7 +59,11 @@ export interface BorrowerState {
   readonly granted?: MessageOf<'remapped'> | MessageOf<'stateReported'> | undefined;
   /** While resuming or suspending: somebody else holds by now; nothing to release. */
   readonly overtaken: boolean;
-  /** While resuming: notice was given already. */
+  /** The minimum tenure runs: a recall by the owner waits for its end. */
+  readonly tenured: boolean;
+  /** The host gave notice of the return. */
+  readonly noticed: boolean;
+  /** Notice or recall that the user was not told of yet: the driver resumes, or the minimum tenure runs. */
   readonly recalled?: { readonly ms: number; readonly cause: MoveCause } | undefined;
   readonly unconfirmed: boolean;
 }
@@ -99,6 +103,8 @@ export function initialBorrower(): BorrowerState {
     unwanted: false,
     preparing: false,
     overtaken: false,
+    tenured: false,
+    noticed: false,
     unconfirmed: false,
   };
 }
@@ -132,6 +138,8 @@ export function cleared(state: S): S {
     preparing: false,
     granted: undefined,
     overtaken: false,
+    tenured: false,
+    noticed: false,
     recalled: undefined,
     unconfirmed: false,
   };
@@ -168,6 +176,8 @@ export function suspend(state: S, before: readonly BorrowerEffect[], overtaken: 
     effects: [
       ...before,
       stop('notice'),
+      stop('lease'),
+      stop('tenure'),
       stop('confirm'),
       { do: 'persist', attempt: 'suspend', epoch: state.epoch, sync: false },
       { do: 'hook', hook: 'suspend', epoch: state.epoch },
@@ -192,12 +202,22 @@ export function take(x: ToldSeen, message: Told): Out {
   const stops = [stop('request'), stop('pending'), stop('query')];
   const what = findMismatch(x.config, state.incarnation, x.state.terms?.evidence ?? 'none', message);
   if (what === undefined) {
+    const minTenureMs = x.state.terms?.minTenureMs ?? 0;
     return {
-      state: { ...state, name: 'resuming', granted: message, unconfirmed: true, overtaken: false },
+      state: {
+        ...state,
+        name: 'resuming',
+        granted: message,
+        unconfirmed: true,
+        overtaken: false,
+        tenured: minTenureMs > 0,
+      },
       effects: [
         ...stops,
         { do: 'persist', attempt: 'resume', epoch: message.epoch, sync: false },
         { do: 'hook', hook: 'resume', epoch: message.epoch },
+        timer('lease', message.leaseMs),
+        ...(minTenureMs > 0 ? [timer('tenure', minTenureMs)] : []),
       ],
     };
   }
@@ -230,8 +250,37 @@ export function confirm(config: AgentConfig, epoch: Epoch): BorrowerEffect[] {
   return [toHost({ kind: 'confirm', bundle: config.definition.id, epoch }), timer('confirm')];
 }
 
+/** Tells the user that the bundle is called in, and sees to it that it goes in time. */
 export function recalled(ms: number, cause: MoveCause): BorrowerEffect[] {
-  return [notify({ notice: 'recalled', ms, cause }), timer('notice', noticeForUserMs(ms))];
+  return [notify({ notice: 'recalled', ms, cause }), noticeTimer(ms)];
+}
+
+/** The earlier of two ends counts: of a recall and a notice, or of a notice and its repetition. */
+export function noticeTimer(ms: number): BorrowerEffect {
+  return { do: 'timer', timer: 'notice', ms: noticeForUserMs(ms), sooner: true };
+}
+
+/** The host ends our lease; `ms` are left. */
+export function noticed(state: S, ms: number, cause: MoveCause): Out {
+  if (state.noticed) return { state, effects: [noticeTimer(ms)] };
+  const next: S = { ...state, noticed: true };
+  // While the driver resumes, the user has nothing yet that could be called in; the time runs all the same.
+  if (state.name === 'resuming')
+    return { state: { ...next, recalled: { ms, cause } }, effects: [noticeTimer(ms)] };
+  return { state: { ...next, recalled: undefined }, effects: recalled(ms, cause) };
+}
+
+/** The host says that we hold, at the epoch that we know. */
+export function holdOn(state: S, told: Told): Out {
+  if (told.kind === 'remapped' || state.name === 'suspending') return { state, effects: [stop('query')] };
+  if (told.ending === undefined) {
+    return {
+      state,
+      effects: [stop('query'), timer('lease', told.leaseMs > 0 ? told.leaseMs : LEASE_ASK_MS)],
+    };
+  }
+  const out = noticed(state, told.noticeMs ?? 0, told.ending);
+  return { state: out.state, effects: [stop('query'), ...out.effects] };
 }
 
 export function hookNews(input: Extract<BorrowerInput, { on: 'hookDone' }>): BorrowerEffect[] {

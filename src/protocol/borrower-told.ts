@@ -3,6 +3,7 @@
  */
 
 import {
+  holdOn,
   idle,
   isOld,
   isOurs,
@@ -155,7 +156,7 @@ export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
     when: 'we hold at the epoch we know',
     holds: (x) => isOurs(x) && x.input.message.epoch === x.state.epoch,
     to: ['stay'],
-    act: ({ state }) => ({ state, effects: [stop('query')] }),
+    act: ({ state, input }) => holdOn(state, input.message),
   }),
   row({
     name: `${on}-lost`,

@@ -48,7 +48,7 @@ const starting = [
   row({
     name: 'query-again',
     on: 'timer:query',
-    from: ['unknown', 'asking', 'pending', 'releasing'],
+    from: ['unknown', 'asking', 'pending', 'resuming', 'held', 'releasing'],
     to: ['stay'],
     act: ({ state }) => ({ state, effects: query }),
   }),

@@ -7,9 +7,16 @@ import type { RefusalCode } from './codes.ts';
 import { type Base, type HostOut, type HostSeen, hostRow, tell } from './hypervisor-attempt.ts';
 import { type HostConfig, type HostEffect, type HostState, holds } from './hypervisor-state.ts';
 import type { Epoch, VmId } from './ids.ts';
-import { type CommandKind, MESSAGES, type MessageKind, type MessageOf } from './messages.ts';
+import { type CommandKind, consentMark, MESSAGES, type MessageKind, type MessageOf } from './messages.ts';
 
-export function refuse(x: Base, to: VmId, command: MessageKind, named: Epoch, code: RefusalCode): HostEffect {
+export function refuse(
+  x: Base,
+  to: VmId,
+  command: MessageKind,
+  named: Epoch,
+  code: RefusalCode,
+  mark?: number,
+): HostEffect {
   const { state, config } = x;
   const { holder, attempt, lastEpoch } = state;
   const message: MessageOf<'refused'> = {
@@ -20,15 +27,15 @@ export function refuse(x: Base, to: VmId, command: MessageKind, named: Epoch, co
     code,
     currentEpoch: holder?.epoch ?? attempt?.epoch ?? lastEpoch,
     ...(holder ? { holder: holder.vm } : {}),
+    ...(mark === undefined ? {} : { mark }),
   };
   return { do: 'send', to, message };
 }
 
 export function refusal(x: HostSeen<CommandKind>, code: RefusalCode): HostOut {
-  return {
-    state: x.state,
-    effects: [refuse(x, x.input.from, x.input.on, x.input.message.epoch, code)],
-  };
+  const { from, on, message } = x.input;
+  const mark = 'consent' in message ? consentMark(message.consent) : undefined;
+  return { state: x.state, effects: [refuse(x, from, on, message.epoch, code, mark)] };
 }
 
 export const isHolder = ({ state, input }: HostSeen<'confirm' | 'reject' | 'release'>) =>

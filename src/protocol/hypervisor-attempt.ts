@@ -8,6 +8,7 @@
 import type { MoveCause, QuarantineCause } from './codes.ts';
 import {
   type Attempt,
+  type Ending,
   type HostConfig,
   type HostEffect,
   type HostInput,
@@ -88,7 +89,9 @@ export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): 
     suspect: undefined,
     lastBorrower: plan.terms && plan.to ? plan.to.vm : leased,
   };
-  const timers = (['reservation', 'lease', 'notice', 'confirm', 'guard', 'retry'] as const).map(stop);
+  const timers = (['reservation', 'lease', 'notice', 'remind', 'confirm', 'guard', 'retry'] as const).map(
+    stop,
+  );
   const audit: HostEffect = { do: 'audit', event: 'moving', detail: plan.cause };
   return {
     state: next,
@@ -216,6 +219,11 @@ export function tell(x: Base, vm: VmId): HostEffect {
 export function leaseLeft(state: HostState, nowMs: number): number {
   const lease = state.holder?.lease;
   return lease ? Math.max(0, Math.floor(lease.startedMs + lease.leaseMs - nowMs)) : 0;
+}
+
+/** Notice left, in milliseconds. */
+export function noticeLeft(ending: Ending, nowMs: number): number {
+  return Math.max(0, Math.floor(ending.endsMs - nowMs));
 }
 
 /** Who hears of a change: the holder first, for it waits in the dark; then the other party. */

@@ -3,7 +3,15 @@
  */
 
 import { answerFromOutcome, isHolder, isLent, isPast, otherwise, refusal } from './hypervisor-answers.ts';
-import { begin, beginReturn, type HostSeen, hostRow, leaseLeft, stop } from './hypervisor-attempt.ts';
+import {
+  begin,
+  beginReturn,
+  type HostSeen,
+  hostRow,
+  leaseLeft,
+  noticeLeft,
+  stop,
+} from './hypervisor-attempt.ts';
 import type { HostState } from './hypervisor-state.ts';
 import type { MessageOf } from './messages.ts';
 
@@ -134,5 +142,8 @@ function report(x: HostSeen<'queryState'>): MessageOf<'stateReported'> {
     ...(state.quarantine ? { cause: state.quarantine.cause } : {}),
     yourIncarnation: state.running[input.from] ?? (0 as never),
     pending: state.reservation?.borrower.vm === input.from || attempt?.to?.vm === input.from,
+    ...(holder?.vm === input.from && holder.ending?.notified
+      ? { ending: holder.ending.cause, noticeMs: noticeLeft(holder.ending, input.nowMs) }
+      : {}),
   };
 }

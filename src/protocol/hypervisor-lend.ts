@@ -8,6 +8,7 @@ import { answerFromOutcome, isOwner, isPast, otherwise, refusal, refuse } from '
 import { type Base, begin, type HostOut, type HostSeen, hostRow, stop, timer } from './hypervisor-attempt.ts';
 import { type HostEffect, type HostState, holds, lifeOf, type OpenedConsent } from './hypervisor-state.ts';
 import { type Epoch, UINT32_MAX } from './ids.ts';
+import { consentMark } from './messages.ts';
 
 /** Why a `prepare` cannot be granted, or undefined. */
 function whyNotPrepare(x: HostSeen<'prepare'>): RefusalCode | undefined {
@@ -51,6 +52,7 @@ function reserve(x: HostSeen<'prepare'>): HostOut {
   const reservation = {
     epoch,
     borrower: lifeOf(state, input.message.borrower)!,
+    mark: consentMark(input.message.consent),
     terms: { leaseMs, minTenureMs, noticeMs },
   };
   const next: HostState = { ...state, epoch, reservation };
@@ -64,13 +66,28 @@ function reserve(x: HostSeen<'prepare'>): HostOut {
   };
 }
 
+function isSamePrepare(x: HostSeen<'prepare'>): boolean {
+  const { message, consent } = x.input;
+  const { reservation, holder } = x.state;
+  if (!isOwner(x) || !reservation || !consent || holder?.epoch !== message.epoch) return false;
+  const { leaseMs, minTenureMs, noticeMs } = consent.claims;
+  const { terms } = reservation;
+  return (
+    reservation.borrower.vm === message.borrower &&
+    reservation.mark === consentMark(message.consent) &&
+    terms.leaseMs === leaseMs &&
+    terms.minTenureMs === minTenureMs &&
+    terms.noticeMs === noticeMs
+  );
+}
+
 /** Tells both parties of a reservation. */
 function announce(x: Base): HostEffect[] {
   const { state, config } = x;
-  const { epoch, borrower } = state.reservation!;
+  const { epoch, borrower, mark } = state.reservation!;
   const body = { bundle: config.bundle, epoch, reserveMs: config.times.reserveMs };
   return [
-    { do: 'send', to: config.owner, message: { kind: 'prepared', ...body } },
+    { do: 'send', to: config.owner, message: { kind: 'prepared', ...body, borrower: borrower.vm, mark } },
     { do: 'send', to: borrower.vm, message: { kind: 'handoverPending', ...body } },
   ];
 }
@@ -98,11 +115,8 @@ export const LEND_ROWS = [
     name: 'prepare-again',
     on: 'prepare',
     from: ['held'],
-    when: 'repeated',
-    holds: (x) =>
-      isOwner(x) &&
-      x.state.reservation?.borrower.vm === x.input.message.borrower &&
-      x.state.holder?.epoch === x.input.message.epoch,
+    when: 'repeated, with the same consent',
+    holds: isSamePrepare,
     to: ['stay'],
     act: (x) => ({ state: x.state, effects: announce(x) }),
   }),
@@ -110,7 +124,7 @@ export const LEND_ROWS = [
     name: 'prepare-reserved',
     on: 'prepare',
     from: ['held'],
-    when: 'reserved for somebody else',
+    when: 'reserved for somebody else, or by another consent',
     holds: ({ state }) => state.reservation !== undefined,
     to: ['stay'],
     act: (x) => refusal(x, 'busy'),

@@ -196,7 +196,10 @@ function holdOn(x: HostSeen<'phaseDone'>, holder: Holder): HostOut {
 function clocksOf(state: HostState, nowMs: number): HostEffect[] {
   const { lease, ending } = state.holder as Holder;
   if (!lease) return [];
-  if (ending?.notified) return [timer('notice', Math.max(0, Math.ceil(ending.endsMs - nowMs)))];
+  if (ending?.notified) {
+    const leftMs = Math.max(0, Math.ceil(ending.endsMs - nowMs));
+    return [timer('notice', leftMs), timer('remind', HOST_TIMERS.remind)];
+  }
   const leaseMs = leaseLeft(state, nowMs);
   if (!ending) return [timer('lease', leaseMs)];
   const tenureMs = Math.max(0, Math.ceil(lease.startedMs + lease.minTenureMs - nowMs));

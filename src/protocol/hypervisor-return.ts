@@ -19,12 +19,14 @@ import {
   type HostOut,
   hostRow,
   leaseLeft,
+  noticeLeft,
   ownerLife,
   stop,
   tell,
   timer,
 } from './hypervisor-attempt.ts';
-import type { Holder } from './hypervisor-state.ts';
+import type { Holder, HostConfig, HostEffect } from './hypervisor-state.ts';
+import { HOST_TIMERS } from './timers.ts';
 
 /** Gives notice of a forced return, or starts it at once where the consent asks for none. */
 function startNotice(x: Base, cause: MoveCause): HostOut {
@@ -42,13 +44,32 @@ function startNotice(x: Base, cause: MoveCause): HostOut {
       stop('confirm'),
       // Not synced, but a restart of the service must not give the notice anew.
       { do: 'persist', sync: false },
-      {
-        do: 'send',
-        to: holder.vm,
-        message: { kind: 'leaseEnding', bundle: config.bundle, epoch: holder.epoch, noticeMs, cause },
-      },
+      leaseEnding(config, holder, noticeMs, cause),
       timer('notice', noticeMs),
+      timer('remind', HOST_TIMERS.remind),
       { do: 'audit', event: 'notice', detail: cause },
+    ],
+  };
+}
+
+function leaseEnding(config: HostConfig, holder: Holder, noticeMs: number, cause: MoveCause): HostEffect {
+  const { vm, epoch } = holder;
+  return {
+    do: 'send',
+    to: vm,
+    message: { kind: 'leaseEnding', bundle: config.bundle, epoch, noticeMs, cause },
+  };
+}
+
+/** The bundle is not back: its holder may not have heard. */
+function remind({ state, input, config }: Base): HostOut {
+  const holder = state.holder!;
+  const ending = holder.ending!;
+  return {
+    state,
+    effects: [
+      leaseEnding(config, holder, noticeLeft(ending, input.nowMs), ending.cause),
+      timer('remind', HOST_TIMERS.remind),
     ],
   };
 }
@@ -189,6 +210,15 @@ export const CLOCK_ROWS = [
       state,
       effects: [{ do: 'audit', event: 'overdue', detail: state.holder?.ending?.cause }],
     }),
+  }),
+  hostRow({
+    name: 'remind',
+    on: 'timer:remind',
+    from: ['held'],
+    when: 'notice was given',
+    holds: ({ state }) => state.holder?.ending?.notified === true,
+    to: ['stay'],
+    act: remind,
   }),
   hostRow({
     name: 'confirm-over-lease',

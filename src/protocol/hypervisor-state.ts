@@ -51,6 +51,8 @@ export interface Holder extends Life {
 export interface Reservation {
   readonly epoch: Epoch;
   readonly borrower: Life;
+  /** Mark of the consent (messages.ts). */
+  readonly mark: number;
   readonly terms: Pick<ConsentClaims, 'leaseMs' | 'minTenureMs' | 'noticeMs'>;
 }
 

@@ -106,6 +106,16 @@ export const CONSENT_FIELDS = {
 } satisfies Fields;
 export type ConsentClaims = ValueOf<typeof CONSENT_FIELDS>;
 
+/**
+ * Returns the mark of a sealed consent, by which its request is told from an earlier one: the last 4 bytes of its tag,
+ * big endian. It proves nothing.
+ */
+export function consentMark(consent: Uint8Array): number {
+  let mark = 0;
+  for (let at = Math.max(0, consent.length - 4); at < consent.length; at++) mark = mark * 256 + consent[at]!;
+  return mark;
+}
+
 /** One message type. */
 export interface MessageType {
   readonly number: number;
@@ -187,7 +197,14 @@ export const MESSAGES = {
     from: 'host',
     to: 'owner',
     says: 'The bundle is reserved for reserveMs under the new epoch.',
-    fields: { bundle, epoch, reserveMs: required(3, uint()) },
+    fields: {
+      bundle,
+      epoch,
+      reserveMs: required(3, uint()),
+      borrower: required(4, id<VmId>()),
+      /** Mark of the consent for which it is reserved. */
+      mark: required(5, uint()),
+    },
   },
   handoverPending: {
     number: 18,
@@ -300,6 +317,9 @@ export const MESSAGES = {
       yourIncarnation: required(12, uint<Incarnation>()),
       /** The bundle is reserved for the asker, or on its way to it. */
       pending: required(13, BOOL),
+      /** To the holder, once notice was given: what `leaseEnding` said, with the time that is left. */
+      ending: optional(14, names<MoveCause>(MOVE_CAUSES)),
+      noticeMs: optional(15, uint()),
     },
   },
   refused: {
@@ -316,13 +336,15 @@ export const MESSAGES = {
       /** Epoch of the holder, or of the attempt under way. */
       currentEpoch: required(5, uint<Epoch>()),
       holder: optional(6, id<VmId>()),
+      /** Of a refused `prepare`: mark of its consent. */
+      mark: optional(7, uint()),
     },
   },
   leaseEnding: {
     number: 31,
     from: 'host',
     to: 'borrower',
-    says: 'The return is forced after noticeMs; give the bundle back before.',
+    says: 'The return is forced after noticeMs; give the bundle back before. Repeated until it is back.',
     fields: {
       bundle,
       epoch,

@@ -4,13 +4,14 @@
 
 import type { Decline, PolicyDecision } from './agent-io.ts';
 import { BUSY_RETRY_MS, retryAfter } from './codes.ts';
-import { MESSAGES } from './messages.ts';
+import { consentMark, MESSAGES, type MessageOf } from './messages.ts';
 import {
   BUSY,
   cleared,
   decline,
   giveUp,
   hookNews,
+  type OwnerState,
   query,
   resume,
   row,
@@ -29,9 +30,10 @@ export const REQUEST_ROWS = [
     act: ({ state, input }) => {
       const { purpose, leaseMs, minTenureMs, noticeMs, consent } = input.message;
       const asked = { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs };
+      const number = state.requests + 1;
       return {
-        state: { ...state, name: 'deciding', request: { ...asked, consent } },
-        effects: [{ do: 'decide', ...asked }, timer('policy')],
+        state: { ...state, name: 'deciding', requests: number, request: { number, ...asked, consent } },
+        effects: [{ do: 'decide', request: number, ...asked }, timer('policy')],
       };
     },
   }),
@@ -112,8 +114,8 @@ export const REQUEST_ROWS = [
     name: 'policy-allows',
     on: 'policyDecided',
     from: ['deciding'],
-    when: 'allowed, same borrower',
-    holds: ({ state, input }) => input.decision.allow && state.request?.borrower === input.borrower,
+    when: 'allowed, this request',
+    holds: ({ state, input }) => input.decision.allow && state.request?.number === input.request,
     to: ['preparing'],
     act: ({ state, config }) => ({
       state: { ...state, name: 'preparing' },
@@ -138,8 +140,8 @@ export const REQUEST_ROWS = [
     name: 'policy-denies',
     on: 'policyDecided',
     from: ['deciding'],
-    when: 'denied, same borrower',
-    holds: ({ state, input }) => !input.decision.allow && state.request?.borrower === input.borrower,
+    when: 'denied, this request',
+    holds: ({ state, input }) => !input.decision.allow && state.request?.number === input.request,
     to: ['held'],
     act: (x) => {
       const { decision } = x.input;
@@ -162,14 +164,19 @@ function declineOf(decision: Extract<PolicyDecision, { allow: false }>): Decline
   return detail === undefined ? { reason, retryAfterMs } : { reason, retryAfterMs, detail };
 }
 
+/** Whether a reservation is for what the request under way consents to, and not for an earlier one. */
+function isForRequest({ request }: OwnerState, { borrower, mark }: MessageOf<'prepared'>): boolean {
+  return request?.borrower === borrower && consentMark(request.consent) === mark;
+}
+
 /** Rows of prepare, suspend and lend. */
 export const LENDING_ROWS = [
   row({
     name: 'prepared-suspend',
     on: 'prepared',
     from: ['preparing'],
-    when: 'newer epoch',
-    holds: ({ state, input }) => input.message.epoch > state.heldEpoch,
+    when: 'newer epoch, for the consent of this request',
+    holds: ({ state, input }) => input.message.epoch > state.heldEpoch && isForRequest(state, input.message),
     to: ['suspending'],
     act: ({ state, input }) => {
       const { epoch } = input.message;
@@ -186,7 +193,7 @@ export const LENDING_ROWS = [
   row({
     name: 'prepared-late',
     on: 'prepared',
-    from: ['held', 'deciding', 'resuming'],
+    from: ['held', 'deciding', 'preparing', 'resuming'],
     to: ['stay'],
     act: ({ state, input, config }) => ({
       state,
@@ -238,8 +245,9 @@ export const LENDING_ROWS = [
       const failed: Decline = { reason: 'hookFailed', retryAfterMs: BUSY_RETRY_MS };
       const borrower = state.request?.borrower;
       return resume({ ...state, driver: 'unknown' }, [
-        toHost({ kind: 'cancel', bundle: config.definition.id, epoch: state.attempt! }),
+        // First, or the host's word of the cancelled reservation is there before the reason for it.
         ...(borrower ? [decline(config, borrower, state.dropped ?? failed)] : []),
+        toHost({ kind: 'cancel', bundle: config.definition.id, epoch: state.attempt! }),
         ...hookNews(input),
       ]);
     },
@@ -263,9 +271,11 @@ export const LENDING_ROWS = [
     name: 'refused-prepare',
     on: 'refused',
     from: ['preparing'],
-    when: 'prepare was refused',
+    when: 'this prepare was refused',
     holds: ({ state, input }) =>
-      input.message.command === MESSAGES.prepare.number && input.message.epoch === state.heldEpoch,
+      input.message.command === MESSAGES.prepare.number &&
+      input.message.epoch === state.heldEpoch &&
+      input.message.mark === consentMark(state.request!.consent),
     to: ['held'],
     act: (x) =>
       giveUp(x, {

@@ -52,6 +52,8 @@ export type OwnerStateName = (typeof OWNER_STATES)[number];
 
 /** A request that is being dealt with. */
 export interface OwnerRequest {
+  /** Which of all requests it is: an answer to an earlier one is not taken for its own. */
+  readonly number: number;
   readonly borrower: VmId;
   readonly purpose: string;
   readonly leaseMs: number;
@@ -69,6 +71,8 @@ export interface OwnerState {
   /** Epoch at which we hold or last held. */
   readonly heldEpoch: Epoch;
   readonly driver: DriverStatus;
+  /** Requests that the policy was asked about, all in all. */
+  readonly requests: number;
   readonly request?: OwnerRequest | undefined;
   /** Epoch of the attempt under way. */
   readonly attempt?: Epoch | undefined;
@@ -82,6 +86,8 @@ export interface OwnerState {
   readonly borrower?: VmId | undefined;
   /** A recall whose grace ends in a reclaim. */
   readonly force: boolean;
+  /** What was wrong with the evidence at `heldEpoch`: never resumed, whatever is told of this epoch later. */
+  readonly rejected?: string | undefined;
 }
 
 export type OwnerInput =
@@ -89,7 +95,7 @@ export type OwnerInput =
   | MessageInput<
       'requestBorrow' | 'withdrawBorrow' | 'prepared' | 'refused' | 'remapped' | 'stateReported' | 'confirmed'
     >
-  | { readonly on: 'policyDecided'; readonly borrower: VmId; readonly decision: PolicyDecision }
+  | { readonly on: 'policyDecided'; readonly request: number; readonly decision: PolicyDecision }
   /** The user wants the bundle back; with `force`, whatever the borrower does. */
   | { readonly on: 'recall'; readonly graceMs: number; readonly force: boolean };
 
@@ -105,6 +111,7 @@ export function initialOwner(): OwnerState {
     epoch: 0 as Epoch,
     heldEpoch: 0 as Epoch,
     driver: 'unknown',
+    requests: 0,
     unconfirmed: false,
     overtaken: false,
     force: false,
@@ -174,19 +181,29 @@ export function takeBack(x: Seen<S, { message: Told }, AgentConfig>): Out {
   const { message } = x.input;
   const incarnation = ownLife(x.state, message);
   const stops = (['lend', 'query', 'claim', 'recall'] as const).map(stop);
-  const state: S = { ...x.state, incarnation, epoch: message.epoch, heldEpoch: message.epoch };
+  const state: S = {
+    ...x.state,
+    incarnation,
+    epoch: message.epoch,
+    heldEpoch: message.epoch,
+    rejected: undefined,
+  };
   // Title makes no demand on the evidence: what the back end can give was settled when the VM was configured.
   const what = findMismatch(x.config, incarnation, 'none', message);
   if (what === undefined) return resume({ ...state, unconfirmed: true }, stops);
   return {
-    state: { ...cleared(state), name: 'quarantined', borrower: undefined },
+    state: { ...cleared(state), name: 'quarantined', borrower: undefined, rejected: what },
     effects: [
       ...stops,
-      toHost({ kind: 'reject', bundle: x.config.definition.id, epoch: message.epoch, what }),
+      ...reject(x.config, message.epoch, what),
       { do: 'notify', notice: { notice: 'evidenceMismatch', what } },
-      timer('query'),
     ],
   };
+}
+
+/** Says what is wrong with the evidence, and asks again what became of it: the word may be lost. */
+export function reject(config: AgentConfig, epoch: Epoch, what: string): OwnerEffect[] {
+  return [toHost({ kind: 'reject', bundle: config.definition.id, epoch, what }), timer('query')];
 }
 
 /**

@@ -38,6 +38,10 @@ export const BORROWER_TIMERS = {
   release: 1_000,
   /** Notice is nearly over: suspend and release, ready or not. The length comes with the notice. */
   notice: 0,
+  /** The lease is over by our own count, and nobody said so: ask. The length comes with the grant. */
+  lease: 0,
+  /** Minimum tenure is over: a recall that came before counts from now on. The length comes with the terms. */
+  tenure: 0,
 } as const;
 export type BorrowerTimer = keyof typeof BORROWER_TIMERS;
 
@@ -49,6 +53,8 @@ export const HOST_TIMERS = {
   lease: 0,
   /** Notice is over: the return is forced. */
   notice: 0,
+  /** Notice was given and the bundle is not back: say so again. The word may have been lost. */
+  remind: 1_000,
   /** The borrower has not confirmed: as if the lease were over. */
   confirm: 0,
   /** The dark time after a forced return is over: the owner gets the bundle. */
@@ -61,6 +67,9 @@ export const HOST_TIMERS = {
   retry: 5_000,
 } as const;
 export type HostTimer = keyof typeof HOST_TIMERS;
+
+/** Time until a borrower asks again about a lease that is over by its own count, but not by the host's. */
+export const LEASE_ASK_MS = 1_000;
 
 /** How often a device may be found busy after its reset. 20 x 5 ms: longer than one display frame by far. */
 export const DRAINS_MAX = 20;

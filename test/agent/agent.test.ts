@@ -22,7 +22,6 @@ describe('two agents and a host over the memory network', () => {
     const made = world();
     made.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
     made.clock.advance(100);
-    console.log(made.logs.join('\n'));
     expect(made.host.views()[0]).toMatchObject({ holder: 'vault', state: 'held', confirmed: true });
     expect(made.told(VAULT)).toEqual(['granted']);
     made.agents.get(VAULT)!.giveBack(PANEL.id);

@@ -3,6 +3,7 @@
  * length, every record made durable, and what each follows from. The relays play it.
  */
 
+import { HEADER_BYTES } from '../../src/journal/format.ts';
 import { HOST, type VmId } from '../../src/protocol/ids.ts';
 import type { Message } from '../../src/protocol/messages.ts';
 import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
@@ -79,7 +80,7 @@ export function takeScript(): Script {
         lists.set(by, reactions[sending.number]!);
       },
       synced: (by, bytes) => {
-        if (isOn) lists.get(by)!.push({ do: 'sync', bytes: bytes + RECORD_HEAD_BYTES });
+        if (isOn) lists.get(by)!.push({ do: 'sync', bytes: bytes + HEADER_BYTES });
       },
     },
   });
@@ -108,9 +109,6 @@ export function takeScript(): Script {
     },
   };
 }
-
-/** A record's length, checksum and sequence number in a journal file (journal/format.ts). */
-const RECORD_HEAD_BYTES = 12;
 
 /** The name of a message in a report. */
 export function nameOf({ from, to, message }: Sending): string {

@@ -11,7 +11,18 @@ import { BORROWER_TABLE, HOST_TABLE, OWNER_TABLE } from '../../src/protocol/inde
 import { resumeEarly, skipEpochCheck } from '../../src/simulation/lies.ts';
 import { explore, type Situation } from './explore.ts';
 import { settled } from './transitions.ts';
-import { B, type Budget, initialWorld, O, seen, TABLES, type World } from './world.ts';
+import {
+  B,
+  type Budget,
+  initialWorld,
+  O,
+  SETTINGS,
+  type Settings,
+  seen,
+  TABLES,
+  USUAL,
+  type World,
+} from './world.ts';
 
 const NONE: Budget = {
   borrow: 0,
@@ -25,6 +36,7 @@ const NONE: Budget = {
   exit: 0,
   failCall: 0,
   hookFail: 0,
+  lift: 0,
 };
 
 const heldBy = (world: World, vm: string) => world.host?.name === 'held' && world.host.holder?.vm === vm;
@@ -76,32 +88,46 @@ const SITUATIONS: readonly Situation[] = [
   ],
 ];
 
-/** Budgets, with the number of states that each search must find. `cold`: from the first start of both agents. */
-const SEARCHES: readonly (readonly [string, 'cold' | 'warm', Partial<Budget>, number])[] = [
-  ['a loan and its return', 'cold', { borrow: 1, giveBack: 1 }, 29_840],
-  ['timers', 'cold', { borrow: 1, fire: 1 }, 20_906],
-  ['repeated messages', 'cold', { borrow: 1, duplicate: 1 }, 9_232],
-  ['forced returns', 'warm', { borrow: 1, fire: 2 }, 102_682],
-  ['recalls', 'warm', { borrow: 1, recall: 1, fire: 1 }, 10_547],
-  ['a second loan', 'warm', { borrow: 2, fire: 1 }, 132_783],
-  ['lost messages', 'warm', { borrow: 1, lose: 1, fire: 1 }, 8_884],
-  ['agents that die', 'warm', { borrow: 1, giveBack: 1, crashAgent: 1 }, 55_363],
-  ['a host that dies', 'warm', { borrow: 1, crashHost: 2 }, 68_861],
-  ['VMs that exit', 'cold', { borrow: 1, exit: 1 }, 11_596],
-  ['calls that fail', 'warm', { borrow: 1, giveBack: 1, failCall: 1 }, 49_178],
-  ['hooks that fail', 'warm', { borrow: 1, giveBack: 1, hookFail: 2 }, 23_959],
-];
+/**
+ * Budgets, with the number of states that each search must find, and what is unusual about its world. `cold`: from the
+ * first start of both agents.
+ */
+const SEARCHES: readonly (readonly [string, 'cold' | 'warm', Partial<Budget>, number, Partial<Settings>?])[] =
+  [
+    ['a loan and its return', 'cold', { borrow: 1, giveBack: 1 }, 29_840],
+    ['timers', 'cold', { borrow: 1, fire: 1 }, 20_940],
+    ['repeated messages', 'cold', { borrow: 1, duplicate: 1 }, 9_232],
+    ['forced returns', 'warm', { borrow: 1, fire: 2 }, 108_548],
+    ['recalls', 'warm', { borrow: 1, recall: 1, fire: 1 }, 10_441],
+    ['a second loan', 'warm', { borrow: 2, fire: 1 }, 133_673],
+    ['lost messages', 'warm', { borrow: 1, lose: 1, fire: 1 }, 8_937],
+    ['agents that die', 'warm', { borrow: 1, giveBack: 1, crashAgent: 1 }, 55_414],
+    ['a host that dies', 'warm', { borrow: 1, crashHost: 2 }, 91_064],
+    ['VMs that exit', 'cold', { borrow: 1, exit: 1 }, 11_611],
+    ['calls that fail', 'warm', { borrow: 1, giveBack: 1, failCall: 1 }, 49_178],
+    ['two lost messages', 'warm', { borrow: 1, lose: 2, fire: 1 }, 11_870],
+    ['a back end that cannot force', 'warm', { borrow: 1, fire: 2 }, 106_680, { forceRevoke: false }],
+    ['a minimum tenure', 'warm', { borrow: 1, recall: 1, fire: 1 }, 10_338, { minTenureMs: 10 }],
+    ['requests that are withdrawn', 'warm', { borrow: 2, giveBack: 1 }, 246_763],
+    ['a borrower that rejects', 'warm', { borrow: 1, lose: 1, lift: 1 }, 674, { stranger: 'b' }],
+    ['an owner that rejects', 'warm', { borrow: 1, giveBack: 1, lose: 1 }, 36_464, { stranger: 'o' }],
+    ['a lift', 'warm', { borrow: 1, giveBack: 1, lift: 1 }, 152_168, { stranger: 'o' }],
+    ['hooks that fail', 'warm', { borrow: 1, giveBack: 1, hookFail: 2 }, 23_959],
+  ];
 
 const STATES_MAX = 300_000;
 const reached = new Map<string, number>();
 
 describe('every schedule of', () => {
-  it.each(SEARCHES)(
-    '%s',
-    (name, start, budget, states) => {
+  it.each(SEARCHES.map((search) => ({ name: search[0], search })))(
+    '$name',
+    ({ search: [name, start, budget, states, settings] }) => {
+      SETTINGS.present = { ...USUAL, ...settings, stranger: undefined };
       const cold = initialWorld({ ...NONE, ...budget });
       const world = start === 'cold' ? cold : settled({ ...cold, budget: NONE }, cold.budget);
+      SETTINGS.present = { ...USUAL, ...settings };
       const found = explore(world, SITUATIONS, STATES_MAX);
+      SETTINGS.present = USUAL;
       console.log(`${name}: ${found.states} states, ${found.transitions} transitions`);
       for (const [situation, count] of found.sometimes)
         reached.set(situation, (reached.get(situation) ?? 0) + count);
@@ -141,6 +167,20 @@ function forgetful(table: typeof HOST_TABLE): typeof HOST_TABLE {
   };
 }
 
+/** A table without one of its timers. */
+function timeless<T extends typeof HOST_TABLE | typeof BORROWER_TABLE>(table: T, timer: string): T {
+  return {
+    ...table,
+    run: (state: never, input: never, config: never) => {
+      const step = table.run(state, input, config);
+      return {
+        ...step,
+        effects: (step.effects as readonly { timer?: string }[]).filter((effect) => effect.timer !== timer),
+      };
+    },
+  } as T;
+}
+
 /** A host that lets go of an ended VM at once. */
 function hasty(table: typeof HOST_TABLE): typeof HOST_TABLE {
   return {
@@ -159,7 +199,7 @@ describe('a broken protocol is found out:', () => {
       'a host that takes commands of old epochs',
       { host: skipEpochCheck(HOST_TABLE) },
       { borrow: 1, giveBack: 1, duplicate: 1, fire: 1 },
-      /S\d|L1|no row|led from/,
+      /^(S\d|L1)|Violation: (S\d|L1)/,
     ],
     [
       'a borrower that resumes early',
@@ -172,6 +212,18 @@ describe('a broken protocol is found out:', () => {
       { host: forgetful(HOST_TABLE) },
       { borrow: 1, crashHost: 1 },
       /S\d|L1/,
+    ],
+    [
+      'a lease that nobody keeps the time of',
+      { host: timeless(HOST_TABLE, 'lease'), borrower: timeless(BORROWER_TABLE, 'lease') },
+      { borrow: 1 },
+      /L1: stuck/,
+    ],
+    [
+      'a borrower that is told once, and never asks',
+      { host: timeless(HOST_TABLE, 'remind'), borrower: timeless(BORROWER_TABLE, 'lease') },
+      { borrow: 1, fire: 2, lose: 1 },
+      /L1/,
     ],
     ['a host that frees an ended VM at once', { host: hasty(HOST_TABLE) }, { borrow: 1, exit: 1 }, /M5/],
   ];

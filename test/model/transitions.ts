@@ -20,6 +20,7 @@ import {
   O,
   restartHost,
   runCall,
+  SETTINGS,
   Violation,
   VM_OF,
   type World,
@@ -31,14 +32,14 @@ export interface Move {
   readonly to: () => World;
 }
 
-const TERMS: BorrowTerms = {
+const terms = (): BorrowTerms => ({
   purpose: 'pin',
   leaseMs: 30,
-  minTenureMs: 0,
+  minTenureMs: SETTINGS.present.minTenureMs,
   noticeMs: 5,
   waitMs: 10,
   evidence: 'observed',
-};
+});
 const NAMES: readonly AgentName[] = ['o', 'b'];
 
 function spend(world: World, name: keyof Budget): World {
@@ -57,7 +58,7 @@ export function movesOf(world: World): Move[] {
   if (budget.borrow > 0 && world.b.state) {
     moves.push({
       label: 'borrow',
-      to: () => feedAgent(spend(world, 'borrow'), 'b', { on: 'borrow', terms: TERMS, fresh: true }),
+      to: () => feedAgent(spend(world, 'borrow'), 'b', { on: 'borrow', terms: terms(), fresh: true }),
     });
   }
   if (budget.giveBack > 0 && world.b.state) {
@@ -69,6 +70,8 @@ export function movesOf(world: World): Move[] {
       to: () => feedAgent(spend(world, 'recall'), 'o', { on: 'recall', graceMs: 1, force: true }),
     });
   }
+  if (budget.lift > 0 && host)
+    moves.push({ label: 'lift', to: () => feedHost(spend(world, 'lift'), { on: 'lift', nowMs: 0 }) });
   if (!host) moves.push({ label: 'host restarts', to: () => restartHost(world) });
   else {
     if (budget.crashHost > 0)
@@ -242,8 +245,7 @@ function isSettled(world: World): boolean {
   if (b.state && b.state.name !== 'idle') return false;
   // A driver whose suspend hook failed reaches nothing; the agent says so and leaves the rest to people.
   if (b.driverActive && b.state?.driver !== 'unknown') return false;
-  if (host.name === 'quarantined')
-    return o.state === undefined || ['quarantined', 'unknown', 'lent'].includes(o.state.name);
+  if (host.name === 'quarantined') return o.state === undefined || o.state.name === 'quarantined';
   if (host.name === 'parked') return !world.running.includes(O);
   return (
     host.name === 'held' &&

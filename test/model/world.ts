@@ -48,7 +48,7 @@ const touch = deviceId('touch');
 const DIGEST = new Uint8Array(32);
 
 /** A bundle with one register range and one stream: the smallest with two paths of different kinds. */
-export const BUNDLE: BundleDefinition = {
+const bundleAt = (stream: number): BundleDefinition => ({
   id: bundleId('panel'),
   owner: O,
   keeper: 'hypervisor',
@@ -57,12 +57,15 @@ export const BUNDLE: BundleDefinition = {
       id: touch,
       resources: nameResources(touch, [
         { kind: 'mmio', physical: 0x1000, bytes: 0x1000, views: {} },
-        { kind: 'stream', physical: 7, views: {} },
+        { kind: 'stream', physical: stream, views: {} },
       ] as never),
       residues: [],
     },
   ],
-};
+});
+export const BUNDLE = bundleAt(7);
+/** What a stranger takes it for. */
+const OTHER_BUNDLE = bundleAt(8);
 const RESOURCES = resourcesOf(BUNDLE).map((resource) => resource.id);
 
 export const AGENT_CONFIG = {
@@ -80,6 +83,25 @@ export const HOST_CONFIG: HostConfig = {
   forceRevoke: true,
   times: HOST_TIMES,
 };
+
+/** What a search may change about the world. */
+export interface Settings {
+  /** The back end can take a bundle from a live borrower. */
+  readonly forceRevoke: boolean;
+  readonly minTenureMs: number;
+  /** An agent that means something else by the bundle, and so rejects what it is granted. */
+  readonly stranger: AgentName | undefined;
+}
+export const USUAL: Settings = { forceRevoke: true, minTenureMs: 0, stranger: undefined };
+/** Of the search that runs. */
+export const SETTINGS: { present: Settings } = { present: USUAL };
+
+const agentConfig = (name: AgentName): AgentConfig =>
+  SETTINGS.present.stranger === name
+    ? { ...AGENT_CONFIG[name], definition: OTHER_BUNDLE }
+    : AGENT_CONFIG[name];
+const hostConfig = (): HostConfig =>
+  SETTINGS.present.forceRevoke ? HOST_CONFIG : { ...HOST_CONFIG, forceRevoke: false };
 
 export type AgentName = 'o' | 'b';
 export const VM_OF: Record<AgentName, VmId> = { o: O, b: B };
@@ -152,6 +174,7 @@ export interface Budget {
   readonly exit: number;
   readonly failCall: number;
   readonly hookFail: number;
+  readonly lift: number;
 }
 
 /** A property that does not hold. */
@@ -215,7 +238,7 @@ export function feedAgent(world: World, name: AgentName, input: OwnerInput | Bor
   if (!agent.state) return world;
   const table = name === 'o' ? TABLES.owner : TABLES.borrower;
   const before = agent.state;
-  const step = table.run(before as never, input as never, AGENT_CONFIG[name] as never);
+  const step = table.run(before as never, input as never, agentConfig(name) as never);
   seen.add(`${name}:${step.row}`);
   let next: World = { ...world, [name]: { ...agent, state: step.state } };
   for (const effect of step.effects) next = performAgent(next, name, effect as never);
@@ -248,7 +271,7 @@ function performAgent(world: World, name: AgentName, effect: AgentOrder): World 
     case 'decide':
       return feedAgent(world, name, {
         on: 'policyDecided',
-        borrower: effect.borrower,
+        request: effect.request,
         decision: { allow: true },
       });
     case 'hook':
@@ -302,7 +325,7 @@ function request(world: World, effect: AgentOrder): World {
     minTenureMs,
     noticeMs,
     waitMs: 1,
-    consent: claims as never,
+    consent: Object.assign(Uint8Array.of(effect.epoch, effect.incarnation, world.hostBoot), claims),
   };
   return send(world, { from: B, to: O, message });
 }
@@ -316,12 +339,15 @@ function send(world: World, envelope: Envelope): World {
 export function feedHost(world: World, input: HostInput, effectsMax = Number.POSITIVE_INFINITY): World {
   const before = world.host;
   if (!before) return world;
-  const step = TABLES.host.run(before, input, HOST_CONFIG);
+  const step = TABLES.host.run(before, input, hostConfig());
   seen.add(`h:${step.row}`);
   checkHostStep(world, before, step.state, input);
   let next: World = { ...world, host: step.state };
   if (step.state.name === 'held' && before.holder?.epoch !== step.state.holder!.epoch) {
     const { vm, incarnation, epoch } = step.state.holder!;
+    const granted = next.ghost.grants[epoch];
+    if (granted !== undefined && granted !== `${vm}#${incarnation}`)
+      throw new Violation(`S4: epoch ${epoch} was granted to ${granted} and to ${vm}#${incarnation}`);
     next = {
       ...next,
       ghost: { ...next.ghost, grants: { ...next.ghost.grants, [epoch]: `${vm}#${incarnation}` } },
@@ -338,7 +364,8 @@ export function feedHost(world: World, input: HostInput, effectsMax = Number.POS
 function checkHostStep(world: World, before: HostState, after: HostState, input: HostInput): void {
   if (after.epoch < before.epoch)
     throw new Violation(`S4: epoch fell from ${before.epoch} to ${after.epoch}`);
-  if (after.epoch > before.epoch && after.epoch <= world.ghost.epoch && input.on !== 'start') {
+  const known = input.on === 'start' ? world.disk.epoch : before.epoch;
+  if (after.epoch > known && after.epoch <= world.ghost.epoch) {
     throw new Violation(`S4: epoch ${after.epoch} was allocated before`);
   }
   const { reservation } = after;
@@ -362,17 +389,15 @@ function checkHostStep(world: World, before: HostState, after: HostState, input:
 function performHost(world: World, state: HostState, effect: HostEffect): World {
   switch (effect.do) {
     case 'send':
-      return send(world, { from: HOST, to: effect.to, message: effect.message });
+      return send(allocated(world, state), { from: HOST, to: effect.to, message: effect.message });
     case 'persist':
-      // An epoch counts as allocated from here on; one that died before was never seen by anybody.
-      return {
-        ...world,
-        disk: state,
-        ghost: { ...world.ghost, epoch: Math.max(world.ghost.epoch, state.epoch) },
-      };
+      return { ...world, disk: state };
     case 'phase': {
       const { phase, epoch, to } = effect;
-      return { ...world, job: { phase, epoch, to, left: phaseRun(BUNDLE, phase, to).calls, failed: false } };
+      return {
+        ...allocated(world, state),
+        job: { phase, epoch, to, left: phaseRun(BUNDLE, phase, to).calls, failed: false },
+      };
     }
     case 'timer':
       return {
@@ -386,6 +411,11 @@ function performHost(world: World, state: HostState, effect: HostEffect): World 
     case 'audit':
       return world;
   }
+}
+
+/** An epoch counts as allocated once somebody may have seen it: an agent or the machine. */
+function allocated(world: World, { epoch }: HostState): World {
+  return epoch <= world.ghost.epoch ? world : { ...world, ghost: { ...world.ghost, epoch } };
 }
 
 /** M5: the VM's memory is free from here on; nothing may reach it or be reached by it. */

@@ -153,7 +153,13 @@ export const REQUEST = message('requestBorrow', {
   waitMs: 1_000,
   consent: CONSENT,
 });
-const ALLOWED = { on: 'policyDecided', borrower: VAULT, decision: { allow: true } } as const;
+/** The host's answer to `prepare` with the consent of REQUEST. */
+export const prepared = (fields: object = {}) =>
+  message('prepared', { epoch: 2, reserveMs: 5_000, borrower: VAULT, mark: 1, ...fields });
+/** The policy allows the request of this number. */
+export const allowed = (request: number) =>
+  ({ on: 'policyDecided', request, decision: { allow: true } }) as const;
+const ALLOWED = allowed(1);
 export const TERMS: BorrowTerms = {
   purpose: 'pin',
   leaseMs: 1_000,
@@ -182,11 +188,7 @@ export const owning = () =>
   owner([...inspected('active'), fromHost(held(ANDROID, 1)), fromHost(message('confirmed', { epoch: 1 }))])
     .state;
 /** The same, with a reservation under epoch 2: its suspend hook runs. */
-export const suspending = () =>
-  owner(
-    [fromBorrower(REQUEST), ALLOWED, fromHost(message('prepared', { epoch: 2, reserveMs: 5_000 }))],
-    owning(),
-  ).state;
+export const suspending = () => owner([fromBorrower(REQUEST), ALLOWED, fromHost(prepared())], owning()).state;
 /** The same, suspended: it has said lend. */
 export const lending = () => owner([done('suspend')], suspending()).state;
 /** The same, with the bundle at the borrower. */

@@ -12,6 +12,7 @@ import { Session } from '../../src/wire/session.ts';
 import { TERMS as BENCH_TERMS, BenchWorld } from '../support/bench-world.ts';
 import {
   ANDROID,
+  allowed,
   BUNDLE,
   borrower,
   CHALLENGE,
@@ -34,6 +35,7 @@ import {
   owning,
   PANEL,
   pending,
+  prepared,
   proofFor,
   REQUEST,
   remapped,
@@ -288,7 +290,7 @@ describe('a borrower', () => {
       [fromHost(message('leaseEnding', { epoch: 2, noticeMs: 2_000, cause: 'expiry' }))],
       holding(),
     );
-    expect(noticed.effects).toContainEqual({ do: 'timer', timer: 'notice', ms: 1_500 });
+    expect(noticed.effects).toContainEqual({ do: 'timer', timer: 'notice', ms: 1_500, sooner: true });
     expect(hooks(borrower([on('timer:notice')], noticed.state).effects)).toEqual(['suspend']);
     expect([0, 400, 2_000, 60_000].map(noticeForUserMs)).toEqual([0, 300, 1_500, 59_500]);
   });
@@ -299,6 +301,7 @@ describe('a borrower', () => {
       do: 'timer',
       timer: 'notice',
       ms: 300,
+      sooner: true,
     });
     expect(borrower([recall(1)], holding()).effects).toEqual([]);
   });
@@ -353,20 +356,19 @@ describe('a borrower', () => {
 
 describe('an owner', () => {
   it('R36 suspends when the host has prepared, and lends when it is suspended', () => {
-    const allowed = { on: 'policyDecided', borrower: VAULT, decision: { allow: true } } as const;
-    const preparing = owner([fromBorrower(REQUEST), allowed], owning());
+    const preparing = owner([fromBorrower(REQUEST), allowed(1)], owning());
     expect(sent(preparing.effects)).toEqual(['prepare']);
     expect(hooks(preparing.effects)).toEqual([]);
-    const prepared = owner([fromHost(message('prepared', { epoch: 2, reserveMs: 1 }))], preparing.state);
-    expect(prepared.effects.map((effect) => effect.do)).toEqual(['stopTimer', 'persist', 'hook']);
-    expect(sent(prepared.effects)).toEqual([]);
-    expect(only(owner([done('suspend')], prepared.state).effects, 'lend').epoch).toBe(2);
+    const suspends = owner([fromHost(prepared())], preparing.state);
+    expect(suspends.effects.map((effect) => effect.do)).toEqual(['stopTimer', 'persist', 'hook']);
+    expect(sent(suspends.effects)).toEqual([]);
+    expect(only(owner([done('suspend')], suspends.state).effects, 'lend').epoch).toBe(2);
   });
 
   it('R37 cancels, resumes and declines when it cannot suspend', () => {
     const { state, effects } = owner([failed('suspend')], suspending());
     expect(state.name).toBe('resuming');
-    expect(sent(effects)).toEqual(['cancel', 'borrowDeclined']);
+    expect(sent(effects)).toEqual(['borrowDeclined', 'cancel']);
     expect(hooks(effects)).toEqual(['resume']);
   });
 
@@ -385,7 +387,7 @@ describe('an owner', () => {
   });
 
   it('R40 cancels a reservation that comes too late', () => {
-    const { effects } = owner([fromHost(message('prepared', { epoch: 2, reserveMs: 1 }))], owning());
+    const { effects } = owner([fromHost(prepared())], owning());
     expect(only(effects, 'cancel').epoch).toBe(2);
   });
 

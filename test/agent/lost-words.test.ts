@@ -1,0 +1,129 @@
+/** Words that are lost on a network that looks well, and sessions that one side has lost: everybody finds out. */
+
+import { describe, expect, it } from 'vitest';
+import { NoneEnforcer } from '../../src/enforcer/none.ts';
+import type { EnforcerDescription } from '../../src/enforcer/port.ts';
+import { Link, type LinkListener } from '../../src/link/link.ts';
+import { HOST, type Incarnation } from '../../src/protocol/index.ts';
+import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { seededRandom } from '../../src/simulation/machine/random.ts';
+import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
+import { MemoryNetwork, NO_FAULTS } from '../../src/transport/memory.ts';
+import { BenchWorld, pairKey, TERMS } from '../support/bench-world.ts';
+
+const VMS = [ANDROID, VAULT];
+
+class ForcingEnforcer extends NoneEnforcer {
+  override describe(): EnforcerDescription {
+    const description = super.describe();
+    return { ...description, capabilities: { ...description.capabilities, forceRevoke: true } };
+  }
+}
+
+/** A world in which the borrower holds for 1.5 s with 500 ms of notice. */
+function lentWorld(Enforcer: typeof NoneEnforcer): BenchWorld {
+  const parts = { bundles: [PANEL], vms: VMS, machineBoot: 'one' };
+  const made = new BenchWorld(VMS, [PANEL], () => new Enforcer(parts));
+  made.startHost();
+  made.startAgent(ANDROID, 'active');
+  made.startAgent(VAULT, 'suspended');
+  made.clock.advance(1_500);
+  made.agents.get(VAULT)!.borrow(PANEL.id, { ...TERMS, leaseMs: 1_500, noticeMs: 500 });
+  made.clock.advance(100);
+  expect(made.host.views()[0]).toMatchObject({ holder: VAULT, confirmed: true });
+  return made;
+}
+
+const everythingLost = { ...NO_FAULTS, loss: 1 };
+
+describe('a borrower whose network swallows everything from before its lease ends', () => {
+  it('finds out that the bundle was taken, when words arrive again', () => {
+    const made = lentWorld(ForcingEnforcer);
+    made.network.faults = everythingLost;
+    made.clock.advance(8_000);
+    expect(made.host.views()[0]).toMatchObject({ holder: ANDROID });
+    expect(made.agents.get(VAULT)!.view(PANEL.id).state).toBe('held');
+    made.network.faults = NO_FAULTS;
+    made.clock.advance(2_500);
+    expect(made.told(VAULT)).toEqual(['granted', 'lost', 'returned']);
+    expect(made.drivers.get(VAULT)!.status).toBe('suspended');
+    expect(made.host.views()[0]).toMatchObject({ holder: ANDROID, confirmed: true });
+  });
+
+  it('gives the bundle back late where nobody can force it', () => {
+    const made = lentWorld(NoneEnforcer);
+    made.network.faults = everythingLost;
+    made.clock.advance(8_000);
+    expect(made.host.views()[0]).toMatchObject({ holder: VAULT });
+    made.network.faults = NO_FAULTS;
+    made.clock.advance(4_000);
+    expect(made.told(VAULT)).toEqual(['granted', 'recalled', 'returned']);
+    expect(made.host.views()[0]).toMatchObject({ holder: ANDROID, confirmed: true });
+  });
+});
+
+describe('a session that one side has lost', () => {
+  it('R82 is made anew when frames do not verify, at most every two seconds', () => {
+    const clock = new VirtualClock();
+    const random = seededRandom(7);
+    const network = new MemoryNetwork(clock, () => 0.5);
+    const linkOf = (self: typeof HOST, listener: Partial<LinkListener>) => {
+      const link = new Link({
+        self,
+        pairKeys: new Map([[self === HOST ? VAULT : HOST, pairKey(HOST, VAULT)]]),
+        bootId: Uint8Array.from({ length: 16 }, () => random(256)),
+        bundles: [],
+        transport: network.transport(self),
+        clock,
+        entropy: { random: (count) => Uint8Array.from({ length: count }, () => random(256)) },
+        log: () => {},
+      });
+      link.open({ onMessage() {}, onUp() {}, onDown() {}, onDigestMismatch() {}, ...listener });
+      return link;
+    };
+    const heard: string[] = [];
+    const host = linkOf(HOST, {
+      incarnationOf: () => 1 as Incarnation,
+      onMessage: (_from, message) => heard.push(message.kind),
+    });
+    const first = linkOf(VAULT, {});
+    clock.advance(1_000);
+    // Another process under the same name takes the session, and goes.
+    const second = linkOf(VAULT, {});
+    clock.advance(1_000);
+    second.close();
+    network.transport(VAULT).open(first);
+    const confirm = { kind: 'confirm', bundle: PANEL.id, epoch: 1 } as never;
+    first.send(HOST, confirm);
+    clock.advance(100);
+    expect(heard).toEqual([]);
+    first.send(HOST, confirm);
+    clock.advance(100);
+    expect(heard).toEqual(['confirm']);
+    // Injected frames start no flood of handshakes.
+    let hellos = 0;
+    network.tap = (what, from, _to, frame) => {
+      const isHello = String.fromCharCode(...frame.subarray(0, 64)).includes('/h');
+      if (what === 'sent' && from === HOST && isHello) hellos += 1;
+    };
+    const stale: Uint8Array[] = [];
+    const tapped = network.tap;
+    network.tap = (what, from, to, frame) => {
+      tapped(what, from, to, frame);
+      if (what === 'sent' && from === VAULT && stale.length === 0) stale.push(frame.slice());
+    };
+    first.send(HOST, confirm);
+    clock.advance(10);
+    const forged = stale[0]!;
+    forged[forged.length - 1]! ^= 1;
+    for (let i = 0; i < 1_000; i++) {
+      network.inject(VAULT, HOST, forged);
+      clock.advance(10);
+    }
+    expect(hellos).toBeGreaterThanOrEqual(4);
+    expect(hellos).toBeLessThanOrEqual(6);
+    expect(host.isUp(VAULT)).toBe(true);
+    first.close();
+    host.close();
+  });
+});
