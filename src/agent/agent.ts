@@ -33,6 +33,7 @@ import { Runner } from '../runner.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { AgentJournal } from './agent-journal.ts';
 import { type BundleView, holderSeenByOwner, noticeText } from './agent-view.ts';
+import { HostWatch } from './host-watch.ts';
 import type { Policy } from './policy.ts';
 import { Sleep } from './sleep.ts';
 
@@ -61,10 +62,6 @@ export interface AgentEvents {
 
 /** How long a consent is good on the host's clock, in milliseconds: a request, its policy and its preparation. */
 const CONSENT_VALID_MS = 10_000;
-/** Oldest stamp that still makes a good consent: the host sends one a second. */
-const STAMP_FRESH_MS = 4_000;
-/** Without a word of the host for so long, it counts as silent: it sends a heartbeat a second. */
-const HOST_SILENT_MS = 4_000;
 /** Time between two tries to send a request while there is no session with the owner. */
 const REQUEST_RETRY_MS = 100;
 /** Events kept per bundle for `describe`. */
@@ -101,15 +98,21 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   readonly #policy: Policy;
   /** For when the whole VM wants to sleep. */
   readonly sleep: Sleep;
-  #stopSilence: (() => void) | undefined;
-  #heardMs = 0;
-  #isSilent = false;
-  #stamp: { readonly bytes: Uint8Array; readonly atMs: number } | undefined;
+  readonly #watch: HostWatch;
 
   constructor(parts: AgentParts) {
     super();
     this.#parts = parts;
     this.#journal = new AgentJournal(parts.journal);
+    this.#watch = new HostWatch(parts.clock, {
+      // Its word is not heard: it may have lost our session.
+      onSilent: (reason) => {
+        parts.link.renew(HOST);
+        this.emit('hostDown', reason);
+      },
+      // What it said meanwhile may be lost.
+      onBack: () => this.onUp(HOST),
+    });
     this.sleep = new Sleep(this, parts.clock);
     this.#policy = this.sleep.gate(parts.policy);
     for (const definition of parts.bundles) {
@@ -140,7 +143,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
 
   /** Stops everything. The drivers stay as they are; the host goes on without us. */
   stop(): void {
-    this.#stopSilence?.();
+    this.#watch.stop();
     for (const { machine } of this.#entries.values()) machine.runner.stop();
     this.#parts.link.close();
     this.#parts.journal.close();
@@ -150,8 +153,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   borrow(bundle: BundleId, terms: BorrowTerms): void {
     const entry = this.#entry(bundle);
     if (entry.machine.role === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to borrow`);
-    const fresh = this.#stamp !== undefined && this.#parts.clock.nowMs() - this.#stamp.atMs < STAMP_FRESH_MS;
-    this.#feed(entry, { on: 'borrow', terms, fresh });
+    this.#feed(entry, { on: 'borrow', terms, fresh: this.#watch.hasFreshStamp });
   }
 
   /** Gives a bundle back, or withdraws the request for it. */
@@ -180,7 +182,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void {
-    if (from === HOST) this.#hostHeard(stamp);
+    if (from === HOST) this.#watch.heard(stamp);
     if (message.kind === 'heartbeat') return;
     const entry = this.#entries.get(message.bundle);
     if (!entry) return this.#drop(from, message, 'unknown bundle');
@@ -232,34 +234,6 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       `${peer} means another definition by ${bundle}: deploy the same bundle file everywhere`,
     );
     this.#parts.log('error', 'bundle definitions differ', { bundle, peer });
-  }
-
-  /** The host lives. When it falls silent, whoever asks for secrets on a borrowed screen must hear of it. */
-  #hostHeard(stamp: Uint8Array | undefined): void {
-    const { clock } = this.#parts;
-    this.#heardMs = clock.nowMs();
-    if (this.#isSilent) {
-      this.#isSilent = false;
-      // What it said meanwhile may be lost.
-      this.onUp(HOST);
-    }
-    if (stamp) this.#stamp = { bytes: stamp, atMs: this.#heardMs };
-    if (!this.#stopSilence) this.#watchSilence(HOST_SILENT_MS);
-  }
-
-  /** Looks again when the host could have been silent for long enough, not at each of its messages. */
-  #watchSilence(ms: number): void {
-    const { clock } = this.#parts;
-    this.#stopSilence = clock.after(ms, () => {
-      this.#stopSilence = undefined;
-      const leftMs = this.#heardMs + HOST_SILENT_MS - clock.nowMs();
-      if (leftMs > 0) this.#watchSilence(leftMs);
-      else {
-        this.#isSilent = true;
-        this.#parts.link.renew(HOST);
-        this.emit('hostDown', `silent for ${HOST_SILENT_MS} ms`);
-      }
-    });
   }
 
   #entry(bundle: BundleId): Entry {
@@ -371,8 +345,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       digest: entry.digest,
       owner,
       incarnation: incarnation as Incarnation,
-      // Without a stamp the host refuses; the request's timer ends the wait.
-      stamp: this.#stamp?.bytes ?? new Uint8Array(16),
+      stamp: this.#watch.stamp,
       validMs: CONSENT_VALID_MS,
       leaseMs: terms.leaseMs,
       minTenureMs: terms.minTenureMs,
