@@ -12,7 +12,7 @@ import { type Child, type CliWorld, type ControlClient, EXIT, parseDuration, Usa
 export const BORROW_HELP = `baton borrow BUNDLE [options] [-- COMMAND ARGUMENTS...]
 
 Borrows a bundle, runs COMMAND while it is held, and gives it back. Without COMMAND it is held until
-this process is interrupted (SIGINT, SIGTERM).
+this process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT).
 
   -n, --no-wait           decline at once when the bundle is busy
   -w, --wait TIME         wait this long for an answer (default 5s); a busy bundle is asked for again,

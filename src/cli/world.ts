@@ -20,6 +20,7 @@ export interface ControlClient {
 export interface Child {
   /** Exit status, or 128 + signal number. */
   readonly ended: Promise<number>;
+  /** Signals it, and what it started, where it has no terminal. */
   signal(name: 'SIGTERM' | 'SIGKILL' | 'SIGINT'): void;
 }
 
@@ -28,8 +29,8 @@ export interface CliWorld extends ConfigFiles {
   readonly env: Readonly<Record<string, string | undefined>>;
   connect(path: string): Promise<ControlClient>;
   spawn(command: readonly string[], env: Readonly<Record<string, string>>): Child;
-  /** Calls back on SIGINT and SIGTERM; the returned function stops that. */
-  onSignal(listener: (name: 'SIGINT' | 'SIGTERM') => void): () => void;
+  /** Calls back when somebody wants this process to end; the returned function stops that. */
+  onSignal(listener: (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT') => void): () => void;
   /** Milliseconds of a monotonic clock. */
   nowMs(): number;
   after(ms: number, fire: () => void): () => void;

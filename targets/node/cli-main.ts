@@ -30,7 +30,9 @@ const WORLD: CliWorld = {
   connect: connectControl,
   spawn: (command, env) => {
     const [program = '', ...args] = command;
-    const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env } });
+    // A group of its own, so that what the command started ends with it; at a terminal that would take its input away.
+    const detached = !process.stdin.isTTY;
+    const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env }, detached });
     const ended = new Promise<number>((resolve) => {
       child.once('error', (error) => {
         process.stderr.write(`baton: ${program}: ${error.message}\n`);
@@ -38,10 +40,18 @@ const WORLD: CliWorld = {
       });
       child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal!] ?? 0)));
     });
-    return { ended, signal: (name) => void child.kill(name) };
+    const signal = (name: NodeJS.Signals) => {
+      if (!detached || child.pid === undefined) return void child.kill(name);
+      try {
+        process.kill(-child.pid, name);
+      } catch {
+        // Nobody is left in the group.
+      }
+    };
+    return { ended, signal };
   },
   onSignal: (listener) => {
-    const names = ['SIGINT', 'SIGTERM'] as const;
+    const names = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
     const handlers = names.map((name) => {
       const handler = () => listener(name);
       process.on(name, handler);

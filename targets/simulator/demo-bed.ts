@@ -78,9 +78,11 @@ export class DemoBed {
     await gone;
   }
 
-  /** Starts a VM, and watches its agent and its driver. */
+  /** Starts a VM, as soon as its last life is over, and watches its agent and its driver. */
   async startVm(vm: VmId): Promise<void> {
-    await this.ask('bench', { do: 'startVm', vm });
+    await this.until(`${vm} may start`, START_MS, async () => {
+      return (await this.ask('bench', { do: 'startVm', vm }))['ok'] === true;
+    });
     await this.#watch(vm, vm as 'android' | 'vault');
     await this.#watch(`app-${vm}`, `app-${vm}` as 'app-android');
     await this.until(`${vm} knows who holds`, START_MS, async () => {
@@ -89,7 +91,7 @@ export class DemoBed {
     });
   }
 
-  /** Asks a party something. Rejects when it answers with an error. */
+  /** Asks a party something; resolves with its answer, whatever it is. */
   async ask(party: string, request: Json): Promise<Json> {
     const client = this.#clients.get(party);
     if (!client) throw new Error(`${party} is not connected`);
@@ -110,7 +112,8 @@ export class DemoBed {
   async until(what: string, limitMs: number, holds: () => boolean | Promise<boolean>): Promise<void> {
     const endMs = performance.now() + limitMs;
     while (!(await Promise.resolve(holds()).catch(() => false))) {
-      if (performance.now() > endMs) throw new Error(`not within ${limitMs} ms: ${what}`);
+      if (performance.now() > endMs)
+        throw new Error(`not within ${limitMs} ms: ${what}: ${this.complaints.slice(-6).join('; ')}`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }

@@ -148,6 +148,14 @@ describe.sequential('baton borrow', () => {
     expect(run.err).toContain('to be given back within 700 ms (reclaim)');
   });
 
+  it('on a hang-up ends its command and what that started', async () => {
+    const nested = borrow(...SH('sh -c "while :; do echo lives; sleep 0.05; done" & wait'));
+    await nested.says('lives');
+    nested.child.kill('SIGHUP');
+    // The output is closed by the last one who can write to it.
+    expect(await nested.ended).toMatchObject({ status: 143, err: expect.stringContaining('given back') });
+  });
+
   it('at the end of the lease gives the command its notice', async () => {
     const run = borrow(
       '--lease',
