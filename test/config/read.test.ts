@@ -79,7 +79,7 @@ describe('an agent’s configuration', () => {
     [
       ', "address": "unix:/run/baton/vault.sock"',
       '',
-      'a.json:5:16: transport: missing "address": expected unix:/path or tcp:host:port',
+      'a.json:5:16: transport: missing "address": expected unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
     ],
     ['"kind": "stream", ', '', 'a.json:5:16: transport: missing "kind": expected "mqtt" or "stream"'],
     [
@@ -99,7 +99,7 @@ describe('an agent’s configuration', () => {
     [
       'unix:/run/baton/vault.sock',
       'vault.sock',
-      'a.json:5:47: transport.address: "vault.sock": expected unix:/path or tcp:host:port',
+      'a.json:5:47: transport.address: "vault.sock": expected unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
     ],
     ['"list"', '"List"', 'a.json:8:23: policy.kind: "List": expected "list" or "program"'],
     ['[]', '{}', 'a.json:8:40: policy.allow: {}: expected a list'],
