@@ -39,6 +39,16 @@ export interface HostView {
   readonly events: readonly string[];
 }
 
+/** What the host shows of itself, besides its bundles. */
+export interface HostFacts {
+  /** Running VMs and their lives. */
+  readonly vms: Readonly<Record<string, number>>;
+  /** Hash of the last line of the audit log. */
+  readonly auditHash: string;
+  /** What cannot be written, and why. */
+  readonly writeFault: string | null;
+}
+
 /** What a view is made of besides the state. */
 export interface ViewParts {
   readonly config: HostConfig;
