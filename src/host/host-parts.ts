@@ -63,6 +63,8 @@ export interface Entry {
   runner: Runner<HostState, HostInput, HostConfig, HostEffect>;
   readonly desk: FaultDesk;
   tally: Tally;
+  /** The `prepare` that is being dealt with: its record must be durable, or it is undone. */
+  preparing: Extract<HostInput, { on: 'prepare' }> | undefined;
   phases: Record<string, number>;
   faults: number;
   reason: string;

@@ -17,6 +17,7 @@ import {
   UINT32_MAX,
   type VmId,
 } from '../protocol/index.ts';
+import { consentMark } from '../protocol/messages.ts';
 import type { Attributed } from './attribution.ts';
 
 /** How long each phase of the last remap took, in milliseconds of the host's clock. */
@@ -119,5 +120,7 @@ export function unknownBundleRefusal(message: Extract<Message, { bundle: BundleI
   if (!('epoch' in message) || message.kind === 'queryState') return undefined;
   const { bundle, epoch, kind } = message;
   const command = MESSAGES[kind].number;
-  return { kind: 'refused', bundle, epoch, command, code: 'unknownBundle', currentEpoch: epoch };
+  // Without the mark of its consent the owner takes the answer for one to an earlier request.
+  const mark = 'consent' in message ? { mark: consentMark(message.consent) } : {};
+  return { kind: 'refused', bundle, epoch, command, code: 'unknownBundle', currentEpoch: epoch, ...mark };
 }

@@ -8,7 +8,7 @@
 import { TypedEmitter } from 'tiny-typed-emitter';
 import type { EnforcerEvent } from '../enforcer/port.ts';
 import type { LinkListener } from '../link/link.ts';
-import { refuse } from '../protocol/hypervisor-answers.ts';
+import { refusal } from '../protocol/hypervisor-answers.ts';
 import {
   type BundleDefinition,
   type BundleId,
@@ -199,6 +199,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       runner: undefined as never,
       desk: new FaultDesk(clock, (attributed, count) => this.#reportFault(entry, attributed, count)),
       tally: NO_TALLY,
+      preparing: undefined,
       phases: {},
       faults: 0,
       reason: 'started',
@@ -207,6 +208,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     entry.runner = new Runner(this.#protocol, initialHost(), config, clock, {
       perform: (effect) => this.#perform(entry, effect),
       onStep: (before, input, step) => {
+        entry.preparing = input.on === 'prepare' ? input : undefined;
         if (!this.#showsSteps) return;
         const fields = { bundle: definition.id, row: step.row };
         if (step.ignored !== undefined)
@@ -251,12 +253,11 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
    * isolates without our notes, and the epoch is one that no later start uses again. Without such an epoch we end.
    */
   #goOnUnwritten(entry: Entry): 'undo' | undefined {
-    const { config, definition } = entry;
+    const { config, definition, preparing } = entry;
     const { state } = entry.runner;
-    if (state.reservation) {
-      const base = { state, config, input: { nowMs: this.#nowMs() } };
-      const named = state.holder?.epoch ?? state.lastEpoch;
-      this.#perform(entry, refuse(base, config.owner, 'prepare', named, 'busy'));
+    if (preparing) {
+      const { effects } = refusal({ state, config, input: preparing }, 'busy');
+      for (const effect of effects) this.#perform(entry, effect);
       return 'undo';
     }
     if (this.#scribe.isReserved(definition.id, state.epoch)) return undefined;
