@@ -13,8 +13,11 @@ const QUEUE_MAX = 1_000;
 
 /** What a runner needs of its owner. */
 export interface RunnerOwner<S, I, E> {
-  /** Carries out one effect that is not a timer. */
-  perform(effect: E): void;
+  /**
+   * Carries out one effect that is not a timer. Returning `'undo'` for the first effect of a step undoes the step:
+   * the state is that of before, and no further effect is carried out.
+   */
+  perform(effect: E): unknown;
   /** Told after each step, before its effects. */
   onStep?(before: S, input: I, step: Step<S, E>): void;
 }
@@ -88,7 +91,10 @@ export class Runner<S extends { name: string }, I extends { on: string }, C, E e
       if (effect.do === 'timer') this.#start(effect as unknown as TimerEffect);
       else if (effect.do === 'stopTimer')
         this.#changed.set((effect as unknown as StopEffect).timer, undefined);
-      else this.#owner.perform(effect);
+      else if (this.#owner.perform(effect) === 'undo') {
+        this.state = before;
+        return;
+      }
     }
   }
 

@@ -53,6 +53,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     'src/ports.ts',
     'src/protocol/',
     'src/runner.ts',
+    'src/transport/quiet-log.ts',
     'src/wire/',
     '@noble/hashes/',
     'tiny-typed-emitter',

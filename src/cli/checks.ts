@@ -31,8 +31,11 @@ export function audit(world: CliWorld, args: readonly string[]): number {
   if (verb !== 'verify' || file === undefined) throw new UsageError('audit verify takes one FILE');
   const check = verifyAudit(world.readText(file));
   if (flags.has('--json')) world.out(JSON.stringify(check));
-  else if (check.ok) world.out(`${file}: ${check.lines} lines, chain intact, last hash ${check.hash}`);
-  else world.out(`${file}:${check.line}: ${check.error}`);
+  else if (check.ok) {
+    world.out(`${file}: ${check.lines} lines, chain intact, last hash ${check.hash}`);
+    for (const line of check.losses)
+      world.out(`${file}:${line}: lines before this one were lost, and the host says so here`);
+  } else world.out(`${file}:${check.line}: ${check.error}`);
   return check.ok ? EXIT.ok : EXIT.failed;
 }
 

@@ -39,6 +39,7 @@ export async function status(
   ]);
   for (const line of table([['BUNDLE', 'HOLDER', 'EPOCH', 'STATE', 'LEASE-LEFT', 'REASON'], ...rows]))
     world.out(line);
+  if (answer['writeFault']) world.out(`NOT WRITTEN: ${answer['writeFault']}`);
   return EXIT.ok;
 }
 

@@ -12,10 +12,14 @@ import { NAME_WORDS } from './faults.ts';
 const closed = { additionalProperties: false } as const;
 const NAME = Type.String({ pattern: '^[a-z][a-z0-9._-]{0,31}$', description: NAME_WORDS });
 const MS = Type.Integer({ minimum: 1, maximum: 0xffff_ffff, description: 'milliseconds' });
+/** A port is at most 65535; 107 bytes are what the kernel takes for the path of a socket. */
+const PORT = '([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
 const ADDRESS = Type.String({
-  pattern: '^(unix:.+|tcp:.+:[0-9]{1,5})$',
-  description: 'unix:/path or tcp:host:port',
+  pattern: `^(unix:.{1,107}|tcp:.+:${PORT})$`,
+  description: 'unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
 });
+/** A program and what it is given. */
+const COMMAND = Type.Array(Type.String({ minLength: 1 }), { minItems: 1 });
 const LEVEL = Type.Union(['debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level)));
 
 const MQTT = Type.Object(
@@ -55,7 +59,7 @@ const POLICY = Type.Union([
   Type.Object(
     {
       kind: Type.Literal('program'),
-      command: Type.Array(Type.String(), { minItems: 1 }),
+      command: COMMAND,
       limitMs: Type.Optional(MS),
     },
     closed,
@@ -84,7 +88,7 @@ const ENFORCER = Type.Union([
   Type.Object(
     {
       kind: Type.Literal('command'),
-      command: Type.Array(Type.String(), { minItems: 1 }),
+      command: COMMAND,
       limitMs: Type.Optional(MS),
     },
     closed,

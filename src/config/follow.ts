@@ -33,12 +33,29 @@ export interface FileLook {
   readonly isExecutable: boolean;
 }
 
+/** Longest path of a UNIX socket, in bytes: the kernel's 108 with the zero at the end. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+/** Returns what is wrong with the full path of a socket; undefined when it can be one. */
+export function socketPathFault(path: string): string | undefined {
+  const bytes = [...path].reduce((sum, char) => sum + utf8BytesOf(char.codePointAt(0)!), 0);
+  if (bytes <= SOCKET_PATH_BYTES_MAX) return undefined;
+  return `${path} has ${bytes} bytes: expected the path of a socket, at most ${SOCKET_PATH_BYTES_MAX} bytes in all`;
+}
+
+function utf8BytesOf(codePoint: number): number {
+  if (codePoint < 0x80) return 1;
+  if (codePoint < 0x800) return 2;
+  return codePoint < 0x1_0000 ? 3 : 4;
+}
+
 /** Returns every complaint about what a sound configuration of an agent names, a line each. */
 export function followAgent(file: string, text: string, config: AgentFile, files: ConfigFiles): string[] {
   const follow = new Follower(file, text, files);
   const { vm, transport, policy, hooks = {} } = config;
   const bundles = follow.bundles(config.bundles);
   const keys = follow.keys(config.keys);
+  follow.control(config.control);
   if (transport.kind === 'mqtt') follow.password(transport.passwordFile);
   const need = (peer: string, why: string) =>
     keys && !keys.has(peer) && follow.complain(['keys'], noKey(config.keys, peer, why));
@@ -69,6 +86,7 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   const { transport, enforcer } = config;
   const bundles = follow.bundles(config.bundles);
   const keys = follow.keys(config.keys);
+  follow.control(config.control);
   if (transport.kind === 'mqtt') follow.password(transport.passwordFile);
   if (enforcer.kind === 'command') follow.program(['enforcer', 'command'], enforcer.command);
   if (!keys) return follow.complaints;
@@ -117,6 +135,11 @@ class Follower {
       );
     }
     return keys && new Set(Object.keys(keys));
+  }
+
+  control(name: string): void {
+    const fault = socketPathFault(this.#files.besideConfig(this.#file, name));
+    if (fault !== undefined) this.complain(['control'], fault);
   }
 
   password(name: string | undefined): void {

@@ -90,6 +90,15 @@ export function parseExtras(line: string): Extras {
   return { ...(running === undefined ? {} : { running }), events, faults };
 }
 
+/** Returns why an answer does not say that its request was taken in; undefined when it does. */
+export function whyNotTaken(line: string): string | undefined {
+  const fields = parseLine(line);
+  if (fields === undefined) return 'the answer is not a JSON object';
+  if (fields['ok'] !== false) return undefined;
+  const { error } = fields;
+  return typeof error === 'string' ? error.slice(0, TEXT_MAX) : 'the answer has "ok": false';
+}
+
 function parseAnswer(value: unknown, call: EnforcerCall): EnforcerAnswer {
   const fields = asFields(value);
   if (fields === undefined) return failure(`the command answered nothing to ${call.op}`);

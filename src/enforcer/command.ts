@@ -6,9 +6,17 @@
  * checked in command-contract.ts. Nothing an executable prints can throw here.
  */
 
+import type { Log } from '../ports.ts';
 import { type BundleDefinition, type Resource, resourcesOf, viewOf } from '../protocol/bundle.ts';
 import type { BundleId, VmId } from '../protocol/ids.ts';
-import { type Extras, type Hello, parseAnswers, parseExtras, parseHello } from './command-contract.ts';
+import {
+  type Extras,
+  type Hello,
+  parseAnswers,
+  parseExtras,
+  parseHello,
+  whyNotTaken,
+} from './command-contract.ts';
 import { FaultLog } from './fault-log.ts';
 import type {
   Enforcer,
@@ -36,10 +44,11 @@ export function openCommandEnforcer(
       | { readonly ok: true; readonly enforcer: CommandEnforcer }
       | { readonly ok: false; readonly error: string },
   ) => void,
+  log?: Log,
 ): void {
   runLine(JSON.stringify({ hello: 1 }), (answer) => {
     const hello = answer.ok ? parseHello(answer.line) : answer;
-    if (hello.ok) done({ ok: true, enforcer: new CommandEnforcer(bundles, runLine, hello.value) });
+    if (hello.ok) done({ ok: true, enforcer: new CommandEnforcer(bundles, runLine, hello.value, log) });
     else done({ ok: false, error: `enforcer command: ${hello.error}` });
   });
 }
@@ -57,8 +66,13 @@ export class CommandEnforcer implements Enforcer {
   #listener: ((event: EnforcerEvent) => void) | null = null;
   /** Events that came before there was a listener. */
   #early: EnforcerEvent[] = [];
+  readonly #log: Log;
+  /** What a VM may do and its executable has not taken in; of a VM one thing at a time. */
+  readonly #unheard = new Map<VmId, Acknowledgement>();
+  #polls = 0;
 
-  constructor(bundles: readonly BundleDefinition[], runLine: RunLine, hello: Hello) {
+  constructor(bundles: readonly BundleDefinition[], runLine: RunLine, hello: Hello, log: Log = () => {}) {
+    this.#log = log;
     this.#bundles = bundles;
     this.#runLine = runLine;
     this.#hello = hello;
@@ -94,8 +108,15 @@ export class CommandEnforcer implements Enforcer {
     });
   }
 
-  /** Asks for events and faults when there is nothing else to ask. The host calls this now and then. */
+  /**
+   * Asks for events and faults when there is nothing else to ask, and repeats what was not taken in. The host calls
+   * this now and then.
+   */
   poll(done: () => void): void {
+    this.#polls += 1;
+    if (this.#polls % POLLS_PER_REPEAT === 0) {
+      for (const [vm, what] of this.#unheard) this.#acknowledge(vm, what);
+    }
     this.#ask({ poll: 1 }, () => done());
   }
 
@@ -104,11 +125,11 @@ export class CommandEnforcer implements Enforcer {
   }
 
   acknowledgeStart(vm: VmId): void {
-    this.#ask({ acknowledgeStart: vm }, () => {});
+    this.#acknowledge(vm, 'acknowledgeStart');
   }
 
   acknowledgeExit(vm: VmId): void {
-    this.#ask({ acknowledgeExit: vm }, () => {});
+    this.#acknowledge(vm, 'acknowledgeExit');
   }
 
   onEvent(listener: (event: EnforcerEvent) => void): void {
@@ -122,6 +143,21 @@ export class CommandEnforcer implements Enforcer {
     this.#isClosed = true;
     this.#listener = null;
     for (const { done } of this.#queue.splice(0)) done({ ok: false, error: 'the enforcer was closed' });
+  }
+
+  /** The platform waits for this, a VM's start or the memory of one that is gone: it is said until it is heard. */
+  #acknowledge(vm: VmId, what: Acknowledgement): void {
+    const isFirst = this.#unheard.get(vm) !== what;
+    this.#unheard.set(vm, what);
+    this.#ask({ [what]: vm }, (answer) => {
+      // An event may have overtaken it.
+      if (this.#unheard.get(vm) !== what) return;
+      const error = answer.ok ? whyNotTaken(answer.line) : answer.error;
+      if (error === undefined) this.#unheard.delete(vm);
+      if (error === undefined && isFirst) return;
+      if (error === undefined) this.#log('info', `${what} was taken in`, { vm });
+      else if (isFirst) this.#log('error', `${what} was not taken in, and is repeated: ${error}`, { vm });
+    });
   }
 
   #ask(request: unknown, done: (answer: LineAnswer) => void): void {
@@ -149,6 +185,8 @@ export class CommandEnforcer implements Enforcer {
 
   #tell(event: EnforcerEvent): void {
     if (this.#isClosed) return;
+    // A VM that starts or ends waits for nothing of its state before.
+    if (event.kind === 'vmStarting' || event.kind === 'vmExited') this.#unheard.delete(event.vm);
     if (this.#listener !== null) this.#listener(event);
     else if (this.#early.length < EARLY_EVENTS_MAX) this.#early.push(event);
   }
@@ -168,5 +206,10 @@ function kindDetails(resource: Resource): object {
   return resource.kind === 'interrupt' ? { trigger: resource.trigger } : {};
 }
 
+/** What the platform waits for. */
+type Acknowledgement = 'acknowledgeStart' | 'acknowledgeExit';
+
+/** Polls from one repetition to the next: about a second, since an executable that hangs holds up all others. */
+const POLLS_PER_REPEAT = 5;
 /** Events kept for a listener that is not there yet: starts of a handful of VMs. */
 const EARLY_EVENTS_MAX = 32;

@@ -97,7 +97,7 @@ export type EnforcerEvent =
   | { readonly kind: 'vmExited'; readonly vm: VmId }
   /** Fault records wait to be fetched with `faults()`. */
   | { readonly kind: 'faultsPending' }
-  /** The back end is gone: every VM of it has ended. */
+  /** The back end is gone; what became of its VMs is not known. The host ends, and is started again. */
   | { readonly kind: 'lost'; readonly error: string };
 
 /** A back end. */

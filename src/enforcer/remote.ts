@@ -3,7 +3,8 @@
  * platform that offers the same (docs/PLATFORMS.md, "Enforcer socket").
  *
  * Requests carry an id; events carry `event`. Faults are pushed and kept here, bounded. When the connection ends
- * the platform counts as lost: every open call fails.
+ * the platform counts as lost, and the host ends with it: its next life connects anew and reads the machine back. So
+ * nothing is said twice here; what a platform had not heard it tells again to the next connection.
  */
 
 import { type Json, Lines } from '../control/lines.ts';
@@ -142,9 +143,10 @@ class RemoteEnforcer implements Enforcer {
   /** The platform is gone. */
   lost(reason: string): void {
     this.#error = `the connection to the enforcer ended: ${reason}`;
+    // First, so that no open call counts as failed by the machine: that would be written down as a quarantine.
+    this.#listener?.({ kind: 'lost', error: this.#error });
     for (const { done } of this.#open.values()) done([{ ok: false, error: this.#error }]);
     this.#open.clear();
-    this.#listener?.({ kind: 'lost', error: this.#error });
   }
 
   #keep(faults: readonly FaultRecord[]): void {

@@ -23,6 +23,11 @@ export interface AuditEntry {
 /** Hash before the first line. */
 export const AUDIT_START = '0'.repeat(64);
 
+/** Event of a line that stands after one that a crash cut off. */
+export const TORN_EVENT = 'tailLost';
+/** Event of a line that stands for others, which could not be written and became too many to keep. */
+export const SKIPPED_EVENT = 'linesLost';
+
 /** A line with its newline, and the hash the next line is chained to. */
 export interface AuditLine {
   readonly line: string;
@@ -38,12 +43,19 @@ export function auditLine(previous: string, entry: AuditEntry): AuditLine {
 
 /** What checking a log came to. */
 export type AuditCheck =
-  | { readonly ok: true; readonly lines: number; readonly hash: string }
+  | {
+      readonly ok: true;
+      readonly lines: number;
+      readonly hash: string;
+      /** Numbers of the lines that say that lines before them were lost. */
+      readonly losses: readonly number[];
+    }
   | { readonly ok: false; readonly line: number; readonly error: string };
 
 /** Checks a whole log. Line numbers start at 1. */
 export function verifyAudit(log: string): AuditCheck {
   let previous = AUDIT_START;
+  const losses: number[] = [];
   const lines = log.split('\n');
   if (lines.at(-1) === '') lines.pop();
   for (const [index, line] of lines.entries()) {
@@ -57,9 +69,13 @@ export function verifyAudit(log: string): AuditCheck {
     if (!body.startsWith(`{"previous":"${previous}"`))
       return fail('the line before was changed, removed or put in');
     previous = match[2]!;
+    if (LOSS.test(line)) losses.push(index + 1);
   }
-  return { ok: true, lines: lines.length, hash: previous };
+  return { ok: true, lines: lines.length, hash: previous, losses };
 }
+
+/** What stands before `event` in a line is a name and a number: nobody puts quotes there. */
+const LOSS = new RegExp(`^[^,]*,[^,]*,[^,]*,"event":"(${TORN_EVENT}|${SKIPPED_EVENT})"`);
 
 /** JSON in ASCII, so that the hash does not depend on a text encoding. */
 function asciiJson(value: unknown): string {

@@ -17,6 +17,7 @@ import {
   UINT32_MAX,
   type VmId,
 } from '../protocol/index.ts';
+import { consentMark } from '../protocol/messages.ts';
 import type { Attributed } from './attribution.ts';
 
 /** How long each phase of the last remap took, in milliseconds of the host's clock. */
@@ -37,6 +38,16 @@ export interface HostView {
   readonly faults: number;
   readonly phases: PhaseTimes;
   readonly events: readonly string[];
+}
+
+/** What the host shows of itself, besides its bundles. */
+export interface HostFacts {
+  /** Running VMs and their lives. */
+  readonly vms: Readonly<Record<string, number>>;
+  /** Hash of the last line of the audit log. */
+  readonly auditHash: string;
+  /** What cannot be written, and why. */
+  readonly writeFault: string | null;
 }
 
 /** What a view is made of besides the state. */
@@ -109,5 +120,7 @@ export function unknownBundleRefusal(message: Extract<Message, { bundle: BundleI
   if (!('epoch' in message) || message.kind === 'queryState') return undefined;
   const { bundle, epoch, kind } = message;
   const command = MESSAGES[kind].number;
-  return { kind: 'refused', bundle, epoch, command, code: 'unknownBundle', currentEpoch: epoch };
+  // Without the mark of its consent the owner takes the answer for one to an earlier request.
+  const mark = 'consent' in message ? { mark: consentMark(message.consent) } : {};
+  return { kind: 'refused', bundle, epoch, command, code: 'unknownBundle', currentEpoch: epoch, ...mark };
 }

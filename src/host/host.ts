@@ -6,9 +6,9 @@
  */
 
 import { TypedEmitter } from 'tiny-typed-emitter';
-import type { Enforcer, EnforcerEvent } from '../enforcer/port.ts';
-import type { Link, LinkListener } from '../link/link.ts';
-import type { Clock, Log } from '../ports.ts';
+import type { EnforcerEvent } from '../enforcer/port.ts';
+import type { LinkListener } from '../link/link.ts';
+import { refusal } from '../protocol/hypervisor-answers.ts';
 import {
   type BundleDefinition,
   type BundleId,
@@ -18,7 +18,6 @@ import {
   type HostEffect,
   type HostInput,
   type HostState,
-  type HostTimes,
   initialHost,
   isResettable,
   type Message,
@@ -26,73 +25,30 @@ import {
   type VmId,
 } from '../protocol/index.ts';
 import { Runner } from '../runner.ts';
+import { QuietLog } from '../transport/quiet-log.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { type Attributed, attribute } from './attribution.ts';
 import { FaultDesk } from './fault-desk.ts';
+import type { Entry, HostEvents, HostParts } from './host-parts.ts';
 import {
   faultFields,
   faultMessage,
   faultText,
+  type HostFacts,
   type HostView,
   hostView,
   unknownBundleRefusal,
 } from './host-view.ts';
-import { foldAnswers, NO_TALLY, phaseRun, type Tally } from './remap.ts';
+import { foldAnswers, NO_TALLY, phaseRun } from './remap.ts';
 import { Scribe } from './scribe.ts';
 import { readStamp, Stamper } from './stamp.ts';
-import type { HostTable } from './table.ts';
 import { VmDesk } from './vm-desk.ts';
 import { VmRegistry } from './vm-registry.ts';
-
-/** What a host is made of. */
-export interface HostParts {
-  readonly bundles: readonly BundleDefinition[];
-  readonly enforcer: Enforcer;
-  readonly link: Link;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** 16 random bytes of this start of the service. */
-  readonly bootId: Uint8Array;
-  /** The table; undefined when it is missing or broken: all bundles start in quarantine. */
-  readonly table: HostTable | undefined;
-  /** A table is written here when the old one was lost. */
-  readonly freshTable: () => HostTable;
-  /** Appends whole lines to the audit log. */
-  readonly audit: (lines: string) => void;
-  /** Hash of the last line of the audit log. */
-  readonly auditHash: string | undefined;
-  readonly times?: Partial<HostTimes>;
-  /** Lend bundles that only their driver can clean. */
-  readonly acceptDriverResidue?: boolean;
-  /** The hypervisor table; a lie puts another one here. */
-  readonly protocol?: typeof HOST_TABLE;
-}
-
-export interface HostEvents {
-  /** Look at `view`: made for who looks, since most changes have no spectator. */
-  changed: (bundle: BundleId) => void;
-  fault: (bundle: BundleId, attributed: Attributed, count: number) => void;
-  vm: (vm: VmId, running: boolean, incarnation: number) => void;
-  /** A phase of a remap ended. */
-  phase: (bundle: BundleId, phase: RemapPhase, epoch: number, ms: number, ok: boolean) => void;
-}
 
 /** Interval of heartbeats, in milliseconds. Agents take a stamp of four of them for fresh. */
 const HEARTBEAT_MS = 1_000;
 /** Events kept per bundle for `describe`. */
 const EVENTS_KEPT = 30;
-
-interface Entry {
-  readonly definition: BundleDefinition;
-  readonly config: HostConfig;
-  runner: Runner<HostState, HostInput, HostConfig, HostEffect>;
-  readonly desk: FaultDesk;
-  tally: Tally;
-  phases: Record<string, number>;
-  faults: number;
-  reason: string;
-  readonly events: string[];
-}
 
 /** The host service. */
 export class Host extends TypedEmitter<HostEvents> implements LinkListener {
@@ -103,8 +59,11 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   readonly #scribe: Scribe;
   readonly #vms: VmDesk;
   readonly #stamper: Stamper;
+  /** A VM can touch what is in no bundle as often as it likes. */
+  readonly #quiet: QuietLog;
   readonly #showsSteps: boolean;
   #stopHeartbeat: (() => void) | undefined;
+  #isOver = false;
 
   constructor(parts: HostParts) {
     super();
@@ -115,8 +74,11 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     this.#stamper = new Stamper(parts.bootId);
     const { enforcer, table } = parts;
     this.#registry = new VmRegistry(table?.registry(), enforcer.machineBoot(), enforcer.running());
-    const { audit, auditHash, clock } = parts;
-    this.#scribe = new Scribe({ table: table ?? parts.freshTable(), audit, auditHash, clock });
+    const { audit, auditHash, clock, log } = parts;
+    const onWritten = () => this.#releaseStarts();
+    const written = table ?? parts.freshTable();
+    this.#scribe = new Scribe({ table: written, audit, auditHash, clock, log, onWritten });
+    this.#quiet = new QuietLog(log, clock);
     for (const definition of parts.bundles) this.#entries.set(definition.id, this.#entryOf(definition));
   }
 
@@ -135,7 +97,9 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       this.#feed(entry, { on: 'start', recovered, running: this.#registry.running(), nowMs: this.#nowMs() });
     }
     // The registry comes last: a table with it holds a record of every bundle.
-    this.#scribe.writeRegistry(this.#registry.record());
+    if (this.#isOver) return;
+    if (!this.#scribe.begin(this.#registry.record()))
+      return this.#end(`nothing can be begun: ${this.#scribe.fault}`);
     link.open(this);
     this.#beat();
     // Faults may have come in before anybody listened.
@@ -144,12 +108,13 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
 
   /** Stops serving. The machine stays as it is; the table says how to go on. */
   stop(): void {
+    this.#isOver = true;
     this.#stopHeartbeat?.();
     for (const entry of this.#entries.values()) {
       entry.runner.stop();
       entry.desk.stop();
     }
-    this.#scribe.catchUp();
+    this.#scribe.stop();
     this.#parts.link.close();
     this.#parts.enforcer.close();
   }
@@ -172,9 +137,10 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     return [...this.#entries.values()].map((entry) => this.#view(entry));
   }
 
-  /** Running VMs and their lives; hash of the last audit line. */
-  facts(): { readonly vms: Record<string, number>; readonly auditHash: string } {
-    return { vms: this.#registry.running(), auditHash: this.#scribe.auditHash };
+  /** Running VMs and their lives; hash of the last audit line; what cannot be written, and why. */
+  facts(): HostFacts {
+    const { auditHash, fault } = this.#scribe;
+    return { vms: this.#registry.running(), auditHash, writeFault: fault ?? null };
   }
 
   incarnationOf(vm: VmId) {
@@ -233,6 +199,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       runner: undefined as never,
       desk: new FaultDesk(clock, (attributed, count) => this.#reportFault(entry, attributed, count)),
       tally: NO_TALLY,
+      preparing: undefined,
       phases: {},
       faults: 0,
       reason: 'started',
@@ -241,6 +208,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     entry.runner = new Runner(this.#protocol, initialHost(), config, clock, {
       perform: (effect) => this.#perform(entry, effect),
       onStep: (before, input, step) => {
+        entry.preparing = input.on === 'prepare' ? input : undefined;
         if (!this.#showsSteps) return;
         const fields = { bundle: definition.id, row: step.row };
         if (step.ignored !== undefined)
@@ -256,24 +224,53 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     this.#releaseStarts();
   }
 
-  #perform(entry: Entry, effect: HostEffect): void {
+  #perform(entry: Entry, effect: HostEffect): 'undo' | undefined {
     const { state } = entry.runner;
     switch (effect.do) {
       case 'send':
         this.#parts.link.send(effect.to, effect.message, this.#stamp());
-        return;
+        return undefined;
       case 'persist':
-        this.#scribe.writeBundle(entry.definition.id, state, effect.sync);
-        return;
+        if (this.#scribe.writeBundle(entry.definition.id, state, effect.sync)) return undefined;
+        return this.#goOnUnwritten(entry);
       case 'phase':
-        return this.#runPhase(entry, effect.phase, effect.epoch, effect.to);
+        this.#runPhase(entry, effect.phase, effect.epoch, effect.to);
+        return undefined;
       case 'acknowledgeExit':
-        return this.#vms.letGo(effect.vm, entry.definition.id);
+        this.#vms.letGo(effect.vm, entry.definition.id);
+        return undefined;
       case 'audit':
-        return this.#audit(entry, effect.event, effect.detail);
+        this.#audit(entry, effect.event, effect.detail);
+        return undefined;
       default:
         throw new Error(`the runner keeps timers: ${JSON.stringify(effect)}`);
     }
+  }
+
+  /**
+   * What had to be durable before anything was done could not be written. Nothing new is begun: the reservation is
+   * undone. What is under way goes on, since an owner must get back its screen also from a full disk: the enforcer
+   * isolates without our notes, and the epoch is one that no later start uses again. Without such an epoch we end.
+   */
+  #goOnUnwritten(entry: Entry): 'undo' | undefined {
+    const { config, definition, preparing } = entry;
+    const { state } = entry.runner;
+    if (preparing) {
+      const { effects } = refusal({ state, config, input: preparing }, 'busy');
+      for (const effect of effects) this.#perform(entry, effect);
+      return 'undo';
+    }
+    if (this.#scribe.isReserved(definition.id, state.epoch)) return undefined;
+    this.#end(`${definition.id}: epoch ${state.epoch} may not be used: ${this.#scribe.fault}`);
+    return 'undo';
+  }
+
+  /** Ends the service where it stands: bundles stay as they are, and the next start reads them back. */
+  #end(reason: string): void {
+    if (this.#isOver) return;
+    this.stop();
+    this.#parts.log('error', `ends: ${reason}`);
+    this.#parts.end?.(reason);
   }
 
   #runPhase(entry: Entry, phase: RemapPhase, epoch: HostState['epoch'], to: VmId | undefined): void {
@@ -310,9 +307,8 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       case 'faultsPending':
         return this.#fetchFaults();
       case 'lost':
-        this.#parts.log('error', `the back end is gone: ${event.error}`);
-        for (const vm of Object.keys(this.#registry.running()) as VmId[]) this.#vmExited(vm);
-        return;
+        // Whether VMs ended with it only a new connection can tell.
+        return this.#end(`the back end is gone: ${event.error}`);
     }
   }
 
@@ -329,6 +325,8 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
 
   #releaseStarts(): void {
     const entries = [...this.#entries.values()];
+    // A life whose number is not on disk could be counted again: it waits for its first instruction.
+    if (!this.#scribe.knowsLives) return;
     this.#vms.releaseStarts((vm) => entries.some(({ runner }) => runner.state.attempt?.to?.vm === vm));
   }
 
@@ -348,7 +346,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     for (const fault of this.#parts.enforcer.faults()) {
       const entry = fault.bundle === undefined ? undefined : this.#entries.get(fault.bundle);
       if (!entry) {
-        this.#parts.log('warn', 'a refused access outside every bundle', { ...faultFields(fault) });
+        this.#quiet.line('warn', 'a refused access outside every bundle', faultFields(fault));
         continue;
       }
       entry.desk.add(attribute(entry.runner.state, fault));

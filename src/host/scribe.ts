@@ -4,26 +4,38 @@
  * While a bundle is on its way somebody waits for the next message, so work that no message depends on comes after
  * all of them. A service that is killed in between loses what it would also lose with the power: the plan of the
  * attempt is on disk, and its end is read back from the machine.
+ *
+ * What cannot be written is kept and tried again. Whoever asked for a durable record is told that there is none, and
+ * decides what may be done all the same (host.ts).
  */
 
-import type { Clock } from '../ports.ts';
+import type { Clock, Log } from '../ports.ts';
 import type { HostState } from '../protocol/hypervisor-state.ts';
 import type { BundleId } from '../protocol/ids.ts';
-import { AUDIT_START, type AuditEntry, auditLine } from './audit.ts';
+import { AUDIT_START, type AuditEntry, auditLine, SKIPPED_EVENT } from './audit.ts';
 import type { HostTable } from './table.ts';
 import type { RegistryRecord } from './vm-registry.ts';
 
 /** How long what nobody waits for may stay unwritten, in ms: a handover takes a few, a person reads later. */
 const LATER_MS = 20;
+/** Time between two tries to write what could not be written: somebody frees space by hand. */
+const RETRY_MS = 1_000;
+/** Time between two complaints about the same: a log shows it, and is not filled by it. */
+const REMIND_MS = 60_000;
+/** Lines of the audit log that are kept while it cannot be written: some 300 KiB. The oldest make room. */
+const ENTRIES_MAX = 1_000;
 
 /** Where a scribe writes. */
 export interface ScribeParts {
   readonly table: HostTable;
-  /** Appends whole lines to the audit log. */
+  /** Appends whole lines to the audit log. Throws when it cannot; then none of them is there. */
   readonly audit: (lines: string) => void;
   /** Hash of the last line of the audit log. */
   readonly auditHash: string | undefined;
   readonly clock: Clock;
+  readonly log: Log;
+  /** What could not be written is written now. */
+  readonly onWritten: () => void;
 }
 
 /** The host's scribe. */
@@ -32,8 +44,16 @@ export class Scribe {
   #auditHash: string;
   /** A later state of a bundle takes the place of one that was not written yet. */
   readonly #states = new Map<BundleId, HostState>();
-  readonly #entries: AuditEntry[] = [];
+  #registry: RegistryRecord | undefined;
+  #entries: AuditEntry[] = [];
+  #skipped = 0;
   #cancel: (() => void) | undefined;
+  /** Why table or audit log could not be written when it was last tried. */
+  #tableFault: string | undefined;
+  #auditFault: string | undefined;
+  /** Something could not be written since all was written the last time. */
+  #isBehind = false;
+  #remindMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: ScribeParts) {
     this.#parts = parts;
@@ -46,21 +66,43 @@ export class Scribe {
     return this.#auditHash;
   }
 
-  /** Writes the state of a bundle; durable before this returns if `sync`. */
-  writeBundle(bundle: BundleId, state: HostState, sync: boolean): void {
-    if (sync) {
-      this.#states.delete(bundle);
-      this.#parts.table.writeBundle(bundle, state, true);
-    } else {
-      this.#states.set(bundle, state);
-      this.#later();
-    }
+  /** What cannot be written, and why; undefined when all is well. */
+  get fault(): string | undefined {
+    const faults = [this.#tableFault, this.#auditFault].filter((fault) => fault !== undefined);
+    return faults.length > 0 ? faults.join('; ') : undefined;
   }
 
-  /** Writes the lives of the VMs, durable, after all that was given before. */
-  writeRegistry(registry: RegistryRecord): void {
+  /** Whether the lives of the VMs are on disk as they are. */
+  get knowsLives(): boolean {
+    return this.#registry === undefined;
+  }
+
+  /** Whether a later start of the service would begin above this epoch, even if nothing more can be written. */
+  isReserved(bundle: BundleId, epoch: number): boolean {
+    return this.#parts.table.isReserved(bundle, epoch);
+  }
+
+  /** Reserves epochs and writes the lives of the VMs. Returns whether this is durable: else nothing may begin. */
+  begin(registry: RegistryRecord): boolean {
+    return this.#tries(() => this.#parts.table.reserve()) && this.writeRegistry(registry);
+  }
+
+  /** Writes the state of a bundle. With `sync`, returns whether it is durable. */
+  writeBundle(bundle: BundleId, state: HostState, sync: boolean): boolean {
+    this.#states.set(bundle, state);
+    if (sync && this.#tries(() => this.#parts.table.writeBundle(bundle, state, true))) {
+      this.#states.delete(bundle);
+      return true;
+    }
+    this.#later();
+    return !sync;
+  }
+
+  /** Writes the lives of the VMs, after all that was given before. Returns whether this is durable. */
+  writeRegistry(registry: RegistryRecord): boolean {
+    this.#registry = registry;
     this.catchUp();
-    this.#parts.table.writeRegistry(registry);
+    return this.knowsLives;
   }
 
   writeAudit(entry: AuditEntry): void {
@@ -68,22 +110,96 @@ export class Scribe {
     this.#later();
   }
 
-  /** Writes what waits. */
+  /** Writes what waits; what cannot be written waits on. */
   catchUp(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    for (const [bundle, state] of this.#states) this.#parts.table.writeBundle(bundle, state, false);
-    this.#states.clear();
+    this.#writeTable();
+    this.#writeEntries();
+    if (this.fault !== undefined) return this.#later();
+    if (!this.#isBehind) return;
+    this.#isBehind = false;
+    this.#remindMs = Number.NEGATIVE_INFINITY;
+    this.#parts.log('info', 'table and audit log are written again');
+    this.#parts.onWritten();
+  }
+
+  /** Writes nothing more. */
+  stop(): void {
+    this.catchUp();
+    this.#cancel?.();
+    this.#cancel = () => {};
+  }
+
+  #writeTable(): void {
+    const { table } = this.#parts;
+    // What should have been durable is among what waits after a fault.
+    const sync = this.#isBehind;
+    for (const [bundle, state] of this.#states) {
+      if (!this.#tries(() => table.writeBundle(bundle, state, sync))) return;
+      this.#states.delete(bundle);
+    }
+    const registry = this.#registry;
+    if (!registry || !this.#tries(() => table.writeRegistry(registry))) return;
+    this.#registry = undefined;
+  }
+
+  #writeEntries(): void {
+    const skipped = this.#skipped;
+    const note = skipped > 0 ? [skippedEntry(this.#parts.clock.nowMs(), skipped)] : [];
+    const entries = [...note, ...this.#entries];
     let lines = '';
-    for (const entry of this.#entries.splice(0)) {
-      const { line, hash } = auditLine(this.#auditHash, entry);
-      this.#auditHash = hash;
+    let last = this.#auditHash;
+    for (const entry of entries) {
+      const { line, hash } = auditLine(last, entry);
+      last = hash;
       lines += line;
     }
-    if (lines) this.#parts.audit(lines);
+    try {
+      if (lines) this.#parts.audit(lines);
+      this.#auditHash = last;
+      this.#entries = [];
+      this.#skipped = 0;
+      this.#auditFault = undefined;
+    } catch (error) {
+      this.#auditFault = (error as Error).message;
+      const excess = Math.max(0, this.#entries.length - ENTRIES_MAX);
+      this.#entries.splice(0, excess);
+      this.#skipped += excess;
+      this.#complain();
+    }
+  }
+
+  /** Writes to the table. Returns whether that was possible. */
+  #tries(write: () => void): boolean {
+    try {
+      write();
+      this.#tableFault = undefined;
+      return true;
+    } catch (error) {
+      this.#tableFault = (error as Error).message;
+      this.#complain();
+      return false;
+    }
+  }
+
+  #complain(): void {
+    this.#isBehind = true;
+    const nowMs = this.#parts.clock.nowMs();
+    if (nowMs - this.#remindMs < REMIND_MS) return;
+    this.#remindMs = nowMs;
+    const what =
+      this.#tableFault === undefined ? 'bundles are lent all the same' : 'nothing is lent until then';
+    this.#parts.log('error', `${this.fault}; free space or mend the disk: it is tried again, and ${what}`);
   }
 
   #later(): void {
-    this.#cancel ??= this.#parts.clock.after(LATER_MS, () => this.catchUp());
+    const ms = this.fault === undefined ? LATER_MS : RETRY_MS;
+    this.#cancel ??= this.#parts.clock.after(ms, () => this.catchUp());
   }
+}
+
+function skippedEntry(nowMs: number, lines: number): AuditEntry {
+  const detail = `${lines} lines could not be written`;
+  return { atMs: Math.round(nowMs), bundle: '-', event: SKIPPED_EVENT, epoch: 0, holder: null, detail };
 }

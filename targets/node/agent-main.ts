@@ -13,12 +13,22 @@ import { BORROWER_TABLE, vmId } from '../../src/protocol/index.ts';
 import { resumeEarly } from '../../src/simulation/lies.ts';
 import { bundleDigest } from '../../src/wire/digest.ts';
 import { CLOCK } from './clock.ts';
-import { type DaemonFace, daemonArguments, exitOn, onTermination, orExit } from './daemon.ts';
+import {
+  controlPath,
+  type DaemonFace,
+  daemonArguments,
+  EXIT_AGAIN,
+  endingJournal,
+  exitOn,
+  onTermination,
+  orExit,
+} from './daemon.ts';
 import { ENTROPY } from './entropy.ts';
 import { openFileJournal } from './file-journal.ts';
 import { besideConfig, readBundles, readConfigFile, readKeys, readText } from './files.ts';
 import { openHooks } from './hooks.ts';
 import { stderrLog } from './log.ts';
+import { lockState } from './name-lock.ts';
 import { programPolicy } from './program-policy.ts';
 import { STREAMS } from './streams.ts';
 import { agentTransport } from './transports.ts';
@@ -33,6 +43,9 @@ The agent of one VM: negotiates who has a bundle and runs the local driver hooks
   --dump-config       print the configuration as it is used
   --schema            print its JSON Schema
   --lie NAME          negative control of tests: resume-early. Never in production.
+
+Exit status: 64 wrong command line; 75 when another start may go better: its journal cannot be written, or
+another process uses its state folder; 78 when a person has to mend something first.
 `,
   example: AGENT_EXAMPLE,
   schema: AGENT_SCHEMA,
@@ -41,10 +54,17 @@ The agent of one VM: negotiates who has a bundle and runs the local driver hooks
 
 const args = daemonArguments(FACE, process.argv.slice(2));
 const config: AgentFile = orExit(FACE.name, () => readConfigFile(AGENT_SCHEMA, args.config));
-orExit(FACE.name, serve);
+const beside = (path: string) => besideConfig(args.config, path);
+const control = orExit(FACE.name, () => controlPath(args.config, config.control));
+const state = beside(config.state);
+
+// Before anything is read or listened to: two agents of one journal would take each other's place at the host.
+lockState(state).then(
+  () => orExit(FACE.name, serve),
+  (error) => exitOn(FACE.name, error, EXIT_AGAIN),
+);
 
 function serve(): void {
-  const beside = (path: string) => besideConfig(args.config, path);
   const self = vmId(config.vm);
   const log = stderrLog(`baton-agent ${self}`, (config.logLevel ?? 'info') as LogLevel);
   if (args.lies.length > 0) log('warn', `LYING: ${args.lies.join(', ')} is switched off`);
@@ -54,7 +74,6 @@ function serve(): void {
     const fault = { path: ['hooks', ...complaint.path], at: 'key', message: complaint.message } as const;
     throw new ConfigError(complaintAt(args.config, readText(args.config), fault));
   }
-  const state = beside(config.state);
   const link = new Link({
     self,
     pairKeys: readKeys(beside(config.keys)),
@@ -73,17 +92,17 @@ function serve(): void {
     policy: policyOf(config),
     clock: CLOCK,
     entropy: ENTROPY,
-    journal: openFileJournal(join(state, 'agent.journal')),
+    journal: endingJournal(FACE.name, openFileJournal(join(state, 'agent.journal'))),
     log,
     borrowerTable: args.lies.includes('resume-early') ? resumeEarly(BORROWER_TABLE) : BORROWER_TABLE,
   });
-  const control = new AgentControl(agent, log);
+  const server = new AgentControl(agent, log);
   STREAMS.listen(
-    `unix:${beside(config.control)}`,
-    (stream) => control.accept(stream),
+    `unix:${control}`,
+    (stream) => server.accept(stream),
     (error) => {
       if (error) exitOn(FACE.name, error);
-      agent.start();
+      orExit(FACE.name, () => agent.start());
       log('info', 'serving', { bundles: bundles.map((bundle) => bundle.id) });
     },
   );

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../../src/ports.ts';
 
-/** Longest delay that Node's timers take; longer ones would fire at once. */
+/** Longest delay that Node's timers take, 24.8 days; longer ones would fire at once. */
 const DELAY_MAX_MS = 0x7fff_ffff;
 
 /** Both count the same clock; the second from the start of the process, and it is asked all the time. */
@@ -12,7 +12,20 @@ const STARTED_MS = Number(process.hrtime.bigint() / 1000n) / 1000 - performance.
 export const CLOCK: Clock = {
   nowMs: () => STARTED_MS + performance.now(),
   after: (ms, fire) => {
-    const timer = setTimeout(fire, Math.min(Math.max(ms, 0), DELAY_MAX_MS));
+    const endMs = performance.now() + ms;
+    let timer = setTimeout(elapsed, delayOf(ms));
     return () => clearTimeout(timer);
+
+    /** A lease of months is waited for in parts. */
+    function elapsed(): void {
+      if (ms <= DELAY_MAX_MS) return fire();
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) return fire();
+      timer = setTimeout(elapsed, delayOf(leftMs));
+    }
   },
 };
+
+function delayOf(ms: number): number {
+  return Math.min(Math.max(ms, 0), DELAY_MAX_MS);
+}

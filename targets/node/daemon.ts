@@ -1,13 +1,19 @@
 /** What both daemons do alike: arguments, exit status, signals, one clear line when they cannot start. */
 
 import { parseArgs } from 'node:util';
-import { ConfigError } from '../../src/config/read.ts';
+import { socketPathFault } from '../../src/config/follow.ts';
+import { ConfigError, complaintAt } from '../../src/config/read.ts';
+import type { Journal } from '../../src/ports.ts';
 import { JournalError } from './file-journal.ts';
+import { besideConfig, readText } from './files.ts';
 
 /** Exit status of a daemon that was given something it cannot use, as sysexits.h has it (EX_CONFIG). */
 export const EXIT_CONFIG = 78;
 /** Exit status for a wrong command line (EX_USAGE). */
 export const EXIT_USAGE = 64;
+
+/** Exit status of what may be otherwise at the next start, and was not on this one (EX_TEMPFAIL): start it again. */
+export const EXIT_AGAIN = 75;
 
 /** What a daemon was asked on its command line. */
 export interface DaemonArguments {
@@ -78,11 +84,37 @@ export function orExit<T>(name: string, start: () => T): T {
 }
 
 /** Ends the process over `error`: plainly when a person can mend it, with a stack when it is our own fault. */
-export function exitOn(name: string, error: unknown): never {
+export function exitOn(name: string, error: unknown, status = EXIT_CONFIG): never {
   const plain =
     error instanceof ConfigError || error instanceof JournalError || !(error instanceof TypeError);
   process.stderr.write(`${name}: ${plain ? (error as Error).message : (error as Error).stack}\n`);
-  process.exit(EXIT_CONFIG);
+  process.exit(status);
+}
+
+/** Returns the path of the control socket. Throws a ConfigError when it is longer than the kernel takes. */
+export function controlPath(config: string, control: string): string {
+  const path = besideConfig(config, control);
+  const message = socketPathFault(path);
+  if (message === undefined) return path;
+  throw new ConfigError(complaintAt(config, readText(config), { path: ['control'], at: 'value', message }));
+}
+
+/** A journal that ends the process when it cannot be written, before the effect that depends on it. */
+export function endingJournal(name: string, journal: Journal): Journal {
+  const orEnd = (write: () => void) => {
+    try {
+      write();
+    } catch (error) {
+      const text = `${(error as Error).message}; free space or mend the disk, then start it again`;
+      exitOn(name, new JournalError(text), EXIT_AGAIN);
+    }
+  };
+  return {
+    records: journal.records,
+    append: (record, sync) => orEnd(() => journal.append(record, sync)),
+    rewrite: (records) => orEnd(() => journal.rewrite(records)),
+    close: () => journal.close(),
+  };
 }
 
 /** Calls `stop` once on SIGTERM or SIGINT, then ends with status 0. */

@@ -30,12 +30,13 @@ export function openEnforcer(
       return done(new NoneEnforcer({ bundles, vms: config.vms.map(vmId), machineBoot: bootOfMachine() }));
     case 'command': {
       const runLine = runLineCommand(config.command, config.limitMs);
-      openCommandEnforcer(bundles, runLine, (result) => {
-        if (!result.ok) return done(new Error(`${config.command[0]}: ${result.error}`));
+      const opened: Parameters<typeof openCommandEnforcer>[2] = (result) => {
+        if (!result.ok) return done(new Error(result.error));
         done(result.enforcer);
         const poll = () => result.enforcer.poll(() => CLOCK.after(POLL_MS, poll));
         poll();
-      });
+      };
+      openCommandEnforcer(bundles, runLine, opened, log);
       log('debug', 'asking the command back end', { command: config.command });
     }
   }

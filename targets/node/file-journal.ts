@@ -14,6 +14,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -39,29 +40,61 @@ export function openFileJournal(path: string): Journal {
     syncFolder(path);
   } else ftruncateSync(fd, read.goodBytes);
   let end = Math.max(read.goodBytes, JOURNAL_MAGIC.length);
+  /** Set while there may be something behind `end`: part of a record that could not be written, or all of one. */
+  let isDirty = false;
+  const append = (body: Uint8Array, sync: boolean) => {
+    const record = encodeRecord(next, body);
+    // A longer record that failed would stick out behind this one, and the file would be refused for it.
+    if (isDirty) ftruncateSync(fd, end);
+    isDirty = true;
+    writeAt(fd, record, end);
+    if (sync) fdatasyncSync(fd);
+    isDirty = false;
+    next += 1;
+    end += record.length;
+  };
+  const rewrite = (bodies: readonly Uint8Array[]) => {
+    const whole = Buffer.concat([JOURNAL_MAGIC, ...bodies.map((body, i) => encodeRecord(i, body))]);
+    const fresh = replace(path, whole);
+    closeSync(fd);
+    fd = fresh;
+    isDirty = false;
+    next = bodies.length;
+    end = whole.length;
+    // From here on the new file is the journal, even if its name is not known to be durable.
+    syncFolder(path);
+  };
   return {
     records: read.bodies,
-    append: (body, sync) => {
-      const record = encodeRecord(next, body);
-      writeAt(fd, record, end);
-      if (sync) fdatasyncSync(fd);
-      next += 1;
-      end += record.length;
-    },
-    rewrite: (bodies) => {
-      const fresh = openSync(`${path}.new`, 'w', 0o600);
-      const whole = Buffer.concat([JOURNAL_MAGIC, ...bodies.map((body, i) => encodeRecord(i, body))]);
-      writeAt(fresh, whole, 0);
-      fsyncSync(fresh);
-      renameSync(`${path}.new`, path);
-      syncFolder(path);
-      closeSync(fd);
-      fd = fresh;
-      next = bodies.length;
-      end = whole.length;
-    },
+    append: (body, sync) => told(path, () => append(body, sync)),
+    rewrite: (bodies) => told(path, () => rewrite(bodies)),
     close: () => closeSync(fd),
   };
+}
+
+/** Writes a new file in place of the one at `path`; returns its descriptor. On an error the old one stays. */
+function replace(path: string, whole: Uint8Array): number {
+  const fresh = openSync(`${path}.new`, 'w', 0o600);
+  try {
+    writeAt(fresh, whole, 0);
+    fsyncSync(fresh);
+    renameSync(`${path}.new`, path);
+    return fresh;
+  } catch (error) {
+    closeSync(fresh);
+    // What it took of a full disk is given back.
+    rmSync(`${path}.new`, { force: true });
+    throw error;
+  }
+}
+
+/** An error of the system becomes a JournalError that names the file. */
+function told(path: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    throw new JournalError(`${path} cannot be written: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function writeAt(fd: number, bytes: Uint8Array, at: number): void {

@@ -1,7 +1,6 @@
 /**
- * Locks of driver hooks without native code: a lock is the name of a listening UNIX socket in the kernel's abstract
- * name space. Binding is atomic; the kernel frees the name when the last copy of the descriptor is closed, however
- * its holders end. A program of a hook inherits a copy (descriptor 3), and so do its descendants.
+ * Locks of driver hooks, as name-lock.ts has them: a program of a hook inherits a copy of the descriptor (3), and so do
+ * its descendants.
  *
  * Per bundle two names: `agent`, kept from first use until the agent ends, never inherited, refuses a second agent;
  * `run`, taken anew for each run, is what an orphan keeps taken. What it guarantees: no run starts while any process
@@ -11,7 +10,6 @@
  * the hooks of that bundle (hookStuck) but is never taken for ours and never killed.
  */
 
-import { createHash } from 'node:crypto';
 import {
   mkdirSync,
   readdirSync,
@@ -21,11 +19,12 @@ import {
   renameSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { HookLock, HookLocks, LockAnswer } from '../../src/hooks/world.ts';
 import type { BundleId } from '../../src/protocol/ids.ts';
 import { startProgram } from './hooks-program.ts';
+import { bindName, nameOfPath } from './name-lock.ts';
 
 /** The hook locks of one agent, told apart from those of others by its state folder. */
 export class NodeHookLocks implements HookLocks {
@@ -37,16 +36,16 @@ export class NodeHookLocks implements HookLocks {
   constructor(folder: string) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     this.#folder = realpathSync(folder);
-    this.#prefix = `baton-hooks-${createHash('sha256').update(this.#folder).digest('hex').slice(0, 16)}`;
+    this.#prefix = nameOfPath('hooks', this.#folder);
   }
 
   async take(bundle: BundleId): Promise<LockAnswer> {
     if (!this.#agents.has(bundle)) {
-      const agent = await bind(this.#nameOf(bundle, 'agent'));
+      const agent = await bindName(this.#nameOf(bundle, 'agent'));
       if (!agent) return { ok: false, by: 'agent' };
       this.#agents.set(bundle, agent);
     }
-    const server = await bind(this.#nameOf(bundle, 'run'));
+    const server = await bindName(this.#nameOf(bundle, 'run'));
     return server ? { ok: true, lock: this.#lockOf(bundle, server) } : { ok: false, by: 'run' };
   }
 
@@ -111,19 +110,6 @@ export class NodeHookLocks implements HookLocks {
     });
     return isHeld ? noted : undefined;
   }
-}
-
-/** Binds an abstract name; undefined when somebody has it. Whoever connects is turned away. */
-function bind(name: string): Promise<Server | undefined> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
-    // A lock is no reason for the process to go on.
-    server.unref();
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
-    );
-    server.listen({ path: `\0${name}` }, () => resolve(server));
-  });
 }
 
 /** Node has no public way to a server's descriptor, and passes servers only to Node's own children. */

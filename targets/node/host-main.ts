@@ -1,26 +1,33 @@
 /** `baton-host`: wires the host service to this machine's files, sockets and clock. */
 
-import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HOST_EXAMPLE, HOST_SCHEMA, type HostFile } from '../../src/config/daemon-config.ts';
 import { HostControl } from '../../src/control/host-control.ts';
 import type { Enforcer } from '../../src/enforcer/port.ts';
-import { verifyAudit } from '../../src/host/audit.ts';
 import { Host } from '../../src/host/host.ts';
-import { HostTable } from '../../src/host/table.ts';
 import { Link } from '../../src/link/link.ts';
-import type { Log, LogLevel } from '../../src/ports.ts';
+import type { LogLevel } from '../../src/ports.ts';
 import { type BundleDefinition, HOST, HOST_TABLE } from '../../src/protocol/index.ts';
 import { skipEpochCheck } from '../../src/simulation/lies.ts';
 import { bundleDigest } from '../../src/wire/digest.ts';
+import { openAudit } from './audit-file.ts';
 import { CLOCK } from './clock.ts';
-import { type DaemonFace, daemonArguments, exitOn, onTermination, orExit } from './daemon.ts';
+import {
+  controlPath,
+  type DaemonFace,
+  daemonArguments,
+  EXIT_AGAIN,
+  exitOn,
+  onTermination,
+  orExit,
+} from './daemon.ts';
 import { openEnforcer } from './enforcers.ts';
 import { ENTROPY } from './entropy.ts';
-import { openFileJournal } from './file-journal.ts';
 import { besideConfig, readBundles, readConfigFile, readKeys } from './files.ts';
 import { stderrLog } from './log.ts';
+import { lockState } from './name-lock.ts';
 import { STREAMS } from './streams.ts';
+import { freshTable, openTable } from './table-file.ts';
 import { hostTransport } from './transports.ts';
 
 const FACE: DaemonFace = {
@@ -35,6 +42,9 @@ The hypervisor service: decides who holds which bundle, and has the enforcer mak
   --dump-config       print the configuration as it is used
   --schema            print its JSON Schema
   --lie NAME          negative control of tests: skip-epoch-check. Never in production.
+
+Exit status: 64 wrong command line; 75 when another start may go better: its back end is gone, its table cannot be written, or
+another process uses its state folder; 78 when a person has to mend something first.
 `,
   example: HOST_EXAMPLE,
   schema: HOST_SCHEMA,
@@ -48,21 +58,28 @@ const log = stderrLog(FACE.name, (config.logLevel ?? 'info') as LogLevel);
 const bundles = orExit(FACE.name, () => readBundles(beside(config.bundles)));
 const keys = orExit(FACE.name, () => readKeys(beside(config.keys)));
 
-openEnforcer(config.enforcer, bundles, log, (enforcer) => {
-  if (enforcer instanceof Error) exitOn(FACE.name, enforcer);
+const control = orExit(FACE.name, () => controlPath(args.config, config.control));
+const state = beside(config.state);
+
+// Before anything is read or listened to: a second host would write the same table, and turn the agents' way to itself.
+lockState(state).then(
+  () => openEnforcer(config.enforcer, bundles, log, onEnforcer),
+  (error) => exitOn(FACE.name, error, EXIT_AGAIN),
+);
+
+function onEnforcer(enforcer: Enforcer | Error): void {
+  // A helper that is being started answers the next time.
+  if (enforcer instanceof Error) exitOn(FACE.name, enforcer, EXIT_AGAIN);
   orExit(FACE.name, () => serve(enforcer, bundles));
-});
+}
 
 function serve(enforcer: Enforcer, definitions: readonly BundleDefinition[]): void {
   const { evidence, name } = enforcer.describe();
   if (evidence === 'none') log('warn', `NO ISOLATION: the back end ${name} isolates nothing`);
   if (args.lies.length > 0) log('warn', `LYING: ${args.lies.join(', ')} is switched off`);
-  const state = beside(config.state);
-  mkdirSync(state, { recursive: true, mode: 0o700 });
   const tableFile = join(state, 'table.journal');
-  const auditFile = join(state, 'audit.jsonl');
+  const audit = openAudit(join(state, 'audit.jsonl'), CLOCK.nowMs(), log);
   const bootId = ENTROPY.random(16);
-  const table = openTable(tableFile);
   const link = new Link({
     self: HOST,
     pairKeys: keys,
@@ -80,61 +97,24 @@ function serve(enforcer: Enforcer, definitions: readonly BundleDefinition[]): vo
     clock: CLOCK,
     log,
     bootId,
-    table,
-    freshTable: () => new HostTable(openFileJournal(`${tableFile}.after-loss`)),
-    audit: auditWriter(auditFile),
-    auditHash: lastAuditHash(auditFile, log),
+    table: openTable(tableFile, args.createTable, log),
+    freshTable: () => freshTable(tableFile, log),
+    audit: audit.append,
+    auditHash: audit.hash,
+    end: () => process.exit(EXIT_AGAIN),
     ...(config.times ? { times: config.times } : {}),
     acceptDriverResidue: config.acceptDriverResidue ?? false,
     protocol: args.lies.includes('skip-epoch-check') ? skipEpochCheck(HOST_TABLE) : HOST_TABLE,
   });
-  const control = new HostControl(host);
+  const server = new HostControl(host);
   STREAMS.listen(
-    `unix:${beside(config.control)}`,
-    (stream) => control.accept(stream),
+    `unix:${control}`,
+    (stream) => server.accept(stream),
     (error) => {
       if (error) exitOn(FACE.name, error);
-      host.start();
+      orExit(FACE.name, () => host.start());
       log('info', 'serving', { backEnd: name, evidence, bundles: definitions.map((bundle) => bundle.id) });
     },
   );
   onTermination(() => host.stop());
-}
-
-/** A table that is missing or broken is lost, unless this is the first start. */
-function openTable(file: string): HostTable | undefined {
-  // A table that was begun after a loss goes on; the broken one stays for people to look at.
-  const path = existsSync(`${file}.after-loss`) ? `${file}.after-loss` : file;
-  if (!existsSync(path) && !args.createTable) {
-    log(
-      'error',
-      `no table at ${path}: all bundles are in quarantine; lift them, or start once with --create-table`,
-    );
-    return undefined;
-  }
-  try {
-    const table = new HostTable(openFileJournal(path));
-    if (table.registry() || args.createTable) return table;
-    // Emptied, or cut off before its first complete record.
-    log('error', `the table at ${path} is empty: all bundles are in quarantine`);
-    return undefined;
-  } catch (error) {
-    log('error', `the table is lost: ${(error as Error).message}: all bundles are in quarantine`);
-    return undefined;
-  }
-}
-
-/** One write for all lines at a time, so that a crash tears the last line at most. */
-function auditWriter(file: string): (lines: string) => void {
-  const fd = openSync(file, 'a', 0o600);
-  return (lines) => writeFileSync(fd, lines);
-}
-
-/** The chain goes on where the log ends; a log that does not check out is set aside by a person, not by us. */
-function lastAuditHash(file: string, to: Log): string | undefined {
-  if (!existsSync(file)) return undefined;
-  const check = verifyAudit(readFileSync(file, 'utf8'));
-  if (check.ok) return check.lines > 0 ? check.hash : undefined;
-  to('error', `${file}:${check.line}: ${check.error}; the chain starts anew after it`);
-  return undefined;
 }

@@ -5,6 +5,9 @@ import { CLOCK } from './clock.ts';
 
 const ORDER: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
+// Where the log cannot be written, as on a full disk, the service goes on: nobody could be told.
+process.stderr.on('error', () => {});
+
 /** Returns a log that shows `level` and worse. */
 export function stderrLog(name: string, level: LogLevel): Log {
   const least = ORDER.indexOf(level);

@@ -1,36 +1,41 @@
 /** The owner's policy as a program: one JSON line in, one out, within a deadline. */
 
-import { execFile } from 'node:child_process';
 import type { Policy } from '../../src/agent/policy.ts';
 import type { PolicyDecision } from '../../src/protocol/agent-io.ts';
 import { UINT32_MAX } from '../../src/protocol/ids.ts';
 import { TEXT_BYTES_MAX } from '../../src/protocol/messages.ts';
 import { clipText } from '../../src/wire/utf8.ts';
+import { runOnce } from './run-once.ts';
 
 /** Time a policy program has by default; the owner's own timer ends the wait at 2 s. */
 const LIMIT_MS = 1_500;
-/** Longest answer of the program, in bytes. */
-const OUTPUT_BYTES_MAX = 4_096;
+/** Longest answer of the program, in characters: an `allow`, a number and a sentence. */
+const OUTPUT_CHARS_MAX = 4_096;
 
 /**
  * Returns a policy that runs `command` for each request. It reads one JSON line, the question, and prints one:
- * `{"allow":true}` or `{"allow":false,"retryAfterMs":0,"detail":"…"}`. Anything else declines.
+ * `{"allow":true}` or `{"allow":false,"retryAfterMs":0,"detail":"…"}`. Anything else declines. What it leaves behind
+ * in its process group is killed when it ends, and so is all of it at the deadline.
  */
 export function programPolicy(command: readonly string[], limitMs = LIMIT_MS): Policy {
   return (question, done) => {
-    const [program = '', ...args] = command;
-    const options = { timeout: limitMs, killSignal: 'SIGKILL', maxBuffer: OUTPUT_BYTES_MAX } as const;
-    const child = execFile(program, args, options, (error, output) => {
-      done(error ? no(`policy program: ${error.message}`) : parseDecision(output));
-    });
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(`${JSON.stringify(question)}\n`);
+    const order = {
+      command,
+      input: `${JSON.stringify(question)}\n`,
+      limitMs,
+      outputCharsMax: OUTPUT_CHARS_MAX,
+    };
+    runOnce(order, (end) => done(end.ok ? parseDecision(end.output) : no(`policy program: ${end.error}`)));
   };
 }
 
 function parseDecision(output: string): PolicyDecision {
   try {
-    const answer = JSON.parse(output) as { allow?: unknown; retryAfterMs?: unknown; detail?: unknown };
+    const answer = JSON.parse(output) as {
+      allow?: unknown;
+      retryAfterMs?: unknown;
+      detail?: unknown;
+    };
     if (answer.allow === true) return { allow: true };
     if (answer.allow !== false) return no('policy program: no "allow" in its answer');
     const retryAfterMs = Number.isInteger(answer.retryAfterMs)

@@ -3,7 +3,9 @@
 import { chmodSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
+import { socketPathFault } from '../../src/config/follow.ts';
 import type { ByteStream, StreamNetwork } from '../../src/ports.ts';
+import { lockSocketPath } from './name-lock.ts';
 
 /** Bytes that may wait to be sent on one stream: 64 full frames; a slower peer loses what comes after. */
 const QUEUE_BYTES_MAX = 256 * 1024;
@@ -31,23 +33,31 @@ export const STREAMS: StreamNetwork = {
     const server = createServer({ noDelay: true }, (socket) => onConnection(streamOf(socket)));
     let isSettled = false;
     let isStopped = false;
+    let unlock = () => {};
     const settle = (error?: Error) => {
       // Later errors concern one connection that could not be accepted: its other end dials again.
       if (isSettled || isStopped) return;
       isSettled = true;
+      if (error) unlock();
       done(error && new Error(`${address}: ${describe(error)}`));
     };
     server.on('error', settle);
     server.once('listening', settle);
     if ('path' in where) {
-      takeOver(where.path, (error) => {
+      takeOver(where.path, (error, lock) => {
+        unlock = () => {
+          lock?.close();
+          lock = undefined;
+        };
         if (error) settle(error);
-        else if (!isStopped) listenPrivately(server, where.path, mode);
+        else if (isStopped) unlock();
+        else listenPrivately(server, where.path, mode);
       });
     } else server.listen(where);
     return () => {
       isStopped = true;
       server.close();
+      unlock();
     };
   },
 };
@@ -56,7 +66,12 @@ export const STREAMS: StreamNetwork = {
 export function parseAddress(
   address: string,
 ): { path: string } | { host: string; port: number; noDelay: true } {
-  if (address.startsWith('unix:') && address.length > 5) return { path: address.slice(5) };
+  if (address.startsWith('unix:') && address.length > 5) {
+    const path = address.slice(5);
+    const fault = socketPathFault(path);
+    if (fault === undefined) return { path };
+    throw new Error(fault);
+  }
   const tcp = /^tcp:(.+):(\d{1,5})$/.exec(address);
   if (tcp && Number(tcp[2]) <= 65_535) return { host: tcp[1]!, port: Number(tcp[2]), noDelay: true };
   throw new Error(`${JSON.stringify(address)} is no address: expected unix:/path or tcp:host:port`);
@@ -69,9 +84,19 @@ function describe(error: Error): string {
 
 /**
  * Makes room for a socket file: that of a process that is gone is removed; one that answers, and a file that is no
- * socket, are left alone.
+ * socket, are left alone. The lock, if there is one, is the listener's for as long as it listens.
+ *
+ * Another listener of ours is known by its lock: it must not hear of us, for a newer connection takes the place of an
+ * agent's older one.
  */
-function takeOver(path: string, done: (error?: Error) => void): void {
+function takeOver(path: string, done: (error?: Error, lock?: Server) => void): void {
+  lockSocketPath(path).then((lock) => {
+    if (!lock) return done(new Error('another process listens there'));
+    clearAway(path, (error) => done(error, lock));
+  }, done);
+}
+
+function clearAway(path: string, done: (error?: Error) => void): void {
   if (!statSync(path, { throwIfNoEntry: false })?.isSocket()) return done();
   const probe = connect(path);
   probe.once('connect', () => {

@@ -101,6 +101,17 @@ describe('what an agent’s configuration names', () => {
     expect(agentWith(from, to).join('\n')).toContain(message);
   });
 
+  it('is a control socket whose whole path the kernel takes', () => {
+    const long = `${'ä'.repeat(40)}/${'a'.repeat(30)}`;
+    expect(agentWith('"/no/such/agent.sock"', `"/${long}"`)).toEqual([
+      `agent.json:10:14: control: /${long} has 112 bytes: expected the path of a socket, at most 107 bytes in all`,
+    ]);
+    write('host.json', HOST().replace('host.sock', 'h'.repeat(107)));
+    expect(check('host.json').lines[0]).toContain('host.json:7:14: control: ');
+    write('host.json', HOST().replace('host.sock', `/${'h'.repeat(106)}`));
+    expect(check('host.json').status).toBe(0);
+  });
+
   it('is checked itself first, and followed only when it is sound', () => {
     expect(agentWith('"vm": "android"', '"vn": "android", "bundels": 1')).toHaveLength(2);
   });

@@ -79,7 +79,7 @@ describe('an agent’s configuration', () => {
     [
       ', "address": "unix:/run/baton/vault.sock"',
       '',
-      'a.json:5:16: transport: missing "address": expected unix:/path or tcp:host:port',
+      'a.json:5:16: transport: missing "address": expected unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
     ],
     ['"kind": "stream", ', '', 'a.json:5:16: transport: missing "kind": expected "mqtt" or "stream"'],
     [
@@ -99,7 +99,17 @@ describe('an agent’s configuration', () => {
     [
       'unix:/run/baton/vault.sock',
       'vault.sock',
-      'a.json:5:47: transport.address: "vault.sock": expected unix:/path or tcp:host:port',
+      'a.json:5:47: transport.address: "vault.sock": expected unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
+    ],
+    [
+      'unix:/run/baton/vault.sock',
+      'tcp:10.0.0.1:65536',
+      'a.json:5:47: transport.address: "tcp:10.0.0.1:65536": expected unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
+    ],
+    [
+      '"kind": "list", "allow": []',
+      '"kind": "program", "command": [""]',
+      'a.json:8:46: policy.command.0: "": expected a text of at least 1 characters',
     ],
     ['"list"', '"List"', 'a.json:8:23: policy.kind: "List": expected "list" or "program"'],
     ['[]', '{}', 'a.json:8:40: policy.allow: {}: expected a list'],
@@ -208,3 +218,23 @@ test.each<[string, TSchema, string]>([
   expect(differ).toEqual([]);
   expect(values.length).toBeGreaterThan(100);
 });
+
+it.each([
+  'unix:/run/a.sock',
+  `unix:/${'a'.repeat(106)}`,
+  'tcp:h:0',
+  'tcp:h:65535',
+  'tcp:h:59999',
+  'tcp:h:8080',
+])('%s is an address', (address) => {
+  const text = AGENT.replace('unix:/run/baton/vault.sock', address);
+  expect(() => readConfig(AGENT_SCHEMA, 'a.json', text)).not.toThrow();
+});
+
+it.each([`unix:/${'a'.repeat(107)}`, 'tcp:h:65536', 'tcp:h:99999', 'tcp:h:70000', 'tcp:h:655350'])(
+  '%s is none',
+  (address) => {
+    const text = AGENT.replace('unix:/run/baton/vault.sock', address);
+    expect(() => readConfig(AGENT_SCHEMA, 'a.json', text)).toThrow('transport.address');
+  },
+);

@@ -75,6 +75,54 @@ describe('command', () => {
     expect(fake.lines.at(-1)).toBe('{"acknowledgeExit":"vault"}');
   });
 
+  it('repeats leave to start and to free until it is taken in, no oftener than every fifth poll', () => {
+    const lines: string[] = [];
+    const logs: string[] = [];
+    let refused = 2;
+    const hello = parseHello(JSON.stringify(HELLO));
+    if (!hello.ok) throw new Error(hello.error);
+    const answer = (line: string): LineAnswer => {
+      lines.push(line);
+      if (!line.includes('Exit')) return { ok: true, line: '{}' };
+      refused -= 1;
+      if (refused === 1) return { ok: false, error: 'no answer within 2500 ms' };
+      return { ok: true, line: refused === 0 ? '{"ok":false,"error":"not yet"}' : '{}' };
+    };
+    const enforcer = new CommandEnforcer(
+      [PANEL],
+      (line, done) => done(answer(line)),
+      hello.value,
+      (level, message) => logs.push(`${level}: ${message}`),
+    );
+    enforcer.acknowledgeExit(VAULT);
+    enforcer.acknowledgeStart(ANDROID);
+    for (let i = 0; i < 30; i++) enforcer.poll(() => {});
+    expect(lines.filter((line) => line.includes('acknowledgeExit'))).toHaveLength(3);
+    expect(lines.filter((line) => line.includes('acknowledgeStart'))).toHaveLength(1);
+    expect(logs).toEqual([
+      'error: acknowledgeExit was not taken in, and is repeated: no answer within 2500 ms',
+      'info: acknowledgeExit was taken in',
+    ]);
+  });
+
+  it('does not repeat to a VM that has ended that it may start', () => {
+    const { enforcer, fake } = openFake();
+    let fails = true;
+    const hello = parseHello(JSON.stringify(HELLO));
+    if (!hello.ok) throw new Error(hello.error);
+    const broken = new CommandEnforcer(
+      [PANEL],
+      (line, done) => done(fails ? { ok: false, error: 'gone' } : { ok: true, line: fake.answer(line) }),
+      hello.value,
+    );
+    broken.acknowledgeStart(VAULT);
+    fails = false;
+    fake.extras = { events: [{ kind: 'vmExited', vm: 'vault' }] };
+    for (let i = 0; i < 10; i++) broken.poll(() => {});
+    expect(fake.lines.filter((line) => line.includes('acknowledge'))).toEqual([]);
+    enforcer.close();
+  });
+
   it('keeps events that come before there is a listener', () => {
     const { enforcer, fake } = openFake();
     fake.extras = { events: [{ kind: 'vmStarting', vm: 'vault' }] };

@@ -67,6 +67,10 @@ export class BenchWorld {
   readonly network: MemoryNetwork;
   readonly journal = new MemoryJournal();
   readonly audit: string[] = [];
+  /** The audit log cannot be written, and this is why. */
+  auditBroken: string | undefined;
+  /** Why the host ended its process. */
+  readonly ends: string[] = [];
   readonly notices: { vm: VmId; bundle: BundleId; notice: AgentNotice }[] = [];
   readonly logs: string[] = [];
   readonly drivers = new Map<VmId, ScriptedDriver>();
@@ -111,8 +115,12 @@ export class BenchWorld {
       bootId,
       table: table === 'keep' ? new HostTable(this.journal) : undefined,
       freshTable: () => new HostTable(this.journal),
-      audit: (lines) => this.audit.push(...lines.trimEnd().split('\n')),
+      audit: (lines) => {
+        if (this.auditBroken !== undefined) throw new Error(this.auditBroken);
+        this.audit.push(...lines.trimEnd().split('\n'));
+      },
       auditHash: undefined,
+      end: (reason) => this.ends.push(reason),
     });
     this.host.start();
     return this.host;

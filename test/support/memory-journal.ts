@@ -5,17 +5,21 @@ import type { Journal } from '../../src/ports.ts';
 export class MemoryJournal implements Journal {
   records: Uint8Array[];
   syncs = 0;
+  /** Nothing can be written, and this is why. */
+  broken: string | undefined;
 
   constructor(records: readonly Uint8Array[] = []) {
     this.records = [...records];
   }
 
   append(record: Uint8Array, sync: boolean): void {
+    if (this.broken !== undefined) throw new Error(this.broken);
     this.records.push(record);
     if (sync) this.syncs += 1;
   }
 
   rewrite(records: readonly Uint8Array[]): void {
+    if (this.broken !== undefined) throw new Error(this.broken);
     this.records = [...records];
     this.syncs += 1;
   }

@@ -192,6 +192,7 @@ describe('a host', () => {
   test('that writes no frames is left and dialled again', async () => {
     const folder = temporaryFolder();
     let connections = 0;
+    let isListening = false;
     const stop = STREAMS.listen(
       `unix:${folder.path}/host`,
       (stream) => {
@@ -199,8 +200,11 @@ describe('a host', () => {
         stream.open({ onData: () => {}, onClose: () => {} });
         stream.write(Uint8Array.of(0, 0, 0, 0));
       },
-      () => {},
+      () => {
+        isListening = true;
+      },
     );
+    await until('it listens', () => isListening);
     const address = `unix:${folder.path}/host`;
     const parts = { self: VAULT, address, streams: STREAMS, clock: CLOCK, entropy: ENTROPY, log: () => {} };
     const vault = new Party(VAULT, new StreamTransport(parts));
@@ -219,6 +223,35 @@ describe('sockets of this machine', () => {
     });
     expect(second?.message).toContain('another process listens there');
     router.close();
+  });
+
+  test('whoever listens already hears nothing of a second one that tries', async () => {
+    const folder = temporaryFolder();
+    const address = `unix:${folder.path}/host`;
+    let connections = 0;
+    const listen = () =>
+      new Promise<{ error: Error | undefined; stop: () => void }>((resolve) => {
+        const stop: () => void = STREAMS.listen(
+          address,
+          (stream) => {
+            connections += 1;
+            stream.close();
+          },
+          (error) => resolve({ error, stop: () => stop() }),
+        );
+      });
+    const first = await listen();
+    cleanups.push(folder.remove);
+    const second = await listen();
+    expect(second.error?.message).toContain('another process listens there');
+    // One that came by itself: a connection of the second would have come before it.
+    STREAMS.connect(address, () => {});
+    await until('the connection came', () => connections > 0);
+    expect(connections).toBe(1);
+    first.stop();
+    const third = await listen();
+    expect(third.error).toBeUndefined();
+    third.stop();
   });
 
   test.each(['', 'unix:', 'tcp:host', 'tcp:host:99999', '/path'])('%j is no address', (address) => {

@@ -1,0 +1,46 @@
+/**
+ * Locks without native code: a lock is the name of a listening UNIX socket in the kernel's abstract name space.
+ * Binding is atomic, and the kernel frees the name when the last copy of the descriptor is closed, however its holders
+ * end: nothing is left over by a process that was killed.
+ *
+ * Processes in different network name spaces do not see each other's names.
+ */
+
+import { createHash } from 'node:crypto';
+import { mkdirSync, realpathSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { basename, dirname, join } from 'node:path';
+
+/** Binds an abstract name; undefined when somebody has it. Whoever connects is turned away. */
+export function bindName(name: string): Promise<Server | undefined> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    // A lock is no reason for the process to go on.
+    server.unref();
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
+    );
+    server.listen({ path: `\0${name}` }, () => resolve(server));
+  });
+}
+
+/** Returns a name for `what` of the file or folder at `path`: the same however the path is spelt. */
+export function nameOfPath(what: string, path: string): string {
+  return `baton-${what}-${createHash('sha256').update(path).digest('hex').slice(0, 16)}`;
+}
+
+/**
+ * Makes `folder` if need be and locks it until the process ends. Throws an Error when another process has it: two
+ * that write the same table or journal would each undo what the other has written.
+ */
+export async function lockState(folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const server = await bindName(nameOfPath('state', realpathSync(folder)));
+  if (server) return;
+  throw new Error(`${folder}: another process uses this state folder; end it, or configure another folder`);
+}
+
+/** Locks the place of a socket file; undefined when another process has it. Rejects when its folder does not exist. */
+export async function lockSocketPath(path: string): Promise<Server | undefined> {
+  return bindName(nameOfPath('socket', join(realpathSync(dirname(path)), basename(path))));
+}

@@ -1,0 +1,150 @@
+/**
+ * Runs a program once: a text on its standard input, what it prints as the answer, within a deadline.
+ *
+ * Each run is a process group of its own. When the program ends, or takes too long, all that is left of its group is
+ * killed, and the answer is given only when nothing of the group lives. A descendant that made itself a session of
+ * its own is out of reach: it is not waited for, even if it keeps the output open.
+ */
+
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Longest wait, in ms, for the rest of the output after the program ended: it is in the pipe already. */
+const OUTPUT_GRACE_MS = 50;
+/** Longest wait for a killed group to be gone. A process in an uninterruptible wait outlives it. */
+const GONE_MS = 1_000;
+const LOOK_MS = 10;
+/** Characters kept of what a program says on its standard error: the end of it tells why it failed. */
+const ERRORS_CHARS_MAX = 200;
+
+/** A program to be run. */
+export interface RunOrder {
+  readonly command: readonly string[];
+  /** Given on standard input. */
+  readonly input: string;
+  readonly limitMs: number;
+  /** A program that prints more has failed. */
+  readonly outputCharsMax: number;
+}
+
+/** How a run ended. The error names the program. */
+export type RunEnd =
+  | { readonly ok: true; readonly output: string }
+  | {
+      readonly ok: false;
+      readonly error: string;
+      /** Something of it could not be ended, and may still act. */
+      readonly lives?: true;
+    };
+
+/** Runs a program; calls `done` exactly once, never before this returns. */
+export function runOnce(order: RunOrder, done: (end: RunEnd) => void): void {
+  const { command, input, limitMs, outputCharsMax } = order;
+  const [program = '', ...args] = command;
+  let child: ChildProcessWithoutNullStreams;
+  try {
+    child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  } catch (error) {
+    // A name that can be none, as an empty one or one with a zero byte.
+    const failed = { ok: false, error: `${JSON.stringify(program)}: ${(error as Error).message}` } as const;
+    setImmediate(() => done(failed));
+    return;
+  }
+  let output = '';
+  let errors = '';
+  let failure: string | undefined;
+  const limit = setTimeout(() => {
+    failure ??= `no answer within ${limitMs} ms`;
+    killGroup(child.pid);
+  }, limitMs);
+  child.stdout.on('data', (bytes: Buffer) => {
+    if (output.length > outputCharsMax) return;
+    output += bytes.toString();
+    if (output.length <= outputCharsMax) return;
+    failure ??= 'its answer is too long';
+    killGroup(child.pid);
+  });
+  child.stderr.on('data', (bytes: Buffer) => {
+    errors = (errors + bytes.toString()).slice(-ERRORS_CHARS_MAX);
+  });
+  // A program that does not read its input is told by its exit.
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  whenEnded(child, (why) => {
+    clearTimeout(limit);
+    failure ??= why;
+    // What the program left behind would act later, in nobody's name.
+    killGroup(child.pid);
+    whenGone(child.pid, (gone) => {
+      if (!gone) return done({ ok: false, error: `${program}: a run of it cannot be ended`, lives: true });
+      if (failure === undefined) return done({ ok: true, output });
+      done({ ok: false, error: `${program}: ${errors ? `${failure}: ${errors.trim()}` : failure}` });
+    });
+  });
+}
+
+/** Calls back once, when the program has ended and its output was read, with why it failed. */
+function whenEnded(child: ChildProcessWithoutNullStreams, ended: (why: string | undefined) => void): void {
+  let isOver = false;
+  const end = (why: string | undefined) => {
+    if (isOver) return;
+    isOver = true;
+    child.stdout.destroy();
+    child.stderr.destroy();
+    ended(why);
+  };
+  child.once('error', (error) => end(error.message));
+  child.once('exit', (status, signal) => {
+    const why = status === 0 ? undefined : signal ? `ended by ${signal}` : `status ${status}`;
+    const grace = setTimeout(() => end(why), OUTPUT_GRACE_MS);
+    child.once('close', () => {
+      clearTimeout(grace);
+      end(why);
+    });
+  });
+}
+
+function killGroup(pid: number | undefined): void {
+  signalGroup(pid, 'SIGKILL');
+}
+
+/** Returns whether the group still has a member. */
+function signalGroup(pid: number | undefined, signal: 'SIGKILL' | 0): boolean {
+  if (pid === undefined) return false;
+  try {
+    return process.kill(-pid, signal);
+  } catch {
+    return false;
+  }
+}
+
+function whenGone(pid: number | undefined, done: (gone: boolean) => void): void {
+  const endMs = performance.now() + GONE_MS;
+  const look = () => {
+    if (!signalGroup(pid, 0) || !mayAct(pid!)) return done(true);
+    if (performance.now() > endMs) return done(false);
+    setTimeout(look, LOOK_MS);
+  };
+  look();
+}
+
+/** Whether a member of the group is more than an entry that its parent has not asked for, as under a lazy init. */
+function mayAct(group: number): boolean {
+  try {
+    return readdirSync('/proc').some((name) => /^[0-9]+$/.test(name) && isMember(name, group));
+  } catch {
+    // Without /proc nobody can tell.
+    return true;
+  }
+}
+
+/** State and process group are the first and third field after the name, which may itself contain anything. */
+function isMember(pid: string, group: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const [state, , ofGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(ofGroup) === group && state !== 'Z' && state !== 'X';
+  } catch {
+    return false;
+  }
+}

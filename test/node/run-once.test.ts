@@ -1,0 +1,91 @@
+/** Programs that are run once: a back end's executable and a policy that end badly, or leave something behind. */
+
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { LineAnswer } from '../../src/enforcer/command.ts';
+import type { PolicyDecision } from '../../src/protocol/agent-io.ts';
+import { programPolicy } from '../../targets/node/program-policy.ts';
+import { runLineCommand } from '../../targets/node/run-line.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'baton-run-'));
+});
+afterEach(() => {
+  const pid = existsSync(join(folder, 'pid')) ? Number(readFileSync(join(folder, 'pid'), 'utf8')) : 0;
+  if (pid > 0 && isAlive(pid)) process.kill(pid, 'SIGKILL');
+  rmSync(folder, { recursive: true });
+});
+
+const QUESTION = {
+  bundle: 'panel',
+  borrower: 'vault',
+  purpose: 'pin',
+  leaseMs: 1,
+  minTenureMs: 0,
+  noticeMs: 0,
+} as never;
+
+/** Runs a shell script as a back end, with the answer and how long it took. */
+async function line(script: string, limitMs: number): Promise<LineAnswer & { tookMs: number }> {
+  const startedMs = performance.now();
+  const run = runLineCommand(['sh', '-c', script], limitMs);
+  const answer = await new Promise<LineAnswer>((done) => run('{"poll":1}', done));
+  return { ...answer, tookMs: performance.now() - startedMs };
+}
+
+function decide(command: readonly string[], limitMs?: number): Promise<PolicyDecision> {
+  return new Promise((done) => programPolicy(command, limitMs)(QUESTION, done));
+}
+
+/** What is only not asked for by its parent is not alive. */
+function isAlive(pid: number): boolean {
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
+  }
+}
+
+test('a daemon that keeps the output of an executable open holds up no answer', async () => {
+  const answer = await line(`setsid sleep 20 & echo $! > ${folder}/pid; echo '{}'`, 5_000);
+  expect(answer).toMatchObject({ ok: true, line: '{}' });
+  expect(answer.tookMs).toBeLessThan(4_000);
+});
+
+test('an executable that hangs is answered for at its deadline, by its name', async () => {
+  const answer = await line(`setsid sleep 20 & echo $! > ${folder}/pid; sleep 20`, 200);
+  expect(answer).toMatchObject({ ok: false, error: 'sh: no answer within 200 ms' });
+});
+
+test('an executable that fails is named, with what it said', async () => {
+  expect(await line('echo no such VM >&2; exit 3', 5_000)).toMatchObject({
+    ok: false,
+    error: 'sh: status 3: no such VM',
+  });
+  const run = runLineCommand(['/no/such/program']);
+  const answer = await new Promise<LineAnswer>((done) => run('{}', done));
+  expect(answer).toMatchObject({ ok: false, error: expect.stringContaining('/no/such/program') });
+});
+
+test('a policy program without a name declines', async () => {
+  expect(await decide([''])).toMatchObject({
+    allow: false,
+    detail: expect.stringContaining('policy program: ""'),
+  });
+});
+
+test('a policy program that hangs declines, and nothing of it is left', async () => {
+  const script = `sleep 20 & echo $! > ${folder}/pid; wait`;
+  expect(await decide(['sh', '-c', script], 200)).toMatchObject({
+    allow: false,
+    detail: 'policy program: sh: no answer within 200 ms',
+  });
+  expect(isAlive(Number(readFileSync(join(folder, 'pid'), 'utf8')))).toBe(false);
+});
+
+test('a policy program decides', async () => {
+  expect(await decide(['sh', '-c', 'read q; echo \'{"allow":true}\''])).toEqual({ allow: true });
+});
