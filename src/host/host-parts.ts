@@ -18,7 +18,7 @@ import type {
 import type { Runner } from '../runner.ts';
 import type { Attributed } from './attribution.ts';
 import type { FaultDesk } from './fault-desk.ts';
-import type { Tally } from './remap.ts';
+import type { PhaseRun, Tally } from './remap.ts';
 import type { HostTable } from './table.ts';
 
 /** What a host is made of. */
@@ -63,6 +63,8 @@ export interface Entry {
   runner: Runner<HostState, HostInput, HostConfig, HostEffect>;
   readonly desk: FaultDesk;
   tally: Tally;
+  /** By phase and new holder. */
+  readonly runs: Map<string, PhaseRun>;
   /** The `prepare` that is being dealt with: its record must be durable, or it is undone. */
   preparing: Extract<HostInput, { on: 'prepare' }> | undefined;
   phases: Record<string, number>;

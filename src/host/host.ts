@@ -39,7 +39,7 @@ import {
   hostView,
   unknownBundleRefusal,
 } from './host-view.ts';
-import { foldAnswers, NO_TALLY, phaseRun } from './remap.ts';
+import { foldAnswers, NO_TALLY, type PhaseRun, phaseRun } from './remap.ts';
 import { Scribe } from './scribe.ts';
 import { readStamp, Stamper } from './stamp.ts';
 import { VmDesk } from './vm-desk.ts';
@@ -199,6 +199,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       runner: undefined as never,
       desk: new FaultDesk(clock, (attributed, count) => this.#reportFault(entry, attributed, count)),
       tally: NO_TALLY,
+      runs: new Map(),
       preparing: undefined,
       phases: {},
       faults: 0,
@@ -281,7 +282,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       entry.tally = NO_TALLY;
       entry.phases = {};
     }
-    const run = phaseRun(definition, phase, to);
+    const run = this.#runOf(entry, phase, to);
     enforcer.run(definition.id, run.calls, (answers) => {
       // What the queues hold now is the old holder's: it is booked before anybody else is let in.
       if (phase === 'settle' || phase === 'clean') this.#fetchFaults();
@@ -296,6 +297,14 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       this.emit('phase', definition.id, phase, epoch, ms, folded.result.ok);
       this.#feed(entry, { on: 'phaseDone', epoch, phase, result: folded.result, nowMs: this.#nowMs() });
     });
+  }
+
+  /** What a phase asks for depends on bundle, phase and new holder alone: it is made up once for each. */
+  #runOf(entry: Entry, phase: RemapPhase, to: VmId | undefined): PhaseRun {
+    const name = `${phase} ${to ?? ''}`;
+    const known = entry.runs.get(name) ?? phaseRun(entry.definition, phase, to);
+    entry.runs.set(name, known);
+    return known;
   }
 
   #onEnforcer(event: EnforcerEvent): void {

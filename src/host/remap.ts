@@ -136,14 +136,15 @@ function inspectResult(
   reach: ReturnType<typeof commonReach>,
 ): PhaseResult {
   if (reach === 'blocked' || reach === 'mixed' || reach === 'unknown') return { ok: true, reach };
-  const none = new Uint8Array(0);
   const resources = resourcesOf(bundle).map((resource) => ({
     ...grantedForm(resource, reach),
-    before: none,
-    after: none,
+    before: NOTHING,
+    after: NOTHING,
   }));
   return { ok: true, reach, proof: { evidence, resources, syncs: 0, resets: [] } };
 }
+
+const NOTHING = new Uint8Array(0);
 
 function grantResult(
   { bundle, to, calls }: PhaseRun,
@@ -159,7 +160,7 @@ function grantResult(
     const index = resources.indexOf(wrong);
     return { ok: false, error: `${wrong.id} reads back as ${inspected[index]!.reach}, expected ${to}` };
   }
-  const entry = (bytes: Uint8Array | undefined) => (bytes ?? new Uint8Array(0)).slice(0, ENTRY_BYTES_MAX);
+  const entry = (bytes: Uint8Array | undefined) => bytes?.slice(0, ENTRY_BYTES_MAX) ?? NOTHING;
   const answerTo = new Map(
     calls.map((call, i) => [call.op === 'grant' ? call.resource : undefined, answers[i]!]),
   );

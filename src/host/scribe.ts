@@ -17,7 +17,7 @@ import type { HostTable } from './table.ts';
 import type { RegistryRecord } from './vm-registry.ts';
 
 /** How long what nobody waits for may stay unwritten, in ms: a handover takes a few, a person reads later. */
-const LATER_MS = 20;
+const LATER_MS = 5;
 /** Time between two tries to write what could not be written: somebody frees space by hand. */
 const RETRY_MS = 1_000;
 /** Time between two complaints about the same: a log shows it, and is not filled by it. */

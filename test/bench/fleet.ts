@@ -23,8 +23,8 @@ export type Medium = (typeof MEDIA)[number];
 /** Longest wait for processes to come up, and for half a round, in ms. */
 const START_MS = 15_000;
 const HALF_ROUND_MS = 5_000;
-/** Rest after half a round, in ms: confirmations arrive, and journals are written that nobody waits for. */
-const REST_MS = 2;
+/** Rest after half a round, in ms: confirmations arrive, and what nobody waits for is written (5 ms later). */
+const REST_MS = 8;
 
 const BENCH = process.argv[1]!;
 
