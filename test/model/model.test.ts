@@ -10,19 +10,9 @@ import { describe, expect, it } from 'vitest';
 import { BORROWER_TABLE, HOST_TABLE, OWNER_TABLE } from '../../src/protocol/index.ts';
 import { resumeEarly, skipEpochCheck } from '../../src/simulation/lies.ts';
 import { explore, type Situation } from './explore.ts';
+import { B, O, SETTINGS, type Settings, USUAL } from './settings.ts';
 import { settled } from './transitions.ts';
-import {
-  B,
-  type Budget,
-  initialWorld,
-  O,
-  SETTINGS,
-  type Settings,
-  seen,
-  TABLES,
-  USUAL,
-  type World,
-} from './world.ts';
+import { type Budget, initialWorld, seen, TABLES, type World } from './world.ts';
 
 const NONE: Budget = {
   borrow: 0,

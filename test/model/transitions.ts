@@ -9,20 +9,16 @@ import {
   initialOwner,
   type VmId,
 } from '../../src/protocol/index.ts';
+import { type AgentName, B, O, SETTINGS, VM_OF } from './settings.ts';
 import {
-  type AgentName,
-  B,
   type Budget,
   crashHost,
   type Envelope,
   feedAgent,
   feedHost,
-  O,
   restartHost,
   runCall,
-  SETTINGS,
   Violation,
-  VM_OF,
   type World,
 } from './world.ts';
 

@@ -10,19 +10,13 @@ import type { EnforcerCall } from '../../src/enforcer/port.ts';
 import { foldAnswers, NO_TALLY, phaseRun, type Tally } from '../../src/host/remap.ts';
 import type { HookName } from '../../src/ports.ts';
 import {
-  type AgentConfig,
   BORROWER_TABLE,
   type BorrowerInput,
   type BorrowerState,
-  type BundleDefinition,
-  bundleId,
   type ConsentClaims,
-  deviceId,
   type Epoch,
   HOST,
   HOST_TABLE,
-  HOST_TIMES,
-  type HostConfig,
   type HostEffect,
   type HostInput,
   type HostState,
@@ -32,79 +26,23 @@ import {
   initialOwner,
   type Life,
   type Message,
-  nameResources,
   OWNER_TABLE,
   type OwnerInput,
   type OwnerState,
   type RemapPhase,
-  resourcesOf,
   type VmId,
-  vmId,
 } from '../../src/protocol/index.ts';
-
-export const O = vmId('android');
-export const B = vmId('vault');
-const touch = deviceId('touch');
-const DIGEST = new Uint8Array(32);
-
-/** A bundle with one register range and one stream: the smallest with two paths of different kinds. */
-const bundleAt = (stream: number): BundleDefinition => ({
-  id: bundleId('panel'),
-  owner: O,
-  keeper: 'hypervisor',
-  devices: [
-    {
-      id: touch,
-      resources: nameResources(touch, [
-        { kind: 'mmio', physical: 0x1000, bytes: 0x1000, views: {} },
-        { kind: 'stream', physical: stream, views: {} },
-      ] as never),
-      residues: [],
-    },
-  ],
-});
-export const BUNDLE = bundleAt(7);
-/** What a stranger takes it for. */
-const OTHER_BUNDLE = bundleAt(8);
-const RESOURCES = resourcesOf(BUNDLE).map((resource) => resource.id);
-
-export const AGENT_CONFIG = {
-  o: { self: O, definition: BUNDLE, digest: DIGEST } satisfies AgentConfig,
-  b: { self: B, definition: BUNDLE, digest: DIGEST } satisfies AgentConfig,
-};
-export const HOST_CONFIG: HostConfig = {
-  bundle: BUNDLE.id,
-  owner: O,
-  keeper: 'hypervisor',
-  digest: DIGEST,
-  resettable: true,
-  acceptDriverResidue: false,
-  evidence: 'observed',
-  forceRevoke: true,
-  times: HOST_TIMES,
-};
-
-/** What a search may change about the world. */
-export interface Settings {
-  /** The back end can take a bundle from a live borrower. */
-  readonly forceRevoke: boolean;
-  readonly minTenureMs: number;
-  /** An agent that means something else by the bundle, and so rejects what it is granted. */
-  readonly stranger: AgentName | undefined;
-}
-export const USUAL: Settings = { forceRevoke: true, minTenureMs: 0, stranger: undefined };
-/** Of the search that runs. */
-export const SETTINGS: { present: Settings } = { present: USUAL };
-
-const agentConfig = (name: AgentName): AgentConfig =>
-  SETTINGS.present.stranger === name
-    ? { ...AGENT_CONFIG[name], definition: OTHER_BUNDLE }
-    : AGENT_CONFIG[name];
-const hostConfig = (): HostConfig =>
-  SETTINGS.present.forceRevoke ? HOST_CONFIG : { ...HOST_CONFIG, forceRevoke: false };
-
-export type AgentName = 'o' | 'b';
-export const VM_OF: Record<AgentName, VmId> = { o: O, b: B };
+import {
+  type AgentName,
+  agentConfig,
+  B,
+  BUNDLE,
+  DIGEST,
+  hostConfig,
+  O,
+  RESOURCES,
+  VM_OF,
+} from './settings.ts';
 
 export interface Envelope {
   readonly from: VmId;
