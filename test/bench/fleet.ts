@@ -23,9 +23,6 @@ export type Medium = (typeof MEDIA)[number];
 /** Longest wait for processes to come up, and for half a round, in ms. */
 const START_MS = 15_000;
 const HALF_ROUND_MS = 5_000;
-/** Rest after half a round, in ms: confirmations arrive, and what nobody waits for is written (5 ms later). */
-const REST_MS = 8;
-
 const BENCH = process.argv[1]!;
 
 /** A fleet at work. */
@@ -53,10 +50,10 @@ export class Fleet {
     );
   }
 
-  /** A handover and its way back. */
-  async round(): Promise<void> {
-    await this.#half('lend', 'lent');
-    await this.#half('giveBack', 'back');
+  /** A handover and its way back, each followed by `restMs` of rest. */
+  async round(restMs: number): Promise<void> {
+    await this.#half('lend', 'lent', restMs);
+    await this.#half('giveBack', 'back', restMs);
   }
 
   /** The moments that all parties noted, by name. */
@@ -77,11 +74,11 @@ export class Fleet {
     this.#stopMedium();
   }
 
-  async #half(order: Order, saying: Saying['is']): Promise<void> {
+  async #half(order: Order, saying: Saying['is'], restMs: number): Promise<void> {
     const heard = this.#hear(VAULT, saying, HALF_ROUND_MS);
     this.#tell(VAULT, order);
     await heard;
-    await new Promise((resolve) => setTimeout(resolve, REST_MS));
+    await new Promise((resolve) => setTimeout(resolve, restMs));
   }
 
   #tell(vm: VmId, order: Order): void {
