@@ -4,7 +4,9 @@
 
 import type { DriverStatus } from '../ports.ts';
 import type { AgentNotice } from '../protocol/agent-io.ts';
+import type { BorrowerStateName } from '../protocol/borrower-state.ts';
 import type { BundleId, OwnerState, VmId } from '../protocol/index.ts';
+import type { OwnerStateName } from '../protocol/owner-state.ts';
 
 /** How a bundle stands, as this agent sees it. */
 export interface BundleView {
@@ -26,6 +28,32 @@ export interface BundleView {
   readonly evidence: string | null;
 }
 
+/** A state in words, for `status`: what the agent waits for or does. */
+const STATE_TEXTS: Readonly<Record<OwnerStateName | BorrowerStateName, string>> = {
+  starting: 'starting: looks what the driver does',
+  unknown: 'waits for the host to say who holds it',
+  held: 'holds it, driver active',
+  deciding: 'its policy decides about a request',
+  preparing: 'waits for the host’s reservation',
+  suspending: 'the driver suspends',
+  lending: 'the host moves it',
+  lent: 'with its borrower, or on its way',
+  parked: 'with nobody; asks for it',
+  resuming: 'the driver resumes',
+  failed: 'holds it, but its driver did not resume; tries again',
+  quarantined: 'in quarantine; an operator lifts it at the host',
+  idle: 'wants nothing',
+  asking: 'asks the host who holds it',
+  requesting: 'asked the owner',
+  pending: 'about to come',
+  releasing: 'waits until the host has taken it back',
+};
+
+/** Returns a state of either role in words. */
+export function stateText(name: OwnerStateName | BorrowerStateName): string {
+  return STATE_TEXTS[name];
+}
+
 /** Who holds, as the owner can tell; undefined while it cannot. */
 export function holderSeenByOwner(self: VmId, state: OwnerState): VmId | undefined {
   if (state.name === 'lent') return state.borrower;
@@ -39,7 +67,7 @@ export function noticeText(notice: AgentNotice): string {
     case 'granted':
       return `granted at epoch ${notice.epoch} for ${notice.leaseMs} ms`;
     case 'declined':
-      return `declined: ${notice.reason}`;
+      return `declined: ${notice.reason}${notice.detail === undefined ? '' : `: ${notice.detail}`}`;
     case 'timedOut':
       return 'the owner did not answer in time';
     case 'recalled':

@@ -7,7 +7,7 @@
  */
 
 import { TypedEmitter } from 'tiny-typed-emitter';
-import type { Link, LinkListener } from '../link/link.ts';
+import type { Link, LinkListener, PeerView } from '../link/link.ts';
 import type { Clock, DriverHooks, Entropy, Journal, Log } from '../ports.ts';
 import type { AgentConfig, AgentEffect, AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
 import {
@@ -32,7 +32,8 @@ import { CHALLENGE_BYTES } from '../protocol/messages.ts';
 import { Runner } from '../runner.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { AgentJournal } from './agent-journal.ts';
-import { type BundleView, holderSeenByOwner, noticeText } from './agent-view.ts';
+import { type BundleView, holderSeenByOwner } from './agent-view.ts';
+import { Diary } from './diary.ts';
 import { HostWatch } from './host-watch.ts';
 import type { Policy } from './policy.ts';
 import { Sleep } from './sleep.ts';
@@ -64,8 +65,6 @@ export interface AgentEvents {
 const CONSENT_VALID_MS = 10_000;
 /** Time between two tries to send a request while there is no session with the owner. */
 const REQUEST_RETRY_MS = 100;
-/** Events kept per bundle for `describe`. */
-const EVENTS_KEPT = 20;
 
 type AnyRunner =
   | {
@@ -83,11 +82,10 @@ interface Entry {
   readonly digest: Uint8Array;
   machine: AnyRunner;
   challenge: Uint8Array | undefined;
-  reason: string;
+  readonly diary: Diary;
   leaseEndsMs: number | undefined;
   evidence: string | null;
   definitionDiffers: boolean;
-  readonly events: string[];
 }
 
 /** The agent of one VM. */
@@ -121,11 +119,10 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
         digest: bundleDigest(definition),
         machine: undefined as never,
         challenge: undefined,
-        reason: 'started',
+        diary: new Diary(definition.id, parts.clock, parts.log),
         leaseEndsMs: undefined,
         evidence: null,
         definitionDiffers: false,
-        events: [],
       };
       entry.machine = this.#machineOf(entry);
       this.#entries.set(definition.id, entry);
@@ -176,6 +173,11 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     return this.#view(this.#entry(bundle));
   }
 
+  /** How the ways to host and other agents stand. */
+  peers(): PeerView[] {
+    return this.#parts.link.peers();
+  }
+
   /** How all bundles stand. */
   views(): BundleView[] {
     return [...this.#entries.values()].map((entry) => this.#view(entry));
@@ -198,7 +200,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     }
     if (message.kind === 'stateReported') {
       if (!entry.challenge || !sameBytes(message.challenge, entry.challenge)) {
-        return this.#drop(from, message, 'answer to an older query');
+        this.#parts.log('debug', 'stateReported dropped: answer to an older query', { from });
+        return;
       }
       entry.challenge = undefined;
     }
@@ -216,6 +219,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   onUp(peer: VmId): void {
+    this.#parts.log('info', 'session up', { peer });
     if (peer !== HOST) return;
     this.emit('hostUp');
     for (const entry of this.#entries.values()) this.#feed(entry, { on: 'hostUp' });
@@ -229,10 +233,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     const entry = this.#entries.get(bundle);
     if (!entry) return;
     entry.definitionDiffers = true;
-    this.#note(
-      entry,
-      `${peer} means another definition by ${bundle}: deploy the same bundle file everywhere`,
-    );
+    entry.diary.note(`${peer} means another definition by ${bundle}: deploy the same bundle file everywhere`);
     this.#parts.log('error', 'bundle definitions differ', { bundle, peer });
   }
 
@@ -283,14 +284,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     }
     if (step.ignored !== undefined) return;
     if (before === step.state.name) return;
-    this.#note(entry, `${before} → ${step.state.name} (${step.row})`);
+    entry.diary.moved(before, step.state.name, step.row);
     this.emit('changed', bundle);
-  }
-
-  #note(entry: Entry, text: string): void {
-    entry.reason = text;
-    entry.events.push(`${Math.round(this.#parts.clock.nowMs())} ${text}`);
-    if (entry.events.length > EVENTS_KEPT) entry.events.shift();
   }
 
   #perform(entry: Entry, effect: AgentEffect<never>): void {
@@ -299,6 +294,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     switch (effect.do) {
       case 'send':
         link.send(effect.to, effect.message);
+        if (effect.message.kind === 'borrowDeclined') entry.diary.declined(effect.to, effect.message);
         return;
       case 'query': {
         entry.challenge = entropy.random(CHALLENGE_BYTES);
@@ -327,7 +323,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
         hooks.inspect(bundle, (status) => this.#feed(entry, { on: 'driverInspected', status }));
         return;
       case 'notify':
-        this.#note(entry, noticeText(effect.notice));
+        entry.diary.notified(effect.notice);
         this.emit('notice', bundle, effect.notice);
         return;
       default:
@@ -364,8 +360,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
 
   #faultSeen(entry: Entry, message: Extract<Message, { kind: 'faultReported' }>): void {
     const who = message.vm ?? 'somebody';
-    this.#note(
-      entry,
+    entry.diary.note(
       `fault: ${who} ${message.write ? 'wrote' : 'read'} ${message.resource} by ${message.by}, epoch ${message.epoch}`,
     );
     this.emit('changed', entry.definition.id);
@@ -390,12 +385,12 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       epoch: state.epoch,
       holder: holder ?? null,
       driver: state.driver,
-      reason: entry.reason,
+      reason: entry.diary.reason,
       leaseLeftMs:
         machine.role === 'borrower' && holds && entry.leaseEndsMs !== undefined
           ? Math.max(0, Math.round(entry.leaseEndsMs - this.#parts.clock.nowMs()))
           : null,
-      events: [...entry.events],
+      events: [...entry.diary.events],
       definitionDiffers: entry.definitionDiffers,
       evidence: entry.evidence,
     };

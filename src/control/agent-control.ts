@@ -113,7 +113,7 @@ export class AgentControl {
   #answer(client: Client, request: Json): Json | undefined {
     switch (request['do']) {
       case 'status':
-        return { bundles: this.#agent.views().map(brief) };
+        return { bundles: this.#agent.views().map(brief), peers: this.#agent.peers() };
       case 'describe':
         return { ...this.#view(request) };
       case 'watch':
@@ -274,7 +274,8 @@ function brief({ events: _, ...view }: BundleView): Json {
 }
 
 function messageOf(notice: AgentNotice): string {
-  if (notice.notice === 'declined') return `the request was declined: ${notice.reason}`;
+  if (notice.notice === 'declined')
+    return `the request was declined: ${notice.reason}${notice.detail === undefined ? '' : `: ${notice.detail}`}`;
   if (notice.notice === 'timedOut') return 'the owner did not answer in time';
   if (notice.notice === 'evidenceMismatch')
     return `what was granted is not what was expected: ${notice.what}`;

@@ -94,7 +94,11 @@ export class HostControl {
   }
 
   #status(): Json {
-    return { bundles: this.#host.views().map(({ events: _, ...view }) => view), ...this.#host.facts() };
+    const bundles = this.#host.views().map(({ events: _, ...view }) => view);
+    const facts = this.#host.facts();
+    // A VM that does not run has no agent.
+    const peers = this.#host.peers().filter(({ peer }) => facts.vms[peer] !== undefined);
+    return { bundles, peers, ...facts };
   }
 
   #onChanged(bundle: BundleId): void {

@@ -7,7 +7,7 @@
 
 import { TypedEmitter } from 'tiny-typed-emitter';
 import type { EnforcerEvent } from '../enforcer/port.ts';
-import type { LinkListener } from '../link/link.ts';
+import type { LinkListener, PeerView } from '../link/link.ts';
 import { refusal } from '../protocol/hypervisor-answers.ts';
 import {
   type BundleDefinition,
@@ -141,6 +141,11 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   facts(): HostFacts {
     const { auditHash, fault } = this.#scribe;
     return { vms: this.#registry.running(), auditHash, writeFault: fault ?? null };
+  }
+
+  /** How the ways to the agents of all VMs stand. */
+  peers(): PeerView[] {
+    return this.#parts.link.peers();
   }
 
   incarnationOf(vm: VmId) {

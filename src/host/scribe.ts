@@ -158,6 +158,7 @@ export class Scribe {
     try {
       if (lines) this.#parts.audit(lines);
       this.#auditHash = last;
+      for (const entry of this.#entries) this.#tellLog(entry);
       this.#entries = [];
       this.#skipped = 0;
       this.#auditFault = undefined;
@@ -168,6 +169,11 @@ export class Scribe {
       this.#skipped += excess;
       this.#complain();
     }
+  }
+
+  /** The log has what the audit log has, but when nobody waits for it. */
+  #tellLog({ event, detail, bundle, holder, epoch }: AuditEntry): void {
+    this.#parts.log('info', detail === undefined ? event : `${event}: ${detail}`, { bundle, holder, epoch });
   }
 
   /** Writes to the table. Returns whether that was possible. */

@@ -6,7 +6,7 @@
  * not exist. It knows nothing of bundles beyond their digests.
  */
 
-import type { Clock, Entropy, Log, Transport, TransportListener } from '../ports.ts';
+import type { Clock, Entropy, Log, LogLevel, Transport, TransportListener } from '../ports.ts';
 import { type BundleId, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
 import type { ConsentClaims, Message } from '../protocol/messages.ts';
 import { routeOf } from '../wire/envelope.ts';
@@ -41,6 +41,16 @@ export interface LinkListener {
   incarnationOf?(vm: VmId): Incarnation;
 }
 
+/** How the way to a peer stands, for people. */
+export interface PeerView {
+  readonly peer: VmId;
+  readonly up: boolean;
+  /** How long it has been so, in ms. */
+  readonly forMs: number;
+  /** What may be wrong, while there is no session. */
+  readonly hint?: string;
+}
+
 /** Counters for people; they only rise. */
 export interface LinkCounts {
   sent: number;
@@ -58,6 +68,13 @@ const RETRY_MAX_MS = 2_000;
  * frames could else keep us busy with handshakes.
  */
 const RENEW_EVERY_MS = 2_000;
+/** Time without a session after which people are told, in ms: a start takes far less. */
+const MISSED_AFTER_MS = 5_000;
+/** Time until they are told again, in ms. */
+const MISSED_AGAIN_MS = 60_000;
+/** What may be wrong while a peer answers nothing, and while what it sends does not verify. */
+const SILENT_HINT = 'no answer: does it run, reach the same broker or host, and know this party?';
+const UNVERIFIED_HINT = 'what it sends does not verify: do both key files hold the same key for this pair?';
 /** Shortest time between two log lines about dropped frames, so that a flood does not fill a log. */
 const DROP_LOG_EVERY_MS = 1_000;
 
@@ -67,6 +84,10 @@ interface Peer {
   session: Session | undefined;
   retryMs: number;
   renewedMs: number;
+  /** Since when its session is up, or has not come up. */
+  sinceMs: number;
+  /** Something of it did not verify since. */
+  isGarbled: boolean;
   cancelRetry: (() => void) | undefined;
 }
 
@@ -79,6 +100,7 @@ export class Link implements TransportListener {
   #listener: LinkListener | undefined;
   #incarnation = 0 as Incarnation;
   #dropLogMs = Number.NEGATIVE_INFINITY;
+  #cancelMissed: () => void = () => {};
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
@@ -90,6 +112,8 @@ export class Link implements TransportListener {
         session: undefined,
         retryMs: RETRY_MIN_MS,
         renewedMs: Number.NEGATIVE_INFINITY,
+        sinceMs: parts.clock.nowMs(),
+        isGarbled: false,
         cancelRetry: undefined,
       });
     }
@@ -103,10 +127,21 @@ export class Link implements TransportListener {
   open(listener: LinkListener): void {
     this.#listener = listener;
     this.#parts.transport.open(this);
+    this.#watchMissed(MISSED_AFTER_MS);
+  }
+
+  /** How the ways to all peers stand. */
+  peers(): PeerView[] {
+    const nowMs = this.#parts.clock.nowMs();
+    return [...this.#peers.values()].map(({ id, session, sinceMs, isGarbled }) => {
+      const view = { peer: id, up: session?.isUp ?? false, forMs: Math.round(nowMs - sinceMs) };
+      return view.up ? view : { ...view, hint: isGarbled ? UNVERIFIED_HINT : SILENT_HINT };
+    });
   }
 
   close(): void {
     this.#listener = undefined;
+    this.#cancelMissed();
     for (const peer of this.#peers.values()) peer.cancelRetry?.();
     this.#parts.transport.close();
   }
@@ -163,6 +198,7 @@ export class Link implements TransportListener {
     peer.cancelRetry?.();
     peer.cancelRetry = undefined;
     peer.session = undefined;
+    peer.sinceMs = this.#parts.clock.nowMs();
   }
 
   onUp(id?: VmId): void {
@@ -183,7 +219,7 @@ export class Link implements TransportListener {
     const peer = route && route.to === this.#parts.self ? this.#peers.get(route.from) : undefined;
     if (!peer) return this.#dropped(route?.from ?? 'nobody', 'unknown sender or not for us');
     const session = peer.session ?? this.#create(peer);
-    if (!session) return this.#dropped(peer.id, 'no session can be made yet');
+    if (!session) return this.#dropped(peer.id, 'no session can be made yet', 'debug');
     const challenge = route?.channel === 'h' ? this.#parts.entropy.random(HELLO_CHALLENGE_BYTES) : undefined;
     this.#take(peer, session.receive(frame, challenge));
   }
@@ -192,8 +228,13 @@ export class Link implements TransportListener {
     for (const frame of received.frames) this.#put(peer.id, frame);
     for (const event of received.events) this.#onEvent(peer, event);
     if (received.drop) {
-      if (received.drop === 'unverified') this.renew(peer.id);
-      return this.#dropped(peer.id, received.detail ?? received.drop);
+      if (received.drop === 'unverified') {
+        peer.isGarbled = true;
+        this.renew(peer.id);
+      }
+      // An answer that nobody waits for is what crossing and repeated handshakes leave behind.
+      const level = received.drop === 'stale' ? 'debug' : 'warn';
+      return this.#dropped(peer.id, received.detail ?? received.drop, level);
     }
     if (!received.message) return;
     this.counts.received += 1;
@@ -215,6 +256,8 @@ export class Link implements TransportListener {
       return;
     }
     peer.retryMs = RETRY_MIN_MS;
+    peer.sinceMs = this.#parts.clock.nowMs();
+    peer.isGarbled = false;
     if (peer.id === HOST) {
       const before = this.#incarnation;
       this.#incarnation = event.incarnation;
@@ -278,8 +321,20 @@ export class Link implements TransportListener {
     return sent;
   }
 
-  #dropped(from: string, why: string): void {
+  /** Tells people of sessions that do not come up. At the host, VMs that do not run have none. */
+  #watchMissed(ms: number): void {
+    this.#cancelMissed = this.#parts.clock.after(ms, () => {
+      for (const { peer, up, forMs, hint } of this.peers()) {
+        const isExpected = !this.#isHost || (this.#listener?.incarnationOf?.(peer) ?? 0) > 0;
+        if (!up && isExpected) this.#parts.log('warn', `no session: ${hint}`, { peer, forMs });
+      }
+      this.#watchMissed(MISSED_AGAIN_MS);
+    });
+  }
+
+  #dropped(from: string, why: string, level: LogLevel = 'warn'): void {
     this.counts.dropped += 1;
+    if (level === 'debug') return this.#parts.log(level, `frame dropped: ${why}`, { from });
     const nowMs = this.#parts.clock.nowMs();
     if (nowMs - this.#dropLogMs < DROP_LOG_EVERY_MS) return;
     this.#dropLogMs = nowMs;

@@ -47,7 +47,13 @@ export interface BorrowTerms {
 /** What the agent tells its clients. */
 export type AgentNotice =
   | { readonly notice: 'granted'; readonly epoch: Epoch; readonly leaseMs: number }
-  | { readonly notice: 'declined'; readonly reason: string; readonly retryAfterMs: number }
+  | {
+      readonly notice: 'declined';
+      readonly reason: string;
+      readonly retryAfterMs: number;
+      /** What the owner said besides, for people. */
+      readonly detail?: string;
+    }
   | { readonly notice: 'timedOut' }
   /** The borrower must give the bundle back within `ms`. */
   | { readonly notice: 'recalled'; readonly ms: number; readonly cause: MoveCause }

@@ -138,7 +138,11 @@ export const HOLDING_ROWS = [
     to: ['idle'],
     act: ({ state, input }) => ({
       state: { ...idle(state), driver: input.result.ok ? 'suspended' : 'unknown' },
-      effects: [...hookNews(input), notify({ notice: 'returned', epoch: state.epoch })],
+      effects: [
+        ...hookNews(input),
+        // After a restart nobody here had it.
+        ...(state.terms ? [notify({ notice: 'returned', epoch: state.epoch } as const)] : []),
+      ],
     }),
   }),
   row({ name: 'hook-late', on: 'hookDone', from: 'any', ignore: 'no hook of this kind is awaited' }),

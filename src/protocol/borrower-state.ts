@@ -238,8 +238,9 @@ export const isOld = (x: { state: S; input: { message: { epoch: Epoch } } }) =>
   x.input.message.epoch < x.state.epoch;
 
 export function declinedNews(message: MessageOf<'borrowDeclined'>): BorrowerEffect {
-  const reason = message.refusal ?? message.reason;
-  return notify({ notice: 'declined', reason, retryAfterMs: message.retryAfterMs });
+  const { refusal, retryAfterMs, detail } = message;
+  const news = { notice: 'declined', reason: refusal ?? message.reason, retryAfterMs } as const;
+  return notify(detail === undefined ? news : { ...news, detail });
 }
 
 export function lostNews(told: Told): BorrowerEffect {

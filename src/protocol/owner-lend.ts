@@ -56,9 +56,19 @@ export const REQUEST_ROWS = [
     }),
   }),
   row({
+    name: 'request-driver-failed',
+    on: 'requestBorrow',
+    from: ['failed'],
+    to: ['stay'],
+    act: ({ state, input, config }) => ({
+      state,
+      effects: [decline(config, input.from, { reason: 'hookFailed', retryAfterMs: BUSY_RETRY_MS })],
+    }),
+  }),
+  row({
     name: 'request-not-holder',
     on: 'requestBorrow',
-    from: ['parked', 'quarantined', 'failed'],
+    from: ['parked', 'quarantined'],
     to: ['stay'],
     act: ({ state, input, config }) => ({
       state,

@@ -1,0 +1,71 @@
+/**
+ * What people are told of one bundle: the last events for `describe`, the reason for `status`, lines of the log.
+ * It decides nothing and nothing depends on it.
+ */
+
+import type { Clock, Log } from '../ports.ts';
+import type { AgentNotice } from '../protocol/agent-io.ts';
+import type { BundleId, VmId } from '../protocol/ids.ts';
+import type { MessageOf } from '../protocol/messages.ts';
+import { noticeText, stateText } from './agent-view.ts';
+
+/** Events kept per bundle for `describe`. */
+const EVENTS_KEPT = 20;
+
+/** The diary of one bundle. */
+export class Diary {
+  readonly #bundle: BundleId;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #events: string[] = [];
+  #reason = stateText('starting');
+  #hookError: string | undefined;
+
+  constructor(bundle: BundleId, clock: Clock, log: Log) {
+    this.#bundle = bundle;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Why the bundle is as it is. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  /** The last events, oldest first. */
+  get events(): readonly string[] {
+    return this.#events;
+  }
+
+  /** Something happened that explains how the bundle stands. */
+  note(text: string): void {
+    this.#reason = text;
+    this.#events.push(`${Math.round(this.#clock.nowMs())} ${text}`);
+    if (this.#events.length > EVENTS_KEPT) this.#events.shift();
+  }
+
+  /** The table went on by `row`. */
+  moved(from: string, to: string, row: string): void {
+    this.note(`${from} → ${to} (${row})`);
+    this.#reason = stateText(to as Parameters<typeof stateText>[0]);
+  }
+
+  /** The agent's clients are told something. */
+  notified(notice: AgentNotice): void {
+    const text = noticeText(notice);
+    const isHookError = notice.notice === 'hookFailed';
+    // A driver that does not resume is tried again every two seconds: the same words are logged once.
+    if (!isHookError || this.#hookError !== text)
+      this.#log(isHookError ? 'warn' : 'info', text, { bundle: this.#bundle });
+    if (isHookError) this.#hookError = text;
+    if (notice.notice === 'resumed' || notice.notice === 'granted') this.#hookError = undefined;
+    this.note(text);
+  }
+
+  /** A request came to nothing, and why: the owner's people want to know it, too. */
+  declined(borrower: VmId, { reason, refusal, detail }: MessageOf<'borrowDeclined'>): void {
+    const text = [`declined ${borrower}`, refusal ?? reason, detail].filter(Boolean).join(': ');
+    this.#log('info', text, { bundle: this.#bundle });
+    this.note(text);
+  }
+}
