@@ -17,7 +17,9 @@ import type { HostTable } from './table.ts';
 import type { RegistryRecord } from './vm-registry.ts';
 
 /** How long what nobody waits for may stay unwritten, in ms: a handover takes a few, a person reads later. */
-const LATER_MS = 5;
+const LATER_MS = 50;
+/** The event that ends a handover: from here on nobody waits for a message. */
+const END_EVENT = 'confirmed';
 /** Time between two tries to write what could not be written: somebody frees space by hand. */
 const RETRY_MS = 1_000;
 /** Time between two complaints about the same: a log shows it, and is not filled by it. */
@@ -48,6 +50,7 @@ export class Scribe {
   #entries: AuditEntry[] = [];
   #skipped = 0;
   #cancel: (() => void) | undefined;
+  #isStopped = false;
   /** Why table or audit log could not be written when it was last tried. */
   #tableFault: string | undefined;
   #auditFault: string | undefined;
@@ -107,7 +110,8 @@ export class Scribe {
 
   writeAudit(entry: AuditEntry): void {
     this.#entries.push(entry);
-    this.#later();
+    if (entry.event === END_EVENT && this.fault === undefined) this.#later(0);
+    else this.#later();
   }
 
   /** Writes what waits; what cannot be written waits on. */
@@ -127,8 +131,8 @@ export class Scribe {
   /** Writes nothing more. */
   stop(): void {
     this.catchUp();
+    this.#isStopped = true;
     this.#cancel?.();
-    this.#cancel = () => {};
   }
 
   #writeTable(): void {
@@ -199,9 +203,10 @@ export class Scribe {
     this.#parts.log('error', `${this.fault}; free space or mend the disk: it is tried again, and ${what}`);
   }
 
-  #later(): void {
-    const ms = this.fault === undefined ? LATER_MS : RETRY_MS;
-    this.#cancel ??= this.#parts.clock.after(ms, () => this.catchUp());
+  #later(ms = this.fault === undefined ? LATER_MS : RETRY_MS): void {
+    if (this.#isStopped) return;
+    if (ms === 0) this.#cancel?.();
+    if (ms === 0 || !this.#cancel) this.#cancel = this.#parts.clock.after(ms, () => this.catchUp());
   }
 }
 

@@ -21,10 +21,8 @@ const RATIO_MAX = 1.5;
  * the product has ten times the code of a relay. After 300 rounds its ratios are a tenth higher.
  */
 const WARM_UP_ROUNDS = 3_000;
-/** Rest after half a round, in ms: confirmations arrive, and what nobody waits for is written (5 ms later). */
-const REST_MS = 8;
-/** The same before rounds count. */
-const WARM_UP_REST_MS = 1;
+/** Rest after half a round, in ms: confirmations arrive, and what nobody waits for is written. */
+const REST_MS = 2;
 const ROUNDS = 500;
 const ROUNDS_FULL = 3_000;
 /** Rounds in one process are cheap. */
@@ -60,8 +58,7 @@ async function benchMedium(report: Report, medium: Medium, rounds: number): Prom
     for (let round = 0; round < WARM_UP_ROUNDS + rounds; round++) {
       // Nobody is always the one after the pause, or always the one after a certain other.
       const first = round % fleets.length;
-      for (const { fleet } of [...fleets.slice(first), ...fleets.slice(0, first)])
-        await fleet.round(round < WARM_UP_ROUNDS ? WARM_UP_REST_MS : REST_MS);
+      for (const { fleet } of [...fleets.slice(first), ...fleets.slice(0, first)]) await fleet.round(REST_MS);
     }
     const marks = new Map<Kind, Marks>();
     for (const { kind, fleet } of fleets) marks.set(kind, await fleet.marks());
