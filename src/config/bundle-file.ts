@@ -14,6 +14,7 @@ import {
   RESOURCES_MAX,
   type Resource,
   resourcesOf,
+  viewOf,
 } from '../protocol/bundle.ts';
 import { PAGE_BYTES } from '../protocol/evidence.ts';
 import { bundleId, deviceId, HOST, type VmId, vmId } from '../protocol/ids.ts';
@@ -176,28 +177,37 @@ function checkResources(file: string, text: string, path: string[], bundle: Bund
   }
 }
 
-/** Bundles that share a resource would have two epochs and two holders for it. */
+/**
+ * Bundles that share a resource would have two epochs and two holders for it (M12). And a VM that sees two resources
+ * under one number would reach one of them by the name of the other.
+ */
 function checkDisjoint(file: string, text: string, bundles: readonly BundleDefinition[]): void {
   const all = bundles.flatMap((bundle) =>
     resourcesOf(bundle).map((resource) => ({ bundle: bundle.id, resource })),
   );
+  const vms = new Set(
+    bundles.flatMap((bundle) => [
+      bundle.owner,
+      ...resourcesOf(bundle).flatMap(({ views }) => Object.keys(views) as VmId[]),
+    ]),
+  );
   for (const [index, a] of all.entries()) {
-    const b = all.slice(0, index).find((other) => overlaps(a.resource, other.resource));
-    if (b) {
-      refuseAt(
-        file,
-        text,
-        ['bundles', a.bundle],
-        `${a.bundle} ${a.resource.id} and ${b.bundle} ${b.resource.id} are the same ${a.resource.kind}`,
-      );
+    for (const b of all.slice(0, index)) {
+      const names = `${a.bundle} ${a.resource.id} and ${b.bundle} ${b.resource.id}`;
+      const refuse = (what: string) => refuseAt(file, text, ['bundles', a.bundle], `${names} ${what}`);
+      if (overlaps(a.resource, b.resource, ({ physical }) => physical))
+        refuse(`are the same ${a.resource.kind}`);
+      for (const vm of vms) {
+        const isSame = overlaps(a.resource, b.resource, (resource) => viewOf(resource, vm));
+        if (isSame) refuse(`look the same to ${vm}: give one of them another number in its views`);
+      }
     }
   }
 }
 
-function overlaps(a: Resource, b: Resource): boolean {
-  if (a.kind === 'mmio' && b.kind === 'mmio')
-    return a.physical < b.physical + b.bytes && b.physical < a.physical + a.bytes;
-  return a.kind === b.kind && a.physical === b.physical;
+function overlaps(a: Resource, b: Resource, at: (resource: Resource) => number): boolean {
+  if (a.kind === 'mmio' && b.kind === 'mmio') return at(a) < at(b) + b.bytes && at(b) < at(a) + a.bytes;
+  return a.kind === b.kind && at(a) === at(b);
 }
 
 /** Returns definitions as the text of a bundle file. */

@@ -68,7 +68,9 @@ function growth(bytes: readonly number[]): number[] {
 }
 
 function watch(rounds: number, folder: string): Promise<(Look & { readonly madeBytes: number })[]> {
-  const child = fork(process.argv[1]!, ['--slope', `${rounds} ${folder}`], { execArgv: ['--expose-gc'] });
+  const child = fork(process.argv[1]!, ['--slope', `${rounds} ${folder}`], {
+    execArgv: ['--expose-gc', '--no-flush-bytecode'],
+  });
   const looks: (Look & { madeBytes: number })[] = [];
   return new Promise((resolve, reject) => {
     child.on('message', (look: Look) => {

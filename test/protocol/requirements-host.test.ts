@@ -362,7 +362,7 @@ describe('lives', () => {
     expect(row).toBe('confirm-over');
   });
 
-  it('R66 a bundle whose supplies end with the owner’s VM is taken from the borrower', () => {
+  it('R66 a bundle whose supplies end with the owner’s VM is taken from the borrower (M11)', () => {
     const { state } = host([{ on: 'vmExited', vm: ANDROID }], lentByHost());
     expect(state.attempt).toMatchObject({ cause: 'supplyLost', forced: true });
   });

@@ -222,7 +222,7 @@ describe('a holder', () => {
     expect(only(effects, 'reject').epoch).toBe(3);
   });
 
-  it('R26 a resume that a newer epoch overtook is undone and not confirmed', () => {
+  it('R26 a resume that a newer epoch overtook is undone and not confirmed (M7)', () => {
     const overtaken = borrower([fromHost(remapped(VAULT, 2)), fromHost(remapped(ANDROID, 3))], pending());
     const { state, effects } = borrower([done('resume')], overtaken.state);
     expect(state.name).toBe('suspending');
