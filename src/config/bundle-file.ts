@@ -21,54 +21,89 @@ import { bundleId, deviceId, HOST, type VmId, vmId } from '../protocol/ids.ts';
 import { NAME_WORDS } from './faults.ts';
 import { readConfig, refuseAt } from './read.ts';
 
-const NAME = Type.String({ pattern: '^[a-z][a-z0-9._-]{0,31}$', description: NAME_WORDS });
-const ADDRESS = Type.String({
-  pattern: '^0x[0-9a-f]{1,11}$',
-  description: 'hexadecimal bytes, as 0x0a900000',
-});
+const NAME_PATTERN = '^[a-z][a-z0-9._-]{0,31}$';
+const KEY = Type.String({ pattern: NAME_PATTERN });
+const address = (description: string) =>
+  Type.String({ pattern: '^0x[0-9a-f]{1,11}$', title: 'hexadecimal bytes, as 0x0a900000', description });
 const closed = { additionalProperties: false } as const;
-const ADDRESS_VIEWS = Type.Optional(Type.Record(NAME, ADDRESS, closed));
-const NUMBER_VIEWS = Type.Optional(
-  Type.Record(NAME, Type.Integer({ minimum: 0, maximum: 0xffff_ffff }), closed),
+const ADDRESS_VIEWS = Type.Optional(
+  Type.Record(KEY, address('where this VM sees it'), {
+    ...closed,
+    description: 'VM → where it sees the registers; absent: at the physical address',
+  }),
 );
+const NUMBER_VIEWS = (what: string) =>
+  Type.Optional(
+    Type.Record(KEY, Type.Integer({ minimum: 0, maximum: 0xffff_ffff, description: `its ${what} there` }), {
+      ...closed,
+      description: `VM → ${what} under which it sees it; absent: the physical one`,
+    }),
+  );
 
 const DEVICE = Type.Object(
   {
     mmio: Type.Optional(
-      Type.Array(Type.Object({ physical: ADDRESS, bytes: ADDRESS, views: ADDRESS_VIEWS }, closed)),
+      Type.Array(
+        Type.Object(
+          {
+            physical: address('physical address, whole pages of 4096'),
+            bytes: address('length, whole pages of 4096'),
+            views: ADDRESS_VIEWS,
+          },
+          closed,
+        ),
+        { description: 'register ranges' },
+      ),
     ),
     interrupts: Type.Optional(
       Type.Array(
         Type.Object(
           {
-            physical: Type.Integer({ minimum: 32, maximum: 1019, description: 'INTID of an SPI' }),
-            trigger: Type.Union([Type.Literal('edge'), Type.Literal('level')]),
-            views: NUMBER_VIEWS,
+            physical: Type.Integer({
+              minimum: 32,
+              maximum: 1019,
+              title: 'INTID of an SPI',
+              description: 'the line at the GIC',
+            }),
+            trigger: Type.Union([Type.Literal('edge'), Type.Literal('level')], {
+              description: 'how the line signals',
+            }),
+            views: NUMBER_VIEWS('INTID'),
           },
           closed,
         ),
+        { description: 'interrupt lines' },
       ),
     ),
     streams: Type.Optional(
       Type.Array(
         Type.Object(
           {
-            physical: Type.Integer({ minimum: 0, maximum: 0xffff_ffff, description: 'stream ID' }),
-            views: NUMBER_VIEWS,
+            physical: Type.Integer({
+              minimum: 0,
+              maximum: 0xffff_ffff,
+              title: 'stream ID',
+              description: 'number of its DMA at the SMMU',
+            }),
+            views: NUMBER_VIEWS('stream ID'),
           },
           closed,
         ),
+        { description: 'DMA streams' },
       ),
     ),
     residues: Type.Optional(
       Type.Array(
         Type.Object(
           {
-            what: Type.String({ maxLength: 64 }),
-            clearedBy: Type.Union([Type.Literal('reset'), Type.Literal('driver')]),
+            what: Type.String({ maxLength: 64, description: 'what may stay behind, for people' }),
+            clearedBy: Type.Union([Type.Literal('reset'), Type.Literal('driver')], {
+              description: '`reset`: the back end clears it; `driver`: only the holder’s driver can',
+            }),
           },
           closed,
         ),
+        { description: 'what a holder may leave in the device' },
       ),
     ),
   },
@@ -79,19 +114,26 @@ const DEVICE = Type.Object(
 export const BUNDLE_FILE_SCHEMA = Type.Object(
   {
     bundles: Type.Record(
-      NAME,
+      KEY,
       Type.Object(
         {
-          owner: NAME,
+          owner: Type.String({
+            pattern: NAME_PATTERN,
+            title: NAME_WORDS,
+            description: 'VM with permanent title; it alone lends',
+          }),
           keeper: Type.Union([Type.Literal('owner'), Type.Literal('hypervisor')], {
             description: 'who keeps clocks and regulators on while the bundle is lent',
           }),
           /** In quiesce order: consumers first, touch before panel. */
-          devices: Type.Record(NAME, DEVICE, closed),
+          devices: Type.Record(KEY, DEVICE, {
+            ...closed,
+            description: 'device → what it is; in the order in which they are suspended, consumers first',
+          }),
         },
         closed,
       ),
-      closed,
+      { ...closed, description: 'bundle → who owns it and what it consists of' },
     ),
   },
   closed,

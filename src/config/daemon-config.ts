@@ -1,80 +1,142 @@
 /**
  * Configuration of the two daemons: schemas, types and examples. Pure.
  *
- * One description makes the TypeScript type, the published JSON Schema and the checks. Paths are relative to the
- * configuration file.
+ * One description makes the TypeScript type, the published JSON Schema, the checks and the tables of docs/CONFIG.md:
+ * `title` is the form of a value, in the words of a complaint, `description` what it is for, `default` what holds
+ * without it. Paths are relative to the configuration file.
  */
 
 import { type Static, Type } from 'typebox';
 import { HOOKS_SCHEMA } from '../hooks/hooks-config.ts';
+import { HOST_TIMES } from '../protocol/timers.ts';
 import { NAME_WORDS } from './faults.ts';
 
 const closed = { additionalProperties: false } as const;
-const NAME = Type.String({ pattern: '^[a-z][a-z0-9._-]{0,31}$', description: NAME_WORDS });
-const MS = Type.Integer({ minimum: 1, maximum: 0xffff_ffff, description: 'milliseconds' });
+const NAME_PATTERN = '^[a-z][a-z0-9._-]{0,31}$';
+const name = (description: string) => Type.String({ pattern: NAME_PATTERN, title: NAME_WORDS, description });
+const ms = (description: string, otherwise?: number) =>
+  Type.Integer({
+    minimum: 1,
+    maximum: 0xffff_ffff,
+    title: 'milliseconds',
+    description,
+    ...(otherwise === undefined ? {} : { default: otherwise }),
+  });
 /** A port is at most 65535; 107 bytes are what the kernel takes for the path of a socket. */
 const PORT = '([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
-const ADDRESS = Type.String({
-  pattern: `^(unix:.{1,107}|tcp:.+:${PORT})$`,
-  description: 'unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
-});
+const address = (description: string) =>
+  Type.String({
+    pattern: `^(unix:.{1,107}|tcp:.+:${PORT})$`,
+    title: 'unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
+    description,
+  });
 /** A program and what it is given. */
-const COMMAND = Type.Array(Type.String({ minLength: 1 }), { minItems: 1 });
-const LEVEL = Type.Union(['debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level)));
+const command = (description: string) =>
+  Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description });
+const LEVEL = Type.Union(
+  ['debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level)),
+  { default: 'info', description: 'the least important lines that are logged' },
+);
+const BUNDLES = Type.String({ description: 'the bundle file, the same for all parties' });
+const CONTROL = Type.String({
+  description: 'path of the control socket; its folder is made with mode 0700 if missing',
+});
+
+/** Time that a policy program has by default, in ms; the owner's own timer ends the wait at 2 s. */
+export const POLICY_LIMIT_MS = 1_500;
+/** Time that a call of a command back end has by default, in ms: below the host's deadline for a phase (`enforceMs`). */
+export const BACK_END_LIMIT_MS = 2_500;
+
+const TRANSPORT_SAYS = 'how messages travel; the same for all parties';
 
 const MQTT = Type.Object(
   {
-    kind: Type.Literal('mqtt'),
+    kind: Type.Literal('mqtt', { description: 'over a broker' }),
     url: Type.String({
       pattern: '^(mqtt://|mqtt\\+unix://).+',
-      description: 'mqtt://host:port or mqtt+unix:///path',
+      title: 'mqtt://host:port or mqtt+unix:///path',
+      description: 'the broker; port 1883 unless given',
     }),
-    version: Type.Optional(Type.Union([Type.Literal('3.1.1'), Type.Literal('5')])),
-    username: Type.Optional(Type.String()),
-    passwordFile: Type.Optional(Type.String()),
+    version: Type.Optional(
+      Type.Union([Type.Literal('3.1.1'), Type.Literal('5')], {
+        default: '3.1.1',
+        description: 'version of MQTT',
+      }),
+    ),
+    username: Type.Optional(
+      Type.String({ description: 'user at the broker: name of the VM, or "host"; absent: no login' }),
+    ),
+    passwordFile: Type.Optional(
+      Type.String({
+        description: 'file with the password, mode 0600; spaces and newlines at its end do not count',
+      }),
+    ),
   },
   closed,
 );
 
-const POLICY = Type.Union([
-  Type.Object(
-    {
-      kind: Type.Literal('list'),
-      allow: Type.Array(
-        Type.Object(
-          {
-            bundle: NAME,
-            borrower: NAME,
-            purposes: Type.Optional(Type.Array(Type.String())),
-            leaseMaxMs: Type.Optional(MS),
-            minTenureMaxMs: Type.Optional(MS),
-            noticeMaxMs: Type.Optional(MS),
-          },
-          closed,
+const POLICY = Type.Union(
+  [
+    Type.Object(
+      {
+        kind: Type.Literal('list', { description: 'what no entry allows is declined' }),
+        allow: Type.Array(
+          Type.Object(
+            {
+              bundle: name('bundle that may be borrowed'),
+              borrower: name('VM that may borrow it'),
+              purposes: Type.Optional(
+                Type.Array(Type.String(), { description: 'purposes that are allowed; absent: any' }),
+              ),
+              leaseMaxMs: Type.Optional(ms('longest lease; absent: any')),
+              minTenureMaxMs: Type.Optional(
+                ms('longest time in which a recall is not honoured; absent: as long as the lease'),
+              ),
+              noticeMaxMs: Type.Optional(ms('longest time between notice and force', 10_000)),
+            },
+            closed,
+          ),
+          { description: 'entries; one that fits is enough' },
         ),
-      ),
-    },
-    closed,
-  ),
-  Type.Object(
-    {
-      kind: Type.Literal('program'),
-      command: COMMAND,
-      limitMs: Type.Optional(MS),
-    },
-    closed,
-  ),
-]);
+      },
+      closed,
+    ),
+    Type.Object(
+      {
+        kind: Type.Literal('program', { description: 'a program decides each request' }),
+        command: command('program and its arguments, run for each request'),
+        limitMs: Type.Optional(ms('time it has; then the request is declined', POLICY_LIMIT_MS)),
+      },
+      closed,
+    ),
+  ],
+  { description: 'to whom an owner lends; absent: to nobody' },
+);
 
 /** Schema of `baton-agent`’s configuration. */
 export const AGENT_SCHEMA = Type.Object(
   {
-    vm: NAME,
-    bundles: Type.String({ description: 'the bundle file, the same for all parties' }),
-    keys: Type.String({ description: 'the key file of this party, mode 0600' }),
-    transport: Type.Union([MQTT, Type.Object({ kind: Type.Literal('stream'), address: ADDRESS }, closed)]),
-    state: Type.String({ description: 'folder of the journal' }),
-    control: Type.String({ description: 'path of the control socket' }),
+    vm: name('name of this VM, as the bundle file and the host’s key file have it'),
+    bundles: BUNDLES,
+    keys: Type.String({
+      description:
+        'the key file of this party, mode 0600: the host and every peer it lends to or borrows from',
+    }),
+    transport: Type.Union(
+      [
+        MQTT,
+        Type.Object(
+          {
+            kind: Type.Literal('stream', { description: 'a byte stream to the host, which hands on' }),
+            address: address('where the host listens for this VM'),
+          },
+          closed,
+        ),
+      ],
+      { description: TRANSPORT_SAYS },
+    ),
+    state: Type.String({ description: 'folder of the journal, made if missing; of one agent alone' }),
+    control: CONTROL,
     policy: Type.Optional(POLICY),
     hooks: Type.Optional(HOOKS_SCHEMA),
     logLevel: Type.Optional(LEVEL),
@@ -83,52 +145,90 @@ export const AGENT_SCHEMA = Type.Object(
 );
 export type AgentFile = Static<typeof AGENT_SCHEMA>;
 
-const ENFORCER = Type.Union([
-  Type.Object({ kind: Type.Literal('simulated'), address: ADDRESS }, closed),
-  Type.Object(
-    {
-      kind: Type.Literal('command'),
-      command: COMMAND,
-      limitMs: Type.Optional(MS),
-    },
-    closed,
-  ),
-  Type.Object({ kind: Type.Literal('none'), vms: Type.Array(NAME) }, closed),
-]);
+const ENFORCER = Type.Union(
+  [
+    Type.Object(
+      {
+        kind: Type.Literal('simulated', { description: 'a helper on an enforcer socket' }),
+        address: address('where the helper listens'),
+      },
+      closed,
+    ),
+    Type.Object(
+      {
+        kind: Type.Literal('command', { description: 'your executable' }),
+        command: command('program and its arguments, run for each request'),
+        limitMs: Type.Optional(ms('time that one run has', BACK_END_LIMIT_MS)),
+      },
+      closed,
+    ),
+    Type.Object(
+      {
+        kind: Type.Literal('none', { description: 'isolates nothing: for a bench' }),
+        vms: Type.Array(name('a VM'), {
+          description: 'VMs that count as running, for as long as the host runs',
+        }),
+      },
+      closed,
+    ),
+  ],
+  { description: 'the back end that switches access; without a default' },
+);
 
 /** Schema of `baton-host`’s configuration. The back end has no default. */
 export const HOST_SCHEMA = Type.Object(
   {
-    bundles: Type.String({ description: 'the bundle file, the same for all parties' }),
-    keys: Type.String({ description: 'the key file of the host, mode 0600' }),
+    bundles: BUNDLES,
+    keys: Type.String({ description: 'the key file of the host, mode 0600: one key per VM' }),
     enforcer: ENFORCER,
-    transport: Type.Union([
-      MQTT,
-      Type.Object(
-        {
-          kind: Type.Literal('stream'),
-          listen: Type.Record(NAME, ADDRESS, {
-            ...closed,
-            description: 'one address per VM: it vouches for the route',
-          }),
-        },
-        closed,
-      ),
-    ]),
-    state: Type.String({ description: 'folder of table and audit log' }),
-    control: Type.String({ description: 'path of the control socket' }),
+    transport: Type.Union(
+      [
+        MQTT,
+        Type.Object(
+          {
+            kind: Type.Literal('stream', { description: 'the host listens, and hands on between agents' }),
+            listen: Type.Record(
+              Type.String({ pattern: NAME_PATTERN }),
+              address('where it listens for this VM'),
+              {
+                ...closed,
+                description: 'one address per VM: it vouches for the route',
+              },
+            ),
+          },
+          closed,
+        ),
+      ],
+      { description: TRANSPORT_SAYS },
+    ),
+    state: Type.String({ description: 'folder of table and audit log, made if missing; of one host alone' }),
+    control: CONTROL,
     times: Type.Optional(
       Type.Object(
         {
-          reserveMs: Type.Optional(MS),
-          confirmMs: Type.Optional(MS),
-          guardMs: Type.Optional(MS),
-          enforceMs: Type.Optional(MS),
+          reserveMs: Type.Optional(
+            ms('how long a reservation waits for the owner’s drivers', HOST_TIMES.reserveMs),
+          ),
+          confirmMs: Type.Optional(
+            ms('how long a borrower has to resume; then it is taken back', HOST_TIMES.confirmMs),
+          ),
+          guardMs: Type.Optional(
+            ms('dark time after a forced return, before the owner gets it', HOST_TIMES.guardMs),
+          ),
+          enforceMs: Type.Optional(
+            ms('how long the back end has for one order; then it failed', HOST_TIMES.enforceMs),
+          ),
         },
-        closed,
+        { ...closed, description: 'deadlines' },
       ),
     ),
-    acceptDriverResidue: Type.Optional(Type.Boolean()),
+    acceptDriverResidue: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'lend what only a driver can clean, too: a residue with "clearedBy": "driver"; taken by force it is quarantined',
+      }),
+    ),
     logLevel: Type.Optional(LEVEL),
   },
   closed,
@@ -137,17 +237,22 @@ export type HostFile = Static<typeof HOST_SCHEMA>;
 
 /** Schema of a key file: 32 bytes in hexadecimal per peer. */
 export const KEYS_SCHEMA = Type.Record(
-  NAME,
-  Type.String({ pattern: '^[0-9a-f]{64}$', description: '64 digits 0 to 9, a to f: openssl rand -hex 32' }),
-  closed,
+  Type.String({ pattern: NAME_PATTERN }),
+  Type.String({
+    pattern: '^[0-9a-f]{64}$',
+    title: '64 digits 0 to 9, a to f: openssl rand -hex 32',
+    description: 'the key that this party and that peer share',
+  }),
+  { ...closed, description: 'name of the peer (a VM, or "host") → key' },
 );
 
 /** Example of an agent’s configuration, as `--example` prints it. */
 export const AGENT_EXAMPLE = `{
   "vm": "android",                                  // this VM's name, as the host knows it
   "bundles": "bundles.json",                        // the same file for every party
-  "keys": "android.keys.json",                      // one key per peer, mode 0600
-  "transport": { "kind": "mqtt", "url": "mqtt://127.0.0.1:1883", "username": "android" },
+  "keys": "android.keys.json",                      // {"host": KEY, "vault": KEY}, one per peer, mode 0600
+  "transport": { "kind": "mqtt", "url": "mqtt://192.168.7.1", "username": "android", "passwordFile": "password" },
+  // Without a broker, as in the host's example: { "kind": "stream", "address": "tcp:192.168.7.1:7001" }
   "state": "/var/lib/baton",
   "control": "/run/baton/agent.sock",
   "policy": { "kind": "list", "allow": [{ "bundle": "panel", "borrower": "vault", "leaseMaxMs": 60000 }] },
@@ -160,10 +265,11 @@ export const AGENT_EXAMPLE = `{
 /** Example of a host’s configuration, as `--example` prints it. */
 export const HOST_EXAMPLE = `{
   "bundles": "bundles.json",                        // the same file for every party
-  "keys": "host.keys.json",                         // one key per VM, mode 0600
+  "keys": "host.keys.json",                         // {"android": KEY, "vault": KEY}, one per VM, mode 0600
   "enforcer": { "kind": "command", "command": ["/usr/libexec/baton/my-hypervisor"] },
-  "transport": { "kind": "stream", "listen": { "android": "unix:/run/baton/android.sock",
-                                               "vault": "unix:/run/baton/vault.sock" } },
+  "transport": { "kind": "mqtt", "url": "mqtt://192.168.7.1", "username": "host", "passwordFile": "password" },
+  // Without a broker the host listens for each VM, at tcp: for guests, at unix: for a bench on one machine:
+  // { "kind": "stream", "listen": { "android": "tcp:192.168.7.1:7001", "vault": "tcp:192.168.7.1:7002" } }
   "state": "/var/lib/baton-host",
   "control": "/run/baton/host.sock"
 }

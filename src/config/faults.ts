@@ -31,6 +31,9 @@ interface Schema {
   readonly pattern?: string;
   readonly minimum?: number;
   readonly maximum?: number;
+  /** The form of a value in words. */
+  readonly title?: string;
+  /** What it is for. */
   readonly description?: string;
 }
 
@@ -129,8 +132,9 @@ function fits(schema: Schema, value: unknown): boolean {
 
 /** What would have been right, in words. */
 function expected(schema: Schema): string {
-  const { type, anyOf, pattern, description, minimum, maximum } = schema;
-  const note = description === undefined ? '' : ` (${description})`;
+  const { type, anyOf, pattern, title, description, minimum, maximum } = schema;
+  const words = title ?? description;
+  const note = words === undefined ? '' : ` (${words})`;
   if ('const' in schema) return JSON.stringify(schema.const);
   if (anyOf) {
     const kinds = anyOf.map(({ properties }) => properties?.['kind']?.const);
@@ -141,9 +145,9 @@ function expected(schema: Schema): string {
     case 'object':
       return `an object${note}`;
     case 'array':
-      return schema.minItems ? `a list of at least ${schema.minItems}` : `a list${note}`;
+      return schema.minItems ? `a list of at least ${schema.minItems}${note}` : `a list${note}`;
     case 'string':
-      if (pattern !== undefined) return description ?? `a text that fits ${pattern}`;
+      if (pattern !== undefined) return title ?? `a text that fits ${pattern}`;
       return `a text${lengthWords(schema)}${note}`;
     case 'integer':
       return `an integer from ${minimum} to ${maximum}${note}`;

@@ -11,55 +11,95 @@ import type { BundleDefinition } from '../protocol/bundle.ts';
 import type { VmId } from '../protocol/ids.ts';
 
 const closed = { additionalProperties: false } as const;
-const LIMIT = Type.Optional(
-  Type.Integer({ minimum: 1, maximum: 60_000, description: 'milliseconds; 1000 unless given' }),
-);
-const COMMAND = Type.Array(Type.String({ minLength: 1 }), { minItems: 1 });
-const PATH = Type.String({ pattern: '^/', description: 'an absolute path' });
-/** One name inside a folder of /sys: never a way out of it. */
-const SYS_NAME = Type.String({
-  pattern: '^[^/.][^/]*$',
-  description: 'a name in a folder of /sys, without /',
-});
-const common = { name: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })), limitMs: LIMIT };
 
 /** Time limit of a step that names none, in milliseconds. The slowest seen, a panel that powers up, takes 0.5 s. */
 export const STEP_LIMIT_MS = 1_000;
 
+const LIMIT = Type.Optional(
+  Type.Integer({
+    minimum: 1,
+    maximum: 60_000,
+    default: STEP_LIMIT_MS,
+    title: 'milliseconds',
+    description: 'time that it has; then it failed',
+  }),
+);
+const command = (description: string) =>
+  Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description });
+const path = (description: string) => Type.String({ pattern: '^/', title: 'an absolute path', description });
+/** One name inside a folder of /sys: never a way out of it. */
+const sysName = (description: string) =>
+  Type.String({ pattern: '^[^/.][^/]*$', title: 'a name in a folder of /sys, without /', description });
+const common = {
+  name: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      description: 'what errors call it; absent: its kind',
+    }),
+  ),
+  limitMs: LIMIT,
+};
+const RUNS = Type.Literal('command', {
+  description: 'runs a program; status 0 is success, any other: nothing was changed',
+});
+const ASKS = Type.Literal('socket', {
+  description: 'asks a program that listens: one JSON line out, one in',
+});
+const WRITES = Type.Literal('sysfs', {
+  description: 'writes an attribute, then waits until one reads as expected',
+});
+
 /** Runs a program in a process group of its own; status 0 is success, any other: nothing was changed. */
-const COMMAND_STEP = Type.Object({ ...common, kind: Type.Literal('command'), command: COMMAND }, closed);
+const COMMAND_STEP = Type.Object(
+  { ...common, kind: RUNS, command: command('program and its arguments') },
+  closed,
+);
 const COMMAND_STEP_UNDO = Type.Object(
-  { ...common, kind: Type.Literal('command'), command: COMMAND, undo: Type.Optional(COMMAND) },
+  {
+    ...common,
+    kind: RUNS,
+    command: command('program and its arguments'),
+    undo: Type.Optional(command('what undoes it; absent: nothing does')),
+  },
   closed,
 );
 /** Asks a long-lived local program over a UNIX socket: one JSON line out, one in. */
-const SOCKET_STEP = Type.Object({ ...common, kind: Type.Literal('socket'), path: PATH }, closed);
+const SOCKET_STEP = Type.Object({ ...common, kind: ASKS, path: path('UNIX socket of the program') }, closed);
 /** Writes an attribute, then waits until one reads as expected. */
 const SYSFS_STEP = Type.Object(
   {
     ...common,
-    kind: Type.Literal('sysfs'),
-    path: PATH,
-    write: Type.String(),
-    expect: Type.Optional(Type.Object({ path: PATH, value: Type.String() }, closed)),
+    kind: WRITES,
+    path: path('attribute that is written'),
+    write: Type.String({ description: 'what is written' }),
+    expect: Type.Optional(
+      Type.Object(
+        {
+          path: path('attribute that is read'),
+          value: Type.String({ description: 'what it must read' }),
+        },
+        { ...closed, description: 'what is waited for; absent: nothing' },
+      ),
+    ),
   },
   closed,
 );
 const SYSFS_STEP_UNDO = Type.Object(
   {
     ...common,
-    kind: Type.Literal('sysfs'),
-    path: PATH,
-    write: Type.String(),
+    kind: WRITES,
+    path: path('attribute that is written'),
+    write: Type.String({ description: 'what is written' }),
     undo: Type.Optional(Type.String({ description: 'what is written to undo it' })),
     expect: Type.Optional(
       Type.Object(
         {
-          path: PATH,
-          value: Type.String(),
+          path: path('attribute that is read'),
+          value: Type.String({ description: 'what it must read' }),
           undone: Type.Optional(Type.String({ description: 'what it reads once the step is undone' })),
         },
-        closed,
+        { ...closed, description: 'what is waited for; absent: nothing' },
       ),
     ),
   },
@@ -69,25 +109,48 @@ const SYSFS_STEP_UNDO = Type.Object(
 const INPUT_INHIBIT_STEP = Type.Object(
   {
     ...common,
-    kind: Type.Literal('input-inhibit'),
-    input: Type.String({ pattern: '^input[0-9]+$', description: 'a name of /sys/class/input, as input3' }),
+    kind: Type.Literal('input-inhibit', { description: 'inhibits an input device' }),
+    input: Type.String({
+      pattern: '^input[0-9]+$',
+      title: 'a name of /sys/class/input, as input3',
+      description: 'the input device',
+    }),
   },
   closed,
 );
 /** Lets runtime power management suspend a device (its folder in /sys) and waits for it; undo forbids it again. */
-const RUNTIME_PM_STEP = Type.Object({ ...common, kind: Type.Literal('runtime-pm'), device: PATH }, closed);
+const RUNTIME_PM_STEP = Type.Object(
+  {
+    ...common,
+    kind: Type.Literal('runtime-pm', {
+      description: 'lets runtime power management suspend a device, and waits',
+    }),
+    device: path('folder of the device in /sys'),
+  },
+  closed,
+);
 /** Powers a framebuffer down: /sys/class/graphics/FB/blank. */
 const FB_BLANK_STEP = Type.Object(
   {
     ...common,
-    kind: Type.Literal('fb-blank'),
-    fb: Type.String({ pattern: '^fb[0-9]+$', description: 'a name of /sys/class/graphics, as fb0' }),
+    kind: Type.Literal('fb-blank', { description: 'powers a framebuffer down' }),
+    fb: Type.String({
+      pattern: '^fb[0-9]+$',
+      title: 'a name of /sys/class/graphics, as fb0',
+      description: 'the framebuffer',
+    }),
   },
   closed,
 );
 /** Unbinds the driver: the explicit last resort. Verifies the `driver` link both ways. */
 const UNBIND_STEP = Type.Object(
-  { ...common, kind: Type.Literal('unbind'), bus: SYS_NAME, driver: SYS_NAME, device: SYS_NAME },
+  {
+    ...common,
+    kind: Type.Literal('unbind', { description: 'unbinds the driver from the device: the last resort' }),
+    bus: sysName('bus, as platform'),
+    driver: sysName('driver'),
+    device: sysName('device'),
+  },
   closed,
 );
 
@@ -106,26 +169,41 @@ export type HookStep = Frozen<
 export type AttributeHookStep = Exclude<HookStep, { kind: 'command' | 'socket' }>;
 
 /** How to find out what the driver does. Absent: from the suspend steps, where they can tell; else `unknown`. */
-const INSPECT = Type.Union([
-  Type.Object({ kind: Type.Literal('command'), command: COMMAND, limitMs: LIMIT }, closed),
-  Type.Object({ kind: Type.Literal('socket'), path: PATH, limitMs: LIMIT }, closed),
-]);
+const INSPECT = Type.Union(
+  [
+    Type.Object({ kind: RUNS, command: command('program and its arguments'), limitMs: LIMIT }, closed),
+    Type.Object({ kind: ASKS, path: path('UNIX socket of the program'), limitMs: LIMIT }, closed),
+  ],
+  {
+    description: 'how to find out what the driver does; absent: from the suspend steps, where they can tell',
+  },
+);
 export type InspectHook = Frozen<Static<typeof INSPECT>>;
 
 /** Schema of the hooks of one device. Only steps that are ever undone may say how. */
 const DEVICE_HOOKS = Type.Object(
   {
     inspect: Type.Optional(INSPECT),
-    /** Borrower: warms up while the handover is prepared (load a driver, allocate, draw off screen). */
-    prepare: Type.Optional(Type.Array(Type.Union([COMMAND_STEP, SOCKET_STEP, SYSFS_STEP]))),
-    /** Owner: keeps supplies on before anything is suspended; undone after the return. */
-    holdSupplies: Type.Optional(Type.Array(Type.Union([COMMAND_STEP_UNDO, SOCKET_STEP, SYSFS_STEP_UNDO]))),
-    suspend: Type.Optional(
-      Type.Array(Type.Union([COMMAND_STEP_UNDO, SOCKET_STEP, SYSFS_STEP_UNDO, ...ATTRIBUTE_STEPS])),
+    prepare: Type.Optional(
+      Type.Array(Type.Union([COMMAND_STEP, SOCKET_STEP, SYSFS_STEP]), {
+        description: 'borrower: warms up while the handover is prepared',
+      }),
     ),
-    /** Replaces the undoing of `suspend`. Kinds that undo themselves act in the direction of resume here. */
+    holdSupplies: Type.Optional(
+      Type.Array(Type.Union([COMMAND_STEP_UNDO, SOCKET_STEP, SYSFS_STEP_UNDO]), {
+        description: 'owner: keeps supplies on before anything is suspended; undone after the return',
+      }),
+    ),
+    suspend: Type.Optional(
+      Type.Array(Type.Union([COMMAND_STEP_UNDO, SOCKET_STEP, SYSFS_STEP_UNDO, ...ATTRIBUTE_STEPS]), {
+        description: 'the driver lets go of the device',
+      }),
+    ),
+    /** Kinds that undo themselves act in the direction of resume here. */
     resume: Type.Optional(
-      Type.Array(Type.Union([COMMAND_STEP, SOCKET_STEP, SYSFS_STEP, ...ATTRIBUTE_STEPS])),
+      Type.Array(Type.Union([COMMAND_STEP, SOCKET_STEP, SYSFS_STEP, ...ATTRIBUTE_STEPS]), {
+        description: 'it takes it again; absent: the suspend steps undone in reverse order',
+      }),
     ),
   },
   closed,
@@ -143,8 +221,12 @@ export interface DeviceHooksConfig {
 /** Schema of the `hooks` part of an agent's configuration: bundle → device → hooks. */
 export const HOOKS_SCHEMA = Type.Record(
   Type.String({ pattern: '^[a-z]' }),
-  Type.Record(Type.String({ pattern: '^[a-z]' }), DEVICE_HOOKS, closed),
-  closed,
+  Type.Record(Type.String({ pattern: '^[a-z]' }), DEVICE_HOOKS, {
+    ...closed,
+    description:
+      'device → its hooks; devices are suspended in the order of the bundle file and resumed in reverse',
+  }),
+  { ...closed, description: 'bundle → device → what the agent does to its driver; absent: nothing' },
 );
 export type HooksConfig = Readonly<Record<string, Readonly<Record<string, DeviceHooksConfig>>>>;
 

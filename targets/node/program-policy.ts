@@ -1,14 +1,13 @@
 /** The owner's policy as a program: one JSON line in, one out, within a deadline. */
 
 import type { Policy } from '../../src/agent/policy.ts';
+import { POLICY_LIMIT_MS } from '../../src/config/daemon-config.ts';
 import type { PolicyDecision } from '../../src/protocol/agent-io.ts';
 import { UINT32_MAX } from '../../src/protocol/ids.ts';
 import { TEXT_BYTES_MAX } from '../../src/protocol/messages.ts';
 import { clipText } from '../../src/wire/utf8.ts';
 import { runOnce } from './run-once.ts';
 
-/** Time a policy program has by default; the owner's own timer ends the wait at 2 s. */
-const LIMIT_MS = 1_500;
 /** Longest answer of the program, in characters: an `allow`, a number and a sentence. */
 const OUTPUT_CHARS_MAX = 4_096;
 
@@ -17,7 +16,7 @@ const OUTPUT_CHARS_MAX = 4_096;
  * `{"allow":true}` or `{"allow":false,"retryAfterMs":0,"detail":"…"}`. Anything else declines. What it leaves behind
  * in its process group is killed when it ends, and so is all of it at the deadline.
  */
-export function programPolicy(command: readonly string[], limitMs = LIMIT_MS): Policy {
+export function programPolicy(command: readonly string[], limitMs = POLICY_LIMIT_MS): Policy {
   return (question, done) => {
     const order = {
       command,

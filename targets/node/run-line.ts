@@ -5,15 +5,13 @@
  * fence. An executable that starts a daemon has to give it a session of its own, which is then not ours to end.
  */
 
+import { BACK_END_LIMIT_MS } from '../../src/config/daemon-config.ts';
 import type { RunLine } from '../../src/enforcer/command.ts';
 import { LINE_CHARS_MAX } from '../../src/enforcer/command-contract.ts';
 import { runOnce } from './run-once.ts';
 
-/** Time one call has by default. Below the host's own deadline for a phase, so that its error is the one seen. */
-const LIMIT_MS = 2_500;
-
 /** Returns a RunLine for `command`. What a call has not done after `limitMs` it will not do. */
-export function runLineCommand(command: readonly string[], limitMs = LIMIT_MS): RunLine {
+export function runLineCommand(command: readonly string[], limitMs = BACK_END_LIMIT_MS): RunLine {
   /** Set when a call could not be ended: nothing may be asked of this back end any more. */
   let stuck: string | undefined;
   return (line, done) => {

@@ -85,7 +85,7 @@ describe('an agent’s configuration', () => {
     [
       '"kind": "list", "allow": []',
       '"kind": "program"',
-      'a.json:8:13: policy: missing "command": expected a list of at least 1',
+      'a.json:8:13: policy: missing "command": expected a list of at least 1 (program and its arguments, run for each request)',
     ],
     // Values.
     ['"vault",', '"Vault",', `a.json:2:9: vm: "Vault": expected ${NAME}`],
@@ -112,7 +112,7 @@ describe('an agent’s configuration', () => {
       'a.json:8:46: policy.command.0: "": expected a text of at least 1 characters',
     ],
     ['"list"', '"List"', 'a.json:8:23: policy.kind: "List": expected "list" or "program"'],
-    ['[]', '{}', 'a.json:8:40: policy.allow: {}: expected a list'],
+    ['[]', '{}', 'a.json:8:40: policy.allow: {}: expected a list (entries; one that fits is enough)'],
     [
       '[]',
       '[{ "bundle": "panel", "borrower": "b", "leaseMaxMs": 0 }]',
@@ -127,7 +127,7 @@ describe('an agent’s configuration', () => {
     [
       '"state":',
       '"logLevel": "loud", "state":',
-      'a.json:6:15: logLevel: "loud": expected "debug", "info", "warn" or "error"',
+      'a.json:6:15: logLevel: "loud": expected "debug", "info", "warn" or "error" (the least important lines that are logged)',
     ],
     [
       '{ "kind": "list", "allow": [] }',
