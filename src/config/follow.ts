@@ -93,6 +93,9 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   for (const { id, owner } of bundles ?? []) {
     if (!keys.has(owner)) follow.complain(['keys'], noKey(config.keys, owner, `the owner of ${id}`));
   }
+  for (const [index, vm] of (enforcer.kind === 'none' ? enforcer.vms : []).entries()) {
+    if (!keys.has(vm)) follow.complain(['enforcer', 'vms', index], noKey(config.keys, vm, 'a VM'));
+  }
   for (const vm of transport.kind === 'stream' ? Object.keys(transport.listen) : []) {
     const path = ['transport', 'listen', vm];
     if (!keys.has(vm)) follow.complain(path, noKey(config.keys, vm, 'who is listened for here'), 'key');
@@ -125,16 +128,17 @@ class Follower {
   /** Returns the names of the peers in the key file. */
   keys(name: string): ReadonlySet<string> | undefined {
     const keys = this.#contents(['keys'], name, 'the key file', reader(KEYS_SCHEMA));
-    const full = this.#files.besideConfig(this.#file, name);
-    const { mode = 0 } = this.#files.look(full) ?? {};
-    if (mode & 0o077) {
-      const found = mode.toString(8).padStart(4, '0');
-      this.complain(
-        ['keys'],
-        `"${name}": others may read it (mode ${found}): expected 0600; do chmod 600 ${full}`,
-      );
-    }
+    this.#secret(['keys'], name);
     return keys && new Set(Object.keys(keys));
+  }
+
+  /** Nobody else may read the file that the value at `path` names. */
+  #secret(path: Path, name: string): void {
+    const full = this.#files.besideConfig(this.#file, name);
+    const { mode = 0, isFile } = this.#files.look(full) ?? {};
+    if (!isFile || (mode & 0o077) === 0) return;
+    const found = mode.toString(8).padStart(4, '0');
+    this.complain(path, `"${name}": others may read it (mode ${found}): expected 0600; do chmod 600 ${full}`);
   }
 
   control(name: string): void {
@@ -147,6 +151,7 @@ class Follower {
     const path = ['transport', 'passwordFile'];
     const isEmpty = this.#contents(path, name, 'a file with the password', (_, text) => text.trim() === '');
     if (isEmpty) this.complain(path, `"${name}": empty: expected a file with the password`);
+    this.#secret(path, name);
   }
 
   /** A program that is looked up in PATH may be another one for the daemon than for us: only absolute paths count. */

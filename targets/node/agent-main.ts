@@ -4,9 +4,7 @@ import { join } from 'node:path';
 import { Agent } from '../../src/agent/agent.ts';
 import { allowList, type Policy, type PolicyRule } from '../../src/agent/policy.ts';
 import { AGENT_EXAMPLE, AGENT_SCHEMA, type AgentFile } from '../../src/config/daemon-config.ts';
-import { ConfigError, complaintAt } from '../../src/config/read.ts';
 import { AgentControl } from '../../src/control/agent-control.ts';
-import { hookComplaints } from '../../src/hooks/hooks-config.ts';
 import { Link } from '../../src/link/link.ts';
 import type { LogLevel } from '../../src/ports.ts';
 import { BORROWER_TABLE, vmId } from '../../src/protocol/index.ts';
@@ -25,11 +23,12 @@ import {
 } from './daemon.ts';
 import { ENTROPY } from './entropy.ts';
 import { openFileJournal } from './file-journal.ts';
-import { besideConfig, readBundles, readConfigFile, readKeys, readText } from './files.ts';
+import { besideConfig, readBundles, readConfigFile, readKeys } from './files.ts';
 import { openHooks } from './hooks.ts';
 import { stderrLog } from './log.ts';
 import { lockState } from './name-lock.ts';
 import { programPolicy } from './program-policy.ts';
+import { soundAgent } from './sound-config.ts';
 import { STREAMS } from './streams.ts';
 import { agentTransport } from './transports.ts';
 
@@ -53,7 +52,7 @@ another process uses its state folder; 78 when a person has to mend something fi
 };
 
 const args = daemonArguments(FACE, process.argv.slice(2));
-const config: AgentFile = orExit(FACE.name, () => readConfigFile(AGENT_SCHEMA, args.config));
+const config: AgentFile = orExit(FACE.name, () => soundAgent(args.config));
 const beside = (path: string) => besideConfig(args.config, path);
 const control = orExit(FACE.name, () => controlPath(args.config, config.control));
 const state = beside(config.state);
@@ -69,11 +68,6 @@ function serve(): void {
   const log = stderrLog(`baton-agent ${self}`, (config.logLevel ?? 'info') as LogLevel);
   if (args.lies.length > 0) log('warn', `LYING: ${args.lies.join(', ')} is switched off`);
   const bundles = readBundles(beside(config.bundles));
-  const [complaint] = hookComplaints(config.hooks ?? {}, bundles, self);
-  if (complaint) {
-    const fault = { path: ['hooks', ...complaint.path], at: 'key', message: complaint.message } as const;
-    throw new ConfigError(complaintAt(args.config, readText(args.config), fault));
-  }
   const link = new Link({
     self,
     pairKeys: readKeys(beside(config.keys)),

@@ -1,11 +1,12 @@
 /** What both daemons do alike: arguments, exit status, signals, one clear line when they cannot start. */
 
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { socketPathFault } from '../../src/config/follow.ts';
 import { ConfigError, complaintAt } from '../../src/config/read.ts';
 import type { Journal } from '../../src/ports.ts';
 import { JournalError } from './file-journal.ts';
-import { besideConfig, readText } from './files.ts';
+import { besideConfig, makeFolder, readText } from './files.ts';
 
 /** Exit status of a daemon that was given something it cannot use, as sysexits.h has it (EX_CONFIG). */
 export const EXIT_CONFIG = 78;
@@ -88,15 +89,24 @@ export function exitOn(name: string, error: unknown, status = EXIT_CONFIG): neve
   const plain =
     error instanceof ConfigError || error instanceof JournalError || !(error instanceof TypeError);
   process.stderr.write(`${name}: ${plain ? (error as Error).message : (error as Error).stack}\n`);
-  process.exit(status);
+  process.exit(error instanceof ConfigError ? EXIT_CONFIG : status);
 }
 
-/** Returns the path of the control socket. Throws a ConfigError when it is longer than the kernel takes. */
+/**
+ * Returns the path of the control socket, and makes its folder. Throws a ConfigError when the path is longer than the
+ * kernel takes, or the folder cannot be made.
+ */
 export function controlPath(config: string, control: string): string {
   const path = besideConfig(config, control);
   const message = socketPathFault(path);
-  if (message === undefined) return path;
-  throw new ConfigError(complaintAt(config, readText(config), { path: ['control'], at: 'value', message }));
+  const refuse = (words: string): never => {
+    const fault = { path: ['control'], at: 'value', message: words } as const;
+    throw new ConfigError(complaintAt(config, readText(config), fault));
+  };
+  if (message !== undefined) refuse(message);
+  const why = makeFolder(dirname(path));
+  if (why === undefined) return path;
+  return refuse(`${why}; have it made for this user: below /run by RuntimeDirectory= of the systemd unit`);
 }
 
 /** A journal that ends the process when it cannot be written, before the effect that depends on it. */

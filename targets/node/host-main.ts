@@ -26,6 +26,8 @@ import { ENTROPY } from './entropy.ts';
 import { besideConfig, readBundles, readConfigFile, readKeys } from './files.ts';
 import { stderrLog } from './log.ts';
 import { lockState } from './name-lock.ts';
+import { warnQuarantined } from './quarantine.ts';
+import { soundHost } from './sound-config.ts';
 import { STREAMS } from './streams.ts';
 import { freshTable, openTable } from './table-file.ts';
 import { hostTransport } from './transports.ts';
@@ -38,7 +40,8 @@ The hypervisor service: decides who holds which bundle, and has the enforcer mak
 
   -c, --config FILE   configuration: JSON with comments; --example prints one
   --create-table      start with an empty table where there is none (the first start on a machine);
-                      without it a missing table means quarantine, for nobody knows who held what
+                      without it a missing table means quarantine, for nobody knows who held what:
+                      baton lift ends it
   --dump-config       print the configuration as it is used
   --schema            print its JSON Schema
   --lie NAME          negative control of tests: skip-epoch-check. Never in production.
@@ -52,7 +55,7 @@ another process uses its state folder; 78 when a person has to mend something fi
 };
 
 const args = daemonArguments(FACE, process.argv.slice(2));
-const config: HostFile = orExit(FACE.name, () => readConfigFile(HOST_SCHEMA, args.config));
+const config: HostFile = orExit(FACE.name, () => soundHost(args.config));
 const beside = (path: string) => besideConfig(args.config, path);
 const log = stderrLog(FACE.name, (config.logLevel ?? 'info') as LogLevel);
 const bundles = orExit(FACE.name, () => readBundles(beside(config.bundles)));
@@ -113,6 +116,7 @@ function serve(enforcer: Enforcer, definitions: readonly BundleDefinition[]): vo
     (error) => {
       if (error) exitOn(FACE.name, error);
       orExit(FACE.name, () => host.start());
+      warnQuarantined(host.views(), control, log);
       log('info', 'serving', { backEnd: name, evidence, bundles: definitions.map((bundle) => bundle.id) });
     },
   );

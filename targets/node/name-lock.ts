@@ -7,9 +7,11 @@
  */
 
 import { createHash } from 'node:crypto';
-import { mkdirSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
+import { ConfigError } from '../../src/config/read.ts';
+import { makeFolder } from './files.ts';
 
 /** Binds an abstract name; undefined when somebody has it. Whoever connects is turned away. */
 export function bindName(name: string): Promise<Server | undefined> {
@@ -30,11 +32,13 @@ export function nameOfPath(what: string, path: string): string {
 }
 
 /**
- * Makes `folder` if need be and locks it until the process ends. Throws an Error when another process has it: two
+ * Makes `folder` if need be and locks it until the process ends. Throws a ConfigError when it cannot be made, an Error when another process has it: two
  * that write the same table or journal would each undo what the other has written.
  */
 export async function lockState(folder: string): Promise<void> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const why = makeFolder(folder);
+  if (why !== undefined)
+    throw new ConfigError(`"state": ${why}; have it made for this user, or configure another`);
   const server = await bindName(nameOfPath('state', realpathSync(folder)));
   if (server) return;
   throw new Error(`${folder}: another process uses this state folder; end it, or configure another folder`);

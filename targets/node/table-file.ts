@@ -13,12 +13,10 @@ export function openTable(file: string, isFirst: boolean, log: Log): HostTable |
   // A table that was begun after a loss goes on; the broken one stays for people to look at.
   const path = existsSync(afterLoss(file)) ? afterLoss(file) : file;
   if (!existsSync(path) && !isFirst) {
-    log(
-      'error',
-      `no table at ${path}: all bundles are in quarantine; lift them, or start once with --create-table`,
-    );
+    log('error', `no table at ${path}: nobody knows who held what; all bundles are in quarantine`);
     return undefined;
   }
+  if (existsSync(path) && isFirst) log('warn', `--create-table has no effect: there is a table at ${path}`);
   try {
     const table = new HostTable(openFileJournal(path));
     if (table.registry() || isFirst) return table;

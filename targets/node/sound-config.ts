@@ -1,0 +1,42 @@
+/** A daemon's configuration with every file that it names: the checks of `baton check-config`, at each start. */
+
+import { delimiter, isAbsolute, join } from 'node:path';
+import { AGENT_SCHEMA, type AgentFile, HOST_SCHEMA, type HostFile } from '../../src/config/daemon-config.ts';
+import { type ConfigFiles, followAgent, followHost } from '../../src/config/follow.ts';
+import { ConfigError, complaintAt, readConfig } from '../../src/config/read.ts';
+import { besideConfig, look, readText } from './files.ts';
+
+const FILES: ConfigFiles = { readText, besideConfig, look };
+
+/** Reads the configuration of an agent and all that it names. Throws a ConfigError with every complaint. */
+export function soundAgent(path: string): AgentFile {
+  const text = readText(path);
+  const config = readConfig(AGENT_SCHEMA, path, text);
+  refuse(followAgent(path, text, config, FILES));
+  return config;
+}
+
+/** Reads the configuration of a host and all that it names. Throws a ConfigError with every complaint. */
+export function soundHost(path: string): HostFile {
+  const text = readText(path);
+  const config = readConfig(HOST_SCHEMA, path, text);
+  const { enforcer } = config;
+  refuse([
+    ...followHost(path, text, config, FILES),
+    ...(enforcer.kind === 'command' ? notInPath(path, text, enforcer.command[0] ?? '') : []),
+  ]);
+  return config;
+}
+
+/** The PATH that counts for a back end is that of the host itself. */
+function notInPath(path: string, text: string, name: string): string[] {
+  const folders = isAbsolute(name) ? [] : (process.env['PATH'] ?? '').split(delimiter);
+  if (isAbsolute(name) || name.includes('/')) return [];
+  if (folders.some((folder) => look(join(folder, name))?.isExecutable)) return [];
+  const message = `${JSON.stringify(name)}: no such program in PATH: expected a program that this user may run`;
+  return [complaintAt(path, text, { path: ['enforcer', 'command', 0], at: 'value', message })];
+}
+
+function refuse(complaints: readonly string[]): void {
+  if (complaints.length > 0) throw new ConfigError([...new Set(complaints)].join('\n'));
+}
