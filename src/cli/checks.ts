@@ -1,10 +1,11 @@
 /** `baton audit verify` and `check-config`: checks of files, without a daemon. */
 
 import { BUNDLE_FILE_SCHEMA, readBundleFile } from '../config/bundle-file.ts';
-import { AGENT_SCHEMA, HOST_SCHEMA } from '../config/daemon-config.ts';
+import { AGENT_SCHEMA, HOST_SCHEMA, KEYS_SCHEMA } from '../config/daemon-config.ts';
 import { faultsOf } from '../config/faults.ts';
 import { followAgent, followHost } from '../config/follow.ts';
 import { ConfigError, parseConfig, readConfig } from '../config/read.ts';
+import { warnAgent, warnHost } from '../config/warn.ts';
 import { verifyAudit } from '../host/audit.ts';
 import { parseWords } from './arguments.ts';
 import { type CliWorld, EXIT, UsageError } from './world.ts';
@@ -17,9 +18,10 @@ that was cut off does not show in the chain alone.
 export const CHECK_CONFIG_HELP = `baton check-config FILE...
 
 Checks configurations of agents and hosts with the files they name (bundle file, key file, password file, programs
-with absolute paths), and bundle files. Each complaint names file, line and column. Exit status: 78 when there is one.
+with absolute paths), bundle files and key files. Each complaint names file, line and column; what may have been
+forgotten is a warning. The daemons check the same when they start. Exit status: 78 when there is a complaint.
 
-  --json  one object: ok, complaints
+  --json  one object: ok, complaints, warnings
 `;
 
 /** An unknown key says more about the kind of a file than everything else that may be wrong with it. */
@@ -43,20 +45,24 @@ export function checkConfig(world: CliWorld, args: readonly string[]): number {
   const { plain, flags } = parseWords(args, {});
   const isJson = flags.has('--json');
   if (plain.length === 0) throw new UsageError('check-config takes at least one FILE');
-  const complaints = plain.flatMap((file) => {
+  const found = plain.map((file): Checked => {
     try {
-      const { is, complaints: found } = checked(world, file, world.readText(file));
-      if (found.length === 0 && !isJson) world.out(`${file}: ${is}`);
-      return found;
+      return checked(world, file, world.readText(file));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      return error.message.split('\n');
+      return { is: '', complaints: error.message.split('\n') };
     }
   });
   // Two configurations may name the same file.
-  const once = [...new Set(complaints)];
-  if (isJson) world.out(JSON.stringify({ ok: once.length === 0, complaints: once }));
-  else for (const complaint of once) world.out(complaint);
+  const complaints = [...new Set(found.flatMap((each) => each.complaints))];
+  const warnings = found.flatMap((each) => each.warnings ?? []);
+  if (isJson) world.out(JSON.stringify({ ok: complaints.length === 0, complaints, warnings }));
+  else {
+    const sound = found.flatMap(({ is, complaints: { length } }, index) =>
+      length === 0 ? [`${plain[index]}: ${is}`] : [],
+    );
+    for (const line of [...sound, ...complaints, ...warnings]) world.out(line);
+  }
   return complaints.length === 0 ? EXIT.ok : EXIT.configuration;
 }
 
@@ -64,24 +70,51 @@ interface Checked {
   /** What it is, when there are no complaints. */
   readonly is: string;
   readonly complaints: readonly string[];
+  readonly warnings?: readonly string[];
 }
 
 /** A file is taken for the kind that knows most of its keys, and else for that of which the fewest things are wrong. */
 function checked(world: CliWorld, file: string, text: string): Checked {
   const value: unknown = parseConfig(file, text);
+  if (isKeyFile(value)) return checkedKeys(world, file, text);
   const wrongness = [BUNDLE_FILE_SCHEMA, AGENT_SCHEMA, HOST_SCHEMA].map((schema) => {
     const faults = faultsOf(schema, value);
     return faults.filter(({ at }) => at === 'key').length * KEY_WEIGHT + faults.length;
   });
   const kind = wrongness.indexOf(Math.min(...wrongness));
   if (kind === 1) {
-    const complaints = followAgent(file, text, readConfig(AGENT_SCHEMA, file, text), world);
-    return { is: 'a sound configuration of baton-agent', complaints };
+    const config = readConfig(AGENT_SCHEMA, file, text);
+    const complaints = followAgent(file, text, config, world);
+    const warnings = complaints.length === 0 ? warnAgent(file, text, config, world) : [];
+    return { is: 'a sound configuration of baton-agent', complaints, warnings };
   }
   if (kind === 2) {
-    const complaints = followHost(file, text, readConfig(HOST_SCHEMA, file, text), world);
-    return { is: 'a sound configuration of baton-host', complaints };
+    const config = readConfig(HOST_SCHEMA, file, text);
+    const complaints = followHost(file, text, config, world);
+    const warnings = complaints.length === 0 ? warnHost(file, text, config, world) : [];
+    return { is: 'a sound configuration of baton-host', complaints, warnings };
   }
   const names = readBundleFile(file, text).map(({ id }) => id);
   return { is: `a sound bundle file: ${names.join(', ')}`, complaints: [] };
+}
+
+/** A key file has texts only, most of them of hexadecimal digits: no configuration looks so. */
+function isKeyFile(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const texts = Object.values(value);
+  const isHex = (text: unknown) => typeof text === 'string' && /^[0-9a-fA-F]+$/.test(text);
+  return texts.length > 0 && texts.filter(isHex).length * 2 > texts.length;
+}
+
+function checkedKeys(world: CliWorld, file: string, text: string): Checked {
+  const names = Object.keys(readConfig(KEYS_SCHEMA, file, text));
+  const { mode = 0 } = world.look(file) ?? {};
+  const isOpen = (mode & 0o077) !== 0;
+  const found = mode.toString(8).padStart(4, '0');
+  return {
+    is: `a sound key file: ${names.join(', ')}`,
+    complaints: isOpen
+      ? [`${file}: others may read it (mode ${found}): expected 0600; do chmod 600 ${file}`]
+      : [],
+  };
 }

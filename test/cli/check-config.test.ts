@@ -74,12 +74,14 @@ function agentWith(from: string, to: string): string[] {
 }
 
 it('finds nothing wrong with sound files', () => {
-  expect(check('agent.json', 'host.json', 'bundles.json')).toEqual({
+  expect(check('agent.json', 'host.json', 'bundles.json', 'host.keys.json')).toEqual({
     status: 0,
     lines: [
       'agent.json: a sound configuration of baton-agent',
       'host.json: a sound configuration of baton-host',
       'bundles.json: a sound bundle file: panel',
+      'host.keys.json: a sound key file: android, vault',
+      'agent.json:12:23: hooks.panel: warning: no hooks for panel.display: handed over as the driver left it',
     ],
   });
 });
@@ -168,7 +170,7 @@ describe('what an agent’s configuration names', () => {
   });
 
   it('is an empty password', () => {
-    write('password', '\n');
+    write('password', '\n', 0o600);
     expect(check('agent.json').lines).toEqual([
       'agent.json:7:21: transport.passwordFile: "password": empty: expected a file with the password',
     ]);
@@ -198,9 +200,68 @@ it.each([
 it('says the same as JSON', () => {
   const world = { readText, besideConfig, look, out: (line: string) => lines.push(line) };
   const lines: string[] = [];
-  write('password', '');
+  write('password', '', 0o600);
   checkConfig(world as unknown as CliWorld, ['--json', at('agent.json'), at('host.json')]);
   expect(lines.map((line) => JSON.parse(line))).toEqual([
-    { ok: false, complaints: [expect.stringContaining('agent.json:7:21: transport.passwordFile')] },
+    {
+      ok: false,
+      complaints: [expect.stringContaining('agent.json:7:21: transport.passwordFile')],
+      warnings: [],
+    },
   ]);
+});
+
+describe('warns', () => {
+  const warnings = (...names: string[]) => {
+    const { status, lines } = check(...names);
+    expect(status).toBe(0);
+    return lines.filter((line) => line.includes('warning: '));
+  };
+
+  it('of an owner without policy and of devices without hooks', () => {
+    write('agent.json', AGENT().replace(/,\n {2}"policy"[\s\S]*/, '\n}'));
+    expect(warnings('agent.json')).toEqual([
+      'agent.json:2:9: vm: warning: no policy: panel is lent to nobody',
+      'agent.json:2:9: vm: warning: no hooks for panel.touch, panel.display: handed over as the driver left it',
+    ]);
+  });
+
+  it('of attributes that are not on this machine', () => {
+    const steps = [
+      '{ "kind": "input-inhibit", "input": "input987654" }',
+      '{ "kind": "fb-blank", "fb": "fb987654" }',
+      `{ "kind": "sysfs", "path": "${at('password')}", "write": "1", "expect": { "path": "/no/such", "value": "1" } }`,
+    ];
+    write('agent.json', AGENT().replace('{ "kind": "socket", "path": "/no/such/socket" }', steps.join(', ')));
+    expect(warnings('agent.json').map((line) => line.split(': ').slice(1).join(': '))).toEqual([
+      'hooks.panel: warning: no hooks for panel.display: handed over as the driver left it',
+      'hooks.panel.touch.suspend.0.input: warning: /sys/class/input/input987654: not on this machine now',
+      'hooks.panel.touch.suspend.1.fb: warning: /sys/class/graphics/fb987654: not on this machine now',
+      'hooks.panel.touch.suspend.2.expect: warning: /no/such: not on this machine now',
+    ]);
+  });
+
+  it('of a host whose VMs are not those of its bundles', () => {
+    const none = HOST().replace(/\{ "kind": "command".*\}/, '{ "kind": "none", "vms": ["vault"] }');
+    write('host.json', none.replace('"android": "unix:/a", ', ''));
+    write('bundles.json', bundleFileText([PANEL]).replaceAll('"vault"', '"safe"'));
+    expect(warnings('host.json')).toEqual([
+      'host.json:3:11: keys: warning: no key for "safe", which the bundle file names: it cannot take part',
+      'host.json:4:40: enforcer.vms: warning: "android", the owner of panel, is missing: it counts as not running',
+    ]);
+  });
+});
+
+it('takes a key file for one, and says who may read it', () => {
+  write('android.keys.json', `{"host":"${'0'.repeat(63)}"}`, 0o600);
+  expect(check('android.keys.json').lines[0]).toContain('android.keys.json:1:9: host: ');
+  write('host.keys.json', `{"android":"${'0'.repeat(64)}"}`, 0o644);
+  expect(check('host.keys.json')).toEqual({
+    status: 78,
+    lines: ['host.keys.json: others may read it (mode 0644): expected 0600; do chmod 600 host.keys.json'],
+  });
+});
+
+it('says of a folder that it is one', () => {
+  expect(check('.').lines.join()).toContain(': a folder: expected a file');
 });

@@ -1,0 +1,101 @@
+/**
+ * What a person may have forgotten in a sound configuration: it can be used, and will perhaps not do what was meant.
+ * Pure: what is on the machine comes in through a port.
+ */
+
+import type { HookStep } from '../hooks/hooks-config.ts';
+import type { BundleDefinition } from '../protocol/bundle.ts';
+import { readBundleFile } from './bundle-file.ts';
+import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
+import type { Path } from './faults.ts';
+import type { ConfigFiles } from './follow.ts';
+import { complaintAt, readConfig } from './read.ts';
+
+/** Returns warnings about a configuration of an agent of which `followAgent` has nothing to say, a line each. */
+export function warnAgent(file: string, text: string, config: AgentFile, files: ConfigFiles): string[] {
+  const { vm, policy, hooks = {} } = config;
+  const bundles = bundlesOf(file, config.bundles, files);
+  const warn = warner(file, text);
+  const owned = bundles.filter(({ owner }) => owner === vm).map(({ id }) => id);
+  const forgotten = bundles.flatMap(({ id, devices }) => {
+    const without = devices.map((device) => device.id).filter((device) => !hooks[id]?.[device]);
+    if (without.length === 0) return [];
+    const path = hooks[id] ? ['hooks', id] : config.hooks ? ['hooks'] : ['vm'];
+    const names = without.map((device) => `${id}.${device}`).join(', ');
+    return [warn(path, `no hooks for ${names}: handed over as the driver left it`)];
+  });
+  return [
+    ...(owned.length > 0 && !policy
+      ? [warn(['vm'], `no policy: ${owned.join(', ')} is lent to nobody`)]
+      : []),
+    ...forgotten,
+    ...Object.entries(hooks).flatMap(([bundle, devices]) =>
+      Object.entries(devices).flatMap(([device, { inspect: _, ...lists }]) =>
+        Object.entries(lists).flatMap(([list, steps = []]) =>
+          steps.flatMap((step, index) =>
+            absentOf(step, files).map(([key, path]) =>
+              warn(['hooks', bundle, device, list, index, key], `${path}: not on this machine now`),
+            ),
+          ),
+        ),
+      ),
+    ),
+  ];
+}
+
+/** Returns warnings about a configuration of a host of which `followHost` has nothing to say, a line each. */
+export function warnHost(file: string, text: string, config: HostFile, files: ConfigFiles): string[] {
+  const { enforcer } = config;
+  const bundles = bundlesOf(file, config.bundles, files);
+  const warn = warner(file, text);
+  const keyFile = files.besideConfig(file, config.keys);
+  const keys = Object.keys(readConfig(KEYS_SCHEMA, keyFile, files.readText(keyFile)));
+  const running = enforcer.kind === 'none' ? enforcer.vms : undefined;
+  const viewers = [...new Set(bundles.flatMap(viewersOf))].filter((vm) => !keys.includes(vm));
+  return [
+    ...viewers.map((vm) =>
+      warn(['keys'], `no key for "${vm}", which the bundle file names: it cannot take part`),
+    ),
+    ...bundles
+      .filter(({ owner }) => running && !running.includes(owner))
+      .map(({ id, owner }) =>
+        warn(['enforcer', 'vms'], `"${owner}", the owner of ${id}, is missing: it counts as not running`),
+      ),
+  ];
+}
+
+function warner(file: string, text: string): (path: Path, message: string) => string {
+  return (path, message) => complaintAt(file, text, { path, at: 'value', message: `warning: ${message}` });
+}
+
+function bundlesOf(file: string, name: string, files: ConfigFiles): BundleDefinition[] {
+  const full = files.besideConfig(file, name);
+  return readBundleFile(full, files.readText(full));
+}
+
+/** VMs for which a bundle says where they see something. */
+function viewersOf({ devices }: BundleDefinition): string[] {
+  return devices.flatMap(({ resources }) => resources.flatMap(({ views }) => Object.keys(views)));
+}
+
+/** What of /sys a step names that is not there: key of the step, and path. Sockets come and go with their programs. */
+function absentOf(step: HookStep, files: ConfigFiles): (readonly [string, string])[] {
+  return namedBy(step).filter(([, path]) => files.look(path) === undefined);
+}
+
+function namedBy(step: HookStep): (readonly [string, string])[] {
+  switch (step.kind) {
+    case 'sysfs':
+      return [['path', step.path], ...(step.expect ? [['expect', step.expect.path] as const] : [])];
+    case 'input-inhibit':
+      return [['input', `/sys/class/input/${step.input}`]];
+    case 'runtime-pm':
+      return [['device', step.device]];
+    case 'fb-blank':
+      return [['fb', `/sys/class/graphics/${step.fb}`]];
+    case 'unbind':
+      return [['device', `/sys/bus/${step.bus}/devices/${step.device}`]];
+    default:
+      return [];
+  }
+}
