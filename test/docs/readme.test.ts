@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, test } from 'vitest';
-import { AGENT_SCHEMA, HOST_SCHEMA } from '../../src/config/daemon-config.ts';
+import { AGENT_EXAMPLE, AGENT_SCHEMA, HOST_EXAMPLE, HOST_SCHEMA } from '../../src/config/daemon-config.ts';
 import { readConfig } from '../../src/config/read.ts';
 import { parseAnswers, parseHello } from '../../src/enforcer/command-contract.ts';
 
@@ -15,10 +15,26 @@ const DOCUMENTS = [
   ...readdirSync(join(ROOT, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
 ];
 
-test('the configuration in README is sound, and short', () => {
-  const [, text = ''] = /```jsonc\n([\s\S]*?)```/.exec(read('README.md')) ?? [];
-  expect(readConfig(AGENT_SCHEMA, 'README.md', text)).toMatchObject({ vm: 'vault' });
-  expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(12);
+test('README is short', () => {
+  expect(read('README.md').split('\n').length).toBeLessThanOrEqual(120);
+});
+
+test('host and agent that are set up from the examples meet at one broker, and on streams at one address', () => {
+  const host = readConfig(HOST_SCHEMA, 'host', HOST_EXAMPLE).transport;
+  const agent = readConfig(AGENT_SCHEMA, 'agent', AGENT_EXAMPLE).transport;
+  expect(host).toMatchObject({ kind: 'mqtt', username: 'host' });
+  expect(agent).toEqual({ ...host, username: 'android' });
+  const streams = (schema: typeof HOST_SCHEMA | typeof AGENT_SCHEMA, example: string) => {
+    const [, stream] = /\/\/.*?(\{ "kind": "stream".*\})/.exec(example) ?? [];
+    const text = example.replace(/"transport": .*/, `"transport": ${stream},`);
+    return readConfig(schema, 'stream', text).transport as unknown as {
+      address: string;
+      listen: { android: string };
+    };
+  };
+  expect(streams(AGENT_SCHEMA, AGENT_EXAMPLE).address).toBe(
+    streams(HOST_SCHEMA, HOST_EXAMPLE).listen.android,
+  );
 });
 
 describe('PLATFORMS', () => {
