@@ -6,7 +6,9 @@
  */
 
 import type { Json } from '../control/lines.ts';
+import { EVIDENCE_LEVELS } from '../protocol/codes.ts';
 import { parseWords, type Words } from './arguments.ts';
+import { type Refusal, refusalText } from './words.ts';
 import { type Child, type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';
 
 export const BORROW_HELP = `baton borrow BUNDLE [options] [-- COMMAND ARGUMENTS...]
@@ -21,14 +23,16 @@ this process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT).
   --min-tenure TIME       time in which the owner cannot call it in (default 0)
   --notice TIME           time between notice and force (default 2s)
   --purpose TEXT          what for; the owner's policy may look at it
-  --min-evidence LEVEL    none, asserted, observed or attested (default observed)
+  --min-evidence LEVEL    the least proof of isolation to resume on: none, asserted, observed or attested
+                          (default observed)
   --json                  events as JSON lines
   --socket PATH           control socket of the agent
 
 COMMAND finds BATON_BUNDLE, BATON_EPOCH and BATON_DEADLINE_MS (length of the lease) in its environment.
 A recall is SIGTERM, and SIGKILL at the end of the notice; so is the end of the lease.
-Exit status: that of COMMAND (128 + N after signal N; 126 not started, 127 not found); 75 declined,
-124 waited too long, 79 lost by force or the agent ended, 80 evidence mismatch.
+Exit status: that of COMMAND (128 + N after signal N). 126 it may not be run and 127 it is not found, which is
+looked at first. 75 a no: declined, or busy with -n. 124 no yes within the wait: nobody answered, or busy all
+the while. 79 lost by force, or the agent ended. 80 the evidence is weaker than asked, or not what was expected.
 `;
 
 /** Time a command has after SIGTERM when the bundle is gone already, in ms. */
@@ -55,10 +59,27 @@ export async function borrow(
   const [bundle, ...more] = words.plain;
   if (bundle === undefined || more.length > 0)
     throw new UsageError('borrow takes one BUNDLE; a command follows --');
+  const unfit = unfitness(world, words.rest?.[0]);
+  if (unfit !== undefined) return unfit;
   const holding = new Holding(world, client, bundle, words);
   const granted = await ask(world, client, bundle, words);
   if (typeof granted === 'number') return granted;
   return holding.run(granted);
+}
+
+/** Says why the command cannot be run, and returns its exit status: nothing need go dark for it. */
+function unfitness(world: CliWorld, name: string | undefined): number | undefined {
+  if (name === undefined) return undefined;
+  const folders = name.includes('/') ? [] : (world.env['PATH'] ?? '').split(':').filter((folder) => folder);
+  const looks = name.includes('/')
+    ? [world.look(name)]
+    : folders.map((folder) => world.look(`${folder}/${name}`));
+  const found = looks.filter((look) => look?.isFile);
+  if (found.some((look) => look?.isExecutable)) return undefined;
+  world.err(
+    `baton: ${name}: ${found.length > 0 ? 'this user may not run it' : 'no such program'}; nothing was asked for`,
+  );
+  return found.length > 0 ? EXIT.notRunnable : EXIT.notFound;
 }
 
 /** Asks until granted, declined for good, or out of time. */
@@ -78,6 +99,8 @@ async function ask(
     noticeMs: time('--notice', '2s'),
     evidence: words.values.get('--min-evidence') ?? 'observed',
   };
+  if (!EVIDENCE_LEVELS.some((level) => level === terms.evidence))
+    throw new UsageError(`--min-evidence ${terms.evidence}: expected ${EVIDENCE_LEVELS.join(', ')}`);
   for (;;) {
     const waitMs = Math.max(Math.round(endMs - world.nowMs()), 1);
     const answer = await client.request({ do: 'borrow', bundle, ...terms, waitMs });
@@ -85,21 +108,14 @@ async function ask(
     const error = answer['error'] as Refusal;
     const leftMs = endMs - world.nowMs();
     if (!isPatient || !isBusy(error) || leftMs <= RETRY_MS) {
-      say(world, words, { event: error.code, bundle, ...error }, `${bundle}: ${error.message}`);
+      const text = words.flags.has('--json') ? '' : await refusalText(client, bundle, error, terms.evidence);
+      say(world, words, { event: error.code, bundle, ...error }, `${bundle}: ${text}`);
       // Busy to the end of the wait: waited too long, unless nobody wanted to wait.
       return isPatient && isBusy(error) ? EXIT.waited : statusOf(error);
     }
     const retryMs = Math.max(RETRY_MS, Math.min(error.retryAfterMs ?? 0, leftMs - RETRY_MS));
     await new Promise<void>((resolve) => world.after(retryMs, resolve));
   }
-}
-
-/** The `error` of an answer that is no grant. */
-interface Refusal {
-  readonly code: string;
-  readonly message: string;
-  readonly reason?: string;
-  readonly retryAfterMs?: number;
 }
 
 /** Whether asking again may help. Another program of this VM does not say when it will be done. */

@@ -1,28 +1,33 @@
 /** `baton status`, `describe`, `events`: what stands and what happens, from an agent's or the host's socket. */
 
 import type { Json } from '../control/lines.ts';
-import { parseWords } from './arguments.ts';
+import { type OptionTable, parseWords } from './arguments.ts';
+import { reasonText, valueText } from './words.ts';
 import { type CliWorld, type ControlClient, duration, EXIT, table, UsageError } from './world.ts';
 
-export const STATUS_HELP = `baton status [--json] [--socket PATH]
+export const STATUS_HELP = `baton status [--host] [--json] [--socket PATH]
 
 Shows every bundle: BUNDLE HOLDER EPOCH STATE LEASE-LEFT REASON. A back end that isolates nothing says so.
+With --host it asks the host in place of this VM’s agent.
 `;
-export const DESCRIBE_HELP = `baton describe BUNDLE [--json] [--socket PATH]
+export const DESCRIBE_HELP = `baton describe BUNDLE [--host] [--json] [--socket PATH]
 
-Shows one bundle with its last events: why is it as it is.
+Shows one bundle with its last events: why is it as it is. With --host: as the host sees it.
 `;
-export const EVENTS_HELP = `baton events [--json] [--socket PATH]
+export const EVENTS_HELP = `baton events [--host] [--json] [--socket PATH]
 
-Prints what happens, a line each, until interrupted.
+Prints what happens, a line each with the time of day, until interrupted. With --host: at the host.
 `;
+
+/** `--host`: the host's socket in place of the agent's. */
+const HOST_OPTION: OptionTable = { '--host': 'flag' };
 
 export async function status(
   world: CliWorld,
   client: ControlClient,
   args: readonly string[],
 ): Promise<number> {
-  const words = parseWords(args, {});
+  const words = parseWords(args, HOST_OPTION);
   const answer = await client.request({ do: 'status' });
   if (words.flags.has('--json')) {
     world.out(JSON.stringify(answer));
@@ -35,7 +40,7 @@ export async function status(
     String(view['epoch']),
     String(view['state']),
     duration(view['leaseLeftMs'] as number | null),
-    `${reasonOf(view)}${view['evidence'] === 'none' ? ' [NO ISOLATION: evidence none]' : ''}`,
+    `${reasonText(view)}${view['evidence'] === 'none' ? ' [NO ISOLATION: evidence none]' : ''}`,
   ]);
   for (const line of table([['BUNDLE', 'HOLDER', 'EPOCH', 'STATE', 'LEASE-LEFT', 'REASON'], ...rows]))
     world.out(line);
@@ -45,17 +50,12 @@ export async function status(
   return EXIT.ok;
 }
 
-function reasonOf(view: Json): string {
-  const differs = view['definitionDiffers'] === true ? ' (bundle definition differs from the host’s)' : '';
-  return `${view['reason']}${differs}`;
-}
-
 export async function describe(
   world: CliWorld,
   client: ControlClient,
   args: readonly string[],
 ): Promise<number> {
-  const words = parseWords(args, {});
+  const words = parseWords(args, HOST_OPTION);
   const [bundle] = words.plain;
   if (bundle === undefined) throw new UsageError('describe takes one BUNDLE');
   const answer = await client.request({ do: 'describe', bundle });
@@ -70,11 +70,11 @@ export async function describe(
   const { id: _id, ok: _ok, events, ...view } = answer as Json & { events: string[] };
   const rows = Object.entries(view).map(([name, value]) => [
     name,
-    typeof value === 'object' ? JSON.stringify(value) : String(value),
+    name === 'reason' ? reasonText(view) : value === null ? '-' : valueText(value),
   ]);
   for (const line of table(rows)) world.out(line);
   world.out('last events (ms of the monotonic clock):');
-  for (const event of events) world.out(`  ${event}`);
+  for (const event of events) world.out(`  ${event.replace(/^\d+\.\d+/, (ms) => Number(ms).toFixed(0))}`);
   return EXIT.ok;
 }
 
@@ -83,9 +83,11 @@ export async function events(
   client: ControlClient,
   args: readonly string[],
 ): Promise<number> {
-  const words = parseWords(args, {});
+  const words = parseWords(args, HOST_OPTION);
   const json = words.flags.has('--json');
-  client.onEvent((event) => world.out(json ? JSON.stringify(event) : eventText(event)));
+  client.onEvent((event) =>
+    world.out(json ? JSON.stringify(event) : `${world.timeOfDay()} ${eventText(event)}`),
+  );
   await client.request({ do: 'watch' });
   let interrupted: () => void = () => {};
   const signal = new Promise<string>((resolve) => {
@@ -103,6 +105,9 @@ function eventText(event: Json): string {
   const { event: name, ...rest } = event;
   const named = Object.entries(rest)
     .filter(([, value]) => value !== null && value !== undefined)
-    .map(([key, value]) => `${key}=${typeof value === 'object' ? JSON.stringify(value) : value}`);
+    .map(([key, value]) => {
+      const text = key === 'reason' ? reasonText(event) : valueText(value);
+      return `${key}=${text.includes(' ') ? JSON.stringify(text) : text}`;
+    });
   return `${name} ${named.join(' ')}`;
 }

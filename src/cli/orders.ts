@@ -2,7 +2,7 @@
 
 import type { Json } from '../control/lines.ts';
 import { parseWords } from './arguments.ts';
-import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';
+import { type CliWorld, type ControlClient, duration, EXIT, parseDuration, UsageError } from './world.ts';
 
 export const RETURN_HELP = `baton return BUNDLE [--socket PATH]
 
@@ -52,7 +52,11 @@ export async function recall(
   const { plain, flags, values } = parseWords(args, { '--grace': 'value', '--force': 'flag' });
   const graceMs = parseDuration(values.get('--grace') ?? '2s', '--grace');
   const request = { do: 'recall', bundle: one(plain, 'recall'), graceMs, force: flags.has('--force') };
-  return order(world, client, request, flags.has('--json'), 'recalled');
+  const time = duration(graceMs);
+  const done = flags.has('--force')
+    ? `called in: by force after ${time}, but not before the tenure that was agreed is over`
+    : `asked back: its borrower has ${time}`;
+  return order(world, client, request, flags.has('--json'), done);
 }
 
 export async function sleep(

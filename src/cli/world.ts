@@ -33,6 +33,8 @@ export interface CliWorld extends ConfigFiles {
   onSignal(listener: (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT') => void): () => void;
   /** Milliseconds of a monotonic clock. */
   nowMs(): number;
+  /** The time of day, for people: `15:04:05.678`. */
+  timeOfDay(): string;
   after(ms: number, fire: () => void): () => void;
   out(line: string): void;
   err(line: string): void;
@@ -49,6 +51,8 @@ export const EXIT = {
   lost: 79,
   evidence: 80,
   waited: 124,
+  notRunnable: 126,
+  notFound: 127,
 } as const;
 
 export const EXIT_WORDS: readonly (readonly [number, string])[] = [
@@ -56,11 +60,13 @@ export const EXIT_WORDS: readonly (readonly [number, string])[] = [
   [EXIT.failed, 'the request failed, or a check did not hold'],
   [EXIT.usage, 'wrong command line'],
   [EXIT.unavailable, 'no daemon answers on the control socket'],
-  [EXIT.declined, 'declined: by policy, because it is busy, or by the host'],
+  [EXIT.declined, 'a no: declined by the owner or the host, or busy where nobody wanted to wait'],
   [EXIT.configuration, 'a configuration cannot be used'],
   [EXIT.lost, 'the bundle was taken by force while COMMAND ran'],
-  [EXIT.evidence, 'what was granted is not what was expected; nothing was resumed'],
-  [EXIT.waited, 'nobody answered in time'],
+  [EXIT.evidence, 'the evidence is weaker than asked, or not what was expected; nothing was resumed'],
+  [EXIT.waited, 'no yes within the wait: nobody answered, or it was busy all the while'],
+  [EXIT.notRunnable, 'COMMAND may not be run'],
+  [EXIT.notFound, 'COMMAND is not found'],
 ];
 
 /** A command line that cannot be understood. */

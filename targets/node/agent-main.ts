@@ -41,6 +41,7 @@ The agent of one VM: negotiates who has a bundle and runs the local driver hooks
   -c, --config FILE   configuration: JSON with comments; --example prints one
   --dump-config       print the configuration as it is used
   --schema            print its JSON Schema
+  --version           print the version
   --lie NAME          negative control of tests: resume-early. Never in production.
 
 Exit status: 64 wrong command line; 75 when another start may go better: its journal cannot be written, or

@@ -17,6 +17,7 @@ import {
   WAKE_HELP,
   wake,
 } from '../../src/cli/orders.ts';
+import { connectText, guardSocket } from '../../src/cli/words.ts';
 import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
 import { DEMO_HELP, demo } from '../simulator/demo.ts';
@@ -24,6 +25,7 @@ import { BACKEND_TEST_HELP, backendTest } from './backend-test.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';
 import { besideConfig, look, readText } from './files.ts';
+import { VERSION } from './version.ts';
 
 const WORLD: CliWorld = {
   env: process.env,
@@ -62,6 +64,10 @@ const WORLD: CliWorld = {
     };
   },
   nowMs: CLOCK.nowMs,
+  timeOfDay: () => {
+    const now = new Date();
+    return `${now.toTimeString().slice(0, 8)}.${String(now.getMilliseconds()).padStart(3, '0')}`;
+  },
   after: CLOCK.after,
   readText,
   besideConfig,
@@ -107,8 +113,9 @@ function help(): string {
     '',
     ...lines,
     '',
-    'Every command takes --help, --json and --socket PATH. Sockets: BATON_SOCKET (agent, default',
-    '/run/baton/agent.sock) and BATON_HOST_SOCKET (host, default /run/baton/host.sock).',
+    'baton help COMMAND and COMMAND --help say more; baton --version. Every command takes --json and --socket PATH.',
+    'Sockets: BATON_SOCKET (agent, default /run/baton/agent.sock) and BATON_HOST_SOCKET (host, default',
+    '/run/baton/host.sock); status, describe and events ask the host with --host.',
     '',
     'Exit status:',
     ...statuses,
@@ -116,17 +123,24 @@ function help(): string {
   ].join('\n');
 }
 
-/** `status`, `describe` and `events` work on the host's socket too: it is then named by --socket. */
+/** `status`, `describe` and `events` work on the host's socket too: it is then named by --host or --socket. */
 function socketOf(kind: 'agent' | 'host', args: readonly string[]): string {
-  const at = args.findIndex((arg) => arg === '--socket' || arg.startsWith('--socket='));
   const end = args.indexOf('--');
-  if (at >= 0 && (end < 0 || at < end)) return args[at]!.slice(9) || (args[at + 1] ?? '');
-  if (kind === 'host') return process.env['BATON_HOST_SOCKET'] ?? '/run/baton/host.sock';
+  const before = end < 0 ? args : args.slice(0, end);
+  const at = before.findIndex((arg) => arg === '--socket' || arg.startsWith('--socket='));
+  if (at >= 0) return before[at]!.slice(9) || (before[at + 1] ?? '');
+  if (kind === 'host' || before.includes('--host'))
+    return process.env['BATON_HOST_SOCKET'] ?? '/run/baton/host.sock';
   return process.env['BATON_SOCKET'] ?? '/run/baton/agent.sock';
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args;
+  const isAbout = args[0] === 'help' && args[1] !== undefined;
+  const [name, ...rest] = isAbout ? [args[1]!, '--help'] : args;
+  if (name === '--version') {
+    WORLD.out(`baton ${VERSION}`);
+    return EXIT.ok;
+  }
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     WORLD.out(help());
     return name === undefined ? EXIT.usage : EXIT.ok;
@@ -144,11 +158,10 @@ async function main(args: readonly string[]): Promise<number> {
   const path = socketOf(kind, rest);
   let client: ControlClient;
   try {
-    client = await WORLD.connect(path);
+    client = guardSocket(await WORLD.connect(path), name, kind, path);
   } catch (error) {
-    const why = (error as Error).message.includes('ENOENT') ? 'no such socket' : (error as Error).message;
     WORLD.err(
-      `baton: no ${kind} at ${path} (${why}): start baton-${kind} --config FILE, or name another with --socket`,
+      `baton: ${connectText((error as Error).message, rest.includes('--host') ? 'host' : kind, path)}`,
     );
     return EXIT.unavailable;
   }

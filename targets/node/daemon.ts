@@ -7,6 +7,7 @@ import { ConfigError, complaintAt } from '../../src/config/read.ts';
 import type { Journal } from '../../src/ports.ts';
 import { JournalError } from './file-journal.ts';
 import { besideConfig, makeFolder, readText } from './files.ts';
+import { VERSION } from './version.ts';
 
 /** Exit status of a daemon that was given something it cannot use, as sysexits.h has it (EX_CONFIG). */
 export const EXIT_CONFIG = 78;
@@ -33,7 +34,7 @@ export interface DaemonFace {
   readonly dump: (config: string) => unknown;
 }
 
-/** Parses the command line; answers --help, --example, --schema and --dump-config itself. */
+/** Parses the command line; answers --help, --version, --example, --schema and --dump-config itself. */
 export function daemonArguments(face: DaemonFace, args: readonly string[]): DaemonArguments {
   let parsed: ReturnType<typeof parse>;
   try {
@@ -48,6 +49,7 @@ export function daemonArguments(face: DaemonFace, args: readonly string[]): Daem
     process.exit(0);
   };
   if (values.help) answer(face.help);
+  if (values.version) answer(`${face.name} ${VERSION}\n`);
   if (values.example) answer(face.example);
   if (values.schema) answer(`${JSON.stringify(face.schema, null, 2)}\n`);
   if (!values.config) {
@@ -66,6 +68,7 @@ function parse(args: readonly string[]) {
     options: {
       config: { type: 'string', short: 'c' },
       help: { type: 'boolean', short: 'h' },
+      version: { type: 'boolean' },
       example: { type: 'boolean' },
       schema: { type: 'boolean' },
       'dump-config': { type: 'boolean' },

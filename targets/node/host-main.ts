@@ -44,6 +44,7 @@ The hypervisor service: decides who holds which bundle, and has the enforcer mak
                       baton lift ends it
   --dump-config       print the configuration as it is used
   --schema            print its JSON Schema
+  --version           print the version
   --lie NAME          negative control of tests: skip-epoch-check. Never in production.
 
 Exit status: 64 wrong command line; 75 when another start may go better: its back end is gone, its table cannot be written, or

@@ -3,11 +3,18 @@
 import { expect, test } from 'vitest';
 import { borrow } from '../../src/cli/borrow.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
+import type { FileLook } from '../../src/config/follow.ts';
 import type { Json } from '../../src/control/lines.ts';
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 
 const GRANTED = { ok: true, event: 'granted', bundle: 'panel', epoch: 2, leaseMs: 30_000 };
 const refused = (code: string, more: Json = {}) => ({ ok: false, error: { code, message: code, ...more } });
+
+/** What is on this machine. */
+const LOOKS: Readonly<Record<string, FileLook>> = {
+  '/bin/command': { isFile: true, mode: 0o755, isExecutable: true },
+  '/bin/secret': { isFile: true, mode: 0o600, isExecutable: false },
+};
 
 /** A command line whose agent answers `answers` in turn, and `ok` afterwards. */
 class Rig {
@@ -40,7 +47,7 @@ class Rig {
       this.endCommand = resolve;
     });
     const world: CliWorld = {
-      env: {},
+      env: { PATH: '/none:/bin' },
       connect: async () => client,
       spawn: () => {
         this.isStarted = true;
@@ -48,14 +55,18 @@ class Rig {
       },
       onSignal: () => () => {},
       nowMs: () => this.clock.nowMs(),
+      timeOfDay: () => '12:00:00.000',
       after: (ms, fire) => this.clock.after(ms, fire),
       readText: () => '',
       besideConfig: (_, path) => path,
-      look: () => undefined,
+      look: (path) => LOOKS[path],
       out: (line) => this.said.push(line),
       err: (line) => this.said.push(line),
     };
-    this.status = borrow(world, client, ['panel', ...args, '--', 'command']);
+    const words = args.includes('--') ? args : [...args, '--', 'command'];
+    this.status = borrow(world, client, ['panel', ...words]);
+    // A usage error is looked at by the test.
+    this.status.catch(() => {});
   }
 
   /** Lets `ms` pass, and everything that waits for it. */
@@ -117,7 +128,7 @@ test.each([
 ])('when %s it ends at once and starts no command', async (_, answer, status) => {
   const rig = new Rig([answer], []);
   expect(await rig.status).toBe(status);
-  expect(rig.requests).toHaveLength(1);
+  expect(rig.requests.filter(({ do: what }) => what === 'borrow')).toHaveLength(1);
   expect(rig.isStarted).toBe(false);
 });
 
@@ -133,4 +144,66 @@ test('a bundle that is lent to another VM is asked for again when its owner says
 
 test('a wait below a second is no longer than it says', () => {
   expect(new Rig([GRANTED], ['-w', '300ms']).requests[0]).toMatchObject({ waitMs: 300 });
+});
+
+const HINT = 'no answer: is baton-host running?';
+test.each([
+  [
+    'the owner’s policy says why',
+    [refused('declined', { reason: 'policy', retryAfterMs: 0, detail: 'not at night' })],
+    'declined: policy (the owner’s policy does not allow this borrower, purpose or lease): not at night',
+  ],
+  [
+    'it is busy, and nobody wants to wait',
+    [refused('declined', { reason: 'busy', retryAfterMs: 3_000 })],
+    'declined: busy (the bundle is lent or on its way to another borrower; ask again later); ask again in 3000 ms',
+  ],
+  [
+    'a hook of the borrower failed',
+    [refused('declined', { reason: 'hookFailed', retryAfterMs: 0 })],
+    'declined: hookFailed (a driver hook of this VM failed; the log of its agent says which)',
+  ],
+  [
+    'the back end proves less than asked',
+    [refused('declined', { reason: 'evidenceTooWeak', retryAfterMs: 0 }), { ok: true, evidence: 'none' }],
+    'declined: evidenceTooWeak (the back end cannot give the evidence that the consent asks for): asked for observed, and the back end gives none',
+  ],
+  [
+    'the host is silent',
+    [
+      refused('timedOut'),
+      {
+        ok: true,
+        peers: [
+          { peer: 'host', up: false, hint: HINT },
+          { peer: 'android', up: true },
+        ],
+      },
+    ],
+    `timedOut; no session with host (${HINT})`,
+  ],
+  ['the message names the bundle already', [refused('inUse', { message: 'panel: in use' })], 'in use'],
+])('when %s it says so', async (_, answers, text) => {
+  const rig = new Rig(answers, ['-n']);
+  await rig.status;
+  expect(rig.said).toEqual([`baton: panel: ${text}`]);
+});
+
+test.each([
+  ['nowhere', 127, 'baton: nowhere: no such program; nothing was asked for'],
+  ['./command', 127, 'baton: ./command: no such program; nothing was asked for'],
+  ['secret', 126, 'baton: secret: this user may not run it; nothing was asked for'],
+])('the command %s is looked for before anything is asked: %i', async (name, status, said) => {
+  const rig = new Rig([GRANTED], ['--', name]);
+  expect(await rig.status).toBe(status);
+  expect(rig.requests).toEqual([]);
+  expect(rig.said).toEqual([said]);
+});
+
+test('an evidence that there is not is refused before anything is asked', async () => {
+  const rig = new Rig([GRANTED], ['--min-evidence', 'seen']);
+  await expect(rig.status).rejects.toThrow(
+    '--min-evidence seen: expected none, asserted, observed, attested',
+  );
+  expect(rig.requests).toEqual([]);
 });

@@ -1,0 +1,121 @@
+/** Answers of a control socket in words for people: why a request came to nothing, and what may be done. */
+
+import type { Json } from '../control/lines.ts';
+import { DECLINE_REASONS, REFUSAL_CODES } from '../protocol/codes.ts';
+import { type ControlClient, duration, UsageError } from './world.ts';
+
+/** The `error` of an answer that is no grant. */
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly reason?: string;
+  readonly retryAfterMs?: number;
+  /** What the owner said besides. */
+  readonly detail?: string;
+}
+
+/** Reasons of the borrower's own agent, besides those of docs/PROTOCOL.md, section 6. */
+const OWN_REASONS: Readonly<Record<string, string>> = {
+  inUse: 'another program of this VM borrows it, or is giving it back',
+};
+const SENTENCES: Readonly<Record<string, string>> = { ...REFUSAL_CODES, ...DECLINE_REASONS, ...OWN_REASONS };
+/** A borrower's own hook that failed is not worth asking again; the owner's may be. */
+const OWN_HOOK = 'a driver hook of this VM failed; the log of its agent says which';
+
+/** Refusals that a missing session explains. */
+const SILENCES: ReadonlySet<string> = new Set(['timedOut', 'notReady', 'hostSilent']);
+
+/** Why a borrow came to nothing, in one line. Asks the agent for what else it knows. `asked`: the evidence asked for. */
+export async function refusalText(
+  client: ControlClient,
+  bundle: string,
+  error: Refusal,
+  asked: string,
+): Promise<string> {
+  const { code, message, reason } = error;
+  if (reason === 'evidenceTooWeak' || code === 'evidenceMismatch') {
+    const view = await answerOf(client, { do: 'describe', bundle });
+    const gives =
+      typeof view?.['evidence'] === 'string' ? `, and the back end gives ${view['evidence']}` : '';
+    return `${withoutName(bundle, code === 'declined' ? declined(error) : message)}: asked for ${asked}${gives}`;
+  }
+  const text = code === 'declined' ? declined(error) : withoutName(bundle, message);
+  return SILENCES.has(reason ?? code) ? `${text}${await silence(client)}` : text;
+}
+
+function declined({ reason = 'no reason', retryAfterMs = 0, detail }: Refusal): string {
+  const sentence = reason === 'hookFailed' && retryAfterMs === 0 ? OWN_HOOK : SENTENCES[reason];
+  const more = detail === undefined ? '' : `: ${detail}`;
+  const again = retryAfterMs > 0 ? `; ask again in ${duration(retryAfterMs)}` : '';
+  return `declined: ${reason}${sentence === undefined ? '' : ` (${sentence})`}${more}${again}`;
+}
+
+/** Whom the agent has no session with. */
+async function silence(client: ControlClient): Promise<string> {
+  const status = await answerOf(client, { do: 'status' });
+  const missing = ((status?.['peers'] ?? []) as Json[]).filter(({ up }) => up !== true);
+  const words = missing.map(({ peer, hint }) => `no session with ${peer}${hint ? ` (${hint})` : ''}`);
+  return words.map((word) => `; ${word}`).join('');
+}
+
+async function answerOf(client: ControlClient, request: Json): Promise<Json | undefined> {
+  const answer = await client.request(request).catch(() => undefined);
+  return answer?.['ok'] === true ? answer : undefined;
+}
+
+/** Messages begin with the bundle when they are about one; so does every line of `borrow`. */
+function withoutName(bundle: string, message: string): string {
+  return message.startsWith(`${bundle}: `) ? message.slice(bundle.length + 2) : message;
+}
+
+/** The reason of a view. Where nothing isolates, nothing is proved. */
+export function reasonText(view: Json): string {
+  const differs = view['definitionDiffers'] === true ? ' (bundle definition differs from the host’s)' : '';
+  const reason = String(view['reason']);
+  const words =
+    view['evidence'] === 'none' ? reason.replace(/, isolation (un)?proved/, ', nothing isolates it') : reason;
+  return `${words}${differs}`;
+}
+
+/** A value of a view or an event: times of phases with their unit, broken numbers with one digit. */
+export function valueText(value: unknown): string {
+  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : value.toFixed(1);
+  if (typeof value !== 'object' || value === null) return String(value);
+  const entries = Object.entries(value);
+  if (!Array.isArray(value) && entries.every(([, inner]) => typeof inner === 'number'))
+    return entries.map(([name, ms]) => `${name} ${valueText(ms)} ms`).join(', ') || 'none';
+  return JSON.stringify(value);
+}
+
+/** A client that says so when the socket is that of the other daemon, which does not know the command. */
+export function guardSocket(
+  client: ControlClient,
+  command: string,
+  kind: 'agent' | 'host',
+  path: string,
+): ControlClient {
+  const other = kind === 'agent' ? 'the host' : 'an agent';
+  return {
+    ...client,
+    request: async (request) => {
+      const answer = await client.request(request);
+      const { message = '' } = (answer['error'] ?? {}) as Partial<Refusal>;
+      if (!message.startsWith('"do" is ')) return answer;
+      const right = kind === 'agent' ? 'of an agent' : 'of the host';
+      throw new UsageError(
+        `${path} is the socket of ${other}: baton ${command} takes that ${right}, by --socket`,
+      );
+    },
+  };
+}
+
+/** Why nobody could be reached at a control socket, and what to do. */
+export function connectText(message: string, kind: 'agent' | 'host', path: string): string {
+  const start = `start baton-${kind} --config FILE, or name another socket with --socket`;
+  if (message.includes('EACCES'))
+    return `no ${kind} at ${path}: this user may not connect; run this as the user of baton-${kind}, or as root`;
+  if (message.includes('ENOENT')) return `no ${kind} at ${path}: no such socket; ${start}`;
+  if (message.includes('ECONNREFUSED'))
+    return `no ${kind} at ${path}: nobody listens there any more; ${start}`;
+  return `no ${kind} at ${path}: ${message}; ${start}`;
+}
