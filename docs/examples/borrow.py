@@ -10,9 +10,11 @@ path, bundle, *command = sys.argv[1:]
 agent = socket.socket(socket.AF_UNIX)
 agent.connect(path)
 lines = agent.makefile("rw", encoding="utf-8")
-print(json.dumps({"id": 1, "do": "borrow", "bundle": bundle, "purpose": "pin", "leaseMs": 30000}), file=lines, flush=True)
+request = {"id": 1, "do": "borrow", "bundle": bundle, "purpose": "pin", "leaseMs": 30000}
+request["evidence"] = "observed"  # The default; on a bench without isolation it has to be "none".
+print(json.dumps(request), file=lines, flush=True)
 
-answer = json.loads(lines.readline())
+answer = json.loads(lines.readline() or '{"ok": false, "error": {"message": "the agent ended"}}')
 if not answer["ok"]:
     sys.exit(f"{bundle}: {answer['error']['message']}")
 print(f"{bundle}: held at epoch {answer['epoch']}")

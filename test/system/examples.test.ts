@@ -2,6 +2,7 @@
 
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -99,4 +100,15 @@ test('borrow.c', async () => {
   expect(output).toBe('panel: held\nthe command runs\n');
   expect(status).toBe(0);
   await back();
+});
+
+test('borrow.c and borrow.py say that the agent ended before it answered', async () => {
+  const path = join(folder, 'ended.sock');
+  const server = createServer((connection) => connection.once('data', () => connection.destroy()));
+  await new Promise<void>((listening) => server.listen(path, () => listening()));
+  const c = await run(join(folder, 'borrow'), [path, PANEL.id, 'true']);
+  const py = await run('python3', [join(EXAMPLES, 'borrow.py'), path, PANEL.id, 'true']);
+  server.close();
+  expect(c).toEqual({ status: 69, output: 'the agent ended\n' });
+  expect(py).toEqual({ status: 1, output: 'panel: the agent ended\n' });
 });
