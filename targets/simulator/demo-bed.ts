@@ -19,6 +19,8 @@ import { connectControl } from '../node/control-client.ts';
 
 /** Longest wait for a process to come up, in ms: six Node programs on two busy cores. */
 const START_MS = 10_000;
+/** Complaints of processes that an error shows. */
+const COMPLAINTS_SHOWN = 6;
 /** Time between two looks while waiting, in ms. */
 const LOOK_MS = 5;
 
@@ -113,7 +115,7 @@ export class DemoBed {
     const endMs = performance.now() + limitMs;
     while (!(await Promise.resolve(holds()).catch(() => false))) {
       if (performance.now() > endMs)
-        throw new Error(`not within ${limitMs} ms: ${what}: ${this.complaints.slice(-6).join('; ')}`);
+        throw new Error(`not within ${limitMs} ms: ${what}: ${this.#lastComplaints()}`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }
@@ -163,6 +165,14 @@ export class DemoBed {
       if (/ (warn|error): |Error/.test(line)) this.complaints.push(`${program}: ${line}`);
   }
 
+  /** The last of them, each once: retries repeat a line with another time. */
+  #lastComplaints(): string {
+    const words = this.complaints.map((line) =>
+      line.replace(/: \d+\.\d+ \S+ (\S+ )?(?=(warn|error): )/, ': '),
+    );
+    return [...new Set(words)].slice(-COMPLAINTS_SHOWN).join('; ');
+  }
+
   #startReady(program: string, args: readonly string[]): Promise<Json> {
     const child = this.#spawn(program, args);
     return new Promise((resolve, reject) => {
@@ -175,7 +185,7 @@ export class DemoBed {
         resolve(JSON.parse(bytes.toString().split('\n')[0]!) as Json);
       });
       child.once('exit', (status) =>
-        reject(new Error(`${program} ended with status ${status}: ${this.complaints.join('; ')}`)),
+        reject(new Error(`${program} ended with status ${status}: ${this.#lastComplaints()}`)),
       );
     });
   }

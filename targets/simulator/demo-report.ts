@@ -22,7 +22,7 @@ export class DemoReport {
   constructor(world: CliWorld, json: boolean) {
     this.#world = world;
     this.#json = json;
-    if (!json) world.out('    TIME  HOLDER    WHAT HAPPENS');
+    if (!json) world.out('  TIME/s  HOLDER    WHAT HAPPENS');
   }
 
   /** A chapter of the story. */
@@ -51,20 +51,21 @@ export class DemoReport {
     else this.#print(held ? '✓' : '✗', held ? text : `NOT HELD: ${text}${why ? ` (${why})` : ''}`);
   }
 
-  /** Prints the end. Returns whether everything held. */
-  summary(): boolean {
+  /** Prints the end. `lie`: the safeguard that was switched off. Returns whether everything held. */
+  summary(lie?: string): boolean {
     const { length } = this.expectations;
     const held = this.expectations.filter((expectation) => expectation.held).length;
     const ok = held === length && length > 0;
     if (this.#json) {
-      this.#line({ event: 'summary', ok, expectations: length, held });
+      this.#line({ event: 'summary', ok, expectations: length, held, ...(lie ? { lie } : {}) });
       return ok;
     }
     this.#world.out('');
-    for (const { text, why } of this.expectations.filter((expectation) => !expectation.held)) {
-      this.#world.out(`went wrong: ${text}${why ? `: ${why}` : ''}`);
+    for (const { text } of this.expectations.filter((expectation) => !expectation.held)) {
+      this.#world.out(`went wrong: ${text}`);
     }
-    this.#world.out(`${held} of ${length} expectations held`);
+    const verdict = ok ? `the lie ${lie} was NOT caught` : `failed, as it must under the lie ${lie}`;
+    this.#world.out(`${held} of ${length} expectations held${lie ? `: ${verdict}` : ''}`);
     return ok;
   }
 

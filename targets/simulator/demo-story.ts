@@ -55,6 +55,8 @@ export class DemoStory {
     const { report, bed } = this.#words('Vault, a confidential VM, borrows both for a PIN');
     const atMs = performance.now();
     const lease = await this.#borrow('pin', { leaseMs: 30_000 });
+    if (lease.ok)
+      report.step('(an epoch numbers each attempt to move the bundle; commands of an older one do nothing)');
     report.expect('Vault holds after verified evidence', lease.ok && (await this.#holds('vault')), lease.why);
     const early = bed.since(atMs, 'host', 'fault').filter((fault) => fault['vm'] === 'vault');
     report.expect(
@@ -122,7 +124,7 @@ export class DemoStory {
     const lease = await this.#borrow('pin', { leaseMs: 30_000 });
     const dma = await this.#fault(atMs, 'dma');
     report.expect('its DMA is caught by the SMMU', dma !== undefined, 'no event of the SMMU was reported');
-    if (dma) report.step(faultText(dma));
+    if (dma) report.step(`${faultText(dma)} (while it moved: booked on the holder before, with its epoch)`);
     report.expect(
       'that fault names Android, the stream and the epoch before',
       dma?.['vm'] === 'android' &&
@@ -215,7 +217,9 @@ export class DemoStory {
 
   /** The machine's own checker looked at every intermediate state of every remap. */
   async judge(): Promise<void> {
-    const { report, bed } = this.#words('The simulated machine’s checker');
+    const { report, bed } = this.#words(
+      'The simulated machine’s checker (S1, S3, S6: docs/ARCHITECTURE.md, What always holds; vault#2: the second VM started here)',
+    );
     const { violations, carried } = await bed.ask('bench', { do: 'judge' });
     const found = violations as { invariant: string; text: string }[];
     for (const [invariant, words] of [
