@@ -6,7 +6,8 @@ import { socketPathFault } from '../../src/config/follow.ts';
 import { ConfigError, complaintAt } from '../../src/config/read.ts';
 import type { Journal } from '../../src/ports.ts';
 import { JournalError } from './file-journal.ts';
-import { besideConfig, makeFolder, readText } from './files.ts';
+import { besideConfig, readText } from './files.ts';
+import { FolderError, makeFolder } from './folder.ts';
 import { VERSION } from './version.ts';
 
 /** Exit status of a daemon that was given something it cannot use, as sysexits.h has it (EX_CONFIG). */
@@ -92,7 +93,9 @@ export function exitOn(name: string, error: unknown, status = EXIT_CONFIG): neve
   const plain =
     error instanceof ConfigError || error instanceof JournalError || !(error instanceof TypeError);
   process.stderr.write(`${name}: ${plain ? (error as Error).message : (error as Error).stack}\n`);
-  process.exit(error instanceof ConfigError ? EXIT_CONFIG : status);
+  // A person has to mend it; another start is no better.
+  const isTheirs = error instanceof ConfigError || error instanceof FolderError;
+  process.exit(isTheirs ? EXIT_CONFIG : status);
 }
 
 /**
@@ -107,9 +110,14 @@ export function controlPath(config: string, control: string): string {
     throw new ConfigError(complaintAt(config, readText(config), fault));
   };
   if (message !== undefined) refuse(message);
-  const why = makeFolder(dirname(path));
-  if (why === undefined) return path;
-  return refuse(`${why}; have it made for this user: below /run by RuntimeDirectory= of the systemd unit`);
+  try {
+    makeFolder(dirname(path));
+  } catch (error) {
+    refuse(
+      `${(error as Error).message}; have it made for this user: below /run by RuntimeDirectory= of the unit`,
+    );
+  }
+  return path;
 }
 
 /** A journal that ends the process when it cannot be written, before the effect that depends on it. */

@@ -1,6 +1,6 @@
 /** Reads the files of a daemon: configuration, bundle file, key file. Errors are ConfigErrors a person can use. */
 
-import { accessSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Static, TSchema } from 'typebox';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
@@ -51,24 +51,6 @@ function mayRun(path: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** Makes a folder, and those around it, with mode 0700 if it is missing. Returns why it cannot be used, in words. */
-export function makeFolder(path: string): string | undefined {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    accessSync(path, constants.W_OK | constants.X_OK);
-    return undefined;
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why: Readonly<Record<string, string>> = {
-      EACCES: 'this user may not make it or write there',
-      EEXIST: 'it is no folder',
-      ENOTDIR: 'a part of it is no folder',
-      EROFS: 'its file system takes no writes',
-    };
-    return `the folder ${path} cannot be used: ${why[code ?? ''] ?? message}`;
   }
 }
 

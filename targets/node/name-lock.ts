@@ -10,8 +10,7 @@ import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
-import { ConfigError } from '../../src/config/read.ts';
-import { makeFolder } from './files.ts';
+import { makeFolder } from './folder.ts';
 
 /** Binds an abstract name; undefined when somebody has it. Whoever connects is turned away. */
 export function bindName(name: string): Promise<Server | undefined> {
@@ -32,13 +31,11 @@ export function nameOfPath(what: string, path: string): string {
 }
 
 /**
- * Makes `folder` if need be and locks it until the process ends. Throws a ConfigError when it cannot be made, an Error when another process has it: two
+ * Makes `folder` if need be and locks it until the process ends. Throws a FolderError when it cannot be made, an Error when another process has it: two
  * that write the same table or journal would each undo what the other has written.
  */
 export async function lockState(folder: string): Promise<void> {
-  const why = makeFolder(folder);
-  if (why !== undefined)
-    throw new ConfigError(`"state": ${why}; have it made for this user, or configure another`);
+  makeFolder(folder);
   const server = await bindName(nameOfPath('state', realpathSync(folder)));
   if (server) return;
   throw new Error(`${folder}: another process uses this state folder; end it, or configure another folder`);

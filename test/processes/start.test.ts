@@ -127,7 +127,7 @@ it('the folder of the control socket is made, for this user alone; one that cann
     /^baton-agent: vault\.json:\d+:\d+: control: the folder bundles\.json cannot be used: it is no folder; /,
   );
   write('vault.json', { ...AGENT(), state: 'bundles.json/state' });
-  expect((await refused('agent', 'vault.json')).said).toContain('a part of it is no folder; have it made');
+  expect((await refused('agent', 'vault.json')).said).toContain('a part of it is no folder');
 });
 
 it('a host without its table says what is in quarantine and what ends it, at each start until it is ended', async () => {
