@@ -8,8 +8,16 @@
 import type { Json } from '../control/lines.ts';
 import { EVIDENCE_LEVELS } from '../protocol/codes.ts';
 import { parseWords, type Words } from './arguments.ts';
-import { type Refusal, refusalText } from './words.ts';
-import { type Child, type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';
+import { causeText, type Refusal, refusalText } from './words.ts';
+import {
+  type Child,
+  type CliWorld,
+  type ControlClient,
+  duration,
+  EXIT,
+  parseDuration,
+  UsageError,
+} from './world.ts';
 
 export const BORROW_HELP = `baton borrow BUNDLE [options] [-- COMMAND ARGUMENTS...]
 
@@ -64,7 +72,14 @@ export async function borrow(
   const holding = new Holding(world, client, bundle, words);
   const granted = await ask(world, client, bundle, words);
   if (typeof granted === 'number') return granted;
-  return holding.run(granted);
+  return holding.run(granted, await warningOf(client, bundle, words));
+}
+
+/** Whoever took less than proof should see what it got. */
+async function warningOf(client: ControlClient, bundle: string, words: Words): Promise<string> {
+  if (words.values.get('--min-evidence') !== 'none') return '';
+  const view = await client.request({ do: 'describe', bundle }).catch((): Json => ({}));
+  return view['evidence'] === 'none' ? '; NO ISOLATION: the back end proves nothing' : '';
 }
 
 /** Says why the command cannot be run, and returns its exit status: nothing need go dark for it. */
@@ -159,9 +174,12 @@ class Holding {
   }
 
   /** Returns the exit status when it is over. */
-  async run(granted: Json): Promise<number> {
+  async run(granted: Json, warning: string): Promise<number> {
     const { epoch, leaseMs } = granted;
-    this.#say({ ...granted, event: 'granted' }, `held at epoch ${epoch} for ${leaseMs} ms`);
+    this.#say(
+      { ...granted, event: 'granted' },
+      `held at epoch ${epoch} for ${duration(Number(leaseMs))}${warning}`,
+    );
     const stopped = new Promise<number>((resolve) => {
       this.#stop = () => resolve(EXIT.ok);
     });
@@ -204,12 +222,15 @@ class Holding {
     if (event['bundle'] !== this.#bundle) return;
     switch (event['event']) {
       case 'recalled':
-        this.#say(event, `to be given back within ${event['ms']} ms (${event['cause']})`);
+        this.#say(
+          event,
+          `to be given back within ${duration(Number(event['ms']))} (${causeText(event['cause'])})`,
+        );
         // The agent suspends the driver before the notice ends, whether the command is gone or not.
         return this.#endWithin(Number(event['ms']));
       case 'lost':
         this.#isLost = true;
-        this.#say(event, `taken by force (${event['cause']})`);
+        this.#say(event, `taken by force (${causeText(event['cause'])})`);
         if (this.#child) return this.#child.signal('SIGKILL');
         return this.#stop();
       case 'returned':

@@ -2,7 +2,7 @@
 
 import type { Json } from '../control/lines.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
-import { reasonText, valueText } from './words.ts';
+import { fullReason, reasonText, valueText } from './words.ts';
 import { type CliWorld, type ControlClient, duration, EXIT, table, UsageError } from './world.ts';
 
 export const STATUS_HELP = `baton status [--host] [--json] [--socket PATH]
@@ -70,7 +70,7 @@ export async function describe(
   const { id: _id, ok: _ok, events, ...view } = answer as Json & { events: string[] };
   const rows = Object.entries(view).map(([name, value]) => [
     name,
-    name === 'reason' ? reasonText(view) : value === null ? '-' : valueText(value),
+    name === 'reason' ? fullReason(view) : value === null ? '-' : valueText(value),
   ]);
   for (const line of table(rows)) world.out(line);
   world.out('last events (ms of the monotonic clock):');

@@ -1,7 +1,7 @@
 /** Answers of a control socket in words for people: why a request came to nothing, and what may be done. */
 
 import type { Json } from '../control/lines.ts';
-import { DECLINE_REASONS, REFUSAL_CODES } from '../protocol/codes.ts';
+import { DECLINE_REASONS, MOVE_CAUSES, QUARANTINE_CAUSES, REFUSAL_CODES } from '../protocol/codes.ts';
 import { type ControlClient, duration, UsageError } from './world.ts';
 
 /** The `error` of an answer that is no grant. */
@@ -19,6 +19,7 @@ const OWN_REASONS: Readonly<Record<string, string>> = {
   inUse: 'another program of this VM borrows it, or is giving it back',
 };
 const SENTENCES: Readonly<Record<string, string>> = { ...REFUSAL_CODES, ...DECLINE_REASONS, ...OWN_REASONS };
+const MOVES: Readonly<Record<string, string>> = MOVE_CAUSES;
 /** A borrower's own hook that failed is not worth asking again; the owner's may be. */
 const OWN_HOOK = 'a driver hook of this VM failed; the log of its agent says which';
 
@@ -75,6 +76,22 @@ export function reasonText(view: Json): string {
   const words =
     view['evidence'] === 'none' ? reason.replace(/, isolation (un)?proved/, ', nothing isolates it') : reason;
   return `${words}${differs}`;
+}
+
+/** The reason of a view with the sentence behind its code: a cause of quarantine comes first, any other last. */
+export function fullReason(view: Json): string {
+  const reason = String(view['reason']);
+  const [first = ''] = /^\w+(?=, )/.exec(reason) ?? [];
+  const [, last = ''] = /: (\w+)$/.exec(reason) ?? [];
+  const causes: Readonly<Record<string, string>> = QUARANTINE_CAUSES;
+  const sentence = causes[first] ?? { ...MOVES, ...SENTENCES }[last];
+  return `${reasonText(view)}${sentence === undefined ? '' : ` (${sentence})`}`;
+}
+
+/** Why a bundle moves: the code and its sentence. */
+export function causeText(cause: unknown): string {
+  const sentence = MOVES[String(cause)];
+  return sentence === undefined ? String(cause ?? 'cause not told') : `${cause}: ${sentence}`;
 }
 
 /** A value of a view or an event: times of phases with their unit, broken numbers with one digit. */

@@ -1,6 +1,6 @@
 /** Tells the log of a host which bundles are in quarantine when it starts, and how that ends. */
 
-import { reasonText } from '../../src/cli/words.ts';
+import { fullReason } from '../../src/cli/words.ts';
 import type { HostView } from '../../src/host/host-view.ts';
 import type { Log } from '../../src/ports.ts';
 
@@ -9,8 +9,8 @@ export function warnQuarantined(views: readonly HostView[], control: string, log
   for (const view of views) {
     const { bundle, state } = view;
     if (state !== 'quarantined') continue;
-    const reason = reasonText({ ...view });
+    const reason = fullReason({ ...view });
     const order = `baton lift ${bundle} --socket ${control}`;
-    log('warn', `${bundle} is in quarantine (${reason}): nobody gets it until an operator says ${order}`);
+    log('warn', `${bundle} is in quarantine: ${reason}; nobody gets it until an operator says ${order}`);
   }
 }

@@ -3,7 +3,7 @@
 import { expect, it, test } from 'vitest';
 import { describe as describeBundle, events } from '../../src/cli/inspect.ts';
 import { recall } from '../../src/cli/orders.ts';
-import { connectText, guardSocket, reasonText } from '../../src/cli/words.ts';
+import { causeText, connectText, fullReason, guardSocket, reasonText } from '../../src/cli/words.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/control/lines.ts';
 
@@ -45,6 +45,26 @@ test.each([
   ['observed', 'tableLost, isolation proved'],
 ])('of evidence %s the reason is: %s', (evidence, reason) => {
   expect(reasonText({ evidence, reason: 'tableLost, isolation proved' })).toBe(reason);
+});
+
+test.each([
+  [
+    'tableLost, isolation proved',
+    ' (the hypervisor service lost its table; nobody knows who held the bundle)',
+  ],
+  ['parked: expiry', ' (the lease is over)'],
+  ['declined: quarantined', ' (the bundle is in quarantine; an operator must lift it)'],
+  ['confirmed', ''],
+])('describe has the sentence behind the reason %s', (reason, sentence) => {
+  expect(fullReason({ evidence: 'observed', reason })).toBe(`${reason}${sentence}`);
+});
+
+test.each([
+  ['reclaim', 'reclaim: the owner called it in'],
+  ['unheard-of', 'unheard-of'],
+  [undefined, 'cause not told'],
+])('the cause %s in words', (cause, words) => {
+  expect(causeText(cause)).toBe(words);
 });
 
 /** Runs a command against a client that answers `answer`, then tells `event`. Returns what was printed. */

@@ -145,7 +145,7 @@ describe.sequential('baton borrow', () => {
     await run.says('TERM');
     expect(await run.ended).toMatchObject({ status: 137 });
     expect(performance.now() - startMs).toBeGreaterThanOrEqual(700);
-    expect(run.err).toContain('to be given back within 700 ms (reclaim)');
+    expect(run.err).toContain('to be given back within 700 ms (reclaim: the owner called it in)');
   });
 
   it('on a hang-up ends its command and what that started', async () => {
@@ -164,7 +164,10 @@ describe.sequential('baton borrow', () => {
       '1s',
       ...SH('trap "exit 4" TERM; while :; do sleep 0.05; done'),
     );
-    expect(await run.ended).toMatchObject({ status: 4, err: expect.stringContaining('(expiry)') });
+    expect(await run.ended).toMatchObject({
+      status: 4,
+      err: expect.stringContaining('(expiry: the lease is over)'),
+    });
   });
 
   it('ends with 79 when the bundle is taken by force', async () => {
