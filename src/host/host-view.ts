@@ -3,6 +3,7 @@
  */
 
 import type { FaultRecord } from '../enforcer/port.ts';
+import type { EvidenceLevel } from '../protocol/codes.ts';
 import { PAGE_BYTES } from '../protocol/evidence.ts';
 import {
   type BundleId,
@@ -71,7 +72,7 @@ export function hostView({ config, ...parts }: ViewParts, state: HostState, nowM
     epoch: holder?.epoch ?? attempt?.epoch ?? state.lastEpoch,
     leaseLeftMs: holder?.lease ? leaseLeft(state, nowMs) : null,
     reason: quarantine
-      ? `${quarantine.cause}, isolation ${quarantine.isolated ? 'proved' : 'unproved'}`
+      ? `${quarantine.cause}, ${isolationText(config.evidence, quarantine.isolated)}`
       : parts.reason,
     confirmed: holder?.confirmed ?? false,
     evidence: config.evidence,
@@ -80,6 +81,12 @@ export function hostView({ config, ...parts }: ViewParts, state: HostState, nowM
     phases: { ...parts.phases },
     events: [...parts.events],
   };
+}
+
+/** A back end that isolates nothing proves nothing, whatever its calls answered. */
+function isolationText(evidence: EvidenceLevel, isolated: boolean): string {
+  if (evidence === 'none') return 'nothing is isolated';
+  return `isolation ${isolated ? 'proved' : 'unproved'}`;
 }
 
 /** A refused access in one line. */
