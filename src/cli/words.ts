@@ -69,13 +69,10 @@ function withoutName(bundle: string, message: string): string {
   return message.startsWith(`${bundle}: `) ? message.slice(bundle.length + 2) : message;
 }
 
-/** The reason of a view. Where nothing isolates, nothing is proved. */
+/** The reason of a view. */
 export function reasonText(view: Json): string {
   const differs = view['definitionDiffers'] === true ? ' (bundle definition differs from the host’s)' : '';
-  const reason = String(view['reason']);
-  const words =
-    view['evidence'] === 'none' ? reason.replace(/, isolation (un)?proved/, ', nothing isolates it') : reason;
-  return `${words}${differs}`;
+  return `${view['reason']}${differs}`;
 }
 
 /** The reason of a view with the sentence behind its code: a cause of quarantine comes first, any other last. */

@@ -41,13 +41,6 @@ it('passes other answers on', async () => {
 });
 
 test.each([
-  ['none', 'tableLost, nothing isolates it'],
-  ['observed', 'tableLost, isolation proved'],
-])('of evidence %s the reason is: %s', (evidence, reason) => {
-  expect(reasonText({ evidence, reason: 'tableLost, isolation proved' })).toBe(reason);
-});
-
-test.each([
   [
     'tableLost, isolation proved',
     ' (the hypervisor service lost its table; nobody knows who held the bundle)',
