@@ -3,7 +3,7 @@
 import { expect, it, test } from 'vitest';
 import { describe as describeBundle, events } from '../../src/cli/inspect.ts';
 import { recall } from '../../src/cli/orders.ts';
-import { causeText, connectText, fullReason, guardSocket, reasonText } from '../../src/cli/words.ts';
+import { causeText, connectText, fullReason, guardSocket } from '../../src/cli/words.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/control/lines.ts';
 
