@@ -5,6 +5,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/system/**/*.test.ts'],
+    exclude: ['test/system/kvm/**'],
     pool: 'threads',
     testTimeout: 30_000,
   },

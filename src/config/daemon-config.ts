@@ -156,6 +156,13 @@ const ENFORCER = Type.Union(
     ),
     Type.Object(
       {
+        kind: Type.Literal('kvm', { description: 'baton-kvm, or a VMM that does as it does' }),
+        address: address('where the VMM listens'),
+      },
+      closed,
+    ),
+    Type.Object(
+      {
         kind: Type.Literal('command', { description: 'your executable' }),
         command: command('program and its arguments, run for each request'),
         limitMs: Type.Optional(ms('time that one run has', BACK_END_LIMIT_MS)),

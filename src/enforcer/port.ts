@@ -10,7 +10,7 @@ import type { BundleId, DeviceId, ResourceId, VmId } from '../protocol/ids.ts';
 
 /** What a back end is, can do and can prove. */
 export interface EnforcerDescription {
-  /** Name of the back end, for people: `simulated`, `command`, `none`. */
+  /** Name of the back end, for people: `simulated`, `kvm`, `command`, `none`. */
   readonly name: string;
   /** `central`: the host calls it. `party`: the guests' own kernels make the calls. */
   readonly kind: 'central' | 'party';

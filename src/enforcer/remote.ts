@@ -1,6 +1,6 @@
 /**
- * An Enforcer behind a socket that speaks JSON lines: the simulated machine as a process of its own, and any
- * platform that offers the same (docs/PLATFORMS.md, "Enforcer socket").
+ * An Enforcer behind a socket that speaks JSON lines: the simulated machine as a process of its own, `baton-kvm`, and
+ * any platform that offers the same (docs/PLATFORMS.md, "The enforcer socket").
  *
  * Requests carry an id; events carry `event`. Faults are pushed and kept here, bounded. When the connection ends
  * the platform counts as lost, and the host ends with it: its next life connects anew and reads the machine back. So

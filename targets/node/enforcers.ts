@@ -25,6 +25,7 @@ export function openEnforcer(
 ): void {
   switch (config.kind) {
     case 'simulated':
+    case 'kvm':
       return connectRemoteEnforcer(STREAMS, config.address, done);
     case 'none':
       return done(new NoneEnforcer({ bundles, vms: config.vms.map(vmId), machineBoot: bootOfMachine() }));

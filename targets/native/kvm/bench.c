@@ -1,0 +1,131 @@
+/*
+ * The bench (bench.h). One JSON object a line; the id of a request comes back with its answer.
+ *
+ *   {"id":1,"do":"startVm","vm":"a"}   {"do":"killVm","vm":"a"}   {"do":"end"}
+ *   {"do":"peek","vm":"a","address":"0x40100000","words":8}  ->  "words":["0x…",…]
+ *   {"do":"poke","vm":"a","address":"0x40100038","value":1}
+ *   {"do":"raise","bundle":"b","device":"d","value":5}: the world outside makes the device signal
+ */
+#include "bench.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "enforcer.h"
+#include "vm.h"
+
+#define WORDS_MAX 64
+
+struct port bench_port;
+static bool over;
+
+static bool start(struct vm *vm, char *error)
+{
+	if (vm->life != ABSENT) {
+		snprintf(error, ERROR_BYTES, "%s: its last life is not over", vm->name);
+		return false;
+	}
+	if (!vm_create(vm, error))
+		return false;
+	enforcer_tell_start(vm);
+	return true;
+}
+
+static bool peek(const struct vm *vm, uint64_t address, uint64_t words, struct text *out, char *error)
+{
+	if (words > WORDS_MAX) {
+		snprintf(error, ERROR_BYTES, "at most %d words", WORDS_MAX);
+		return false;
+	}
+	text_add(out, ",\"words\":[");
+	for (uint64_t i = 0; i < words; i++) {
+		const uint64_t *word = vm_word(vm, address + i * 8);
+		if (!word) {
+			snprintf(error, ERROR_BYTES, "%s: no RAM at 0x%llx", vm->name, (unsigned long long)(address + i * 8));
+			return false;
+		}
+		text_add(out, "%s\"0x%llx\"", i ? "," : "", (unsigned long long)__atomic_load_n(word, __ATOMIC_SEQ_CST));
+	}
+	text_add(out, "]");
+	return true;
+}
+
+static bool poke(const struct vm *vm, uint64_t address, uint64_t value, char *error)
+{
+	uint64_t *word = vm_word(vm, address);
+	if (!word) {
+		snprintf(error, ERROR_BYTES, "%s: no RAM at 0x%llx", vm->name, (unsigned long long)address);
+		return false;
+	}
+	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+static bool raise_interrupt(const struct json *request, char *error)
+{
+	uint64_t value = 1;
+	struct bundle *bundle = bundle_named(json_text(request, "bundle"));
+	struct device *device = bundle ? device_named(bundle, json_text(request, "device")) : NULL;
+	if (!device) {
+		snprintf(error, ERROR_BYTES, "no such device");
+		return false;
+	}
+	json_whole(request, "value", &value);
+	device->model->raise(device, (uint32_t)value);
+	return true;
+}
+
+static bool serve(const struct json *request, struct text *out, char *error)
+{
+	const char *what = json_text(request, "do");
+	uint64_t address = 0, number = 1;
+	if (strcmp(what, "end") == 0)
+		return over = true;
+	if (strcmp(what, "raise") == 0)
+		return raise_interrupt(request, error);
+	struct vm *vm = vm_named(json_text(request, "vm"));
+	json_whole(request, "address", &address);
+	if (!vm) {
+		snprintf(error, ERROR_BYTES, "unknown request or VM");
+		return false;
+	}
+	if (strcmp(what, "startVm") == 0)
+		return start(vm, error);
+	if (strcmp(what, "killVm") == 0) {
+		vm_kill(vm);
+		return true;
+	}
+	if (strcmp(what, "peek") == 0 && json_whole(request, "words", &number))
+		return peek(vm, address, number, out, error);
+	if (strcmp(what, "poke") == 0 && json_whole(request, "value", &number))
+		return poke(vm, address, number, error);
+	snprintf(error, ERROR_BYTES, "unknown request");
+	return false;
+}
+
+void bench_take(char *line)
+{
+	static char bytes[4096];
+	char error[ERROR_BYTES] = "";
+	struct text out = { .bytes = bytes, .size = sizeof bytes };
+	const struct json *request = json_read(line);
+	uint64_t id = 0;
+	json_whole(request, "id", &id);
+	text_add(&out, "{\"id\":%llu,\"ok\":true", (unsigned long long)id);
+	if (!serve(request, &out, error)) {
+		out.used = 0;
+		text_add(&out, "{\"id\":%llu,\"ok\":false,\"error\":", (unsigned long long)id);
+		text_quote(&out, error);
+	}
+	text_add(&out, "}");
+	port_send(&bench_port, &out);
+}
+
+void bench_gone(void)
+{
+}
+
+bool bench_is_over(void)
+{
+	return over;
+}

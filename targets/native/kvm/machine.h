@@ -1,0 +1,130 @@
+/*
+ * What baton-kvm knows: bundles and their devices, the VMs, who reaches what. One process owns all their descriptors.
+ *
+ * The main thread alone changes this state and calls KVM and VFIO about it. A VM's own thread runs its processor, answers
+ * refused accesses, and touches nothing here but the fault records (faults.h).
+ */
+#ifndef BATON_MACHINE_H
+#define BATON_MACHINE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VMS_MAX 4
+#define DEVICES_MAX 8
+#define BUNDLES_MAX 4
+#define RESOURCES_MAX 32
+#define NAME_BYTES 33
+#define RESOURCE_BYTES 48
+/* Longest error text, with its end. */
+#define ERROR_BYTES 160
+
+enum kind { MMIO, INTERRUPT, STREAM };
+
+struct bundle {
+	char name[NAME_BYTES];
+};
+
+/* What a device needs beyond VFIO: when it is idle, and how it forgets. One table per kind of device. */
+struct device;
+enum progress { DONE, AGAIN, FAILED };
+struct model {
+	const char *name;
+	/* No work under way, no interrupt raised. */
+	bool (*idle)(struct device *);
+	/* Goes on with a reset: DONE, AGAIN in a while, or FAILED with an error. */
+	enum progress (*reset)(struct device *, char *error);
+	/* Makes it signal, as the world outside would. */
+	void (*raise)(struct device *, uint32_t value);
+};
+
+struct device {
+	char name[NAME_BYTES];
+	struct bundle *bundle;
+	const struct model *model;
+	char pci[16];
+	int container, group, fd;
+	void *registers;
+	uint64_t registers_bytes, config_offset;
+	/* Interrupts come in here; for a level interrupt, the guest's end of interrupt goes out there. */
+	int interrupt, unmask;
+	bool level;
+	/* Somebody has held it since the last reset: it is nobody else's before the next. */
+	bool used;
+	const struct vm *used_by;
+	/* A reset under way: its step, and when it counts as failed (ms). */
+	int reset_step;
+	int64_t reset_until;
+};
+
+struct resource {
+	char name[RESOURCE_BYTES];
+	enum kind kind;
+	struct device *device;
+	uint64_t physical, bytes;
+	/* Where a VM sees it, by the VM's index. */
+	uint64_t views[VMS_MAX];
+	/* Who reaches it; NULL: nobody. */
+	struct vm *holder;
+	/* Fenced, and no settle came since. */
+	bool unsettled;
+};
+
+enum life { ABSENT, STARTING, RUNNING, EXITED };
+
+struct vm {
+	char name[NAME_BYTES];
+	unsigned index;
+	/* What a refused access does: reads all ones (false), or an external abort in the guest (true). */
+	bool aborts;
+	enum life life;
+	int fd, processor, gic;
+	struct kvm_run *run;
+	size_t run_bytes;
+	/* The RAM, and the mapping that it was cut from. */
+	void *ram, *ram_mapping;
+	size_t ram_mapping_bytes;
+	unsigned long thread;
+	bool has_thread;
+	atomic_bool stop, ended;
+	/* Why its processor stopped, when it did not stop itself. */
+	char why[ERROR_BYTES];
+};
+
+struct machine {
+	struct bundle bundles[BUNDLES_MAX];
+	struct device devices[DEVICES_MAX];
+	struct resource resources[RESOURCES_MAX];
+	struct vm vms[VMS_MAX];
+	unsigned bundle_count, device_count, resource_count, vm_count;
+	int kvm;
+	/* Written to by a VM's thread when it ends. */
+	int bell;
+	/* Names this life of the process: its VMs end with it. */
+	char boot[64];
+	/* Safeguards that are switched off: negative controls of tests. */
+	bool lie_skip_unmap, lie_skip_reset;
+};
+
+extern struct machine machine;
+
+/* The guest's RAM: address and length, the same in every VM. Also the window that a device granted to it can reach. */
+#define RAM_BASE 0x40000000ULL
+#define RAM_BYTES (2ULL << 20)
+
+/* Writes "what: errno's text" into `error`; returns false. */
+bool failed(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Milliseconds since the machine started. */
+int64_t now_ms(void);
+
+struct vm *vm_named(const char *name);
+struct bundle *bundle_named(const char *name);
+struct device *device_named(const struct bundle *bundle, const char *name);
+struct resource *resource_named(const struct bundle *bundle, const char *name);
+
+/* bundles.c: reads the bundle file. VMs and devices are known by then. */
+bool bundles_load(const char *path, char *error);
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * baton-kvm: owns the descriptors of a few small VMs and of the devices that move between them, and speaks the enforcer
+ * socket of docs/PLATFORMS.md. Isolation is KVM's, VFIO's and the IOMMU driver's; this process makes their calls in order.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "edu.h"
+#include "enforcer.h"
+#include "smmu.h"
+#include "vfio.h"
+#include "vm.h"
+
+static const char HELP[] =
+	"baton-kvm --bundles FILE --vm NAME[:abort] --device NAME=PCI --enforcer PORT [--bench PORT] [--lie NAME]\n"
+	"\n"
+	"Moves devices between VMs that it owns, by KVM and VFIO.\n"
+	"\n"
+	"  --bundles FILE     the bundle file, the same for all parties; plain JSON\n"
+	"  --vm NAME          a VM; once for each. NAME:abort: a refused access is an external abort in it,\n"
+	"                     else it reads all ones and writes nothing\n"
+	"  --device NAME=PCI  the PCI device (0000:00:05.0) that a bundle's device is; vfio-pci drives it\n"
+	"  --enforcer PORT    where the host is heard: a device such as /dev/vport0p1, or unix:/path\n"
+	"  --bench PORT       where a test's bench is heard\n"
+	"  --lie NAME         negative control of tests: skip-unmap, skip-reset. Never in production\n";
+
+/* Time between two looks at a device that is being reset, and longest time without a look at everything else, in ms. */
+#define DEVICE_LOOK_MS 1
+#define LOOK_MS 20
+
+struct machine machine;
+
+bool failed(char *error, const char *format, ...)
+{
+	int number = errno;
+	va_list rest;
+	va_start(rest, format);
+	int length = vsnprintf(error, ERROR_BYTES, format, rest);
+	va_end(rest);
+	if (length >= 0 && length < ERROR_BYTES)
+		snprintf(error + length, ERROR_BYTES - (size_t)length, ": %s (errno %d)", strerror(number), number);
+	errno = number;
+	return false;
+}
+
+int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+struct vm *vm_named(const char *name)
+{
+	for (unsigned i = 0; i < machine.vm_count; i++)
+		if (strcmp(machine.vms[i].name, name) == 0)
+			return &machine.vms[i];
+	return NULL;
+}
+
+struct bundle *bundle_named(const char *name)
+{
+	for (unsigned i = 0; i < machine.bundle_count; i++)
+		if (strcmp(machine.bundles[i].name, name) == 0)
+			return &machine.bundles[i];
+	return NULL;
+}
+
+struct device *device_named(const struct bundle *bundle, const char *name)
+{
+	for (unsigned i = 0; i < machine.device_count; i++)
+		if (machine.devices[i].bundle == bundle && strcmp(machine.devices[i].name, name) == 0)
+			return &machine.devices[i];
+	return NULL;
+}
+
+struct resource *resource_named(const struct bundle *bundle, const char *name)
+{
+	for (unsigned i = 0; i < machine.resource_count; i++)
+		if (machine.resources[i].device->bundle == bundle && strcmp(machine.resources[i].name, name) == 0)
+			return &machine.resources[i];
+	return NULL;
+}
+
+static void end(int status, const char *why)
+{
+	fprintf(stderr, "baton-kvm: %s\n", why);
+	exit(status);
+}
+
+struct options {
+	const char *bundles, *enforcer, *bench;
+	const char *devices[DEVICES_MAX];
+	unsigned device_count;
+};
+
+static void add_vm(const char *text)
+{
+	const char *colon = strchr(text, ':');
+	size_t length = colon ? (size_t)(colon - text) : strlen(text);
+	if (machine.vm_count == VMS_MAX || length == 0 || length >= NAME_BYTES || (colon && strcmp(colon, ":abort") != 0))
+		end(64, "--vm: too many, or not NAME or NAME:abort");
+	struct vm *vm = &machine.vms[machine.vm_count];
+	memcpy(vm->name, text, length);
+	vm->index = machine.vm_count++;
+	vm->aborts = colon != NULL;
+	vm->fd = vm->processor = vm->gic = -1;
+}
+
+static void add_lie(const char *name)
+{
+	if (strcmp(name, "skip-unmap") == 0)
+		machine.lie_skip_unmap = true;
+	else if (strcmp(name, "skip-reset") == 0)
+		machine.lie_skip_reset = true;
+	else
+		end(64, "--lie: skip-unmap or skip-reset");
+	fprintf(stderr, "baton-kvm: LYING: %s\n", name);
+}
+
+static struct options read_options(int count, char **words)
+{
+	struct options options = { 0 };
+	if (count == 2 && strcmp(words[1], "--help") == 0) {
+		fputs(HELP, stdout);
+		exit(0);
+	}
+	for (int i = 1; i < count; i += 2) {
+		const char *name = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
+		if (!value)
+			end(64, "an option without its value; see --help");
+		if (strcmp(name, "--bundles") == 0)
+			options.bundles = value;
+		else if (strcmp(name, "--enforcer") == 0)
+			options.enforcer = value;
+		else if (strcmp(name, "--bench") == 0)
+			options.bench = value;
+		else if (strcmp(name, "--vm") == 0)
+			add_vm(value);
+		else if (strcmp(name, "--lie") == 0)
+			add_lie(value);
+		else if (strcmp(name, "--device") == 0 && options.device_count < DEVICES_MAX)
+			options.devices[options.device_count++] = value;
+		else
+			end(64, "unknown option; see --help");
+	}
+	if (!options.bundles || !options.enforcer || machine.vm_count == 0)
+		end(64, "--bundles, --enforcer and --vm are needed; see --help");
+	return options;
+}
+
+/* The device's place on the PCI bus is the stream that its DMA has. */
+static uint64_t stream_of(const struct device *device)
+{
+	unsigned bus, slot, function;
+	if (sscanf(device->pci, "%*x:%x:%x.%x", &bus, &slot, &function) != 3)
+		return UINT64_MAX;
+	return bus << 8 | slot << 3 | function;
+}
+
+static void check_resources(const struct device *device)
+{
+	for (unsigned i = 0; i < machine.resource_count; i++) {
+		const struct resource *each = &machine.resources[i];
+		char why[ERROR_BYTES];
+		if (each->device != device)
+			continue;
+		bool fits = each->kind != MMIO || each->bytes <= device->registers_bytes;
+		bool is_its = each->kind != STREAM || each->physical == stream_of(device);
+		snprintf(why, sizeof why, "%s: %s", each->name,
+			 fits ? "another stream than the device has" : "more bytes than the device has");
+		if (!fits || !is_its)
+			end(78, why);
+	}
+}
+
+static void open_device(struct device *device, const struct options *options)
+{
+	char error[ERROR_BYTES];
+	size_t length = strlen(device->name);
+	const char *pci = NULL;
+	for (unsigned i = 0; i < options->device_count; i++)
+		if (strncmp(options->devices[i], device->name, length) == 0 && options->devices[i][length] == '=')
+			pci = options->devices[i] + length + 1;
+	snprintf(error, sizeof error, "--device %s=PCI is missing", device->name);
+	if (!pci || strlen(pci) >= sizeof device->pci)
+		end(78, error);
+	strcpy(device->pci, pci);
+	device->model = &EDU;
+	if (!vfio_open(device, error) || !vm_can_ask(device->registers, error))
+		end(71, error);
+	check_resources(device);
+}
+
+/* A life of this process is a boot of its VMs: none of them outlives it. */
+static void name_boot(void)
+{
+	char id[40] = "unknown";
+	FILE *file = fopen("/proc/sys/kernel/random/uuid", "r");
+	if (file) {
+		if (fscanf(file, "%36s", id) != 1)
+			strcpy(id, "unknown");
+		fclose(file);
+	}
+	snprintf(machine.boot, sizeof machine.boot, "kvm-%s", id);
+}
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+static void set_up(const struct options *options)
+{
+	char error[ERROR_BYTES];
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, wake = { .sa_handler = do_nothing };
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGUSR1, &wake, NULL); /* It only has to end KVM_RUN. */
+	name_boot();
+	machine.bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	machine.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (machine.kvm < 0 || machine.bell < 0) {
+		failed(error, "open /dev/kvm");
+		end(71, error);
+	}
+	if (!bundles_load(options->bundles, error))
+		end(78, error);
+	for (unsigned i = 0; i < machine.device_count; i++)
+		open_device(&machine.devices[i], options);
+	bench_port.fd = bench_port.listener = -1;
+	if (!port_open(&enforcer_port, options->enforcer, error) ||
+	    (options->bench && !port_open(&bench_port, options->bench, error)))
+		end(71, error);
+}
+
+int main(int count, char **words)
+{
+	struct options options = read_options(count, words);
+	char error[ERROR_BYTES];
+	set_up(&options);
+	int log = smmu_open(error);
+	if (log < 0)
+		fprintf(stderr, "baton-kvm: %s: refused DMA is not reported\n", error);
+	fprintf(stderr, "baton-kvm: ready\n");
+	bool waits = false;
+	while (!bench_is_over()) {
+		struct pollfd wanted[] = {
+			port_poll(&enforcer_port),
+			port_poll(&bench_port),
+			{ .fd = machine.bell, .events = POLLIN },
+			{ .fd = log, .events = POLLIN },
+		};
+		poll(wanted, sizeof wanted / sizeof *wanted, waits ? DEVICE_LOOK_MS : LOOK_MS);
+		uint64_t rung;
+		if (wanted[2].revents && read(machine.bell, &rung, sizeof rung) < 0)
+			continue;
+		if (wanted[3].revents)
+			smmu_read();
+		port_serve(&enforcer_port, wanted[0].revents, enforcer_take, enforcer_gone);
+		port_serve(&bench_port, wanted[1].revents, bench_take, bench_gone);
+		waits = enforcer_turn();
+	}
+	return 0;
+}

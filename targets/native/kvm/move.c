@@ -1,0 +1,217 @@
+/*
+ * The calls of the Enforcer contract (move.h).
+ *
+ * What has to hold before a grant: every path of the old holder is gone (fence, settle), the device was reset since
+ * somebody else held it and is idle, and nothing that it signalled meanwhile waits to be delivered.
+ */
+#include "move.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vfio.h"
+#include "vm.h"
+
+/* Slot 0 is the VM's RAM. */
+static unsigned slot_of(const struct resource *resource)
+{
+	return 1 + (unsigned)(resource - machine.resources);
+}
+
+static bool refuse(char *error, const struct resource *resource, const char *why, const char *who)
+{
+	snprintf(error, ERROR_BYTES, "%s: %s%s", resource->name, why, who);
+	return false;
+}
+
+static bool block(struct resource *resource, char *error)
+{
+	struct vm *vm = resource->holder;
+	struct device *device = resource->device;
+	uint64_t view = resource->views[vm->index];
+	switch (resource->kind) {
+	case MMIO:
+		return machine.lie_skip_unmap || vm_unmap(vm, slot_of(resource), view, error);
+	case INTERRUPT:
+		return vm_connect(vm, device, (unsigned)view, false, error);
+	case STREAM:
+		/* First the master: what comes from now on is dropped, and reaches no table at all. */
+		return vfio_master(device, false, error) && vfio_close_window(device, RAM_BASE, RAM_BYTES, error);
+	}
+	return false;
+}
+
+bool move_fence(struct resource *resource, char *error)
+{
+	if (!resource->holder)
+		return true;
+	if (!block(resource, error))
+		return false;
+	resource->holder = NULL;
+	resource->unsettled = true;
+	return true;
+}
+
+/* The kernel's calls return when its TLB invalidations are complete; so what is left is to look whether it is so. */
+bool move_settle(struct bundle *bundle, unsigned *syncs, char *error)
+{
+	*syncs = 0;
+	for (unsigned i = 0; i < machine.resource_count; i++) {
+		struct resource *each = &machine.resources[i];
+		if (each->device->bundle != bundle || each->holder)
+			continue;
+		if (strcmp(move_inspect(each), "blocked") != 0)
+			return refuse(error, each, "is fenced, and reads back as ", move_inspect(each));
+		if (each->unsettled && each->kind != INTERRUPT)
+			++*syncs;
+		each->unsettled = false;
+	}
+	return true;
+}
+
+static bool is_held(const struct device *device, const struct resource **by)
+{
+	for (unsigned i = 0; i < machine.resource_count; i++) {
+		const struct resource *each = &machine.resources[i];
+		if (each->device == device && (each->holder || each->unsettled)) {
+			*by = each;
+			return true;
+		}
+	}
+	return false;
+}
+
+enum progress move_reset(struct device *device, char *error)
+{
+	const struct resource *held;
+	if (is_held(device, &held)) {
+		snprintf(error, ERROR_BYTES, "%s: %s is not fenced and settled", device->name, held->name);
+		return FAILED;
+	}
+	if (machine.lie_skip_reset) {
+		device->used = false;
+		return DONE;
+	}
+	error[0] = 0;
+	if (device->used || !device->model->idle(device)) {
+		/* Until it is done, nobody may have it. */
+		device->used = true;
+		enum progress progress = device->model->reset(device, error);
+		if (progress != DONE)
+			return progress;
+	}
+	/* The interrupt last: drained, then unmasked. A line that is still up fires again, and the device is not idle. */
+	vfio_drain(device);
+	if (!vfio_unmask(device, error))
+		return FAILED;
+	device->used = false;
+	return DONE;
+}
+
+bool move_is_drained(struct device *device)
+{
+	if (machine.lie_skip_reset)
+		return true;
+	return device->model->idle(device) && !vfio_has_signal(device);
+}
+
+static bool open_path(struct resource *resource, struct vm *vm, char *error)
+{
+	struct device *device = resource->device;
+	uint64_t view = resource->views[vm->index];
+	switch (resource->kind) {
+	case MMIO:
+		return vm_map(vm, slot_of(resource), view, resource->bytes, device->registers, error) ||
+		       /* Only a fence that was a lie leaves it there. */
+		       (machine.lie_skip_unmap && errno == EEXIST);
+	case INTERRUPT:
+		/* KVM delivers what waits in the eventfd as soon as it is connected: that was another time's. */
+		vfio_drain(device);
+		return vm_connect(vm, device, (unsigned)view, true, error);
+	case STREAM:
+		if (!vfio_window(device, RAM_BASE, vm->ram, RAM_BYTES, true, error))
+			return false;
+		if (vfio_master(device, true, error))
+			return true;
+		char ignored[ERROR_BYTES];
+		vfio_close_window(device, RAM_BASE, RAM_BYTES, ignored);
+		return false;
+	}
+	return false;
+}
+
+bool move_grant(struct resource *resource, const char *name, char *error)
+{
+	struct vm *vm = vm_named(name);
+	struct device *device = resource->device;
+	if (!vm || (vm->life != STARTING && vm->life != RUNNING))
+		return refuse(error, resource, "no VM runs that is called ", name);
+	if (resource->holder == vm)
+		return true;
+	if (resource->holder)
+		return refuse(error, resource, "is held by ", resource->holder->name);
+	if (resource->unsettled)
+		return refuse(error, resource, "is fenced, not settled", "");
+	/* Who had it last may have it back as it is. */
+	if (device->used && device->used_by != vm)
+		return refuse(error, resource, "not reset since it was held: ", device->name);
+	if (!device->used && !move_is_drained(device))
+		return refuse(error, resource, "not idle: ", device->name);
+	if (!open_path(resource, vm, error))
+		return false;
+	resource->holder = vm;
+	device->used = true;
+	device->used_by = vm;
+	return true;
+}
+
+static const char *inspect_registers(const struct resource *resource)
+{
+	if (machine.lie_skip_unmap)
+		return resource->holder ? resource->holder->name : "blocked";
+	const struct vm *reached = NULL;
+	for (unsigned i = 0; i < machine.vm_count; i++) {
+		const struct vm *vm = &machine.vms[i];
+		if (vm->life == ABSENT || !vm_is_mapped(vm, resource->views[i], resource->device->registers))
+			continue;
+		if (reached)
+			return "unknown"; /* two at a time */
+		reached = vm;
+	}
+	if (reached != resource->holder)
+		return "unknown";
+	return reached ? reached->name : "blocked";
+}
+
+/* Window and master read back from the kernel; whose memory it is, is what the kernel was told. */
+static const char *inspect_stream(const struct resource *resource)
+{
+	bool is_open = vfio_has_window(resource->device, RAM_BASE) && vfio_is_master(resource->device);
+	bool is_shut = !vfio_has_window(resource->device, RAM_BASE) && !vfio_is_master(resource->device);
+	if (resource->holder)
+		return is_open ? resource->holder->name : "unknown";
+	return is_shut ? "blocked" : "unknown";
+}
+
+const char *move_inspect(const struct resource *resource)
+{
+	switch (resource->kind) {
+	case MMIO:
+		return inspect_registers(resource);
+	case STREAM:
+		return inspect_stream(resource);
+	case INTERRUPT:
+		/* KVM has no call to ask; this is what it last confirmed. */
+		return resource->holder ? resource->holder->name : "blocked";
+	}
+	return "unknown";
+}
+
+bool move_holds(const struct vm *vm)
+{
+	for (unsigned i = 0; i < machine.resource_count; i++)
+		if (machine.resources[i].holder == vm)
+			return true;
+	return false;
+}

@@ -1,0 +1,12 @@
+/* Refused DMA, as the kernel's SMMU driver reports it in its log. */
+#ifndef BATON_SMMU_H
+#define BATON_SMMU_H
+
+#include "machine.h"
+
+/* Opens the kernel's log at its end. Returns a descriptor to poll, or -1: then refused DMA is not reported. */
+int smmu_open(char *error);
+/* Reads what is new, and books what is refused DMA. */
+void smmu_read(void);
+
+#endif

@@ -1,0 +1,147 @@
+/** The back end `kvm`: the enforcer socket's client against a small helper, through the configuration that names it. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CliWorld } from '../../src/cli/world.ts';
+import { bundleFileText } from '../../src/config/bundle-file.ts';
+import type { Enforcer, EnforcerAnswer, EnforcerEvent } from '../../src/enforcer/port.ts';
+import type { BundleId } from '../../src/protocol/ids.ts';
+import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { backendTest } from '../../targets/node/backend-test.ts';
+import { openEnforcer } from '../../targets/node/enforcers.ts';
+import { FakeHelper, HELLO } from './fake-helper.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'baton-remote-'));
+let count = 0;
+let path = '';
+let helper: FakeHelper;
+let enforcer: Enforcer | undefined;
+
+beforeEach(async () => {
+  path = join(folder, `${count++}.sock`);
+  helper = new FakeHelper(PANEL);
+  await helper.listen(path);
+});
+afterEach(() => {
+  enforcer?.close();
+  enforcer = undefined;
+  helper.stop();
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function open(at = path): Promise<Enforcer> {
+  return new Promise((resolve, reject) => {
+    openEnforcer(
+      { kind: 'kvm', address: `unix:${at}` },
+      [PANEL],
+      () => {},
+      (result) => {
+        if (result instanceof Error) return reject(result);
+        enforcer = result;
+        resolve(result);
+      },
+    );
+  });
+}
+
+/** Resolves when `holds` does; the test's own limit ends the wait. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+function run(on: Enforcer, bundle: string): Promise<readonly EnforcerAnswer[]> {
+  return new Promise((resolve) => on.run(bundle as BundleId, [{ op: 'settle' }], resolve));
+}
+
+describe('the back end kvm', () => {
+  it('passes baton backend-test on a helper that behaves', async () => {
+    const config = join(folder, 'host.json');
+    writeFileSync(join(folder, 'bundles.json'), bundleFileText([PANEL]));
+    writeFileSync(
+      config,
+      JSON.stringify({
+        bundles: 'bundles.json',
+        keys: 'unused',
+        enforcer: { kind: 'kvm', address: `unix:${path}` },
+        transport: { kind: 'stream', listen: {} },
+        state: 'unused',
+        control: 'unused',
+      }),
+    );
+    const lines: string[] = [];
+    const world = { out: (line: string) => lines.push(line) } as unknown as CliWorld;
+    const status = await backendTest(world, [config, '--owner', ANDROID, '--other', VAULT]);
+    expect(lines.filter((line) => line.startsWith('fail'))).toEqual([]);
+    expect(lines.at(-1)).toMatch(/^kvm: 1\d passed, 0 failed, 3 not claimed$/);
+    expect(status).toBe(0);
+  });
+
+  it('describes what the helper says it is', async () => {
+    const { name, kind, evidence, capabilities } = HELLO;
+    const remote = await open();
+    expect(remote.describe()).toEqual({ name, kind, evidence, capabilities });
+    expect(remote.machineBoot()).toBe('b1');
+    expect(remote.running()).toEqual([ANDROID, VAULT]);
+  });
+
+  it('is told again of starts and exits, and acknowledges them', async () => {
+    helper.unacknowledged = [
+      { event: 'vmStarting', vm: 'android' },
+      { event: 'vmExited', vm: 'vault' },
+    ];
+    const remote = await open();
+    const events: EnforcerEvent[] = [];
+    remote.onEvent((event) => events.push(event));
+    await until(() => events.length === 2);
+    expect(events).toEqual([
+      { kind: 'vmStarting', vm: ANDROID },
+      { kind: 'vmExited', vm: VAULT },
+    ]);
+    remote.acknowledgeStart(ANDROID);
+    remote.acknowledgeExit(VAULT);
+    await until(() => helper.lines.length === 3);
+    expect(helper.lines.slice(1)).toEqual([
+      { do: 'acknowledgeStart', vm: 'android' },
+      { do: 'acknowledgeExit', vm: 'vault' },
+    ]);
+  });
+
+  it('hands over each fault record once', async () => {
+    const remote = await open();
+    const events: EnforcerEvent[] = [];
+    remote.onEvent((event) => events.push(event));
+    await until(() => helper.lines.length === 1);
+    const fault = { by: 'cpu', vm: 'android', bundle: 'panel', resource: 'touch.mmio0', address: 177209344 };
+    const rest = { write: true, event: 'stage-2 abort', count: 3, lost: false };
+    helper.tell({ event: 'faultsPending', faults: [{ ...fault, ...rest, bytes: 4 }] });
+    await until(() => events.length === 1);
+    expect(events).toEqual([{ kind: 'faultsPending' }]);
+    expect(remote.faults()).toEqual([{ ...fault, ...rest }]);
+    expect(remote.faults()).toEqual([]);
+  });
+
+  it('an unknown bundle fails by name', async () => {
+    expect(await run(await open(), 'nosuch')).toEqual([{ ok: false, error: 'no bundle is called nosuch' }]);
+  });
+
+  it('is lost when the helper goes, and what was under way fails after that was said', async () => {
+    helper.isSilent = true;
+    const remote = await open();
+    const told: string[] = [];
+    remote.onEvent((event) => told.push(event.kind));
+    remote.run(PANEL.id, [{ op: 'settle' }], (answers) => told.push(`ok: ${answers[0]?.ok}`));
+    await until(() => helper.lines.length === 2);
+    helper.hangUp();
+    await until(() => told.length === 2);
+    expect(told).toEqual(['lost', 'ok: false']);
+    expect(await run(remote, PANEL.id)).toMatchObject([{ ok: false }]);
+  });
+
+  it('cannot be opened without a helper, or on one that claims nothing', async () => {
+    await expect(open(`${path}.none`)).rejects.toThrow(`unix:${path}.none`);
+    helper.hello = { ...HELLO, capabilities: {} };
+    await expect(open()).rejects.toThrow('capabilities need');
+  });
+});

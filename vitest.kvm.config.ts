@@ -1,0 +1,15 @@
+/** Tests under a real hypervisor: KVM in an emulated aarch64 machine. Needs QEMU; `npm test` runs none of them. */
+
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/system/kvm/**/*.test.ts'],
+    pool: 'threads',
+    // One emulated machine at a time: it takes both cores.
+    maxWorkers: 1,
+    testTimeout: 120_000,
+    // The first time, packages are fetched and unpacked.
+    hookTimeout: 300_000,
+  },
+});
