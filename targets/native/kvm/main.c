@@ -171,18 +171,37 @@ static uint64_t stream_of(const struct device *device)
 	return bus << 8 | slot << 3 | function;
 }
 
+/* Where the machine has the device's registers; 0 when nobody says. */
+static uint64_t registers_of(const struct device *device)
+{
+	char path[64];
+	unsigned long long at = 0;
+	snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/resource", device->pci);
+	FILE *file = fopen(path, "r");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%llx", &at) != 1)
+		at = 0;
+	fclose(file);
+	return at;
+}
+
+/* The bundle file means this device, and not another one. */
 static void check_resources(const struct device *device)
 {
 	for (unsigned i = 0; i < machine.resource_count; i++) {
 		const struct resource *each = &machine.resources[i];
 		char why[ERROR_BYTES];
-		if (each->device != device)
+		uint64_t is = each->kind == MMIO ? registers_of(device) : stream_of(device);
+		if (each->device != device || each->kind == INTERRUPT)
 			continue;
-		bool fits = each->kind != MMIO || each->bytes <= device->registers_bytes;
-		bool is_its = each->kind != STREAM || each->physical == stream_of(device);
-		snprintf(why, sizeof why, "%s: %s", each->name,
-			 fits ? "another stream than the device has" : "more bytes than the device has");
-		if (!fits || !is_its)
+		snprintf(why, sizeof why, "%s: it is at 0x%llx, the bundle file says 0x%llx", each->name,
+			 (unsigned long long)is, (unsigned long long)each->physical);
+		if (each->physical != is)
+			end(78, why);
+		snprintf(why, sizeof why, "%s: the device has no more than %llu bytes", each->name,
+			 (unsigned long long)device->registers_bytes);
+		if (each->kind == MMIO && each->bytes > device->registers_bytes)
 			end(78, why);
 	}
 }
@@ -200,7 +219,7 @@ static void open_device(struct device *device, const struct options *options)
 		end(78, error);
 	strcpy(device->pci, pci);
 	device->model = &EDU;
-	if (!vfio_open(device, error) || !vm_can_ask(device->registers, error))
+	if (!vfio_open(device, error) || !vfio_can_ask(device, error) || !vm_can_ask(device->registers, error))
 		end(71, error);
 	check_resources(device);
 }

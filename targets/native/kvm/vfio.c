@@ -135,6 +135,20 @@ bool vfio_has_signal(const struct device *device)
 	return poll(&poll_one, 1, 0) != 0;
 }
 
+bool vfio_can_ask(const struct device *device, char *error)
+{
+	static char pages[2 * PAGE] __attribute__((aligned(4096)));
+	bool is_shut = !vfio_has_window(device, PAGE);
+	if (!vfio_window(device, PAGE, pages, sizeof pages, false, error))
+		return false;
+	bool is_open = vfio_has_window(device, PAGE);
+	if (!vfio_close_window(device, PAGE, sizeof pages, error))
+		return false;
+	if (!is_shut || !is_open)
+		snprintf(error, ERROR_BYTES, "this kernel's VFIO cannot be asked what it has mapped");
+	return is_shut && is_open;
+}
+
 bool vfio_unmask(const struct device *device, char *error)
 {
 	return !device->level || set_interrupt(device, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, -1, error);

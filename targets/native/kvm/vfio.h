@@ -14,6 +14,8 @@ bool vfio_window(const struct device *device, uint64_t address, void *memory, ui
 bool vfio_close_window(const struct device *device, uint64_t address, uint64_t bytes, char *error);
 /* Asks VFIO whether the window at `address` is there. Changes nothing. */
 bool vfio_has_window(const struct device *device, uint64_t address);
+/* Whether vfio_has_window tells the truth on this kernel; tried on a device without leave to be a master. */
+bool vfio_can_ask(const struct device *device, char *error);
 /* Forgets what the device signalled. Returns how many signals that were. */
 uint64_t vfio_drain(const struct device *device);
 bool vfio_has_signal(const struct device *device);

@@ -265,10 +265,14 @@ bool vm_can_ask(void *registers, char *error)
 	int fd = ioctl(machine.kvm, KVM_CREATE_VM, 0);
 	if (fd < 0)
 		return failed(error, "KVM_CREATE_VM");
-	errno = ask_for_slot(fd, RAM_BASE, registers);
-	bool can = errno == EINVAL;
+	struct vm scratch = { .name = "scratch", .fd = fd };
+	bool is_free = ask_for_slot(fd, RAM_BASE, registers) == EINVAL;
+	bool is_mapped = vm_map(&scratch, 0, RAM_BASE, 4096, registers, error);
+	bool is_taken = is_mapped && ask_for_slot(fd, RAM_BASE, registers) == EEXIST;
 	close(fd);
-	return can || failed(error, "this KVM cannot be asked what it has mapped");
+	if (is_mapped && !(is_free && is_taken))
+		snprintf(error, ERROR_BYTES, "this kernel's KVM cannot be asked what it has mapped");
+	return is_free && is_taken;
 }
 
 bool vm_connect(const struct vm *vm, const struct device *device, unsigned interrupt, bool on, char *error)

@@ -1,0 +1,156 @@
+/**
+ * The judge of a move: what KVM reported of the old holder's accesses, and what both guests wrote down in their own RAM. Nothing
+ * that host or agents say counts.
+ */
+
+import { resourcesOf, viewOf } from '../../../src/protocol/bundle.ts';
+import type { VmId } from '../../../src/protocol/ids.ts';
+import { ANDROID, ENGINE, type KvmMachine, VAULT } from './machine.ts';
+import type { KvmWorld } from './world.ts';
+
+/** Turns of each guest's loop that are looked at after a move. */
+const TURNS = 50;
+/** Longest wait for what must come, in ms. */
+const LIMIT_MS = 10_000;
+const REGISTERS = resourcesOf(ENGINE).find(({ kind }) => kind === 'mmio')!;
+
+const DMA_FROM = 0x80;
+const DMA_TO = 0x88;
+const DMA_BYTES = 0x90;
+const DMA_COMMAND = 0x98;
+/** The device's buffer, in its own addresses. */
+const BUFFER = 0x4_0000;
+/** What a DMA is taken from in the guest's RAM, and where it lands. */
+const SOURCE = 0x4018_0000;
+const LANDING = 0x4019_0000;
+
+/** Returns what is wrong after the bundle was moved from `from` to `to`; undefined when nothing is. */
+export async function faultOfMove(
+  machine: KvmMachine,
+  world: KvmWorld,
+  from: VmId,
+  to: VmId,
+): Promise<string | undefined> {
+  const old = await machine.peek(from);
+  const held = await machine.peek(to);
+  const mark = world.faults.length;
+  let now = old;
+  await machine.until(`both guests go on after a move to ${to}`, LIMIT_MS, async () => {
+    now = await machine.peek(from);
+    if (now.answered > old.answered) return true;
+    return now.refused >= old.refused + TURNS && (await machine.peek(to)).answered >= held.answered + TURNS;
+  });
+  if (now.answered > old.answered)
+    return `the device answered ${from} ${now.answered - old.answered} times after it was moved to ${to}`;
+  if (now.strange > 0 || (await machine.peek(to)).strange > 0) return 'a guest read what no device says';
+  return faultOfReports(machine, world, from, to, mark);
+}
+
+/** KVM reports the old holder, at its own address, and not the new one. */
+async function faultOfReports(
+  machine: KvmMachine,
+  world: KvmWorld,
+  from: VmId,
+  to: VmId,
+  mark: number,
+): Promise<string | undefined> {
+  const reported = (since: number, vm: VmId) =>
+    world.faults.slice(since).filter((fault) => fault.by === 'cpu' && fault.vm === vm);
+  await machine.until(`KVM reports ${from}`, LIMIT_MS, () => reported(mark, from).length > 0);
+  // The first report may hold what came before the grant; the next does not.
+  const next = world.faults.length;
+  await machine.until(`KVM reports ${from} again`, LIMIT_MS, () => reported(next, from).length > 0);
+  const wrong = reported(next, from).find(
+    ({ address, resource, write }) =>
+      address !== viewOf(REGISTERS, from) || resource !== REGISTERS.id || write,
+  );
+  if (wrong) return `KVM reports ${JSON.stringify(wrong)}`;
+  return reported(next, to).length > 0 ? `KVM refuses the new holder ${to}` : undefined;
+}
+
+/** The world outside makes the device signal: `holder` gets it, and nobody else. Returns what is wrong. */
+export async function faultOfInterrupt(
+  machine: KvmMachine,
+  holder: VmId,
+  value: number,
+): Promise<string | undefined> {
+  const other = holder === ANDROID ? VAULT : ANDROID;
+  const before = await machine.peek(holder);
+  const otherBefore = await machine.peek(other);
+  await machine.ask({ do: 'raise', bundle: ENGINE.id, device: 'engine', value });
+  await machine.until(`${holder} gets its interrupt`, LIMIT_MS, async () => {
+    return (await machine.peek(holder)).interrupts > before.interrupts;
+  });
+  const { raised } = await machine.peek(holder);
+  const { interrupts, orphans } = await machine.peek(other);
+  if (raised !== value) return `${holder} read ${raised}, the world outside raised ${value}`;
+  return interrupts === otherBefore.interrupts && orphans === otherBefore.orphans
+    ? undefined
+    : `${other} got the interrupt of ${holder}`;
+}
+
+/** Starts a DMA of 8 bytes: into the device's buffer (1) or out of it (3), 4 more with an interrupt. */
+async function startDma(machine: KvmMachine, vm: VmId, command: number, address: number): Promise<void> {
+  const isOut = (command & 2) !== 0;
+  await machine.write(vm, DMA_FROM, isOut ? BUFFER : address);
+  await machine.write(vm, DMA_TO, isOut ? address : BUFFER);
+  await machine.write(vm, DMA_BYTES, 8);
+  await machine.write(vm, DMA_COMMAND, command);
+}
+
+/** As startDma, and waits for its end. */
+export async function dma(machine: KvmMachine, vm: VmId, command: number, address: number): Promise<void> {
+  await startDma(machine, vm, command, address);
+  await machine.until(
+    'the DMA ends',
+    LIMIT_MS,
+    async () => ((await machine.read(vm, DMA_COMMAND)) & 1) === 0,
+  );
+}
+
+/** The holder's DMA comes from its RAM and lands in it, and nowhere in the other's. Returns what is wrong. */
+export async function faultOfDma(
+  machine: KvmMachine,
+  holder: VmId,
+  value: number,
+): Promise<string | undefined> {
+  const other = holder === ANDROID ? VAULT : ANDROID;
+  await machine.poke(holder, SOURCE, value);
+  await machine.poke(other, SOURCE, 0xbad);
+  for (const vm of [holder, other]) await machine.poke(vm, LANDING, 0);
+  await dma(machine, holder, 1, SOURCE);
+  await dma(machine, holder, 3, LANDING);
+  const [landed] = await machine.words(holder, LANDING, 1);
+  const [elsewhere] = await machine.words(other, LANDING, 1);
+  if (landed !== value)
+    return `0x${value.toString(16)} went out, 0x${landed!.toString(16)} landed in ${holder}`;
+  return elsewhere === 0 ? undefined : `0x${elsewhere!.toString(16)} landed in ${other}`;
+}
+
+/**
+ * Moves the bundle from `from` to `to` while a DMA of `from` is under way, with a secret in the device's buffer. Returns what
+ * of it reached `to`; undefined when nothing did.
+ */
+export async function leftOver(
+  machine: KvmMachine,
+  world: KvmWorld,
+  from: VmId,
+  to: VmId,
+): Promise<string | undefined> {
+  const secret = 0x5ec2e7;
+  const empty = 0x1111;
+  await machine.poke(from, SOURCE, secret);
+  await dma(machine, from, 1, SOURCE);
+  await machine.poke(to, LANDING, empty);
+  const before = await machine.peek(to);
+  await startDma(machine, from, 7, LANDING);
+  await world.moveTo(to);
+  await dma(machine, to, 3, LANDING + 8);
+  const [landed, leaked] = await machine.words(to, LANDING, 2);
+  const after = await machine.peek(to);
+  if (landed !== empty) return `a DMA that ${from} began landed in ${to}`;
+  if (leaked !== 0) return `the device still has what ${from} left in it`;
+  return after.interrupts === before.interrupts && after.orphans === before.orphans
+    ? undefined
+    : `an interrupt for ${from} came to ${to}`;
+}

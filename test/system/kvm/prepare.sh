@@ -1,0 +1,38 @@
+#!/bin/bash
+# prepare.sh FOLDER: makes what the bed boots in FOLDER, unless it is there: vmlinuz and l1.cpio, from Debian's arm64 kernel
+# and busybox, whichever are current. Nothing is installed, and nothing outside FOLDER is written; no root needed.
+set -euo pipefail
+folder=$1
+here=$(cd "$(dirname "$0")" && pwd)
+stamp=$(cat "$here/prepare.sh" "$here/l1-init.sh" | sha256sum | cut -d' ' -f1)
+if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+
+mkdir -p "$folder"
+work=$(mktemp -d "$folder/making.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial" "$work/unpacked" "$work/root/bin" "$work/root/modules"
+: > "$work/apt/status"
+
+# A package list of its own, so that the machine's apt never hears of arm64.
+options=(-q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State="$work/apt"
+  -o Dir::State::lists="$work/apt/lists" -o Dir::State::status="$work/apt/status" -o Dir::Cache="$work/apt"
+  -o APT::Sandbox::User="$(id -un)")
+cd "$work"
+apt-get "${options[@]}" update
+kernel=$(apt-cache "${options[@]}" depends linux-image-arm64 | awk '/Depends: linux-image-/ { print $2; exit }')
+apt-get "${options[@]}" download "$kernel" busybox-static
+for package in ./*.deb; do dpkg-deb -x "$package" unpacked; done
+
+version=$(ls unpacked/lib/modules)
+depmod -b unpacked "$version"
+for module in virtio_pci virtio_console 9p 9pnet_virtio vfio-pci vfio_iommu_type1; do
+  modprobe -d unpacked -S "$version" --show-depends "$module"
+done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
+  cp "$file" root/modules/
+  echo "/modules/${file##*/}" >> root/modules/list
+done
+cp unpacked/bin/busybox root/bin/busybox
+install -m 755 "$here/l1-init.sh" root/init
+(cd root && find . | cpio -o -H newc -R 0:0 --quiet) > "$folder/l1.cpio"
+cp "unpacked/boot/vmlinuz-$version" "$folder/vmlinuz"
+echo "$stamp" > "$folder/stamp"

@@ -1,0 +1,109 @@
+/**
+ * Host and agents on this machine, over the enforcer socket of the emulated one: their clock goes with real time. Keeps every
+ * fault record that `baton-kvm` reported, before the host has booked it.
+ */
+
+import type { Enforcer, EnforcerAnswer, EnforcerCall, FaultRecord } from '../../../src/enforcer/port.ts';
+import type { VmId } from '../../../src/protocol/ids.ts';
+import { openEnforcer } from '../../../targets/node/enforcers.ts';
+import { BenchWorld, TERMS } from '../../support/bench-world.ts';
+import { ANDROID, ENGINE, type KvmMachine, VAULT } from './machine.ts';
+
+/** Longest wait for a handover, in ms: reset takes 100 of them, the emulated machine the rest. */
+const MOVE_MS = 10_000;
+const PACE_MS = 2;
+
+/** Connects to `baton-kvm` as the configuration `{"kind":"kvm"}` does. */
+export function openKvm(machine: KvmMachine): Promise<Enforcer> {
+  const config = { kind: 'kvm', address: `unix:${machine.enforcer}` } as const;
+  return new Promise((resolve, reject) => {
+    openEnforcer(
+      config,
+      [ENGINE],
+      () => {},
+      (result) => (result instanceof Error ? reject(result) : resolve(result)),
+    );
+  });
+}
+
+/** Runs calls on the bundle of these tests. */
+export function runCalls(
+  enforcer: Enforcer,
+  calls: readonly EnforcerCall[],
+): Promise<readonly EnforcerAnswer[]> {
+  return new Promise((resolve) => enforcer.run(ENGINE.id, calls, resolve));
+}
+
+/** The enforcer, with a copy of every fault record put into `faults`. */
+function tapped(inner: Enforcer, faults: FaultRecord[]): Enforcer {
+  return {
+    describe: () => inner.describe(),
+    machineBoot: () => inner.machineBoot(),
+    running: () => inner.running(),
+    run: (bundle, calls, done) => inner.run(bundle, calls, done),
+    faults: () => {
+      const fetched = inner.faults();
+      faults.push(...fetched);
+      return fetched;
+    },
+    acknowledgeStart: (vm) => inner.acknowledgeStart(vm),
+    acknowledgeExit: (vm) => inner.acknowledgeExit(vm),
+    onEvent: (listener) => inner.onEvent(listener),
+    close: () => inner.close(),
+  };
+}
+
+export class KvmWorld {
+  readonly faults: FaultRecord[] = [];
+  readonly bench: BenchWorld;
+  readonly #machine: KvmMachine;
+  readonly #pacer: NodeJS.Timeout;
+
+  private constructor(machine: KvmMachine, enforcer: Enforcer) {
+    this.#machine = machine;
+    this.bench = new BenchWorld([ANDROID, VAULT], [ENGINE], () => tapped(enforcer, this.faults));
+    let lastMs = performance.now();
+    this.#pacer = setInterval(() => {
+      const nowMs = performance.now();
+      this.bench.clock.advance(nowMs - lastMs);
+      lastMs = nowMs;
+    }, PACE_MS);
+  }
+
+  /** Starts host and agents; resolves when the owner holds the bundle. */
+  static async start(machine: KvmMachine): Promise<KvmWorld> {
+    const world = new KvmWorld(machine, await openKvm(machine));
+    world.bench.startHost();
+    world.bench.startAgent(ANDROID, 'suspended');
+    world.bench.startAgent(VAULT, 'suspended');
+    await world.untilHeldBy(ANDROID);
+    return world;
+  }
+
+  get holder(): string | undefined {
+    const { state, holder, confirmed } = this.bench.host.views()[0]!;
+    return state === 'held' && confirmed ? (holder ?? undefined) : undefined;
+  }
+
+  /** Borrows, or gives back. */
+  async moveTo(vm: VmId): Promise<void> {
+    const agent = this.bench.agents.get(VAULT)!;
+    if (vm === VAULT) agent.borrow(ENGINE.id, { ...TERMS, evidence: 'observed', leaseMs: 120_000 });
+    else agent.giveBack(ENGINE.id);
+    await this.untilHeldBy(vm);
+  }
+
+  async untilHeldBy(vm: VmId): Promise<void> {
+    await this.#machine
+      .until(`${vm} holds the bundle`, MOVE_MS, () => this.holder === vm)
+      .catch((error: Error) => {
+        const view = JSON.stringify(this.bench.host.views()[0]);
+        throw new Error(`${error.message}\nhost: ${view}\n${this.bench.logs.slice(-8).join('\n')}`);
+      });
+  }
+
+  stop(): void {
+    clearInterval(this.#pacer);
+    this.bench.host.stop();
+  }
+}
