@@ -64,8 +64,10 @@ const NOTES_AT = 0x4010_0000;
 const ORDER = NOTES_AT + 0x38;
 /** Whole run of the machine, in seconds; then it is ended from outside. */
 const RUN_S = 240;
-/** Longest boot of the emulated machine to the first answer, in ms: 4 s on two idle cores. */
-const BOOT_MS = 60_000;
+/** Longest wait for QEMU itself to be there, in ms. */
+const QEMU_MS = 10_000;
+/** Longest wait for an answer of the bench, in ms: the first comes after the boot. */
+const ANSWER_MS = 60_000;
 /** Time between two looks while waiting, in ms. */
 const LOOK_MS = 5;
 
@@ -118,15 +120,24 @@ export class KvmMachine {
     const vms = [ANDROID, VAULT].map((vm) => `--vm ${vm}${aborting.includes(vm) ? ':abort' : ''}`);
     writeFileSync(join(share, 'options'), [...vms, ...lies.map((lie) => `--lie ${lie}`)].join(' '));
     this.#boot(cache, share);
-    await this.until('QEMU has made its sockets', BOOT_MS, () => existsSync(this.#bench));
+    await this.until('QEMU has made its sockets', QEMU_MS, () => existsSync(this.#bench));
     this.#client = await connectControl(this.#bench);
-    await this.#within('baton-kvm answers the bench', BOOT_MS, this.peek(ANDROID).catch(this.#unlessOver));
+    // A VM that does not run has no RAM to look into: that is an answer, too.
+    await this.peek(ANDROID).catch((error: Error) => {
+      if (!error.message.includes('no RAM')) throw this.#failure(error.message);
+    });
   }
 
   /** Asks the bench of `baton-kvm` something. Rejects with its error. */
   async ask(request: Json): Promise<Json> {
     if (!this.#client) throw new Error('the machine was not started');
-    const answer = await this.#client.request(request);
+    let limit: NodeJS.Timeout | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      const what = `no answer of the bench within ${ANSWER_MS} ms to ${JSON.stringify(request)}`;
+      limit = setTimeout(() => reject(this.#failure(what)), ANSWER_MS);
+    });
+    const asked = this.#client.request(request);
+    const answer = await Promise.race([asked, silence]).finally(() => clearTimeout(limit));
     if (answer['ok'] !== true) throw new Error(String(answer['error']));
     return answer;
   }
@@ -243,28 +254,6 @@ export class KvmMachine {
       ...['-chardev', `socket,id=${name},path=${path},server=on,wait=off`],
       ...['-device', `virtserialport,chardev=${name},name=${name}`],
     ];
-  }
-
-  /** A VM that does not run yet has no RAM to look into; that is an answer, too. */
-  readonly #unlessOver = (error: Error): void => {
-    if (!error.message.includes('no RAM')) throw error;
-  };
-
-  async #within<T>(what: string, limitMs: number, work: Promise<T>): Promise<void> {
-    let isDone = false;
-    let failure: Error | undefined;
-    work.then(
-      () => {
-        isDone = true;
-      },
-      (error) => {
-        failure = error;
-      },
-    );
-    await this.until(what, limitMs, () => {
-      if (failure) throw this.#failure(`${what}: ${failure.message}`);
-      return isDone;
-    });
   }
 
   #failure(what: string): Error {

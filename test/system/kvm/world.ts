@@ -102,6 +102,23 @@ export class KvmWorld {
       });
   }
 
+  /** Ends a VM, and starts it again with its agent as soon as its last life is over. */
+  async restart(vm: VmId): Promise<void> {
+    await this.#machine.ask({ do: 'killVm', vm });
+    this.bench.agents.get(vm)!.stop();
+    await this.#machine.until(`${vm} starts again`, MOVE_MS, () =>
+      this.#machine.ask({ do: 'startVm', vm }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    this.bench.startAgent(vm, 'suspended');
+    await this.#machine.until(`${vm} runs again`, MOVE_MS, async () => {
+      const { answered, refused } = await this.#machine.peek(vm);
+      return answered + refused > 0;
+    });
+  }
+
   stop(): void {
     clearInterval(this.#pacer);
     this.bench.host.stop();
