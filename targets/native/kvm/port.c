@@ -46,16 +46,21 @@ struct pollfd port_poll(const struct port *port)
 	return wanted;
 }
 
+/*
+ * A device may give the first line of a new peer before it says that the old one has gone. So what was answered to it stays;
+ * a peer knows by the answer to its hello where what is meant for it begins.
+ */
 static void lose_peer(struct port *port, void (*gone)(void))
 {
 	if (!port->hung)
 		gone();
-	port->in_used = port->out_used = 0;
+	port->in_used = 0;
 	port->skipping = false;
 	if (port->listener < 0) {
 		port->hung = true;
 		return;
 	}
+	port->out_used = 0;
 	close(port->fd);
 	port->fd = -1;
 }

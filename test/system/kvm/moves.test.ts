@@ -123,7 +123,7 @@ describe.skipIf(missing !== undefined).sequential(`KVM${missing ? `: ${missing}`
     beforeAll(async () => {
       world = await KvmWorld.start(machine);
     });
-    afterAll(() => world.stop());
+    afterAll(() => world?.stop());
 
     it(`after each of ${MOVES} moves only the holder reaches the device, its interrupt and its DMA`, async () => {
       const before = performance.now();

@@ -14,16 +14,20 @@ const MOVE_MS = 10_000;
 const PACE_MS = 2;
 
 /** Connects to `baton-kvm` as the configuration `{"kind":"kvm"}` does. */
-export function openKvm(machine: KvmMachine): Promise<Enforcer> {
+export async function openKvm(machine: KvmMachine): Promise<Enforcer> {
   const config = { kind: 'kvm', address: `unix:${machine.enforcer}` } as const;
-  return new Promise((resolve, reject) => {
-    openEnforcer(
-      config,
-      [ENGINE],
-      () => {},
-      (result) => (result instanceof Error ? reject(result) : resolve(result)),
-    );
-  });
+  let opened: Enforcer | Error | undefined;
+  openEnforcer(
+    config,
+    [ENGINE],
+    () => {},
+    (result) => {
+      opened = result;
+    },
+  );
+  await machine.until('baton-kvm answers hello', MOVE_MS, () => opened !== undefined);
+  if (opened instanceof Error) throw opened;
+  return opened!;
 }
 
 /** Runs calls on the bundle of these tests. */
