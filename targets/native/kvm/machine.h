@@ -105,7 +105,7 @@ struct machine {
 	/* Names this life of the process: its VMs end with it. */
 	char boot[64];
 	/* Safeguards that are switched off: negative controls of tests. */
-	bool lie_skip_unmap, lie_skip_reset;
+	bool lie_skip_unmap, lie_skip_reset, lie_skip_drain;
 };
 
 extern struct machine machine;

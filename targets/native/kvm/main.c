@@ -35,7 +35,7 @@ static const char HELP[] =
 	"  --device NAME=PCI  the PCI device (0000:00:05.0) that a bundle's device is; vfio-pci drives it\n"
 	"  --enforcer PORT    where the host is heard: a device such as /dev/vport0p1, or unix:/path\n"
 	"  --bench PORT       where a test's bench is heard\n"
-	"  --lie NAME         negative control of tests: skip-unmap, skip-reset. Never in production\n";
+	"  --lie NAME         negative control of tests: skip-unmap, skip-reset, skip-drain. Never in production\n";
 
 /* Time between two looks at a device that is being reset, and longest time without a look at everything else, in ms. */
 #define DEVICE_LOOK_MS 1
@@ -126,8 +126,10 @@ static void add_lie(const char *name)
 		machine.lie_skip_unmap = true;
 	else if (strcmp(name, "skip-reset") == 0)
 		machine.lie_skip_reset = true;
+	else if (strcmp(name, "skip-drain") == 0)
+		machine.lie_skip_drain = true;
 	else
-		end(64, "--lie: skip-unmap or skip-reset");
+		end(64, "--lie: skip-unmap, skip-reset or skip-drain");
 	fprintf(stderr, "baton-kvm: LYING: %s\n", name);
 }
 

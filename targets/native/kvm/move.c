@@ -70,6 +70,12 @@ bool move_settle(struct bundle *bundle, unsigned *syncs, char *error)
 	return true;
 }
 
+static void drain(const struct device *device)
+{
+	if (!machine.lie_skip_drain)
+		vfio_drain(device);
+}
+
 static bool is_held(const struct device *device, const struct resource **by)
 {
 	for (unsigned i = 0; i < machine.resource_count; i++) {
@@ -102,7 +108,7 @@ enum progress move_reset(struct device *device, char *error)
 			return progress;
 	}
 	/* The interrupt last: drained, then unmasked. A line that is still up fires again, and the device is not idle. */
-	vfio_drain(device);
+	drain(device);
 	if (!vfio_unmask(device, error))
 		return FAILED;
 	device->used = false;
@@ -113,7 +119,7 @@ bool move_is_drained(struct device *device)
 {
 	if (machine.lie_skip_reset)
 		return true;
-	return device->model->idle(device) && !vfio_has_signal(device);
+	return device->model->idle(device) && (machine.lie_skip_drain || !vfio_has_signal(device));
 }
 
 static bool open_path(struct resource *resource, struct vm *vm, char *error)
@@ -127,7 +133,7 @@ static bool open_path(struct resource *resource, struct vm *vm, char *error)
 		       (machine.lie_skip_unmap && errno == EEXIST);
 	case INTERRUPT:
 		/* KVM delivers what waits in the eventfd as soon as it is connected: that was another time's. */
-		vfio_drain(device);
+		drain(device);
 		return vm_connect(vm, device, (unsigned)view, true, error);
 	case STREAM:
 		if (!vfio_window(device, RAM_BASE, vm->ram, RAM_BYTES, true, error))

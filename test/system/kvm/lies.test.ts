@@ -2,38 +2,59 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { faultOfMove, leftOver } from './judge.ts';
-import { ANDROID, KvmMachine, missingPrograms, VAULT } from './machine.ts';
-import { KvmWorld } from './world.ts';
+import { ANDROID, ENGINE, KvmMachine, missingPrograms, VAULT } from './machine.ts';
+import { CLEAN, FENCE, grant, KvmWorld, openKvm, runCalls } from './world.ts';
 
 const missing = missingPrograms();
-let stop: () => Promise<void>;
+let stops: (() => void | Promise<void>)[] = [];
 
-/** Boots a machine whose `baton-kvm` tells a lie; the owner holds the bundle. */
-async function lying(lie: string): Promise<{ machine: KvmMachine; world: KvmWorld }> {
+/** Boots a machine whose `baton-kvm` tells a lie. Its VMs wait for their first instruction. */
+async function lying(lie: string): Promise<KvmMachine> {
   const machine = new KvmMachine();
-  stop = () => machine.stop();
+  stops.push(() => machine.stop());
   await machine.start({ lies: [lie] });
   for (const vm of [ANDROID, VAULT]) await machine.ask({ do: 'startVm', vm });
+  return machine;
+}
+
+/** Host and agents on it; the owner holds the bundle. */
+async function worldOn(machine: KvmMachine): Promise<KvmWorld> {
   const world = await KvmWorld.start(machine);
-  stop = () => {
-    world.stop();
-    return machine.stop();
-  };
-  return { machine, world };
+  stops.unshift(() => world.stop());
+  return world;
 }
 
 describe.skipIf(missing !== undefined)(`lies of baton-kvm${missing ? `: ${missing}` : ''}`, () => {
-  afterEach(() => stop());
+  afterEach(async () => {
+    for (const stop of stops) await stop();
+    stops = [];
+  });
 
   it('skip-unmap: the old holder still reaches the device', async () => {
-    const { machine, world } = await lying('skip-unmap');
+    const machine = await lying('skip-unmap');
+    const world = await worldOn(machine);
     await world.moveTo(VAULT);
     const fault = await faultOfMove(machine, world, ANDROID, VAULT);
     expect(fault).toMatch(/^the device answered android \d+ times after it was moved to vault$/);
   });
 
   it('skip-reset: what the old holder left reaches the next', async () => {
-    const { machine, world } = await lying('skip-reset');
-    expect(await leftOver(machine, world, ANDROID, VAULT)).toBeDefined();
+    const machine = await lying('skip-reset');
+    const world = await worldOn(machine);
+    expect(await leftOver(machine, world, ANDROID, VAULT)).toMatch(/landed in vault|has what android left/);
+  });
+
+  it('skip-drain: a signal of before comes to the next holder', async () => {
+    const machine = await lying('skip-drain');
+    const enforcer = await openKvm(machine);
+    stops.unshift(() => enforcer.close());
+    for (const vm of [ANDROID, VAULT]) enforcer.acknowledgeStart(vm);
+    await runCalls(enforcer, [...FENCE, ...CLEAN]);
+    await machine.ask({ do: 'raise', bundle: ENGINE.id, device: 'engine', value: 999 });
+    const answers = await runCalls(enforcer, [...CLEAN, ...grant(VAULT)]);
+    expect(answers.every(({ ok }) => ok)).toBe(true);
+    await machine.until('vault gets what was not meant for it', 10_000, async () => {
+      return (await machine.peek(VAULT)).orphans > 0;
+    });
   });
 });

@@ -79,6 +79,8 @@ export function missingPrograms(): string | undefined {
     cpio: 'cpio',
     modprobe: 'kmod',
     make: 'make',
+    'apt-get': 'apt',
+    'dpkg-deb': 'dpkg',
   };
   const missing = Object.entries(needed).filter(([program]) => !isInstalled(program));
   if (missing.length === 0) return undefined;

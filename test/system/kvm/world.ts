@@ -4,6 +4,7 @@
  */
 
 import type { Enforcer, EnforcerAnswer, EnforcerCall, FaultRecord } from '../../../src/enforcer/port.ts';
+import { resourcesOf } from '../../../src/protocol/bundle.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
 import { openEnforcer } from '../../../targets/node/enforcers.ts';
 import { BenchWorld, TERMS } from '../../support/bench-world.ts';
@@ -12,6 +13,16 @@ import { ANDROID, ENGINE, type KvmMachine, VAULT } from './machine.ts';
 /** Longest wait for a handover, in ms: reset takes 100 of them, the emulated machine the rest. */
 const MOVE_MS = 10_000;
 const PACE_MS = 2;
+
+const RESOURCES = resourcesOf(ENGINE).map(({ id }) => id);
+/** The calls of the phases. */
+export const FENCE: readonly EnforcerCall[] = [
+  ...RESOURCES.map((resource) => ({ op: 'fence', resource }) as const),
+  { op: 'settle' },
+];
+export const CLEAN = (['reset', 'drained'] as const).map((op) => ({ op, device: ENGINE.devices[0]!.id }));
+export const grant = (vm: VmId) => RESOURCES.map((resource) => ({ op: 'grant', resource, vm }) as const);
+export const INSPECT = RESOURCES.map((resource) => ({ op: 'inspect', resource }) as const);
 
 /** Connects to `baton-kvm` as the configuration `{"kind":"kvm"}` does. */
 export async function openKvm(machine: KvmMachine): Promise<Enforcer> {
@@ -38,13 +49,25 @@ export function runCalls(
   return new Promise((resolve) => enforcer.run(ENGINE.id, calls, resolve));
 }
 
-/** The enforcer, with a copy of every fault record put into `faults`. */
-function tapped(inner: Enforcer, faults: FaultRecord[]): Enforcer {
+/** How long the calls of a phase took, seen from here. */
+export interface Phase {
+  readonly op: EnforcerCall['op'];
+  readonly ms: number;
+}
+
+/** The enforcer, with a copy of every fault record put into `faults`, and the time of every run into `phases`. */
+function tapped(inner: Enforcer, faults: FaultRecord[], phases: Phase[]): Enforcer {
   return {
     describe: () => inner.describe(),
     machineBoot: () => inner.machineBoot(),
     running: () => inner.running(),
-    run: (bundle, calls, done) => inner.run(bundle, calls, done),
+    run: (bundle, calls, done) => {
+      const startMs = performance.now();
+      inner.run(bundle, calls, (answers) => {
+        if (calls[0]) phases.push({ op: calls[0].op, ms: performance.now() - startMs });
+        done(answers);
+      });
+    },
     faults: () => {
       const fetched = inner.faults();
       faults.push(...fetched);
@@ -59,13 +82,14 @@ function tapped(inner: Enforcer, faults: FaultRecord[]): Enforcer {
 
 export class KvmWorld {
   readonly faults: FaultRecord[] = [];
+  readonly phases: Phase[] = [];
   readonly bench: BenchWorld;
   readonly #machine: KvmMachine;
   readonly #pacer: NodeJS.Timeout;
 
   private constructor(machine: KvmMachine, enforcer: Enforcer) {
     this.#machine = machine;
-    this.bench = new BenchWorld([ANDROID, VAULT], [ENGINE], () => tapped(enforcer, this.faults));
+    this.bench = new BenchWorld([ANDROID, VAULT], [ENGINE], () => tapped(enforcer, this.faults, this.phases));
     let lastMs = performance.now();
     this.#pacer = setInterval(() => {
       const nowMs = performance.now();
