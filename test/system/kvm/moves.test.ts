@@ -12,7 +12,7 @@ import type { VmId } from '../../../src/protocol/ids.ts';
 import { backendTest } from '../../../targets/node/backend-test.ts';
 import { dma, faultOfDma, faultOfInterrupt, faultOfMove, leftOver } from './judge.ts';
 import { ANDROID, ENGINE, KvmMachine, missingPrograms, VAULT } from './machine.ts';
-import { CLEAN, FENCE, grant, INSPECT, KvmWorld, openKvm, runCalls } from './world.ts';
+import { CLEAN, FENCE, grant, INSPECT, KvmWorld, LONG_TERMS, openKvm, runCalls } from './world.ts';
 
 const missing = missingPrograms();
 if (missing !== undefined) console.warn(`test:kvm ${missing}`);
@@ -172,6 +172,20 @@ describe.skipIf(missing !== undefined).sequential(`KVM${missing ? `: ${missing}`
       expect(await faultOfMove(machine, world, VAULT, ANDROID)).toBeUndefined();
       expect((await machine.peek(VAULT)).answered).toBe(0);
     });
+
+    it.each(['fence', 'reset', 'grant'] as const)(
+      'a host that dies in %s: its next life ends the move',
+      async (op) => {
+        const restarted = world.restartHostIn(op);
+        world.bench.agents.get(VAULT)!.borrow(ENGINE.id, LONG_TERMS);
+        await restarted;
+        await machine.until('host and agents agree on a holder', WAIT_MS, () => world.isAtRest);
+        const to = world.holder === VAULT ? VAULT : ANDROID;
+        const from = to === VAULT ? ANDROID : VAULT;
+        expect(await faultOfMove(machine, world, from, to)).toBeUndefined();
+        if (to === VAULT) await world.moveTo(ANDROID);
+      },
+    );
 
     it('the kernel of the machine has nothing to complain about', () => {
       expect(machine.console()).not.toMatch(/Oops|BUG|panic|Call trace/);

@@ -4,6 +4,7 @@
  */
 
 import type { Enforcer, EnforcerAnswer, EnforcerCall, FaultRecord } from '../../../src/enforcer/port.ts';
+import type { BorrowTerms } from '../../../src/protocol/agent-io.ts';
 import { resourcesOf } from '../../../src/protocol/bundle.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
 import { openEnforcer } from '../../../targets/node/enforcers.ts';
@@ -13,6 +14,8 @@ import { ANDROID, ENGINE, type KvmMachine, VAULT } from './machine.ts';
 /** Longest wait for a handover, in ms: reset takes 100 of them, the emulated machine the rest. */
 const MOVE_MS = 10_000;
 const PACE_MS = 2;
+/** A loan that outlives the tests. */
+export const LONG_TERMS: BorrowTerms = { ...TERMS, evidence: 'observed', leaseMs: 120_000 };
 
 const RESOURCES = resourcesOf(ENGINE).map(({ id }) => id);
 /** The calls of the phases. */
@@ -55,14 +58,23 @@ export interface Phase {
   readonly ms: number;
 }
 
-/** The enforcer, with a copy of every fault record put into `faults`, and the time of every run into `phases`. */
-function tapped(inner: Enforcer, faults: FaultRecord[], phases: Phase[]): Enforcer {
+/** What went through the enforcer. */
+interface Seen {
+  readonly faults: FaultRecord[];
+  readonly phases: Phase[];
+  /** First calls of the runs that were ordered. */
+  readonly begun: EnforcerCall['op'][];
+}
+
+/** The enforcer, with a copy of what goes through it. */
+function tapped(inner: Enforcer, { faults, phases, begun }: Seen): Enforcer {
   return {
     describe: () => inner.describe(),
     machineBoot: () => inner.machineBoot(),
     running: () => inner.running(),
     run: (bundle, calls, done) => {
       const startMs = performance.now();
+      if (calls[0]) begun.push(calls[0].op);
       inner.run(bundle, calls, (answers) => {
         if (calls[0]) phases.push({ op: calls[0].op, ms: performance.now() - startMs });
         done(answers);
@@ -83,13 +95,16 @@ function tapped(inner: Enforcer, faults: FaultRecord[], phases: Phase[]): Enforc
 export class KvmWorld {
   readonly faults: FaultRecord[] = [];
   readonly phases: Phase[] = [];
+  readonly begun: EnforcerCall['op'][] = [];
   readonly bench: BenchWorld;
   readonly #machine: KvmMachine;
   readonly #pacer: NodeJS.Timeout;
+  #enforcer: Enforcer;
 
   private constructor(machine: KvmMachine, enforcer: Enforcer) {
     this.#machine = machine;
-    this.bench = new BenchWorld([ANDROID, VAULT], [ENGINE], () => tapped(enforcer, this.faults, this.phases));
+    this.#enforcer = enforcer;
+    this.bench = new BenchWorld([ANDROID, VAULT], [ENGINE], () => tapped(this.#enforcer, this));
     let lastMs = performance.now();
     this.#pacer = setInterval(() => {
       const nowMs = performance.now();
@@ -113,10 +128,17 @@ export class KvmWorld {
     return state === 'held' && confirmed ? (holder ?? undefined) : undefined;
   }
 
+  /** Host and both agents agree on who holds, and nothing is under way. */
+  get isAtRest(): boolean {
+    const stateOf = (vm: VmId) => this.bench.agents.get(vm)!.view(ENGINE.id).state;
+    const states = `${this.holder}: ${stateOf(ANDROID)} ${stateOf(VAULT)}`;
+    return states === 'android: held idle' || states === 'vault: lent held';
+  }
+
   /** Borrows, or gives back. */
   async moveTo(vm: VmId): Promise<void> {
     const agent = this.bench.agents.get(VAULT)!;
-    if (vm === VAULT) agent.borrow(ENGINE.id, { ...TERMS, evidence: 'observed', leaseMs: 120_000 });
+    if (vm === VAULT) agent.borrow(ENGINE.id, LONG_TERMS);
     else agent.giveBack(ENGINE.id);
     await this.untilHeldBy(vm);
   }
@@ -128,6 +150,15 @@ export class KvmWorld {
         const view = JSON.stringify(this.bench.host.views()[0]);
         throw new Error(`${error.message}\nhost: ${view}\n${this.bench.logs.slice(-8).join('\n')}`);
       });
+  }
+
+  /** Cuts the host off in the middle of the run that begins with `op`; the next one goes on from its table. */
+  async restartHostIn(op: EnforcerCall['op']): Promise<void> {
+    const mark = this.begun.length;
+    await this.#machine.until(`${op} is ordered`, MOVE_MS, () => this.begun.slice(mark).includes(op));
+    this.bench.host.stop();
+    this.#enforcer = await openKvm(this.#machine);
+    this.bench.startHost();
   }
 
   /** Ends a VM, and starts it again with its agent as soon as its last life is over. */
