@@ -18,36 +18,44 @@ import { join } from 'node:path';
 import type { ControlClient } from '../../../src/cli/world.ts';
 import { bundleFileText } from '../../../src/config/bundle-file.ts';
 import type { Json } from '../../../src/control/lines.ts';
-import { type BundleDefinition, nameResources } from '../../../src/protocol/bundle.ts';
+import { type BundleDefinition, nameResources, type Trigger } from '../../../src/protocol/bundle.ts';
 import { bundleId, deviceId, type VmId, vmId } from '../../../src/protocol/ids.ts';
 import { connectControl } from '../../../targets/node/control-client.ts';
 
 export const ANDROID = vmId('android');
 export const VAULT = vmId('vault');
-const ENGINE_DEVICE = deviceId('engine');
 
 /** QEMU's `edu` in slot 5 as the machine's kernel places it. The VMs see its registers at different addresses. */
-export const ENGINE: BundleDefinition = {
-  id: bundleId('engine'),
-  owner: ANDROID,
-  keeper: 'hypervisor',
-  devices: [
-    {
-      id: ENGINE_DEVICE,
-      resources: nameResources(ENGINE_DEVICE, [
-        {
-          kind: 'mmio',
-          physical: 0x1000_0000,
-          bytes: 0x10_0000,
-          views: { [ANDROID]: 0x0a00_0000, [VAULT]: 0x0b00_0000 },
-        },
-        { kind: 'interrupt', physical: 36, trigger: 'level', views: { [ANDROID]: 48, [VAULT]: 77 } },
-        { kind: 'stream', physical: 0x28, views: {} },
-      ] as never),
-      residues: ['registers', 'DMA buffer', 'raised interrupt'].map((what) => ({ what, clearedBy: 'reset' })),
-    },
-  ],
-};
+export const ENGINE = engine('level');
+
+/** The same with its interrupt as INTx (level) or MSI (edge). */
+function engine(trigger: Trigger): BundleDefinition {
+  const device = deviceId('engine');
+  return {
+    id: bundleId('engine'),
+    owner: ANDROID,
+    keeper: 'hypervisor',
+    devices: [
+      {
+        id: device,
+        resources: nameResources(device, [
+          {
+            kind: 'mmio',
+            physical: 0x1000_0000,
+            bytes: 0x10_0000,
+            views: { [ANDROID]: 0x0a00_0000, [VAULT]: 0x0b00_0000 },
+          },
+          { kind: 'interrupt', physical: 36, trigger, views: { [ANDROID]: 48, [VAULT]: 77 } },
+          { kind: 'stream', physical: 0x28, views: {} },
+        ] as never),
+        residues: ['registers', 'DMA buffer', 'raised interrupt'].map((what) => ({
+          what,
+          clearedBy: 'reset',
+        })),
+      },
+    ],
+  };
+}
 
 /** What a bare guest writes down in its RAM, in the order of targets/native/kvm/guest.S. */
 export interface Notes {
@@ -96,6 +104,7 @@ export interface MachineOptions {
   readonly lies?: readonly string[];
   /** VMs in which a refused access is an external abort. */
   readonly aborting?: readonly VmId[];
+  readonly trigger?: Trigger;
 }
 
 export class KvmMachine {
@@ -110,7 +119,7 @@ export class KvmMachine {
   #client: ControlClient | undefined;
 
   /** Boots; resolves when `baton-kvm` answers the bench. */
-  async start({ lies = [], aborting = [] }: MachineOptions = {}): Promise<void> {
+  async start({ lies = [], aborting = [], trigger = 'level' }: MachineOptions = {}): Promise<void> {
     const cache = cacheFolder();
     run('/bin/bash', [join(import.meta.dirname, 'prepare.sh'), cache]);
     const share = join(this.folder, 'share');
@@ -118,7 +127,7 @@ export class KvmMachine {
     const source = join(import.meta.dirname, '../../../targets/native/kvm');
     run('make', ['-s', '-C', source, 'CROSS_COMPILE=aarch64-linux-gnu-', `OUT=${share}`]);
     copyFileSync(join(import.meta.dirname, 'l1-run.sh'), join(share, 'run.sh'));
-    writeFileSync(join(share, 'bundles.json'), bundleFileText([ENGINE]));
+    writeFileSync(join(share, 'bundles.json'), bundleFileText([engine(trigger)]));
     const vms = [ANDROID, VAULT].map((vm) => `--vm ${vm}${aborting.includes(vm) ? ':abort' : ''}`);
     writeFileSync(join(share, 'options'), [...vms, ...lies.map((lie) => `--lie ${lie}`)].join(' '));
     this.#boot(cache, share);
