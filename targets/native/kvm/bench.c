@@ -5,6 +5,7 @@
  *   {"do":"peek","vm":"a","address":"0x40100000","words":8}  ->  "words":["0x…",…]
  *   {"do":"poke","vm":"a","address":"0x40100038","value":1}
  *   {"do":"raise","bundle":"b","device":"d","value":5}: the world outside makes the device signal
+ *   {"do":"signal","bundle":"b","device":"d"}  ->  "waits":true when a signal has come that nobody took
  */
 #include "bench.h"
 
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "enforcer.h"
+#include "vfio.h"
 #include "vm.h"
 
 #define WORDS_MAX 64
@@ -61,7 +63,8 @@ static bool poke(const struct vm *vm, uint64_t address, uint64_t value, char *er
 	return true;
 }
 
-static bool raise_interrupt(const struct json *request, char *error)
+/* raise and signal. */
+static bool on_device(const struct json *request, bool raises, struct text *out, char *error)
 {
 	uint64_t value = 1;
 	struct bundle *bundle = bundle_named(json_text(request, "bundle"));
@@ -71,7 +74,10 @@ static bool raise_interrupt(const struct json *request, char *error)
 		return false;
 	}
 	json_whole(request, "value", &value);
-	device->model->raise(device, (uint32_t)value);
+	if (raises)
+		device->model->raise(device, (uint32_t)value);
+	else
+		text_add(out, ",\"waits\":%s", vfio_has_signal(device) ? "true" : "false");
 	return true;
 }
 
@@ -81,8 +87,8 @@ static bool serve(const struct json *request, struct text *out, char *error)
 	uint64_t address = 0, number = 1;
 	if (strcmp(what, "end") == 0)
 		return over = true;
-	if (strcmp(what, "raise") == 0)
-		return raise_interrupt(request, error);
+	if (strcmp(what, "raise") == 0 || strcmp(what, "signal") == 0)
+		return on_device(request, what[0] == 'r', out, error);
 	struct vm *vm = vm_named(json_text(request, "vm"));
 	json_whole(request, "address", &address);
 	if (!vm) {

@@ -2,16 +2,18 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { faultOfMove, leftOver } from './judge.ts';
-import { ANDROID, ENGINE, KvmMachine, missingPrograms, VAULT } from './machine.ts';
+import { ANDROID, KvmMachine, missingPrograms, VAULT } from './machine.ts';
 import { CLEAN, FENCE, grant, KvmWorld, openKvm, runCalls } from './world.ts';
 
 const missing = missingPrograms();
 let stops: (() => void | Promise<void>)[] = [];
+let keep = (): void => {};
 
 /** Boots a machine whose `baton-kvm` tells a lie. Its VMs wait for their first instruction. */
 async function lying(lie: string): Promise<KvmMachine> {
   const machine = new KvmMachine();
   stops.push(() => machine.stop());
+  keep = () => machine.keep();
   await machine.start({ lies: [lie] });
   for (const vm of [ANDROID, VAULT]) await machine.ask({ do: 'startVm', vm });
   return machine;
@@ -25,7 +27,8 @@ async function worldOn(machine: KvmMachine): Promise<KvmWorld> {
 }
 
 describe.skipIf(missing !== undefined)(`lies of baton-kvm${missing ? `: ${missing}` : ''}`, () => {
-  afterEach(async () => {
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail') keep();
     for (const stop of stops) await stop();
     stops = [];
   });
@@ -50,7 +53,7 @@ describe.skipIf(missing !== undefined)(`lies of baton-kvm${missing ? `: ${missin
     stops.unshift(() => enforcer.close());
     for (const vm of [ANDROID, VAULT]) enforcer.acknowledgeStart(vm);
     await runCalls(enforcer, [...FENCE, ...CLEAN]);
-    await machine.ask({ do: 'raise', bundle: ENGINE.id, device: 'engine', value: 999 });
+    await machine.raiseForNobody(999);
     const answers = await runCalls(enforcer, [...CLEAN, ...grant(VAULT)]);
     expect(answers.every(({ ok }) => ok)).toBe(true);
     await machine.until('vault gets what was not meant for it', 10_000, async () => {

@@ -4,15 +4,8 @@
  */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ControlClient } from '../../../src/cli/world.ts';
@@ -108,7 +101,7 @@ export interface MachineOptions {
 }
 
 export class KvmMachine {
-  readonly folder = mkdtempSync(join(tmpdir(), 'baton-kvm-'));
+  readonly folder = join(tmpdir(), `baton-kvm-${randomBytes(4).toString('hex')}`);
   /** Where `baton-kvm` is the enforcer. */
   readonly enforcer = join(this.folder, 'enforcer.sock');
   readonly #bench = join(this.folder, 'bench.sock');
@@ -117,13 +110,14 @@ export class KvmMachine {
   #qemu: ChildProcess | undefined;
   #over: string | undefined;
   #client: ControlClient | undefined;
+  #isKept = false;
 
   /** Boots; resolves when `baton-kvm` answers the bench. */
   async start({ lies = [], aborting = [], trigger = 'level' }: MachineOptions = {}): Promise<void> {
     const cache = cacheFolder();
     run('/bin/bash', [join(import.meta.dirname, 'prepare.sh'), cache]);
     const share = join(this.folder, 'share');
-    mkdirSync(share);
+    mkdirSync(share, { recursive: true });
     const source = join(import.meta.dirname, '../../../targets/native/kvm');
     run('make', ['-s', '-C', source, 'CROSS_COMPILE=aarch64-linux-gnu-', `OUT=${share}`]);
     copyFileSync(join(import.meta.dirname, 'l1-run.sh'), join(share, 'run.sh'));
@@ -184,6 +178,15 @@ export class KvmMachine {
     return (await this.words(vm, ORDER + 16, 1))[0]!;
   }
 
+  /** The world outside makes the device signal; resolves when the signal waits for somebody to take it. */
+  async raiseForNobody(value: number): Promise<void> {
+    const device = { bundle: ENGINE.id, device: 'engine' };
+    await this.ask({ do: 'raise', ...device, value });
+    await this.until('the device has signalled', 5_000, async () => {
+      return (await this.ask({ do: 'signal', ...device }))['waits'] === true;
+    });
+  }
+
   async #order(vm: VmId, order: number, offset: number, value: number): Promise<void> {
     await this.poke(vm, ORDER + 8, offset);
     await this.poke(vm, ORDER + 16, value);
@@ -216,8 +219,13 @@ export class KvmMachine {
     return [...text.matchAll(/smmuv3_record_event .*$/gm)].map(([line]) => line);
   }
 
-  /** Ends the machine. Its folder is removed unless `keep`. */
-  async stop(keep = false): Promise<void> {
+  /** Has the folder stay after the end: something failed, and its logs tell more. */
+  keep(): void {
+    this.#isKept = true;
+  }
+
+  /** Ends the machine, and removes its folder unless something failed. */
+  async stop(): Promise<void> {
     const qemu = this.#qemu;
     if (qemu && this.#over === undefined) {
       const ended = new Promise((resolve) => qemu.once('exit', resolve));
@@ -227,7 +235,7 @@ export class KvmMachine {
       clearTimeout(limit);
     }
     this.#client?.close();
-    if (!keep) rmSync(this.folder, { recursive: true, force: true });
+    if (!this.#isKept) rmSync(this.folder, { recursive: true, force: true });
   }
 
   #boot(cache: string, share: string): void {
@@ -268,6 +276,7 @@ export class KvmMachine {
   }
 
   #failure(what: string): Error {
+    this.keep();
     const lines = this.console().trimEnd().split('\n').slice(-12).join('\n');
     return new Error(`${what}\nThe console of the emulated machine is ${this.#log}; its end:\n${lines}`);
   }

@@ -5,7 +5,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { CliWorld } from '../../../src/cli/world.ts';
 import type { Enforcer, EnforcerEvent } from '../../../src/enforcer/port.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
@@ -23,6 +23,9 @@ const machine = new KvmMachine();
 describe.skipIf(missing !== undefined).sequential(`KVM${missing ? `: ${missing}` : ''}`, () => {
   beforeAll(() => machine.start({ aborting: [VAULT] }));
   afterAll(() => machine.stop());
+  afterEach(({ task }) => {
+    if (task.result?.state === 'fail') machine.keep();
+  });
 
   describe.sequential('baton-kvm', () => {
     let enforcer: Enforcer;
@@ -63,7 +66,7 @@ describe.skipIf(missing !== undefined).sequential(`KVM${missing ? `: ${missing}`
 
     it('drops what the device signalled while nobody held it', async () => {
       await runCalls(enforcer, [...FENCE, ...CLEAN]);
-      await machine.ask({ do: 'raise', bundle: ENGINE.id, device: 'engine', value: 999 });
+      await machine.raiseForNobody(999);
       expect(await runCalls(enforcer, [CLEAN[1]!])).toEqual([{ ok: true, idle: false }]);
       expect((await runCalls(enforcer, grant(VAULT)))[0]).toMatchObject({
         ok: false,
