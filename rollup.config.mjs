@@ -33,8 +33,12 @@ const bundle = (name, input, external = []) => ({
   },
 });
 
-export default [
+const all = [
   ...Object.entries(programs).map(([name, input]) => bundle(name, input)),
   // The broker is a development dependency: the demo finds it in node_modules.
   bundle('baton-broker', 'simulator/broker-main', ['aedes']),
 ];
+
+/** All programs; with `--configHalf 0` or `1` every other one, so that two processes share the work. */
+export default ({ configHalf }) =>
+  configHalf === undefined ? all : all.filter((_, index) => index % 2 === Number(configHalf));
