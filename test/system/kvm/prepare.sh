@@ -10,7 +10,7 @@ if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
 mkdir -p "$folder"
 work=$(mktemp -d "$folder/making.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial" "$work/unpacked" "$work/root/bin" "$work/root/modules"
+mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial" "$work/unpacked" "$work/image/bin" "$work/image/modules"
 : > "$work/apt/status"
 
 # A package list of its own, so that the machine's apt never hears of arm64.
@@ -28,11 +28,11 @@ depmod -b unpacked "$version"
 for module in virtio_pci virtio_console 9p 9pnet_virtio vfio-pci vfio_iommu_type1; do
   modprobe -d unpacked -S "$version" --show-depends "$module"
 done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
-  cp "$file" root/modules/
-  echo "/modules/${file##*/}" >> root/modules/list
+  cp "$file" image/modules/
+  echo "/modules/${file##*/}" >> image/modules/list
 done
-cp unpacked/bin/busybox root/bin/busybox
-install -m 755 "$here/l1-init.sh" root/init
-(cd root && find . | cpio -o -H newc -R 0:0 --quiet) > "$folder/l1.cpio"
+cp unpacked/bin/busybox image/bin/busybox
+install -m 755 "$here/l1-init.sh" image/init
+(cd image && find . | cpio -o -H newc -R 0:0 --quiet) > "$folder/l1.cpio"
 cp "unpacked/boot/vmlinuz-$version" "$folder/vmlinuz"
 echo "$stamp" > "$folder/stamp"
