@@ -19,7 +19,7 @@ import { findMismatch } from './evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from './ids.ts';
 import type { MessageOf } from './messages.ts';
 import { type Outcome, rowsOf, type Seen } from './table.ts';
-import { OWNER_TIMERS, type OwnerTimer } from './timers.ts';
+import { LENT_ASK_MS, OWNER_TIMERS, type OwnerTimer } from './timers.ts';
 
 /** States of the owner, in the order of a handover. */
 export const OWNER_STATES = [
@@ -244,7 +244,11 @@ export function standBack(state: S, told: Told): Out {
     borrower && state.name !== 'lent'
       ? [{ do: 'notify', notice: { notice: 'lent', borrower, epoch: told.epoch } }]
       : [];
-  return { state: { ...base, name: 'lent', borrower }, effects: [...stops, ...news] };
+  // What becomes of it is told once, and the word may be lost: a return may end in quarantine, or with nobody.
+  return {
+    state: { ...base, name: 'lent', borrower },
+    effects: [...stops, timer('query', LENT_ASK_MS), ...news],
+  };
 }
 
 /** Somebody else holds while our driver may be active: quiesce it, whatever it was doing. */

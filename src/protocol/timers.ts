@@ -68,6 +68,9 @@ export const HOST_TIMERS = {
 } as const;
 export type HostTimer = keyof typeof HOST_TIMERS;
 
+/** Time between two questions of an owner what became of its lent bundle: longer than a return that goes well. */
+export const LENT_ASK_MS = 5_000;
+
 /** Time until a borrower asks again about a lease that is over by its own count, but not by the host's. */
 export const LEASE_ASK_MS = 1_000;
 

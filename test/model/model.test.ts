@@ -84,25 +84,25 @@ const SITUATIONS: readonly Situation[] = [
  */
 const SEARCHES: readonly (readonly [string, 'cold' | 'warm', Partial<Budget>, number, Partial<Settings>?])[] =
   [
-    ['a loan and its return', 'cold', { borrow: 1, giveBack: 1 }, 29_840],
-    ['timers', 'cold', { borrow: 1, fire: 1 }, 20_940],
-    ['repeated messages', 'cold', { borrow: 1, duplicate: 1 }, 9_232],
-    ['forced returns', 'warm', { borrow: 1, fire: 2 }, 108_548],
-    ['recalls', 'warm', { borrow: 1, recall: 1, fire: 1 }, 10_441],
-    ['a second loan', 'warm', { borrow: 2, fire: 1 }, 133_673],
-    ['lost messages', 'warm', { borrow: 1, lose: 1, fire: 1 }, 8_937],
-    ['agents that die', 'warm', { borrow: 1, giveBack: 1, crashAgent: 1 }, 55_414],
-    ['a host that dies', 'warm', { borrow: 1, crashHost: 2 }, 91_064],
+    ['a loan and its return', 'cold', { borrow: 1, giveBack: 1 }, 28_583],
+    ['timers', 'cold', { borrow: 1, fire: 1 }, 20_719],
+    ['repeated messages', 'cold', { borrow: 1, duplicate: 1 }, 9_149],
+    ['forced returns', 'warm', { borrow: 1, fire: 2 }, 104_794],
+    ['recalls', 'warm', { borrow: 1, recall: 1, fire: 1 }, 10_044],
+    ['a second loan', 'warm', { borrow: 2, fire: 1 }, 130_242],
+    ['lost messages', 'warm', { borrow: 1, lose: 1, fire: 1 }, 8_727],
+    ['agents that die', 'warm', { borrow: 1, giveBack: 1, crashAgent: 1 }, 53_549],
+    ['a host that dies', 'warm', { borrow: 1, crashHost: 2 }, 89_193],
     ['VMs that exit', 'cold', { borrow: 1, exit: 1 }, 11_611],
-    ['calls that fail', 'warm', { borrow: 1, giveBack: 1, failCall: 1 }, 49_178],
-    ['two lost messages', 'warm', { borrow: 1, lose: 2, fire: 1 }, 11_870],
-    ['a back end that cannot force', 'warm', { borrow: 1, fire: 2 }, 106_680, { forceRevoke: false }],
-    ['a minimum tenure', 'warm', { borrow: 1, recall: 1, fire: 1 }, 10_338, { minTenureMs: 10 }],
-    ['requests that are withdrawn', 'warm', { borrow: 2, giveBack: 1 }, 246_763],
+    ['calls that fail', 'warm', { borrow: 1, giveBack: 1, failCall: 1 }, 45_342],
+    ['two lost messages', 'warm', { borrow: 1, lose: 2, fire: 1 }, 11_602],
+    ['a back end that cannot force', 'warm', { borrow: 1, fire: 2 }, 102_926, { forceRevoke: false }],
+    ['a minimum tenure', 'warm', { borrow: 1, recall: 1, fire: 1 }, 9_941, { minTenureMs: 10 }],
+    ['requests that are withdrawn', 'warm', { borrow: 2, giveBack: 1 }, 242_257],
     ['a borrower that rejects', 'warm', { borrow: 1, lose: 1, lift: 1 }, 674, { stranger: 'b' }],
-    ['an owner that rejects', 'warm', { borrow: 1, giveBack: 1, lose: 1 }, 36_464, { stranger: 'o' }],
-    ['a lift', 'warm', { borrow: 1, giveBack: 1, lift: 1 }, 152_168, { stranger: 'o' }],
-    ['hooks that fail', 'warm', { borrow: 1, giveBack: 1, hookFail: 2 }, 23_959],
+    ['an owner that rejects', 'warm', { borrow: 1, giveBack: 1, lose: 1 }, 35_740, { stranger: 'o' }],
+    ['a lift', 'warm', { borrow: 1, giveBack: 1, lift: 1 }, 151_386, { stranger: 'o' }],
+    ['hooks that fail', 'warm', { borrow: 1, giveBack: 1, hookFail: 2 }, 23_224],
   ];
 
 const STATES_MAX = 300_000;
@@ -158,7 +158,10 @@ function forgetful(table: typeof HOST_TABLE): typeof HOST_TABLE {
 }
 
 /** A table without one of its timers. */
-function timeless<T extends typeof HOST_TABLE | typeof BORROWER_TABLE>(table: T, timer: string): T {
+function timeless<T extends typeof HOST_TABLE | typeof BORROWER_TABLE | typeof OWNER_TABLE>(
+  table: T,
+  timer: string,
+): T {
   return {
     ...table,
     run: (state: never, input: never, config: never) => {
@@ -207,11 +210,11 @@ describe('a broken protocol is found out:', () => {
       'a lease that nobody keeps the time of',
       { host: timeless(HOST_TABLE, 'lease'), borrower: timeless(BORROWER_TABLE, 'lease') },
       { borrow: 1 },
-      /L1: stuck/,
+      /L1/,
     ],
     [
-      'a borrower that is told once, and never asks',
-      { host: timeless(HOST_TABLE, 'remind'), borrower: timeless(BORROWER_TABLE, 'lease') },
+      'an owner that is told once, and never asks',
+      { owner: timeless(OWNER_TABLE, 'query') },
       { borrow: 1, fire: 2, lose: 1 },
       /L1/,
     ],

@@ -93,6 +93,18 @@ describe('an owner', () => {
     expect(owner([refused(1)], preparing).state.name).toBe('held');
   });
 
+  it('R84 asks what became of its lent bundle, so that it hears of a quarantine whose word was lost', () => {
+    const away = owner([fromHost(message('remapped', { ...remapped(VAULT, 2), proof: undefined }))], lent());
+    expect(timers(away.effects)).toEqual([['query', 5_000]]);
+    const asks = owner([on('timer:query')], away.state);
+    expect(asks.effects.map((effect) => effect.do)).toContain('query');
+    const { proof: _proof, holder: _holder, ...nobody } = held(ANDROID, 3);
+    const told = (phase: string) => fromHost(message('stateReported', { ...nobody, phase }));
+    expect(owner([told('quarantined')], asks.state).state.name).toBe('quarantined');
+    const parked = owner([told('parked')], asks.state);
+    expect(timers(parked.effects)).toEqual([['claim', 2_000]]);
+  });
+
   it('R81 says reject again while it is told that it holds what it rejected', () => {
     const bad = message('remapped', { ...remapped(ANDROID, 3), proof: undefined });
     const rejected = owner([fromHost(bad)], lent());
