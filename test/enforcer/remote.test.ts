@@ -36,6 +36,7 @@ function open(at = path): Promise<Enforcer> {
     openEnforcer(
       { kind: 'kvm', address: `unix:${at}` },
       [PANEL],
+      folder,
       () => {},
       (result) => {
         if (result instanceof Error) return reject(result);

@@ -34,6 +34,7 @@ export async function openKvm(machine: KvmMachine): Promise<Enforcer> {
   openEnforcer(
     config,
     [ENGINE],
+    'unused',
     () => {},
     (result) => {
       opened = result;
