@@ -103,7 +103,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   constructor(parts: AgentParts) {
     super();
     this.#parts = parts;
-    this.#journal = new AgentJournal(parts.journal);
+    this.#journal = new AgentJournal(parts.journal, parts.log);
     this.#watch = new HostWatch(parts.clock, {
       // Its word is not heard: it may have lost our session.
       onSilent: (reason) => {
