@@ -117,6 +117,33 @@ describe('the question who holds', () => {
   });
 });
 
+describe('a forged frame while a policy decides', () => {
+  it('renews the session and does not void the consent under way', () => {
+    const made = new BenchWorld(
+      VMS,
+      [PANEL],
+      () => new ForcingEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: 'one' }),
+    );
+    made.startHost();
+    made.startAgent(ANDROID, 'active', (_, done) => void made.clock.after(500, () => done({ allow: true })));
+    made.startAgent(VAULT, 'suspended');
+    let frame: Uint8Array | undefined;
+    made.network.tap = (what, from, to, bytes) => {
+      if (what === 'sent' && from === VAULT && to === HOST) frame = bytes.slice();
+    };
+    made.clock.advance(1_500);
+    made.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
+    made.clock.advance(100);
+    const ups = () => made.logs.filter((line) => line.includes('host info: session up')).length;
+    const before = ups();
+    frame![frame!.length - 1]! ^= 1;
+    made.network.inject(VAULT, HOST, frame!);
+    made.clock.advance(700);
+    expect(ups()).toBe(before + 1);
+    expect(made.told(VAULT)).toEqual(['granted']);
+  });
+});
+
 describe('a session that one side has lost', () => {
   it('R82 is made anew when frames do not verify, at most every two seconds', () => {
     const clock = new VirtualClock();
