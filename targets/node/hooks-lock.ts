@@ -9,6 +9,7 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { HookLock, HookLocks, LockAnswer } from '../../src/hooks/world.ts';
+import type { Log } from '../../src/ports.ts';
 import type { BundleId } from '../../src/protocol/ids.ts';
 import { startProgram } from './hooks-program.ts';
 import { type HeldLock, InheritedLock } from './inherited-lock.ts';
@@ -18,10 +19,12 @@ import { bindName, nameOfPath } from './name-lock.ts';
 export class NodeHookLocks implements HookLocks {
   readonly #folder: string;
   readonly #prefix: string;
+  readonly #log: Log;
   readonly #agents = new Map<BundleId, Server>();
 
   /** Makes `folder` if need be. Nobody else may write to it. */
-  constructor(folder: string) {
+  constructor(folder: string, log: Log) {
+    this.#log = log;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     this.#folder = realpathSync(folder);
     this.#prefix = nameOfPath('hooks', this.#folder);
@@ -34,7 +37,7 @@ export class NodeHookLocks implements HookLocks {
       this.#agents.set(bundle, agent);
     }
     const held = await this.#runLock(bundle).take();
-    return held ? { ok: true, lock: lockOf(held) } : { ok: false, by: 'run' };
+    return held ? { ok: true, lock: lockOf(held, this.#log) } : { ok: false, by: 'run' };
   }
 
   async evict(bundle: BundleId): Promise<number> {
@@ -52,10 +55,16 @@ export class NodeHookLocks implements HookLocks {
   }
 }
 
-function lockOf(held: HeldLock): HookLock {
+function lockOf(held: HeldLock, log: Log): HookLock {
   return {
     start: (order, done) => {
-      held.note();
+      try {
+        held.note();
+      } catch (error) {
+        // Without the note a later agent waits for an orphan of this run and does not end it. The lock holds all the
+        // same, and a full disk must not keep a driver from being resumed.
+        log('error', `an orphan of this hook could not be ended later: ${(error as Error).message}`);
+      }
       return startProgram(order, held.fd, done);
     },
     release: () => held.release(),
