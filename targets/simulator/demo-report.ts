@@ -25,6 +25,11 @@ export class DemoReport {
     if (!json) world.out('  TIME/s  HOLDER    WHAT HAPPENS');
   }
 
+  /** Takes the holder from what the host tells. */
+  follow(by: string, event: Readonly<Record<string, unknown>>): void {
+    if (by === 'host' && event['event'] === 'changed') this.holder = String(event['holder'] ?? 'nobody');
+  }
+
   /** A chapter of the story. */
   chapter(text: string): void {
     if (this.#json) this.#line({ event: 'chapter', text });
@@ -35,6 +40,12 @@ export class DemoReport {
   step(text: string): void {
     if (this.#json) this.#line({ event: 'step', text, holder: this.holder });
     else this.#print(' ', text);
+  }
+
+  /** A line that a kernel printed. */
+  kernel(line: string): void {
+    if (this.#json) this.#line({ event: 'kernel', line });
+    else this.#print('#', `kernel: ${line}`);
   }
 
   /** A measured figure, in ms. */
@@ -69,6 +80,21 @@ export class DemoReport {
     return ok;
   }
 
+  /** Medians of the phases of every remap that the host told of, on its clock. */
+  phases(told: readonly { readonly by: string; readonly event: Readonly<Record<string, unknown>> }[]): void {
+    const remaps = new Map<number, Map<string, number>>();
+    for (const { by, event } of told) {
+      if (by !== 'host' || event['event'] !== 'phase') continue;
+      const phases = remaps.get(Number(event['epoch'])) ?? new Map<string, number>();
+      phases.set(String(event['phase']), Number(event['ms']));
+      remaps.set(Number(event['epoch']), phases);
+    }
+    this.chapter(`Medians of ${remaps.size} remaps, on the host’s clock`);
+    for (const phase of ['fence', 'settle', 'clean', 'grant']) {
+      this.figure(phase, median([...remaps.values()].flatMap((phases) => phases.get(phase) ?? [])));
+    }
+  }
+
   #print(mark: string, text: string): void {
     const seconds = ((performance.now() - this.#startMs) / 1000).toFixed(3);
     this.#world.out(`${seconds.padStart(8)}  ${this.holder.padEnd(8)}  ${mark} ${text}`);
@@ -77,4 +103,9 @@ export class DemoReport {
   #line(value: Record<string, unknown>): void {
     this.#world.out(JSON.stringify({ atMs: Math.round(performance.now() - this.#startMs), ...value }));
   }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -239,17 +239,7 @@ export class DemoStory {
 
   /** Phases and blackout. */
   figures(): void {
-    const remaps = new Map<number, Map<string, number>>();
-    for (const { by, event } of this.#bed.told) {
-      if (by !== 'host' || event['event'] !== 'phase') continue;
-      const phases = remaps.get(Number(event['epoch'])) ?? new Map<string, number>();
-      phases.set(String(event['phase']), Number(event['ms']));
-      remaps.set(Number(event['epoch']), phases);
-    }
-    this.#report.chapter(`Medians of ${remaps.size} remaps, on the host’s clock`);
-    for (const phase of ['fence', 'settle', 'clean', 'grant']) {
-      this.#report.figure(phase, median([...remaps.values()].flatMap((phases) => phases.get(phase) ?? [])));
-    }
+    this.#report.phases(this.#bed.told);
     this.#report.figure('blackout (Android suspended to Vault resumed)', this.#blackoutMs);
   }
 
@@ -350,12 +340,7 @@ export class DemoStory {
 
 const quiet = () => new Promise<void>((resolve) => setTimeout(resolve, QUIET_MS));
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
-function faultText(fault: Json | undefined): string {
+export function faultText(fault: Json | undefined): string {
   if (!fault) return '';
   const { name, vm, resource, epoch, write } = fault;
   return `${name}: ${vm ?? 'unattributed'} ${write ? 'wrote' : 'read'} ${resource ?? 'memory'}, epoch ${epoch}`;

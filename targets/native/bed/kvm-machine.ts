@@ -254,6 +254,12 @@ export class KvmMachine {
     return existsSync(this.#log) ? readFileSync(this.#log, 'utf8') : '';
   }
 
+  /** Lines of the machine's kernel about something, as it printed them. */
+  kernelSaid(about: string): string[] {
+    const lines = this.console().split('\n');
+    return lines.map((line) => line.trim()).filter((line) => /^\[ *\d/.test(line) && line.includes(about));
+  }
+
   /** What QEMU's SMMU model says that it refused: a witness outside the emulated machine. */
   refusedStreams(): string[] {
     return this.#traced(/smmuv3_record_event .*$/gm);
@@ -261,9 +267,7 @@ export class KvmMachine {
 
   /** How often QEMU's SMMU model was told that the stream table's entry of a stream has changed. */
   repointed(stream: number): number {
-    return this.#traced(/smmuv3_cmdq_cfgi_ste .*$/gm).filter((line) =>
-      new RegExp(`(=|= ?0x| )0*${stream.toString(16)}\\b`).test(line),
-    ).length;
+    return this.#traced(new RegExp(`smmuv3_cmdq_cfgi_ste .*0x${stream.toString(16)}$`, 'gm')).length;
   }
 
   #traced(what: RegExp): string[] {

@@ -4,6 +4,8 @@ for pci in 0000:00:05.0 0000:00:06.0 0000:00:07.0 0000:00:08.0; do
   echo vfio-pci > /sys/bus/pci/devices/$pci/driver_override
   echo $pci > /sys/bus/pci/drivers_probe
 done
+# What the kernel says from now on stands on the console, too: refused DMA among it.
+echo 7 > /proc/sys/kernel/printk
 port() {
   name=$(grep -lx "$1" /sys/class/virtio-ports/*/name)
   echo "/dev/$(basename "$(dirname "$name")")"

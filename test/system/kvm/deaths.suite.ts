@@ -1,8 +1,8 @@
 /** Whoever dies in a move, and whenever: afterwards one VM reaches the device, and the other does not. */
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { faultOfMove } from '../../../targets/native/bed/judge.ts';
 import { ANDROID, type KvmMachine, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
-import { faultOfMove } from './judge.ts';
 import { KvmWorld, MOVE_MS } from './world.ts';
 
 export function deathsSuite(machine: KvmMachine): void {

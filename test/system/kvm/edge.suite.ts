@@ -1,8 +1,8 @@
 /** The device with message-signalled interrupts: an edge in place of a level. */
 
 import { expect, it } from 'vitest';
+import { faultOfInterrupt } from '../../../targets/native/bed/judge.ts';
 import { ANDROID, type KvmMachine, SPARE, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
-import { faultOfInterrupt } from './judge.ts';
 import { clean, fence, grant, MOVE_MS, openKvm, runCalls } from './world.ts';
 
 /** Needs a machine whose VMs do not run, and leaves it so. */

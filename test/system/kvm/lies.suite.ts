@@ -1,8 +1,8 @@
 /** Negative controls: with a safeguard of `baton-kvm` switched off, the judges of the other suites find it. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { faultOfDma, faultOfMove, leftOver } from '../../../targets/native/bed/judge.ts';
 import { ANDROID, ENGINE, type KvmMachine, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
-import { faultOfDma, faultOfMove, leftOver } from './judge.ts';
 import { clean, fence, grant, KvmWorld, MOVE_MS, openKvm, runCalls } from './world.ts';
 
 /** Needs VMs that run, with ENGINE their owner's. */
@@ -27,13 +27,17 @@ export function liesSuite(machine: KvmMachine): void {
 
     it('skip-reset: what the old holder left reaches the next', async () => {
       await lie('skip-reset');
-      expect(await leftOver(machine, world, ANDROID, VAULT)).toMatch(/landed in vault|has what android left/);
+      expect(await leftOver(machine, (vm) => world.moveTo(vm), ANDROID, VAULT)).toMatch(
+        /landed in vault|has what android left/,
+      );
       await world.moveTo(ANDROID);
     });
 
     it('skip-domain: the new holder’s DMA goes to the old holder’s memory', async () => {
       await lie('skip-domain');
+      const repointed = machine.repointed(0x28);
       await world.moveTo(VAULT);
+      expect(machine.repointed(0x28)).toBe(repointed);
       expect(await faultOfDma(machine, VAULT, 0x5eed)).toMatch(/landed in (android|vault)$/);
       await machine.lie('skip-domain', false);
       await world.moveTo(ANDROID);

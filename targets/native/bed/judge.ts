@@ -5,8 +5,7 @@
 
 import { resourcesOf, viewOf } from '../../../src/protocol/bundle.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
-import { ANDROID, ENGINE, type KvmMachine, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
-import type { KvmWorld } from './world.ts';
+import { ANDROID, ENGINE, type KvmMachine, VAULT } from './kvm-machine.ts';
 
 /** Turns of each guest's loop that are looked at after a move. */
 const TURNS = 20;
@@ -121,7 +120,7 @@ export async function faultOfDma(
  */
 export async function leftOver(
   machine: KvmMachine,
-  world: KvmWorld,
+  moveTo: (vm: VmId) => Promise<void>,
   from: VmId,
   to: VmId,
 ): Promise<string | undefined> {
@@ -132,7 +131,7 @@ export async function leftOver(
   await machine.poke(to, LANDING, empty);
   const before = await machine.peek(to);
   await startDma(machine, from, 7, LANDING);
-  await world.moveTo(to);
+  await moveTo(to);
   await dma(machine, to, 3, LANDING + 8);
   const [landed, leaked] = await machine.words(to, LANDING, 2);
   const after = await machine.peek(to);
