@@ -100,14 +100,16 @@ export async function faultOfDma(
   machine: KvmMachine,
   holder: VmId,
   value: number,
+  landing = LANDING,
 ): Promise<string | undefined> {
   const other = holder === ANDROID ? VAULT : ANDROID;
   await machine.poke(holder, SOURCE, value);
   await machine.poke(other, SOURCE, 0xbad);
-  for (const vm of [holder, other]) await machine.poke(vm, LANDING, 0);
+  await machine.poke(holder, landing, 0);
+  await machine.poke(other, LANDING, 0);
   await dma(machine, holder, 1, SOURCE);
-  await dma(machine, holder, 3, LANDING);
-  const [landed] = await machine.words(holder, LANDING, 1);
+  await dma(machine, holder, 3, landing);
+  const [landed] = await machine.words(holder, landing, 1);
   const [elsewhere] = await machine.words(other, LANDING, 1);
   if (landed !== value)
     return `0x${value.toString(16)} went out, 0x${landed!.toString(16)} landed in ${holder}`;

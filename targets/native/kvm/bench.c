@@ -1,7 +1,8 @@
 /*
  * The bench (bench.h). One JSON object a line; the id of a request comes back with its answer.
  *
- *   {"id":1,"do":"startVm","vm":"a"}: its guest drives the first device, or that of "bundle" and "device"
+ *   {"id":1,"do":"startVm","vm":"a"}: its guest drives the first device, or that of "bundle" and "device"; with "ram" bytes of
+ *   RAM, a multiple of 2 MiB, else 2 MiB
  *   {"do":"killVm","vm":"a"}   {"do":"end"}   {"do":"crash"}: as killed, without an answer
  *   {"do":"lie","name":"skip-unmap","on":1}: switches a safeguard off, or with 0 on again
  *   {"do":"exits","vm":"a"}  ->  "reads":5,"writes":0,"address":167772160: what KVM refused in this life, and the last address
@@ -29,11 +30,17 @@ static bool start(const struct json *request, struct vm *vm, char *error)
 {
 	struct bundle *bundle = bundle_named(json_text(request, "bundle"));
 	struct device *device = bundle ? device_named(bundle, json_text(request, "device")) : NULL;
-	vm->drives = device ? device : &machine.devices[0];
+	uint64_t ram = RAM_BYTES;
+	if (json_get(request, "ram") && (!json_whole(request, "ram", &ram) || !ram || ram % RAM_BYTES || ram > RAM_BYTES_MAX)) {
+		snprintf(error, ERROR_BYTES, "ram: a multiple of 2 MiB, at most 256 MiB");
+		return false;
+	}
 	if (vm->life != ABSENT) {
 		snprintf(error, ERROR_BYTES, "%s: its last life is not over", vm->name);
 		return false;
 	}
+	vm->drives = device ? device : &machine.devices[0];
+	vm->ram_bytes = ram;
 	if (!vm_create(vm, error))
 		return false;
 	enforcer_tell_start(vm);

@@ -33,7 +33,8 @@ struct bundle {
 struct device;
 enum progress { DONE, AGAIN, FAILED };
 struct model {
-	const char *name;
+	/* Vendor and device, as PCI has them. */
+	unsigned vendor, product;
 	/* No work under way, no interrupt raised. */
 	bool (*idle)(struct device *);
 	/* Goes on with a reset: DONE, AGAIN in a while, or FAILED with an error. */
@@ -95,7 +96,7 @@ struct vm {
 	size_t run_bytes;
 	/* The RAM, and the mapping that it was cut from. */
 	void *ram, *ram_mapping;
-	size_t ram_mapping_bytes;
+	size_t ram_bytes, ram_mapping_bytes;
 	struct domain domain;
 	unsigned long thread;
 	bool has_thread;
@@ -125,9 +126,11 @@ struct machine {
 
 extern struct machine machine;
 
-/* The guest's RAM: address and length, the same in every VM. Also the window that a device granted to it can reach. */
+/* Where a guest's RAM is, the same in every VM. It is also the window that a device granted to it can reach. */
 #define RAM_BASE 0x40000000ULL
+/* Its bytes unless the bench says otherwise, and at most. */
 #define RAM_BYTES (2ULL << 20)
+#define RAM_BYTES_MAX (256ULL << 20)
 
 /* Writes "what: errno's text" into `error`; returns false. */
 bool failed(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -230,6 +230,35 @@ static void check_resources(const struct device *device)
 	}
 }
 
+static unsigned pci_number(const struct device *device, const char *what)
+{
+	char path[64];
+	unsigned number = 0;
+	snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/%s", device->pci, what);
+	FILE *file = fopen(path, "r");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%x", &number) != 1)
+		number = 0;
+	fclose(file);
+	return number;
+}
+
+/* Which knows how the device forgets. Without one it cannot be lent to anybody. */
+static const struct model *model_of(const struct device *device)
+{
+	static const struct model *const models[] = { &EDU };
+	unsigned vendor = pci_number(device, "vendor"), product = pci_number(device, "device");
+	for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+		if (models[i]->vendor == vendor && models[i]->product == product)
+			return models[i];
+	char why[ERROR_BYTES];
+	snprintf(why, sizeof why, "%s: nobody here knows how to reset PCI device %s (%04x:%04x)", device->name, device->pci, vendor,
+		 product);
+	end(78, why);
+	return NULL;
+}
+
 static void open_device(struct device *device, const struct options *options)
 {
 	char error[ERROR_BYTES];
@@ -242,7 +271,7 @@ static void open_device(struct device *device, const struct options *options)
 	if (!pci || strlen(pci) >= sizeof device->pci)
 		end(78, error);
 	strcpy(device->pci, pci);
-	device->model = &EDU;
+	device->model = model_of(device);
 	if (!vfio_open(device, error) || !vfio_can_ask(device, error) || !vm_can_ask(device->registers, error))
 		end(71, error);
 	check_resources(device);

@@ -59,13 +59,13 @@ static int open_container(int group, const char *pci, char *error)
 	return -1;
 }
 
-bool vfio_domain_open(struct domain *domain, void *memory, char *error)
+bool vfio_domain_open(struct domain *domain, void *memory, uint64_t bytes, char *error)
 {
 	domain->group = open_group(domain->keeper, error);
 	if (domain->group < 0)
 		return false;
 	domain->container = open_container(domain->group, domain->keeper, error);
-	if (domain->container >= 0 && vfio_map(domain->container, RAM_BASE, memory, RAM_BYTES, true, error))
+	if (domain->container >= 0 && vfio_map(domain->container, RAM_BASE, memory, bytes, true, error))
 		return true;
 	vfio_domain_close(domain);
 	return false;

@@ -7,8 +7,8 @@
 
 #include "machine.h"
 
-/* Opens the domain of a VM: its RAM at RAM_BASE, for reading and writing. It needs a keeper (vfio.c). */
-bool vfio_domain_open(struct domain *domain, void *memory, char *error);
+/* Opens the domain of a VM: `bytes` of its RAM at RAM_BASE, for reading and writing. It needs a keeper (vfio.c). */
+bool vfio_domain_open(struct domain *domain, void *memory, uint64_t bytes, char *error);
 /* Takes it apart. No device may be in it. */
 void vfio_domain_close(struct domain *domain);
 

@@ -37,17 +37,18 @@ static bool set_register(const struct vm *vm, uint64_t name, uint64_t value)
 /* Private and 2 MiB aligned: one block in the tables of stage 2. */
 static bool make_ram(struct vm *vm, char *error)
 {
-	vm->ram_mapping_bytes = RAM_BYTES + HUGE;
+	vm->ram_mapping_bytes = vm->ram_bytes + HUGE;
 	vm->ram_mapping = mmap(NULL, vm->ram_mapping_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (vm->ram_mapping == MAP_FAILED) {
 		vm->ram_mapping = NULL;
 		return failed(error, "%s: map its RAM", vm->name);
 	}
 	vm->ram = (void *)(((uintptr_t)vm->ram_mapping + HUGE - 1) & ~(HUGE - 1));
-	madvise(vm->ram, RAM_BYTES, MADV_HUGEPAGE);
+	madvise(vm->ram, vm->ram_bytes, MADV_HUGEPAGE);
 	memcpy(vm->ram, guest_begin, (size_t)(guest_end - guest_begin));
 	/* Pinned for the VM's whole life: a move then costs the same whatever its size. */
-	return vfio_domain_open(&vm->domain, vm->ram, error) && vm_map(vm, 0, RAM_BASE, RAM_BYTES, vm->ram, error);
+	return vfio_domain_open(&vm->domain, vm->ram, vm->ram_bytes, error) &&
+	       vm_map(vm, 0, RAM_BASE, vm->ram_bytes, vm->ram, error);
 }
 
 static bool make_processor(struct vm *vm, char *error)
@@ -298,7 +299,7 @@ bool vm_connect(const struct vm *vm, const struct device *device, unsigned inter
 
 uint64_t *vm_word(const struct vm *vm, uint64_t address)
 {
-	if (!vm->ram || address % 8 || address < RAM_BASE || address - RAM_BASE >= RAM_BYTES)
+	if (!vm->ram || address % 8 || address < RAM_BASE || address - RAM_BASE >= vm->ram_bytes)
 		return NULL;
 	return (uint64_t *)((char *)vm->ram + (address - RAM_BASE));
 }

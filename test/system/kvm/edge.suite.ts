@@ -1,9 +1,14 @@
-/** The device with message-signalled interrupts: an edge in place of a level. */
+/** The device with message-signalled interrupts, an edge in place of a level; and in a VM with much RAM. */
 
 import { expect, it } from 'vitest';
-import { faultOfInterrupt } from '../../../targets/native/bed/judge.ts';
+import type { VmId } from '../../../src/protocol/ids.ts';
+import { faultOfDma, faultOfInterrupt } from '../../../targets/native/bed/judge.ts';
 import { ANDROID, type KvmMachine, SPARE, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
 import { clean, fence, grant, MOVE_MS, openKvm, runCalls } from './world.ts';
+
+const LITTLE_RAM = 2 << 20;
+const MUCH_RAM = 64 << 20;
+const RAM_BASE = 0x4000_0000;
 
 /** Needs a machine whose VMs do not run, and leaves it so. */
 export function edgeSuite(machine: KvmMachine): void {
@@ -15,7 +20,7 @@ export function edgeSuite(machine: KvmMachine): void {
     });
     const device = { bundle: SPARE.id, device: SPARE.devices[0]!.id };
     for (const vm of [ANDROID, VAULT]) {
-      await machine.ask({ do: 'startVm', vm, ...device });
+      await machine.ask({ do: 'startVm', vm, ...device, ram: vm === VAULT ? MUCH_RAM : LITTLE_RAM });
       enforcer.acknowledgeStart(vm);
     }
     for (const vm of [VAULT, ANDROID, VAULT]) {
@@ -27,6 +32,21 @@ export function edgeSuite(machine: KvmMachine): void {
       for (const value of [1, 2, 4])
         expect(await faultOfInterrupt(machine, vm, value, SPARE)).toBeUndefined();
     }
+    // The whole of a large window is there from its first use.
+    expect(await faultOfDma(machine, VAULT, 0x1a57, RAM_BASE + MUCH_RAM - 4_096)).toBeUndefined();
+    const moves = 8;
+    const medianOf = async (vm: VmId) => {
+      const times: number[] = [];
+      for (let move = 0; move < moves; move++) {
+        await runCalls(enforcer, SPARE, [...fence(SPARE), ...clean(SPARE)]);
+        const startMs = performance.now();
+        await runCalls(enforcer, SPARE, grant(SPARE, vm));
+        times.push(performance.now() - startMs);
+      }
+      return times.sort((a, b) => a - b)[moves >> 1]!.toFixed(1);
+    };
+    const [little, much] = [await medianOf(ANDROID), await medianOf(VAULT)];
+    console.log(`grant, medians of ${moves}: window of 2 MiB ${little} ms, of 64 MiB ${much} ms`);
     expect(await machine.peek(ANDROID)).toMatchObject({ interrupts: 3, orphans: 0 });
     expect(await machine.peek(VAULT)).toMatchObject({ interrupts: 6, orphans: 0 });
     for (const vm of [ANDROID, VAULT]) await machine.ask({ do: 'killVm', vm });

@@ -29,6 +29,12 @@ describe.skipIf(missing !== undefined).sequential(`KVM${missing ? `: ${missing}`
   describe('deaths', () => deathsSuite(machine));
   describe('lies', () => liesSuite(machine));
 
+  it('a device that nobody can reset is refused by name', () => {
+    expect(machine.console()).toMatch(
+      /l1: refused: .*engine: nobody here knows how to reset PCI device 0000:00:01\.0 \(1af4:1009\)/,
+    );
+  });
+
   it('the kernel of the machine has nothing to complain about', () => {
     expect(machine.console()).not.toMatch(/Oops|BUG|panic|Call trace/);
   });
