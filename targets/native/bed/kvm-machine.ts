@@ -73,6 +73,30 @@ export interface Notes {
 
 const NOTES_AT = 0x4010_0000;
 const ORDER = NOTES_AT + 0x38;
+/** A machine that differs from the usual one, which is QEMU as it is installed, with SMMU stage 1. BATON_BED names it. */
+interface Variant {
+  readonly machine: string;
+  readonly more: readonly string[];
+  readonly kernel: string;
+  /** Made by prepare-qemu.sh. */
+  readonly ownQemu: boolean;
+}
+const USUAL: Variant = { machine: 'virt', more: [], kernel: '', ownQemu: false };
+const VARIANTS: Readonly<Record<string, Variant>> = {
+  usual: USUAL,
+  // KVM keeps a stage 2 for its host, too. It does not protect these VMs from the host: Debian's cannot.
+  protected: { ...USUAL, kernel: ' kvm-arm.mode=protected' },
+  // On `virt` without a version the machine overrides the property.
+  stage2: { ...USUAL, machine: 'virt-9.0', more: ['-global', 'arm-smmuv3.stage=2'], ownQemu: true },
+};
+
+function variant(): Variant {
+  const name = process.env['BATON_BED'] ?? 'usual';
+  const found = VARIANTS[name];
+  if (!found) throw new Error(`BATON_BED is ${name}: expected ${Object.keys(VARIANTS).join(', ')}`);
+  return found;
+}
+
 /** Whole run of the machine, in seconds; then it is ended from outside. */
 const RUN_S = 240;
 /** Longest wait for QEMU itself to be there, in ms. */
@@ -134,6 +158,7 @@ export class KvmMachine {
     const cache = cacheFolder();
     const bed = join(this.#root, 'targets/native/bed');
     run('/bin/bash', [join(bed, 'prepare.sh'), cache]);
+    if (variant().ownQemu) run('/bin/bash', [join(bed, 'prepare-qemu.sh'), cache]);
     const share = join(this.folder, 'share');
     mkdirSync(share, { recursive: true });
     const source = join(this.#root, 'targets/native/kvm');
@@ -295,11 +320,14 @@ export class KvmMachine {
   }
 
   #boot(cache: string, share: string): void {
+    const { machine, more, kernel, ownQemu } = variant();
+    const program = ownQemu ? join(cache, 'qemu-system-aarch64') : 'qemu-system-aarch64';
     const args = [
-      ...'-M virt,virtualization=on,gic-version=3,iommu=smmuv3 -cpu cortex-a57 -smp 2 -m 512'.split(' '),
+      ...['-M', `${machine},virtualization=on,gic-version=3,iommu=smmuv3`, ...more],
+      ...'-cpu cortex-a57 -smp 2 -m 512'.split(' '),
       ...'-nodefaults -no-reboot -display none'.split(' '),
       ...['-kernel', join(cache, 'vmlinuz'), '-initrd', join(cache, 'l1.cpio')],
-      ...['-append', 'console=ttyAMA0 panic=-1 quiet cma=0'],
+      ...['-append', `console=ttyAMA0 panic=-1 quiet cma=0${kernel}`],
       ...['-serial', `file:${this.#log}`],
       ...['-trace', 'smmuv3_record_event', '-trace', 'smmuv3_cmdq_cfgi_ste', '-D', this.#trace],
       ...['-fsdev', `local,id=s,path=${share},security_model=none,multidevs=remap`],
@@ -309,7 +337,7 @@ export class KvmMachine {
       ...[5, 6, ...KEEPERS].flatMap((slot) => ['-device', `edu,addr=${slot},dma_mask=0xffffffffffffffff`]),
     ];
     // The limit holds even when this process is killed. It hands signals on to QEMU.
-    const command = ['--kill-after=5', String(RUN_S), 'qemu-system-aarch64', ...args];
+    const command = ['--kill-after=5', String(RUN_S), program, ...args];
     const qemu = spawn('timeout', command, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#qemu = qemu;
     let errors = '';
