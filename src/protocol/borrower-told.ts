@@ -121,7 +121,7 @@ export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
     from: ['requesting', 'pending'],
     when: 'we hold at a newer epoch',
     holds: (x) => isOurs(x) && x.input.message.epoch > x.state.epoch,
-    to: ['resuming', 'idle'],
+    to: ['resuming', 'releasing'],
     act: (x) => take(x, x.input.message),
   }),
   row({
@@ -199,7 +199,12 @@ export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
     to: ['idle'],
     act: ({ state, input }) => ({
       state: idle(learn(state, input.message)),
-      effects: [stop('release'), stop('query'), notify({ notice: 'returned', epoch: input.message.epoch })],
+      effects: [
+        stop('release'),
+        stop('query'),
+        // What was rejected was never here.
+        ...(state.rejected ? [] : [notify({ notice: 'returned', epoch: input.message.epoch } as const)]),
+      ],
     }),
   }),
 ];

@@ -40,16 +40,12 @@ import {
   reserved,
   sent,
   TERMS,
+  timers,
   VAULT,
 } from './requirements-support.ts';
 
 const withdraw = fromBorrower(message('withdrawBorrow'));
 const longer = fromBorrower(message('requestBorrow', { ...REQUEST, purpose: 'browse', leaseMs: 3_600_000 }));
-const timers = (effects: readonly { do: string }[]) =>
-  effects.flatMap((effect) => {
-    const { timer, ms } = effect as unknown as { timer: string; ms: number };
-    return effect.do === 'timer' ? [[timer, ms]] : [];
-  });
 
 describe('an owner', () => {
   it('R76 does not take an answer of its policy to a withdrawn request for one to the next', () => {

@@ -123,6 +123,13 @@ export function only<K extends MessageKind>(effects: readonly { do: string }[], 
   return found[0] as unknown as MessageOf<K>;
 }
 
+/** Timers that `effects` start, with their lengths. */
+export const timers = (effects: readonly { do: string }[]) =>
+  effects.flatMap((effect) => {
+    const { timer, ms } = effect as unknown as { timer: string; ms: number };
+    return effect.do === 'timer' ? [[timer, ms]] : [];
+  });
+
 /** Names of the hooks that `effects` order. */
 export function hooks(effects: readonly { do: string }[]): string[] {
   return effects.flatMap((effect) =>

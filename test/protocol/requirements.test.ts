@@ -210,7 +210,7 @@ describe('a holder', () => {
   ];
   test.each(wrong)('R25 a borrower told of %s rejects and does not resume', (_, fields) => {
     const { state, effects } = borrower([fromHost(remapped(VAULT, 2, fields))], pending());
-    expect(state.name).toBe('idle');
+    expect(state.name).toBe('releasing');
     expect(hooks(effects)).toEqual([]);
     expect(only(effects, 'reject').epoch).toBe(2);
   });
