@@ -276,7 +276,7 @@ export const RETURNING_ROWS = [
     to: ['idle'],
     act: ({ state, config }) => ({
       state: idle(state),
-      effects: [stop('query'), stop('request'), withdraw(config)],
+      effects: [stop('query'), stop('request'), ...withdraw(state, config)],
     }),
   }),
   row({
@@ -286,7 +286,7 @@ export const RETURNING_ROWS = [
     to: ['stay'],
     act: ({ state, config }) => ({
       state: { ...state, unwanted: true },
-      effects: state.name === 'pending' && !state.unwanted ? [withdraw(config)] : [],
+      effects: state.name === 'pending' && !state.unwanted ? withdraw(state, config) : [],
     }),
   }),
   row({

@@ -55,6 +55,8 @@ export interface BorrowerState {
   readonly known: { readonly epoch: Epoch; readonly holder: VmId | undefined };
   readonly driver: DriverStatus;
   readonly terms?: BorrowTerms | undefined;
+  /** Mark of the consent in the request that is open: what bears another is the answer to another request. */
+  readonly mark?: number | undefined;
   /** The request was already repeated once with a fresh epoch. */
   readonly retried: boolean;
   /** While pending: nobody wants it any more. */
@@ -90,6 +92,8 @@ export type BorrowerInput =
     >
   /** A client wants the bundle. `fresh`: the last stamp of the host is young enough for a consent. */
   | { readonly on: 'borrow'; readonly terms: BorrowTerms; readonly fresh: boolean }
+  /** The request is sealed and about to be sent. */
+  | { readonly on: 'requested'; readonly mark: number }
   /** The client is done, or gone. */
   | { readonly on: 'return' };
 
@@ -141,6 +145,7 @@ export function cleared(state: S): S {
   return {
     ...state,
     terms: undefined,
+    mark: undefined,
     retried: false,
     unwanted: false,
     preparing: false,
@@ -200,7 +205,7 @@ export function suspend(state: S, before: readonly BorrowerEffect[], overtaken: 
 export function request(state: S): Out {
   const terms = state.terms!;
   return {
-    state: { ...state, name: 'requesting' },
+    state: { ...state, name: 'requesting', mark: undefined },
     effects: [
       stop('query'),
       { do: 'request', epoch: state.known.epoch, incarnation: state.incarnation, terms },
@@ -249,6 +254,9 @@ export function take(x: ToldSeen, message: Told): Out {
 export const isOurs = (x: { config: AgentConfig; input: { message: Told } }) =>
   x.input.message.holder === x.config.self &&
   (x.input.message.kind === 'remapped' || x.input.message.phase === 'held');
+/** Whether it is said of the request that is open. */
+export const isAnswer = (x: { state: S; input: { message: { mark?: number | undefined } } }) =>
+  x.state.mark !== undefined && x.input.message.mark === x.state.mark;
 export const isOld = (x: { state: S; input: { message: { epoch: Epoch } } }) =>
   x.input.message.epoch < x.state.epoch;
 
@@ -315,10 +323,9 @@ export function hookNews(input: Extract<BorrowerInput, { on: 'hookDone' }>): Bor
   return [notify({ notice: 'hookFailed', hook: input.hook, error: input.result.error })];
 }
 
-export function withdraw(config: AgentConfig): BorrowerEffect {
-  return {
-    do: 'send',
-    to: config.definition.owner,
-    message: { kind: 'withdrawBorrow', bundle: config.definition.id },
-  };
+/** Tells the owner that the open request is off, if one was sent. */
+export function withdraw({ mark }: S, { definition }: AgentConfig): BorrowerEffect[] {
+  if (mark === undefined) return [];
+  const message = { kind: 'withdrawBorrow', bundle: definition.id, mark } as const;
+  return [{ do: 'send', to: definition.owner, message }];
 }
