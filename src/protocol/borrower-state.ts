@@ -205,7 +205,7 @@ export function suspend(state: S, before: readonly BorrowerEffect[], overtaken: 
 export function request(state: S): Out {
   const terms = state.terms!;
   return {
-    state: { ...state, name: 'requesting', mark: undefined },
+    state: { ...state, name: 'requesting' },
     effects: [
       stop('query'),
       { do: 'request', epoch: state.known.epoch, incarnation: state.incarnation, terms },
