@@ -15,6 +15,7 @@ import {
   hookNews,
   type OwnerEffect,
   type OwnerInput,
+  type OwnerRequest,
   type OwnerState,
   query,
   resume,
@@ -43,6 +44,10 @@ function decide(state: OwnerState, input: Request, before: readonly OwnerEffect[
 const isOfBorrower = ({ state, input }: { state: OwnerState; input: { from: VmId } }) =>
   state.request?.borrower === input.from;
 
+/** Whether a request says what the one under way says. Of what the policy looks at, the consent lacks the purpose. */
+const isRepeated = ({ consent, purpose }: OwnerRequest, asked: MessageOf<'requestBorrow'>) =>
+  consentMark(consent) === consentMark(asked.consent) && purpose === asked.purpose;
+
 /** Whether the borrower withdraws the request that is being dealt with, and not an earlier one. */
 const isOfRequest = (x: { state: OwnerState; input: Extract<OwnerInput, { on: 'withdrawBorrow' }> }) =>
   isOfBorrower(x) && consentMark(x.state.request!.consent) === x.input.message.mark;
@@ -66,8 +71,7 @@ export const REQUEST_ROWS = [
     on: 'requestBorrow',
     from: ['deciding', 'preparing', 'suspending', 'lending'],
     when: 'the same request',
-    holds: (x) =>
-      isOfBorrower(x) && consentMark(x.state.request!.consent) === consentMark(x.input.message.consent),
+    holds: (x) => isOfBorrower(x) && isRepeated(x.state.request!, x.input.message),
     ignore: 'the request is being dealt with',
   }),
   // A borrower has one request at a time: it has given up the earlier one, and the word of that is late or lost.

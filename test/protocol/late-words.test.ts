@@ -172,6 +172,12 @@ describe('an owner', () => {
     });
   });
 
+  it('R88 asks its policy about another purpose also where the consent is the same', () => {
+    const browse = fromBorrower(message('requestBorrow', { ...REQUEST, purpose: 'browse' }));
+    const { effects } = owner([browse], asked().state);
+    expect(effects).toContainEqual(expect.objectContaining({ do: 'decide', purpose: 'browse' }));
+  });
+
   it('R88 lets a new request replace its last one while the host prepares that', () => {
     const { state, effects } = owner([allowed(1), renewed], asked().state);
     expect(state.name).toBe('deciding');
