@@ -25,10 +25,10 @@ import {
   OWNER_TABLE,
   type OwnerInput,
   type OwnerState,
-  sameBytes,
   type VmId,
 } from '../protocol/index.ts';
-import { CHALLENGE_BYTES, consentMark } from '../protocol/messages.ts';
+import { consentMark } from '../protocol/messages.ts';
+import type { Step } from '../protocol/table.ts';
 import { Runner } from '../runner.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { AgentJournal } from './agent-journal.ts';
@@ -36,6 +36,7 @@ import { type BundleView, holderSeenByOwner } from './agent-view.ts';
 import { Diary } from './diary.ts';
 import { HostWatch } from './host-watch.ts';
 import type { Policy } from './policy.ts';
+import { Question } from './question.ts';
 import { Sleep } from './sleep.ts';
 
 /** What an agent is made of. */
@@ -76,12 +77,14 @@ type AnyRunner =
       readonly runner: Runner<BorrowerState, BorrowerInput, AgentConfig, AgentEffect<never>>;
     };
 
+type AnyStep = Step<{ name: string }, { do: string }>;
+
 /** One bundle as this agent runs it. */
 interface Entry {
   readonly definition: BundleDefinition;
   readonly digest: Uint8Array;
   machine: AnyRunner;
-  challenge: Uint8Array | undefined;
+  readonly question: Question;
   readonly diary: Diary;
   leaseEndsMs: number | undefined;
   evidence: string | null;
@@ -101,7 +104,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   constructor(parts: AgentParts) {
     super();
     this.#parts = parts;
-    this.#journal = new AgentJournal(parts.journal);
+    this.#journal = new AgentJournal(parts.journal, parts.log);
     this.#watch = new HostWatch(parts.clock, {
       // Its word is not heard: it may have lost our session.
       onSilent: (reason) => {
@@ -118,7 +121,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
         definition,
         digest: bundleDigest(definition),
         machine: undefined as never,
-        challenge: undefined,
+        question: new Question(parts.entropy),
         diary: new Diary(definition.id, parts.clock, parts.log),
         leaseEndsMs: undefined,
         evidence: null,
@@ -198,12 +201,9 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     if (message.kind === 'borrowDeclined' && from !== entry.definition.owner) {
       return this.#drop(from, message, 'not the owner');
     }
-    if (message.kind === 'stateReported') {
-      if (!entry.challenge || !sameBytes(message.challenge, entry.challenge)) {
-        this.#parts.log('debug', 'stateReported dropped: answer to an older query', { from });
-        return;
-      }
-      entry.challenge = undefined;
+    if (message.kind === 'stateReported' && !entry.question.isAnsweredBy(message.challenge)) {
+      this.#parts.log('debug', 'stateReported dropped: answer to an older query', { from });
+      return;
     }
     if (message.kind === 'remapped' || message.kind === 'stateReported') {
       entry.leaseEndsMs = message.leaseMs > 0 ? this.#parts.clock.nowMs() + message.leaseMs : undefined;
@@ -250,11 +250,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     const config: AgentConfig = { self, definition: entry.definition, digest: entry.digest };
     const owner = {
       perform: (effect: AgentEffect<never>) => this.#perform(entry, effect),
-      onStep: (
-        before: { name: string },
-        input: { on: string },
-        step: { row: string; ignored?: string; state: { name: string } },
-      ) => this.#stepped(entry, before.name, input.on, step),
+      onStep: (before: { name: string }, input: { on: string }, step: AnyStep) =>
+        this.#stepped(entry, before.name, input.on, step),
     };
     if (entry.definition.owner === self) {
       const runner = new Runner(OWNER_TABLE as never, initialOwner(), config, clock, owner as never);
@@ -269,12 +266,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     entry.machine.runner.feed(input as never);
   }
 
-  #stepped(
-    entry: Entry,
-    before: string,
-    on: string,
-    step: { row: string; ignored?: string; state: { name: string } },
-  ): void {
+  #stepped(entry: Entry, before: string, on: string, step: AnyStep): void {
+    entry.question.stepped(on, step.effects);
     const { log } = this.#parts;
     const bundle = entry.definition.id;
     if ((log.level ?? 'debug') === 'debug') {
@@ -289,7 +282,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   #perform(entry: Entry, effect: AgentEffect<never>): void {
-    const { link, hooks, entropy } = this.#parts;
+    const { link, hooks } = this.#parts;
     const bundle = entry.definition.id;
     switch (effect.do) {
       case 'send':
@@ -297,9 +290,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
         if (effect.message.kind === 'borrowDeclined') entry.diary.declined(effect.to, effect.message);
         return;
       case 'query': {
-        entry.challenge = entropy.random(CHALLENGE_BYTES);
         const { epoch } = entry.machine.runner.state;
-        link.send(HOST, { kind: 'queryState', bundle, epoch, challenge: entry.challenge });
+        link.send(HOST, { kind: 'queryState', bundle, epoch, challenge: entry.question.ask() });
         return;
       }
       case 'request':

@@ -23,6 +23,9 @@ import type {
 /** Fault records kept until they are fetched; more are dropped, and the next one says so. */
 const FAULTS_MAX = 1_024;
 
+/** Characters kept of what a platform says when it is lost. */
+const ERROR_CHARS_MAX = 200;
+
 /** Connects and learns what the platform is. `done` gets the enforcer or an error, once. */
 export function connectRemoteEnforcer(
   network: StreamNetwork,
@@ -126,6 +129,8 @@ class RemoteEnforcer implements Enforcer {
 
   /** Takes in a line of the platform; what does not parse has no effect, or fails the call it answers. */
   take(line: Json): void {
+    // Behind a channel that outlives it, as a virtual serial port, the platform was started anew: its VMs are gone.
+    if (line['event'] === 'lost') return this.lost(String(line['error']).slice(0, ERROR_CHARS_MAX));
     const text = JSON.stringify(line);
     const { faults, events } = parseExtras(
       JSON.stringify({ ...line, events: line['event'] ? [eventOf(line)] : [] }),
@@ -142,7 +147,7 @@ class RemoteEnforcer implements Enforcer {
 
   /** The platform is gone. */
   lost(reason: string): void {
-    this.#error = `the connection to the enforcer ended: ${reason}`;
+    this.#error = `the enforcer is lost: ${reason}`;
     // First, so that no open call counts as failed by the machine: that would be written down as a quarantine.
     this.#listener?.({ kind: 'lost', error: this.#error });
     for (const { done } of this.#open.values()) done([{ ok: false, error: this.#error }]);

@@ -9,6 +9,7 @@
  * - The initiator installs on the answer to its own challenge, and retries until the responder was heard.
  * - When two hellos cross, the one of the lower name counts: its sender repeats it, the other answers.
  * - Whoever installs a session forgets what was put aside, so two parties cannot swap sessions for ever.
+ * - Consents outlive one renewal between the same boots: anybody can cause one by a frame that does not verify.
  */
 
 import { HOST, type Incarnation } from '../protocol/ids.ts';
@@ -55,6 +56,11 @@ export class Session {
   /** What we answered to a hello, until a frame under its keys proves that the hello was fresh. */
   private answered: { readonly session: Keyed; readonly frame: Uint8Array } | undefined;
   private current: Keyed | undefined;
+  /**
+   * Of the session before, if that was between the same boots. One is enough: renewals for want of sense are seconds
+   * apart, and how old a consent may be is for its stamp to say.
+   */
+  private previousConsentKey: Mac0Key | undefined;
   /** Whether the peer was heard under the keys of `current`. */
   private confirmed = false;
 
@@ -138,12 +144,14 @@ export class Session {
   }
 
   /**
-   * At the host: returns the claims of a consent that the peer sealed in this session, and undefined for
-   * everything else. Whether they hold now (epoch, stamp, incarnation) is for the host to say.
+   * At the host: returns the claims of a consent that the peer sealed in this session, or in the one before between the
+   * same boots, and undefined for everything else. Whether they hold now (epoch, stamp, incarnation) is for the host to say.
    */
   openConsent(consent: Uint8Array): ConsentClaims | undefined {
     if (this.current?.consentKey === undefined || this.config.us !== HOST) return undefined;
-    const payload = openMac0(this.current.consentKey, consent);
+    const payload =
+      openMac0(this.current.consentKey, consent) ??
+      (this.previousConsentKey && openMac0(this.previousConsentKey, consent));
     const decoded = payload && decodeCbor(payload);
     if (decoded === undefined || !decoded.ok) return undefined;
     const claims = CONSENT.fromMap(decoded.value);
@@ -247,6 +255,8 @@ export class Session {
   /** Puts `session` in place and forgets everything that could replace it without being newer. */
   private install(session: Keyed): readonly SessionEvent[] {
     const previous = this.current;
+    const peerRestarted = previous !== undefined && !equalBytes(previous.peer.bootId, session.peer.bootId);
+    this.previousConsentKey = peerRestarted ? undefined : previous?.consentKey;
     this.current = session;
     this.hello = undefined;
     this.answered = undefined;
@@ -258,7 +268,7 @@ export class Session {
       peerBootId: session.peer.bootId,
       peerIncarnation: session.peer.incarnation,
       incarnation: session.us.incarnation,
-      peerRestarted: previous !== undefined && !equalBytes(previous.peer.bootId, session.peer.bootId),
+      peerRestarted,
     };
     const mismatches = compareDigests(this.config.bundles, session.peerBundles);
     return mismatches.length === 0 ? [up] : [up, { kind: 'digestMismatch', mismatches }];

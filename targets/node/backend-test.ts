@@ -9,12 +9,13 @@ import { vmId } from '../../src/protocol/ids.ts';
 import { openEnforcer } from './enforcers.ts';
 import { besideConfig, readBundles, readConfigFile } from './files.ts';
 import { stderrLog } from './log.ts';
+import { lockState } from './name-lock.ts';
 
 export const BACKEND_TEST_HELP = `baton backend-test CONFIG --owner VM --other VM [--bundle BUNDLE] [--json]
 
 Checks the back end of a host's configuration against the Enforcer contract: every call, its repetition, what is
 read back after it, and the errors. What the back end does not claim is not asked of it. It moves the bundle
-between the two VMs: run it on a machine where nobody uses it, with baton-host stopped.
+between the two VMs: run it on a machine where nobody uses it, with baton-host stopped, whose state folder it locks.
 `;
 
 export async function backendTest(world: CliWorld, args: readonly string[]): Promise<number> {
@@ -32,8 +33,10 @@ export async function backendTest(world: CliWorld, args: readonly string[]): Pro
     throw new UsageError(
       `no bundle ${values.get('--bundle')}; there are ${bundles.map(({ id }) => id).join(', ')}`,
     );
+  const state = besideConfig(file, config.state);
+  await lockState(state);
   const enforcer = await new Promise<Enforcer>((resolve, reject) => {
-    openEnforcer(config.enforcer, bundles, stderrLog('baton', 'warn'), (result) =>
+    openEnforcer(config.enforcer, bundles, state, stderrLog('baton', 'warn'), (result) =>
       result instanceof Error ? reject(result) : resolve(result),
     );
   });

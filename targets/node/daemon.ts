@@ -120,7 +120,7 @@ export function controlPath(config: string, control: string): string {
   return path;
 }
 
-/** A journal that ends the process when it cannot be written, before the effect that depends on it. */
+/** A journal that ends the process when what has to be durable cannot be written, before the effect that depends on it. */
 export function endingJournal(name: string, journal: Journal): Journal {
   const orEnd = (write: () => void) => {
     try {
@@ -132,7 +132,8 @@ export function endingJournal(name: string, journal: Journal): Journal {
   };
   return {
     records: journal.records,
-    append: (record, sync) => orEnd(() => journal.append(record, sync)),
+    append: (record, sync) =>
+      sync ? orEnd(() => journal.append(record, true)) : journal.append(record, false),
     rewrite: (records) => orEnd(() => journal.rewrite(records)),
     close: () => journal.close(),
   };

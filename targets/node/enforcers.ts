@@ -2,13 +2,14 @@
 
 import { readFileSync } from 'node:fs';
 import type { HostFile } from '../../src/config/daemon-config.ts';
-import { openCommandEnforcer } from '../../src/enforcer/command.ts';
+import { type CommandEnforcer, openCommandEnforcer } from '../../src/enforcer/command.ts';
 import { NoneEnforcer } from '../../src/enforcer/none.ts';
 import type { Enforcer } from '../../src/enforcer/port.ts';
 import { connectRemoteEnforcer } from '../../src/enforcer/remote.ts';
 import type { Log } from '../../src/ports.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { vmId } from '../../src/protocol/ids.ts';
+import { lockBackEnd } from './back-end-lock.ts';
 import { CLOCK } from './clock.ts';
 import { runLineCommand } from './run-line.ts';
 import { STREAMS } from './streams.ts';
@@ -16,10 +17,14 @@ import { STREAMS } from './streams.ts';
 /** Interval at which a `command` back end is asked for events, in ms: a VM's exit waits this long at most. */
 const POLL_MS = 200;
 
-/** Opens the back end. `done` gets it, or why it cannot be used. */
+/**
+ * Opens the back end. `done` gets it, or why it cannot be used. `state`: the folder of the host's state, made and
+ * locked already.
+ */
 export function openEnforcer(
   config: HostFile['enforcer'],
   bundles: readonly BundleDefinition[],
+  state: string,
   log: Log,
   done: (result: Enforcer | Error) => void,
 ): void {
@@ -29,18 +34,31 @@ export function openEnforcer(
       return connectRemoteEnforcer(STREAMS, config.address, done);
     case 'none':
       return done(new NoneEnforcer({ bundles, vms: config.vms.map(vmId), machineBoot: bootOfMachine() }));
-    case 'command': {
-      const runLine = runLineCommand(config.command, config.limitMs);
-      const opened: Parameters<typeof openCommandEnforcer>[2] = (result) => {
-        if (!result.ok) return done(new Error(result.error));
-        done(result.enforcer);
-        const poll = () => result.enforcer.poll(() => CLOCK.after(POLL_MS, poll));
-        poll();
-      };
-      openCommandEnforcer(bundles, runLine, opened, log);
-      log('debug', 'asking the command back end', { command: config.command });
-    }
+    case 'command':
+      openCommand(config, bundles, state, log).then(done, done);
   }
+}
+
+async function openCommand(
+  config: Extract<HostFile['enforcer'], { kind: 'command' }>,
+  bundles: readonly BundleDefinition[],
+  state: string,
+  log: Log,
+): Promise<Enforcer> {
+  const { fd } = await lockBackEnd(state, log);
+  const runLine = runLineCommand(config.command, config.limitMs, fd);
+  log('debug', 'asking the command back end', { command: config.command });
+  const enforcer = await new Promise<CommandEnforcer>((resolve, reject) => {
+    openCommandEnforcer(
+      bundles,
+      runLine,
+      (result) => (result.ok ? resolve(result.enforcer) : reject(new Error(result.error))),
+      log,
+    );
+  });
+  const poll = () => enforcer.poll(() => CLOCK.after(POLL_MS, poll));
+  poll();
+  return enforcer;
 }
 
 /** Linux names each boot of the machine. */

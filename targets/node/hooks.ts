@@ -8,7 +8,7 @@ import { access, open, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { createHooks, type HooksParts } from '../../src/hooks/hooks.ts';
 import type { Attributes, HookWorld } from '../../src/hooks/world.ts';
-import type { DriverHooks } from '../../src/ports.ts';
+import type { DriverHooks, Log } from '../../src/ports.ts';
 import { CLOCK } from './clock.ts';
 import { NodeHookLocks } from './hooks-lock.ts';
 import { STREAMS } from './streams.ts';
@@ -24,7 +24,7 @@ export interface NodeHooksParts extends Omit<HooksParts, 'world'> {
 
 /** Opens the hooks of an agent. Throws an Error on a configuration that makes no sense, or on a folder that cannot be used. */
 export function openHooks({ stateFolder, ...parts }: NodeHooksParts): DriverHooks {
-  return createHooks({ ...parts, world: nodeHookWorld(stateFolder) });
+  return createHooks({ ...parts, world: nodeHookWorld(stateFolder, parts.log) });
 }
 
 /** This machine as hooks see it. */
@@ -36,13 +36,13 @@ export interface NodeHookWorld extends HookWorld {
  * Returns this machine as hooks see it. `state` is the agent's own folder: two agents with the same one refuse
  * each other. Nobody else may write to it.
  */
-export function nodeHookWorld(state: string): NodeHookWorld {
+export function nodeHookWorld(state: string, log: Log): NodeHookWorld {
   return {
     clock: CLOCK,
     sys: '/sys',
     attributes: ATTRIBUTES,
     streams: STREAMS,
-    locks: new NodeHookLocks(state),
+    locks: new NodeHookLocks(state, log),
   };
 }
 

@@ -67,7 +67,7 @@ const state = beside(config.state);
 
 // Before anything is read or listened to: a second host would write the same table, and turn the agents' way to itself.
 lockState(state).then(
-  () => openEnforcer(config.enforcer, bundles, log, onEnforcer),
+  () => openEnforcer(config.enforcer, bundles, state, log, onEnforcer),
   (error) => exitOn(FACE.name, error, EXIT_AGAIN),
 );
 

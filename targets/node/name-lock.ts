@@ -3,14 +3,15 @@
  * Binding is atomic, and the kernel frees the name when the last copy of the descriptor is closed, however its holders
  * end: nothing is left over by a process that was killed.
  *
- * Processes in different network name spaces do not see each other's names.
+ * Processes in different network name spaces do not see each other's names, and any local process may bind one: what
+ * keeps a daemon from starting is locked in a folder instead (place-lock.ts).
  */
 
 import { createHash } from 'node:crypto';
-import { realpathSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { makeFolder } from './folder.ts';
+import { type PlaceLock, takePlace } from './place-lock.ts';
 
 /** Binds an abstract name; undefined when somebody has it. Whoever connects is turned away. */
 export function bindName(name: string): Promise<Server | undefined> {
@@ -36,12 +37,11 @@ export function nameOfPath(what: string, path: string): string {
  */
 export async function lockState(folder: string): Promise<void> {
   makeFolder(folder);
-  const server = await bindName(nameOfPath('state', realpathSync(folder)));
-  if (server) return;
+  if (await takePlace(folder, 'state.lock')) return;
   throw new Error(`${folder}: another process uses this state folder; end it, or configure another folder`);
 }
 
 /** Locks the place of a socket file; undefined when another process has it. Rejects when its folder does not exist. */
-export async function lockSocketPath(path: string): Promise<Server | undefined> {
-  return bindName(nameOfPath('socket', join(realpathSync(dirname(path)), basename(path))));
+export async function lockSocketPath(path: string): Promise<PlaceLock | undefined> {
+  return takePlace(dirname(path), `${basename(path)}.lock`);
 }

@@ -3,7 +3,8 @@
  *
  * Each run is a process group of its own. When the program ends, or takes too long, all that is left of its group is
  * killed, and the answer is given only when nothing of the group lives. A descendant that made itself a session of
- * its own is out of reach: it is not waited for, even if it keeps the output open.
+ * its own is out of reach: it is not waited for, even if it keeps the output open. When this process ends, it kills
+ * the groups that it has; when it is killed itself, they live on, and only an inherited lock tells of them.
  */
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
@@ -25,6 +26,8 @@ export interface RunOrder {
   readonly limitMs: number;
   /** A program that prints more has failed. */
   readonly outputCharsMax: number;
+  /** A lock that the program inherits as descriptor 3 (inherited-lock.ts). */
+  readonly lockFd?: number;
 }
 
 /** How a run ended. The error names the program. */
@@ -39,17 +42,20 @@ export type RunEnd =
 
 /** Runs a program; calls `done` exactly once, never before this returns. */
 export function runOnce(order: RunOrder, done: (end: RunEnd) => void): void {
-  const { command, input, limitMs, outputCharsMax } = order;
+  const { command, input, limitMs, outputCharsMax, lockFd } = order;
   const [program = '', ...args] = command;
   let child: ChildProcessWithoutNullStreams;
   try {
-    child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    const inherited = lockFd === undefined ? [] : [lockFd];
+    const stdio = ['pipe', 'pipe', 'pipe', ...inherited] as ['pipe', 'pipe', 'pipe'];
+    child = spawn(program, args, { stdio, detached: true });
   } catch (error) {
     // A name that can be none, as an empty one or one with a zero byte.
     const failed = { ok: false, error: `${JSON.stringify(program)}: ${(error as Error).message}` } as const;
     setImmediate(() => done(failed));
     return;
   }
+  live.add(child);
   let output = '';
   let errors = '';
   let failure: string | undefined;
@@ -76,12 +82,19 @@ export function runOnce(order: RunOrder, done: (end: RunEnd) => void): void {
     // What the program left behind would act later, in nobody's name.
     killGroup(child.pid);
     whenGone(child.pid, (gone) => {
+      if (gone) live.delete(child);
       if (!gone) return done({ ok: false, error: `${program}: a run of it cannot be ended`, lives: true });
       if (failure === undefined) return done({ ok: true, output });
       done({ ok: false, error: `${program}: ${errors ? `${failure}: ${errors.trim()}` : failure}` });
     });
   });
 }
+
+/** Programs of which something may live. */
+const live = new Set<ChildProcessWithoutNullStreams>();
+process.on('exit', () => {
+  for (const { pid } of live) killGroup(pid);
+});
 
 /** Calls back once, when the program has ended and its output was read, with why it failed. */
 function whenEnded(child: ChildProcessWithoutNullStreams, ended: (why: string | undefined) => void): void {

@@ -6,6 +6,7 @@ import { isMainThread } from 'node:worker_threads';
 import { socketPathFault } from '../../src/config/follow.ts';
 import type { ByteStream, StreamNetwork } from '../../src/ports.ts';
 import { lockSocketPath } from './name-lock.ts';
+import type { PlaceLock } from './place-lock.ts';
 
 /** Bytes that may wait to be sent on one stream: 64 full frames; a slower peer loses what comes after. */
 const QUEUE_BYTES_MAX = 256 * 1024;
@@ -46,7 +47,7 @@ export const STREAMS: StreamNetwork = {
     if ('path' in where) {
       takeOver(where.path, (error, lock) => {
         unlock = () => {
-          lock?.close();
+          lock?.release();
           lock = undefined;
         };
         if (error) settle(error);
@@ -89,7 +90,7 @@ function describe(error: Error): string {
  * Another listener of ours is known by its lock: it must not hear of us, for a newer connection takes the place of an
  * agent's older one.
  */
-function takeOver(path: string, done: (error?: Error, lock?: Server) => void): void {
+function takeOver(path: string, done: (error?: Error, lock?: PlaceLock) => void): void {
   lockSocketPath(path).then((lock) => {
     if (!lock) return done(new Error('another process listens there'));
     clearAway(path, (error) => done(error, lock));

@@ -8,20 +8,21 @@ import { openFileJournal } from './file-journal.ts';
 /** Broken tables that are kept for people to look at. The last name is used again when nobody removes them. */
 const KEPT_MAX = 8;
 
-/** Opens the table in `file`; undefined when it is missing or broken. `isFirst`: there may be none yet. */
+/** Opens the table in `file`; undefined when it is missing or broken. `isFirst`: there may be no file yet. */
 export function openTable(file: string, isFirst: boolean, log: Log): HostTable | undefined {
   // A table that was begun after a loss goes on; the broken one stays for people to look at.
   const path = existsSync(afterLoss(file)) ? afterLoss(file) : file;
-  if (!existsSync(path) && !isFirst) {
+  const isThere = existsSync(path);
+  if (!isThere && !isFirst) {
     log('error', `no table at ${path}: nobody knows who held what; all bundles are in quarantine`);
     return undefined;
   }
-  if (existsSync(path) && isFirst) log('warn', `--create-table has no effect: there is a table at ${path}`);
+  if (isThere && isFirst) log('warn', `--create-table has no effect: there is a table at ${path}`);
   try {
     const table = new HostTable(openFileJournal(path));
-    if (table.registry() || isFirst) return table;
-    // Emptied, or cut off before its first complete record.
-    log('error', `the table at ${path} is empty: all bundles are in quarantine`);
+    if (table.registry() || !isThere) return table;
+    // Emptied, or cut off before its registry. To begin anew with it would use epochs again (S4).
+    log('error', `the table at ${path} is damaged: it is empty or cut off; all bundles are in quarantine`);
     return undefined;
   } catch (error) {
     log('error', `the table is lost: ${(error as Error).message}: all bundles are in quarantine`);

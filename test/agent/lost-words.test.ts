@@ -1,6 +1,7 @@
 /** Words that are lost on a network that looks well, and sessions that one side has lost: everybody finds out. */
 
 import { describe, expect, it } from 'vitest';
+import { Question } from '../../src/agent/question.ts';
 import { NoneEnforcer } from '../../src/enforcer/none.ts';
 import type { EnforcerDescription } from '../../src/enforcer/port.ts';
 import { Link, type LinkListener } from '../../src/link/link.ts';
@@ -86,6 +87,87 @@ describe('a borrower that thinks better of a request, and whose word of that is 
     vault.borrow(PANEL.id, { ...TERMS, leaseMs: 5_000 });
     made.clock.advance(500);
     expect(leases).toEqual([5_000]);
+  });
+});
+
+describe('a network whose round trip is longer than the time between two questions', () => {
+  it('R20 still lets agents learn who holds', () => {
+    const made = new BenchWorld(
+      VMS,
+      [PANEL],
+      () => new ForcingEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: 'one' }),
+    );
+    made.network.faults = { ...NO_FAULTS, delayMinMs: 700, delayMaxMs: 700 };
+    made.startHost();
+    made.startAgent(ANDROID, 'active');
+    made.startAgent(VAULT, 'suspended');
+    made.clock.advance(30_000);
+    expect(made.agents.get(ANDROID)!.view(PANEL.id)).toMatchObject({ state: 'held', holder: ANDROID });
+    expect(made.agents.get(VAULT)!.view(PANEL.id)).toMatchObject({ state: 'idle' });
+  });
+});
+
+describe('the question who holds', () => {
+  const made = () => {
+    let next = 0;
+    return new Question({ random: (count) => new Uint8Array(count).fill(++next) });
+  };
+
+  it('is the same when a timer repeats it, and its answer counts once', () => {
+    const question = made();
+    question.stepped('hostUp', []);
+    const first = question.ask();
+    question.stepped('timer:query', []);
+    expect(question.ask()).toEqual(first);
+    expect(question.isAnsweredBy(first)).toBe(true);
+    expect(question.isAnsweredBy(first)).toBe(false);
+    question.stepped('timer:query', []);
+    expect(question.ask()).not.toEqual(first);
+  });
+
+  it('R20 is a new one after news: an answer from before does not settle it', () => {
+    const question = made();
+    question.stepped('hostUp', []);
+    const first = question.ask();
+    question.stepped('refused', []);
+    question.ask();
+    expect(question.isAnsweredBy(first)).toBe(false);
+  });
+
+  it('is a new one when nobody waited for the answer to the last', () => {
+    const question = made();
+    question.stepped('hostUp', []);
+    const first = question.ask();
+    question.stepped('remapped', [{ do: 'stopTimer', timer: 'query' }]);
+    question.stepped('timer:lease', []);
+    expect(question.ask()).not.toEqual(first);
+  });
+});
+
+describe('a forged frame while a policy decides', () => {
+  it('renews the session and does not void the consent under way', () => {
+    const made = new BenchWorld(
+      VMS,
+      [PANEL],
+      () => new ForcingEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: 'one' }),
+    );
+    made.startHost();
+    made.startAgent(ANDROID, 'active', (_, done) => void made.clock.after(500, () => done({ allow: true })));
+    made.startAgent(VAULT, 'suspended');
+    let frame: Uint8Array | undefined;
+    made.network.tap = (what, from, to, bytes) => {
+      if (what === 'sent' && from === VAULT && to === HOST) frame = bytes.slice();
+    };
+    made.clock.advance(1_500);
+    made.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
+    made.clock.advance(100);
+    const ups = () => made.logs.filter((line) => line.includes('host info: session up')).length;
+    const before = ups();
+    frame![frame!.length - 1]! ^= 1;
+    made.network.inject(VAULT, HOST, frame!);
+    made.clock.advance(700);
+    expect(ups()).toBe(before + 1);
+    expect(made.told(VAULT)).toEqual(['granted']);
   });
 });
 

@@ -36,6 +36,7 @@ function open(at = path): Promise<Enforcer> {
     openEnforcer(
       { kind: 'kvm', address: `unix:${at}` },
       [PANEL],
+      folder,
       () => {},
       (result) => {
         if (result instanceof Error) return reject(result);
@@ -137,6 +138,19 @@ describe('the back end kvm', () => {
     await until(() => told.length === 2);
     expect(told).toEqual(['lost', 'ok: false']);
     expect(await run(remote, PANEL.id)).toMatchObject([{ ok: false }]);
+  });
+
+  it('is lost when the helper says so, as one that was started anew behind the same connection does', async () => {
+    helper.isSilent = true;
+    const remote = await open();
+    const told: string[] = [];
+    remote.onEvent((event) => told.push(event.kind));
+    remote.run(PANEL.id, [{ op: 'settle' }], (answers) => told.push(`ok: ${answers[0]?.ok}`));
+    await until(() => helper.lines.length === 2);
+    helper.tell({ event: 'lost', error: 'started anew' });
+    await until(() => told.length === 2);
+    expect(told).toEqual(['lost', 'ok: false']);
+    expect(await run(remote, PANEL.id)).toEqual([{ ok: false, error: 'the enforcer is lost: started anew' }]);
   });
 
   it('cannot be opened without a helper, or on one that claims nothing', async () => {

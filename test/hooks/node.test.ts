@@ -43,7 +43,7 @@ afterEach(() => {
 
 /** Hooks of a new agent on this machine, whose /sys is a folder. */
 function agent(touch: DeviceHooksConfig, clock: Clock = CLOCK): DriverHooks {
-  const world = { ...nodeHookWorld(path('state')), clock, sys: path('sys') };
+  const world = { ...nodeHookWorld(path('state'), () => {}), clock, sys: path('sys') };
   worlds.push(world);
   const config = { panel: { touch } };
   return createHooks({ self: ANDROID, bundles: [PANEL], config, world, log: () => {} });
@@ -98,6 +98,13 @@ describe('programs on Node', () => {
     expect(result).toMatchObject({ ok: false, outcome: 'failed' });
     expect(errorOf(result)).toContain('not started: spawn');
     expect(errorOf(result)).toContain('ENOENT');
+  });
+
+  it('are run also when the disk takes no note of them', async () => {
+    mkdirSync(path('state/hooks-panel.lock.new'));
+    const hooks = agent({ suspend: [shell(`echo ran > ${path('said')}`)] });
+    expect(await run(hooks, 'suspend')).toEqual({ ok: true });
+    expect(readFileSync(path('said'), 'utf8')).toBe('ran\n');
   });
 
   it('may flood both outputs: the last of standard error is kept', async () => {

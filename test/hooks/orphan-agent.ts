@@ -9,7 +9,7 @@ import type { BundleId } from '../../src/protocol/ids.ts';
 import { NodeHookLocks } from '../../targets/node/hooks-lock.ts';
 
 const [state = '', pidFile = '', seconds = ''] = process.argv.slice(2);
-const answer = await new NodeHookLocks(state).take('panel' as BundleId);
+const answer = await new NodeHookLocks(state, () => {}).take('panel' as BundleId);
 if (!answer.ok) throw new Error(`no lock: ${answer.by}`);
 const command = ['sh', '-c', `echo $$ > ${pidFile}; exec sleep ${seconds}`];
 answer.lock.start({ command, environment: {} }, () => {});

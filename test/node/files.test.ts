@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { audit } from '../../src/cli/checks.ts';
 import type { CliWorld } from '../../src/cli/world.ts';
 import { AUDIT_START, auditLine, verifyAudit } from '../../src/host/audit.ts';
+import { JOURNAL_MAGIC } from '../../src/journal/format.ts';
 import { openAudit } from '../../targets/node/audit-file.ts';
 import { readText } from '../../targets/node/files.ts';
 import { freshTable, openTable } from '../../targets/node/table-file.ts';
@@ -88,6 +90,16 @@ describe('an audit log', () => {
 });
 
 describe('a table that is lost', () => {
+  it('is not a first start: one that was emptied or cut off is damaged, also with --create-table', () => {
+    openTable(at('table'), true, log)!.writeRegistry({ machineBoot: 'b', lives: {}, running: [] });
+    expect(openTable(at('table'), true, log)?.registry()?.machineBoot).toBe('b');
+    for (const left of [0, 3, JOURNAL_MAGIC.length]) {
+      truncateSync(at('table'), left);
+      expect(openTable(at('table'), true, log)).toBeUndefined();
+      expect(logs.at(-1)).toContain('is damaged');
+    }
+  });
+
   it('is followed by a fresh one even when that of an earlier loss is broken as well', () => {
     writeFileSync(at('table'), 'no journal at all');
     writeFileSync(at('table.after-loss'), 'nor this');

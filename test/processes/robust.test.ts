@@ -199,6 +199,20 @@ describe.sequential('a daemon', () => {
     expect(agent.err).not.toContain('    at ');
   }, 30_000);
 
+  it('that is an agent resumes its driver also when its journal can take no more', async () => {
+    await host().says('serving');
+    const first = new Run('agent', 'android.json');
+    await first.says('session up');
+    first.child.kill('SIGTERM');
+    await first.ended;
+    const agent = new Run('agent', 'android.json', [], 0);
+    await agent.says('it goes on without this record');
+    await until('it is confirmed', async () => (await view())['confirmed'] === true);
+    expect(await view()).toMatchObject({ holder: 'android', state: 'held' });
+    expect(agent.child.exitCode).toBeNull();
+    expect(agent.err).not.toContain('    at ');
+  }, 30_000);
+
   it('that is a host ends when its back end goes, and its next life goes on where it was', async () => {
     const machine = new FakeMachine(at('machine'));
     await machine.listen();

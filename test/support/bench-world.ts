@@ -75,6 +75,7 @@ export class BenchWorld {
   readonly logs: string[] = [];
   readonly drivers = new Map<VmId, ScriptedDriver>();
   readonly agents = new Map<VmId, Agent>();
+  readonly journals = new Map<VmId, MemoryJournal>();
   readonly #random: Random;
   readonly #bundles: readonly BundleDefinition[];
   readonly #enforcer: () => Enforcer;
@@ -132,6 +133,8 @@ export class BenchWorld {
     this.drivers.set(vm, driver);
     const bootId = this.entropy.random(16);
     const peers = [HOST, ...this.#vms.filter((other) => other !== vm)];
+    const journal = new MemoryJournal();
+    this.journals.set(vm, journal);
     const agent = new Agent({
       self: vm,
       bundles: this.#bundles,
@@ -140,7 +143,7 @@ export class BenchWorld {
       policy,
       clock: this.clock,
       entropy: this.entropy,
-      journal: new MemoryJournal(),
+      journal,
       log: this.log(vm),
     });
     agent.on('notice', (bundle, notice) => this.notices.push({ vm, bundle, notice }));

@@ -146,6 +146,27 @@ describe('stamps and consents', () => {
     ]);
   });
 
+  test('a consent outlives one renewal of the session, whoever began it, and not a second', () => {
+    const { agent, host } = connected();
+    const consent = agent.sealConsent(SMALLEST_CONSENT)!;
+    deliver(host.start(freshChallenge()), agent, host);
+    expectBothWays(agent, host);
+    expect(host.openConsent(consent)).toEqual(SMALLEST_CONSENT);
+    const next = agent.sealConsent(SMALLEST_CONSENT)!;
+    deliver(agent.start(freshChallenge()), host, agent);
+    expect([host.openConsent(consent), host.openConsent(next)]).toEqual([undefined, SMALLEST_CONSENT]);
+  });
+
+  test('a consent does not outlive the boot of its agent', () => {
+    const { agent, host } = connected();
+    const consent = agent.sealConsent(SMALLEST_CONSENT)!;
+    const restarted = party(PIN_PAD, HOST, { bootId: pattern(99, 16) });
+    deliver(restarted.start(freshChallenge()), host, restarted);
+    expectBothWays(restarted, host);
+    expect(host.openConsent(consent)).toBeUndefined();
+    expect(host.openConsent(restarted.sealConsent(SMALLEST_CONSENT)!)).toEqual(SMALLEST_CONSENT);
+  });
+
   test('only an agent with a session to the host can seal a consent, only the host opens it', () => {
     const { agent, host } = connected();
     const consent = agent.sealConsent(SMALLEST_CONSENT)!;

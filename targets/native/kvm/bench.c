@@ -1,7 +1,10 @@
 /*
  * The bench (bench.h). One JSON object a line; the id of a request comes back with its answer.
  *
- *   {"id":1,"do":"startVm","vm":"a"}   {"do":"killVm","vm":"a"}   {"do":"end"}
+ *   {"id":1,"do":"startVm","vm":"a"}: its guest drives the first device, or that of "bundle" and "device"
+ *   {"do":"killVm","vm":"a"}   {"do":"end"}   {"do":"crash"}: as killed, without an answer
+ *   {"do":"lie","name":"skip-unmap","on":1}: switches a safeguard off, or with 0 on again
+ *   {"do":"exits","vm":"a"}  ->  "reads":5,"writes":0,"address":167772160: what KVM refused in this life, and the last address
  *   {"do":"peek","vm":"a","address":"0x40100000","words":8}  ->  "words":["0x…",…]
  *   {"do":"poke","vm":"a","address":"0x40100038","value":1}
  *   {"do":"raise","bundle":"b","device":"d","value":5}: the world outside makes the device signal
@@ -9,6 +12,7 @@
  */
 #include "bench.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,8 +25,11 @@
 struct port bench_port;
 static bool over;
 
-static bool start(struct vm *vm, char *error)
+static bool start(const struct json *request, struct vm *vm, char *error)
 {
+	struct bundle *bundle = bundle_named(json_text(request, "bundle"));
+	struct device *device = bundle ? device_named(bundle, json_text(request, "device")) : NULL;
+	vm->drives = device ? device : &machine.devices[0];
 	if (vm->life != ABSENT) {
 		snprintf(error, ERROR_BYTES, "%s: its last life is not over", vm->name);
 		return false;
@@ -81,12 +88,28 @@ static bool on_device(const struct json *request, bool raises, struct text *out,
 	return true;
 }
 
+static bool set_lie(const struct json *request, char *error)
+{
+	uint64_t on = 0;
+	bool *lie = lie_named(json_text(request, "name"));
+	if (!lie || !json_whole(request, "on", &on)) {
+		snprintf(error, ERROR_BYTES, "no such lie, or \"on\" is missing");
+		return false;
+	}
+	*lie = on;
+	return true;
+}
+
 static bool serve(const struct json *request, struct text *out, char *error)
 {
 	const char *what = json_text(request, "do");
 	uint64_t address = 0, number = 1;
 	if (strcmp(what, "end") == 0)
 		return over = true;
+	if (strcmp(what, "crash") == 0)
+		raise(SIGKILL);
+	if (strcmp(what, "lie") == 0)
+		return set_lie(request, error);
 	if (strcmp(what, "raise") == 0 || strcmp(what, "signal") == 0)
 		return on_device(request, what[0] == 'r', out, error);
 	struct vm *vm = vm_named(json_text(request, "vm"));
@@ -96,7 +119,12 @@ static bool serve(const struct json *request, struct text *out, char *error)
 		return false;
 	}
 	if (strcmp(what, "startVm") == 0)
-		return start(vm, error);
+		return start(request, vm, error);
+	if (strcmp(what, "exits") == 0) {
+		text_add(out, ",\"reads\":%llu,\"writes\":%llu,\"address\":%llu", vm->refused_reads, vm->refused_writes,
+			 vm->refused_at);
+		return true;
+	}
 	if (strcmp(what, "killVm") == 0) {
 		vm_kill(vm);
 		return true;

@@ -26,7 +26,7 @@
 /* The buffer in the device's own addresses. Its last byte cannot be reached, by nobody. */
 #define BUFFER 0x40000
 #define BUFFER_BYTES 4095
-/* Where the zeros are while it is reset; no VM has anything there. Two pages, for vfio_has_window asks about the second. */
+/* Where the zeros are while it is reset; no VM has anything there. Two pages, for vfio_has asks about the second. */
 #define ZEROS_AT 0x10000
 #define ZEROS_BYTES 8192
 /* A DMA takes 100 ms, a reset waits for one and makes one. */
@@ -62,7 +62,7 @@ static bool begin_filling(struct device *device, char *error)
 	write32(device, LIVENESS, UINT32_MAX); /* reads as its complement */
 	write32(device, FACTORIAL, 0);
 	write32(device, ACKNOWLEDGE, UINT32_MAX);
-	if (!vfio_window(device, ZEROS_AT, zeros, ZEROS_BYTES, false, error) || !vfio_master(device, true, error))
+	if (!vfio_map(device->inside, ZEROS_AT, zeros, ZEROS_BYTES, false, error) || !vfio_master(device, true, error))
 		return false;
 	write32(device, DMA_FROM, ZEROS_AT);
 	write32(device, DMA_TO, BUFFER);
@@ -75,7 +75,7 @@ static bool end_filling(struct device *device, char *error)
 {
 	write32(device, ACKNOWLEDGE, UINT32_MAX);
 	bool is_off = vfio_master(device, false, error);
-	return vfio_close_window(device, ZEROS_AT, ZEROS_BYTES, error) && is_off;
+	return vfio_unmap(device->inside, ZEROS_AT, ZEROS_BYTES, error) && is_off;
 }
 
 static enum progress give_up(struct device *device, char *error)

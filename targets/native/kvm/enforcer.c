@@ -35,6 +35,8 @@ struct port enforcer_port;
 static struct run runs[RUNS_MAX];
 static unsigned run_first, run_count;
 static bool listening;
+/* Who did not say hello means an earlier life of this process. */
+static bool greeted;
 
 static char line_bytes[ANSWER_BYTES + 16384];
 
@@ -58,6 +60,13 @@ static void answer_hello(void)
 		comma = ",";
 	}
 	text_add(&line, "]}");
+	port_send(&enforcer_port, &line);
+}
+
+void enforcer_begin(void)
+{
+	struct text line = line_begin();
+	text_add(&line, "{\"event\":\"lost\",\"error\":\"baton-kvm was started anew\"}");
 	port_send(&enforcer_port, &line);
 }
 
@@ -153,7 +162,10 @@ void enforcer_take(char *line)
 	const char *what = json_text(request, "do");
 	if (strcmp(what, "hello") == 0) {
 		enforcer_gone();
+		greeted = true;
 		answer_hello();
+	} else if (!greeted) {
+		enforcer_begin();
 	} else if (strcmp(what, "listen") == 0) {
 		listen_now();
 	} else if (strcmp(what, "run") == 0) {

@@ -7,6 +7,8 @@
 /* The channel to the host. */
 extern struct port enforcer_port;
 
+/* Tells a host that was there before this process that the VMs it knew are gone: a device does not tell it. */
+void enforcer_begin(void);
 /* Takes in a line of the host. */
 void enforcer_take(char *line);
 /* The host is gone; another may come. Runs go on. */

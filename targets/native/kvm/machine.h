@@ -18,6 +18,8 @@
 #define RESOURCES_MAX 32
 #define NAME_BYTES 33
 #define RESOURCE_BYTES 48
+/* As 0000:00:05.0, with its end. */
+#define PCI_BYTES 16
 /* Longest error text, with its end. */
 #define ERROR_BYTES 160
 
@@ -44,8 +46,10 @@ struct device {
 	char name[NAME_BYTES];
 	struct bundle *bundle;
 	const struct model *model;
-	char pci[16];
-	int container, group, fd;
+	char pci[PCI_BYTES];
+	int group, fd;
+	/* VFIO containers: its own, where it is while nobody holds it, and the one that it is in (-1: none). */
+	int own, inside;
 	void *registers;
 	uint64_t registers_bytes, config_offset;
 	/* Interrupts come in here; for a level interrupt, the guest's end of interrupt goes out there. */
@@ -72,6 +76,12 @@ struct resource {
 	bool unsettled;
 };
 
+/* The IOMMU domain of a VM (vfio.h). Its keeper is a PCI device. */
+struct domain {
+	char keeper[PCI_BYTES];
+	int container, group;
+};
+
 enum life { ABSENT, STARTING, RUNNING, EXITED };
 
 struct vm {
@@ -86,11 +96,16 @@ struct vm {
 	/* The RAM, and the mapping that it was cut from. */
 	void *ram, *ram_mapping;
 	size_t ram_mapping_bytes;
+	struct domain domain;
 	unsigned long thread;
 	bool has_thread;
 	atomic_bool stop, ended;
 	/* Why its processor stopped, when it did not stop itself. */
 	char why[ERROR_BYTES];
+	/* Accesses that KVM refused in this life: reads, writes, and the last address. For the bench. */
+	atomic_ullong refused_reads, refused_writes, refused_at;
+	/* The device that its guest drives, of all that it may come to hold. */
+	const struct device *drives;
 };
 
 struct machine {
@@ -105,7 +120,7 @@ struct machine {
 	/* Names this life of the process: its VMs end with it. */
 	char boot[64];
 	/* Safeguards that are switched off: negative controls of tests. */
-	bool lie_skip_unmap, lie_skip_reset, lie_skip_drain;
+	bool lie_skip_unmap, lie_skip_reset, lie_skip_drain, lie_skip_domain;
 };
 
 extern struct machine machine;
@@ -119,6 +134,8 @@ bool failed(char *error, const char *format, ...) __attribute__((format(printf, 
 /* Milliseconds since the machine started. */
 int64_t now_ms(void);
 
+/* The switch of a lie; NULL when there is none of that name. */
+bool *lie_named(const char *name);
 struct vm *vm_named(const char *name);
 struct bundle *bundle_named(const char *name);
 struct device *device_named(const struct bundle *bundle, const char *name);

@@ -25,17 +25,19 @@
 #include "vm.h"
 
 static const char HELP[] =
-	"baton-kvm --bundles FILE --vm NAME[:abort] --device NAME=PCI --enforcer PORT [--bench PORT] [--lie NAME]\n"
+	"baton-kvm --bundles FILE --vm NAME[:abort] --keeper PCI --device NAME=PCI --enforcer PORT [--bench PORT] [--lie NAME]\n"
 	"\n"
 	"Moves devices between VMs that it owns, by KVM and VFIO.\n"
 	"\n"
 	"  --bundles FILE     the bundle file, the same for all parties; plain JSON\n"
 	"  --vm NAME          a VM; once for each. NAME:abort: a refused access is an external abort in it,\n"
 	"                     else it reads all ones and writes nothing\n"
+	"  --keeper PCI       a PCI device under vfio-pci that keeps the IOMMU domain of a VM alive, and does nothing else;\n"
+	"                     one for each VM, in their order\n"
 	"  --device NAME=PCI  the PCI device (0000:00:05.0) that a bundle's device is; vfio-pci drives it\n"
 	"  --enforcer PORT    where the host is heard: a device such as /dev/vport0p1, or unix:/path\n"
 	"  --bench PORT       where a test's bench is heard\n"
-	"  --lie NAME         negative control of tests: skip-unmap, skip-reset, skip-drain. Never in production\n";
+	"  --lie NAME         negative control of tests: skip-unmap, skip-domain, skip-reset, skip-drain. Never in production\n";
 
 /* Time between two looks at a device that is being reset, and longest time without a look at everything else, in ms. */
 #define DEVICE_LOOK_MS 1
@@ -95,6 +97,17 @@ struct resource *resource_named(const struct bundle *bundle, const char *name)
 	return NULL;
 }
 
+bool *lie_named(const char *name)
+{
+	if (strcmp(name, "skip-unmap") == 0)
+		return &machine.lie_skip_unmap;
+	if (strcmp(name, "skip-domain") == 0)
+		return &machine.lie_skip_domain;
+	if (strcmp(name, "skip-reset") == 0)
+		return &machine.lie_skip_reset;
+	return strcmp(name, "skip-drain") == 0 ? &machine.lie_skip_drain : NULL;
+}
+
 static void end(int status, const char *why)
 {
 	fprintf(stderr, "baton-kvm: %s\n", why);
@@ -117,19 +130,23 @@ static void add_vm(const char *text)
 	memcpy(vm->name, text, length);
 	vm->index = machine.vm_count++;
 	vm->aborts = colon != NULL;
-	vm->fd = vm->processor = vm->gic = -1;
+	vm->fd = vm->processor = vm->gic = vm->domain.container = vm->domain.group = -1;
+}
+
+static void add_keeper(const char *pci)
+{
+	static unsigned count;
+	if (count == VMS_MAX || strlen(pci) >= PCI_BYTES)
+		end(64, "--keeper: too many, or not like 0000:00:05.0");
+	strcpy(machine.vms[count++].domain.keeper, pci);
 }
 
 static void add_lie(const char *name)
 {
-	if (strcmp(name, "skip-unmap") == 0)
-		machine.lie_skip_unmap = true;
-	else if (strcmp(name, "skip-reset") == 0)
-		machine.lie_skip_reset = true;
-	else if (strcmp(name, "skip-drain") == 0)
-		machine.lie_skip_drain = true;
-	else
-		end(64, "--lie: skip-unmap, skip-reset or skip-drain");
+	bool *lie = lie_named(name);
+	if (!lie)
+		end(64, "--lie: skip-unmap, skip-domain, skip-reset or skip-drain");
+	*lie = true;
 	fprintf(stderr, "baton-kvm: LYING: %s\n", name);
 }
 
@@ -152,6 +169,8 @@ static struct options read_options(int count, char **words)
 			options.bench = value;
 		else if (strcmp(name, "--vm") == 0)
 			add_vm(value);
+		else if (strcmp(name, "--keeper") == 0)
+			add_keeper(value);
 		else if (strcmp(name, "--lie") == 0)
 			add_lie(value);
 		else if (strcmp(name, "--device") == 0 && options.device_count < DEVICES_MAX)
@@ -161,6 +180,9 @@ static struct options read_options(int count, char **words)
 	}
 	if (!options.bundles || !options.enforcer || machine.vm_count == 0)
 		end(64, "--bundles, --enforcer and --vm are needed; see --help");
+	for (unsigned i = 0; i < machine.vm_count; i++)
+		if (!machine.vms[i].domain.keeper[0])
+			end(64, "--keeper is needed for each VM; see --help");
 	return options;
 }
 
@@ -275,6 +297,7 @@ int main(int count, char **words)
 	int log = smmu_open(error);
 	if (log < 0)
 		fprintf(stderr, "baton-kvm: %s: refused DMA is not reported\n", error);
+	enforcer_begin();
 	fprintf(stderr, "baton-kvm: ready\n");
 	bool waits = false;
 	while (!bench_is_over()) {

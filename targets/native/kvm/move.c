@@ -36,8 +36,8 @@ static bool block(struct resource *resource, char *error)
 	case INTERRUPT:
 		return vm_connect(vm, device, (unsigned)view, false, error);
 	case STREAM:
-		/* First the master: what comes from now on is dropped, and reaches no table at all. */
-		return vfio_master(device, false, error) && vfio_close_window(device, RAM_BASE, RAM_BYTES, error);
+		/* What comes from now on is dropped at the bus. Its domain changes when nothing of the device is held: in settle. */
+		return vfio_master(device, false, error);
 	}
 	return false;
 }
@@ -53,17 +53,47 @@ bool move_fence(struct resource *resource, char *error)
 	return true;
 }
 
-/* The kernel's calls return when its TLB invalidations are complete; so what is left is to look whether it is so. */
+static bool is_held(const struct device *device, const struct resource **by)
+{
+	for (unsigned i = 0; i < machine.resource_count; i++) {
+		const struct resource *each = &machine.resources[i];
+		if (each->device == device && each->holder) {
+			*by = each;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Devices of which nothing is held leave the domain of whoever had them. */
+static bool park(const struct bundle *bundle, unsigned *syncs, char *error)
+{
+	for (unsigned i = 0; i < machine.device_count; i++) {
+		struct device *device = &machine.devices[i];
+		const struct resource *held;
+		bool is_home = device->inside == device->own && device->fd >= 0;
+		if (device->bundle != bundle || is_home || is_held(device, &held) || machine.lie_skip_domain)
+			continue;
+		if (!vfio_enter(device, device->own, error))
+			return false;
+		++*syncs;
+	}
+	return true;
+}
+
+/* The kernel's calls return when its invalidations are complete; so what is left is to look whether it is so. */
 bool move_settle(struct bundle *bundle, unsigned *syncs, char *error)
 {
 	*syncs = 0;
+	if (!park(bundle, syncs, error))
+		return false;
 	for (unsigned i = 0; i < machine.resource_count; i++) {
 		struct resource *each = &machine.resources[i];
 		if (each->device->bundle != bundle || each->holder)
 			continue;
 		if (strcmp(move_inspect(each), "blocked") != 0)
 			return refuse(error, each, "is fenced, and reads back as ", move_inspect(each));
-		if (each->unsettled && each->kind != INTERRUPT)
+		if (each->unsettled && each->kind == MMIO)
 			++*syncs;
 		each->unsettled = false;
 	}
@@ -76,23 +106,22 @@ static void drain(const struct device *device)
 		vfio_drain(device);
 }
 
-static bool is_held(const struct device *device, const struct resource **by)
+/* A resource that is not fenced and settled; NULL when there is none. */
+static const struct resource *open_end(const struct device *device)
 {
 	for (unsigned i = 0; i < machine.resource_count; i++) {
 		const struct resource *each = &machine.resources[i];
-		if (each->device == device && (each->holder || each->unsettled)) {
-			*by = each;
-			return true;
-		}
+		if (each->device == device && (each->holder || each->unsettled))
+			return each;
 	}
-	return false;
+	return NULL;
 }
 
 enum progress move_reset(struct device *device, char *error)
 {
-	const struct resource *held;
-	if (is_held(device, &held)) {
-		snprintf(error, ERROR_BYTES, "%s: %s is not fenced and settled", device->name, held->name);
+	const struct resource *open = open_end(device);
+	if (open) {
+		snprintf(error, ERROR_BYTES, "%s: %s is not fenced and settled", device->name, open->name);
 		return FAILED;
 	}
 	if (machine.lie_skip_reset) {
@@ -136,15 +165,17 @@ static bool open_path(struct resource *resource, struct vm *vm, char *error)
 		drain(device);
 		return vm_connect(vm, device, (unsigned)view, true, error);
 	case STREAM:
-		if (!vfio_window(device, RAM_BASE, vm->ram, RAM_BYTES, true, error))
-			return false;
-		if (vfio_master(device, true, error))
-			return true;
-		char ignored[ERROR_BYTES];
-		vfio_close_window(device, RAM_BASE, RAM_BYTES, ignored);
-		return false;
+		return vfio_master(device, true, error);
 	}
 	return false;
+}
+
+/* The device's stream goes through the VM's domain from now on, but it is no master of the bus yet. */
+static bool enter_domain(struct device *device, const struct vm *vm, char *error)
+{
+	if (machine.lie_skip_domain && device->inside != device->own)
+		return true;
+	return vfio_enter(device, vm->domain.container, error);
 }
 
 bool move_grant(struct resource *resource, const char *name, char *error)
@@ -162,8 +193,13 @@ bool move_grant(struct resource *resource, const char *name, char *error)
 	/* Who had it last may have it back as it is. */
 	if (device->used && device->used_by != vm)
 		return refuse(error, resource, "not reset since it was held: ", device->name);
+	const struct resource *held;
+	if (is_held(device, &held) && held->holder != vm)
+		return refuse(error, resource, "its device is held by ", held->holder->name);
 	if (!device->used && !move_is_drained(device))
 		return refuse(error, resource, "not idle: ", device->name);
+	if (!enter_domain(device, vm, error))
+		return false;
 	if (!open_path(resource, vm, error))
 		return false;
 	resource->holder = vm;
@@ -176,6 +212,8 @@ static const char *inspect_registers(const struct resource *resource)
 {
 	if (machine.lie_skip_unmap)
 		return resource->holder ? resource->holder->name : "blocked";
+	if (resource->device->fd < 0)
+		return "unknown"; /* A change of its domain failed: KVM cannot be asked. */
 	const struct vm *reached = NULL;
 	for (unsigned i = 0; i < machine.vm_count; i++) {
 		const struct vm *vm = &machine.vms[i];
@@ -190,14 +228,15 @@ static const char *inspect_registers(const struct resource *resource)
 	return reached ? reached->name : "blocked";
 }
 
-/* Window and master read back from the kernel; whose memory it is, is what the kernel was told. */
+/* Master and what the domain has in it are read back from the kernel; which domain it is, is what the kernel confirmed. */
 static const char *inspect_stream(const struct resource *resource)
 {
-	bool is_open = vfio_has_window(resource->device, RAM_BASE) && vfio_is_master(resource->device);
-	bool is_shut = !vfio_has_window(resource->device, RAM_BASE) && !vfio_is_master(resource->device);
-	if (resource->holder)
-		return is_open ? resource->holder->name : "unknown";
-	return is_shut ? "blocked" : "unknown";
+	const struct device *device = resource->device;
+	const struct vm *vm = resource->holder;
+	if (machine.lie_skip_domain || !vm)
+		return vfio_is_master(device) ? (vm ? vm->name : "unknown") : "blocked";
+	bool is_inside = device->inside == vm->domain.container && vfio_has(device->inside, RAM_BASE);
+	return is_inside && vfio_is_master(device) ? vm->name : "unknown";
 }
 
 const char *move_inspect(const struct resource *resource)
@@ -216,6 +255,9 @@ const char *move_inspect(const struct resource *resource)
 
 bool move_holds(const struct vm *vm)
 {
+	for (unsigned i = 0; i < machine.device_count; i++)
+		if (vm->domain.container >= 0 && machine.devices[i].inside == vm->domain.container)
+			return true;
 	for (unsigned i = 0; i < machine.resource_count; i++)
 		if (machine.resources[i].holder == vm)
 			return true;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "faults.h"
+#include "vfio.h"
 
 /* The interrupt controller as the guest sees it, and how many interrupts it has. */
 #define GIC_DISTRIBUTOR 0x08000000ULL
@@ -45,7 +46,8 @@ static bool make_ram(struct vm *vm, char *error)
 	vm->ram = (void *)(((uintptr_t)vm->ram_mapping + HUGE - 1) & ~(HUGE - 1));
 	madvise(vm->ram, RAM_BYTES, MADV_HUGEPAGE);
 	memcpy(vm->ram, guest_begin, (size_t)(guest_end - guest_begin));
-	return vm_map(vm, 0, RAM_BASE, RAM_BYTES, vm->ram, error);
+	/* Pinned for the VM's whole life: a move then costs the same whatever its size. */
+	return vfio_domain_open(&vm->domain, vm->ram, error) && vm_map(vm, 0, RAM_BASE, RAM_BYTES, vm->ram, error);
 }
 
 static bool make_processor(struct vm *vm, char *error)
@@ -99,8 +101,10 @@ static bool make_gic(struct vm *vm, char *error)
 static bool set_registers(const struct vm *vm, char *error)
 {
 	uint64_t registers = 0, interrupt = 0, level = 0;
-	for (unsigned i = machine.resource_count; i-- > 0;) {
+	for (unsigned i = 0; i < machine.resource_count; i++) {
 		const struct resource *each = &machine.resources[i];
+		if (each->device != vm->drives)
+			continue;
 		if (each->kind == MMIO)
 			registers = each->views[vm->index];
 		if (each->kind == INTERRUPT) {
@@ -124,6 +128,7 @@ static void release(struct vm *vm)
 		close(vm->processor);
 	if (vm->fd >= 0)
 		close(vm->fd);
+	vfio_domain_close(&vm->domain);
 	if (vm->ram_mapping)
 		munmap(vm->ram_mapping, vm->ram_mapping_bytes);
 	vm->run = NULL;
@@ -137,6 +142,7 @@ bool vm_create(struct vm *vm, char *error)
 	vm->processor = vm->gic = -1;
 	vm->why[0] = 0;
 	vm->stop = vm->ended = false;
+	vm->refused_reads = vm->refused_writes = vm->refused_at = 0;
 	vm->fd = ioctl(machine.kvm, KVM_CREATE_VM, 0);
 	bool is_made = vm->fd >= 0 || failed(error, "%s: KVM_CREATE_VM", vm->name);
 	if (is_made && make_ram(vm, error) && make_processor(vm, error) && make_gic(vm, error) &&
@@ -154,6 +160,8 @@ static void refuse_access(struct vm *vm)
 	struct kvm_run *run = vm->run;
 	bool is_write = run->mmio.is_write;
 	faults_book(vm, run->mmio.phys_addr, run->mmio.len, is_write);
+	atomic_fetch_add(is_write ? &vm->refused_writes : &vm->refused_reads, 1);
+	vm->refused_at = run->mmio.phys_addr;
 	if (!is_write)
 		memset(run->mmio.data, 0xff, sizeof run->mmio.data);
 	if (!vm->aborts)

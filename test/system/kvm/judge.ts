@@ -5,11 +5,11 @@
 
 import { resourcesOf, viewOf } from '../../../src/protocol/bundle.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
-import { ANDROID, ENGINE, type KvmMachine, VAULT } from './machine.ts';
+import { ANDROID, ENGINE, type KvmMachine, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
 import type { KvmWorld } from './world.ts';
 
 /** Turns of each guest's loop that are looked at after a move. */
-const TURNS = 50;
+const TURNS = 20;
 /** Longest wait for what must come, in ms. */
 const LIMIT_MS = 10_000;
 const REGISTERS = resourcesOf(ENGINE).find(({ kind }) => kind === 'mmio')!;
@@ -24,48 +24,35 @@ const BUFFER = 0x4_0000;
 const SOURCE = 0x4018_0000;
 const LANDING = 0x4019_0000;
 
-/** Returns what is wrong after the bundle was moved from `from` to `to`; undefined when nothing is. */
-export async function faultOfMove(
-  machine: KvmMachine,
-  world: KvmWorld,
-  from: VmId,
-  to: VmId,
-): Promise<string | undefined> {
-  const old = await machine.peek(from);
-  const held = await machine.peek(to);
-  const mark = world.faults.length;
-  let now = old;
-  await machine.until(`both guests go on after a move to ${to}`, LIMIT_MS, async () => {
-    now = await machine.peek(from);
-    if (now.answered > old.answered) return true;
-    return now.refused >= old.refused + TURNS && (await machine.peek(to)).answered >= held.answered + TURNS;
+/**
+ * Returns what is wrong after ENGINE was moved from `from` to `to`; undefined when nothing is. Both guests read the device in a
+ * loop: from now on one is answered and never refused, the other refused and never answered.
+ */
+export async function faultOfMove(machine: KvmMachine, from: VmId, to: VmId): Promise<string | undefined> {
+  const look = async () => ({
+    old: await machine.peek(from),
+    held: await machine.peek(to),
+    refused: await machine.exits(from),
+    wrong: await machine.exits(to),
   });
-  if (now.answered > old.answered)
-    return `the device answered ${from} ${now.answered - old.answered} times after it was moved to ${to}`;
-  if (now.strange > 0 || (await machine.peek(to)).strange > 0) return 'a guest read what no device says';
-  return faultOfReports(machine, world, from, to, mark);
-}
-
-/** KVM reports the old holder, at its own address, and not the new one. */
-async function faultOfReports(
-  machine: KvmMachine,
-  world: KvmWorld,
-  from: VmId,
-  to: VmId,
-  mark: number,
-): Promise<string | undefined> {
-  const reported = (since: number, vm: VmId) =>
-    world.faults.slice(since).filter((fault) => fault.by === 'cpu' && fault.vm === vm);
-  await machine.until(`KVM reports ${from}`, LIMIT_MS, () => reported(mark, from).length > 0);
-  // The first report may hold what came before the grant; the next does not.
-  const next = world.faults.length;
-  await machine.until(`KVM reports ${from} again`, LIMIT_MS, () => reported(next, from).length > 0);
-  const wrong = reported(next, from).find(
-    ({ address, resource, write }) =>
-      address !== viewOf(REGISTERS, from) || resource !== REGISTERS.id || write,
-  );
-  if (wrong) return `KVM reports ${JSON.stringify(wrong)}`;
-  return reported(next, to).length > 0 ? `KVM refuses the new holder ${to}` : undefined;
+  const before = await look();
+  let now = before;
+  await machine.until(`both guests go on after a move to ${to}`, LIMIT_MS, async () => {
+    now = await look();
+    if (now.old.answered > before.old.answered) return true;
+    return (
+      now.old.refused >= before.old.refused + TURNS &&
+      now.held.answered >= before.held.answered + TURNS &&
+      now.refused.reads >= before.refused.reads + TURNS
+    );
+  });
+  if (now.old.answered > before.old.answered)
+    return `the device answered ${from} ${now.old.answered - before.old.answered} times after it was moved to ${to}`;
+  if (now.old.strange > 0 || now.held.strange > 0) return 'a guest read what no device says';
+  if (now.refused.address !== viewOf(REGISTERS, from))
+    return `KVM refused ${from} at 0x${now.refused.address.toString(16)}`;
+  // Its last refused accesses may have been on their way when the move ended, and not counted before.
+  return now.wrong.reads > before.wrong.reads + 1 ? `KVM refuses the new holder ${to}` : undefined;
 }
 
 /** The world outside makes the device signal: `holder` gets it, and nobody else. Returns what is wrong. */
@@ -73,11 +60,12 @@ export async function faultOfInterrupt(
   machine: KvmMachine,
   holder: VmId,
   value: number,
+  bundle = ENGINE,
 ): Promise<string | undefined> {
   const other = holder === ANDROID ? VAULT : ANDROID;
   const before = await machine.peek(holder);
   const otherBefore = await machine.peek(other);
-  await machine.ask({ do: 'raise', bundle: ENGINE.id, device: 'engine', value });
+  await machine.ask({ do: 'raise', bundle: bundle.id, device: bundle.devices[0]!.id, value });
   await machine.until(`${holder} gets its interrupt`, LIMIT_MS, async () => {
     return (await machine.peek(holder)).interrupts > before.interrupts;
   });

@@ -1,31 +1,37 @@
 /**
- * Host and agents on this machine, over the enforcer socket of the emulated one: their clock goes with real time. Keeps every
- * fault record that `baton-kvm` reported, before the host has booked it.
+ * What the KVM tests share: calls of the enforcer's contract made by hand, and a host with its agents as processes, with a
+ * tap between host and `baton-kvm` that tells what is ordered and how long it takes.
  */
 
-import type { Enforcer, EnforcerAnswer, EnforcerCall, FaultRecord } from '../../../src/enforcer/port.ts';
-import type { BorrowTerms } from '../../../src/protocol/agent-io.ts';
-import { resourcesOf } from '../../../src/protocol/bundle.ts';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { ControlClient } from '../../../src/cli/world.ts';
+import type { Json } from '../../../src/control/lines.ts';
+import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../../src/enforcer/port.ts';
+import { type BundleDefinition, resourcesOf } from '../../../src/protocol/bundle.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
+import { ANDROID, ENGINE, type KvmMachine, SPARE, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
+import { RealBed } from '../../../targets/native/bed/real-bed.ts';
 import { openEnforcer } from '../../../targets/node/enforcers.ts';
-import { BenchWorld, TERMS } from '../../support/bench-world.ts';
-import { ANDROID, ENGINE, type KvmMachine, VAULT } from './machine.ts';
 
+export const ROOT = join(import.meta.dirname, '../../..');
 /** Longest wait for a handover, in ms: reset takes 100 of them, the emulated machine the rest. */
-const MOVE_MS = 10_000;
-const PACE_MS = 2;
-/** A loan that outlives the tests. */
-export const LONG_TERMS: BorrowTerms = { ...TERMS, evidence: 'observed', leaseMs: 120_000 };
+export const MOVE_MS = 10_000;
 
-const RESOURCES = resourcesOf(ENGINE).map(({ id }) => id);
+type Op = EnforcerCall['op'];
+const onResources = (bundle: BundleDefinition) => resourcesOf(bundle).map(({ id }) => id);
+
 /** The calls of the phases. */
-export const FENCE: readonly EnforcerCall[] = [
-  ...RESOURCES.map((resource) => ({ op: 'fence', resource }) as const),
+export const fence = (bundle: BundleDefinition): readonly EnforcerCall[] => [
+  ...onResources(bundle).map((resource) => ({ op: 'fence', resource }) as const),
   { op: 'settle' },
 ];
-export const CLEAN = (['reset', 'drained'] as const).map((op) => ({ op, device: ENGINE.devices[0]!.id }));
-export const grant = (vm: VmId) => RESOURCES.map((resource) => ({ op: 'grant', resource, vm }) as const);
-export const INSPECT = RESOURCES.map((resource) => ({ op: 'inspect', resource }) as const);
+export const clean = (bundle: BundleDefinition) =>
+  (['reset', 'drained'] as const).map((op) => ({ op, device: bundle.devices[0]!.id }));
+export const grant = (bundle: BundleDefinition, vm: VmId) =>
+  onResources(bundle).map((resource) => ({ op: 'grant', resource, vm }) as const);
+export const inspect = (bundle: BundleDefinition) =>
+  onResources(bundle).map((resource) => ({ op: 'inspect', resource }) as const);
 
 /** Connects to `baton-kvm` as the configuration `{"kind":"kvm"}` does. */
 export async function openKvm(machine: KvmMachine): Promise<Enforcer> {
@@ -33,7 +39,8 @@ export async function openKvm(machine: KvmMachine): Promise<Enforcer> {
   let opened: Enforcer | Error | undefined;
   openEnforcer(
     config,
-    [ENGINE],
+    [ENGINE, SPARE],
+    'unused',
     () => {},
     (result) => {
       opened = result;
@@ -44,142 +51,183 @@ export async function openKvm(machine: KvmMachine): Promise<Enforcer> {
   return opened!;
 }
 
-/** Runs calls on the bundle of these tests. */
+/** Runs calls on a bundle. */
 export function runCalls(
   enforcer: Enforcer,
+  bundle: BundleDefinition,
   calls: readonly EnforcerCall[],
 ): Promise<readonly EnforcerAnswer[]> {
-  return new Promise((resolve) => enforcer.run(ENGINE.id, calls, resolve));
+  return new Promise((resolve) => enforcer.run(bundle.id, calls, resolve));
 }
 
-/** How long the calls of a phase took, seen from here. */
-export interface Phase {
-  readonly op: EnforcerCall['op'];
-  readonly ms: number;
-}
+/** Stands between host and `baton-kvm`, and hands everything on. */
+class Tap {
+  /** How long the runs took that began with a call, in ms, seen from here. */
+  readonly tookMs: { readonly op: Op; readonly ms: number }[] = [];
+  readonly path: string;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #open = new Map<number, { readonly op: Op; readonly startMs: number }>();
+  readonly #waiting: { readonly op: Op; readonly done: () => void }[] = [];
 
-/** What went through the enforcer. */
-interface Seen {
-  readonly faults: FaultRecord[];
-  readonly phases: Phase[];
-  /** First calls of the runs that were ordered. */
-  readonly begun: EnforcerCall['op'][];
-}
+  constructor(path: string, behind: string) {
+    this.path = path;
+    this.#server = createServer((host) => {
+      const kvm = createConnection(behind);
+      this.#join(host, kvm, (line) => this.#onRequest(line));
+      this.#join(kvm, host, (line) => this.#onAnswer(line));
+    });
+  }
 
-/** The enforcer, with a copy of what goes through it. */
-function tapped(inner: Enforcer, { faults, phases, begun }: Seen): Enforcer {
-  return {
-    describe: () => inner.describe(),
-    machineBoot: () => inner.machineBoot(),
-    running: () => inner.running(),
-    run: (bundle, calls, done) => {
-      const startMs = performance.now();
-      if (calls[0]) begun.push(calls[0].op);
-      inner.run(bundle, calls, (answers) => {
-        if (calls[0]) phases.push({ op: calls[0].op, ms: performance.now() - startMs });
-        done(answers);
-      });
-    },
-    faults: () => {
-      const fetched = inner.faults();
-      faults.push(...fetched);
-      return fetched;
-    },
-    acknowledgeStart: (vm) => inner.acknowledgeStart(vm),
-    acknowledgeExit: (vm) => inner.acknowledgeExit(vm),
-    onEvent: (listener) => inner.onEvent(listener),
-    close: () => inner.close(),
-  };
+  listen(): Promise<void> {
+    return new Promise((resolve) => this.#server.listen(this.path, resolve));
+  }
+
+  /** Resolves as soon as the host has ordered a run that begins with `op`, and before it is answered. */
+  ordered(op: Op): Promise<void> {
+    return new Promise((done) => this.#waiting.push({ op, done }));
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+  }
+
+  #join(from: Socket, to: Socket, look: (line: Json) => void): void {
+    let text = '';
+    this.#sockets.add(from);
+    from.on('error', () => {});
+    from.on('close', () => {
+      this.#sockets.delete(from);
+      to.destroy();
+    });
+    from.on('data', (bytes: Buffer) => {
+      to.write(bytes);
+      const lines = (text + bytes.toString()).split('\n');
+      text = lines.pop()!;
+      for (const line of lines) look(JSON.parse(line) as Json);
+    });
+  }
+
+  #onRequest({ id, calls }: Json): void {
+    const op = (calls as EnforcerCall[] | undefined)?.[0]?.op;
+    if (op === undefined) return;
+    this.#open.set(Number(id), { op, startMs: performance.now() });
+    const index = this.#waiting.findIndex((waiter) => waiter.op === op);
+    if (index >= 0) this.#waiting.splice(index, 1)[0]!.done();
+  }
+
+  #onAnswer({ id }: Json): void {
+    const open = this.#open.get(Number(id));
+    if (!open) return;
+    this.#open.delete(Number(id));
+    this.tookMs.push({ op: open.op, ms: performance.now() - open.startMs });
+  }
 }
 
 export class KvmWorld {
-  readonly faults: FaultRecord[] = [];
-  readonly phases: Phase[] = [];
-  readonly begun: EnforcerCall['op'][] = [];
-  readonly bench: BenchWorld;
-  readonly #machine: KvmMachine;
-  readonly #pacer: NodeJS.Timeout;
-  #enforcer: Enforcer;
+  readonly machine: KvmMachine;
+  readonly bed: RealBed;
+  readonly tap: Tap;
+  /** The program in the borrower's VM that has the lease. */
+  #lease: ControlClient | undefined;
 
-  private constructor(machine: KvmMachine, enforcer: Enforcer) {
-    this.#machine = machine;
-    this.#enforcer = enforcer;
-    this.bench = new BenchWorld([ANDROID, VAULT], [ENGINE], () => tapped(this.#enforcer, this));
-    let lastMs = performance.now();
-    this.#pacer = setInterval(() => {
-      const nowMs = performance.now();
-      this.bench.clock.advance(nowMs - lastMs);
-      lastMs = nowMs;
-    }, PACE_MS);
+  private constructor(machine: KvmMachine) {
+    this.machine = machine;
+    this.bed = new RealBed(machine, ENGINE, join(ROOT, 'dist'));
+    this.tap = new Tap(join(this.bed.folder, 'tap.sock'), machine.enforcer);
   }
 
-  /** Starts host and agents; resolves when the owner holds the bundle. */
+  /** Starts host, agents and VMs; resolves when the owner holds the bundle. */
   static async start(machine: KvmMachine): Promise<KvmWorld> {
-    const world = new KvmWorld(machine, await openKvm(machine));
-    world.bench.startHost();
-    world.bench.startAgent(ANDROID, 'suspended');
-    world.bench.startAgent(VAULT, 'suspended');
+    const world = new KvmWorld(machine);
+    await world.tap.listen();
+    await world.bed.start(world.tap.path);
     await world.untilHeldBy(ANDROID);
     return world;
   }
 
-  get holder(): string | undefined {
-    const { state, holder, confirmed } = this.bench.host.views()[0]!;
-    return state === 'held' && confirmed ? (holder ?? undefined) : undefined;
+  /** Borrows, with terms of the control socket. Resolves with the answer, or that there is none. */
+  async borrow(terms: Json = {}): Promise<Json> {
+    this.#lease?.close();
+    const lease = await this.bed.program(VAULT);
+    this.#lease = lease;
+    return lease
+      .request({ do: 'borrow', bundle: ENGINE.id, purpose: 'pin', leaseMs: 60_000, ...terms })
+      .catch((error: Error) => ({ ok: false, error: { message: error.message } }));
   }
 
-  /** Host and both agents agree on who holds, and nothing is under way. */
-  get isAtRest(): boolean {
-    const stateOf = (vm: VmId) => this.bench.agents.get(vm)!.view(ENGINE.id).state;
-    const states = `${this.holder}: ${stateOf(ANDROID)} ${stateOf(VAULT)}`;
-    return states === 'android: held idle' || states === 'vault: lent held';
+  /** Asks for the bundle; resolves when the host has ordered the run of it that begins with `op`, with the answer to come. */
+  async borrowUntil(op: Op): Promise<{ readonly answer: Promise<Json> }> {
+    let isOrdered = false;
+    void this.tap.ordered(op).then(() => {
+      isOrdered = true;
+    });
+    const answer = this.borrow();
+    let answered: Json | undefined;
+    void answer.then((value) => {
+      answered = value;
+    });
+    await this.machine
+      .until(`${op} is ordered`, MOVE_MS, () => isOrdered)
+      .catch(async (error: Error) => {
+        const view = JSON.stringify(await this.bed.view());
+        throw new Error(`${error.message}\nhost: ${view}\nanswer: ${JSON.stringify(answered)}`);
+      });
+    return { answer };
   }
 
-  /** Borrows, or gives back. */
+  /** Borrows, or gives back; resolves when both sides and the host say so. */
   async moveTo(vm: VmId): Promise<void> {
-    const agent = this.bench.agents.get(VAULT)!;
-    if (vm === VAULT) agent.borrow(ENGINE.id, LONG_TERMS);
-    else agent.giveBack(ENGINE.id);
+    if (vm === VAULT) {
+      const answer = await this.borrow();
+      if (answer['ok'] !== true) throw new Error(`not lent: ${JSON.stringify(answer)}`);
+    } else {
+      await this.#lease?.request({ do: 'return', bundle: ENGINE.id });
+      this.#lease?.close();
+      this.#lease = undefined;
+    }
     await this.untilHeldBy(vm);
   }
 
+  /** Whether a VM holds the bundle, as the host and its agent say alike. */
+  async #holds(vm: VmId): Promise<boolean> {
+    const { state, holder, confirmed } = await this.bed.view();
+    // Nobody else's agent is asked: it may be stopped, and never answer.
+    if (state !== 'held' || confirmed !== true || holder !== vm) return false;
+    return (await this.bed.stateOf(vm)) === 'held';
+  }
+
+  /** The VM that holds the bundle; undefined while something is under way. */
+  async holder(): Promise<VmId | undefined> {
+    for (const vm of [ANDROID, VAULT]) if (await this.#holds(vm)) return vm;
+    return undefined;
+  }
+
   async untilHeldBy(vm: VmId): Promise<void> {
-    await this.#machine
-      .until(`${vm} holds the bundle`, MOVE_MS, () => this.holder === vm)
-      .catch((error: Error) => {
-        const view = JSON.stringify(this.bench.host.views()[0]);
-        throw new Error(`${error.message}\nhost: ${view}\n${this.bench.logs.slice(-8).join('\n')}`);
+    await this.machine
+      .until(`${vm} holds the bundle`, MOVE_MS, () => this.#holds(vm))
+      .catch(async (error: Error) => {
+        const view = JSON.stringify(await this.bed.view().catch(() => 'no host'));
+        throw new Error(`${error.message}\nhost: ${view}\n${this.bed.complaints.slice(-8).join('\n')}`);
       });
   }
 
-  /** Cuts the host off in the middle of the run that begins with `op`; the next one goes on from its table. */
-  async restartHostIn(op: EnforcerCall['op']): Promise<void> {
-    const mark = this.begun.length;
-    await this.#machine.until(`${op} is ordered`, MOVE_MS, () => this.begun.slice(mark).includes(op));
-    this.bench.host.stop();
-    this.#enforcer = await openKvm(this.#machine);
-    this.bench.startHost();
-  }
-
-  /** Ends a VM, and starts it again with its agent as soon as its last life is over. */
-  async restart(vm: VmId): Promise<void> {
-    await this.#machine.ask({ do: 'killVm', vm });
-    this.bench.agents.get(vm)!.stop();
-    await this.#machine.until(`${vm} starts again`, MOVE_MS, () =>
-      this.#machine.ask({ do: 'startVm', vm }).then(
-        () => true,
-        () => false,
-      ),
-    );
-    this.bench.startAgent(vm, 'suspended');
-    await this.#machine.until(`${vm} runs again`, MOVE_MS, async () => {
-      const { answered, refused } = await this.#machine.peek(vm);
-      return answered + refused > 0;
+  /** Resolves with who holds when nothing is under way any more: a lease that its program lost is given back. */
+  async atRest(): Promise<VmId> {
+    let holder: VmId | undefined;
+    await this.machine.until('host and agents agree on a holder', MOVE_MS, async () => {
+      holder = await this.holder();
+      const other = holder === VAULT ? ANDROID : VAULT;
+      const state = await this.bed.stateOf(other);
+      return holder !== undefined && state === (other === ANDROID ? 'lent' : 'idle');
     });
+    return holder!;
   }
 
-  stop(): void {
-    clearInterval(this.#pacer);
-    this.bench.host.stop();
+  async stop(): Promise<void> {
+    this.#lease?.close();
+    await this.bed.stop();
+    this.tap.close();
   }
 }

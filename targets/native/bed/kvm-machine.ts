@@ -1,5 +1,5 @@
 /**
- * The emulated machine of the KVM tests: QEMU's `virt` with EL2, GICv3, SMMUv3 and the PCI device `edu`, on it Debian's
+ * An emulated machine with a real hypervisor: QEMU's `virt` with EL2, GICv3, SMMUv3 and PCI devices `edu`, on it Debian's
  * kernel with its KVM, and `baton-kvm`. Built from Debian packages into a cache folder; booted once for a run.
  */
 
@@ -18,14 +18,19 @@ import { connectControl } from '../../../targets/node/control-client.ts';
 export const ANDROID = vmId('android');
 export const VAULT = vmId('vault');
 
-/** QEMU's `edu` in slot 5 as the machine's kernel places it. The VMs see its registers at different addresses. */
-export const ENGINE = engine('level');
+/** QEMU's `edu` in slot 5 as the machine's kernel places it, with a level for its interrupt (INTx). */
+export const ENGINE = edu('engine', 5, 'level');
+/** Another in slot 6 that signals by messages (MSI). */
+export const SPARE = edu('spare', 6, 'edge');
+/** Slots of devices that only keep the VMs' IOMMU domains alive. */
+const KEEPERS = [7, 8];
 
-/** The same with its interrupt as INTx (level) or MSI (edge). */
-function engine(trigger: Trigger): BundleDefinition {
-  const device = deviceId('engine');
+/** The VMs see its registers and its interrupt at different places. */
+function edu(name: string, slot: number, trigger: Trigger): BundleDefinition {
+  const device = deviceId(name);
+  const shift = (slot - 5) * 0x10_0000;
   return {
-    id: bundleId('engine'),
+    id: bundleId(name),
     owner: ANDROID,
     keeper: 'hypervisor',
     devices: [
@@ -34,12 +39,17 @@ function engine(trigger: Trigger): BundleDefinition {
         resources: nameResources(device, [
           {
             kind: 'mmio',
-            physical: 0x1000_0000,
+            physical: 0x1000_0000 + shift,
             bytes: 0x10_0000,
-            views: { [ANDROID]: 0x0a00_0000, [VAULT]: 0x0b00_0000 },
+            views: { [ANDROID]: 0x0a00_0000 + shift, [VAULT]: 0x0b00_0000 + shift },
           },
-          { kind: 'interrupt', physical: 36, trigger, views: { [ANDROID]: 48, [VAULT]: 77 } },
-          { kind: 'stream', physical: 0x28, views: {} },
+          {
+            kind: 'interrupt',
+            physical: 31 + slot,
+            trigger,
+            views: { [ANDROID]: 43 + slot, [VAULT]: 72 + slot },
+          },
+          { kind: 'stream', physical: slot << 3, views: {} },
         ] as never),
         residues: ['registers', 'DMA buffer', 'raised interrupt'].map((what) => ({
           what,
@@ -70,7 +80,7 @@ const QEMU_MS = 10_000;
 /** Longest wait for an answer of the bench, in ms: the first comes after the boot. */
 const ANSWER_MS = 60_000;
 /** Time between two looks while waiting, in ms. */
-const LOOK_MS = 5;
+const LOOK_MS = 2;
 
 /** What has to be installed, as a sentence; undefined when nothing is missing. */
 export function missingPrograms(): string | undefined {
@@ -93,17 +103,19 @@ function isInstalled(program: string): boolean {
   return folders.some((folder) => existsSync(join(folder, program)));
 }
 
-export interface MachineOptions {
-  readonly lies?: readonly string[];
-  /** VMs in which a refused access is an external abort. */
-  readonly aborting?: readonly VmId[];
-  readonly trigger?: Trigger;
+/** Accesses that KVM refused in a VM's present life, as its exits to `baton-kvm` said. */
+export interface Exits {
+  readonly reads: number;
+  readonly writes: number;
+  /** Of the last one. */
+  readonly address: number;
 }
 
 export class KvmMachine {
   readonly folder = join(tmpdir(), `baton-kvm-${randomBytes(4).toString('hex')}`);
   /** Where `baton-kvm` is the enforcer. */
   readonly enforcer = join(this.folder, 'enforcer.sock');
+  readonly #root: string;
   readonly #bench = join(this.folder, 'bench.sock');
   readonly #log = join(this.folder, 'l1.log');
   readonly #trace = join(this.folder, 'smmu.log');
@@ -112,25 +124,36 @@ export class KvmMachine {
   #client: ControlClient | undefined;
   #isKept = false;
 
-  /** Boots; resolves when `baton-kvm` answers the bench. */
-  async start({ lies = [], aborting = [], trigger = 'level' }: MachineOptions = {}): Promise<void> {
+  /** `root`: the folder of this repository. */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Boots; resolves when `baton-kvm` answers the bench. VMs in `aborting` get an external abort for a refused access. */
+  async start(aborting: readonly VmId[] = []): Promise<void> {
     const cache = cacheFolder();
-    run('/bin/bash', [join(import.meta.dirname, 'prepare.sh'), cache]);
+    const bed = join(this.#root, 'targets/native/bed');
+    run('/bin/bash', [join(bed, 'prepare.sh'), cache]);
     const share = join(this.folder, 'share');
     mkdirSync(share, { recursive: true });
-    const source = join(import.meta.dirname, '../../../targets/native/kvm');
+    const source = join(this.#root, 'targets/native/kvm');
     run('make', ['-s', '-C', source, 'CROSS_COMPILE=aarch64-linux-gnu-', `OUT=${share}`]);
-    copyFileSync(join(import.meta.dirname, 'l1-run.sh'), join(share, 'run.sh'));
-    writeFileSync(join(share, 'bundles.json'), bundleFileText([engine(trigger)]));
+    copyFileSync(join(bed, 'l1-run.sh'), join(share, 'run.sh'));
+    writeFileSync(join(share, 'bundles.json'), bundleFileText([ENGINE, SPARE]));
     const vms = [ANDROID, VAULT].map((vm) => `--vm ${vm}${aborting.includes(vm) ? ':abort' : ''}`);
-    writeFileSync(join(share, 'options'), [...vms, ...lies.map((lie) => `--lie ${lie}`)].join(' '));
+    const devices = ['--device engine=0000:00:05.0', '--device spare=0000:00:06.0'];
+    const keepers = KEEPERS.map((slot) => `--keeper 0000:00:0${slot}.0`);
+    writeFileSync(join(share, 'options'), [...vms, ...keepers, ...devices].join(' '));
     this.#boot(cache, share);
     await this.until('QEMU has made its sockets', QEMU_MS, () => existsSync(this.#bench));
+    await this.#greet();
+  }
+
+  /** Connects to the bench anew, and waits for an answer. */
+  async #greet(): Promise<void> {
+    this.#client?.close();
     this.#client = await connectControl(this.#bench);
-    // A VM that does not run has no RAM to look into: that is an answer, too.
-    await this.peek(ANDROID).catch((error: Error) => {
-      if (!error.message.includes('no RAM')) throw this.#failure(error.message);
-    });
+    await this.exits(ANDROID);
   }
 
   /** Asks the bench of `baton-kvm` something. Rejects with its error. */
@@ -161,6 +184,24 @@ export class KvmMachine {
   async words(vm: VmId, address: number, words: number): Promise<number[]> {
     const { words: read } = await this.ask({ do: 'peek', vm, address, words });
     return (read as string[]).map(Number);
+  }
+
+  async exits(vm: VmId): Promise<Exits> {
+    return (await this.ask({ do: 'exits', vm })) as unknown as Exits;
+  }
+
+  /** Switches a safeguard of `baton-kvm` off, or on again. */
+  async lie(name: string, on: boolean): Promise<void> {
+    await this.ask({ do: 'lie', name, on: on ? 1 : 0 });
+  }
+
+  /** Kills `baton-kvm`, and with it its VMs. The machine starts it anew; resolves when it answers the bench. */
+  async crash(): Promise<void> {
+    this.ask({ do: 'crash' }).catch(() => {});
+    const started = () => this.console().split('baton-kvm: ready').length;
+    const mark = started();
+    await this.until('baton-kvm is started anew', QEMU_MS, () => started() > mark);
+    await this.#greet();
   }
 
   async poke(vm: VmId, address: number, value: number): Promise<void> {
@@ -215,8 +256,19 @@ export class KvmMachine {
 
   /** What QEMU's SMMU model says that it refused: a witness outside the emulated machine. */
   refusedStreams(): string[] {
+    return this.#traced(/smmuv3_record_event .*$/gm);
+  }
+
+  /** How often QEMU's SMMU model was told that the stream table's entry of a stream has changed. */
+  repointed(stream: number): number {
+    return this.#traced(/smmuv3_cmdq_cfgi_ste .*$/gm).filter((line) =>
+      new RegExp(`(=|= ?0x| )0*${stream.toString(16)}\\b`).test(line),
+    ).length;
+  }
+
+  #traced(what: RegExp): string[] {
     const text = existsSync(this.#trace) ? readFileSync(this.#trace, 'utf8') : '';
-    return [...text.matchAll(/smmuv3_record_event .*$/gm)].map(([line]) => line);
+    return [...text.matchAll(what)].map(([line]) => line);
   }
 
   /** Has the folder stay after the end: something failed, and its logs tell more. */
@@ -245,12 +297,12 @@ export class KvmMachine {
       ...['-kernel', join(cache, 'vmlinuz'), '-initrd', join(cache, 'l1.cpio')],
       ...['-append', 'console=ttyAMA0 panic=-1 quiet cma=0'],
       ...['-serial', `file:${this.#log}`],
-      ...['-trace', 'smmuv3_record_event', '-D', this.#trace],
+      ...['-trace', 'smmuv3_record_event', '-trace', 'smmuv3_cmdq_cfgi_ste', '-D', this.#trace],
       ...['-fsdev', `local,id=s,path=${share},security_model=none,multidevs=remap`],
       ...'-device virtio-9p-pci,fsdev=s,mount_tag=share -device virtio-serial-pci'.split(' '),
       ...this.#port('enforcer', this.enforcer),
       ...this.#port('bench', this.#bench),
-      ...'-device edu,addr=5,dma_mask=0xffffffffffffffff'.split(' '),
+      ...[5, 6, ...KEEPERS].flatMap((slot) => ['-device', `edu,addr=${slot},dma_mask=0xffffffffffffffff`]),
     ];
     // The limit holds even when this process is killed. It hands signals on to QEMU.
     const command = ['--kill-after=5', String(RUN_S), 'qemu-system-aarch64', ...args];

@@ -1,0 +1,136 @@
+/**
+ * Executables of a `command` back end that outlive their host, from the built bundles: what an earlier life of the host
+ * ordered must not act behind the fence of the next. The back end is the example of the docs behind a wrapper that can
+ * be made slow and writes down when it begins and when it acts.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { bundleFileText } from '../../src/config/bundle-file.ts';
+import { PANEL } from '../../src/simulation/machine/board.ts';
+
+const DIST = join(import.meta.dirname, '../../dist');
+const EXAMPLE = join(import.meta.dirname, '../../docs/examples/command-backend.sh');
+const STEP_MS = 8_000;
+const LOOK_MS = 10;
+/** Longer than any test: what is not ended is found alive. */
+const SLOW_S = 60;
+
+let folder: string;
+const children: ChildProcess[] = [];
+const at = (name: string) => join(folder, name);
+const write = (name: string, value: unknown, mode = 0o644) =>
+  writeFileSync(at(name), typeof value === 'string' ? value : JSON.stringify(value), { mode });
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'baton-orphan-'));
+  mkdirSync(at('notes'));
+  write('bundles.json', bundleFileText([PANEL]));
+  write('keys.json', { android: randomBytes(32).toString('hex') }, 0o600);
+  write(
+    'backend.sh',
+    `#!/bin/sh
+if [ -e ${at('slow')} ]; then
+  rm ${at('slow')}
+  echo $$ >${at('pid.new')} && mv ${at('pid.new')} ${at('pid')}
+  sleep ${SLOW_S}
+fi
+BATON_NOTES=${at('notes')} exec ${EXAMPLE}
+`,
+    0o755,
+  );
+  write('host.json', {
+    bundles: 'bundles.json',
+    keys: 'keys.json',
+    enforcer: { kind: 'command', command: [at('backend.sh')], limitMs: 2_500 },
+    transport: { kind: 'stream', listen: { android: `unix:${at('android')}` } },
+    state: 'state',
+    control: 'host.sock',
+  });
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  if (existsSync(at('pid')) && lives(orphan())) process.kill(-orphan(), 'SIGKILL');
+  await until('nothing is left of it', () => !existsSync(at('pid')) || !lives(orphan()));
+  rmSync(folder, { recursive: true });
+});
+
+const orphan = () => Number(readFileSync(at('pid'), 'utf8'));
+
+/** Whether something of a process group lives; what only waits to be asked for by its parent does not. */
+function lives(group: number): boolean {
+  try {
+    return !readFileSync(`/proc/${group}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
+  }
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const endMs = performance.now() + STEP_MS;
+  while (!holds()) {
+    if (performance.now() > endMs) throw new Error(`not within ${STEP_MS} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+interface Host {
+  readonly child: ChildProcess;
+  readonly ended: Promise<number | null>;
+  said(): string;
+}
+
+function start(): Host {
+  const args = [join(DIST, 'baton-host.mjs'), '--config', at('host.json'), '--create-table'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  children.push(child);
+  let said = '';
+  child.stderr!.on('data', (bytes: Buffer) => {
+    said += bytes.toString();
+  });
+  return { child, ended: new Promise((resolve) => child.once('exit', resolve)), said: () => said };
+}
+
+/** A host that has a call under way which takes its time. */
+async function busyHost(): Promise<Host> {
+  const host = start();
+  await until('it serves', () => host.said().includes('serving'));
+  write('slow', '');
+  await until('a call is under way', () => existsSync(at('pid')));
+  return host;
+}
+
+it('a host that was killed: its next life ends the call under way before it asks anything', async () => {
+  const first = await busyHost();
+  first.child.kill('SIGKILL');
+  await first.ended;
+  expect(lives(orphan())).toBe(true);
+  const second = start();
+  await until('it serves', () => second.said().includes('serving'));
+  expect(lives(orphan())).toBe(false);
+  expect(second.said()).toContain('ended a program of the back end that an earlier host had started');
+}, 30_000);
+
+it('a call that cannot be ended keeps the next life from starting', async () => {
+  const first = await busyHost();
+  first.child.kill('SIGKILL');
+  await first.ended;
+  // Without the note it cannot be told from a stranger's process, which nobody may kill.
+  rmSync(at('state/back-end.lock'));
+  const second = start();
+  expect(await second.ended).toBe(75);
+  expect(second.said()).toMatch(
+    /^baton-host: .*state: a program of the back end that an earlier host started still runs/,
+  );
+  expect(lives(orphan())).toBe(true);
+}, 30_000);
+
+it('a host that is told to end takes the call under way with it', async () => {
+  const first = await busyHost();
+  first.child.kill('SIGTERM');
+  expect(await first.ended).toBe(0);
+  await until('it is gone', () => !lives(orphan()));
+}, 30_000);

@@ -1,0 +1,35 @@
+/**
+ * A real hypervisor moves a real device model: KVM, VFIO and the SMMU driver of Debian's kernel in an emulated aarch64 machine that
+ * boots once. Two bare guests read the device in a loop all the time, whoever holds it.
+ */
+
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { KvmMachine, missingPrograms, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
+import { deathsSuite } from './deaths.suite.ts';
+import { edgeSuite } from './edge.suite.ts';
+import { liesSuite } from './lies.suite.ts';
+import { movesSuite } from './moves.suite.ts';
+import { portSuite } from './port.suite.ts';
+import { ROOT } from './world.ts';
+
+const missing = missingPrograms();
+if (missing !== undefined) console.warn(`test:kvm ${missing}`);
+
+const machine = new KvmMachine(ROOT);
+describe.skipIf(missing !== undefined).sequential(`KVM${missing ? `: ${missing}` : ''}`, () => {
+  beforeAll(() => machine.start([VAULT]));
+  afterAll(() => machine.stop());
+  afterEach(({ task }) => {
+    if (task.result?.state === 'fail') machine.keep();
+  });
+
+  describe('an interrupt that is a message', () => edgeSuite(machine));
+  describe('baton-kvm', () => portSuite(machine));
+  describe('moves', () => movesSuite(machine));
+  describe('deaths', () => deathsSuite(machine));
+  describe('lies', () => liesSuite(machine));
+
+  it('the kernel of the machine has nothing to complain about', () => {
+    expect(machine.console()).not.toMatch(/Oops|BUG|panic|Call trace/);
+  });
+});
