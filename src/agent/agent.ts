@@ -27,6 +27,7 @@ import {
   type OwnerState,
   type VmId,
 } from '../protocol/index.ts';
+import { consentMark } from '../protocol/messages.ts';
 import type { Step } from '../protocol/table.ts';
 import { Runner } from '../runner.ts';
 import { bundleDigest } from '../wire/digest.ts';
@@ -341,11 +342,14 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     };
     const consent = link.sealConsent(claims);
     if (!consent) return;
+    this.#feed(entry, { on: 'requested', mark: consentMark(consent) });
     const { evidence: _, ...asked } = terms;
     if (link.send(owner, { kind: 'requestBorrow', bundle, ...asked, consent })) return;
     // The session with the owner is not up yet, as after a boot. The request's timer ends the tries.
     clock.after(REQUEST_RETRY_MS, () => {
-      if (entry.machine.runner.state.name === 'requesting') this.#request(entry, effect);
+      const { state } = entry.machine.runner;
+      // Another request may be open by then, on other terms.
+      if (state.name === 'requesting' && state.terms === terms) this.#request(entry, effect);
     });
   }
 

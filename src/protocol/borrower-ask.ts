@@ -2,7 +2,18 @@
  * The borrower's rows from a client's wish to the announced handover. Pure.
  */
 
-import { declinedNews, idle, notify, query, request, row, stop, timer } from './borrower-state.ts';
+import {
+  declinedNews,
+  idle,
+  isAnswer,
+  notify,
+  query,
+  request,
+  row,
+  stop,
+  timer,
+  withdraw,
+} from './borrower-state.ts';
 import { retryAfter } from './codes.ts';
 import { MESSAGES } from './messages.ts';
 import { BORROWER_TIMERS } from './timers.ts';
@@ -49,11 +60,19 @@ export const ASKING_ROWS = [
     }),
   }),
   row({
+    name: 'requested',
+    on: 'requested',
+    from: ['requesting'],
+    to: ['stay'],
+    act: ({ state, input }) => ({ state: { ...state, mark: input.mark }, effects: [] }),
+  }),
+  row({ name: 'requested-late', on: 'requested', from: 'any', ignore: 'the request is over' }),
+  row({
     name: 'pending-prepare',
     on: 'handoverPending',
     from: ['requesting'],
-    when: 'newer epoch',
-    holds: ({ state, input }) => input.message.epoch > state.epoch,
+    when: 'newer epoch, for our consent',
+    holds: (x) => x.input.message.epoch > x.state.epoch && isAnswer(x),
     to: ['pending'],
     act: ({ state, input }) => {
       const { epoch, reserveMs } = input.message;
@@ -79,16 +98,19 @@ export const ASKING_ROWS = [
     on: 'borrowDeclined',
     from: ['requesting'],
     when: 'the consent was stale, first time',
-    holds: ({ state, input }) => input.message.refusal === 'consentStale' && !state.retried,
+    holds: (x) => isAnswer(x) && x.input.message.refusal === 'consentStale' && !x.state.retried,
     to: ['asking'],
-    act: ({ state }) => ({ state: { ...state, name: 'asking', retried: true }, effects: query }),
+    act: ({ state }) => ({
+      state: { ...state, name: 'asking', mark: undefined, retried: true },
+      effects: query,
+    }),
   }),
   row({
     name: 'declined',
     on: 'borrowDeclined',
     from: ['requesting', 'pending'],
-    when: 'no prepare hook runs',
-    holds: ({ state }) => !state.preparing,
+    when: 'our request, no prepare hook runs',
+    holds: (x) => isAnswer(x) && !x.state.preparing,
     to: ['idle'],
     act: ({ state, input }) => ({
       state: idle(state),
@@ -99,13 +121,15 @@ export const ASKING_ROWS = [
     name: 'declined-preparing',
     on: 'borrowDeclined',
     from: ['pending'],
+    when: 'our request',
+    holds: isAnswer,
     to: ['stay'],
     act: ({ state, input }) => ({
       state: { ...state, unwanted: true },
       effects: state.unwanted ? [] : [declinedNews(input.message)],
     }),
   }),
-  row({ name: 'declined-late', on: 'borrowDeclined', from: 'any', ignore: 'no request is open' }),
+  row({ name: 'declined-late', on: 'borrowDeclined', from: 'any', ignore: 'this request is not open' }),
   row({
     name: 'request-timeout',
     on: 'timer:request',
@@ -113,15 +137,7 @@ export const ASKING_ROWS = [
     to: ['idle'],
     act: ({ state, config }) => ({
       state: idle(state),
-      effects: [
-        stop('query'),
-        {
-          do: 'send',
-          to: config.definition.owner,
-          message: { kind: 'withdrawBorrow', bundle: config.definition.id },
-        },
-        notify({ notice: 'timedOut' }),
-      ],
+      effects: [stop('query'), ...withdraw(state, config), notify({ notice: 'timedOut' })],
     }),
   }),
   row({ name: 'request-timer-late', on: 'timer:request', from: 'any', ignore: 'the answer is there' }),
@@ -137,9 +153,11 @@ export const ASKING_ROWS = [
     name: 'refused-pending',
     on: 'refused',
     from: ['pending', 'requesting'],
-    when: 'the handover is off',
-    holds: ({ state, input }) =>
-      input.message.command === MESSAGES.requestBorrow.number && input.message.epoch > state.epoch,
+    when: 'our handover is off',
+    holds: (x) =>
+      x.input.message.command === MESSAGES.requestBorrow.number &&
+      x.input.message.epoch > x.state.epoch &&
+      isAnswer(x),
     to: ['idle', 'stay'],
     act: ({ state, input }) => {
       const news = state.unwanted

@@ -7,8 +7,10 @@ import {
   type BorrowerInput,
   type BorrowerState,
   confirm,
+  earlier,
   hookNews,
   idle,
+  isWaiting,
   learn,
   noticed,
   noticeTimer,
@@ -20,15 +22,10 @@ import {
   stop,
   suspend,
   take,
-  timer,
-  toHost,
   withdraw,
 } from './borrower-state.ts';
 import { BUSY_RETRY_MS } from './codes.ts';
 import type { Seen } from './table.ts';
-
-/** Whether a recall by the owner has to wait: the minimum tenure runs, and the host has not ended it. */
-const isWaiting = (state: BorrowerState) => state.tenured && !state.noticed;
 
 function isRecall({ state, input, config }: Seen<BorrowerState, Recall, AgentConfig>): boolean {
   return input.message.epoch === state.epoch && input.from === config.definition.owner;
@@ -47,7 +44,7 @@ export const HOLDING_ROWS = [
       state.granted !== undefined &&
       state.granted.epoch > state.epoch &&
       !state.unwanted,
-    to: ['resuming', 'idle'],
+    to: ['resuming', 'releasing'],
     act: (x) => {
       const message = x.state.granted!;
       return take({ ...x, input: { message }, state: { ...x.state, preparing: false } }, message);
@@ -197,7 +194,7 @@ export const RETURNING_ROWS = [
     holds: (x) => isRecall(x) && isWaiting(x.state),
     to: ['stay'],
     act: ({ state, input }) => ({
-      state: { ...state, recalled: { ms: input.message.graceMs, cause: 'reclaim' } },
+      state: { ...state, recalled: earlier(state.recalled, { ms: input.message.graceMs, cause: 'reclaim' }) },
       effects: [],
     }),
   }),
@@ -209,7 +206,7 @@ export const RETURNING_ROWS = [
     holds: isRecall,
     to: ['stay'],
     act: ({ state, input }) => ({
-      state: { ...state, recalled: { ms: input.message.graceMs, cause: 'reclaim' } },
+      state: { ...state, recalled: earlier(state.recalled, { ms: input.message.graceMs, cause: 'reclaim' }) },
       effects: [noticeTimer(input.message.graceMs)],
     }),
   }),
@@ -279,7 +276,7 @@ export const RETURNING_ROWS = [
     to: ['idle'],
     act: ({ state, config }) => ({
       state: idle(state),
-      effects: [stop('query'), stop('request'), withdraw(config)],
+      effects: [stop('query'), stop('request'), ...withdraw(state, config)],
     }),
   }),
   row({
@@ -289,7 +286,7 @@ export const RETURNING_ROWS = [
     to: ['stay'],
     act: ({ state, config }) => ({
       state: { ...state, unwanted: true },
-      effects: state.name === 'pending' && !state.unwanted ? [withdraw(config)] : [],
+      effects: state.name === 'pending' && !state.unwanted ? withdraw(state, config) : [],
     }),
   }),
   row({
@@ -303,14 +300,10 @@ export const RETURNING_ROWS = [
     on: 'timer:release',
     from: ['releasing'],
     to: ['stay'],
-    act: ({ state, config }) => ({
-      state,
-      effects: [
-        toHost({ kind: 'release', bundle: config.definition.id, epoch: state.epoch }),
-        { do: 'query' },
-        timer('release'),
-      ],
-    }),
+    act: ({ state, config }) => {
+      const out = release(config, state, []);
+      return { state: out.state, effects: [...out.effects, { do: 'query' }] };
+    },
   }),
   row({ name: 'release-timer-late', on: 'timer:release', from: 'any', ignore: 'the bundle is back' }),
 ];

@@ -34,10 +34,16 @@ export const BORROWER_STATES = [
   'held',
   /** Its suspend hook runs. */
   'suspending',
-  /** Suspended; waits until the host has taken the bundle back. */
+  /** Suspended, or never resumed; waits until the host has taken the bundle back. */
   'releasing',
 ] as const;
 export type BorrowerStateName = (typeof BORROWER_STATES)[number];
+
+/** That the bundle is called in: how long the user has, and why. */
+export interface Recalled {
+  readonly ms: number;
+  readonly cause: MoveCause;
+}
 
 export interface BorrowerState {
   readonly name: BorrowerStateName;
@@ -49,6 +55,8 @@ export interface BorrowerState {
   readonly known: { readonly epoch: Epoch; readonly holder: VmId | undefined };
   readonly driver: DriverStatus;
   readonly terms?: BorrowTerms | undefined;
+  /** Mark of the consent in the request that is open: what bears another is the answer to another request. */
+  readonly mark?: number | undefined;
   /** The request was already repeated once with a fresh epoch. */
   readonly retried: boolean;
   /** While pending: nobody wants it any more. */
@@ -64,7 +72,9 @@ export interface BorrowerState {
   /** The host gave notice of the return. */
   readonly noticed: boolean;
   /** Notice or recall that the user was not told of yet: the driver resumes, or the minimum tenure runs. */
-  readonly recalled?: { readonly ms: number; readonly cause: MoveCause } | undefined;
+  readonly recalled?: Recalled | undefined;
+  /** While releasing: what was wrong with the evidence at this epoch. The host is to hear that, and not a release. */
+  readonly rejected?: { readonly epoch: Epoch; readonly what: string } | undefined;
   readonly unconfirmed: boolean;
 }
 
@@ -82,6 +92,8 @@ export type BorrowerInput =
     >
   /** A client wants the bundle. `fresh`: the last stamp of the host is young enough for a consent. */
   | { readonly on: 'borrow'; readonly terms: BorrowTerms; readonly fresh: boolean }
+  /** The request is sealed and about to be sent. */
+  | { readonly on: 'requested'; readonly mark: number }
   /** The client is done, or gone. */
   | { readonly on: 'return' };
 
@@ -133,6 +145,7 @@ export function cleared(state: S): S {
   return {
     ...state,
     terms: undefined,
+    mark: undefined,
     retried: false,
     unwanted: false,
     preparing: false,
@@ -141,6 +154,7 @@ export function cleared(state: S): S {
     tenured: false,
     noticed: false,
     recalled: undefined,
+    rejected: undefined,
     unconfirmed: false,
   };
 }
@@ -159,12 +173,15 @@ export function learn(state: S, told: Told): S {
   };
 }
 
+/** Gives the bundle back, with the reason if its evidence was wrong: a release in its place would bar nobody. */
 export function release(config: AgentConfig, state: S, before: readonly BorrowerEffect[]): Out {
+  const rejected = state.rejected?.epoch === state.epoch ? state.rejected : undefined;
+  const word = { bundle: config.definition.id, epoch: state.epoch };
   return {
-    state: { ...cleared(state), name: 'releasing' },
+    state: { ...cleared(state), name: 'releasing', rejected },
     effects: [
       ...before,
-      toHost({ kind: 'release', bundle: config.definition.id, epoch: state.epoch }),
+      toHost(rejected ? { kind: 'reject', ...word, what: rejected.what } : { kind: 'release', ...word }),
       timer('release'),
     ],
   };
@@ -201,32 +218,35 @@ export function take(x: ToldSeen, message: Told): Out {
   const state = learn(x.state, message);
   const stops = [stop('request'), stop('pending'), stop('query')];
   const what = findMismatch(x.config, state.incarnation, x.state.terms?.evidence ?? 'none', message);
-  if (what === undefined) {
-    const minTenureMs = x.state.terms?.minTenureMs ?? 0;
-    return {
-      state: {
-        ...state,
-        name: 'resuming',
-        granted: message,
-        unconfirmed: true,
-        overtaken: false,
-        tenured: minTenureMs > 0,
-      },
-      effects: [
-        ...stops,
-        { do: 'persist', attempt: 'resume', epoch: message.epoch, sync: false },
-        { do: 'hook', hook: 'resume', epoch: message.epoch },
-        timer('lease', message.leaseMs),
-        ...(minTenureMs > 0 ? [timer('tenure', minTenureMs)] : []),
-      ],
-    };
+  if (what !== undefined) {
+    const rejected = { epoch: message.epoch, what };
+    const out = release(x.config, { ...state, rejected }, stops);
+    return { state: out.state, effects: [...out.effects, notify({ notice: 'evidenceMismatch', what })] };
   }
+  const minTenureMs = x.state.terms?.minTenureMs ?? 0;
+  const taken: S = {
+    ...state,
+    name: 'resuming',
+    granted: message,
+    unconfirmed: true,
+    overtaken: false,
+    tenured: minTenureMs > 0,
+  };
+  // The grant itself may be lost, and be told in answer to a question when notice was given already.
+  const ending = message.kind === 'stateReported' ? message.ending : undefined;
+  const out =
+    message.kind === 'stateReported' && ending !== undefined
+      ? noticed(taken, message.noticeMs ?? 0, ending)
+      : { state: taken, effects: [] };
   return {
-    state: idle(state),
+    state: out.state,
     effects: [
       ...stops,
-      toHost({ kind: 'reject', bundle: x.config.definition.id, epoch: message.epoch, what }),
-      notify({ notice: 'evidenceMismatch', what }),
+      { do: 'persist', attempt: 'resume', epoch: message.epoch, sync: false },
+      { do: 'hook', hook: 'resume', epoch: message.epoch },
+      timer('lease', message.leaseMs),
+      ...(minTenureMs > 0 ? [timer('tenure', minTenureMs)] : []),
+      ...out.effects,
     ],
   };
 }
@@ -234,6 +254,9 @@ export function take(x: ToldSeen, message: Told): Out {
 export const isOurs = (x: { config: AgentConfig; input: { message: Told } }) =>
   x.input.message.holder === x.config.self &&
   (x.input.message.kind === 'remapped' || x.input.message.phase === 'held');
+/** Whether it is said of the request that is open. */
+export const isAnswer = (x: { state: S; input: { message: { mark?: number | undefined } } }) =>
+  x.state.mark !== undefined && x.input.message.mark === x.state.mark;
 export const isOld = (x: { state: S; input: { message: { epoch: Epoch } } }) =>
   x.input.message.epoch < x.state.epoch;
 
@@ -261,13 +284,24 @@ export function noticeTimer(ms: number): BorrowerEffect {
   return { do: 'timer', timer: 'notice', ms: noticeForUserMs(ms), sooner: true };
 }
 
+/** Whether a recall by the owner has to wait: the minimum tenure runs, and the host has not ended it. */
+export const isWaiting = (state: S) => state.tenured && !state.noticed;
+
+/** Of two ends that the user was not told of yet the earlier, from when the user is told. */
+export function earlier(known: Recalled | undefined, told: Recalled): Recalled {
+  return known && known.ms <= told.ms ? known : told;
+}
+
 /** The host ends our lease; `ms` are left. */
 export function noticed(state: S, ms: number, cause: MoveCause): Out {
   if (state.noticed) return { state, effects: [noticeTimer(ms)] };
   const next: S = { ...state, noticed: true };
   // While the driver resumes, the user has nothing yet that could be called in; the time runs all the same.
-  if (state.name === 'resuming')
-    return { state: { ...next, recalled: { ms, cause } }, effects: [noticeTimer(ms)] };
+  if (state.name === 'resuming') {
+    // A recall that waits for the minimum tenure counts from its end: no match for a notice that runs.
+    const known = isWaiting(state) ? undefined : state.recalled;
+    return { state: { ...next, recalled: earlier(known, { ms, cause }) }, effects: [noticeTimer(ms)] };
+  }
   return { state: { ...next, recalled: undefined }, effects: recalled(ms, cause) };
 }
 
@@ -289,10 +323,9 @@ export function hookNews(input: Extract<BorrowerInput, { on: 'hookDone' }>): Bor
   return [notify({ notice: 'hookFailed', hook: input.hook, error: input.result.error })];
 }
 
-export function withdraw(config: AgentConfig): BorrowerEffect {
-  return {
-    do: 'send',
-    to: config.definition.owner,
-    message: { kind: 'withdrawBorrow', bundle: config.definition.id },
-  };
+/** Tells the owner that the open request is off, if one was sent. */
+export function withdraw({ mark }: S, { definition }: AgentConfig): BorrowerEffect[] {
+  if (mark === undefined) return [];
+  const message = { kind: 'withdrawBorrow', bundle: definition.id, mark } as const;
+  return [{ do: 'send', to: definition.owner, message }];
 }

@@ -3,8 +3,10 @@
  */
 
 import {
+  type BorrowerState,
   holdOn,
   idle,
+  isAnswer,
   isOld,
   isOurs,
   learn,
@@ -30,6 +32,20 @@ const foundActive = row({
   act: (x) => suspend(learn(x.state, x.input.message), [stop('query')], !isOurs(x)),
 });
 
+/** Whether a grant is for nobody here: no request is open, or it is by the consent of an earlier one. */
+const isUnwanted = (x: Parameters<typeof isAnswer>[0]) => {
+  const { name, unwanted, driver } = x.state;
+  if (name === 'unknown') return driver === 'suspended';
+  if (name === 'requesting' || name === 'pending') return unwanted || !isAnswer(x);
+  return true;
+};
+
+/** The client that waits is told that it need not: with the grant of another request its own consent is void. */
+const goneNews = ({ name, unwanted }: BorrowerState) =>
+  name === 'asking' || ((name === 'requesting' || name === 'pending') && !unwanted)
+    ? [notify({ notice: 'declined', reason: 'busy', retryAfterMs: 1_000 } as const)]
+    : [];
+
 /** Rows for what the host tells about the holder; the same for `remapped` and `stateReported`. */
 export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
   row({
@@ -49,22 +65,17 @@ export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-unwanted`,
     on,
-    from: ['unknown', 'idle', 'asking', 'pending'],
-    when: 'we hold, nobody here wants it, driver not active',
-    holds: (x) =>
-      isOurs(x) &&
-      (x.state.name !== 'pending' || (x.state.unwanted && !x.state.preparing)) &&
-      (x.state.name !== 'unknown' || x.state.driver === 'suspended'),
+    from: ['unknown', 'idle', 'asking', 'requesting', 'pending'],
+    when: 'we hold, nobody here wants it or by another consent, driver not active',
+    holds: (x) => isOurs(x) && !x.state.preparing && isUnwanted(x),
     to: ['releasing'],
-    act: (x) => {
-      const asked = x.state.name === 'asking';
-      return release(x.config, learn(x.state, x.input.message), [
+    act: (x) =>
+      release(x.config, learn(x.state, x.input.message), [
         stop('query'),
         stop('pending'),
         stop('request'),
-        ...(asked ? [notify({ notice: 'declined', reason: 'busy', retryAfterMs: 1_000 } as const)] : []),
-      ]);
-    },
+        ...goneNews(x.state),
+      ]),
   }),
   ...(on === 'stateReported' ? [foundActive] : []),
   row({
@@ -113,7 +124,12 @@ export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
     when: 'we hold, the prepare hook runs',
     holds: (x) => isOurs(x) && x.state.preparing,
     to: ['stay'],
-    act: ({ state, input }) => ({ state: { ...state, granted: input.message }, effects: [] }),
+    act: (x) => {
+      const { state, input } = x;
+      const granted = input.message;
+      if (isAnswer(x)) return { state: { ...state, granted }, effects: [] };
+      return { state: { ...state, granted, unwanted: true }, effects: goneNews(state) };
+    },
   }),
   row({
     name: `${on}-granted`,
@@ -121,7 +137,7 @@ export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
     from: ['requesting', 'pending'],
     when: 'we hold at a newer epoch',
     holds: (x) => isOurs(x) && x.input.message.epoch > x.state.epoch,
-    to: ['resuming', 'idle'],
+    to: ['resuming', 'releasing'],
     act: (x) => take(x, x.input.message),
   }),
   row({
@@ -129,10 +145,12 @@ export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
     on,
     from: ['requesting', 'pending'],
     when: 'nothing newer than the request, and it may still come',
-    holds: ({ state, input: { message } }) =>
-      message.kind === 'stateReported'
-        ? message.pending || message.phase === 'moving' || state.name === 'requesting'
-        : message.epoch === state.epoch,
+    holds: (x) => {
+      const { state, input } = x;
+      const { message } = input;
+      if (message.kind === 'remapped') return message.epoch === state.epoch;
+      return (message.pending && isAnswer(x)) || message.phase === 'moving' || state.name === 'requesting';
+    },
     ignore: 'the handover is still to come; its timer or a refusal ends it',
   }),
   row({
@@ -199,7 +217,12 @@ export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
     to: ['idle'],
     act: ({ state, input }) => ({
       state: idle(learn(state, input.message)),
-      effects: [stop('release'), stop('query'), notify({ notice: 'returned', epoch: input.message.epoch })],
+      effects: [
+        stop('release'),
+        stop('query'),
+        // What was rejected was never here.
+        ...(state.rejected ? [] : [notify({ notice: 'returned', epoch: input.message.epoch } as const)]),
+      ],
     }),
   }),
 ];

@@ -67,6 +67,7 @@ export const BORROWER_INPUTS: readonly BorrowerInput['on'][] = [
   'hostUp',
   'hookDone',
   'borrow',
+  'requested',
   'return',
   'handoverPending',
   'borrowDeclined',

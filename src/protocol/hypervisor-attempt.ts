@@ -76,7 +76,8 @@ export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): 
     terms: plan.terms,
     quarantine: plan.quarantine,
   };
-  const leased = state.holder?.lease ? state.holder.vm : state.lastBorrower;
+  const { holder } = state;
+  const leased = holder?.lease ? { vm: holder.vm, mark: holder.lease.mark } : state.lastBorrower;
   const next: HostState = {
     ...state,
     name: 'moving',
@@ -87,7 +88,7 @@ export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): 
     guard: false,
     quarantine: undefined,
     suspect: undefined,
-    lastBorrower: plan.terms && plan.to ? plan.to.vm : leased,
+    lastBorrower: plan.terms && plan.to ? { vm: plan.to.vm, mark: plan.terms.mark } : leased,
   };
   const timers = (['reservation', 'lease', 'notice', 'remind', 'confirm', 'guard', 'retry'] as const).map(
     stop,
@@ -169,7 +170,13 @@ export function tellQuarantined(x: Base, next: HostState): HostEffect[] {
   return [
     { do: 'send', to: x.config.owner, message: { ...body, command: MESSAGES.lend.number } },
     ...(borrower
-      ? [{ do: 'send', to: borrower, message: { ...body, command: MESSAGES.requestBorrow.number } } as const]
+      ? [
+          {
+            do: 'send',
+            to: borrower.vm,
+            message: { ...body, command: MESSAGES.requestBorrow.number, mark: borrower.mark },
+          } as const,
+        ]
       : []),
   ];
 }
@@ -211,6 +218,7 @@ export function tell(x: Base, vm: VmId): HostEffect {
     ...(holder ? { holder: holder.vm, incarnation: holder.incarnation } : {}),
     ...(holder?.vm === vm && holder.proof ? { proof: holder.proof } : {}),
     leaseMs: leaseLeft(state, x.input.nowMs),
+    ...(holder?.vm === vm && holder.lease ? { mark: holder.lease.mark } : {}),
   };
   return { do: 'send', to: vm, message };
 }
@@ -229,6 +237,6 @@ export function noticeLeft(ending: Ending, nowMs: number): number {
 /** Who hears of a change: the holder first, for it waits in the dark; then the other party. */
 export function audience(x: Base): VmId[] {
   const { state, config } = x;
-  const vms = [state.holder?.vm, config.owner, state.lastBorrower];
+  const vms = [state.holder?.vm, config.owner, state.lastBorrower?.vm];
   return [...new Set(vms.filter((vm): vm is VmId => vm !== undefined && state.running[vm] !== undefined))];
 }

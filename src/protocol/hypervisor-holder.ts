@@ -127,7 +127,17 @@ export const HOLDER_ROWS = [
 /** The answer to `queryState`. */
 function report(x: HostSeen<'queryState'>): MessageOf<'stateReported'> {
   const { state, input, config } = x;
-  const { holder, attempt } = state;
+  const { holder, attempt, reservation } = state;
+  const isReserved = reservation?.borrower.vm === input.from;
+  const isComing = attempt?.to?.vm === input.from;
+  const terms =
+    holder?.vm === input.from
+      ? holder.lease
+      : isReserved
+        ? reservation.terms
+        : isComing
+          ? attempt?.terms
+          : undefined;
   return {
     kind: 'stateReported',
     bundle: config.bundle,
@@ -141,9 +151,10 @@ function report(x: HostSeen<'queryState'>): MessageOf<'stateReported'> {
     ...(holder?.vm === input.from && holder.proof ? { proof: holder.proof } : {}),
     ...(state.quarantine ? { cause: state.quarantine.cause } : {}),
     yourIncarnation: state.running[input.from] ?? (0 as never),
-    pending: state.reservation?.borrower.vm === input.from || attempt?.to?.vm === input.from,
+    pending: isReserved || isComing,
     ...(holder?.vm === input.from && holder.ending?.notified
       ? { ending: holder.ending.cause, noticeMs: noticeLeft(holder.ending, input.nowMs) }
       : {}),
+    ...(terms ? { mark: terms.mark } : {}),
   };
 }

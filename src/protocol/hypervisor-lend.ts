@@ -52,8 +52,7 @@ function reserve(x: HostSeen<'prepare'>): HostOut {
   const reservation = {
     epoch,
     borrower: lifeOf(state, input.message.borrower)!,
-    mark: consentMark(input.message.consent),
-    terms: { leaseMs, minTenureMs, noticeMs },
+    terms: { leaseMs, minTenureMs, noticeMs, mark: consentMark(input.message.consent) },
   };
   const next: HostState = { ...state, epoch, reservation };
   return {
@@ -74,7 +73,7 @@ function isSamePrepare(x: HostSeen<'prepare'>): boolean {
   const { terms } = reservation;
   return (
     reservation.borrower.vm === message.borrower &&
-    reservation.mark === consentMark(message.consent) &&
+    terms.mark === consentMark(message.consent) &&
     terms.leaseMs === leaseMs &&
     terms.minTenureMs === minTenureMs &&
     terms.noticeMs === noticeMs
@@ -84,10 +83,10 @@ function isSamePrepare(x: HostSeen<'prepare'>): boolean {
 /** Tells both parties of a reservation. */
 function announce(x: Base): HostEffect[] {
   const { state, config } = x;
-  const { epoch, borrower, mark } = state.reservation!;
-  const body = { bundle: config.bundle, epoch, reserveMs: config.times.reserveMs };
+  const { epoch, borrower, terms } = state.reservation!;
+  const body = { bundle: config.bundle, epoch, reserveMs: config.times.reserveMs, mark: terms.mark };
   return [
-    { do: 'send', to: config.owner, message: { kind: 'prepared', ...body, borrower: borrower.vm, mark } },
+    { do: 'send', to: config.owner, message: { kind: 'prepared', ...body, borrower: borrower.vm } },
     { do: 'send', to: borrower.vm, message: { kind: 'handoverPending', ...body } },
   ];
 }
@@ -95,7 +94,7 @@ function announce(x: Base): HostEffect[] {
 /** Drops a reservation: its epoch is burnt; holder, holder's epoch and consent stay as they were. */
 export function unreserve(x: Base, code: RefusalCode): HostOut {
   const { state, config } = x;
-  const { epoch, borrower } = state.reservation!;
+  const { epoch, borrower, terms } = state.reservation!;
   const next: HostState = { ...state, reservation: undefined };
   const base = { ...x, state: next };
   return {
@@ -103,7 +102,7 @@ export function unreserve(x: Base, code: RefusalCode): HostOut {
     effects: [
       stop('reservation'),
       refuse(base, config.owner, 'lend', epoch, code),
-      refuse(base, borrower.vm, 'requestBorrow', epoch, code),
+      refuse(base, borrower.vm, 'requestBorrow', epoch, code, terms.mark),
       { do: 'audit', event: 'unreserved', detail: code },
     ],
   };

@@ -22,7 +22,7 @@ import {
 } from './hypervisor-attempt.ts';
 import { unreserve } from './hypervisor-lend.ts';
 import { type Holder, type HostEffect, type HostState, initialHost, lifeOf } from './hypervisor-state.ts';
-import type { VmId } from './ids.ts';
+import { UINT32_MAX, type VmId } from './ids.ts';
 import { HOST_TIMERS } from './timers.ts';
 
 /** A VM's new life, or the end of one. */
@@ -234,7 +234,10 @@ export const START_ROWS = [
   }),
 ];
 
-/** How far epochs go on after a lost table: more handovers than a machine sees in a month of PIN entries. */
+/**
+ * How far epochs go on after a lost table, above the highest that an agent named: more handovers than a machine sees in
+ * a month of PIN entries. Of what is left never more than half is given away.
+ */
 const EPOCH_JUMP = 65_536;
 
 /** Rows of quarantine. */
@@ -247,7 +250,7 @@ export const QUARANTINE_ROWS = [
     act: (x) => {
       const { state } = x;
       // Agents that have not asked yet may remember higher epochs, and would ignore lower ones.
-      const jump = state.restored && state.epoch < EPOCH_JUMP ? EPOCH_JUMP : 0;
+      const jump = state.restored ? Math.min(EPOCH_JUMP, Math.floor((UINT32_MAX - state.epoch) / 2)) : 0;
       const next: HostState = { ...state, barred: [], epoch: (state.epoch + jump) as HostState['epoch'] };
       return begin({ ...x, state: next }, { cause: 'lift', to: undefined, forced: false });
     },

@@ -20,11 +20,14 @@ export interface Life {
   readonly incarnation: Incarnation;
 }
 
+/** What a borrower consented to. */
+export interface Terms extends Pick<ConsentClaims, 'leaseMs' | 'minTenureMs' | 'noticeMs'> {
+  /** Mark of the consent (messages.ts). */
+  readonly mark: number;
+}
+
 /** The right of a borrower to hold for a while. */
-export interface Lease {
-  readonly leaseMs: number;
-  readonly minTenureMs: number;
-  readonly noticeMs: number;
+export interface Lease extends Terms {
   /** Moment of the grant on the host's clock. */
   readonly startedMs: number;
 }
@@ -51,9 +54,7 @@ export interface Holder extends Life {
 export interface Reservation {
   readonly epoch: Epoch;
   readonly borrower: Life;
-  /** Mark of the consent (messages.ts). */
-  readonly mark: number;
-  readonly terms: Pick<ConsentClaims, 'leaseMs' | 'minTenureMs' | 'noticeMs'>;
+  readonly terms: Terms;
 }
 
 /** Phases of the remap procedure, in order. */
@@ -75,7 +76,7 @@ export interface Attempt {
   readonly drainsLeft: number;
   /** The owner wants it dropped. */
   readonly cancelled: boolean;
-  readonly terms?: Reservation['terms'] | undefined;
+  readonly terms?: Terms | undefined;
   /** Where the attempt ends when the owner itself rejected the evidence. */
   readonly quarantine?: QuarantineCause | undefined;
 }
@@ -91,8 +92,8 @@ export interface HostState {
   readonly lastEpoch: Epoch;
   /** How the last attempt ended. */
   readonly lastCause: MoveCause;
-  /** Borrower of the last lease: it is told how its return ended. */
-  readonly lastBorrower?: VmId | undefined;
+  /** Borrower of the last lease, and by which consent: it is told how its return ended. */
+  readonly lastBorrower?: { readonly vm: VmId; readonly mark: number } | undefined;
   /** While parked: the guard time runs. */
   readonly guard: boolean;
   readonly quarantine?: { readonly cause: QuarantineCause; readonly isolated: boolean } | undefined;

@@ -108,7 +108,7 @@ export type ConsentClaims = ValueOf<typeof CONSENT_FIELDS>;
 
 /**
  * Returns the mark of a sealed consent, by which its request is told from an earlier one: the last 4 bytes of its tag,
- * big endian. It proves nothing.
+ * big endian. It proves nothing. Two consents of the same claims are one consent, and have one mark.
  */
 export function consentMark(consent: Uint8Array): number {
   let mark = 0;
@@ -158,6 +158,8 @@ export const MESSAGES = {
       /** The hypervisor service's code, where it was the one who refused. */
       refusal: optional(4, names<RefusalCode>(REFUSAL_CODES)),
       detail: optional(5, text(TEXT_BYTES_MAX)),
+      /** Mark of the consent in the request that is declined. */
+      mark: required(6, uint()),
     },
   },
   withdrawBorrow: {
@@ -165,7 +167,11 @@ export const MESSAGES = {
     from: 'borrower',
     to: 'owner',
     says: 'The borrower no longer wants what it asked for.',
-    fields: { bundle },
+    fields: {
+      bundle,
+      /** Mark of the consent in the request that is withdrawn. */
+      mark: required(2, uint()),
+    },
   },
   recallDevice: {
     number: 7,
@@ -211,7 +217,13 @@ export const MESSAGES = {
     from: 'host',
     to: 'borrower',
     says: 'The bundle is about to come; the borrower may warm up. It is not there yet.',
-    fields: { bundle, epoch, reserveMs: required(3, uint()) },
+    fields: {
+      bundle,
+      epoch,
+      reserveMs: required(3, uint()),
+      /** Mark of the consent for which it is reserved. */
+      mark: required(4, uint()),
+    },
   },
   lend: {
     number: 19,
@@ -265,6 +277,8 @@ export const MESSAGES = {
       proof: optional(7, PROOF),
       /** Lease left at the moment of sending, for a borrower; 0 for the owner. */
       leaseMs: required(8, uint()),
+      /** To a borrower that holds: mark of the consent by which it does. */
+      mark: optional(9, uint()),
     },
   },
   confirm: {
@@ -320,6 +334,8 @@ export const MESSAGES = {
       /** To the holder, once notice was given: what `leaseEnding` said, with the time that is left. */
       ending: optional(14, names<MoveCause>(MOVE_CAUSES)),
       noticeMs: optional(15, uint()),
+      /** Mark of the consent by which the asker holds, or for which `pending` is said. */
+      mark: optional(16, uint()),
     },
   },
   refused: {
@@ -336,7 +352,7 @@ export const MESSAGES = {
       /** Epoch of the holder, or of the attempt under way. */
       currentEpoch: required(5, uint<Epoch>()),
       holder: optional(6, id<VmId>()),
-      /** Of a refused `prepare`: mark of its consent. */
+      /** Of a refused `prepare`, and of a handover that is off as told to the borrower: mark of the consent. */
       mark: optional(7, uint()),
     },
   },

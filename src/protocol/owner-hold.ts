@@ -230,7 +230,8 @@ export const HOLDING_ROWS = [
     holds: ({ state }) => state.borrower !== undefined,
     to: ['stay'],
     act: ({ state, input, config }) => ({
-      state: { ...state, force: input.force },
+      // A recall that only asks does not take back one that forces.
+      state: { ...state, force: state.force || input.force },
       effects: [
         {
           do: 'send',
@@ -242,7 +243,7 @@ export const HOLDING_ROWS = [
             graceMs: input.graceMs,
           },
         },
-        ...(input.force ? [timer('recall', input.graceMs)] : []),
+        ...(input.force ? [{ do: 'timer', timer: 'recall', ms: input.graceMs, sooner: true } as const] : []),
       ],
     }),
   }),

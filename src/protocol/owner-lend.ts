@@ -2,15 +2,20 @@
  * The owner's rows from a borrower's request to the moment the host moves the bundle. Pure.
  */
 
-import type { Decline, PolicyDecision } from './agent-io.ts';
+import type { AgentConfig, Decline, PolicyDecision } from './agent-io.ts';
 import { BUSY_RETRY_MS, retryAfter } from './codes.ts';
+import type { VmId } from './ids.ts';
 import { consentMark, MESSAGES, type MessageOf } from './messages.ts';
 import {
+  type Asker,
   BUSY,
   cleared,
   decline,
   giveUp,
   hookNews,
+  type OwnerEffect,
+  type OwnerInput,
+  type OwnerRequest,
   type OwnerState,
   query,
   resume,
@@ -20,6 +25,38 @@ import {
   toHost,
 } from './owner-state.ts';
 
+type Request = Extract<OwnerInput, { on: 'requestBorrow' }>;
+
+const asker = (input: Request): Asker => ({ borrower: input.from, consent: input.message.consent });
+
+/** Asks the policy about a request. Its answer bears the request's number. */
+function decide(state: OwnerState, input: Request, before: readonly OwnerEffect[]) {
+  const { purpose, leaseMs, minTenureMs, noticeMs, consent } = input.message;
+  const asked = { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs };
+  const number = state.requests + 1;
+  const request = { number, ...asked, consent };
+  return {
+    state: { ...state, name: 'deciding', requests: number, request } as const,
+    effects: [...before, { do: 'decide', request: number, ...asked } as const, timer('policy')],
+  };
+}
+
+const isOfBorrower = ({ state, input }: { state: OwnerState; input: { from: VmId } }) =>
+  state.request?.borrower === input.from;
+
+/** Whether a request says what the one under way says. Of what the policy looks at, the consent lacks the purpose. */
+const isRepeated = ({ consent, purpose }: OwnerRequest, asked: MessageOf<'requestBorrow'>) =>
+  consentMark(consent) === consentMark(asked.consent) && purpose === asked.purpose;
+
+/** Whether the borrower withdraws the request that is being dealt with, and not an earlier one. */
+const isOfRequest = (x: { state: OwnerState; input: Extract<OwnerInput, { on: 'withdrawBorrow' }> }) =>
+  isOfBorrower(x) && consentMark(x.state.request!.consent) === x.input.message.mark;
+
+/** Nobody waits for what is being lent: it is called back while that goes. */
+function callBack(state: OwnerState, config: AgentConfig): OwnerEffect {
+  return toHost({ kind: 'cancel', bundle: config.definition.id, epoch: state.attempt ?? state.epoch });
+}
+
 /** Rows of requests and policy. */
 export const REQUEST_ROWS = [
   row({
@@ -27,23 +64,49 @@ export const REQUEST_ROWS = [
     on: 'requestBorrow',
     from: ['held'],
     to: ['deciding'],
-    act: ({ state, input }) => {
-      const { purpose, leaseMs, minTenureMs, noticeMs, consent } = input.message;
-      const asked = { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs };
-      const number = state.requests + 1;
-      return {
-        state: { ...state, name: 'deciding', requests: number, request: { number, ...asked, consent } },
-        effects: [{ do: 'decide', request: number, ...asked }, timer('policy')],
-      };
-    },
+    act: ({ state, input }) => decide(state, input, []),
   }),
   row({
     name: 'request-again',
     on: 'requestBorrow',
     from: ['deciding', 'preparing', 'suspending', 'lending'],
-    when: 'same borrower',
-    holds: ({ state, input }) => state.request?.borrower === input.from,
+    when: 'the same request',
+    holds: (x) => isOfBorrower(x) && isRepeated(x.state.request!, x.input.message),
     ignore: 'the request is being dealt with',
+  }),
+  // A borrower has one request at a time: it has given up the earlier one, and the word of that is late or lost.
+  row({
+    name: 'request-renewed',
+    on: 'requestBorrow',
+    from: ['deciding', 'preparing'],
+    when: 'another request of the same borrower',
+    holds: isOfBorrower,
+    to: ['deciding'],
+    act: ({ state, input }) => decide(state, input, [stop('prepare')]),
+  }),
+  row({
+    name: 'request-renewed-suspending',
+    on: 'requestBorrow',
+    from: ['suspending'],
+    when: 'another request of the same borrower',
+    holds: isOfBorrower,
+    to: ['stay'],
+    act: ({ state, input, config }) => ({
+      state: { ...state, dropped: BUSY, request: undefined },
+      effects: [decline(config, asker(input), BUSY)],
+    }),
+  }),
+  row({
+    name: 'request-renewed-lending',
+    on: 'requestBorrow',
+    from: ['lending'],
+    when: 'another request of the same borrower',
+    holds: isOfBorrower,
+    to: ['stay'],
+    act: ({ state, input, config }) => ({
+      state,
+      effects: [callBack(state, config), decline(config, asker(input), BUSY)],
+    }),
   }),
   row({
     name: 'request-not-ready',
@@ -52,7 +115,7 @@ export const REQUEST_ROWS = [
     to: ['stay'],
     act: ({ state, input, config }) => ({
       state,
-      effects: [decline(config, input.from, { reason: 'notReady', retryAfterMs: 1_000 })],
+      effects: [decline(config, asker(input), { reason: 'notReady', retryAfterMs: 1_000 })],
     }),
   }),
   row({
@@ -62,7 +125,7 @@ export const REQUEST_ROWS = [
     to: ['stay'],
     act: ({ state, input, config }) => ({
       state,
-      effects: [decline(config, input.from, { reason: 'hookFailed', retryAfterMs: BUSY_RETRY_MS })],
+      effects: [decline(config, asker(input), { reason: 'hookFailed', retryAfterMs: BUSY_RETRY_MS })],
     }),
   }),
   row({
@@ -72,7 +135,7 @@ export const REQUEST_ROWS = [
     to: ['stay'],
     act: ({ state, input, config }) => ({
       state,
-      effects: [decline(config, input.from, { reason: 'notHolder', retryAfterMs: BUSY_RETRY_MS })],
+      effects: [decline(config, asker(input), { reason: 'notHolder', retryAfterMs: BUSY_RETRY_MS })],
     }),
   }),
   row({
@@ -80,14 +143,14 @@ export const REQUEST_ROWS = [
     on: 'requestBorrow',
     from: 'any',
     to: ['stay'],
-    act: ({ state, input, config }) => ({ state, effects: [decline(config, input.from, BUSY)] }),
+    act: ({ state, input, config }) => ({ state, effects: [decline(config, asker(input), BUSY)] }),
   }),
   row({
     name: 'withdraw-early',
     on: 'withdrawBorrow',
     from: ['deciding', 'preparing'],
-    when: 'by the borrower of the request',
-    holds: ({ state, input }) => state.request?.borrower === input.from,
+    when: 'the request under way',
+    holds: isOfRequest,
     to: ['held'],
     act: (x) => giveUp(x, undefined),
   }),
@@ -95,8 +158,8 @@ export const REQUEST_ROWS = [
     name: 'withdraw-late',
     on: 'withdrawBorrow',
     from: ['suspending'],
-    when: 'by the borrower of the request',
-    holds: ({ state, input }) => state.request?.borrower === input.from && !state.overtaken,
+    when: 'the request under way',
+    holds: (x) => isOfRequest(x) && !x.state.overtaken,
     to: ['stay'],
     act: ({ state }) => ({ state: { ...state, dropped: BUSY, request: undefined }, effects: [] }),
   }),
@@ -104,21 +167,16 @@ export const REQUEST_ROWS = [
     name: 'withdraw-lending',
     on: 'withdrawBorrow',
     from: ['lending'],
-    when: 'by the borrower of the request',
-    holds: ({ state, input }) => state.request?.borrower === input.from,
+    when: 'the request under way',
+    holds: isOfRequest,
     to: ['stay'],
-    act: ({ state, config }) => ({
-      state,
-      effects: [
-        toHost({ kind: 'cancel', bundle: config.definition.id, epoch: state.attempt ?? state.epoch }),
-      ],
-    }),
+    act: ({ state, config }) => ({ state, effects: [callBack(state, config)] }),
   }),
   row({
     name: 'withdraw-nothing',
     on: 'withdrawBorrow',
     from: 'any',
-    ignore: 'no request of this borrower is open; a holder uses release',
+    ignore: 'this request is not open; a holder uses release',
   }),
   row({
     name: 'policy-allows',
@@ -253,10 +311,10 @@ export const LENDING_ROWS = [
     to: ['resuming'],
     act: ({ state, input, config }) => {
       const failed: Decline = { reason: 'hookFailed', retryAfterMs: BUSY_RETRY_MS };
-      const borrower = state.request?.borrower;
+      const { request } = state;
       return resume({ ...state, driver: 'unknown' }, [
         // First, or the host's word of the cancelled reservation is there before the reason for it.
-        ...(borrower ? [decline(config, borrower, state.dropped ?? failed)] : []),
+        ...(request ? [decline(config, request, state.dropped ?? failed)] : []),
         toHost({ kind: 'cancel', bundle: config.definition.id, epoch: state.attempt! }),
         ...hookNews(input),
       ]);
@@ -325,13 +383,13 @@ export const LENDING_ROWS = [
       input.message.currentEpoch === state.heldEpoch,
     to: ['resuming'],
     act: ({ state, input, config }) => {
-      const borrower = state.request?.borrower;
+      const { request } = state;
       const how: Decline = {
         reason: 'refusedByHost',
         retryAfterMs: retryAfter(input.message.code),
         refusal: input.message.code,
       };
-      return resume(state, [stop('lend'), ...(borrower ? [decline(config, borrower, how)] : [])]);
+      return resume(state, [stop('lend'), ...(request ? [decline(config, request, how)] : [])]);
     },
   }),
   row({

@@ -17,7 +17,7 @@ import type {
 import { BUSY_RETRY_MS } from './codes.ts';
 import { findMismatch } from './evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from './ids.ts';
-import type { MessageOf } from './messages.ts';
+import { consentMark, type MessageOf } from './messages.ts';
 import { type Outcome, rowsOf, type Seen } from './table.ts';
 import { LENT_ASK_MS, OWNER_TIMERS, type OwnerTimer } from './timers.ts';
 
@@ -133,8 +133,13 @@ export const timer = (name: OwnerTimer, ms: number = OWNER_TIMERS[name]): OwnerE
 export const stop = (name: OwnerTimer): OwnerEffect => ({ do: 'stopTimer', timer: name });
 export const query: readonly OwnerEffect[] = [{ do: 'query' }, timer('query')];
 
-export function decline(config: AgentConfig, to: VmId, how: Decline): OwnerEffect {
-  return { do: 'send', to, message: { kind: 'borrowDeclined', bundle: config.definition.id, ...how } };
+/** Who asked, and by which consent. */
+export type Asker = Pick<OwnerRequest, 'borrower' | 'consent'>;
+
+export function decline(config: AgentConfig, to: Asker, how: Decline): OwnerEffect {
+  const mark = consentMark(to.consent);
+  const message = { kind: 'borrowDeclined', bundle: config.definition.id, ...how, mark } as const;
+  return { do: 'send', to: to.borrower, message };
 }
 
 export const BUSY: Decline = { reason: 'busy', retryAfterMs: BUSY_RETRY_MS };
@@ -146,14 +151,10 @@ export function cleared(state: S): S {
 
 /** The attempt ends before our driver was touched: we still hold. */
 export function giveUp(x: Seen<S, unknown, AgentConfig>, how: Decline | undefined): Out {
-  const borrower = x.state.request?.borrower;
+  const { request } = x.state;
   return {
     state: { ...cleared(x.state), name: 'held' },
-    effects: [
-      stop('policy'),
-      stop('prepare'),
-      ...(borrower && how ? [decline(x.config, borrower, how)] : []),
-    ],
+    effects: [stop('policy'), stop('prepare'), ...(request && how ? [decline(x.config, request, how)] : [])],
   };
 }
 

@@ -21,9 +21,10 @@ class ForcingEnforcer extends NoneEnforcer {
   }
 }
 
+const parts = { bundles: [PANEL], vms: VMS, machineBoot: 'one' };
+
 /** A world in which the borrower holds for 1.5 s with 500 ms of notice. */
 function lentWorld(Enforcer: typeof NoneEnforcer): BenchWorld {
-  const parts = { bundles: [PANEL], vms: VMS, machineBoot: 'one' };
   const made = new BenchWorld(VMS, [PANEL], () => new Enforcer(parts));
   made.startHost();
   made.startAgent(ANDROID, 'active');
@@ -60,6 +61,32 @@ describe('a borrower whose network swallows everything from before its lease end
     made.clock.advance(4_000);
     expect(made.told(VAULT)).toEqual(['granted', 'recalled', 'returned']);
     expect(made.host.views()[0]).toMatchObject({ holder: ANDROID, confirmed: true });
+  });
+});
+
+describe('a borrower that thinks better of a request, and whose word of that is lost', () => {
+  it('R87 is never granted what it asked for first', () => {
+    const made = new BenchWorld(VMS, [PANEL], () => new NoneEnforcer(parts));
+    made.startHost();
+    made.startAgent(ANDROID, 'active');
+    made.startAgent(VAULT, 'suspended');
+    made.clock.advance(1_500);
+    const vault = made.agents.get(VAULT)!;
+    const leases: number[] = [];
+    vault.on('notice', (_, notice) => {
+      if (notice.notice === 'granted') leases.push(notice.leaseMs);
+    });
+    vault.borrow(PANEL.id, { ...TERMS, leaseMs: 3_600_000 });
+    made.network.faults = everythingLost;
+    vault.giveBack(PANEL.id);
+    made.network.faults = NO_FAULTS;
+    vault.borrow(PANEL.id, { ...TERMS, leaseMs: 5_000 });
+    made.clock.advance(500);
+    expect(made.told(VAULT)).toEqual(['declined']);
+    expect(made.host.views()[0]).toMatchObject({ holder: ANDROID, confirmed: true });
+    vault.borrow(PANEL.id, { ...TERMS, leaseMs: 5_000 });
+    made.clock.advance(500);
+    expect(leases).toEqual([5_000]);
   });
 });
 

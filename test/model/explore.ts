@@ -1,8 +1,10 @@
 /** Breadth-first search over all worlds within a budget, with the properties checked in every one. */
 
 import type { Message } from '../../src/protocol/index.ts';
+import { consentMark } from '../../src/protocol/messages.ts';
+import { checkStable } from './properties.ts';
 import { describeWorld, movesOf, runFairly } from './transitions.ts';
-import { type AgentWorld, checkStable, type World } from './world.ts';
+import type { AgentWorld, Job, World } from './world.ts';
 
 /** What a search found. */
 export interface Explored {
@@ -106,25 +108,32 @@ function key(world: World): number {
 
 /** All that matters of a world, as text. Proofs and digests follow from the rest. */
 function canonical(world: World): string {
-  const { o, b, host, disk, job, machine, budget } = world;
+  const { o, b, host, disk, durable, job, orphan, machine, budget } = world;
   const net = world.net.map(({ from, to, message }) => `${from}>${to}${messageKey(message)}`).sort();
   return [
     agentKey(o),
     agentKey(b),
     host ? hostKey(host) : 'dead',
     hostKey(disk),
+    durable === disk ? '' : hostKey(durable),
     world.hostTimers,
     world.hostBoot,
     net,
     machine.map((r) => `${r.now}/${r.stale}`),
-    job ? `${job.phase}${job.epoch}${job.to}${job.left.length}` : '',
+    jobKey(job),
+    jobKey(orphan),
     Object.values(world.lives),
     world.running,
     world.exiting,
     world.ghost.epoch,
     Object.entries(world.ghost.grants),
+    world.ghost.rejected,
     Object.values(budget),
   ].join('|');
+}
+
+function jobKey(job: Job | undefined): string {
+  return job ? `${job.phase}${job.epoch}${job.to}${job.left.length}` : '';
 }
 
 function agentKey(agent: AgentWorld<NonNullable<(World['o'] | World['b'])['state']>>): string {
@@ -136,17 +145,7 @@ function hostKey(host: NonNullable<World['host']>): string {
 }
 
 /** Fields that follow from others, or that nothing in the model depends on. */
-const SKIPPED = new Set([
-  'proof',
-  'digest',
-  'consent',
-  'terms',
-  'purpose',
-  'granted',
-  'challenge',
-  'running',
-  'startedMs',
-]);
+const SKIPPED = new Set(['proof', 'digest', 'purpose', 'granted', 'challenge', 'running', 'startedMs']);
 
 /** States and messages are never changed, so their text is made once. */
 const texts = new WeakMap<object, string>();
@@ -157,7 +156,10 @@ function plain(value: object): string {
   let text = '';
   for (const [name, field] of Object.entries(value)) {
     if (field === undefined) continue;
-    if (SKIPPED.has(name)) text += name === 'granted' ? `g${field.epoch}` : field ? '+' : '-';
+    // Of what was consented to the mark says all; before it is sealed, the lease does.
+    if (name === 'terms') text += `t${field.mark ?? field.leaseMs}`;
+    else if (name === 'consent') text += `c${consentMark(field)}`;
+    else if (SKIPPED.has(name)) text += name === 'granted' ? `g${field.epoch}` : field ? '+' : '-';
     else text += typeof field === 'object' && field !== null ? `(${plain(field)})` : `${field},`;
   }
   texts.set(value, text);
@@ -165,6 +167,5 @@ function plain(value: object): string {
 }
 
 function messageKey(message: Message): string {
-  const { consent } = message as { consent?: { epoch: number; incarnation: number; stamp: Uint8Array } };
-  return `${plain(message)}${consent ? `${consent.epoch}.${consent.incarnation}.${consent.stamp[0]}` : ''}`;
+  return `${message.kind}${plain(message)}`;
 }

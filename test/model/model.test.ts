@@ -7,7 +7,7 @@
  * schedule comes to rest. State counts are pinned: a change that moves one was meant to, or is a defect.
  */
 import { describe, expect, it } from 'vitest';
-import { BORROWER_TABLE, HOST_TABLE, OWNER_TABLE } from '../../src/protocol/index.ts';
+import { BORROWER_TABLE, type BorrowerInput, HOST_TABLE, OWNER_TABLE } from '../../src/protocol/index.ts';
 import { resumeEarly, skipEpochCheck } from '../../src/simulation/lies.ts';
 import { explore, type Situation } from './explore.ts';
 import { B, O, SETTINGS, type Settings, USUAL } from './settings.ts';
@@ -87,19 +87,26 @@ const SEARCHES: readonly (readonly [string, 'cold' | 'warm', Partial<Budget>, nu
     ['a loan and its return', 'cold', { borrow: 1, giveBack: 1 }, 28_583],
     ['timers', 'cold', { borrow: 1, fire: 1 }, 20_719],
     ['repeated messages', 'cold', { borrow: 1, duplicate: 1 }, 9_149],
-    ['forced returns', 'warm', { borrow: 1, fire: 2 }, 104_794],
+    ['forced returns', 'warm', { borrow: 1, fire: 2 }, 104_810],
     ['recalls', 'warm', { borrow: 1, recall: 1, fire: 1 }, 10_044],
-    ['a second loan', 'warm', { borrow: 2, fire: 1 }, 130_242],
+    ['a second loan', 'warm', { borrow: 2, fire: 1 }, 124_245],
     ['lost messages', 'warm', { borrow: 1, lose: 1, fire: 1 }, 8_727],
     ['agents that die', 'warm', { borrow: 1, giveBack: 1, crashAgent: 1 }, 53_549],
-    ['a host that dies', 'warm', { borrow: 1, crashHost: 2 }, 89_193],
+    ['a host that dies', 'warm', { borrow: 1, crashHost: 2 }, 96_134],
+    ['a host whose records are lost', 'warm', { borrow: 1, crashHost: 1 }, 22_667, { losesUnsynced: true }],
     ['VMs that exit', 'cold', { borrow: 1, exit: 1 }, 11_611],
     ['calls that fail', 'warm', { borrow: 1, giveBack: 1, failCall: 1 }, 45_342],
     ['two lost messages', 'warm', { borrow: 1, lose: 2, fire: 1 }, 11_602],
-    ['a back end that cannot force', 'warm', { borrow: 1, fire: 2 }, 102_926, { forceRevoke: false }],
+    ['a back end that cannot force', 'warm', { borrow: 1, fire: 2 }, 102_942, { forceRevoke: false }],
     ['a minimum tenure', 'warm', { borrow: 1, recall: 1, fire: 1 }, 9_941, { minTenureMs: 10 }],
-    ['requests that are withdrawn', 'warm', { borrow: 2, giveBack: 1 }, 242_257],
-    ['a borrower that rejects', 'warm', { borrow: 1, lose: 1, lift: 1 }, 674, { stranger: 'b' }],
+    [
+      'requests that are withdrawn',
+      'warm',
+      { borrow: 2, giveBack: 1 },
+      56_442,
+      { ownTerms: true, netMax: 3 },
+    ],
+    ['a borrower that rejects', 'warm', { borrow: 1, lose: 1, fire: 1, lift: 1 }, 78_269, { stranger: 'b' }],
     ['an owner that rejects', 'warm', { borrow: 1, giveBack: 1, lose: 1 }, 35_740, { stranger: 'o' }],
     ['a lift', 'warm', { borrow: 1, giveBack: 1, lift: 1 }, 151_386, { stranger: 'o' }],
     ['hooks that fail', 'warm', { borrow: 1, giveBack: 1, hookFail: 2 }, 23_224],
@@ -174,6 +181,29 @@ function timeless<T extends typeof HOST_TABLE | typeof BORROWER_TABLE | typeof O
   } as T;
 }
 
+/** A borrower that takes any answer for one to its own request. */
+function credulous(table: typeof BORROWER_TABLE): typeof BORROWER_TABLE {
+  return {
+    ...table,
+    run: (state, input, config) => {
+      if (!('message' in input)) return table.run(state, input, config);
+      const message = { ...input.message, mark: state.mark };
+      return table.run(state, { ...input, message } as BorrowerInput, config);
+    },
+  };
+}
+
+/** A borrower that says reject once, then release. */
+function forbearing(table: typeof BORROWER_TABLE): typeof BORROWER_TABLE {
+  return {
+    ...table,
+    run: (state, input, config) => {
+      const step = table.run(state, input, config);
+      return { ...step, state: { ...step.state, rejected: undefined } };
+    },
+  };
+}
+
 /** A host that lets go of an ended VM at once. */
 function hasty(table: typeof HOST_TABLE): typeof HOST_TABLE {
   return {
@@ -187,7 +217,13 @@ function hasty(table: typeof HOST_TABLE): typeof HOST_TABLE {
 }
 
 describe('a broken protocol is found out:', () => {
-  const CONTROLS: readonly (readonly [string, Partial<typeof TABLES>, Partial<Budget>, RegExp])[] = [
+  const CONTROLS: readonly (readonly [
+    string,
+    Partial<typeof TABLES>,
+    Partial<Budget>,
+    RegExp,
+    Partial<Settings>?,
+  ])[] = [
     [
       'a host that takes commands of old epochs',
       { host: skipEpochCheck(HOST_TABLE) },
@@ -219,20 +255,43 @@ describe('a broken protocol is found out:', () => {
       /L1/,
     ],
     ['a host that frees an ended VM at once', { host: hasty(HOST_TABLE) }, { borrow: 1, exit: 1 }, /M5/],
+    [
+      'a borrower that takes any answer for its own',
+      { borrower: credulous(BORROWER_TABLE) },
+      { borrow: 2, giveBack: 1 },
+      /S5: b resumes/,
+      { ownTerms: true },
+    ],
+    [
+      'a borrower that rejects once, then releases',
+      { borrower: forbearing(BORROWER_TABLE) },
+      { borrow: 1, lose: 1, fire: 1 },
+      /R86/,
+      { stranger: 'b' },
+    ],
+    [
+      'a host that starts before what the last one ordered has ended',
+      {},
+      { borrow: 1, crashHost: 1 },
+      /S[137]/,
+      { waits: false },
+    ],
   ];
 
-  it.each(CONTROLS)(
-    '%s',
-    (_, broken, budget, words) => {
+  it.each(CONTROLS.map((control) => ({ name: control[0], control })))(
+    '$name',
+    ({ control: [, broken, budget, words, settings] }) => {
       const right = { ...TABLES };
       try {
         const cold = initialWorld({ ...NONE, ...budget });
         const warm = settled({ ...cold, budget: NONE }, cold.budget);
         Object.assign(TABLES, broken);
+        SETTINGS.present = { ...USUAL, ...settings };
         const { violation } = explore(warm, [], STATES_MAX);
         expect(violation?.error).toMatch(words);
       } finally {
         Object.assign(TABLES, right);
+        SETTINGS.present = USUAL;
       }
     },
     60_000,

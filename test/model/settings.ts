@@ -62,8 +62,24 @@ export interface Settings {
   readonly minTenureMs: number;
   /** An agent that means something else by the bundle, and so rejects what it is granted. */
   readonly stranger: AgentName | undefined;
+  /** A host that dies may lose the records that it did not sync. */
+  readonly losesUnsynced: boolean;
+  /** A host that starts waits until what the last one ordered has come to its end, or was killed. */
+  readonly waits: boolean;
+  /** Each request asks for a lease of its own. Else two of the same epoch are one consent. */
+  readonly ownTerms: boolean;
+  /** Messages under way: beyond it new ones are lost, as in any queue. */
+  readonly netMax: number;
 }
-export const USUAL: Settings = { forceRevoke: true, minTenureMs: 0, stranger: undefined };
+export const USUAL: Settings = {
+  forceRevoke: true,
+  minTenureMs: 0,
+  stranger: undefined,
+  losesUnsynced: false,
+  waits: true,
+  ownTerms: false,
+  netMax: 4,
+};
 /** Of the search that runs. */
 export const SETTINGS: { present: Settings } = { present: USUAL };
 

@@ -9,6 +9,7 @@ import {
   initialOwner,
   type VmId,
 } from '../../src/protocol/index.ts';
+import { Violation } from './properties.ts';
 import { type AgentName, B, O, SETTINGS, VM_OF } from './settings.ts';
 import {
   type Budget,
@@ -18,7 +19,7 @@ import {
   feedHost,
   restartHost,
   runCall,
-  Violation,
+  runOrphan,
   type World,
 } from './world.ts';
 
@@ -28,9 +29,9 @@ export interface Move {
   readonly to: () => World;
 }
 
-const terms = (): BorrowTerms => ({
+const terms = ({ budget }: World): BorrowTerms => ({
   purpose: 'pin',
-  leaseMs: 30,
+  leaseMs: SETTINGS.present.ownTerms ? 30 + budget.borrow : 30,
   minTenureMs: SETTINGS.present.minTenureMs,
   noticeMs: 5,
   waitMs: 10,
@@ -54,7 +55,7 @@ export function movesOf(world: World): Move[] {
   if (budget.borrow > 0 && world.b.state) {
     moves.push({
       label: 'borrow',
-      to: () => feedAgent(spend(world, 'borrow'), 'b', { on: 'borrow', terms: terms(), fresh: true }),
+      to: () => feedAgent(spend(world, 'borrow'), 'b', { on: 'borrow', terms: terms(world), fresh: true }),
     });
   }
   if (budget.giveBack > 0 && world.b.state) {
@@ -68,10 +69,19 @@ export function movesOf(world: World): Move[] {
   }
   if (budget.lift > 0 && host)
     moves.push({ label: 'lift', to: () => feedHost(spend(world, 'lift'), { on: 'lift', nowMs: 0 }) });
-  if (!host) moves.push({ label: 'host restarts', to: () => restartHost(world) });
-  else {
-    if (budget.crashHost > 0)
-      moves.push({ label: 'host dies', to: () => crashHost(spend(world, 'crashHost')) });
+  moves.push(...orphanMoves(world));
+  if (!host) {
+    if (!world.orphan || !SETTINGS.present.waits)
+      moves.push({ label: 'host restarts', to: () => restartHost(world) });
+  } else {
+    if (budget.crashHost > 0) {
+      moves.push({ label: 'host dies', to: () => crashHost(spend(world, 'crashHost'), false) });
+      if (world.durable !== world.disk)
+        moves.push({
+          label: 'host dies with what was not synced',
+          to: () => crashHost(spend(world, 'crashHost'), true),
+        });
+    }
     if (budget.fire > 0) {
       for (const timer of world.hostTimers) {
         moves.push({ label: `host timer ${timer}`, to: () => fireHost(spend(world, 'fire'), timer) });
@@ -79,6 +89,16 @@ export function movesOf(world: World): Move[] {
     }
     for (const vm of [O, B]) moves.push(...lifeMoves(world, vm));
   }
+  return moves;
+}
+
+/** What a dead host ordered goes on, unless who is to start the next one kills it. */
+function orphanMoves(world: World): Move[] {
+  const { orphan, host } = world;
+  if (!orphan) return [];
+  const moves: Move[] = [{ label: `orphaned ${orphan.phase}`, to: () => runOrphan(world) }];
+  if (!host)
+    moves.push({ label: `orphaned ${orphan.phase} is killed`, to: () => ({ ...world, orphan: undefined }) });
   return moves;
 }
 
@@ -236,7 +256,16 @@ function deliver(world: World, { from, to, message }: Envelope, effectsMax?: num
 /** Whether everything has come to rest as it should once faults stop. */
 function isSettled(world: World): boolean {
   const { host, o, b } = world;
-  if (!host || world.net.length > 0 || world.job || o.hook || b.hook || o.inspecting || b.inspecting)
+  if (
+    !host ||
+    world.net.length > 0 ||
+    world.job ||
+    world.orphan ||
+    o.hook ||
+    b.hook ||
+    o.inspecting ||
+    b.inspecting
+  )
     return false;
   if (b.state && b.state.name !== 'idle') return false;
   // A driver whose suspend hook failed reaches nothing; the agent says so and leaves the rest to people.
@@ -278,6 +307,7 @@ export function runFairly(start: World, isKnown: (world: World) => boolean): voi
 }
 
 function fairStep(world: World, turn: { of: number }): World {
+  if (world.orphan) return runOrphan(world);
   if (!world.host) return restartHost(world);
   for (const name of NAMES) {
     const agent = world[name];
@@ -306,5 +336,5 @@ export function describeWorld(world: World): string {
   const net = world.net.map(({ from, to, message }) => `${from}>${to}:${message.kind}`).join(' ');
   const holder = host?.holder ? `${host.holder.vm}#${host.holder.incarnation}@${host.holder.epoch}` : '-';
   const attempt = host?.attempt ? `${host.attempt.cause}/${host.attempt.phase}@${host.attempt.epoch}` : '-';
-  return `host ${host?.name ?? 'dead'} ${holder} ${attempt} [${world.hostTimers}] | o ${agent(o)} | b ${agent(b)} | net ${net} | job ${world.job?.phase ?? '-'} | vms ${world.running} exiting ${world.exiting}`;
+  return `host ${host?.name ?? 'dead'} ${holder} ${attempt} [${world.hostTimers}] | o ${agent(o)} | b ${agent(b)} | net ${net} | job ${world.job?.phase ?? '-'} orphan ${world.orphan?.phase ?? '-'} | vms ${world.running} exiting ${world.exiting}`;
 }

@@ -24,7 +24,6 @@ import {
   initialBorrower,
   initialHost,
   initialOwner,
-  type Life,
   type Message,
   OWNER_TABLE,
   type OwnerInput,
@@ -32,6 +31,16 @@ import {
   type RemapPhase,
   type VmId,
 } from '../../src/protocol/index.ts';
+import { consentMark } from '../../src/protocol/messages.ts';
+import {
+  answer,
+  applyCall,
+  checkGrant,
+  checkHostStep,
+  checkResume,
+  type Reachable,
+  Violation,
+} from './properties.ts';
 import {
   type AgentName,
   agentConfig,
@@ -41,6 +50,7 @@ import {
   hostConfig,
   O,
   RESOURCES,
+  SETTINGS,
   VM_OF,
 } from './settings.ts';
 
@@ -62,10 +72,12 @@ export interface AgentWorld<S> {
   readonly driverActive: boolean;
 }
 
-/** Who can reach a resource: as the tables say, and as caches still allow. */
-export interface Reachable {
-  readonly now: VmId | undefined;
-  readonly stale: VmId | undefined;
+/** A phase with the calls of it that are left. */
+export interface Job {
+  readonly phase: RemapPhase;
+  readonly epoch: Epoch;
+  readonly to: VmId | undefined;
+  readonly left: readonly EnforcerCall[];
 }
 
 export interface World {
@@ -75,26 +87,28 @@ export interface World {
   readonly hostTimers: readonly string[];
   /** The host's boot: a consent's stamp names it. */
   readonly hostBoot: number;
+  /** The record that a host which starts finds. */
   readonly disk: HostState;
+  /** The last record that was synced: what is left after a crash that loses the rest. */
+  readonly durable: HostState;
   readonly net: readonly Envelope[];
   readonly machine: readonly Reachable[];
-  /** Calls of the running phase that are left. */
-  readonly job:
-    | {
-        readonly phase: RemapPhase;
-        readonly epoch: Epoch;
-        readonly to: VmId | undefined;
-        readonly left: readonly EnforcerCall[];
-        readonly failed: boolean;
-      }
-    | undefined;
+  /** The running phase. */
+  readonly job: Job | undefined;
+  /** What a host that died had ordered: the back end goes on with it, and answers nobody. */
+  readonly orphan: Job | undefined;
   readonly tally: Tally;
   readonly lives: Readonly<Record<string, Incarnation>>;
   readonly running: readonly VmId[];
   /** VMs whose exit the host has not let go of. */
   readonly exiting: readonly VmId[];
-  /** Highest epoch ever allocated, and who was made holder when: ghosts, for the properties only. */
-  readonly ghost: { readonly epoch: number; readonly grants: Readonly<Record<number, string>> };
+  /** Highest epoch ever allocated, who was made holder when, what was rejected: for the properties only. */
+  readonly ghost: {
+    readonly epoch: number;
+    readonly grants: Readonly<Record<number, string>>;
+    /** The epoch whose evidence the borrower rejected last. */
+    readonly rejected: number;
+  };
   /** What may still go wrong or be wanted. */
   readonly budget: Budget;
 }
@@ -114,12 +128,6 @@ export interface Budget {
   readonly hookFail: number;
   readonly lift: number;
 }
-
-/** A property that does not hold. */
-export class Violation extends Error {}
-
-/** Messages under way: beyond it new ones are lost, as in any queue. */
-const NET_MAX = 4;
 
 const initialAgent = <S>(state: S, driverActive: boolean): AgentWorld<S> => ({
   state,
@@ -148,14 +156,16 @@ export function initialWorld(budget: Budget): World {
     hostTimers: [],
     hostBoot: 1,
     disk: held,
+    durable: held,
     net: [],
     machine: RESOURCES.map(() => ({ now: O, stale: undefined })),
     job: undefined,
+    orphan: undefined,
     tally: NO_TALLY,
     lives,
     running: [O, B],
     exiting: [],
-    ghost: { epoch: 1, grants: { 1: `${O}#1` } },
+    ghost: { epoch: 1, grants: { 1: `${O}#1` }, rejected: 0 },
     budget,
   };
   return feedAgent(feedAgent(world, 'o', { on: 'start' }), 'b', { on: 'start' });
@@ -196,8 +206,13 @@ function performAgent(world: World, name: AgentName, effect: AgentOrder): World 
   const set = (part: Partial<AgentWorld<unknown>>): World =>
     ({ ...world, [name]: { ...agent, ...part } }) as World;
   switch (effect.do) {
-    case 'send':
-      return send(world, { from: VM_OF[name], to: effect.to, message: effect.message });
+    case 'send': {
+      const { kind, epoch } = effect.message;
+      const { ghost } = world;
+      const rejected = kind === 'reject' && name === 'b' ? epoch : ghost.rejected;
+      const next = rejected === ghost.rejected ? world : { ...world, ghost: { ...ghost, rejected } };
+      return send(next, { from: VM_OF[name], to: effect.to, message: effect.message });
+    }
     case 'query':
       return send(world, {
         from: VM_OF[name],
@@ -230,16 +245,6 @@ function performAgent(world: World, name: AgentName, effect: AgentOrder): World 
   }
 }
 
-/** S2: a resume only at the epoch that made this incarnation the holder, the highest it has seen. */
-function checkResume(world: World, name: AgentName, epoch: Epoch): void {
-  const me = `${VM_OF[name]}#${world.lives[VM_OF[name]]}`;
-  const granted = world.ghost.grants[epoch];
-  if (granted !== me)
-    throw new Violation(`S2: ${name} resumes at epoch ${epoch}, which made ${granted ?? 'nobody'} holder`);
-  if (epoch < world[name].state!.epoch)
-    throw new Violation(`S2: ${name} resumes at ${epoch}, it has seen ${world[name].state!.epoch}`);
-}
-
 function request(world: World, effect: AgentOrder): World {
   const { leaseMs, minTenureMs, noticeMs, evidence } = effect.terms;
   const claims: ConsentClaims = {
@@ -255,6 +260,8 @@ function request(world: World, effect: AgentOrder): World {
     noticeMs,
     evidence,
   };
+  const bytes = Uint8Array.of(effect.epoch, effect.incarnation, world.hostBoot, leaseMs);
+  const next = feedAgent(world, 'b', { on: 'requested', mark: consentMark(bytes) });
   const message: Message = {
     kind: 'requestBorrow',
     bundle: BUNDLE.id,
@@ -263,13 +270,13 @@ function request(world: World, effect: AgentOrder): World {
     minTenureMs,
     noticeMs,
     waitMs: 1,
-    consent: Object.assign(Uint8Array.of(effect.epoch, effect.incarnation, world.hostBoot), claims),
+    consent: Object.assign(bytes, claims),
   };
-  return send(world, { from: B, to: O, message });
+  return send(next, { from: B, to: O, message });
 }
 
 function send(world: World, envelope: Envelope): World {
-  if (world.net.length >= NET_MAX) return world;
+  if (world.net.length >= SETTINGS.present.netMax) return world;
   return { ...world, net: [...world.net, envelope] };
 }
 
@@ -292,36 +299,10 @@ export function feedHost(world: World, input: HostInput, effectsMax = Number.POS
     };
   }
   for (const [index, effect] of step.effects.entries()) {
-    if (index >= effectsMax) return crashHost(next);
+    if (index >= effectsMax) return crashHost(next, SETTINGS.present.losesUnsynced);
     next = performHost(next, step.state, effect);
   }
   return next;
-}
-
-/** S4 and S5 at each step of the host. */
-function checkHostStep(world: World, before: HostState, after: HostState, input: HostInput): void {
-  if (after.epoch < before.epoch)
-    throw new Violation(`S4: epoch fell from ${before.epoch} to ${after.epoch}`);
-  const known = input.on === 'start' ? world.disk.epoch : before.epoch;
-  if (after.epoch > known && after.epoch <= world.ghost.epoch) {
-    throw new Violation(`S4: epoch ${after.epoch} was allocated before`);
-  }
-  const { reservation } = after;
-  if (reservation && reservation !== before.reservation) {
-    if (input.on !== 'prepare' || !input.consent) throw new Violation('S5: a reservation without a consent');
-    const { claims, sameBoot } = input.consent;
-    const fits = claims.epoch === before.holder?.epoch && sameBoot && claims.incarnation === world.lives[B];
-    if (!fits) throw new Violation('S5: a reservation on a stale consent');
-  }
-  if (
-    after.attempt?.terms &&
-    after.attempt !== before.attempt &&
-    after.attempt.cause === 'lend' &&
-    !before.attempt
-  ) {
-    if (before.reservation?.epoch !== after.attempt.epoch)
-      throw new Violation('S5: a lend without its reservation');
-  }
 }
 
 function performHost(world: World, state: HostState, effect: HostEffect): World {
@@ -329,12 +310,16 @@ function performHost(world: World, state: HostState, effect: HostEffect): World 
     case 'send':
       return send(allocated(world, state), { from: HOST, to: effect.to, message: effect.message });
     case 'persist':
-      return { ...world, disk: state };
+      return {
+        ...world,
+        disk: state,
+        durable: effect.sync || !SETTINGS.present.losesUnsynced ? state : world.durable,
+      };
     case 'phase': {
       const { phase, epoch, to } = effect;
       return {
         ...allocated(world, state),
-        job: { phase, epoch, to, left: phaseRun(BUNDLE, phase, to).calls, failed: false },
+        job: { phase, epoch, to, left: phaseRun(BUNDLE, phase, to).calls },
       };
     }
     case 'timer':
@@ -363,13 +348,17 @@ function letGo(world: World, vm: VmId): World {
   return { ...world, exiting: world.exiting.filter((other) => other !== vm) };
 }
 
-/** The host process dies: its messages, its timers and the rest of its phase are gone. */
-export function crashHost(world: World): World {
+/** The host process dies: its messages and timers are gone, with `loses` records too. The back end goes on. */
+export function crashHost(world: World, loses: boolean): World {
+  const disk = loses ? world.durable : world.disk;
   return {
     ...world,
     host: undefined,
     hostTimers: [],
+    disk,
+    durable: disk,
     job: undefined,
+    orphan: world.job ?? world.orphan,
     net: world.net.filter(({ from, to }) => from !== HOST && to !== HOST),
   };
 }
@@ -388,6 +377,15 @@ export function restartHost(world: World): World {
   // An exit that nobody let go of is reported again.
   const told = world.exiting.reduce((w, vm) => feedHost(w, { on: 'vmExited', vm, nowMs: 0 }), started);
   return feedAgent(feedAgent(told, 'o', { on: 'hostUp' }), 'b', { on: 'hostUp' });
+}
+
+/** Carries out the next call of what a dead host ordered. */
+export function runOrphan(world: World): World {
+  const orphan = world.orphan!;
+  const [call, ...left] = orphan.left;
+  const machine = call ? applyCall(world.machine, call) : world.machine;
+  if (call?.op === 'grant') checkGrant(machine, call.vm);
+  return { ...world, machine, orphan: left.length > 0 ? { ...orphan, left } : undefined };
 }
 
 /** Carries out the next call of the running phase; the last one reports to the host. */
@@ -415,54 +413,4 @@ export function runCall(world: World, fail: boolean): World {
     { ...next, job: undefined },
     { on: 'phaseDone', epoch: job.epoch, phase: job.phase, result: folded.result, nowMs: 0 },
   );
-}
-
-const at = (call: Extract<EnforcerCall, { resource: unknown }>) => RESOURCES.indexOf(call.resource);
-
-function applyCall(machine: readonly Reachable[], call: EnforcerCall): readonly Reachable[] {
-  switch (call.op) {
-    case 'fence':
-      return machine.map((r, i) => (i === at(call) ? { now: undefined, stale: r.now ?? r.stale } : r));
-    case 'settle':
-      return machine.map((r) => ({ now: r.now, stale: undefined }));
-    case 'grant':
-      return machine.map((r, i) => (i === at(call) ? { now: call.vm, stale: r.stale } : r));
-    default:
-      return machine;
-  }
-}
-
-function answer(machine: readonly Reachable[], call: EnforcerCall) {
-  if (call.op !== 'inspect') return { ok: true, syncs: 0 } as const;
-  const r = machine[at(call)]!;
-  return { ok: true, reach: r.now ?? r.stale ?? ('blocked' as const) } as const;
-}
-
-/** S1 and S3: at a grant, no other VM reaches anything of the bundle. */
-function checkGrant(machine: readonly Reachable[], vm: VmId): void {
-  const other = machine.some(
-    (r) => (r.now !== undefined && r.now !== vm) || (r.stale !== undefined && r.stale !== vm),
-  );
-  if (other) throw new Violation(`S3: granted to ${vm} while another VM still reaches the bundle`);
-}
-
-/** S7: in every stable state all resources have the same holder, or none. */
-export function checkStable(world: World): void {
-  const { host, machine, job } = world;
-  if (!host || job) return;
-  const reach = new Set(machine.map((r) => r.now ?? r.stale));
-  if (host.name === 'held' && (reach.size !== 1 || !reach.has(host.holder!.vm)))
-    throw new Violation('S7: held, but not by one VM');
-  if (host.name === 'parked' && (reach.size !== 1 || !reach.has(undefined)))
-    throw new Violation('S7: parked, but reachable');
-  if (
-    host.name === 'quarantined' &&
-    host.quarantine!.isolated &&
-    (reach.size !== 1 || !reach.has(undefined))
-  ) {
-    throw new Violation('S7: quarantined as isolated, but reachable');
-  }
-  for (const life of [host.holder] as (Life | undefined)[]) {
-    if (life && world.lives[life.vm]! < life.incarnation) throw new Violation('a life from the future holds');
-  }
 }

@@ -40,16 +40,19 @@ import {
   reserved,
   sent,
   TERMS,
+  timers,
   VAULT,
 } from './requirements-support.ts';
 
-const withdraw = fromBorrower(message('withdrawBorrow'));
-const longer = fromBorrower(message('requestBorrow', { ...REQUEST, purpose: 'browse', leaseMs: 3_600_000 }));
-const timers = (effects: readonly { do: string }[]) =>
-  effects.flatMap((effect) => {
-    const { timer, ms } = effect as unknown as { timer: string; ms: number };
-    return effect.do === 'timer' ? [[timer, ms]] : [];
-  });
+const withdraw = fromBorrower(message('withdrawBorrow', { mark: 1 }));
+const longer = fromBorrower(
+  message('requestBorrow', {
+    ...REQUEST,
+    consent: Uint8Array.of(2),
+    purpose: 'browse',
+    leaseMs: 3_600_000,
+  }),
+);
 
 describe('an owner', () => {
   it('R76 does not take an answer of its policy to a withdrawn request for one to the next', () => {
@@ -68,7 +71,7 @@ describe('an owner', () => {
     expect(hooks(stale.effects)).toEqual([]);
     expect(only(stale.effects, 'cancel').epoch).toBe(2);
     const sameBorrower = owner([fromBorrower(REQUEST), allowed(1), withdraw, longer, allowed(2)], owning());
-    const other = owner([fromHost(prepared({ mark: 2 }))], sameBorrower.state);
+    const other = owner([fromHost(prepared({ mark: 1 }))], sameBorrower.state);
     expect(hooks(other.effects)).toEqual([]);
     const own = owner(
       [fromHost(prepared({ borrower: OTHER, mark: consentMark(consent), epoch: 3 }))],

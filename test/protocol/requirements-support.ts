@@ -57,7 +57,7 @@ export function proofFor(vm: VmId): Proof {
   return { evidence: 'observed', resources, syncs: 3, resets: PANEL.devices.map(({ id }) => id) };
 }
 
-/** The answer to a query: `vm` holds in its first life. */
+/** The answer to a query: `vm` holds in its first life; if it is the borrower, by the consent of REQUEST. */
 export function held(vm: VmId, at: number, self: VmId = vm): MessageOf<'stateReported'> {
   return message('stateReported', {
     epoch: at,
@@ -70,6 +70,7 @@ export function held(vm: VmId, at: number, self: VmId = vm): MessageOf<'stateRep
     leaseMs: 0,
     yourIncarnation: 1,
     pending: false,
+    ...(vm === VAULT ? { mark: 1 } : {}),
     ...(vm === self ? { proof: proofFor(vm) } : {}),
   });
 }
@@ -84,6 +85,7 @@ export function remapped(vm: VmId, at: number, fields: object = {}): MessageOf<'
     incarnation: 1,
     proof: proofFor(vm),
     leaseMs: 1_000,
+    ...(vm === VAULT ? { mark: 1 } : {}),
     ...fields,
   });
 }
@@ -122,6 +124,13 @@ export function only<K extends MessageKind>(effects: readonly { do: string }[], 
   if (found.length !== 1) throw new Error(`${found.length} messages ${kind}`);
   return found[0] as unknown as MessageOf<K>;
 }
+
+/** Timers that `effects` start, with their lengths. */
+export const timers = (effects: readonly { do: string }[]) =>
+  effects.flatMap((effect) => {
+    const { timer, ms } = effect as unknown as { timer: string; ms: number };
+    return effect.do === 'timer' ? [[timer, ms]] : [];
+  });
 
 /** Names of the hooks that `effects` order. */
 export function hooks(effects: readonly { do: string }[]): string[] {
@@ -199,11 +208,17 @@ export const lent = () =>
 export const knowing = () => borrower([...inspected('suspended'), fromHost(held(ANDROID, 1, VAULT))]).state;
 /** The same, its request under way. */
 export const requesting = (terms: BorrowTerms = TERMS) =>
-  borrower([{ on: 'borrow', terms, fresh: true }], knowing()).state;
+  borrower(
+    [
+      { on: 'borrow', terms, fresh: true },
+      { on: 'requested', mark: 1 },
+    ],
+    knowing(),
+  ).state;
 /** The same, warmed up for epoch 2. */
 export const pending = (terms: BorrowTerms = TERMS) =>
   borrower(
-    [fromHost(message('handoverPending', { epoch: 2, reserveMs: 5_000 })), done('prepare')],
+    [fromHost(message('handoverPending', { epoch: 2, reserveMs: 5_000, mark: 1 })), done('prepare')],
     requesting(terms),
   ).state;
 /** The same, holding at epoch 2. */

@@ -16,6 +16,7 @@ import {
   BUNDLE,
   borrower,
   CHALLENGE,
+  CONSENT,
   done,
   failed,
   fromBorrower,
@@ -70,7 +71,7 @@ describe('sessions', () => {
 describe('an agent that has just started', () => {
   const facts = {
     from: ANDROID,
-    message: { ...remapped(VAULT, 9), challenge: CHALLENGE, reserveMs: 1, noticeMs: 1 },
+    message: { ...remapped(VAULT, 9), challenge: CHALLENGE, reserveMs: 1, noticeMs: 1, consent: CONSENT },
     hook: 'suspend',
     result: { ok: true },
     status: 'active',
@@ -210,7 +211,7 @@ describe('a holder', () => {
   ];
   test.each(wrong)('R25 a borrower told of %s rejects and does not resume', (_, fields) => {
     const { state, effects } = borrower([fromHost(remapped(VAULT, 2, fields))], pending());
-    expect(state.name).toBe('idle');
+    expect(state.name).toBe('releasing');
     expect(hooks(effects)).toEqual([]);
     expect(only(effects, 'reject').epoch).toBe(2);
   });
@@ -266,10 +267,12 @@ describe('a borrower', () => {
       reason: 'refusedByHost',
       retryAfterMs: 1,
       refusal: 'consentStale',
+      mark: 1,
     });
     const again = borrower([fromOwner(stale), fromHost(held(ANDROID, 2, VAULT))], requesting());
     expect(again.effects).toContainEqual(expect.objectContaining({ do: 'request', epoch: 2 }));
-    expect(borrower([fromOwner(stale)], again.state).state.name).toBe('idle');
+    const twice = borrower([{ on: 'requested', mark: 1 }, fromOwner(stale)], again.state);
+    expect(twice.state.name).toBe('idle');
   });
 
   it('R30 releases a grant that nobody wants', () => {

@@ -1,0 +1,111 @@
+/** The properties that are checked at every step and in every state, and what a call does to the machine. */
+
+import type { EnforcerCall } from '../../src/enforcer/port.ts';
+import type { Epoch, HostInput, HostState, Life, VmId } from '../../src/protocol/index.ts';
+import { type AgentName, B, RESOURCES, VM_OF } from './settings.ts';
+import type { World } from './world.ts';
+
+/** A property that does not hold. */
+export class Violation extends Error {}
+
+/** Who can reach a resource: as the tables say, and as caches still allow. */
+export interface Reachable {
+  readonly now: VmId | undefined;
+  readonly stale: VmId | undefined;
+}
+
+/** S2: a resume only at the epoch that made this incarnation the holder, the highest it has seen. */
+export function checkResume(world: World, name: AgentName, epoch: Epoch): void {
+  const me = `${VM_OF[name]}#${world.lives[VM_OF[name]]}`;
+  const granted = world.ghost.grants[epoch];
+  if (granted !== me)
+    throw new Violation(`S2: ${name} resumes at epoch ${epoch}, which made ${granted ?? 'nobody'} holder`);
+  if (epoch < world[name].state!.epoch)
+    throw new Violation(`S2: ${name} resumes at ${epoch}, it has seen ${world[name].state!.epoch}`);
+  const { state } = world.b;
+  // The model's clock stands still, so the lease that is left is the one consented to.
+  const leaseMs = name === 'b' ? state!.granted?.leaseMs : undefined;
+  if (leaseMs !== undefined && leaseMs !== state!.terms?.leaseMs)
+    throw new Violation(`S5: b resumes for ${leaseMs} ms, its user asked for ${state!.terms?.leaseMs}`);
+}
+
+/** S4 and S5 at each step of the host. */
+export function checkHostStep(world: World, before: HostState, after: HostState, input: HostInput): void {
+  if (after.epoch < before.epoch)
+    throw new Violation(`S4: epoch fell from ${before.epoch} to ${after.epoch}`);
+  const known = input.on === 'start' ? world.disk.epoch : before.epoch;
+  if (after.epoch > known && after.epoch <= world.ghost.epoch) {
+    throw new Violation(`S4: epoch ${after.epoch} was allocated before`);
+  }
+  // R86: a rejection that turns into a release bars nobody.
+  if (input.on === 'release' && input.message.epoch === world.ghost.rejected)
+    throw new Violation('R86: a borrower releases the grant that it rejected');
+  const { reservation } = after;
+  if (reservation && reservation !== before.reservation) {
+    if (input.on !== 'prepare' || !input.consent) throw new Violation('S5: a reservation without a consent');
+    const { claims, sameBoot } = input.consent;
+    const fits = claims.epoch === before.holder?.epoch && sameBoot && claims.incarnation === world.lives[B];
+    if (!fits) throw new Violation('S5: a reservation on a stale consent');
+  }
+  if (
+    after.attempt?.terms &&
+    after.attempt !== before.attempt &&
+    after.attempt.cause === 'lend' &&
+    !before.attempt
+  ) {
+    if (before.reservation?.epoch !== after.attempt.epoch)
+      throw new Violation('S5: a lend without its reservation');
+  }
+}
+
+/** S1 and S3: at a grant, no other VM reaches anything of the bundle. */
+export function checkGrant(machine: readonly Reachable[], vm: VmId): void {
+  const other = machine.some(
+    (r) => (r.now !== undefined && r.now !== vm) || (r.stale !== undefined && r.stale !== vm),
+  );
+  if (other) throw new Violation(`S3: granted to ${vm} while another VM still reaches the bundle`);
+}
+
+/** S7: in every stable state all resources have the same holder, or none. */
+export function checkStable(world: World): void {
+  const { host, machine, job } = world;
+  if (!host || job) return;
+  const reach = new Set(machine.map((r) => r.now ?? r.stale));
+  if (host.name === 'held' && (reach.size !== 1 || !reach.has(host.holder!.vm)))
+    throw new Violation('S7: held, but not by one VM');
+  if (host.name === 'parked' && (reach.size !== 1 || !reach.has(undefined)))
+    throw new Violation('S7: parked, but reachable');
+  if (
+    host.name === 'quarantined' &&
+    host.quarantine!.isolated &&
+    (reach.size !== 1 || !reach.has(undefined))
+  ) {
+    throw new Violation('S7: quarantined as isolated, but reachable');
+  }
+  for (const life of [host.holder] as (Life | undefined)[]) {
+    if (life && world.lives[life.vm]! < life.incarnation) throw new Violation('a life from the future holds');
+  }
+}
+
+const at = (call: Extract<EnforcerCall, { resource: unknown }>) => RESOURCES.indexOf(call.resource);
+
+/** What a call changes. */
+export function applyCall(machine: readonly Reachable[], call: EnforcerCall): readonly Reachable[] {
+  switch (call.op) {
+    case 'fence':
+      return machine.map((r, i) => (i === at(call) ? { now: undefined, stale: r.now ?? r.stale } : r));
+    case 'settle':
+      return machine.map((r) => ({ now: r.now, stale: undefined }));
+    case 'grant':
+      return machine.map((r, i) => (i === at(call) ? { now: call.vm, stale: r.stale } : r));
+    default:
+      return machine;
+  }
+}
+
+/** What a call is answered. */
+export function answer(machine: readonly Reachable[], call: EnforcerCall) {
+  if (call.op !== 'inspect') return { ok: true, syncs: 0 } as const;
+  const r = machine[at(call)]!;
+  return { ok: true, reach: r.now ?? r.stale ?? ('blocked' as const) } as const;
+}
