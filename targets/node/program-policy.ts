@@ -11,20 +11,32 @@ import { runOnce } from './run-once.ts';
 /** Longest answer of the program, in characters: an `allow`, a number and a sentence. */
 const OUTPUT_CHARS_MAX = 4_096;
 
+/** Most programs at a time: a borrower that asks again and again replaces its request, not the program that decides it. */
+const RUNNING_MAX = 4;
+
 /**
  * Returns a policy that runs `command` for each request. It reads one JSON line, the question, and prints one:
  * `{"allow":true}` or `{"allow":false,"retryAfterMs":0,"detail":"…"}`. Anything else declines. What it leaves behind
  * in its process group is killed when it ends, and so is all of it at the deadline.
  */
 export function programPolicy(command: readonly string[], limitMs = POLICY_LIMIT_MS): Policy {
+  let running = 0;
   return (question, done) => {
+    if (running >= RUNNING_MAX) {
+      setImmediate(() => done({ ...no('too many requests at a time'), retryAfterMs: limitMs }));
+      return;
+    }
+    running += 1;
     const order = {
       command,
       input: `${JSON.stringify(question)}\n`,
       limitMs,
       outputCharsMax: OUTPUT_CHARS_MAX,
     };
-    runOnce(order, (end) => done(end.ok ? parseDecision(end.output) : no(`policy program: ${end.error}`)));
+    runOnce(order, (end) => {
+      running -= 1;
+      done(end.ok ? parseDecision(end.output) : no(`policy program: ${end.error}`));
+    });
   };
 }
 

@@ -86,6 +86,23 @@ test('a policy program that hangs declines, and nothing of it is left', async ()
   expect(isAlive(Number(readFileSync(join(folder, 'pid'), 'utf8')))).toBe(false);
 });
 
+test('a policy has no more programs at a time than it may', async () => {
+  const policy = programPolicy(['sh', '-c', 'sleep 0.2; echo \'{"allow":true}\'']);
+  const decisions = await Promise.all(
+    Array.from({ length: 6 }, () => new Promise<PolicyDecision>((done) => policy(QUESTION, done))),
+  );
+  expect(decisions.filter(({ allow }) => allow)).toHaveLength(4);
+  expect(decisions.filter(({ allow }) => !allow)).toEqual(
+    Array.from({ length: 2 }, () => ({
+      allow: false,
+      reason: 'policy',
+      retryAfterMs: 1_500,
+      detail: 'too many requests at a time',
+    })),
+  );
+  expect(await new Promise<PolicyDecision>((done) => policy(QUESTION, done))).toEqual({ allow: true });
+});
+
 test('a policy program decides', async () => {
   expect(await decide(['sh', '-c', 'read q; echo \'{"allow":true}\''])).toEqual({ allow: true });
 });
