@@ -1,0 +1,154 @@
+/** Broken protocols, which the search must find out: without this it would prove nothing. */
+import { describe, expect, it } from 'vitest';
+import { BORROWER_TABLE, type BorrowerInput, HOST_TABLE, OWNER_TABLE } from '../../src/protocol/index.ts';
+import { resumeEarly, skipEpochCheck } from '../../src/simulation/lies.ts';
+import { explore } from './explore.ts';
+import { NONE, STATES_MAX } from './searches.ts';
+import { SETTINGS, type Settings, USUAL } from './settings.ts';
+import { settled } from './transitions.ts';
+import { type Budget, initialWorld, TABLES } from './world.ts';
+
+/** A host that writes nothing down. */
+function forgetful(table: typeof HOST_TABLE): typeof HOST_TABLE {
+  return {
+    ...table,
+    run: (state, input, config) => {
+      const step = table.run(state, input, config);
+      return { ...step, effects: step.effects.filter((effect) => effect.do !== 'persist') };
+    },
+  };
+}
+
+/** A table without one of its timers. */
+function timeless<T extends typeof HOST_TABLE | typeof BORROWER_TABLE | typeof OWNER_TABLE>(
+  table: T,
+  timer: string,
+): T {
+  return {
+    ...table,
+    run: (state: never, input: never, config: never) => {
+      const step = table.run(state, input, config);
+      return {
+        ...step,
+        effects: (step.effects as readonly { timer?: string }[]).filter((effect) => effect.timer !== timer),
+      };
+    },
+  } as T;
+}
+
+/** A borrower that takes any answer for one to its own request. */
+function credulous(table: typeof BORROWER_TABLE): typeof BORROWER_TABLE {
+  return {
+    ...table,
+    run: (state, input, config) => {
+      if (!('message' in input)) return table.run(state, input, config);
+      const message = { ...input.message, mark: state.mark };
+      return table.run(state, { ...input, message } as BorrowerInput, config);
+    },
+  };
+}
+
+/** A borrower that says reject once, then release. */
+function forbearing(table: typeof BORROWER_TABLE): typeof BORROWER_TABLE {
+  return {
+    ...table,
+    run: (state, input, config) => {
+      const step = table.run(state, input, config);
+      return { ...step, state: { ...step.state, rejected: undefined } };
+    },
+  };
+}
+
+/** A host that lets go of an ended VM at once. */
+function hasty(table: typeof HOST_TABLE): typeof HOST_TABLE {
+  return {
+    ...table,
+    run: (state, input, config) => {
+      const step = table.run(state, input, config);
+      if (input.on !== 'vmExited') return step;
+      return { ...step, effects: [{ do: 'acknowledgeExit', vm: input.vm }, ...step.effects] };
+    },
+  };
+}
+
+describe('a broken protocol is found out:', () => {
+  const CONTROLS: readonly (readonly [
+    string,
+    Partial<typeof TABLES>,
+    Partial<Budget>,
+    RegExp,
+    Partial<Settings>?,
+  ])[] = [
+    [
+      'a host that takes commands of old epochs',
+      { host: skipEpochCheck(HOST_TABLE) },
+      { borrow: 1, giveBack: 1, duplicate: 1, fire: 1 },
+      /^(S\d|L1)|Violation: (S\d|L1)/,
+    ],
+    [
+      'a borrower that resumes early',
+      { borrower: resumeEarly(BORROWER_TABLE) },
+      { borrow: 1 },
+      /S2|two hooks/,
+    ],
+    [
+      'a host that writes nothing down',
+      { host: forgetful(HOST_TABLE) },
+      { borrow: 1, crashHost: 1 },
+      /S\d|L1/,
+    ],
+    [
+      'a lease that nobody keeps the time of',
+      { host: timeless(HOST_TABLE, 'lease'), borrower: timeless(BORROWER_TABLE, 'lease') },
+      { borrow: 1 },
+      /L1/,
+    ],
+    [
+      'an owner that is told once, and never asks',
+      { owner: timeless(OWNER_TABLE, 'query') },
+      { borrow: 1, fire: 2, lose: 1 },
+      /L1/,
+    ],
+    ['a host that frees an ended VM at once', { host: hasty(HOST_TABLE) }, { borrow: 1, exit: 1 }, /M5/],
+    [
+      'a borrower that takes any answer for its own',
+      { borrower: credulous(BORROWER_TABLE) },
+      { borrow: 2, giveBack: 1 },
+      /S5: b resumes/,
+      { ownTerms: true },
+    ],
+    [
+      'a borrower that rejects once, then releases',
+      { borrower: forbearing(BORROWER_TABLE) },
+      { borrow: 1, lose: 1, fire: 1 },
+      /R86/,
+      { stranger: 'b' },
+    ],
+    [
+      'a host that starts before what the last one ordered has ended',
+      {},
+      { borrow: 1, crashHost: 1 },
+      /S[137]/,
+      { waits: false },
+    ],
+  ];
+
+  it.each(CONTROLS.map((control) => ({ name: control[0], control })))(
+    '$name',
+    ({ control: [, broken, budget, words, settings] }) => {
+      const right = { ...TABLES };
+      try {
+        const cold = initialWorld({ ...NONE, ...budget });
+        const warm = settled({ ...cold, budget: NONE }, cold.budget);
+        Object.assign(TABLES, broken);
+        SETTINGS.present = { ...USUAL, ...settings };
+        const { violation } = explore(warm, [], STATES_MAX);
+        expect(violation?.error).toMatch(words);
+      } finally {
+        Object.assign(TABLES, right);
+        SETTINGS.present = USUAL;
+      }
+    },
+    60_000,
+  );
+});
