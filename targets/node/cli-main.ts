@@ -20,7 +20,7 @@ import {
 import { connectText, guardSocket } from '../../src/cli/words.ts';
 import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
-import { DEMO_HELP, demo } from '../simulator/demo.ts';
+import { DEMO_HELP, demo } from '../demo/demo.ts';
 import { BACKEND_TEST_HELP, backendTest } from './backend-test.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';

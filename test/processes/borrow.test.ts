@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/control/lines.ts';
-import { DemoBed } from '../../targets/simulator/demo-bed.ts';
+import { DemoBed } from '../../targets/demo/demo-bed.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
 const BATON = join(DIST, 'baton.mjs');

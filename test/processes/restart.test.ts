@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/control/lines.ts';
 import { verifyAudit } from '../../src/host/audit.ts';
-import { DemoBed } from '../../targets/simulator/demo-bed.ts';
+import { DemoBed } from '../../targets/demo/demo-bed.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
 const LIMIT_MS = 30_000;

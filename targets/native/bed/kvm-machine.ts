@@ -13,7 +13,7 @@ import { bundleFileText } from '../../../src/config/bundle-file.ts';
 import type { Json } from '../../../src/control/lines.ts';
 import { type BundleDefinition, nameResources, type Trigger } from '../../../src/protocol/bundle.ts';
 import { bundleId, deviceId, type VmId, vmId } from '../../../src/protocol/ids.ts';
-import { connectControl } from '../../../targets/node/control-client.ts';
+import { connectControl } from '../../node/control-client.ts';
 
 export const ANDROID = vmId('android');
 export const VAULT = vmId('vault');

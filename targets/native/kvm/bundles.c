@@ -1,10 +1,11 @@
-/* The bundle file: which devices move as one, and where each VM sees what (machine.h). Plain JSON, without comments. */
+/* The bundle file: which devices move as one, and where each VM sees what (bundles.h). Plain JSON, without comments. */
+#include "bundles.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "json.h"
-#include "machine.h"
 
 /* Longest bundle file in bytes. */
 #define FILE_BYTES_MAX (256 * 1024)

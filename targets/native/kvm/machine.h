@@ -144,7 +144,4 @@ struct bundle *bundle_named(const char *name);
 struct device *device_named(const struct bundle *bundle, const char *name);
 struct resource *resource_named(const struct bundle *bundle, const char *name);
 
-/* bundles.c: reads the bundle file. VMs and devices are known by then. */
-bool bundles_load(const char *path, char *error);
-
 #endif

@@ -10,8 +10,8 @@ import type { Json } from '../../../src/control/lines.ts';
 import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../../src/enforcer/port.ts';
 import { type BundleDefinition, resourcesOf } from '../../../src/protocol/bundle.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
+import { RealBed } from '../../../targets/demo/real-bed.ts';
 import { ANDROID, ENGINE, type KvmMachine, SPARE, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
-import { RealBed } from '../../../targets/native/bed/real-bed.ts';
 import { openEnforcer } from '../../../targets/node/enforcers.ts';
 
 export const ROOT = join(import.meta.dirname, '../../..');

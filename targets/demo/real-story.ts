@@ -8,9 +8,9 @@ import type { Json } from '../../src/control/lines.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
 import { dma, faultOfDma, faultOfInterrupt, faultOfMove, leftOver } from '../native/bed/judge.ts';
 import { ANDROID, type KvmMachine, VAULT } from '../native/bed/kvm-machine.ts';
-import type { RealBed } from '../native/bed/real-bed.ts';
 import type { DemoReport } from './demo-report.ts';
 import { faultText } from './demo-story.ts';
+import type { RealBed } from './real-bed.ts';
 
 /** Longest wait for one step of the story, in ms: under emulation, beside other work. */
 const STEP_MS = 10_000;

@@ -1,6 +1,6 @@
 /**
  * The processes of a bed and their control sockets, in a folder of its own: starts the built programs, keeps what they
- * tell, ends them. What the parties are, demo-bed.ts and native/bed/real-bed.ts say.
+ * tell, ends them. What the parties are, demo-bed.ts and real-bed.ts say.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';

@@ -4,11 +4,11 @@
  */
 
 import type { ChildProcess } from 'node:child_process';
-import type { Json } from '../../../src/control/lines.ts';
-import type { BundleDefinition } from '../../../src/protocol/bundle.ts';
-import type { VmId } from '../../../src/protocol/ids.ts';
-import { ended, Parties, START_MS } from '../../simulator/parties.ts';
-import { ANDROID, type KvmMachine, VAULT } from './kvm-machine.ts';
+import type { Json } from '../../src/control/lines.ts';
+import type { BundleDefinition } from '../../src/protocol/bundle.ts';
+import type { VmId } from '../../src/protocol/ids.ts';
+import { ANDROID, type KvmMachine, VAULT } from '../native/bed/kvm-machine.ts';
+import { ended, Parties, START_MS } from './parties.ts';
 
 export class RealBed extends Parties {
   readonly machine: KvmMachine;

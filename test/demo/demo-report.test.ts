@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 import type { CliWorld } from '../../src/cli/world.ts';
-import { DemoReport } from '../../targets/simulator/demo-report.ts';
+import { DemoReport } from '../../targets/demo/demo-report.ts';
 
 it.each([
   [[true, true], undefined, true, '2 of 2 expectations held'],

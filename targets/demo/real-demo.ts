@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type CliWorld, EXIT, UsageError } from '../../src/cli/world.ts';
 import { ENGINE, KvmMachine, missingPrograms, VAULT } from '../native/bed/kvm-machine.ts';
-import { RealBed } from '../native/bed/real-bed.ts';
 import type { DemoReport } from './demo-report.ts';
+import { RealBed } from './real-bed.ts';
 import { RealStory } from './real-story.ts';
 
 /** Lies of `baton-kvm`. */
