@@ -1,0 +1,85 @@
+/**
+ * Where a device's registers are in the address space of the processors: `reg` through the `ranges` of every bus above it. Pure.
+ *
+ * Devicetree Specification v0.4, 2.3.6 and 2.3.8. A bus without `ranges` ends the way: what is below an I2C controller
+ * has no address there.
+ */
+
+import type { DtNode } from './blob.ts';
+import { CELLS_MAX, cellsOf, numberIn, sizeOf, TreeError } from './tree.ts';
+
+/** A range of bytes. */
+export interface Range {
+  readonly address: bigint;
+  readonly bytes: bigint;
+}
+
+/** One entry of `reg`. */
+export interface Registers extends Range {
+  /** Where the processors see it; undefined when they do not. */
+  readonly physical: bigint | undefined;
+}
+
+/** Cells of an address and a length below a bus; the specification's defaults where it does not say. */
+function cellsBelow(bus: DtNode | undefined): { readonly address: number; readonly size: number } {
+  if (bus === undefined) return { address: 2, size: 1 };
+  return { address: sizeOf(bus, '#address-cells', 2), size: sizeOf(bus, '#size-cells', 1) };
+}
+
+/** The entries of `reg`, each with its place in the processors' address space. Throws a TreeError. */
+export function registersOf(node: DtNode): readonly Registers[] {
+  const cells = cellsOf(node, 'reg');
+  const { address, size } = cellsBelow(node.parent);
+  const step = address + size;
+  if (cells.length === 0) return [];
+  if (step === 0 || cells.length % step !== 0)
+    throw new TreeError(node, 'reg', `${cells.length} cells are no multiple of ${address} + ${size}`);
+  return Array.from({ length: cells.length / step }, (_, index) => {
+    const at = index * step;
+    const bytes = numberIn(cells.slice(at + address, at + step));
+    const own = cells.slice(at, at + address);
+    return { address: numberIn(own), bytes, physical: size === 0 ? undefined : physicalOf(node, own, bytes) };
+  });
+}
+
+/** Follows an address on the bus of `node` up to the root; undefined where a bus does not hand it on whole. */
+function physicalOf(node: DtNode, address: readonly number[], bytes: bigint): bigint | undefined {
+  let cells = address;
+  for (let bus = node.parent; bus?.parent !== undefined; bus = bus.parent) {
+    const handed = throughRanges(bus, cells, bytes);
+    if (handed === undefined) return undefined;
+    cells = handed;
+  }
+  return numberIn(cells);
+}
+
+/** An address below a bus as one on the bus above it. */
+function throughRanges(bus: DtNode, cells: readonly number[], bytes: bigint): readonly number[] | undefined {
+  const ranges = bus.properties.get('ranges');
+  if (ranges === undefined) return undefined;
+  // Empty: the same addresses.
+  if (ranges.length === 0) return cells;
+  const words = cellsOf(bus, 'ranges');
+  const child = cellsBelow(bus);
+  const parent = cellsBelow(bus.parent);
+  const step = child.address + parent.address + child.size;
+  if (step === 0 || words.length % step !== 0)
+    throw new TreeError(bus, 'ranges', `${words.length} cells are no multiple of ${step}`);
+  const address = numberIn(cells);
+  for (let at = 0; at < words.length; at += step) {
+    const from = numberIn(words.slice(at, at + child.address));
+    const length = numberIn(words.slice(at + child.address + parent.address, at + step));
+    if (address < from || address + bytes > from + length) continue;
+    const to = numberIn(words.slice(at + child.address, at + child.address + parent.address));
+    return cellsIn(to + address - from, parent.address);
+  }
+  return undefined;
+}
+
+/** A number as so many cells, the highest first. */
+function cellsIn(number: bigint, count: number): readonly number[] {
+  if (count > CELLS_MAX) return [];
+  return Array.from({ length: count }, (_, index) =>
+    Number((number >> BigInt(32 * (count - 1 - index))) & 0xffff_ffffn),
+  );
+}

@@ -1,0 +1,111 @@
+/**
+ * What a node needs of others: every reference that gives access, power, a clock, a reset or a place in a graph. Pure.
+ *
+ * Names and cell counts: Devicetree Specification v0.4 and Linux, Documentation/devicetree/bindings (iommu/iommu.txt,
+ * iommu/arm,smmu.yaml, pci/pci-iommu.txt, graph.txt of dt-schema).
+ */
+
+import type { DtNode } from './blob.ts';
+import { cellsOf, type Link, type Tree, TreeError, textsOf } from './tree.ts';
+
+/** What a reference is for. */
+export type Role =
+  | 'iommu'
+  | 'dma'
+  | 'clock'
+  | 'power-domain'
+  | 'reset'
+  | 'supply'
+  | 'pinctrl'
+  | 'phy'
+  | 'interconnect'
+  | 'gpio'
+  | 'memory'
+  | 'endpoint'
+  | 'panel'
+  | 'backlight';
+
+/** One reference. */
+export interface Need extends Link {
+  readonly role: Role;
+  readonly property: string;
+  /** Its place in the list. */
+  readonly index: number;
+  /** Its name, from `clock-names` and the like. */
+  readonly name: string | undefined;
+}
+
+/** Property → role, the property of the target that says how many cells follow, and the list of names. */
+const LISTS: readonly (readonly [RegExp, Role, string | undefined, string?])[] = [
+  [/^iommus$/, 'iommu', '#iommu-cells'],
+  [/^dmas$/, 'dma', '#dma-cells', 'dma-names'],
+  [/^(assigned-)?clocks$/, 'clock', '#clock-cells', 'clock-names'],
+  [/^power-domains$/, 'power-domain', '#power-domain-cells', 'power-domain-names'],
+  [/^resets$/, 'reset', '#reset-cells', 'reset-names'],
+  [/^phys$/, 'phy', '#phy-cells', 'phy-names'],
+  [/^interconnects$/, 'interconnect', '#interconnect-cells', 'interconnect-names'],
+  [/^(.+-)?gpios?$/, 'gpio', '#gpio-cells'],
+  [/^.+-supply$/, 'supply', undefined],
+  [/^pinctrl-\d+$/, 'pinctrl', undefined],
+  [/^memory-region$/, 'memory', undefined, 'memory-region-names'],
+  [/^remote-endpoint$/, 'endpoint', undefined],
+  [/^panel$/, 'panel', undefined],
+  [/^backlight$/, 'backlight', undefined],
+];
+
+/** A stream of a device at an IOMMU: those IDs that agree with `id` where `mask` has 0. */
+export interface Stream {
+  readonly iommu: DtNode;
+  readonly id: number;
+  readonly mask: number;
+}
+
+/** Most stream IDs that one entry of `iommu-map` may stand for: the requester IDs of a PCI segment. */
+const MAPPED_MAX = 0x1_0000;
+
+/** The references of a node, by property. Throws a TreeError. */
+export function needsOf(tree: Tree, node: DtNode): readonly Need[] {
+  return [...node.properties.keys()].flatMap((property) => {
+    const list = LISTS.find(([pattern]) => pattern.test(property));
+    // `gpio` at a hog, or `gpios` of a controller that is none: no reference list.
+    if (!list || node.properties.has('gpio-hog')) return [];
+    const [, role, cells, namesIn] = list;
+    const names = namesIn === undefined ? [] : textsOf(node, namesIn);
+    return tree
+      .links(node, property, cells)
+      .flatMap((link, index) => (link ? [{ ...link, role, property, index, name: names[index] }] : []));
+  });
+}
+
+/**
+ * The streams that a node's DMA can have. SMMUs take an ID, and a mask where they have two cells; what another IOMMU's cells mean
+ * is not known here, and comes with its first cell as the ID. Throws a TreeError.
+ */
+export function streamsOf(tree: Tree, node: DtNode): readonly Stream[] {
+  const direct = tree
+    .links(node, 'iommus', '#iommu-cells')
+    .flatMap((link) =>
+      link?.target ? [{ iommu: link.target, id: link.cells[0] ?? 0, mask: link.cells[1] ?? 0 }] : [],
+    );
+  return [...direct, ...mappedStreams(tree, node)];
+}
+
+/** `iommu-map`: requester IDs from a base, an IOMMU, its IDs from a base, how many. */
+function mappedStreams(tree: Tree, node: DtNode): readonly Stream[] {
+  const words = cellsOf(node, 'iommu-map');
+  if (words.length % 4 !== 0)
+    throw new TreeError(node, 'iommu-map', `${words.length} cells are no multiple of 4`);
+  const streams: Stream[] = [];
+  for (let at = 0; at < words.length; at += 4) {
+    const [, phandle = 0, base = 0, count = 0] = words.slice(at, at + 4);
+    const iommu = tree.withPhandle(phandle);
+    if (iommu === undefined) throw new TreeError(node, 'iommu-map', `cell ${at + 1} is no phandle`);
+    if (count === 0 || count > MAPPED_MAX || (count & (count - 1)) !== 0 || base % count !== 0) {
+      // No power of two: the whole segment stands for it, which is more than it has, never less.
+      streams.push({ iommu, id: 0, mask: 0xffff_ffff });
+    } else {
+      streams.push({ iommu, id: base, mask: count - 1 });
+    }
+  }
+  return streams;
+}

@@ -1,0 +1,181 @@
+/**
+ * Finds its way in a device tree: nodes by path, alias and phandle, and properties as what they mean. Pure.
+ *
+ * Standard properties: Devicetree Specification v0.4, chapter 2. What a property says wrongly is a TreeError that names
+ * the node and the property; it never stops anybody from reading another.
+ */
+
+import type { Blob, DtNode } from './blob.ts';
+
+/** A property that does not say what it should, at a node. */
+export class TreeError extends Error {
+  override readonly name = 'TreeError';
+  constructor(node: DtNode, property: string, message: string) {
+    super(`${node.path}, ${property}: ${message}`);
+  }
+}
+
+/** Most cells of one number or specifier: PCI addresses have 3, interrupt specifiers up to 4. */
+export const CELLS_MAX = 8;
+
+/** A reference to another node with arguments: a phandle and the cells that its target asks for. */
+export interface Link {
+  /** The node it points to; undefined when no node has that phandle. */
+  readonly target: DtNode | undefined;
+  readonly phandle: number;
+  readonly cells: readonly number[];
+}
+
+/** A tree with its indices. */
+export class Tree {
+  readonly root: DtNode;
+  readonly reservations: Blob['reservations'];
+  readonly #byPath = new Map<string, DtNode>();
+  readonly #byPhandle = new Map<number, DtNode>();
+
+  constructor({ root, reservations }: Pick<Blob, 'root' | 'reservations'>) {
+    this.root = root;
+    this.reservations = reservations;
+    for (const node of nodesBelow(root)) {
+      this.#byPath.set(node.path, node);
+      const phandle = node.properties.get('phandle') ?? node.properties.get('linux,phandle');
+      if (phandle?.length === 4) this.#byPhandle.set(cellAt(phandle, 0), node);
+    }
+  }
+
+  /** Every node, parents before children. */
+  nodes(): Iterable<DtNode> {
+    return this.#byPath.values();
+  }
+
+  /**
+   * The node at a path (`/soc@0/i2c@a90000`), of an alias (`i2c12`, `i2c12/touch@20`), or of a name that one node alone has
+   * (`touchscreen@20`); undefined when there is none.
+   */
+  find(place: string): DtNode | undefined {
+    if (place.startsWith('/')) return this.#byPath.get(place.length > 1 ? place.replace(/\/$/, '') : place);
+    const [head = '', ...rest] = place.split('/');
+    const alias = textOf(this.#byPath.get('/aliases'), head);
+    if (alias !== undefined) return this.#byPath.get([alias, ...rest].join('/'));
+    const named = [...this.#byPath.values()].filter(({ name }) => name === place);
+    return named.length === 1 ? named[0] : undefined;
+  }
+
+  withPhandle(phandle: number): DtNode | undefined {
+    return this.#byPhandle.get(phandle);
+  }
+
+  /** Name of the alias that points to a node, if there is one. */
+  aliasOf(node: DtNode): string | undefined {
+    const aliases = this.#byPath.get('/aliases');
+    return [...(aliases?.properties.keys() ?? [])].find((name) => textOf(aliases, name) === node.path);
+  }
+
+  /**
+   * Reads a list of references, each a phandle and as many cells as its target says in `cellsProperty`, or as `fixed` says. A
+   * phandle 0 is an empty place of the list. Throws a TreeError.
+   */
+  links(
+    node: DtNode,
+    property: string,
+    cellsProperty: string | undefined,
+    fixed = 0,
+  ): readonly (Link | undefined)[] {
+    const words = cellsOf(node, property);
+    const found: (Link | undefined)[] = [];
+    for (let at = 0; at < words.length; ) {
+      const phandle = words[at++]!;
+      if (phandle === 0) {
+        found.push(undefined);
+        continue;
+      }
+      const target = this.withPhandle(phandle);
+      if (target === undefined && cellsProperty !== undefined)
+        throw new TreeError(node, property, `no node has the phandle 0x${phandle.toString(16)}`);
+      const count =
+        target === undefined || cellsProperty === undefined ? fixed : sizeOf(target, cellsProperty);
+      if (at + count > words.length)
+        throw new TreeError(
+          node,
+          property,
+          `${target?.path} takes ${count} cells; there are ${words.length - at}`,
+        );
+      found.push({ target, phandle, cells: words.slice(at, at + count) });
+      at += count;
+    }
+    return found;
+  }
+}
+
+/** A node and all below it, parents before children. */
+export function* nodesBelow(node: DtNode): Iterable<DtNode> {
+  // Children are reached by a stack of our own, in their order.
+  const stack = [node];
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    yield next;
+    for (let i = next.children.length - 1; i >= 0; i--) stack.push(next.children[i]!);
+  }
+}
+
+/** Whether a node is in use: `status` absent, `okay` or `ok`, and so for all above it. */
+export function isEnabled(node: DtNode): boolean {
+  for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) {
+    const status = textOf(at, 'status');
+    if (status !== undefined && status !== 'okay' && status !== 'ok') return false;
+  }
+  return true;
+}
+
+/** The texts of a property; empty when it is absent. What is no text is left out. */
+export function textsOf(node: DtNode | undefined, property: string): readonly string[] {
+  const bytes = node?.properties.get(property);
+  if (bytes === undefined || bytes.length === 0 || bytes.at(-1) !== 0) return [];
+  const texts: string[] = [];
+  let text = '';
+  for (const byte of bytes) {
+    if (byte !== 0) text += String.fromCharCode(byte);
+    else {
+      texts.push(text);
+      text = '';
+    }
+  }
+  return texts;
+}
+
+/** The first text of a property. */
+export function textOf(node: DtNode | undefined, property: string): string | undefined {
+  return textsOf(node, property)[0];
+}
+
+/** The 32-bit cells of a property; empty when it is absent. Throws a TreeError when its length is no multiple of 4. */
+export function cellsOf(node: DtNode, property: string): readonly number[] {
+  const bytes = node.properties.get(property);
+  if (bytes === undefined) return [];
+  if (bytes.length % 4 !== 0) throw new TreeError(node, property, `${bytes.length} bytes are no whole cells`);
+  return Array.from({ length: bytes.length / 4 }, (_, index) => cellAt(bytes, index * 4));
+}
+
+/** The one cell of a property, or `absent`. */
+export function cellOf(node: DtNode, property: string, absent: number): number {
+  const cells = cellsOf(node, property);
+  if (cells.length === 0) return absent;
+  if (cells.length > 1) throw new TreeError(node, property, `${cells.length} cells where one should stand`);
+  return cells[0]!;
+}
+
+/** A number of cells that a node declares, as `#address-cells`. Throws a TreeError when it is absent or too large. */
+export function sizeOf(node: DtNode, property: string, absent?: number): number {
+  const size = cellOf(node, property, absent ?? -1);
+  if (size < 0) throw new TreeError(node, property, 'it is missing');
+  if (size > CELLS_MAX) throw new TreeError(node, property, `${size} cells; at most ${CELLS_MAX}`);
+  return size;
+}
+
+/** The number in some cells, the highest first. */
+export function numberIn(cells: readonly number[]): bigint {
+  return cells.reduce((number, cell) => (number << 32n) | BigInt(cell), 0n);
+}
+
+function cellAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}

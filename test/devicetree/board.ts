@@ -1,0 +1,61 @@
+/** A small board of our own: a GIC, an SMMU, a bus with an offset, a touch controller behind I2C, a PCI host. */
+
+import type { Description } from './builder.ts';
+
+export const BOARD: Description = {
+  '#address-cells': [2],
+  '#size-cells': [2],
+  'interrupt-parent': [1],
+  compatible: 'baton,board',
+  aliases: { i2c0: '/soc@0/i2c@1000' },
+  'gic@8000000': {
+    compatible: 'arm,gic-v3',
+    phandle: [1],
+    reg: [0, 0x800_0000, 0, 0x1_0000],
+    'interrupt-controller': new Uint8Array(0),
+    '#interrupt-cells': [3],
+    '#address-cells': [0],
+  },
+  'soc@0': {
+    '#address-cells': [1],
+    '#size-cells': [1],
+    ranges: [0x0, 0, 0x4000_0000, 0x10_0000],
+    'smmu@9000': { compatible: 'arm,mmu-500', phandle: [2], reg: [0x9000, 0x1000], '#iommu-cells': [2] },
+    'clock@8000': { phandle: [3], reg: [0x8000, 0x100], '#clock-cells': [1] },
+    'i2c@1000': {
+      '#address-cells': [1],
+      '#size-cells': [0],
+      reg: [0x1000, 0x100],
+      interrupts: [0, 5, 4],
+      iommus: [2, 0x880, 0x8],
+      clocks: [3, 7, 0, 3, 9],
+      'clock-names': 'bus',
+      'vdd-supply': [4],
+      'touch@20': { reg: [0x20], 'interrupts-extended': [5, 125, 2, 1, 1, 6, 1] },
+    },
+    'gpio@2000': {
+      phandle: [5],
+      reg: [0x2000, 0x100],
+      'gpio-controller': new Uint8Array(0),
+      '#gpio-cells': [2],
+      'interrupt-controller': new Uint8Array(0),
+      '#interrupt-cells': [2],
+      interrupts: [0, 208, 4],
+    },
+    'off@3000': { status: 'disabled', reg: [0x3000, 0x100], 'below@0': {} },
+    'far@200000': { reg: [0x20_0000, 0x100] },
+  },
+  regulator: { phandle: [4] },
+  'pcie@50000000': {
+    phandle: [6],
+    '#address-cells': [3],
+    '#size-cells': [2],
+    '#interrupt-cells': [1],
+    reg: [0, 0x5000_0000, 0, 0x1000],
+    ranges: [0x200_0000, 0, 0x6000_0000, 0, 0x6000_0000, 0, 0x1000_0000],
+    'iommu-map': [0, 2, 0x400, 0x100],
+    'interrupt-map-mask': [0xf800, 0, 0, 7],
+    'interrupt-map': [0x0800, 0, 0, 1, 1, 0, 33, 4, 0x1000, 0, 0, 1, 1, 0, 34, 4],
+    'card@2,0': { reg: [0x1000, 0, 0, 0, 0], interrupts: [1] },
+  },
+};

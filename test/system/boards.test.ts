@@ -1,0 +1,115 @@
+/**
+ * Device trees, read by us and by Debian's dtc: property by property. One board is ours; those of real boards are data beside the
+ * repository (BATON_BOARDS, else ../shared/boards), and where there are none, that is said.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { registersOf } from '../../src/devicetree/addresses.ts';
+import { type DtNode, readBlob } from '../../src/devicetree/blob.ts';
+import { gicLine, interruptsOf } from '../../src/devicetree/interrupts.ts';
+import { needsOf, streamsOf } from '../../src/devicetree/links.ts';
+import { nodesBelow, Tree } from '../../src/devicetree/tree.ts';
+import { BOARD } from '../devicetree/board.ts';
+import { blobOf } from '../devicetree/builder.ts';
+import { listingOf } from './dts.ts';
+
+const FOLDER = process.env['BATON_BOARDS'] ?? join(import.meta.dirname, '../../../shared/boards');
+const boards = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => name.endsWith('.dtb')) : [];
+if (boards.length === 0) console.warn(`no boards in ${FOLDER}: only our own is compared`);
+
+const treeOf = (board: string) => new Tree(readBlob(readFileSync(join(FOLDER, board))));
+
+/** Compares what dtc says of a blob with what we say. Returns what differs, and how many properties were compared. */
+function compare(blob: Uint8Array): { differing: string[]; nodes: number; compared: number } {
+  const text = execFileSync('dtc', ['-q', '-I', 'dtb', '-O', 'dts'], {
+    input: blob,
+    encoding: 'latin1',
+    maxBuffer: 1 << 24,
+  });
+  const theirs = listingOf(text);
+  const ours = new Map([...nodesBelow(readBlob(blob).root)].map((node) => [node.path, node.properties]));
+  expect([...ours.keys()]).toEqual([...theirs.keys()]);
+  const differing: string[] = [];
+  let compared = 0;
+  for (const [path, properties] of ours) {
+    const other = theirs.get(path)!;
+    if ([...properties.keys()].join() !== [...other.keys()].join()) differing.push(path);
+    for (const [name, bytes] of properties) {
+      compared += 1;
+      if (!Buffer.from(bytes).equals(other.get(name) ?? Buffer.alloc(0))) differing.push(`${path} ${name}`);
+    }
+  }
+  return { differing, nodes: ours.size, compared };
+}
+
+it('our own board is read as dtc reads it', () => {
+  expect(compare(blobOf(BOARD))).toEqual({ differing: [], nodes: 15, compared: 53 });
+});
+
+it('a property that differs is found', () => {
+  const other = blobOf({ ...BOARD, compatible: 'baton,boarD' });
+  const theirs = listingOf(
+    execFileSync('dtc', ['-q', '-I', 'dtb', '-O', 'dts'], { input: other, encoding: 'latin1' }),
+  );
+  expect(theirs.get('/')!.get('compatible')).not.toEqual(
+    readBlob(blobOf(BOARD)).root.properties.get('compatible'),
+  );
+});
+
+if (boards.length > 0) {
+  it.each(boards)('%s is read as dtc reads it', (board) => {
+    const { differing, nodes, compared } = compare(readFileSync(join(FOLDER, board)));
+    console.log(`${board}: ${nodes} nodes, ${compared} properties`);
+    expect(differing).toEqual([]);
+    expect(compared).toBeGreaterThan(200);
+  });
+
+  it.each(boards)('%s: every register, interrupt, reference and stream is understood', (board) => {
+    const tree = treeOf(board);
+    const complaints: string[] = [];
+    const look = (node: DtNode) => {
+      for (const read of [
+        registersOf,
+        (each: DtNode) => interruptsOf(tree, each),
+        (each: DtNode) => needsOf(tree, each),
+        (each: DtNode) => streamsOf(tree, each),
+      ]) {
+        try {
+          read(node);
+        } catch (error) {
+          complaints.push((error as Error).message);
+        }
+      }
+    };
+    for (const node of tree.nodes()) look(node);
+    expect(complaints).toEqual([]);
+  });
+
+  it('the OnePlus 6: what is known of it', () => {
+    const tree = treeOf('sdm845-oneplus-enchilada.dtb');
+    const at = (name: string) => [...tree.nodes()].find((node) => node.name === name)!;
+    const lines = (name: string) => interruptsOf(tree, at(name)).map(gicLine);
+    expect(lines('i2c@a90000')).toEqual([{ kind: 'spi', number: 0x165 + 32, trigger: 'level' }]);
+    expect(registersOf(at('i2c@a90000'))).toMatchObject([{ physical: 0xa9_0000n }]);
+    expect(streamsOf(tree, at('geniqup@ac0000'))).toMatchObject([{ id: 0x6c3, mask: 0 }]);
+    expect(streamsOf(tree, at('i2c@a90000'))).toEqual([]);
+    const display = [...tree.nodes()].find((node) => /^(mdss|display-subsystem)@ae00000$/.test(node.name))!;
+    expect(streamsOf(tree, display)).toMatchObject([
+      { id: 0x880, mask: 8 },
+      { id: 0xc80, mask: 8 },
+    ]);
+    expect(interruptsOf(tree, display).map(gicLine)).toEqual([
+      { kind: 'spi', number: 0x53 + 32, trigger: 'level' },
+    ]);
+    // The touch controller's line is a pin, not a line of the GIC.
+    const touch = at('i2c@a90000').children.find(
+      (node) => node.properties.has('interrupts-extended') || node.properties.has('interrupts'),
+    )!;
+    const [pin] = interruptsOf(tree, touch);
+    expect(pin!.controller.name).toMatch(/^pinctrl@/);
+    expect(pin!.cells[0]).toBe(125);
+  });
+}
