@@ -70,16 +70,23 @@ export class HostTable {
     for (const [bundle, state] of this.#bundles) this.writeBundle(bundle, state, false);
   }
 
-  /** Writes the state of a bundle; durable before this returns if `sync`. Throws when it cannot. */
+  /**
+   * Writes the state of a bundle; durable before this returns if `sync`. Throws when it cannot. Before there is a
+   * registry, nothing is written: a table without one says nothing, and nobody was told anything yet.
+   */
   writeBundle(bundle: BundleId, state: HostState, sync: boolean): void {
     this.#bundles.set(bundle, state);
+    if (this.#registry === undefined) return;
     this.#write(encodeBundle(bundle, state), sync, () => this.#written.set(bundle, epochsTo(state.epoch)));
   }
 
   /** Writes the lives of the VMs, durable. Throws when it cannot. */
   writeRegistry(registry: RegistryRecord): void {
+    const isFirst = this.#registry === undefined;
     this.#registry = registry;
-    this.#write(encode({ registry }), true, () => {});
+    // All at once: the table is whole, or not there.
+    if (isFirst) this.#rewrite();
+    else this.#write(encode({ registry }), true, () => {});
   }
 
   #write(record: Uint8Array, sync: boolean, written: () => void): void {

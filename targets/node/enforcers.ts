@@ -1,6 +1,5 @@
 /** Opens the back end that a host's configuration names. */
 
-import { readFileSync } from 'node:fs';
 import type { HostFile } from '../../src/config/daemon-config.ts';
 import { type CommandEnforcer, openCommandEnforcer } from '../../src/enforcer/command.ts';
 import { NoneEnforcer } from '../../src/enforcer/none.ts';
@@ -12,6 +11,7 @@ import { vmId } from '../../src/protocol/ids.ts';
 import { lockBackEnd } from './back-end-lock.ts';
 import { CLOCK } from './clock.ts';
 import { runLineCommand } from './run-line.ts';
+import { bootOfMachine } from './run-note.ts';
 import { STREAMS } from './streams.ts';
 
 /** Interval at which a `command` back end is asked for events, in ms: a VM's exit waits this long at most. */
@@ -45,8 +45,8 @@ async function openCommand(
   state: string,
   log: Log,
 ): Promise<Enforcer> {
-  const { fd } = await lockBackEnd(state, log);
-  const runLine = runLineCommand(config.command, config.limitMs, fd);
+  const lock = await lockBackEnd(state, log);
+  const runLine = runLineCommand(config.command, config.limitMs, lock);
   log('debug', 'asking the command back end', { command: config.command });
   const enforcer = await new Promise<CommandEnforcer>((resolve, reject) => {
     openCommandEnforcer(
@@ -59,13 +59,4 @@ async function openCommand(
   const poll = () => enforcer.poll(() => CLOCK.after(POLL_MS, poll));
   poll();
   return enforcer;
-}
-
-/** Linux names each boot of the machine. */
-function bootOfMachine(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return 'unknown';
-  }
 }

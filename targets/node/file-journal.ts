@@ -24,25 +24,29 @@ import type { Journal } from '../../src/ports.ts';
 /** A journal that cannot be used, with what to do. */
 export class JournalError extends Error {}
 
-/** Opens the journal at `path`, or makes a new one. Throws a JournalError when the file is not a sound journal. */
-export function openFileJournal(path: string): Journal {
+/**
+ * Opens the journal at `path`, or makes a new one. `whole`: only with its first records, so that a file without any was
+ * damaged. Throws a JournalError when the file is not a sound journal.
+ */
+export function openFileJournal(path: string, how: 'empty' | 'whole' = 'empty'): Journal {
   mkdirSync(dirname(path), { recursive: true });
-  const isNew = !existsSync(path);
-  const read = readJournal(isNew ? new Uint8Array(0) : readFileSync(path));
+  const isThere = existsSync(path);
+  const read = readJournal(isThere ? readFileSync(path) : new Uint8Array(0));
   if (!read.ok) {
     throw new JournalError(`${path}: ${read.error}; move the file away to start without it`);
   }
-  let fd = openSync(path, isNew ? 'wx+' : 'r+', 0o600);
+  let fd = isThere || how === 'empty' ? openSync(path, isThere ? 'r+' : 'wx+', 0o600) : undefined;
   let next = read.nextSequence;
-  if (read.goodBytes < JOURNAL_MAGIC.length) {
+  if (fd !== undefined && read.goodBytes < JOURNAL_MAGIC.length) {
     ftruncateSync(fd, 0);
     writeAt(fd, JOURNAL_MAGIC, 0);
     syncFolder(path);
-  } else ftruncateSync(fd, read.goodBytes);
+  } else if (fd !== undefined) ftruncateSync(fd, read.goodBytes);
   let end = Math.max(read.goodBytes, JOURNAL_MAGIC.length);
   /** Set while there may be something behind `end`: part of a record that could not be written, or all of one. */
   let isDirty = false;
   const append = (body: Uint8Array, sync: boolean) => {
+    if (fd === undefined) return rewrite([body]);
     const record = encodeRecord(next, body);
     // A longer record that failed would stick out behind this one, and the file would be refused for it.
     if (isDirty) ftruncateSync(fd, end);
@@ -56,7 +60,7 @@ export function openFileJournal(path: string): Journal {
   const rewrite = (bodies: readonly Uint8Array[]) => {
     const whole = Buffer.concat([JOURNAL_MAGIC, ...bodies.map((body, i) => encodeRecord(i, body))]);
     const fresh = replace(path, whole);
-    closeSync(fd);
+    if (fd !== undefined) closeSync(fd);
     fd = fresh;
     isDirty = false;
     next = bodies.length;
@@ -68,7 +72,9 @@ export function openFileJournal(path: string): Journal {
     records: read.bodies,
     append: (body, sync) => told(path, () => append(body, sync)),
     rewrite: (bodies) => told(path, () => rewrite(bodies)),
-    close: () => closeSync(fd),
+    close: () => {
+      if (fd !== undefined) closeSync(fd);
+    },
   };
 }
 

@@ -21,6 +21,7 @@ export class NodeHookLocks implements HookLocks {
   readonly #prefix: string;
   readonly #log: Log;
   readonly #agents = new Map<BundleId, Server>();
+  readonly #runs = new Map<BundleId, InheritedLock>();
 
   /** Makes `folder` if need be. Nobody else may write to it. */
   constructor(folder: string, log: Log) {
@@ -51,7 +52,14 @@ export class NodeHookLocks implements HookLocks {
   }
 
   #runLock(bundle: BundleId): InheritedLock {
-    return new InheritedLock(`${this.#prefix}-${bundle}-run`, join(this.#folder, `hooks-${bundle}.lock`));
+    const known = this.#runs.get(bundle);
+    if (known) return known;
+    const lock = new InheritedLock(
+      `${this.#prefix}-${bundle}-run`,
+      join(this.#folder, `hooks-${bundle}.lock`),
+    );
+    this.#runs.set(bundle, lock);
+    return lock;
   }
 }
 

@@ -2,10 +2,11 @@
  * A lock that programs inherit: the descriptor of a name of name-lock.ts, which a program gets as its descriptor 3, and
  * so do its descendants. It says that none of them lives any more, even when whoever started them was killed.
  *
- * What it guarantees: it cannot be taken while any process that had it, at any depth, still has descriptor 3.
- * What it does not: a descendant that closes descriptor 3 is no longer seen; processes in different network name
- * spaces do not see each other; and any local process may squat the name, which is then never taken for ours and
- * never killed.
+ * What it guarantees: it cannot be taken while any process that had it, at any depth, still has descriptor 3. In another
+ * network name space the name is free, and under another path it is another: the first `take` therefore looks for the
+ * socket that was noted, whatever it is called there.
+ * What it does not: a descendant that closes descriptor 3 is no longer seen; and any local process may squat the name,
+ * which is then never taken for ours and never killed.
  */
 
 import { readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
@@ -26,6 +27,8 @@ export interface HeldLock {
 export class InheritedLock {
   readonly #name: string;
   readonly #notePath: string;
+  /** No earlier life of ours has it. In this life the name tells. */
+  #isClear = false;
 
   /** `notePath`: in a folder that nobody else may write to. */
   constructor(name: string, notePath: string) {
@@ -35,6 +38,8 @@ export class InheritedLock {
 
   /** Takes it; undefined when somebody has it. */
   async take(): Promise<HeldLock | undefined> {
+    if (!this.#isClear && this.#holders().length > 0) return undefined;
+    this.#isClear = true;
     const server = await bindName(this.#name);
     if (server === undefined) return undefined;
     const fd = descriptorOf(server);
@@ -51,30 +56,29 @@ export class InheritedLock {
 
   /** Kills the process groups that have a lock of ours. Returns how many; that they are gone, `take` tells. */
   evict(): number {
-    const inode = this.#heldInode();
-    if (inode === undefined) return 0;
-    const groups = new Set(holdersOf(inode).map(groupOf));
+    const groups = new Set(this.#holders().map(groupOf));
     // Never our own group, and never group 0 or 1, which kill(2) reads as something else.
     groups.delete(groupOf(process.pid));
     return [...groups].filter((group) => group !== undefined && group > 1 && killGroup(group)).length;
   }
 
   #note(inode: string | undefined): void {
-    writeFileSync(`${this.#notePath}.new`, `${inode}\n`, { mode: 0o600 });
+    writeFileSync(`${this.#notePath}.new`, `${inode} @${this.#name}\n`, { mode: 0o600 });
     renameSync(`${this.#notePath}.new`, this.#notePath);
   }
 
-  /** The socket that has the name now, if it is the one that we noted: inode numbers come again. */
-  #heldInode(): string | undefined {
-    const noted = attempt(() => readFileSync(this.#notePath, 'utf8').trim());
-    if (noted === undefined) return undefined;
-    const rows = readFileSync('/proc/net/unix', 'utf8').split('\n');
-    // Columns: address, references, protocol, flags, type, state, inode, path (padded with @).
-    const isHeld = rows.some((row) => {
-      const columns = row.trim().split(/\s+/);
-      return columns[6] === noted && columns[7]?.replace(/@+$/, '') === `@${this.#name}`;
+  /** Processes with the socket that we noted. Inode numbers come again: it must also have its name, where they are. */
+  #holders(): number[] {
+    const [inode, name] = (attempt(() => readFileSync(this.#notePath, 'utf8')) ?? '').trim().split(' ');
+    if (!inode || !name) return [];
+    return holdersOf(inode).filter((pid) => {
+      const rows = attempt(() => readFileSync(`/proc/${pid}/net/unix`, 'utf8'))?.split('\n') ?? [];
+      // Columns: address, references, protocol, flags, type, state, inode, path (padded with @).
+      return rows.some((row) => {
+        const columns = row.trim().split(/\s+/);
+        return columns[6] === inode && columns[7]?.replace(/@+$/, '') === name;
+      });
     });
-    return isHeld ? noted : undefined;
   }
 }
 

@@ -8,7 +8,7 @@
  */
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { groupLives } from './run-note.ts';
 
 /** Longest wait, in ms, for the rest of the output after the program ended: it is in the pipe already. */
 const OUTPUT_GRACE_MS = 50;
@@ -28,6 +28,8 @@ export interface RunOrder {
   readonly outputCharsMax: number;
   /** A lock that the program inherits as descriptor 3 (inherited-lock.ts). */
   readonly lockFd?: number;
+  /** Told the number of its process group before it gets its input. When this throws, it gets none, and is killed. */
+  readonly onStarted?: (group: number) => void;
 }
 
 /** How a run ended. The error names the program. */
@@ -75,7 +77,13 @@ export function runOnce(order: RunOrder, done: (end: RunEnd) => void): void {
   });
   // A program that does not read its input is told by its exit.
   child.stdin.on('error', () => {});
-  child.stdin.end(input);
+  try {
+    if (child.pid !== undefined) order.onStarted?.(child.pid);
+    child.stdin.end(input);
+  } catch (error) {
+    failure = (error as Error).message;
+    killGroup(child.pid);
+  }
   whenEnded(child, (why) => {
     clearTimeout(limit);
     failure ??= why;
@@ -134,30 +142,9 @@ function signalGroup(pid: number | undefined, signal: 'SIGKILL' | 0): boolean {
 function whenGone(pid: number | undefined, done: (gone: boolean) => void): void {
   const endMs = performance.now() + GONE_MS;
   const look = () => {
-    if (!signalGroup(pid, 0) || !mayAct(pid!)) return done(true);
+    if (!signalGroup(pid, 0) || !groupLives(pid!)) return done(true);
     if (performance.now() > endMs) return done(false);
     setTimeout(look, LOOK_MS);
   };
   look();
-}
-
-/** Whether a member of the group is more than an entry that its parent has not asked for, as under a lazy init. */
-function mayAct(group: number): boolean {
-  try {
-    return readdirSync('/proc').some((name) => /^[0-9]+$/.test(name) && isMember(name, group));
-  } catch {
-    // Without /proc nobody can tell.
-    return true;
-  }
-}
-
-/** State and process group are the first and third field after the name, which may itself contain anything. */
-function isMember(pid: string, group: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const [state, , ofGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return Number(ofGroup) === group && state !== 'Z' && state !== 'X';
-  } catch {
-    return false;
-  }
 }

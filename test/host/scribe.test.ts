@@ -34,6 +34,8 @@ let clock: VirtualClock;
 let audited: string[];
 beforeEach(() => {
   journal = new ToldJournal();
+  new HostTable(journal).writeRegistry(REGISTRY);
+  journal.orders.length = 0;
   clock = new VirtualClock();
   audited = [];
 });

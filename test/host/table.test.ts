@@ -8,6 +8,7 @@ import { MemoryJournal } from '../support/memory-journal.ts';
 
 const PANEL = 'panel' as BundleId;
 const TOUCH = 'touch' as BundleId;
+const REGISTRY = { machineBoot: 'b', lives: {}, running: [] };
 const at = (epoch: number): HostState => ({ ...initialHost(), epoch: epoch as Epoch });
 
 /** A journal that keeps how it was written to, and fails when told to. */
@@ -34,6 +35,23 @@ let table: HostTable;
 beforeEach(() => {
   journal = new ToldJournal();
   table = new HostTable(journal);
+  table.writeRegistry(REGISTRY);
+  journal.orders.length = 0;
+});
+
+describe('a new table', () => {
+  it('is written whole with its registry, and not before', () => {
+    const fresh = new ToldJournal();
+    const first = new HostTable(fresh);
+    first.writeBundle(PANEL, at(1), true);
+    first.writeBundle(TOUCH, at(1), false);
+    expect(fresh.orders).toEqual([]);
+    first.writeRegistry(REGISTRY);
+    expect(fresh.orders).toEqual(['rewrite']);
+    const read = new HostTable(new MemoryJournal(fresh.records));
+    expect(read.registry()).toEqual(REGISTRY);
+    expect([read.bundle(PANEL)?.epoch, read.bundle(TOUCH)?.epoch]).toEqual([17, 17]);
+  });
 });
 
 describe('epochs beyond that of a record', () => {

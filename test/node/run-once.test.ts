@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { LineAnswer } from '../../src/enforcer/command.ts';
 import type { PolicyDecision } from '../../src/protocol/agent-io.ts';
+import type { BackEndLock } from '../../targets/node/back-end-lock.ts';
 import { programPolicy } from '../../targets/node/program-policy.ts';
 import { runLineCommand } from '../../targets/node/run-line.ts';
 
@@ -68,6 +69,35 @@ test('an executable that fails is named, with what it said', async () => {
   const run = runLineCommand(['/no/such/program']);
   const answer = await new Promise<LineAnswer>((done) => run('{}', done));
   expect(answer).toMatchObject({ ok: false, error: expect.stringContaining('/no/such/program') });
+});
+
+test('after a run that could not be ended, a back end is asked nothing more', async () => {
+  const asked: string[] = [];
+  const run = runLineCommand(['back-end'], 100, undefined, ({ input }, done) => {
+    asked.push(input);
+    done({ ok: false, error: 'back-end: a run of it cannot be ended', lives: true });
+  });
+  const answers: LineAnswer[] = [];
+  for (const line of ['1', '2']) run(line, (answer) => answers.push(answer));
+  expect(asked).toEqual(['1\n']);
+  const error = 'back-end: a run of it cannot be ended; restart the host when it is gone';
+  expect(answers).toEqual([
+    { ok: false, error },
+    { ok: false, error },
+  ]);
+});
+
+test('a program whose process group cannot be written down gets no input', async () => {
+  const note = {
+    begin: () => {
+      throw new Error('EIO');
+    },
+  };
+  const lock = { lock: { fd: 2 }, note } as unknown as BackEndLock;
+  const run = runLineCommand(['sh', '-c', `read line && echo $line >${folder}/acted`], 5_000, lock);
+  const answer = await new Promise<LineAnswer>((done) => run('grant', done));
+  expect(answer).toMatchObject({ ok: false, error: 'sh: EIO' });
+  expect(existsSync(join(folder, 'acted'))).toBe(false);
 });
 
 test('a policy program without a name declines', async () => {

@@ -3,9 +3,9 @@
  * ordered must not act behind the fence of the next. The back end is the example of the docs behind a wrapper that can
  * be made slow and writes down when it begins and when it acts.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -33,6 +33,7 @@ beforeEach(() => {
   write(
     'backend.sh',
     `#!/bin/sh
+[ ! -e ${at('forgetful')} ] || exec 3>&-
 if [ -e ${at('slow')} ]; then
   rm ${at('slow')}
   echo $$ >${at('pid.new')} && mv ${at('pid.new')} ${at('pid')}
@@ -42,15 +43,19 @@ BATON_NOTES=${at('notes')} exec ${EXAMPLE}
 `,
     0o755,
   );
+  configure('state');
+});
+
+function configure(state: string): void {
   write('host.json', {
     bundles: 'bundles.json',
     keys: 'keys.json',
     enforcer: { kind: 'command', command: [at('backend.sh')], limitMs: 2_500 },
     transport: { kind: 'stream', listen: { android: `unix:${at('android')}` } },
-    state: 'state',
+    state,
     control: 'host.sock',
   });
-});
+}
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
   if (existsSync(at('pid')) && lives(orphan())) process.kill(-orphan(), 'SIGKILL');
@@ -83,9 +88,11 @@ interface Host {
   said(): string;
 }
 
-function start(): Host {
+/** `before`: a command that starts the command behind it. */
+function start(before: readonly string[] = []): Host {
   const args = [join(DIST, 'baton-host.mjs'), '--config', at('host.json'), '--create-table'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const [program = '', ...rest] = [...before, process.execPath, ...args];
+  const child = spawn(program, rest, { stdio: ['ignore', 'ignore', 'pipe'] });
   children.push(child);
   let said = '';
   child.stderr!.on('data', (bytes: Buffer) => {
@@ -95,8 +102,8 @@ function start(): Host {
 }
 
 /** A host that has a call under way which takes its time. */
-async function busyHost(): Promise<Host> {
-  const host = start();
+async function busyHost(before: readonly string[] = []): Promise<Host> {
+  const host = start(before);
   await until('it serves', () => host.said().includes('serving'));
   write('slow', '');
   await until('a call is under way', () => existsSync(at('pid')));
@@ -114,12 +121,44 @@ it('a host that was killed: its next life ends the call under way before it asks
   expect(second.said()).toContain('ended a program of the back end that an earlier host had started');
 }, 30_000);
 
+it('so also when the program has closed the lock that it inherited', async () => {
+  write('forgetful', '');
+  await diesAndIsFollowed();
+}, 30_000);
+
+it('so also when its state folder has moved meanwhile', async () => {
+  await diesAndIsFollowed([], () => {
+    renameSync(at('state'), at('elsewhere'));
+    configure('elsewhere');
+  });
+}, 30_000);
+
+const NETWORK = ['unshare', '--net'];
+const mayUnshare = spawnSync('unshare', ['--net', 'true']).status === 0;
+if (!mayUnshare) console.warn('no leave for network name spaces: a host in one of its own is not tested');
+else
+  it('so also when each life has a network of its own', async () => {
+    await diesAndIsFollowed(NETWORK);
+  }, 30_000);
+
+async function diesAndIsFollowed(before: readonly string[] = [], meanwhile = () => {}): Promise<void> {
+  const first = await busyHost(before);
+  first.child.kill('SIGKILL');
+  await first.ended;
+  expect(lives(orphan())).toBe(true);
+  meanwhile();
+  const second = start(before);
+  await until('it serves', () => second.said().includes('serving'));
+  expect(lives(orphan())).toBe(false);
+}
+
 it('a call that cannot be ended keeps the next life from starting', async () => {
   const first = await busyHost();
   first.child.kill('SIGKILL');
   await first.ended;
-  // Without the note it cannot be told from a stranger's process, which nobody may kill.
+  // Without the notes it cannot be told from a stranger's process, which nobody may kill.
   rmSync(at('state/back-end.lock'));
+  rmSync(at('state/back-end.run'));
   const second = start();
   expect(await second.ended).toBe(75);
   expect(second.said()).toMatch(

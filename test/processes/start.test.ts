@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -154,4 +155,19 @@ it('a host without its table says what is in quarantine and what ends it, at eac
   const third = start('host', 'host.json');
   await third.says('serving');
   expect(third.err).not.toContain('quarantine');
+}, 30_000);
+
+it('a first start that failed before it began is followed by another first start', async () => {
+  // Somebody else listens where its control socket should be.
+  const other = createServer().listen(at('taken.sock'));
+  await new Promise((resolve) => other.once('listening', resolve));
+  write('host.json', { ...HOST(), control: 'taken.sock' });
+  const first = start('host', 'host.json', '--create-table');
+  expect(await first.ended).not.toBe(0);
+  expect(existsSync(at('host-state/table.journal'))).toBe(false);
+  await new Promise((resolve) => other.close(resolve));
+  write('host.json', HOST());
+  const second = start('host', 'host.json', '--create-table');
+  await second.says('serving');
+  expect(second.err).not.toContain('quarantine');
 }, 30_000);
