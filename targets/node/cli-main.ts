@@ -25,7 +25,14 @@ import { BACKEND_TEST_HELP, backendTest } from './backend-test.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';
 import { besideConfig, look, readText } from './files.ts';
+import { PLAN_HELP, plan } from './plan.ts';
 import { VERSION } from './version.ts';
+
+/** As a program that SIGPIPE ends: whoever reads has seen enough. */
+const EXIT_PIPE = 128 + constants.signals.SIGPIPE;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? EXIT_PIPE : EXIT.failed);
+});
 
 const WORLD: CliWorld = {
   env: process.env,
@@ -99,6 +106,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   audit: { says: 'check an audit log', help: AUDIT_HELP, alone: audit },
   'check-config': { says: 'check configuration files', help: CHECK_CONFIG_HELP, alone: checkConfig },
   'backend-test': { says: 'check what a back end does', help: BACKEND_TEST_HELP, alone: backendTest },
+  plan: { says: 'what moves with a device of a board', help: PLAN_HELP, alone: plan },
   demo: { says: 'watch a handover, and every way it can go wrong', help: DEMO_HELP, alone: demo },
 };
 

@@ -23,6 +23,7 @@ export const BOARD: Description = {
     'smmu@9000': { compatible: 'arm,mmu-500', phandle: [2], reg: [0x9000, 0x1000], '#iommu-cells': [2] },
     'clock@8000': { phandle: [3], reg: [0x8000, 0x100], '#clock-cells': [1] },
     'i2c@1000': {
+      compatible: 'test,i2c',
       '#address-cells': [1],
       '#size-cells': [0],
       reg: [0x1000, 0x100],

@@ -9,9 +9,12 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { registersOf } from '../../src/devicetree/addresses.ts';
 import { type DtNode, readBlob } from '../../src/devicetree/blob.ts';
+import { definitionOf } from '../../src/devicetree/definition.ts';
 import { gicLine, interruptsOf } from '../../src/devicetree/interrupts.ts';
 import { needsOf, streamsOf } from '../../src/devicetree/links.ts';
+import { Board, planBundle } from '../../src/devicetree/plan.ts';
 import { nodesBelow, Tree } from '../../src/devicetree/tree.ts';
+import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { BOARD } from '../devicetree/board.ts';
 import { blobOf } from '../devicetree/builder.ts';
 import { listingOf } from './dts.ts';
@@ -46,7 +49,7 @@ function compare(blob: Uint8Array): { differing: string[]; nodes: number; compar
 }
 
 it('our own board is read as dtc reads it', () => {
-  expect(compare(blobOf(BOARD))).toEqual({ differing: [], nodes: 15, compared: 53 });
+  expect(compare(blobOf(BOARD))).toEqual({ differing: [], nodes: 15, compared: 54 });
 });
 
 it('a property that differs is found', () => {
@@ -111,5 +114,70 @@ if (boards.length > 0) {
     const [pin] = interruptsOf(tree, touch);
     expect(pin!.controller.name).toMatch(/^pinctrl@/);
     expect(pin!.cells[0]).toBe(125);
+  });
+
+  const planOf = (board: string, name: string) => {
+    const tree = treeOf(board);
+    return planBundle(new Board(tree), [[...tree.nodes()].find((node) => node.name === name)!]);
+  };
+  const blockersOf = (board: string, name: string) =>
+    planOf(board, name).blockers.map(({ kind, node, what, users }) =>
+      [
+        kind,
+        node.split('/').at(-1),
+        what.split(' of ')[0],
+        ...users.map((user) => user.split('/').at(-1)),
+      ].join(' | '),
+    );
+
+  it('the OnePlus 6: its touch cannot move as it is, and why', () => {
+    expect(blockersOf('sdm845-oneplus-enchilada.dtb', 'synaptics-rmi4-i2c@20')).toEqual([
+      'summaryInterrupt | synaptics-rmi4-i2c@20 | its line is <125 2> | codec@1',
+      'sharedStream | i2c@a90000 | stream 0x6c3 at iommu@15000000 | serial@a84000 | i2c@a88000',
+      'sharedStream | i2c@a90000 | stream 0x6d6 at iommu@15000000 | i2c@a88000',
+    ]);
+  });
+
+  it('the OnePlus 6: its display can, with these registers, line and streams', () => {
+    const plan = planOf('sdm845-oneplus-enchilada.dtb', 'mdss@ae00000');
+    expect(plan.blockers).toEqual([]);
+    const made = definitionOf(plan, bundleId('display'), vmId('android'));
+    const resources = made.ok ? made.bundle.devices.flatMap((device) => device.resources) : [];
+    const of = (kind: string) =>
+      resources.filter((each) => each.kind === kind).map(({ physical }) => physical);
+    expect(of('mmio')).toEqual([0xae0_1000, 0xaeb_0000, 0xae9_4000, 0xae0_0000]);
+    expect(of('interrupt')).toEqual([0x53 + 32]);
+    expect(of('stream')).toEqual([0x880, 0x888, 0xc80, 0xc88]);
+  });
+
+  it('the OnePlus 6: its crypto engine shares every stream with a DMA controller', () => {
+    const kinds = blockersOf('sdm845-oneplus-enchilada.dtb', 'crypto@1dfa000');
+    expect(kinds).toHaveLength(4);
+    for (const kind of kinds) expect(kind).toMatch(/^sharedStream .* \| dma-controller@1dc4000$/);
+  });
+
+  it('a tablet with IOMMUs of its maker: its display names them', () => {
+    expect(blockersOf('rk3399-gru-scarlet-inx.dtb', 'vop@ff900000').join('\n')).toMatch(
+      /unknownIommu \| vop@ff900000 \| its DMA goes through iommu@ff903f00 \(rockchip,iommu\)/,
+    );
+  });
+
+  it.each(boards)('%s: every device has a plan', (board) => {
+    const tree = treeOf(board);
+    const all = new Board(tree);
+    const devices = all.enabled.filter(
+      (node) => all.access(node).pages.length > 0 || all.access(node).lines.length > 0,
+    );
+    const plans = devices.map((node) => planBundle(all, [node]));
+    const movable = plans.filter(({ blockers }) => blockers.length === 0).length;
+    console.log(`${board}: ${movable} of ${devices.length} devices can move as they are`);
+    expect(movable).toBeGreaterThan(0);
+    expect(movable).toBeLessThan(devices.length);
+    for (const { blockers } of plans)
+      for (const { node, what, ways } of blockers) {
+        expect(tree.find(node)).toBeDefined();
+        expect(what).not.toBe('');
+        expect(ways.length).toBeGreaterThan(0);
+      }
   });
 }

@@ -1,0 +1,102 @@
+/** `baton plan`: what it takes to move a device of a board, from its device tree. */
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseWords } from '../../src/cli/arguments.ts';
+import { type CliWorld, EXIT, UsageError } from '../../src/cli/world.ts';
+import { bundleFileText } from '../../src/config/bundle-file.ts';
+import { accessOf } from '../../src/devicetree/access.ts';
+import { DeviceTreeError, type DtNode, readBlob } from '../../src/devicetree/blob.ts';
+import { definitionOf } from '../../src/devicetree/definition.ts';
+import { planJson, planLines } from '../../src/devicetree/describe.ts';
+import { Board, planBundle } from '../../src/devicetree/plan.ts';
+import { Tree, textOf } from '../../src/devicetree/tree.ts';
+import { bundleId, vmId } from '../../src/protocol/ids.ts';
+import { LIVE_TREE, readLiveTree } from './live-tree.ts';
+
+export const PLAN_HELP = `baton plan TREE NODE... [--owner VM] [--name BUNDLE] [-o FILE] [--json]
+baton plan TREE --list [--json]
+
+Says what has to move together so that a device can move between VMs, what stays, and what stands in the way: with
+whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is changed.
+
+  TREE           a device tree blob (board.dtb), or "live": that of this machine, from ${LIVE_TREE}
+  NODE           a device: path (/soc@0/i2c@a90000), alias, or a name that one node alone has (touchscreen@38)
+  --list         every device that could be asked for, and how many things stand in the way
+  --owner VM     the owner in the bundle file (default: owner)
+  --name BUNDLE  its name (default: from the first device)
+  -o FILE        write the bundle file, if nothing stands in the way
+
+Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 when there is no such node or tree.
+`;
+
+/** No input (EX_NOINPUT of sysexits.h). */
+const EXIT_NO_TREE = 66;
+
+export function plan(world: CliWorld, args: readonly string[]): number {
+  const { plain, values, flags } = parseWords(args, {
+    '--list': 'flag',
+    '--owner': 'value',
+    '--name': 'value',
+    '-o': 'value',
+  });
+  const [file, ...names] = plain;
+  if (file === undefined) throw new UsageError('plan takes a TREE and a NODE');
+  const tree = readTree(world, file);
+  if (tree === undefined) return EXIT_NO_TREE;
+  if (flags.has('--list')) return list(world, new Board(tree), flags.has('--json'));
+  if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows which there are');
+  const wanted = names.map((name) => {
+    const node = tree.find(name);
+    if (!node)
+      throw new UsageError(`no node, or more than one, is called ${name}; --list shows which there are`);
+    return node;
+  });
+  const found = planBundle(new Board(tree), wanted);
+  const id = bundleId(values.get('--name') ?? plainName(wanted[0]!));
+  const made = definitionOf(found, id, vmId(values.get('--owner') ?? 'owner'));
+  const bundle = found.blockers.length === 0 && made.ok ? made.bundle : undefined;
+  if (flags.has('--json')) world.out(JSON.stringify(planJson(found, bundle)));
+  else for (const line of planLines(found)) world.out(line);
+  if (!made.ok && found.blockers.length === 0) world.err(`no bundle file: ${made.error}`);
+  const target = values.get('-o');
+  if (target !== undefined && bundle) writeFileSync(target, bundleFileText([bundle]));
+  else if (target !== undefined) world.err(`${target} was not written`);
+  return bundle ? EXIT.ok : EXIT.failed;
+}
+
+function readTree(world: CliWorld, file: string): Tree | undefined {
+  try {
+    return file === 'live' ? readLiveTree() : new Tree(readBlob(readFileSync(file)));
+  } catch (error) {
+    const words = error instanceof DeviceTreeError ? `${file}: ${error.message}` : (error as Error).message;
+    world.err(`baton plan: ${words}`);
+    return undefined;
+  }
+}
+
+/** Devices that somebody could want to move: enabled, with a driver, and with a line or a stream of their own. */
+function list(world: CliWorld, board: Board, json: boolean): number {
+  for (const node of board.enabled) {
+    const kind = textOf(node, 'compatible');
+    if (kind === undefined || node.properties.has('interrupt-controller') || board.unreadable.has(node))
+      continue;
+    const { lines, streams } = accessOf(board.tree, node);
+    if (lines.length === 0 && streams.length === 0) continue;
+    const blockers = planBundle(board, [node]).blockers.length;
+    if (json) world.out(JSON.stringify({ node: node.path, compatible: kind, blockers }));
+    else
+      world.out(
+        `${blockers === 0 ? 'can move ' : `${String(blockers).padStart(3)} in way`}  ${node.path}  ${kind}`,
+      );
+  }
+  return EXIT.ok;
+}
+
+/** A node's name as a bundle may be called. */
+function plainName(node: DtNode): string {
+  const name = node.name
+    .split('@')[0]!
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]/g, '-');
+  return /^[a-z]/.test(name) ? name.slice(0, 32) : 'bundle';
+}

@@ -1,0 +1,249 @@
+/** Plans on a board of our own: what moves, what stays, and every kind of blocker with its node, users and ways out. */
+
+import { expect, it } from 'vitest';
+import { readBlob } from '../../src/devicetree/blob.ts';
+import { definitionOf } from '../../src/devicetree/definition.ts';
+import { planLines } from '../../src/devicetree/describe.ts';
+import { type BlockerKind, Board, type Plan, planBundle } from '../../src/devicetree/plan.ts';
+import { Tree } from '../../src/devicetree/tree.ts';
+import { bundleId, vmId } from '../../src/protocol/ids.ts';
+import { blobOf, type Description } from './builder.ts';
+
+const flag = new Uint8Array(0);
+const GIC = 1;
+const SMMU = 2;
+const CLOCK = 3;
+const RESET = 4;
+const DMA = 5;
+const PINS = 6;
+
+/** A board with `devices` on its bus, beside a GIC, an SMMU, clocks, resets, a DMA controller and pins. */
+function boardOf(devices: Description, iommu = 'arm,mmu-500'): Description {
+  return {
+    '#address-cells': [1],
+    '#size-cells': [1],
+    'interrupt-parent': [GIC],
+    'gic@f000000': {
+      compatible: 'arm,gic-v3',
+      phandle: [GIC],
+      'interrupt-controller': flag,
+      '#interrupt-cells': [3],
+    },
+    'smmu@e000000': { compatible: iommu, phandle: [SMMU], reg: [0xe00_0000, 0x1000], '#iommu-cells': [2] },
+    clocks: { phandle: [CLOCK], '#clock-cells': [1] },
+    resets: { phandle: [RESET], '#reset-cells': [1] },
+    'dma@d000000': {
+      phandle: [DMA],
+      reg: [0xd00_0000, 0x1000],
+      '#dma-cells': [1],
+      iommus: [SMMU, 0x30, 0],
+      interrupts: [0, 90, 4],
+    },
+    'pins@c000000': {
+      phandle: [PINS],
+      reg: [0xc00_0000, 0x1000],
+      '#gpio-cells': [2],
+      'interrupt-controller': flag,
+      '#interrupt-cells': [2],
+      interrupts: [0, 91, 4],
+    },
+    ...devices,
+  };
+}
+
+const DISPLAY: Description = {
+  compatible: 'test,display',
+  reg: [0x1000, 0x1800],
+  interrupts: [0, 10, 4],
+  iommus: [SMMU, 0x10, 0x1],
+  clocks: [CLOCK, 1],
+  resets: [RESET, 1],
+};
+
+function planOf(board: Description, ...names: string[]): Plan {
+  const tree = new Tree(readBlob(blobOf(board)));
+  return planBundle(
+    new Board(tree),
+    names.map((name) => tree.find(name)!),
+  );
+}
+
+it('a device with nothing shared can move: pages, line, streams; clocks stay', () => {
+  const plan = planOf(boardOf({ 'display@1000': DISPLAY }), 'display@1000');
+  expect(plan.blockers).toEqual([]);
+  expect(plan.kept).toEqual([
+    { role: 'clock', provider: '/clocks', users: ['/display@1000'] },
+    { role: 'reset', provider: '/resets', users: ['/display@1000'] },
+  ]);
+  const made = definitionOf(plan, bundleId('display'), vmId('android'));
+  expect(made).toMatchObject({ ok: true, bundle: { id: 'display', owner: 'android', keeper: 'owner' } });
+  const [device] = made.ok ? made.bundle.devices : [];
+  expect(device).toMatchObject({
+    id: 'display-1000',
+    residues: [
+      { what: 'registers', clearedBy: 'reset' },
+      { what: 'framebuffer address', clearedBy: 'reset' },
+    ],
+  });
+  expect(
+    device!.resources.map(({ kind, physical, ...rest }) => [
+      kind,
+      physical,
+      'bytes' in rest ? rest.bytes : 0,
+    ]),
+  ).toEqual([
+    ['mmio', 0x1000, 0x2000],
+    ['interrupt', 42, 0],
+    ['stream', 0x10, 0],
+    ['stream', 0x11, 0],
+  ]);
+});
+
+it('a client moves with its bus controller, consumers first, and parts with what they are part of', () => {
+  const board = boardOf({
+    'i2c@2000': {
+      '#address-cells': [1],
+      '#size-cells': [0],
+      reg: [0x2000, 0x1000],
+      interrupts: [0, 11, 4],
+      iommus: [SMMU, 0x20, 0],
+      'touch@38': { compatible: 'test,touch', reg: [0x38], 'vdd-supply': [9] },
+    },
+    regulator: { phandle: [9] },
+    'mdss@8000': {
+      '#address-cells': [1],
+      '#size-cells': [1],
+      ranges: flag,
+      reg: [0x8000, 0x1000],
+      iommus: [SMMU, 0x40, 0],
+      'dsi@9000': { reg: [0x9000, 0x1000], phys: [8] },
+      'phy@a000': { reg: [0xa000, 0x1000], phandle: [8], '#phy-cells': [0] },
+    },
+  });
+  const order = (plan: Plan) => plan.members.map(({ node, why }) => `${node.name}: ${why}`);
+  expect(order(planOf(board, 'touch@38'))).toEqual([
+    'touch@38: asked for',
+    'i2c@2000: touch@38 is reached through it',
+  ]);
+  expect(order(planOf(board, 'mdss@8000'))).toEqual([
+    'dsi@9000: part of mdss@8000',
+    'phy@a000: part of mdss@8000',
+    'mdss@8000: asked for',
+  ]);
+  const both = planOf(board, 'touch@38', 'mdss@8000');
+  expect(both.blockers).toEqual([]);
+  expect(both.members).toHaveLength(5);
+});
+
+it('what is disabled shares nothing', () => {
+  const twin = { ...DISPLAY, status: 'disabled' };
+  expect(planOf(boardOf({ 'display@1000': DISPLAY, 'twin@1800': twin }), 'display@1000').blockers).toEqual(
+    [],
+  );
+});
+
+const I2C: Description = {
+  '#address-cells': [1],
+  '#size-cells': [0],
+  reg: [0x2000, 0x1000],
+  'touch@38': { compatible: 'test,touch', reg: [0x38] },
+};
+const other = (rest: Description): Description => ({
+  compatible: 'test,other',
+  reg: [0x5_0000, 0x1000],
+  ...rest,
+});
+const CASES: readonly (readonly [BlockerKind, Description, string, string, readonly string[], string?])[] = [
+  [
+    'sharedPage',
+    { 'a@1000': other({ reg: [0x1000, 0x100] }), 'b@1800': other({ reg: [0x1800, 0x100] }) },
+    'a@1000',
+    '/a@1000',
+    ['/b@1800'],
+  ],
+  [
+    'sharedLine',
+    { 'a@1000': DISPLAY, 'b@50000': other({ interrupts: [0, 10, 4] }) },
+    'a@1000',
+    '/a@1000',
+    ['/b@50000'],
+  ],
+  [
+    'sharedStream',
+    { 'a@1000': DISPLAY, 'b@50000': other({ iommus: [SMMU, 0x11, 0] }) },
+    'a@1000',
+    '/a@1000',
+    ['/b@50000'],
+  ],
+  [
+    'sharedStream',
+    { 'a@50000': other({ dmas: [DMA, 1] }), 'b@1000': { ...DISPLAY, dmas: [DMA, 2] } },
+    'a@50000',
+    '/a@50000',
+    ['/dma@d000000', '/b@1000'],
+  ],
+  [
+    'sharedReset',
+    { 'a@1000': DISPLAY, 'b@50000': other({ resets: [RESET, 1] }) },
+    'a@1000',
+    '/a@1000',
+    ['/b@50000'],
+  ],
+  [
+    'busClient',
+    { 'i2c@2000': { ...I2C, 'nfc@40': { compatible: 'test,nfc', reg: [0x40] } } },
+    'touch@38',
+    '/i2c@2000',
+    ['/i2c@2000/nfc@40'],
+  ],
+  [
+    'consumerOutside',
+    { 'a@50000': other({ phandle: [20], '#phy-cells': [0] }), 'b@1000': { ...DISPLAY, phys: [20] } },
+    'a@50000',
+    '/a@50000',
+    ['/b@1000'],
+  ],
+  [
+    'summaryInterrupt',
+    {
+      'a@50000': other({ 'interrupts-extended': [PINS, 7, 8] }),
+      'b@1000': { ...DISPLAY, 'interrupts-extended': [PINS, 8, 8] },
+    },
+    'a@50000',
+    '/a@50000',
+    ['/b@1000'],
+  ],
+  ['processorInterrupt', { 'a@50000': other({ interrupts: [1, 7, 4] }) }, 'a@50000', '/a@50000', []],
+  ['messageInterrupt', { 'a@50000': other({ 'msi-parent': [GIC] }) }, 'a@50000', '/a@50000', []],
+  ['ats', { 'a@50000': other({ 'ats-supported': flag }) }, 'a@50000', '/a@50000', []],
+  ['unknownIommu', { 'a@1000': DISPLAY }, 'a@1000', '/a@1000', [], 'rockchip,iommu'],
+  ['disabled', { 'a@50000': other({ status: 'disabled' }) }, 'a@50000', '/a@50000', []],
+  ['noAccess', { sound: { compatible: 'test,sound' } }, 'sound', '/sound', []],
+  ['unreadable', { 'a@50000': other({ clocks: [99, 1] }) }, 'a@50000', '/a@50000', []],
+];
+
+it.each(CASES.map((each) => ({ kind: each[0], each })))(
+  '$kind: names the node at fault, the others and a way out',
+  ({ each: [kind, devices, asked, node, users, iommu] }) => {
+    const plan = planOf(boardOf(devices, iommu), asked);
+    const found = plan.blockers.filter((blocker) => blocker.kind === kind);
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatchObject({ kind, node, users });
+    expect(found[0]!.ways.length).toBeGreaterThan(0);
+    expect(found[0]!.what).not.toBe('');
+    // And it is the only one, so that each case stands for its kind.
+    expect(plan.blockers.map((blocker) => blocker.kind)).toEqual([kind]);
+    expect(planLines(plan).join('\n')).toContain(`${kind}: ${node}`);
+  },
+);
+
+it('more than a bundle may have is said', () => {
+  const many = Object.fromEntries(
+    Array.from({ length: 9 }, (_, i) => [`d@${i}0000`, other({ reg: [(i + 1) * 0x1_0000, 0x1000] })]),
+  );
+  const plan = planOf(boardOf(many), ...Object.keys(many));
+  expect(definitionOf(plan, bundleId('all'), vmId('o'))).toEqual({
+    ok: false,
+    error: '9 devices; a bundle has at most 8',
+  });
+});
