@@ -145,6 +145,40 @@ export const AGENT_SCHEMA = Type.Object(
 );
 export type AgentFile = Static<typeof AGENT_SCHEMA>;
 
+/** Which VMs run, where the back end itself does not see it. */
+const LIVES = Type.Union(
+  [
+    Type.Object(
+      {
+        kind: Type.Literal('fixed', { description: 'as long as the host runs; no VM is ever seen to end' }),
+        vms: Type.Array(name('a VM'), { description: 'VMs that count as running' }),
+      },
+      closed,
+    ),
+    Type.Object(
+      {
+        kind: Type.Literal('command', {
+          description: 'a program tells: of the contract of `command` only what is not about bundles',
+        }),
+        command: command('program and its arguments, run for each request'),
+        limitMs: Type.Optional(ms('time that one run has', BACK_END_LIMIT_MS)),
+      },
+      closed,
+    ),
+  ],
+  { description: 'who knows which VMs run' },
+);
+
+const TRUSTED_TOUCH = Type.Object(
+  {
+    kind: Type.Literal('trusted-touch', {
+      description: 'the guests lend and accept by their hooks `trusted-touch`; the host only keeps account',
+    }),
+    lives: LIVES,
+  },
+  closed,
+);
+
 const ENFORCER = Type.Union(
   [
     Type.Object(
@@ -178,6 +212,7 @@ const ENFORCER = Type.Union(
       },
       closed,
     ),
+    TRUSTED_TOUCH,
   ],
   { description: 'the back end that switches access; without a default' },
 );

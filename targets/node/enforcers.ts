@@ -6,11 +6,13 @@ import { type CommandEnforcer, openCommandEnforcer } from '../../src/enforcer/co
 import { NoneEnforcer } from '../../src/enforcer/none.ts';
 import type { Enforcer } from '../../src/enforcer/port.ts';
 import { connectRemoteEnforcer } from '../../src/enforcer/remote.ts';
+import { TrustedTouchEnforcer, type VmLives } from '../../src/enforcer/trusted-touch.ts';
 import type { Log } from '../../src/ports.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { vmId } from '../../src/protocol/ids.ts';
 import { lockBackEnd } from './back-end-lock.ts';
 import { CLOCK } from './clock.ts';
+import { noteFile } from './note-file.ts';
 import { runLineCommand } from './run-line.ts';
 import { STREAMS } from './streams.ts';
 
@@ -36,11 +38,17 @@ export function openEnforcer(
       return done(new NoneEnforcer({ bundles, vms: config.vms.map(vmId), machineBoot: bootOfMachine() }));
     case 'command':
       openCommand(config, bundles, state, log).then(done, done);
+      return;
+    case 'trusted-touch':
+      openLives(config.lives, bundles, state, log).then(
+        (lives) => done(new TrustedTouchEnforcer({ bundles, lives, store: noteFile(state, log), log })),
+        done,
+      );
   }
 }
 
 async function openCommand(
-  config: Extract<HostFile['enforcer'], { kind: 'command' }>,
+  config: { readonly command: string[]; readonly limitMs?: number },
   bundles: readonly BundleDefinition[],
   state: string,
   log: Log,
@@ -59,6 +67,17 @@ async function openCommand(
   const poll = () => enforcer.poll(() => CLOCK.after(POLL_MS, poll));
   poll();
   return enforcer;
+}
+
+/** Who knows which VMs run, for a back end that does not see it itself. */
+async function openLives(
+  config: Extract<HostFile['enforcer'], { kind: 'trusted-touch' }>['lives'],
+  bundles: readonly BundleDefinition[],
+  state: string,
+  log: Log,
+): Promise<VmLives> {
+  if (config.kind === 'command') return openCommand(config, bundles, state, log);
+  return new NoneEnforcer({ bundles, vms: config.vms.map(vmId), machineBoot: bootOfMachine() });
 }
 
 /** Linux names each boot of the machine. */
