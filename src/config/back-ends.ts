@@ -18,6 +18,8 @@ export function namedVms(backEnd: BackEnd): readonly NamedVm[] {
   const listed = (vms: readonly string[], ...path: Path) =>
     vms.map((vm, index) => ({ vm, path: [...path, index], at: 'value' as const }));
   if (backEnd.kind === 'none') return listed(backEnd.vms, 'vms');
+  if (backEnd.kind === 'qmp')
+    return Object.keys(backEnd.vms).map((vm) => ({ vm, path: ['vms', vm], at: 'key' }));
   if (backEnd.kind !== 'trusted-touch' || backEnd.lives.kind !== 'fixed') return [];
   return listed(backEnd.lives.vms, 'lives', 'vms');
 }
@@ -30,7 +32,20 @@ export function backEndComplaints(
   if (backEnd.kind === 'trusted-touch') {
     return bundles.flatMap((bundle) => touchFaults(bundle).map((message) => ({ path: ['kind'], message })));
   }
-  return [];
+  if (backEnd.kind !== 'qmp') return [];
+  const ids: string[] = bundles.map(({ id }) => id);
+  const unknown = Object.keys(backEnd.inputs).filter((id) => !ids.includes(id));
+  const silent = ids.filter((id) => !(id in backEnd.inputs));
+  return [
+    ...unknown.map((id) => ({
+      path: ['inputs', id],
+      message: `no bundle of this name: expected ${ids.map((known) => `"${known}"`).join(' or ')}`,
+    })),
+    ...silent.map((id) => ({
+      path: ['inputs'],
+      message: `none for ${id}: qmp moves nothing but input events`,
+    })),
+  ];
 }
 
 /** The touch driver lends registers and one interrupt, keeps the supplies on, resets nothing, and lends no DMA. */

@@ -47,6 +47,9 @@ export const POLICY_LIMIT_MS = 1_500;
 /** Time that a call of a command back end has by default, in ms: below the host's deadline for a phase (`enforceMs`). */
 export const BACK_END_LIMIT_MS = 2_500;
 
+/** Time that a QEMU has for one QMP command by default, in ms; it answers within one or two. */
+export const QMP_LIMIT_MS = 1_000;
+
 const TRANSPORT_SAYS = 'how messages travel; the same for all parties';
 
 const MQTT = Type.Object(
@@ -179,6 +182,23 @@ const TRUSTED_TOUCH = Type.Object(
   closed,
 );
 
+const QMP = Type.Object(
+  {
+    kind: Type.Literal('qmp', { description: 'plain QEMU: input events go to the holder alone' }),
+    vms: Type.Record(Type.String({ pattern: NAME_PATTERN }), address('QMP socket of this VM’s QEMU'), {
+      ...closed,
+      description: 'VM → its QEMU; a VM runs for as long as its QMP answers',
+    }),
+    inputs: Type.Record(
+      Type.String({ pattern: NAME_PATTERN }),
+      address('where the host listens for who reads the device'),
+      { ...closed, description: 'bundle → where its input events come in' },
+    ),
+    limitMs: Type.Optional(ms('time that a QEMU has for one answer; then it counts as ended', QMP_LIMIT_MS)),
+  },
+  closed,
+);
+
 const ENFORCER = Type.Union(
   [
     Type.Object(
@@ -213,6 +233,7 @@ const ENFORCER = Type.Union(
       closed,
     ),
     TRUSTED_TOUCH,
+    QMP,
   ],
   { description: 'the back end that switches access; without a default' },
 );

@@ -92,6 +92,12 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   if (enforcer.kind === 'command') follow.program(['enforcer', 'command'], enforcer.command);
   if (enforcer.kind === 'trusted-touch' && enforcer.lives.kind === 'command')
     follow.program(['enforcer', 'lives', 'command'], enforcer.lives.command);
+  if (enforcer.kind === 'qmp') {
+    for (const [vm, address] of Object.entries(enforcer.vms))
+      follow.address(['enforcer', 'vms', vm], address);
+    for (const [bundle, address] of Object.entries(enforcer.inputs))
+      follow.address(['enforcer', 'inputs', bundle], address);
+  }
   for (const { path, message } of bundles ? backEndComplaints(enforcer, bundles) : [])
     follow.complain(['enforcer', ...path], message, 'key');
   if (!keys) return follow.complaints;
@@ -149,6 +155,11 @@ class Follower {
   control(name: string): void {
     const fault = socketPathFault(this.#files.besideConfig(this.#file, name));
     if (fault !== undefined) this.complain(['control'], fault);
+  }
+
+  address(path: Path, address: string): void {
+    const fault = address.startsWith('unix:') ? socketPathFault(address.slice('unix:'.length)) : undefined;
+    if (fault !== undefined) this.complain(path, fault);
   }
 
   password(name: string | undefined): void {

@@ -205,6 +205,23 @@ describe('a back end that cannot keep what a bundle asks', () => {
     ]);
   });
 
+  it('is qmp with an input of no bundle, a bundle without input, a VM without key', () => {
+    const vms = '"android": "unix:/a.qmp", "volt": "unix:/v.qmp"';
+    expect(hostWith(`{ "kind": "qmp", "vms": { ${vms} }, "inputs": { "pannel": "unix:/p" } }`)).toEqual([
+      'host.json:4:104: enforcer.inputs.pannel: no bundle of this name: expected "panel"',
+      'host.json:4:92: enforcer.inputs: none for panel: qmp moves nothing but input events',
+      'host.json:4:67: enforcer.vms.volt: no key for "volt", a VM: expected one in host.keys.json',
+    ]);
+    const long = `"vms": { "android": "unix:/${'ä'.repeat(60)}" }, "inputs": { "panel": "unix:/p" }`;
+    expect(hostWith(`{ "kind": "qmp", ${long} }`)[0]).toContain(
+      'has 121 bytes: expected the path of a socket',
+    );
+    const sound = '"vms": { "android": "unix:/a.qmp" }, "inputs": { "panel": "unix:/p" }';
+    expect(hostWith(`{ "kind": "qmp", ${sound} }`)).toEqual([
+      'host.json: a sound configuration of baton-host',
+    ]);
+  });
+
   it('is none when its bundles are of registers and interrupts alone', () => {
     const devices = PANEL.devices.map((device) => ({
       ...device,
