@@ -83,21 +83,21 @@ class Driver {
   async lend(limit: Limit): Promise<void> {
     // The driver refuses to lend what it has lent; asked again, that is what was wanted.
     if ((await readAttribute(this.#world, limit, this.enable)) === '1') return;
-    const seen = await this.#write(limit, '1');
-    if (seen.event !== 0 || seen.refusal !== undefined) throw failure('the lend failed', seen);
-    await this.#until(limit, seen, '1', 'lent', () => false);
+    const judge = (now: Seen) => {
+      if (now.event < 0 || now.refusal !== undefined) throw failure('the lend failed', now);
+      return false;
+    };
+    await this.#until(limit, await this.#write(limit, '1'), '1', 'lent', judge);
   }
 
   async accept(limit: Limit): Promise<void> {
     if ((await readAttribute(this.#world, limit, this.enable)) === '1') return;
-    const seen = await this.#write(limit, '1');
     // What accepting has half done is unwound by the release that follows a failed resume.
-    const isPending = (now: Seen) => {
+    const judge = (now: Seen) => {
       if (now.event < 0 || now.refusal !== undefined) throw failure('accepting failed', now);
       return true;
     };
-    if (seen.enabled !== '1') isPending(seen);
-    await this.#until(limit, seen, '1', 'accepted', isPending);
+    await this.#until(limit, await this.#write(limit, '1'), '1', 'accepted', judge);
   }
 
   async release(limit: Limit): Promise<void> {
@@ -133,20 +133,21 @@ class Driver {
     return { enabled, event: Math.trunc(Number(text)) || 0, refusal };
   }
 
-  /** Waits until it reads `value`. `writesAgain` says whether another write may help; it may throw. */
+  /** Waits until it reads `value`. `judge` says whether another write may help; it throws when nothing will. */
   async #until(
     limit: Limit,
     first: Seen,
     value: '0' | '1',
     done: string,
-    writesAgain: (seen: Seen) => boolean,
+    judge: (seen: Seen) => boolean,
   ): Promise<void> {
     let seen = first;
     let said = first;
     for (let ms = TRY_FIRST_MS; seen.enabled !== value; ms = Math.min(2 * ms, TRY_LAST_MS)) {
+      const writesAgain = judge(seen);
       await limit.sleep(ms);
       if (limit.isOver) throw failure(`not ${done} within ${limit.ms} ms`, said);
-      seen = writesAgain(seen) ? await this.#write(limit, value) : await this.#look(limit);
+      seen = writesAgain ? await this.#write(limit, value) : await this.#look(limit);
       if (seen.event !== 0) said = seen;
     }
     if (value === '1' && seen.event < 0) throw failure(`not ${done}`, seen);

@@ -5,6 +5,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 
 /** Every QEMU ends after this, whatever becomes of the test. */
@@ -65,12 +66,15 @@ export class Qemu {
   readonly written: number[] = [];
   readonly #folder: string;
   readonly #name: string;
+  /** A second QMP socket: for the test, as a person would use it. */
+  readonly #monitor: string;
   #child: ChildProcess | undefined;
   #errors = '';
 
   constructor(folder: string, name: string) {
     this.#folder = folder;
     this.#name = name;
+    this.#monitor = join(folder, `${name}.monitor`);
     this.address = `unix:${join(folder, `${name}.qmp`)}`;
   }
 
@@ -82,6 +86,7 @@ export class Qemu {
       ...['-M', 'versatilepb', '-m', '16', '-accel', 'tcg', '-nodefaults', '-display', 'none'],
       ...['-serial', 'stdio', '-device', `loader,file=${guest},addr=0,force-raw=on,cpu-num=0`],
       ...['-qmp', `unix:${join(this.#folder, `${this.#name}.qmp`)},server=on,wait=off`],
+      ...['-qmp', `unix:${this.#monitor},server=on,wait=off`],
       ...(waits ? ['-S'] : []),
     ];
     // `timeout` runs in the foreground, so that its process is QEMU's parent and ends with it.
@@ -104,6 +109,21 @@ export class Qemu {
   get pid(): number {
     const { pid } = this.#child!;
     return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
+  }
+
+  /** Gives a command over the second socket. */
+  async command(name: string): Promise<void> {
+    const socket = connect(this.#monitor);
+    socket.write(`{"execute":"qmp_capabilities"}\n{"execute":"${name}","id":7}\n`);
+    await new Promise<void>((resolve, reject) => {
+      let said = '';
+      socket.on('error', reject);
+      socket.on('close', () => resolve());
+      socket.on('data', (bytes) => {
+        said += bytes;
+        if (said.includes('"id": 7')) socket.destroy();
+      });
+    });
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {

@@ -232,6 +232,26 @@ test('a QEMU that is killed has ended; one started with -S runs when that is ack
   await running([ANDROID, VAULT]);
 });
 
+test('a guest that is reset has ended and begins anew; a QEMU that is told to quit has ended', async () => {
+  await move(VAULT);
+  events.length = 0;
+  await vault.command('system_reset');
+  await expect
+    .poll(() => events, { timeout: 5_000 })
+    .toEqual([
+      { kind: 'vmExited', vm: VAULT },
+      { kind: 'vmStarting', vm: VAULT },
+    ]);
+  await type('1');
+  await reads(vault, [READY]);
+  await vault.command('quit');
+  await running([ANDROID]);
+  expect(events.at(-1)).toEqual({ kind: 'vmExited', vm: VAULT });
+  await vault.end();
+  vault.start();
+  await running([ANDROID, VAULT]);
+});
+
 test('baton backend-test passes', async () => {
   // QMP sockets take one client at a time.
   feeder.destroy();
