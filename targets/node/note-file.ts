@@ -13,13 +13,13 @@ export function noteFile(state: string, log: Log): NoteStore {
   return {
     load: (machineBoot) => {
       try {
-        const { machineBoot: then, notes } = JSON.parse(readFileSync(file, 'utf8'));
-        return then === machineBoot && areNotes(notes) ? notes : undefined;
+        const kept: unknown = JSON.parse(readFileSync(file, 'utf8'));
+        if (!isRecord(kept) || !areNotes(kept['notes'])) throw new Error('no notes');
+        return kept['machineBoot'] === machineBoot ? kept['notes'] : undefined;
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-          log('error', `${file} cannot be used: nobody knows who has what`, {
-            error: (error as Error).message,
-          });
+        const { code, message } = error as NodeJS.ErrnoException;
+        if (code !== 'ENOENT')
+          log('error', `${file} cannot be used: nobody knows who has what`, { error: message });
         return undefined;
       }
     },
