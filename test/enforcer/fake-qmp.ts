@@ -33,6 +33,8 @@ export class FakeStreams implements StreamNetwork {
   readonly listeners = new Map<string, (stream: ByteStream) => void>();
   /** Addresses at which nobody ever answers. */
   readonly silent = new Set<string>();
+  /** Addresses at which a connection takes so many milliseconds. */
+  readonly slow = new Map<string, number>();
   dials = 0;
   readonly #clock: VirtualClock;
 
@@ -47,7 +49,9 @@ export class FakeStreams implements StreamNetwork {
     if (!listener) return done(new Error(`${address}: ECONNREFUSED`));
     const [ours, theirs] = pipe(this.#clock);
     listener(theirs);
-    done(ours);
+    const delayMs = this.slow.get(address);
+    if (delayMs === undefined) done(ours);
+    else this.#clock.after(delayMs, () => done(ours));
   }
 
   listen(
@@ -64,8 +68,8 @@ export class FakeStreams implements StreamNetwork {
   }
 }
 
-/** What a QEMU does with a command: an answer, an error, or silence. */
-export type Reaction = 'answer' | 'error' | 'silence';
+/** What a QEMU does with a command: an answer, an error, silence, or an answer when the test says so. */
+export type Reaction = 'answer' | 'error' | 'silence' | 'later';
 
 /** A QEMU with its QMP socket. */
 export class FakeQemu {
@@ -76,6 +80,8 @@ export class FakeQemu {
   /** By command; `*` for all. */
   readonly reactions = new Map<string, Reaction>();
   greets = true;
+  /** Commands that are answered later. */
+  readonly #held: (() => void)[] = [];
   readonly #network: FakeStreams;
   readonly #address: string;
   readonly #connections = new Set<{ lines: Lines; stream: ByteStream }>();
@@ -135,10 +141,21 @@ export class FakeQemu {
     this.commands.push(command);
     const reaction = this.reactions.get(command) ?? this.reactions.get('*') ?? 'answer';
     if (reaction === 'silence') return;
+    if (reaction === 'later') return void this.#held.push(() => this.#answer(lines, line, command));
     if (reaction === 'error') {
       lines.send({ id: line['id'], error: { class: 'GenericError', desc: `${command} is not for us` } });
       return;
     }
+    this.#answer(lines, line, command);
+  }
+
+  /** Answers what was to be answered later. */
+  catchUp(): void {
+    this.reactions.clear();
+    for (const answer of this.#held.splice(0)) answer();
+  }
+
+  #answer(lines: Lines, line: Json, command: string): void {
     if (command === 'cont') {
       this.status = 'running';
       this.emit('RESUME');

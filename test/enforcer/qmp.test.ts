@@ -13,7 +13,7 @@ import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
 import { abs, FakeQemu, FakeStreams, Feeder, key, touch } from './fake-qmp.ts';
 
-const LIMIT_MS = 200;
+const LIMIT_MS = 700; // Longer than the pause before a redial, so that timers of both can cross.
 const ADDRESS = { android: 'unix:/android.qmp', vault: 'unix:/vault.qmp', input: 'unix:/panel.input' };
 
 let clock: VirtualClock;
@@ -139,6 +139,33 @@ describe('routing', () => {
     clock.advance(5);
     expect(android.seen).toEqual(['+shift', '+left', '-shift', '-left']);
     expect(vault.seen).toEqual(['+1']);
+  });
+
+  it('of what a slow holder has not been sent drops everything but releases, when the bundle leaves it', () => {
+    const enforcer = open();
+    move(enforcer, VAULT);
+    const feeder = new Feeder(streams, ADDRESS.input);
+    feeder.send(key('a', true));
+    clock.advance(5);
+    vault.reactions.set('input-send-event', 'later');
+    for (let i = 1; i <= 50; i++) feeder.send(abs('x', i));
+    clock.advance(5);
+    const sent = vault.commands.filter((command) => command === 'input-send-event').length - 1;
+    expect(sent).toBeLessThan(20);
+    phase(enforcer, 'fence');
+    clock.after(20, () => vault.catchUp());
+    expect(phase(enforcer, 'settle').ok).toBe(true);
+    expect(vault.seen).toEqual(['+a', ...Array.from({ length: sent }, (_, i) => `x=${i + 1}`), '-a']);
+  });
+
+  it('goes on after a move to the same VM', () => {
+    const enforcer = open();
+    const feeder = new Feeder(streams, ADDRESS.input);
+    move(enforcer, VAULT);
+    move(enforcer, VAULT);
+    feeder.send(key('a', true), key('a', false));
+    clock.advance(5);
+    expect(vault.seen).toEqual(['+a', '-a']);
   });
 
   it('releases what is down when who reads the device is gone', () => {
@@ -316,6 +343,32 @@ describe('a QMP that does not answer', () => {
     // It comes back as a new life.
     clock.advance(REDIAL_MS + 20);
     expect(events.at(-1)).toEqual({ kind: 'vmStarting', vm: VAULT });
+  });
+
+  it('to a connection that comes about too late is given up, and that connection closed', () => {
+    streams.slow.set(ADDRESS.vault, LIMIT_MS + 20);
+    const enforcer = open();
+    expect(enforcer.running()).toEqual([ANDROID]);
+    clock.advance(REDIAL_MS - 10);
+    expect(vault.connections).toBe(0);
+    streams.slow.clear();
+    clock.advance(2 * REDIAL_MS);
+    expect(enforcer.running()).toEqual([ANDROID, VAULT]);
+  });
+
+  it('of the connection before does not end the next one', () => {
+    const enforcer = open();
+    move(enforcer, VAULT);
+    vault.reactions.set('input-send-event', 'silence');
+    new Feeder(streams, ADDRESS.input).send(key('a', true));
+    clock.advance(5);
+    vault.die();
+    clock.advance(5);
+    vault.reactions.clear();
+    vault.start();
+    const { length } = events;
+    clock.advance(REDIAL_MS + 3 * LIMIT_MS);
+    expect(events.slice(length)).toEqual([{ kind: 'vmStarting', vm: VAULT }]);
   });
 
   it('but babbles is dropped, and dialled again', () => {

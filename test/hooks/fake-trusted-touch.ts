@@ -245,7 +245,8 @@ export class FakeBorrowerDriver extends FakeDriver {
     this.state = 'INTERRUPT_ENABLED';
     this.interruptOn = true;
     this.enabled = 1;
-    return true;
+    // A bus that fails is reported beside it, and leaves the borrower enabled until the next 0.
+    return manager.faults.failing.includes('i2c') ? this.#failQuietly(-7) : true;
   }
 
   protected turnOff(): boolean {

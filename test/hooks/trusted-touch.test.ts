@@ -227,6 +227,47 @@ describe('an accept that fails half-way', () => {
   });
 });
 
+describe('a borrower whose bus fails', () => {
+  it('has not accepted, although its driver reads so, and releases everything', async () => {
+    manager.faults.failing.push('i2c');
+    await run(android, 'suspend');
+    world.clock.advance(10);
+    expect(await run(vault, 'resume')).toEqual(
+      failure(
+        'touch/trusted-touch: not accepted: trusted_touch_enable reads "1", event -7 I2C_FAILURE',
+        'unknown',
+      ),
+    );
+    expect(await run(vault, 'suspend')).toEqual({ ok: true });
+    expect(manager.standing).toEqual({ iomem: 'offered', irq: 'offered' });
+    expect(await run(android, 'resume')).toEqual({ ok: true });
+  });
+});
+
+it('a lend that somebody else takes back before the owner is done is none', async () => {
+  const { clock, sys, streams, locks } = world;
+  const inner = owner.attributes(FOLDER);
+  let looks = 0;
+  const read = async (path: string) => {
+    const text = await inner.read(path);
+    // Before it writes, and after: then somebody writes 0.
+    if (path.endsWith('enable') && ++looks === 2) await inner.write(path, '0');
+    return text;
+  };
+  const hooks = createHooks({
+    self: ANDROID,
+    bundles: [PANEL],
+    config: { panel: { touch: { suspend: [STEP] } } },
+    world: { clock, sys, streams, locks, attributes: { ...inner, read } },
+    log: () => {},
+  });
+  expect(await run(hooks, 'suspend')).toMatchObject({
+    ok: false,
+    error: expect.stringContaining('reads "0", not "1"'),
+  });
+  expect(manager.standing).toEqual({ iomem: 'owner', irq: 'owner' });
+});
+
 describe('a release that fails', () => {
   it('is unwound, and no success: what became of the resources nobody says', async () => {
     await run(android, 'suspend');
