@@ -1,6 +1,8 @@
 /** The back end `qmp` over fake QEMUs: routing, lives of guests, deadlines, bounds. */
 
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { encodeLine } from '../../src/control/lines.ts';
 import { type CheckResult, runConformance } from '../../src/enforcer/conformance.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../src/enforcer/port.ts';
 import { openQmpEnforcer, type QmpEnforcer } from '../../src/enforcer/qmp.ts';
@@ -384,6 +386,39 @@ describe('a QMP that does not answer', () => {
     clock.advance(5);
     expect(enforcer.running()).toEqual([ANDROID, VAULT]);
   });
+});
+
+it('throws at nothing that a QEMU or a feeder says', () => {
+  const word = fc.constantFrom('QMP', 'event', 'id', 'return', 'error', 'events', 'type', 'data', 'status');
+  const value = fc.anything({ withNullPrototype: true, maxDepth: 3 });
+  const said = fc.dictionary(
+    fc.oneof(word, fc.string()),
+    fc.oneof(value, fc.constantFrom('RESET', 'SHUTDOWN', 1, 2)),
+  );
+  fc.assert(
+    fc.property(fc.array(said, { maxLength: 12 }), (lines) => {
+      clock = new VirtualClock();
+      streams = new FakeStreams(clock);
+      android = new FakeQemu(streams, ADDRESS.android);
+      vault = new FakeQemu(streams, ADDRESS.vault);
+      const enforcer = open();
+      move(enforcer, VAULT);
+      const feeder = new Feeder(streams, ADDRESS.input);
+      for (const line of lines) {
+        const json = JSON.parse(
+          JSON.stringify(line, (_, inner) => (typeof inner === 'bigint' ? `${inner}` : inner)),
+        );
+        vault.say(json);
+        feeder.stream.write(encodeLine(json));
+        feeder.stream.write(encodeLine({ events: [json] }));
+        clock.advance(3);
+      }
+      clock.advance(2 * (REDIAL_MS + LIMIT_MS));
+      expect(move(enforcer, ANDROID)).toEqual(MOVED);
+      expect(android.connections).toBe(1);
+    }),
+    { numRuns: 200 },
+  );
 });
 
 it('does not open where an input cannot be listened for, and leaves nothing behind', () => {
