@@ -115,9 +115,10 @@ export class Qemu {
   async command(name: string): Promise<void> {
     const socket = connect(this.#monitor);
     socket.write(`{"execute":"qmp_capabilities"}\n{"execute":"${name}","id":7}\n`);
-    await new Promise<void>((resolve, reject) => {
+    await new Promise<void>((resolve) => {
       let said = '';
-      socket.on('error', reject);
+      // One that quits may reset the connection before it is closed.
+      socket.on('error', () => {});
       socket.on('close', () => resolve());
       socket.on('data', (bytes) => {
         said += bytes;
@@ -126,8 +127,12 @@ export class Qemu {
     });
   }
 
+  /** Throws when it is gone. */
   signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
-    process.kill(this.pid, signal);
+    const { pid } = this;
+    // 0 would be our own process group.
+    if (!(pid > 0)) throw new Error(`${this.#name}: no such QEMU`);
+    process.kill(pid, signal);
   }
 
   /** Ends it, also when it is stopped, and waits until it is gone. */
@@ -135,9 +140,11 @@ export class Qemu {
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
-    const { pid } = this;
-    if (pid > 0) process.kill(pid, 'SIGKILL');
-    else child.kill('SIGKILL');
+    try {
+      this.signal('SIGKILL');
+    } catch {
+      // It has ended by itself, and `timeout` is about to.
+    }
     await ended;
   }
 }
