@@ -47,6 +47,9 @@ export const POLICY_LIMIT_MS = 1_500;
 /** Time that a call of a command back end has by default, in ms: below the host's deadline for a phase (`enforceMs`). */
 export const BACK_END_LIMIT_MS = 2_500;
 
+/** Time that a QEMU has for one QMP command by default, in ms; it answers within one or two. */
+export const QMP_LIMIT_MS = 1_000;
+
 const TRANSPORT_SAYS = 'how messages travel; the same for all parties';
 
 const MQTT = Type.Object(
@@ -145,6 +148,57 @@ export const AGENT_SCHEMA = Type.Object(
 );
 export type AgentFile = Static<typeof AGENT_SCHEMA>;
 
+/** Which VMs run, where the back end itself does not see it. */
+const LIVES = Type.Union(
+  [
+    Type.Object(
+      {
+        kind: Type.Literal('fixed', { description: 'as long as the host runs; no VM is ever seen to end' }),
+        vms: Type.Array(name('a VM'), { description: 'VMs that count as running' }),
+      },
+      closed,
+    ),
+    Type.Object(
+      {
+        kind: Type.Literal('command', {
+          description: 'a program tells: of the contract of `command` only what is not about bundles',
+        }),
+        command: command('program and its arguments, run for each request'),
+        limitMs: Type.Optional(ms('time that one run has', BACK_END_LIMIT_MS)),
+      },
+      closed,
+    ),
+  ],
+  { description: 'who knows which VMs run' },
+);
+
+const TRUSTED_TOUCH = Type.Object(
+  {
+    kind: Type.Literal('trusted-touch', {
+      description: 'the guests lend and accept by their hooks `trusted-touch`; the host only keeps account',
+    }),
+    lives: LIVES,
+  },
+  closed,
+);
+
+const QMP = Type.Object(
+  {
+    kind: Type.Literal('qmp', { description: 'plain QEMU: input events go to the holder alone' }),
+    vms: Type.Record(Type.String({ pattern: NAME_PATTERN }), address('QMP socket of this VM’s QEMU'), {
+      ...closed,
+      description: 'VM → its QEMU; a VM runs for as long as its QMP answers',
+    }),
+    inputs: Type.Record(
+      Type.String({ pattern: NAME_PATTERN }),
+      address('where the host listens for who reads the device'),
+      { ...closed, description: 'bundle → where its input events come in' },
+    ),
+    limitMs: Type.Optional(ms('time that a QEMU has for one answer; then it counts as ended', QMP_LIMIT_MS)),
+  },
+  closed,
+);
+
 const ENFORCER = Type.Union(
   [
     Type.Object(
@@ -178,6 +232,8 @@ const ENFORCER = Type.Union(
       },
       closed,
     ),
+    TRUSTED_TOUCH,
+    QMP,
   ],
   { description: 'the back end that switches access; without a default' },
 );

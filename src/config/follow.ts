@@ -9,6 +9,7 @@ import type { Static, TSchema } from 'typebox';
 import { type HooksConfig, hookComplaints } from '../hooks/hooks-config.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import { HOST, type VmId } from '../protocol/ids.ts';
+import { backEndComplaints, namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
 import type { Path } from './faults.ts';
@@ -89,12 +90,22 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   follow.control(config.control);
   if (transport.kind === 'mqtt') follow.password(transport.passwordFile);
   if (enforcer.kind === 'command') follow.program(['enforcer', 'command'], enforcer.command);
+  if (enforcer.kind === 'trusted-touch' && enforcer.lives.kind === 'command')
+    follow.program(['enforcer', 'lives', 'command'], enforcer.lives.command);
+  if (enforcer.kind === 'qmp') {
+    for (const [vm, address] of Object.entries(enforcer.vms))
+      follow.address(['enforcer', 'vms', vm], address);
+    for (const [bundle, address] of Object.entries(enforcer.inputs))
+      follow.address(['enforcer', 'inputs', bundle], address);
+  }
+  for (const { path, message } of bundles ? backEndComplaints(enforcer, bundles) : [])
+    follow.complain(['enforcer', ...path], message, 'key');
   if (!keys) return follow.complaints;
   for (const { id, owner } of bundles ?? []) {
     if (!keys.has(owner)) follow.complain(['keys'], noKey(config.keys, owner, `the owner of ${id}`));
   }
-  for (const [index, vm] of (enforcer.kind === 'none' ? enforcer.vms : []).entries()) {
-    if (!keys.has(vm)) follow.complain(['enforcer', 'vms', index], noKey(config.keys, vm, 'a VM'));
+  for (const { vm, path, at } of namedVms(enforcer)) {
+    if (!keys.has(vm)) follow.complain(['enforcer', ...path], noKey(config.keys, vm, 'a VM'), at);
   }
   for (const vm of transport.kind === 'stream' ? Object.keys(transport.listen) : []) {
     const path = ['transport', 'listen', vm];
@@ -144,6 +155,11 @@ class Follower {
   control(name: string): void {
     const fault = socketPathFault(this.#files.besideConfig(this.#file, name));
     if (fault !== undefined) this.complain(['control'], fault);
+  }
+
+  address(path: Path, address: string): void {
+    const fault = address.startsWith('unix:') ? socketPathFault(address.slice('unix:'.length)) : undefined;
+    if (fault !== undefined) this.complain(path, fault);
   }
 
   password(name: string | undefined): void {

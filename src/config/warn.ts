@@ -5,6 +5,7 @@
 
 import type { HookStep } from '../hooks/hooks-config.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
+import { namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
 import type { Path } from './faults.ts';
@@ -50,7 +51,9 @@ export function warnHost(file: string, text: string, config: HostFile, files: Co
   const warn = warner(file, text);
   const keyFile = files.besideConfig(file, config.keys);
   const keys = Object.keys(readConfig(KEYS_SCHEMA, keyFile, files.readText(keyFile)));
-  const running = enforcer.kind === 'none' ? enforcer.vms : undefined;
+  const named = namedVms(enforcer);
+  const running = named.length > 0 ? named.map(({ vm }) => vm) : undefined;
+  const where = ['enforcer', ...(named[0]?.path.slice(0, -1) ?? [])];
   const viewers = [...new Set(bundles.flatMap(viewersOf))].filter((vm) => !keys.includes(vm));
   return [
     ...viewers.map((vm) =>
@@ -59,7 +62,7 @@ export function warnHost(file: string, text: string, config: HostFile, files: Co
     ...bundles
       .filter(({ owner }) => running && !running.includes(owner))
       .map(({ id, owner }) =>
-        warn(['enforcer', 'vms'], `"${owner}", the owner of ${id}, is missing: it counts as not running`),
+        warn(where, `"${owner}", the owner of ${id}, is missing: it counts as not running`),
       ),
   ];
 }
@@ -90,6 +93,7 @@ function namedBy(step: HookStep): (readonly [string, string])[] {
     case 'input-inhibit':
       return [['input', `/sys/class/input/${step.input}`]];
     case 'runtime-pm':
+    case 'trusted-touch':
       return [['device', step.device]];
     case 'fb-blank':
       return [['fb', `/sys/class/graphics/${step.fb}`]];

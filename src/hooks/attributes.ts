@@ -41,14 +41,14 @@ function sysfs(step: Extract<AttributeHookStep, { kind: 'sysfs' }>, world: HookW
   const shown = expect ?? { path, value: done, undone };
   return {
     apply: async ({ limit }) => {
-      await write(world, limit, path, done);
+      await writeAttribute(world, limit, path, done);
       if (expect) await until(world, limit, expect.path, expect.value);
     },
     undo:
       undone === undefined
         ? undefined
         : async ({ limit }) => {
-            await write(world, limit, path, undone);
+            await writeAttribute(world, limit, path, undone);
             if (expect?.undone !== undefined) await until(world, limit, expect.path, expect.undone);
           },
     status: (call) => statusOf(world, call, shown.path, shown.value, shown.undone),
@@ -59,7 +59,7 @@ function sysfs(step: Extract<AttributeHookStep, { kind: 'sysfs' }>, world: HookW
 function inputInhibit(path: string, world: HookWorld): StepActions {
   // The write of 0 opens the device, which may fail; either value is read back.
   const set = async (limit: Limit, value: string) => {
-    await write(world, limit, path, value);
+    await writeAttribute(world, limit, path, value);
     await still(world, limit, path, value);
   };
   return {
@@ -77,23 +77,23 @@ function runtimePm(power: string, world: HookWorld): StepActions {
   let delayBefore: string | undefined;
   return {
     apply: async ({ limit }) => {
-      const now = await read(world, limit, status);
+      const now = await readAttribute(world, limit, status);
       if (now === 'unsupported')
         throw refused(`${status} reads unsupported: the driver has no runtime PM`, false);
       // Reading the delay fails where the driver uses none.
-      const found = await read(world, limit, delay).catch(() => undefined);
+      const found = await readAttribute(world, limit, delay).catch(() => undefined);
       // This only stops forbidding: whether the device suspends is up to its usage count.
-      await write(world, limit, `${power}/control`, 'auto');
+      await writeAttribute(world, limit, `${power}/control`, 'auto');
       if (found !== undefined) {
         delayBefore ??= found;
-        await begun(write(world, limit, delay, '0'));
+        await begun(writeAttribute(world, limit, delay, '0'));
       }
       await until(world, limit, status, 'suspended', RUNTIME_PM_DEAD_ENDS);
     },
     undo: async ({ limit }) => {
-      await write(world, limit, `${power}/control`, 'on');
+      await writeAttribute(world, limit, `${power}/control`, 'on');
       await until(world, limit, status, 'active', RUNTIME_PM_DEAD_ENDS);
-      if (delayBefore !== undefined) await write(world, limit, delay, delayBefore);
+      if (delayBefore !== undefined) await writeAttribute(world, limit, delay, delayBefore);
       delayBefore = undefined;
     },
     status: (call) => statusOf(world, call, status, 'suspended', 'active'),
@@ -106,8 +106,8 @@ const RUNTIME_PM_DEAD_ENDS = ['error', 'unsupported'];
 
 function fbBlank(path: string, world: HookWorld): StepActions {
   return {
-    apply: ({ limit }) => write(world, limit, path, FB_POWERDOWN),
-    undo: ({ limit }) => write(world, limit, path, FB_UNBLANK),
+    apply: ({ limit }) => writeAttribute(world, limit, path, FB_POWERDOWN),
+    undo: ({ limit }) => writeAttribute(world, limit, path, FB_UNBLANK),
     // Most kernels show nothing here; then the step cannot tell.
     status: (call) => statusOf(world, call, path, FB_POWERDOWN, FB_UNBLANK),
     recheck: undefined,
@@ -134,7 +134,7 @@ function unbind(step: Extract<AttributeHookStep, { kind: 'unbind' }>, world: Hoo
   const change = async (limit: Limit, file: 'bind' | 'unbind') => {
     const wanted = file === 'bind';
     if ((await bound(limit)) === wanted) return;
-    await write(world, limit, `${drivers}/${file}`, device);
+    await writeAttribute(world, limit, `${drivers}/${file}`, device);
     const late = `${link} ${wanted ? 'does not point' : 'still points'} to ${driver} ${limit.ms} ms after ${file}`;
     // The write succeeds even when no driver was bound by it: only the link tells.
     await look(
@@ -159,11 +159,13 @@ function refused(message: string, mayHaveActed: boolean): StepError {
   return new StepError(message, { mayHaveActed });
 }
 
-async function read(world: HookWorld, limit: Limit, path: string): Promise<string> {
+/** Reads an attribute, without the newline at its end. */
+export async function readAttribute(world: HookWorld, limit: Limit, path: string): Promise<string> {
   return (await limit.wait(() => world.attributes.read(path), `reading ${path}`)).trim();
 }
 
-function write(world: HookWorld, limit: Limit, path: string, text: string): Promise<void> {
+/** Writes an attribute. */
+export function writeAttribute(world: HookWorld, limit: Limit, path: string, text: string): Promise<void> {
   return limit.wait(() => world.attributes.write(path, text), `writing ${JSON.stringify(text)} to ${path}`);
 }
 
@@ -177,7 +179,7 @@ async function until(
 ): Promise<void> {
   let last = '';
   const arrived = async () => {
-    last = await read(world, limit, path);
+    last = await readAttribute(world, limit, path);
     if (deadEnds.includes(last)) throw refused(`${path} reads ${last}`, true);
     return last === value;
   };
@@ -195,28 +197,28 @@ async function look(limit: Limit, arrived: () => Promise<boolean>, late: () => s
 }
 
 /** The work of a step that has changed something already: its failure is one that must be undone. */
-function begun<T>(work: Promise<T>): Promise<T> {
+export function begun<T>(work: Promise<T>): Promise<T> {
   return work.catch((error) => {
     throw new StepError(messageOf(error), { timedOut: stepError(error).timedOut, mayHaveActed: true });
   });
 }
 
 /** Fails unless an attribute reads `value` now. */
-async function still(world: HookWorld, limit: Limit, path: string, value: string): Promise<void> {
-  const now = await begun(read(world, limit, path));
+export async function still(world: HookWorld, limit: Limit, path: string, value: string): Promise<void> {
+  const now = await begun(readAttribute(world, limit, path));
   if (now !== value)
     throw refused(`${path} reads ${JSON.stringify(now)}, not ${JSON.stringify(value)}`, true);
 }
 
 /** What one attribute tells; `unknown` when it cannot be read or reads anything else. */
-async function statusOf(
+export async function statusOf(
   world: HookWorld,
   { limit }: StepCall,
   path: string,
   suspended: string,
   active: string | undefined,
 ): Promise<DriverStatus> {
-  const now = await read(world, limit, path).catch(() => undefined);
+  const now = await readAttribute(world, limit, path).catch(() => undefined);
   if (now === suspended.trim()) return 'suspended';
   return now !== undefined && now === active?.trim() ? 'active' : 'unknown';
 }

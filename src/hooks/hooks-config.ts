@@ -154,6 +154,19 @@ const UNBIND_STEP = Type.Object(
   closed,
 );
 
+/** Lends, or borrows, through Qualcomm's touch driver: the owner's last suspend step, the borrower's first resume step. */
+const TRUSTED_TOUCH_STEP = Type.Object(
+  {
+    ...common,
+    kind: Type.Literal('trusted-touch', {
+      description:
+        'lends (owner) or releases (borrower) by `trusted_touch_enable`, and waits; last of its list. Undone it reclaims, or accepts',
+    }),
+    device: path('folder in /sys of `trusted_touch_enable` and `trusted_touch_event`'),
+  },
+  closed,
+);
+
 const ATTRIBUTE_STEPS = [INPUT_INHIBIT_STEP, RUNTIME_PM_STEP, FB_BLANK_STEP, UNBIND_STEP] as const;
 
 type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
@@ -164,9 +177,10 @@ export type HookStep = Frozen<
   | Static<typeof SOCKET_STEP>
   | Static<typeof SYSFS_STEP_UNDO>
   | Static<(typeof ATTRIBUTE_STEPS)[number]>
+  | Static<typeof TRUSTED_TOUCH_STEP>
 >;
 /** A step that reads and writes attributes below /sys. */
-export type AttributeHookStep = Exclude<HookStep, { kind: 'command' | 'socket' }>;
+export type AttributeHookStep = Exclude<HookStep, { kind: 'command' | 'socket' | 'trusted-touch' }>;
 
 /** How to find out what the driver does. Absent: from the suspend steps, where they can tell; else `unknown`. */
 const INSPECT = Type.Union(
@@ -195,15 +209,21 @@ const DEVICE_HOOKS = Type.Object(
       }),
     ),
     suspend: Type.Optional(
-      Type.Array(Type.Union([COMMAND_STEP_UNDO, SOCKET_STEP, SYSFS_STEP_UNDO, ...ATTRIBUTE_STEPS]), {
-        description: 'the driver lets go of the device',
-      }),
+      Type.Array(
+        Type.Union([COMMAND_STEP_UNDO, SOCKET_STEP, SYSFS_STEP_UNDO, ...ATTRIBUTE_STEPS, TRUSTED_TOUCH_STEP]),
+        {
+          description: 'the driver lets go of the device',
+        },
+      ),
     ),
     /** Kinds that undo themselves act in the direction of resume here. */
     resume: Type.Optional(
-      Type.Array(Type.Union([COMMAND_STEP, SOCKET_STEP, SYSFS_STEP, ...ATTRIBUTE_STEPS]), {
-        description: 'it takes it again; absent: the suspend steps undone in reverse order',
-      }),
+      Type.Array(
+        Type.Union([COMMAND_STEP, SOCKET_STEP, SYSFS_STEP, ...ATTRIBUTE_STEPS, TRUSTED_TOUCH_STEP]),
+        {
+          description: 'it takes it again; absent: the suspend steps undone in reverse order',
+        },
+      ),
     ),
   },
   closed,
@@ -278,7 +298,17 @@ function deviceComplaints(
   if (hooks.holdSupplies && !isOwner) {
     complaints.push({ path: [...path, 'holdSupplies'], message: 'only the owner holds supplies' });
   }
+  const misplaced = (list: 'suspend' | 'resume', index: number, where: string) =>
+    complaints.push({
+      path: [...path, list, index, 'kind'],
+      message: `while it is lent nothing else reaches the device: expected the ${where} step of ${list}`,
+    });
+  for (const [index, step] of (hooks.resume ?? []).entries()) {
+    if (step.kind === 'trusted-touch' && index > 0) misplaced('resume', index, 'first');
+  }
   for (const [index, step] of (hooks.suspend ?? []).entries()) {
+    if (step.kind === 'trusted-touch' && index < hooks.suspend!.length - 1)
+      misplaced('suspend', index, 'last');
     if (!hooks.resume || !('undo' in step)) continue;
     const message =
       'never used: the device has resume steps of its own, which undo its suspend steps as well';

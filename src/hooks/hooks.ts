@@ -44,7 +44,7 @@ export function createHooks(parts: HooksParts): DriverHooks {
   const sockets = new SocketPrograms(parts.world);
   const all = new Map<BundleId, BundleHooks>();
   for (const bundle of parts.bundles) {
-    const plan = planOf(bundle, parts.config, parts.world, sockets);
+    const plan = planOf(bundle, parts.config, parts.self, parts.world, sockets);
     if (plan.length === 0) {
       parts.log('warn', 'no hooks: its drivers are taken to need none, and nobody can tell what they do', {
         bundle: bundle.id,

@@ -4,7 +4,7 @@
  */
 
 import type { BundleDefinition } from '../protocol/bundle.ts';
-import type { DeviceId } from '../protocol/ids.ts';
+import type { DeviceId, VmId } from '../protocol/ids.ts';
 import { attributeActions, type StepActions } from './attributes.ts';
 import { commandStatus, driverStatus, runCommand } from './command-step.ts';
 import {
@@ -16,6 +16,7 @@ import {
 } from './hooks-config.ts';
 import type { SocketPrograms } from './socket-step.ts';
 import type { Step } from './step.ts';
+import { trustedTouchActions } from './trusted-touch.ts';
 import type { HookWorld } from './world.ts';
 
 /** The hooks of one device. */
@@ -37,13 +38,14 @@ export type BundlePlan = readonly DevicePlan[];
 export function planOf(
   bundle: BundleDefinition,
   config: HooksConfig,
+  self: VmId,
   world: HookWorld,
   sockets: SocketPrograms,
 ): BundlePlan {
   return bundle.devices.flatMap(({ id: device }) => {
     const hooks: DeviceHooksConfig | undefined = config[bundle.id]?.[device];
     if (!hooks) return [];
-    const maker = new StepMaker(bundle, device, world, sockets);
+    const maker = new StepMaker(bundle, device, bundle.owner === self, world, sockets);
     return [
       {
         device,
@@ -60,12 +62,20 @@ export function planOf(
 class StepMaker {
   readonly #bundle: BundleDefinition;
   readonly #device: DeviceId;
+  readonly #isOwner: boolean;
   readonly #world: HookWorld;
   readonly #sockets: SocketPrograms;
 
-  constructor(bundle: BundleDefinition, device: DeviceId, world: HookWorld, sockets: SocketPrograms) {
+  constructor(
+    bundle: BundleDefinition,
+    device: DeviceId,
+    isOwner: boolean,
+    world: HookWorld,
+    sockets: SocketPrograms,
+  ) {
     this.#bundle = bundle;
     this.#device = device;
+    this.#isOwner = isOwner;
     this.#world = world;
     this.#sockets = sockets;
   }
@@ -106,6 +116,8 @@ class StepMaker {
         return this.#command(step, name);
       case 'socket':
         return this.#socket(step.path, name);
+      case 'trusted-touch':
+        return trustedTouchActions(step, this.#world, this.#isOwner ? 'owner' : 'borrower');
       default:
         return attributeActions(step, this.#world);
     }

@@ -1,15 +1,19 @@
 /** Opens the back end that a host's configuration names. */
 
-import type { HostFile } from '../../src/config/daemon-config.ts';
+import { type HostFile, QMP_LIMIT_MS } from '../../src/config/daemon-config.ts';
 import { type CommandEnforcer, openCommandEnforcer } from '../../src/enforcer/command.ts';
 import { NoneEnforcer } from '../../src/enforcer/none.ts';
 import type { Enforcer } from '../../src/enforcer/port.ts';
+import { openQmpEnforcer, type QmpOptions } from '../../src/enforcer/qmp.ts';
 import { connectRemoteEnforcer } from '../../src/enforcer/remote.ts';
+import { TrustedTouchEnforcer, type VmLives } from '../../src/enforcer/trusted-touch.ts';
 import type { Log } from '../../src/ports.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
-import { vmId } from '../../src/protocol/ids.ts';
+import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { lockBackEnd } from './back-end-lock.ts';
 import { CLOCK } from './clock.ts';
+import { ENTROPY } from './entropy.ts';
+import { noteFile } from './note-file.ts';
 import { runLineCommand } from './run-line.ts';
 import { bootOfMachine } from './run-note.ts';
 import { STREAMS } from './streams.ts';
@@ -36,11 +40,38 @@ export function openEnforcer(
       return done(new NoneEnforcer({ bundles, vms: config.vms.map(vmId), machineBoot: bootOfMachine() }));
     case 'command':
       openCommand(config, bundles, state, log).then(done, done);
+      return;
+    case 'trusted-touch':
+      openLives(config.lives, bundles, state, log).then(
+        (lives) => done(new TrustedTouchEnforcer({ bundles, lives, store: noteFile(state, log), log })),
+        done,
+      );
+      return;
+    case 'qmp':
+      return openQmpEnforcer(qmpOptions(config, bundles, log), done);
   }
 }
 
+function qmpOptions(
+  { vms, inputs, limitMs = QMP_LIMIT_MS }: Extract<HostFile['enforcer'], { kind: 'qmp' }>,
+  bundles: readonly BundleDefinition[],
+  log: Log,
+): QmpOptions {
+  return {
+    bundles,
+    vms: new Map(Object.entries(vms).map(([vm, address]) => [vmId(vm), address])),
+    inputs: new Map(Object.entries(inputs).map(([bundle, address]) => [bundleId(bundle), address])),
+    limitMs,
+    // The routing dies with this process, so each start finds a machine on which nobody holds anything.
+    machineBoot: `${bootOfMachine()}/${Buffer.from(ENTROPY.random(8)).toString('hex')}`,
+    network: STREAMS,
+    clock: CLOCK,
+    log,
+  };
+}
+
 async function openCommand(
-  config: Extract<HostFile['enforcer'], { kind: 'command' }>,
+  config: { readonly command: string[]; readonly limitMs?: number },
   bundles: readonly BundleDefinition[],
   state: string,
   log: Log,
@@ -59,4 +90,15 @@ async function openCommand(
   const poll = () => enforcer.poll(() => CLOCK.after(POLL_MS, poll));
   poll();
   return enforcer;
+}
+
+/** Who knows which VMs run, for a back end that does not see it itself. */
+async function openLives(
+  config: Extract<HostFile['enforcer'], { kind: 'trusted-touch' }>['lives'],
+  bundles: readonly BundleDefinition[],
+  state: string,
+  log: Log,
+): Promise<VmLives> {
+  if (config.kind === 'command') return openCommand(config, bundles, state, log);
+  return new NoneEnforcer({ bundles, vms: config.vms.map(vmId), machineBoot: bootOfMachine() });
 }

@@ -23,18 +23,26 @@ export function soundHost(path: string): HostFile {
   const { enforcer } = config;
   refuse([
     ...followHost(path, text, config, FILES),
-    ...(enforcer.kind === 'command' ? notInPath(path, text, enforcer.command[0] ?? '') : []),
+    ...(enforcer.kind === 'command' ? notInPath(path, text, ['enforcer'], enforcer.command) : []),
+    ...(enforcer.kind === 'trusted-touch' && enforcer.lives.kind === 'command'
+      ? notInPath(path, text, ['enforcer', 'lives'], enforcer.lives.command)
+      : []),
   ]);
   return config;
 }
 
 /** The PATH that counts for a back end is that of the host itself. */
-function notInPath(path: string, text: string, name: string): string[] {
+function notInPath(
+  path: string,
+  text: string,
+  at: readonly string[],
+  [name = '']: readonly string[],
+): string[] {
   const folders = isAbsolute(name) ? [] : (process.env['PATH'] ?? '').split(delimiter);
   if (isAbsolute(name) || name.includes('/')) return [];
   if (folders.some((folder) => look(join(folder, name))?.isExecutable)) return [];
   const message = `${JSON.stringify(name)}: no such program in PATH: expected a program that this user may run`;
-  return [complaintAt(path, text, { path: ['enforcer', 'command', 0], at: 'value', message })];
+  return [complaintAt(path, text, { path: [...at, 'command', 0], at: 'value', message })];
 }
 
 function refuse(complaints: readonly string[]): void {

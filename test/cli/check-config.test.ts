@@ -188,6 +188,61 @@ it('follows a host’s configuration to its back end and its keys', () => {
   ]);
 });
 
+describe('a back end that cannot keep what a bundle asks', () => {
+  const hostWith = (enforcer: string) => {
+    write('host.json', HOST().replace(/\{ "kind": "command".*\}/, enforcer));
+    return check('host.json').lines;
+  };
+
+  it('is trusted-touch with streams, resets, another keeper', () => {
+    write('bundles.json', bundleFileText([{ ...PANEL, keeper: 'hypervisor' }]));
+    const enforcer = '{ "kind": "trusted-touch", "lives": { "kind": "fixed", "vms": ["android", "volt"] } }';
+    expect(hostWith(enforcer)).toEqual([
+      'host.json:4:17: enforcer.kind: trusted-touch moves no DMA, and panel has touch.stream0: expected no streams',
+      'host.json:4:17: enforcer.kind: trusted-touch resets nothing, and a residue of panel.touch is cleared by reset: expected "clearedBy": "driver"',
+      'host.json:4:17: enforcer.kind: trusted-touch has the owner keep the supplies of panel on: expected "keeper": "owner"',
+      'host.json:4:89: enforcer.lives.vms.1: no key for "volt", a VM: expected one in host.keys.json',
+    ]);
+  });
+
+  it('is qmp with an input of no bundle, a bundle without input, a VM without key', () => {
+    const vms = '"android": "unix:/a.qmp", "volt": "unix:/v.qmp"';
+    expect(hostWith(`{ "kind": "qmp", "vms": { ${vms} }, "inputs": { "pannel": "unix:/p" } }`)).toEqual([
+      'host.json:4:104: enforcer.inputs.pannel: no bundle of this name: expected "panel"',
+      'host.json:4:92: enforcer.inputs: none for panel: qmp moves nothing but input events',
+      'host.json:4:67: enforcer.vms.volt: no key for "volt", a VM: expected one in host.keys.json',
+    ]);
+    const long = `"vms": { "android": "unix:/${'ä'.repeat(60)}" }, "inputs": { "panel": "unix:/p" }`;
+    expect(hostWith(`{ "kind": "qmp", ${long} }`)[0]).toContain(
+      'has 121 bytes: expected the path of a socket',
+    );
+    const sound = '"vms": { "android": "unix:/a.qmp" }, "inputs": { "panel": "unix:/p" }';
+    expect(hostWith(`{ "kind": "qmp", ${sound} }`)).toEqual([
+      'host.json: a sound configuration of baton-host',
+    ]);
+  });
+
+  it('is none when its bundles are of registers and interrupts alone', () => {
+    const devices = PANEL.devices.map((device) => ({
+      ...device,
+      residues: [],
+      resources: device.resources.filter(({ kind }) => kind !== 'stream'),
+    }));
+    write('bundles.json', bundleFileText([{ ...PANEL, devices }]));
+    const program = `{ "kind": "command", "command": ["${at('program')}"] }`;
+    for (const lives of [program, '{ "kind": "fixed", "vms": ["android"] }']) {
+      expect(hostWith(`{ "kind": "trusted-touch", "lives": ${lives} }`)).toEqual([
+        'host.json: a sound configuration of baton-host',
+      ]);
+    }
+    expect(
+      hostWith('{ "kind": "trusted-touch", "lives": { "kind": "command", "command": ["/no/vms"] } }'),
+    ).toEqual([
+      'host.json:4:84: enforcer.lives.command.0: "/no/vms": no such file: expected a program that this user may run',
+    ]);
+  });
+});
+
 it.each([
   ['{"vm":"a"', 'x.json:1:10: not JSON: close brace expected'],
   ['{"enforcr":{}, "times":{}}', 'x.json:1:2: enforcr: unknown key'],

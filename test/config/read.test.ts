@@ -29,7 +29,8 @@ const AGENT = `{
 }`;
 const AGENT_KEYS =
   '"vm", "bundles", "keys", "transport", "state", "control", "policy", "hooks" or "logLevel"';
-const STEP_KINDS = '"command", "socket", "sysfs", "input-inhibit", "runtime-pm", "fb-blank" or "unbind"';
+const STEP_KINDS =
+  '"command", "socket", "sysfs", "input-inhibit", "runtime-pm", "fb-blank", "unbind" or "trusted-touch"';
 const NAME = 'a name: a to z first, then a to z, 0 to 9, ".", "_", "-", at most 32 in all';
 
 function complaint(read: () => unknown): string {

@@ -127,7 +127,8 @@ export class BenchWorld {
     return this.host;
   }
 
-  startAgent(vm: VmId, status: DriverStatus, policy: Policy = this.everybody()): Agent {
+  /** `hooks`: in place of the scripted driver, which then has no part. */
+  startAgent(vm: VmId, status: DriverStatus, policy: Policy = this.everybody(), hooks?: DriverHooks): Agent {
     const driver = this.drivers.get(vm) ?? new ScriptedDriver(this.clock, status);
     driver.status = status;
     this.drivers.set(vm, driver);
@@ -139,7 +140,7 @@ export class BenchWorld {
       self: vm,
       bundles: this.#bundles,
       link: this.#link(vm, peers, bootId),
-      hooks: driver,
+      hooks: hooks ?? driver,
       policy,
       clock: this.clock,
       entropy: this.entropy,

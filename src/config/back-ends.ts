@@ -1,0 +1,68 @@
+/** What a back end's configuration says of VMs, and what it cannot keep of what the bundles ask. Pure. */
+
+import { type BundleDefinition, resourcesOf } from '../protocol/bundle.ts';
+import type { HostFile } from './daemon-config.ts';
+import type { Path } from './faults.ts';
+
+type BackEnd = HostFile['enforcer'];
+
+/** A VM that a back end names, and where below `enforcer`. */
+export interface NamedVm {
+  readonly vm: string;
+  readonly path: Path;
+  readonly at: 'key' | 'value';
+}
+
+/** Returns the VMs that a back end's configuration names. */
+export function namedVms(backEnd: BackEnd): readonly NamedVm[] {
+  const listed = (vms: readonly string[], ...path: Path) =>
+    vms.map((vm, index) => ({ vm, path: [...path, index], at: 'value' as const }));
+  if (backEnd.kind === 'none') return listed(backEnd.vms, 'vms');
+  if (backEnd.kind === 'qmp')
+    return Object.keys(backEnd.vms).map((vm) => ({ vm, path: ['vms', vm], at: 'key' }));
+  if (backEnd.kind !== 'trusted-touch' || backEnd.lives.kind !== 'fixed') return [];
+  return listed(backEnd.lives.vms, 'lives', 'vms');
+}
+
+/** Returns what the bundles ask of a back end that it cannot keep. */
+export function backEndComplaints(
+  backEnd: BackEnd,
+  bundles: readonly BundleDefinition[],
+): readonly { readonly path: Path; readonly message: string }[] {
+  if (backEnd.kind === 'trusted-touch') {
+    return bundles.flatMap((bundle) => touchFaults(bundle).map((message) => ({ path: ['kind'], message })));
+  }
+  if (backEnd.kind !== 'qmp') return [];
+  const ids: string[] = bundles.map(({ id }) => id);
+  const unknown = Object.keys(backEnd.inputs).filter((id) => !ids.includes(id));
+  const silent = ids.filter((id) => !(id in backEnd.inputs));
+  return [
+    ...unknown.map((id) => ({
+      path: ['inputs', id],
+      message: `no bundle of this name: expected ${ids.map((known) => `"${known}"`).join(' or ')}`,
+    })),
+    ...silent.map((id) => ({
+      path: ['inputs'],
+      message: `none for ${id}: qmp moves nothing but input events`,
+    })),
+  ];
+}
+
+/** The touch driver lends registers and one interrupt, keeps the supplies on, resets nothing, and lends no DMA. */
+function touchFaults(bundle: BundleDefinition): string[] {
+  const stream = resourcesOf(bundle).find(({ kind }) => kind === 'stream');
+  const reset = bundle.devices.find(({ residues }) =>
+    residues.some(({ clearedBy }) => clearedBy === 'reset'),
+  );
+  return [
+    ...(stream ? [`trusted-touch moves no DMA, and ${bundle.id} has ${stream.id}: expected no streams`] : []),
+    ...(reset
+      ? [
+          `trusted-touch resets nothing, and a residue of ${bundle.id}.${reset.id} is cleared by reset: expected "clearedBy": "driver"`,
+        ]
+      : []),
+    ...(bundle.keeper === 'owner'
+      ? []
+      : [`trusted-touch has the owner keep the supplies of ${bundle.id} on: expected "keeper": "owner"`]),
+  ];
+}
