@@ -42,6 +42,7 @@ import {
   sent,
   suspending,
   TERMS,
+  timers,
   VAULT,
 } from './requirements-support.ts';
 
@@ -176,6 +177,16 @@ describe('an owner', () => {
     const browse = fromBorrower(message('requestBorrow', { ...REQUEST, purpose: 'browse' }));
     const { effects } = owner([browse], asked().state);
     expect(effects).toContainEqual(expect.objectContaining({ do: 'decide', purpose: 'browse' }));
+  });
+
+  it('R88 decides in the time of the first request, however often it is renewed', () => {
+    const { state, effects } = owner([renewed], asked().state);
+    expect(asked().effects).toContainEqual(expect.objectContaining({ do: 'timer', timer: 'policy' }));
+    expect(timers(effects)).toEqual([]);
+    expect(owner([on('timer:policy')], state).state.name).toBe('held');
+    // The time of the first was over when the host prepared for it.
+    const again = owner([allowed(1), renewed], asked().state);
+    expect(again.effects).toContainEqual(expect.objectContaining({ do: 'timer', timer: 'policy' }));
   });
 
   it('R88 lets a new request replace its last one while the host prepares that', () => {
