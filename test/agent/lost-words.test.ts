@@ -125,13 +125,34 @@ describe('the question who holds', () => {
     expect(question.ask()).not.toEqual(first);
   });
 
+  it.each(['lease', 'release', 'lend'])('R20 is a new one when the timer %s ends another wait', (timer) => {
+    const question = made();
+    question.stepped('hostUp', []);
+    const first = question.ask();
+    question.stepped(`timer:${timer}`, [{ do: 'timer', timer }]);
+    const second = question.ask();
+    expect(question.isAnsweredBy(first)).toBe(false);
+    // The same wait goes on, also where it has two timers.
+    question.stepped('timer:query', [{ do: 'timer', timer: 'query' }]);
+    expect(question.ask()).toEqual(second);
+    question.stepped(`timer:${timer}`, [{ do: 'timer', timer }]);
+    expect(question.ask()).toEqual(second);
+    // The timer was started anew.
+    question.stepped('hookDone', [{ do: 'timer', timer }]);
+    question.stepped(`timer:${timer}`, [{ do: 'timer', timer }]);
+    expect(question.ask()).not.toEqual(second);
+  });
+
   it('R20 is a new one after news: an answer from before does not settle it', () => {
     const question = made();
     question.stepped('hostUp', []);
     const first = question.ask();
     question.stepped('refused', []);
-    question.ask();
+    const second = question.ask();
     expect(question.isAnsweredBy(first)).toBe(false);
+    question.stepped('refused', []);
+    question.ask();
+    expect(question.isAnsweredBy(second)).toBe(false);
   });
 
   it('is a new one when nobody waited for the answer to the last', () => {
