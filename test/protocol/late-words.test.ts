@@ -259,6 +259,17 @@ describe('the host', () => {
     expect(to(VAULT, forward.effects)).toEqual([['refused', 1]]);
   });
 
+  it('R89 bears that of the second loan, and not of the first, when the second ends in quarantine', () => {
+    const back = [command(VAULT, 'release', { epoch: 2 }), ...remap(3, ANDROID)];
+    const again = [
+      command(ANDROID, 'confirm', { epoch: 3 }),
+      prepare({ epoch: 3 }, {}, { epoch: 3, consent: Uint8Array.of(2) }),
+      command(ANDROID, 'lend', { epoch: 4 }),
+    ];
+    const { state } = host([...back, ...again], lentByHost());
+    expect(to(VAULT, host([phaseFailed('fence', 4)], state).effects)).toEqual([['refused', 2]]);
+  });
+
   it('R89 tells nobody else', () => {
     expect(to(ANDROID, host(remap(2, VAULT), moving()).effects)).toEqual([['remapped', undefined]]);
     const asks = { ...ask, from: ANDROID };
