@@ -3,13 +3,14 @@
  *
  * JSON in ASCII, one record a change. A record reserves epochs beyond its bundle's own (`epochsTo`), so that the
  * host can go on for a while when it cannot write: a later start begins above all that may have been used. Proofs are not kept: after a restart the machine itself is read back. A
- * table that does not check out is not repaired: its bundles start in quarantine, cause `tableLost`.
+ * table that does not check out (table-record.ts) is not repaired: its bundles start in quarantine, cause `tableLost`.
  */
 
 import type { Journal } from '../ports.ts';
 import type { HostState } from '../protocol/hypervisor-state.ts';
 import { type BundleId, type Epoch, UINT32_MAX } from '../protocol/ids.ts';
 import { asciiBytes, asciiText } from '../wire/bytes.ts';
+import { registryFault, stateFault } from './table-record.ts';
 import type { RegistryRecord } from './vm-registry.ts';
 
 /** Records after which the file is rewritten with one record per bundle: some 500 KiB. */
@@ -38,7 +39,7 @@ export class HostTable {
   #registry: RegistryRecord | undefined;
   #records: number;
 
-  /** Reads the records. Throws when one is not of this table. */
+  /** Reads the records. Throws when one is not of this table, or the last one of a kind cannot be used. */
   constructor(journal: Journal) {
     this.#journal = journal;
     this.#records = journal.records.length;
@@ -49,6 +50,12 @@ export class HostTable {
       else if (bundle && state)
         this.#bundles.set(bundle, { ...state, epoch: (record.epochsTo ?? state.epoch) as Epoch });
       else throw new Error('a record of the table is neither a bundle nor the registry');
+    }
+    const registered = this.#registry && registryFault(this.#registry);
+    if (registered) throw new Error(`its registry cannot be used: ${registered}`);
+    for (const [bundle, state] of this.#bundles) {
+      const fault = stateFault(state);
+      if (fault) throw new Error(`its record of ${bundle} cannot be used: ${fault}`);
     }
   }
 

@@ -29,7 +29,10 @@ type Request = Extract<OwnerInput, { on: 'requestBorrow' }>;
 
 const asker = (input: Request): Asker => ({ borrower: input.from, consent: input.message.consent });
 
-/** Asks the policy about a request. Its answer bears the request's number. */
+/**
+ * Asks the policy about a request. Its answer bears the request's number. While one is asked already its time goes on:
+ * else a borrower that renews its request again and again would keep all others out.
+ */
 function decide(state: OwnerState, input: Request, before: readonly OwnerEffect[]) {
   const { purpose, leaseMs, minTenureMs, noticeMs, consent } = input.message;
   const asked = { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs };
@@ -37,7 +40,11 @@ function decide(state: OwnerState, input: Request, before: readonly OwnerEffect[
   const request = { number, ...asked, consent };
   return {
     state: { ...state, name: 'deciding', requests: number, request } as const,
-    effects: [...before, { do: 'decide', request: number, ...asked } as const, timer('policy')],
+    effects: [
+      ...before,
+      { do: 'decide', request: number, ...asked } as const,
+      ...(state.name === 'deciding' ? [] : [timer('policy')]),
+    ],
   };
 }
 

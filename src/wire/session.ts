@@ -144,18 +144,28 @@ export class Session {
   }
 
   /**
-   * At the host: returns the claims of a consent that the peer sealed in this session, or in the one before between the
-   * same boots, and undefined for everything else. Whether they hold now (epoch, stamp, incarnation) is for the host to say.
+   * At the host: returns the claims of a consent that the peer sealed in this session, or between the same boots in the
+   * one before or in the one that we have only answered, whose end may be lost; undefined for everything else. Whether
+   * they hold now (epoch, stamp, incarnation) is for the host to say.
+   *
+   * A consent that opens proves that its session is no replay, as any frame under its keys does: they need our challenge.
    */
   openConsent(consent: Uint8Array): ConsentClaims | undefined {
     if (this.current?.consentKey === undefined || this.config.us !== HOST) return undefined;
-    const payload =
-      openMac0(this.current.consentKey, consent) ??
-      (this.previousConsentKey && openMac0(this.previousConsentKey, consent));
+    const keys = [this.current.consentKey, this.previousConsentKey, this.answeredConsentKey(this.current)];
+    let payload: Uint8Array | undefined;
+    for (const key of keys) payload ??= key && openMac0(key, consent);
     const decoded = payload && decodeCbor(payload);
     if (decoded === undefined || !decoded.ok) return undefined;
     const claims = CONSENT.fromMap(decoded.value);
     return claims.ok ? claims.value : undefined;
+  }
+
+  private answeredConsentKey(current: Keyed): Mac0Key | undefined {
+    const answered = this.answered?.session;
+    return answered && equalBytes(answered.peer.bootId, current.peer.bootId)
+      ? answered.consentKey
+      : undefined;
   }
 
   private onHandshake(payload: Uint8Array, challenge: Uint8Array | undefined): Received {

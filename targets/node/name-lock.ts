@@ -43,5 +43,7 @@ export async function lockState(folder: string): Promise<void> {
 
 /** Locks the place of a socket file; undefined when another process has it. Rejects when its folder does not exist. */
 export async function lockSocketPath(path: string): Promise<PlaceLock | undefined> {
-  return takePlace(dirname(path), `${basename(path)}.lock`);
+  // A name of its own kind: the socket of a state folder may be called `state`. And of bounded length.
+  const hash = createHash('sha256').update(basename(path)).digest('hex').slice(0, 16);
+  return takePlace(dirname(path), `socket-${hash}.lock`);
 }

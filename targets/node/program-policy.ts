@@ -3,7 +3,7 @@
 import type { Policy } from '../../src/agent/policy.ts';
 import { POLICY_LIMIT_MS } from '../../src/config/daemon-config.ts';
 import type { PolicyDecision } from '../../src/protocol/agent-io.ts';
-import { UINT32_MAX } from '../../src/protocol/ids.ts';
+import { type BundleId, UINT32_MAX } from '../../src/protocol/ids.ts';
 import { TEXT_BYTES_MAX } from '../../src/protocol/messages.ts';
 import { clipText } from '../../src/wire/utf8.ts';
 import { runOnce } from './run-once.ts';
@@ -11,33 +11,43 @@ import { runOnce } from './run-once.ts';
 /** Longest answer of the program, in characters: an `allow`, a number and a sentence. */
 const OUTPUT_CHARS_MAX = 4_096;
 
-/** Most programs at a time: a borrower that asks again and again replaces its request, not the program that decides it. */
-const RUNNING_MAX = 4;
-
 /**
  * Returns a policy that runs `command` for each request. It reads one JSON line, the question, and prints one:
  * `{"allow":true}` or `{"allow":false,"retryAfterMs":0,"detail":"…"}`. Anything else declines. What it leaves behind
  * in its process group is killed when it ends, and so is all of it at the deadline.
+ *
+ * An owner decides one request of a bundle at a time. So a new question about it ends the program that decides the last,
+ * which is answered no more; then its own starts. However often one borrower asks, others and other bundles are served.
  */
 export function programPolicy(command: readonly string[], limitMs = POLICY_LIMIT_MS): Policy {
-  let running = 0;
-  return (question, done) => {
-    if (running >= RUNNING_MAX) {
-      setImmediate(() => done({ ...no('too many requests at a time'), retryAfterMs: limitMs }));
-      return;
-    }
-    running += 1;
+  const runs = new Map<BundleId, Run>();
+  const start: Policy = (question, done) => {
     const order = {
       command,
       input: `${JSON.stringify(question)}\n`,
       limitMs,
       outputCharsMax: OUTPUT_CHARS_MAX,
     };
-    runOnce(order, (end) => {
-      running -= 1;
-      done(end.ok ? parseDecision(end.output) : no(`policy program: ${end.error}`));
+    const cancel = runOnce(order, (end) => {
+      const { next } = runs.get(question.bundle)!;
+      runs.delete(question.bundle);
+      if (next) next();
+      else done(end.ok ? parseDecision(end.output) : no(`policy program: ${end.error}`));
     });
+    runs.set(question.bundle, { cancel });
   };
+  return (question, done) => {
+    const run = runs.get(question.bundle);
+    if (!run) return start(question, done);
+    run.next = () => start(question, done);
+    run.cancel();
+  };
+}
+
+/** What decides about one bundle, and what starts when it has ended. */
+interface Run {
+  readonly cancel: () => void;
+  next?: () => void;
 }
 
 function parseDecision(output: string): PolicyDecision {

@@ -42,8 +42,8 @@ export type RunEnd =
       readonly lives?: true;
     };
 
-/** Runs a program; calls `done` exactly once, never before this returns. */
-export function runOnce(order: RunOrder, done: (end: RunEnd) => void): void {
+/** Runs a program; calls `done` exactly once, never before this returns. Returns what ends the run early, as failed. */
+export function runOnce(order: RunOrder, done: (end: RunEnd) => void): () => void {
   const { command, input, limitMs, outputCharsMax, lockFd } = order;
   const [program = '', ...args] = command;
   let child: ChildProcessWithoutNullStreams;
@@ -55,7 +55,7 @@ export function runOnce(order: RunOrder, done: (end: RunEnd) => void): void {
     // A name that can be none, as an empty one or one with a zero byte.
     const failed = { ok: false, error: `${JSON.stringify(program)}: ${(error as Error).message}` } as const;
     setImmediate(() => done(failed));
-    return;
+    return () => {};
   }
   live.add(child);
   let output = '';
@@ -96,6 +96,10 @@ export function runOnce(order: RunOrder, done: (end: RunEnd) => void): void {
       done({ ok: false, error: `${program}: ${errors ? `${failure}: ${errors.trim()}` : failure}` });
     });
   });
+  return () => {
+    failure ??= 'no longer wanted';
+    if (live.has(child)) killGroup(child.pid);
+  };
 }
 
 /** Programs of which something may live. */

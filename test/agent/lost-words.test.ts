@@ -64,6 +64,30 @@ describe('a borrower whose network swallows everything from before its lease end
   });
 });
 
+describe('a borrower that thinks better of a request', () => {
+  it('sends only the last one again while there is no session with the owner', () => {
+    const made = new BenchWorld(VMS, [PANEL], () => new NoneEnforcer(parts));
+    made.startHost();
+    made.startAgent(ANDROID, 'active');
+    made.startAgent(VAULT, 'suspended');
+    made.clock.advance(1_500);
+    made.agents.get(ANDROID)!.stop();
+    const vault = made.startAgent(VAULT, 'suspended');
+    made.clock.advance(1_500);
+    vault.borrow(PANEL.id, { ...TERMS, leaseMs: 3_600_000 });
+    vault.giveBack(PANEL.id);
+    vault.borrow(PANEL.id, { ...TERMS, leaseMs: 5_000 });
+    const asked: number[] = [];
+    made.startAgent(ANDROID, 'active', ({ leaseMs }, done) => {
+      asked.push(leaseMs);
+      done({ allow: true });
+    });
+    made.clock.advance(3_000);
+    expect(new Set(asked)).toEqual(new Set([5_000]));
+    expect(made.told(VAULT)).toEqual(['granted']);
+  });
+});
+
 describe('a borrower that thinks better of a request, and whose word of that is lost', () => {
   it('R87 is never granted what it asked for first', () => {
     const made = new BenchWorld(VMS, [PANEL], () => new NoneEnforcer(parts));
@@ -125,13 +149,34 @@ describe('the question who holds', () => {
     expect(question.ask()).not.toEqual(first);
   });
 
+  it.each(['lease', 'release', 'lend'])('R20 is a new one when the timer %s ends another wait', (timer) => {
+    const question = made();
+    question.stepped('hostUp', []);
+    const first = question.ask();
+    question.stepped(`timer:${timer}`, [{ do: 'timer', timer }]);
+    const second = question.ask();
+    expect(question.isAnsweredBy(first)).toBe(false);
+    // The same wait goes on, also where it has two timers.
+    question.stepped('timer:query', [{ do: 'timer', timer: 'query' }]);
+    expect(question.ask()).toEqual(second);
+    question.stepped(`timer:${timer}`, [{ do: 'timer', timer }]);
+    expect(question.ask()).toEqual(second);
+    // The timer was started anew.
+    question.stepped('hookDone', [{ do: 'timer', timer }]);
+    question.stepped(`timer:${timer}`, [{ do: 'timer', timer }]);
+    expect(question.ask()).not.toEqual(second);
+  });
+
   it('R20 is a new one after news: an answer from before does not settle it', () => {
     const question = made();
     question.stepped('hostUp', []);
     const first = question.ask();
     question.stepped('refused', []);
-    question.ask();
+    const second = question.ask();
     expect(question.isAnsweredBy(first)).toBe(false);
+    question.stepped('refused', []);
+    question.ask();
+    expect(question.isAnsweredBy(second)).toBe(false);
   });
 
   it('is a new one when nobody waited for the answer to the last', () => {

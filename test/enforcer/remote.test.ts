@@ -151,6 +151,11 @@ describe('the back end kvm', () => {
     await until(() => told.length === 2);
     expect(told).toEqual(['lost', 'ok: false']);
     expect(await run(remote, PANEL.id)).toEqual([{ ok: false, error: 'the enforcer is lost: started anew' }]);
+    // It goes to the log and to whoever asks for the status: no longer than a sentence.
+    helper.tell({ event: 'lost', error: 'x'.repeat(10_000) });
+    await until(() => told.length > 2);
+    const [answer] = await run(remote, PANEL.id);
+    expect(answer).toEqual({ ok: false, error: `the enforcer is lost: ${'x'.repeat(200)}` });
   });
 
   it('cannot be opened without a helper, or on one that claims nothing', async () => {

@@ -90,3 +90,66 @@ describe('after a sync that failed', () => {
     expect([read.bundle(TOUCH)?.epoch, read.bundle(PANEL)?.epoch]).toEqual([23, 119]);
   });
 });
+
+describe('a record that this version cannot use', () => {
+  const life = { vm: 'vault', incarnation: 1 };
+  const terms = { leaseMs: 1, minTenureMs: 0, noticeMs: 0, mark: 7 };
+  const lease = { ...terms, startedMs: 0.5 };
+  const holder = { ...life, epoch: 2, confirmed: true, lease };
+  const attempt = {
+    epoch: 2,
+    cause: 'lend',
+    phase: 'fence',
+    forced: false,
+    settled: false,
+    drainsLeft: 1,
+    cancelled: false,
+    from: life,
+    terms,
+  };
+  const read = (fields: object) => {
+    const record = { bundle: PANEL, state: { ...at(1), ...fields }, epochsTo: 17 };
+    return new HostTable(new MemoryJournal([new TextEncoder().encode(JSON.stringify(record))]));
+  };
+
+  it.each<[string, object]>([
+    ['lastBorrower', { lastBorrower: 'vault' }],
+    ['lastBorrower', { lastBorrower: { vm: 'vault' } }],
+    ['holder', { holder: { ...holder, lease: { ...lease, mark: undefined } } }],
+    ['holder', { holder: { ...holder, vm: undefined } }],
+    ['holder', { holder: { ...holder, ending: { cause: 'expiry' } } }],
+    ['holder', { holder: null }],
+    ['reservation', { reservation: { epoch: 2, borrower: life, terms: {} } }],
+    ['attempt', { attempt: { ...attempt, phase: 'later' } }],
+    ['attempt', { attempt: { ...attempt, to: 'vault' } }],
+    ['name', { name: 'lent' }],
+    ['lastCause', { lastCause: 'whim' }],
+    ['quarantine', { quarantine: {} }],
+    ['suspect', { suspect: 'vault' }],
+    ['running', { running: { vault: '1' } }],
+    ['barred', { barred: undefined }],
+    ['exiting', { exiting: 'vault' }],
+  ])('is not used: %s, %j', (field, fields) => {
+    expect(() => read(fields)).toThrow(`its record of panel cannot be used: ${field}`);
+  });
+
+  it('is told from one that it can use', () => {
+    const lastBorrower = { vm: 'vault', mark: 7 };
+    const reservation = { epoch: 2, borrower: life, terms };
+    const whole = { holder, attempt, reservation, lastBorrower, suspect: life };
+    expect(read(whole).bundle(PANEL)).toMatchObject(whole);
+  });
+
+  it('may be one of the registry', () => {
+    const registry = { machineBoot: 'one', lives: { vault: 1 }, running: 'vault' };
+    const journalled = new MemoryJournal([new TextEncoder().encode(JSON.stringify({ registry }))]);
+    expect(() => new HostTable(journalled)).toThrow('its registry cannot be used: running');
+  });
+
+  it('is of no account where a later one took its place', () => {
+    const records = [{ lastBorrower: 'vault' }, {}].map((fields) =>
+      new TextEncoder().encode(JSON.stringify({ bundle: PANEL, state: { ...at(1), ...fields } })),
+    );
+    expect(new HostTable(new MemoryJournal(records)).bundle(PANEL)?.epoch).toBe(1);
+  });
+});

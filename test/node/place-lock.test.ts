@@ -1,12 +1,32 @@
 /** Locks in a folder: one wins, the dead do not count, and nobody outside the folder can keep it from being taken. */
 
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { bindName, lockSocketPath, lockState, nameOfPath } from '../../targets/node/name-lock.ts';
 import { type PlaceLock, takePlace } from '../../targets/node/place-lock.ts';
+
+/** Whether the disk refuses to rename what is to become a lock. */
+let refusesNames = false;
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>();
+  const rename: typeof fs.renameSync = (from, to) => {
+    if (refusesNames && String(from).endsWith('.new')) throw new Error('EIO');
+    fs.renameSync(from, to);
+  };
+  return { ...fs, renameSync: rename };
+});
 
 let folder: string;
 let open: Server[];
@@ -15,6 +35,7 @@ beforeEach(() => {
   open = [];
 });
 afterEach(() => {
+  refusesNames = false;
   for (const server of open) server.close();
   rmSync(folder, { recursive: true });
 });
@@ -50,6 +71,21 @@ describe('the lock of a state folder', () => {
   });
 });
 
+describe('the lock of a socket', () => {
+  it('is not that of a state folder, whatever the socket is called', async () => {
+    await lockState(folder);
+    expect(await lockSocketPath(at('state'))).toBeDefined();
+    expect(await lockSocketPath(at('state'))).toBeUndefined();
+  });
+
+  it('is to be had for every name that a socket may have', async () => {
+    const longest = at('a'.repeat(107 - at('').length));
+    expect(await lockSocketPath(longest)).toBeDefined();
+    expect(await lockSocketPath(longest)).toBeUndefined();
+    expect(await lockSocketPath(longest.slice(0, -1))).toBeDefined();
+  });
+});
+
 describe('a place', () => {
   it('is had by exactly one of many that come at once, and by the next when that lets go', async () => {
     for (let round = 0; round < 5; round++) {
@@ -78,6 +114,30 @@ describe('a place', () => {
     expect(readdirSync(folder)).toEqual([name]);
     await end();
     expect(await takePlace(folder, 'x')).toBeDefined();
+  });
+
+  it('is kept by what nobody can say to be dead', async () => {
+    // Connecting to a link to itself is an error, and no refusal.
+    symlinkSync('x.0000000000000000', at('x.0000000000000000'));
+    expect(await takePlace(folder, 'x')).toBeUndefined();
+    expect(readdirSync(folder)).toEqual(['x.0000000000000000']);
+  });
+
+  it('frees what a process left that was ended while it took it, once that is no longer young', async () => {
+    const old = Date.now() / 1_000 - 5;
+    for (const name of ['x.0000000000000000.new', 'x.1111111111111111.new', 'x.2222222222222222.new']) {
+      const end = await socketAt(at(name));
+      if (!name.startsWith('x.2')) await end();
+      if (!name.startsWith('x.1')) utimesSync(at(name), old, old);
+    }
+    (await takePlace(folder, 'x'))!.release();
+    expect(readdirSync(folder).sort()).toEqual(['x.1111111111111111.new', 'x.2222222222222222.new']);
+  });
+
+  it('that could not be taken leaves nothing', async () => {
+    refusesNames = true;
+    await expect(takePlace(folder, 'x')).rejects.toThrow('EIO');
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('is told apart from one whose name begins alike', async () => {

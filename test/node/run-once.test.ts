@@ -76,6 +76,7 @@ test('after a run that could not be ended, a back end is asked nothing more', as
   const run = runLineCommand(['back-end'], 100, undefined, ({ input }, done) => {
     asked.push(input);
     done({ ok: false, error: 'back-end: a run of it cannot be ended', lives: true });
+    return () => {};
   });
   const answers: LineAnswer[] = [];
   for (const line of ['1', '2']) run(line, (answer) => answers.push(answer));
@@ -116,21 +117,28 @@ test('a policy program that hangs declines, and nothing of it is left', async ()
   expect(isAlive(Number(readFileSync(join(folder, 'pid'), 'utf8')))).toBe(false);
 });
 
-test('a policy has no more programs at a time than it may', async () => {
-  const policy = programPolicy(['sh', '-c', 'sleep 0.2; echo \'{"allow":true}\'']);
-  const decisions = await Promise.all(
-    Array.from({ length: 6 }, () => new Promise<PolicyDecision>((done) => policy(QUESTION, done))),
-  );
-  expect(decisions.filter(({ allow }) => allow)).toHaveLength(4);
-  expect(decisions.filter(({ allow }) => !allow)).toEqual(
-    Array.from({ length: 2 }, () => ({
-      allow: false,
-      reason: 'policy',
-      retryAfterMs: 1_500,
-      detail: 'too many requests at a time',
-    })),
-  );
-  expect(await new Promise<PolicyDecision>((done) => policy(QUESTION, done))).toEqual({ allow: true });
+test('a policy decides the newest question about a bundle, with one program at a time, and others beside it', async () => {
+  const lines = [
+    `echo start >>${folder}/starts`,
+    'read -r question',
+    'case "$question" in *patience*) sleep 15;; esac',
+    'echo \'{"allow":true}\'',
+  ];
+  const policy = programPolicy(['sh', '-c', lines.join('\n')], 18_000);
+  const ask = (bundle: string, purpose: string) =>
+    new Promise<PolicyDecision>((done) =>
+      policy({ ...(QUESTION as object), bundle, purpose } as never, done),
+    );
+  const startedMs = performance.now();
+  let answers = 0;
+  for (let i = 0; i < 50; i++) void ask('panel', 'patience').then(() => (answers += 1));
+  expect(await ask('camera', 'pin')).toEqual({ allow: true });
+  expect(await ask('panel', 'pin')).toEqual({ allow: true });
+  expect(await ask('panel', 'pin')).toEqual({ allow: true });
+  expect(performance.now() - startedMs).toBeLessThan(10_000);
+  expect(answers).toBe(0);
+  // The first and the last of the 50, and the three; one that was superseded may have been ended before it said so.
+  expect(readFileSync(join(folder, 'starts'), 'utf8').length).toBeLessThanOrEqual(5 * 'start\n'.length);
 });
 
 test('a policy program decides', async () => {

@@ -3,7 +3,7 @@
  * warn of. No broker, no machine: streams and the back end `none`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -129,6 +129,21 @@ it('the folder of the control socket is made, for this user alone; one that cann
   );
   write('vault.json', { ...AGENT(), state: 'bundles.json/state' });
   expect((await refused('agent', 'vault.json')).said).toContain('a part of it is no folder');
+});
+
+it('a host that is ended, or ends by itself, leaves no lock that another user could not judge', async () => {
+  const host = start('host', 'host.json', '--create-table');
+  await host.says('serving');
+  const locks = () => [at('host-state'), at('run')].flatMap((path) => readdirSync(path)).filter(isLock);
+  const isLock = (name: string) => name.includes('.lock.');
+  expect(locks()).toHaveLength(2);
+  host.child.kill('SIGTERM');
+  await host.ended;
+  expect(locks()).toEqual([]);
+  rmSync(at('run/host.sock'), { force: true });
+  mkdirSync(at('run/host.sock'));
+  expect((await refused('host', 'host.json')).status).not.toBe(0);
+  expect(locks()).toEqual([]);
 });
 
 it('a host without its table says what is in quarantine and what ends it, at each start until it is ended', async () => {

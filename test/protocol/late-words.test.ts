@@ -42,6 +42,7 @@ import {
   sent,
   suspending,
   TERMS,
+  timers,
   VAULT,
 } from './requirements-support.ts';
 
@@ -178,6 +179,16 @@ describe('an owner', () => {
     expect(effects).toContainEqual(expect.objectContaining({ do: 'decide', purpose: 'browse' }));
   });
 
+  it('R88 decides in the time of the first request, however often it is renewed', () => {
+    const { state, effects } = owner([renewed], asked().state);
+    expect(asked().effects).toContainEqual(expect.objectContaining({ do: 'timer', timer: 'policy' }));
+    expect(timers(effects)).toEqual([]);
+    expect(owner([on('timer:policy')], state).state.name).toBe('held');
+    // The time of the first was over when the host prepared for it.
+    const again = owner([allowed(1), renewed], asked().state);
+    expect(again.effects).toContainEqual(expect.objectContaining({ do: 'timer', timer: 'policy' }));
+  });
+
   it('R88 lets a new request replace its last one while the host prepares that', () => {
     const { state, effects } = owner([allowed(1), renewed], asked().state);
     expect(state.name).toBe('deciding');
@@ -246,6 +257,17 @@ describe('the host', () => {
     const attempt = [phase('fence', 2), phase('settle', 2), phase('clean', 2, { idle: true })];
     const forward = host([...attempt, phaseFailed('grant', 2), phaseFailed('fence', 3)], moving());
     expect(to(VAULT, forward.effects)).toEqual([['refused', 1]]);
+  });
+
+  it('R89 bears that of the second loan, and not of the first, when the second ends in quarantine', () => {
+    const back = [command(VAULT, 'release', { epoch: 2 }), ...remap(3, ANDROID)];
+    const again = [
+      command(ANDROID, 'confirm', { epoch: 3 }),
+      prepare({ epoch: 3 }, {}, { epoch: 3, consent: Uint8Array.of(2) }),
+      command(ANDROID, 'lend', { epoch: 4 }),
+    ];
+    const { state } = host([...back, ...again], lentByHost());
+    expect(to(VAULT, host([phaseFailed('fence', 4)], state).effects)).toEqual([['refused', 2]]);
   });
 
   it('R89 tells nobody else', () => {

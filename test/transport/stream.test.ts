@@ -2,7 +2,9 @@
  * What only streams have: names that belong to addresses, shared addresses, connections that take over, allowances.
  */
 
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ByteStream, ByteStreamListener, Log, StreamNetwork } from '../../src/ports.ts';
 import { HOST, type VmId } from '../../src/protocol/ids.ts';
@@ -252,6 +254,26 @@ describe('sockets of this machine', () => {
     const third = await listen();
     expect(third.error).toBeUndefined();
     third.stop();
+  });
+
+  test('what could not be listened at can be when the reason is gone', async () => {
+    const folder = temporaryFolder();
+    cleanups.push(folder.remove);
+    const path = join(folder.path, 'host');
+    const listen = () =>
+      new Promise<{ error: Error | undefined; stop: () => void }>((resolve) => {
+        const stop: () => void = STREAMS.listen(
+          `unix:${path}`,
+          () => {},
+          (error) => resolve({ error, stop: () => stop() }),
+        );
+      });
+    mkdirSync(path);
+    expect((await listen()).error?.message).toContain('EADDRINUSE');
+    rmdirSync(path);
+    const { error, stop } = await listen();
+    expect(error).toBeUndefined();
+    stop();
   });
 
   test.each(['', 'unix:', 'tcp:host', 'tcp:host:99999', '/path'])('%j is no address', (address) => {

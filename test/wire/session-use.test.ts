@@ -167,6 +167,23 @@ describe('stamps and consents', () => {
     expect(host.openConsent(restarted.sealConsent(SMALLEST_CONSENT)!)).toEqual(SMALLEST_CONSENT);
   });
 
+  test('a consent of a session that the host has only answered is opened, if between the same boots', () => {
+    const { agent, host } = connected();
+    const restarted = party(PIN_PAD, HOST, { bootId: pattern(99, 16) });
+    for (const [sealer, opens] of [
+      [agent, true],
+      [restarted, false],
+    ] as const) {
+      const answers = sealer
+        .start(freshChallenge())
+        .flatMap((hello) => host.receive(hello, freshChallenge()).frames);
+      // What the agent sends at the end of the handshake is lost.
+      for (const answer of answers) sealer.receive(answer, freshChallenge());
+      const consent = sealer.sealConsent(SMALLEST_CONSENT)!;
+      expect(host.openConsent(consent)).toEqual(opens ? SMALLEST_CONSENT : undefined);
+    }
+  });
+
   test('only an agent with a session to the host can seal a consent, only the host opens it', () => {
     const { agent, host } = connected();
     const consent = agent.sealConsent(SMALLEST_CONSENT)!;
