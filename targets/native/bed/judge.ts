@@ -17,6 +17,11 @@ const DMA_FROM = 0x80;
 const DMA_TO = 0x88;
 const DMA_BYTES = 0x90;
 const DMA_COMMAND = 0x98;
+/** Registers that keep what was written to them, as its complement and as its factorial, and what they read after a reset. */
+const REGISTERS_KEPT = [
+  [0x04, 0],
+  [0x08, 1],
+] as const;
 /** The device's buffer, in its own addresses. */
 const BUFFER = 0x4_0000;
 /** What a DMA is taken from in the guest's RAM, and where it lands. */
@@ -77,17 +82,29 @@ export async function faultOfInterrupt(
 }
 
 /** Starts a DMA of 8 bytes: into the device's buffer (1) or out of it (3), 4 more with an interrupt. */
-async function startDma(machine: KvmMachine, vm: VmId, command: number, address: number): Promise<void> {
+async function startDma(
+  machine: KvmMachine,
+  vm: VmId,
+  command: number,
+  address: number,
+  buffer = BUFFER,
+): Promise<void> {
   const isOut = (command & 2) !== 0;
-  await machine.write(vm, DMA_FROM, isOut ? BUFFER : address);
-  await machine.write(vm, DMA_TO, isOut ? address : BUFFER);
+  await machine.write(vm, DMA_FROM, isOut ? buffer : address);
+  await machine.write(vm, DMA_TO, isOut ? address : buffer);
   await machine.write(vm, DMA_BYTES, 8);
   await machine.write(vm, DMA_COMMAND, command);
 }
 
 /** As startDma, and waits for its end. */
-export async function dma(machine: KvmMachine, vm: VmId, command: number, address: number): Promise<void> {
-  await startDma(machine, vm, command, address);
+export async function dma(
+  machine: KvmMachine,
+  vm: VmId,
+  command: number,
+  address: number,
+  buffer = BUFFER,
+): Promise<void> {
+  await startDma(machine, vm, command, address, buffer);
   await machine.until(
     'the DMA ends',
     LIMIT_MS,
@@ -130,15 +147,26 @@ export async function leftOver(
   const empty = 0x1111;
   await machine.poke(from, SOURCE, secret);
   await dma(machine, from, 1, SOURCE);
+  // And in its last byte.
+  const end = BUFFER + machine.eduBytes - 8;
+  await machine.ask({ do: 'poke', vm: from, address: SOURCE, value: '0x5e00000000000000' });
+  await dma(machine, from, 1, SOURCE, end);
   await machine.poke(to, LANDING, empty);
   const before = await machine.peek(to);
+  for (const [register] of REGISTERS_KEPT) await machine.write(from, register, secret);
   await startDma(machine, from, 7, LANDING);
   await moveTo(to);
+  for (const [register, cleared] of REGISTERS_KEPT) {
+    const kept = await machine.read(to, register);
+    if (kept !== cleared)
+      return `register 0x${register.toString(16)} still has 0x${kept.toString(16)} of ${from}`;
+  }
   await dma(machine, to, 3, LANDING + 8);
-  const [landed, leaked] = await machine.words(to, LANDING, 2);
+  await dma(machine, to, 3, LANDING + 16, end);
+  const [landed, leaked, last] = await machine.words(to, LANDING, 3);
   const after = await machine.peek(to);
   if (landed !== empty) return `a DMA that ${from} began landed in ${to}`;
-  if (leaked !== 0) return `the device still has what ${from} left in it`;
+  if (leaked !== 0 || last !== 0) return `the device still has what ${from} left in it`;
   return after.interrupts === before.interrupts && after.orphans === before.orphans
     ? undefined
     : `an interrupt for ${from} came to ${to}`;

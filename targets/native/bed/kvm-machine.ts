@@ -97,6 +97,17 @@ function variant(): Variant {
   return found;
 }
 
+function programOf(cache: string): string {
+  return variant().ownQemu ? join(cache, 'qemu-system-aarch64') : 'qemu-system-aarch64';
+}
+
+/** Bytes of edu's buffer that its DMA reaches: QEMU before 8.2.1 ends when the last one is asked for. */
+function eduBytes(program: string): number {
+  const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+  const [, major = 0, minor = 0, patch = 0] = (/version (\d+)\.(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number);
+  return major * 10_000 + minor * 100 + patch < 80_201 ? 4_095 : 4_096;
+}
+
 /** Whole run of the machine, in seconds; then it is ended from outside. */
 const RUN_S = 240;
 /** Longest wait for QEMU itself to be there, in ms. */
@@ -139,6 +150,8 @@ export class KvmMachine {
   readonly folder = join(tmpdir(), `baton-kvm-${randomBytes(4).toString('hex')}`);
   /** Where `baton-kvm` is the enforcer. */
   readonly enforcer = join(this.folder, 'enforcer.sock');
+  /** Bytes of edu's buffer that DMA reaches. */
+  eduBytes = 0;
   readonly #root: string;
   readonly #bench = join(this.folder, 'bench.sock');
   readonly #log = join(this.folder, 'l1.log');
@@ -168,7 +181,9 @@ export class KvmMachine {
     const vms = [ANDROID, VAULT].map((vm) => `--vm ${vm}${aborting.includes(vm) ? ':abort' : ''}`);
     const devices = ['--device engine=0000:00:05.0', '--device spare=0000:00:06.0'];
     const keepers = KEEPERS.map((slot) => `--keeper 0000:00:0${slot}.0`);
-    writeFileSync(join(share, 'options'), [...vms, ...keepers, ...devices].join(' '));
+    this.eduBytes = eduBytes(programOf(cache));
+    const edu = `--edu-bytes ${this.eduBytes}`;
+    writeFileSync(join(share, 'options'), [...vms, ...keepers, edu, ...devices].join(' '));
     this.#boot(cache, share);
     await this.until('QEMU has made its sockets', QEMU_MS, () => existsSync(this.#bench));
     await this.#greet();
@@ -320,8 +335,7 @@ export class KvmMachine {
   }
 
   #boot(cache: string, share: string): void {
-    const { machine, more, kernel, ownQemu } = variant();
-    const program = ownQemu ? join(cache, 'qemu-system-aarch64') : 'qemu-system-aarch64';
+    const { machine, more, kernel } = variant();
     const args = [
       ...['-M', `${machine},virtualization=on,gic-version=3,iommu=smmuv3`, ...more],
       ...'-cpu cortex-a57 -smp 2 -m 512'.split(' '),
@@ -337,7 +351,7 @@ export class KvmMachine {
       ...[5, 6, ...KEEPERS].flatMap((slot) => ['-device', `edu,addr=${slot},dma_mask=0xffffffffffffffff`]),
     ];
     // The limit holds even when this process is killed. It hands signals on to QEMU.
-    const command = ['--kill-after=5', String(RUN_S), program, ...args];
+    const command = ['--kill-after=5', String(RUN_S), programOf(cache), ...args];
     const qemu = spawn('timeout', command, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#qemu = qemu;
     let errors = '';

@@ -5,6 +5,7 @@
  *   RAM, a multiple of 2 MiB, else 2 MiB
  *   {"do":"killVm","vm":"a"}   {"do":"end"}   {"do":"crash"}: as killed, without an answer
  *   {"do":"lie","name":"skip-unmap","on":1}: switches a safeguard off, or with 0 on again
+ *   {"do":"master","bundle":"b","device":"d","on":0}: takes the device's leave to be a bus master behind the enforcer's back
  *   {"do":"exits","vm":"a"}  ->  "reads":5,"writes":0,"address":167772160: what KVM refused in this life, and the last address
  *   {"do":"peek","vm":"a","address":"0x40100000","words":8}  ->  "words":["0x…",…]
  *   {"do":"poke","vm":"a","address":"0x40100038","value":1}
@@ -88,6 +89,8 @@ static bool on_device(const struct json *request, bool raises, struct text *out,
 		return false;
 	}
 	json_whole(request, "value", &value);
+	if (json_whole(request, "on", &value))
+		return vfio_master(device, value, error);
 	if (raises)
 		device->model->raise(device, (uint32_t)value);
 	else
@@ -117,7 +120,7 @@ static bool serve(const struct json *request, struct text *out, char *error)
 		raise(SIGKILL);
 	if (strcmp(what, "lie") == 0)
 		return set_lie(request, error);
-	if (strcmp(what, "raise") == 0 || strcmp(what, "signal") == 0)
+	if (strcmp(what, "raise") == 0 || strcmp(what, "signal") == 0 || strcmp(what, "master") == 0)
 		return on_device(request, what[0] == 'r', out, error);
 	struct vm *vm = vm_named(json_text(request, "vm"));
 	json_whole(request, "address", &address);

@@ -142,18 +142,28 @@ static void acknowledge(const char *name, enum life life)
 	if (!vm || vm->life != life)
 		return;
 	if (life == STARTING) {
-		if (!vm_run(vm, error))
-			fprintf(stderr, "%s\n", error);
+		if (vm_run(vm, error))
+			return;
+		/* What cannot run has ended: the host is told. */
+		fprintf(stderr, "%s\n", error);
+		vm->ended = true;
 		return;
 	}
-	if (move_holds(vm)) {
-		fprintf(stderr, "%s: its memory stays, for a device still reaches it\n", vm->name);
-		return;
+	vm->may_go = true;
+}
+
+/* Frees VMs whose end was acknowledged, unless a device still reaches them. */
+static void free_ended(void)
+{
+	for (unsigned i = 0; i < machine.vm_count; i++) {
+		struct vm *vm = &machine.vms[i];
+		if (vm->life != EXITED || !vm->may_go || move_holds(vm))
+			continue;
+		for (unsigned j = 0; j < machine.device_count; j++)
+			if (machine.devices[j].used_by == vm)
+				machine.devices[j].used_by = NULL;
+		vm_free(vm);
 	}
-	for (unsigned i = 0; i < machine.device_count; i++)
-		if (machine.devices[i].used_by == vm)
-			machine.devices[i].used_by = NULL;
-	vm_free(vm);
 }
 
 void enforcer_take(char *line)
@@ -281,6 +291,7 @@ bool enforcer_turn(void)
 	while (run_count > 0)
 		if (!go_on(&runs[run_first]))
 			break;
+	free_ended();
 	for (unsigned i = 0; i < machine.vm_count; i++) {
 		struct vm *vm = &machine.vms[i];
 		if (!vm_has_ended(vm))

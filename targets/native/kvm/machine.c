@@ -65,6 +65,8 @@ bool *lie_named(const char *name)
 {
 	if (strcmp(name, "skip-unmap") == 0)
 		return &machine.lie_skip_unmap;
+	if (strcmp(name, "skip-readback") == 0)
+		return &machine.lie_skip_readback;
 	if (strcmp(name, "skip-domain") == 0)
 		return &machine.lie_skip_domain;
 	if (strcmp(name, "skip-reset") == 0)

@@ -103,6 +103,8 @@ struct vm {
 	atomic_bool stop, ended;
 	/* Why its processor stopped, when it did not stop itself. */
 	char why[ERROR_BYTES];
+	/* Its end was acknowledged: it is freed as soon as no device reaches it any more. */
+	bool may_go;
 	/* Accesses that KVM refused in this life: reads, writes, and the last address. For the bench. */
 	atomic_ullong refused_reads, refused_writes, refused_at;
 	/* The device that its guest drives, of all that it may come to hold. */
@@ -121,7 +123,7 @@ struct machine {
 	/* Names this life of the process: its VMs end with it. */
 	char boot[64];
 	/* Safeguards that are switched off: negative controls of tests. */
-	bool lie_skip_unmap, lie_skip_reset, lie_skip_drain, lie_skip_domain;
+	bool lie_skip_unmap, lie_skip_readback, lie_skip_reset, lie_skip_drain, lie_skip_domain;
 };
 
 extern struct machine machine;

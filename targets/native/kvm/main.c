@@ -34,9 +34,11 @@ static const char HELP[] =
 	"  --keeper PCI       a PCI device under vfio-pci that keeps the IOMMU domain of a VM alive, and does nothing else;\n"
 	"                     one for each VM, in their order\n"
 	"  --device NAME=PCI  the PCI device (0000:00:05.0) that a bundle's device is; vfio-pci drives it\n"
+	"  --edu-bytes N      bytes of edu's buffer that its DMA reaches: 4096, or 4095 before QEMU 8.2.1, which ends otherwise\n"
 	"  --enforcer PORT    where the host is heard: a device such as /dev/vport0p1, or unix:/path\n"
 	"  --bench PORT       where a test's bench is heard\n"
-	"  --lie NAME         negative control of tests: skip-unmap, skip-domain, skip-reset, skip-drain. Never in production\n";
+	"  --lie NAME         negative control of tests: skip-unmap, skip-readback, skip-domain, skip-reset,\n"
+	"                     skip-drain. Never in production\n";
 
 /* Time between two looks at a device that is being reset, and longest time without a look at everything else, in ms. */
 #define DEVICE_LOOK_MS 1
@@ -79,7 +81,7 @@ static void add_lie(const char *name)
 {
 	bool *lie = lie_named(name);
 	if (!lie)
-		end(64, "--lie: skip-unmap, skip-domain, skip-reset or skip-drain");
+		end(64, "--lie: skip-unmap, skip-readback, skip-domain, skip-reset or skip-drain");
 	*lie = true;
 	fprintf(stderr, "baton-kvm: LYING: %s\n", name);
 }
@@ -105,6 +107,8 @@ static struct options read_options(int count, char **words)
 			add_vm(value);
 		else if (strcmp(name, "--keeper") == 0)
 			add_keeper(value);
+		else if (strcmp(name, "--edu-bytes") == 0 && (strcmp(value, "4095") == 0 || strcmp(value, "4096") == 0))
+			edu_buffer_bytes = (uint32_t)atoi(value);
 		else if (strcmp(name, "--lie") == 0)
 			add_lie(value);
 		else if (strcmp(name, "--device") == 0 && options.device_count < DEVICES_MAX)

@@ -161,8 +161,10 @@ static bool open_path(struct resource *resource, struct vm *vm, char *error)
 		       /* Only a fence that was a lie leaves it there. */
 		       (machine.lie_skip_unmap && errno == EEXIST);
 	case INTERRUPT:
-		/* KVM delivers what waits in the eventfd as soon as it is connected: that was another time's. */
-		drain(device);
+		/*
+		 * KVM delivers what waits in the eventfd as soon as it is connected. It came after the reset drained it, or the
+		 * VM had the device before: it is this VM's. To drop it would leave a level line masked for good.
+		 */
 		return vm_connect(vm, device, (unsigned)view, true, error);
 	case STREAM:
 		return vfio_master(device, true, error);
@@ -210,7 +212,7 @@ bool move_grant(struct resource *resource, const char *name, char *error)
 
 static const char *inspect_registers(const struct resource *resource)
 {
-	if (machine.lie_skip_unmap)
+	if (machine.lie_skip_readback)
 		return resource->holder ? resource->holder->name : "blocked";
 	if (resource->device->fd < 0)
 		return "unknown"; /* A change of its domain failed: KVM cannot be asked. */

@@ -18,6 +18,11 @@ static bool listen_at(struct port *port, const char *path, char *error)
 		return failed(error, "listen at %s", path);
 	}
 	strcpy(address.sun_path, path);
+	/* The name that an earlier life left is in the way; one that somebody listens at is not ours. */
+	int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(probe, (struct sockaddr *)&address, sizeof address) && errno == ECONNREFUSED)
+		unlink(path);
+	close(probe);
 	port->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	bool is_open = port->listener >= 0 && !bind(port->listener, (struct sockaddr *)&address, sizeof address) &&
 		       !listen(port->listener, 1);

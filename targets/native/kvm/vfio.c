@@ -156,9 +156,11 @@ static bool set_container(struct device *device, int container, char *error)
 {
 	if (ioctl(device->group, VFIO_GROUP_SET_CONTAINER, &container))
 		return failed(error, "%s: VFIO_GROUP_SET_CONTAINER", device->name);
-	if (container == device->own && ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		return failed(error, "%s: VFIO_SET_IOMMU", device->name);
-	return true;
+	if (container != device->own || ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0)
+		return true;
+	failed(error, "%s: VFIO_SET_IOMMU", device->name);
+	ioctl(device->group, VFIO_GROUP_UNSET_CONTAINER);
+	return false;
 }
 
 bool vfio_enter(struct device *device, int container, char *error)
@@ -176,7 +178,15 @@ bool vfio_enter(struct device *device, int container, char *error)
 	if (!set_container(device, container, error))
 		return false;
 	device->inside = container;
-	return open_device(device, error);
+	if (open_device(device, error))
+		return true;
+	/* Half open it would read as if it were there, without its interrupts. */
+	char ignored[ERROR_BYTES];
+	if (device->fd >= 0)
+		close(device->fd);
+	device->fd = -1;
+	place_nothing(device, ignored);
+	return false;
 }
 
 bool vfio_master(const struct device *device, bool on, char *error)

@@ -16,7 +16,7 @@ void vfio_domain_close(struct domain *domain);
 bool vfio_open(struct device *device, char *error);
 /*
  * Has the device's stream go through another domain, with its DMA off. It is closed and opened on the way: what it still
- * sends is dropped, its interrupts come to the same descriptors. After a failure it is nowhere, and this may be tried again.
+ * sends is dropped, its interrupts come to the same descriptors. After a failure it is closed, and this may be tried again.
  */
 bool vfio_enter(struct device *device, int container, char *error);
 /* Lets the device be a master of the bus, or not. What a device without leave wants to read or write is dropped. */

@@ -22,7 +22,7 @@
 #define GIC_INTERRUPTS 96
 #define HUGE (2ULL << 20)
 /* A slot that is never mapped: for asking KVM what is. */
-#define SLOT_OF_QUESTIONS 30
+#define SLOT_OF_QUESTIONS (1 + RESOURCES_MAX)
 
 /* The guest that every VM runs (guest.S). */
 extern const char guest_begin[], guest_end[];
@@ -143,6 +143,7 @@ bool vm_create(struct vm *vm, char *error)
 	vm->processor = vm->gic = -1;
 	vm->why[0] = 0;
 	vm->stop = vm->ended = false;
+	vm->may_go = false;
 	vm->refused_reads = vm->refused_writes = vm->refused_at = 0;
 	vm->fd = ioctl(machine.kvm, KVM_CREATE_VM, 0);
 	bool is_made = vm->fd >= 0 || failed(error, "%s: KVM_CREATE_VM", vm->name);
