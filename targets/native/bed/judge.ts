@@ -149,8 +149,7 @@ export async function leftOver(
   await dma(machine, from, 1, SOURCE);
   // And in its last byte.
   const end = BUFFER + machine.eduBytes - 8;
-  await machine.ask({ do: 'poke', vm: from, address: SOURCE, value: '0x5e00000000000000' });
-  await dma(machine, from, 1, SOURCE, end);
+  await dma(machine, from, 1, SOURCE - 7, end);
   await machine.poke(to, LANDING, empty);
   const before = await machine.peek(to);
   for (const [register] of REGISTERS_KEPT) await machine.write(from, register, secret);
