@@ -4,7 +4,8 @@
 set -eu
 umask 077
 here=$(cd "$(dirname "$0")" && pwd)
-mkdir "$1" && cd "$1"
+mkdir "$1"
+cd "$1"
 cp "$here/bundles.json" .
 
 key() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; } # as openssl rand -hex 32

@@ -36,6 +36,8 @@ this process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT).
   --json                  events as JSON lines
   --socket PATH           control socket of the agent
 
+TIME: 500ms, 30s or 2m.
+
 COMMAND finds BATON_BUNDLE, BATON_EPOCH and BATON_DEADLINE_MS (length of the lease) in its environment.
 A recall is SIGTERM, and SIGKILL at the end of the notice; so is the end of the lease.
 Exit status: that of COMMAND (128 + N after signal N). 126 it may not be run and 127 it is not found, which is

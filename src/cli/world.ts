@@ -74,11 +74,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Parses `30s`, `500ms`, `2m` or a plain number of milliseconds. Throws a UsageError. */
+/** Parses `30s`, `500ms`, `2m` or `0`. Throws a UsageError, also for a number without its unit. */
 export function parseDuration(text: string, option: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)$|^0$/.exec(text);
   const unit = match?.[2] === 's' ? 1_000 : match?.[2] === 'm' ? 60_000 : 1;
-  const ms = match ? Math.round(Number(match[1]) * unit) : Number.NaN;
+  const ms = match ? Math.round(Number(match[1] ?? 0) * unit) : Number.NaN;
   if (Number.isFinite(ms) && ms <= 0xffff_ffff) return ms;
   throw new UsageError(`${option} ${text}: expected a time like 500ms, 30s or 2m`);
 }

@@ -8,7 +8,6 @@
 
 import {
   type Access,
-  accessOf,
   type DeviceStream,
   iommuKind,
   overlap,
@@ -17,8 +16,9 @@ import {
   streamText,
 } from './access.ts';
 import type { DtNode } from './blob.ts';
-import { type Need, needsOf, type Role } from './links.ts';
-import { isEnabled, nodesBelow, type Tree, textOf } from './tree.ts';
+import type { Board } from './board.ts';
+import type { Need, Role } from './links.ts';
+import { isEnabled, nodesBelow, textOf } from './tree.ts';
 
 /** A device of the bundle. */
 export interface Member {
@@ -41,6 +41,8 @@ export type BlockerKind =
   | 'messageInterrupt'
   | 'ats'
   | 'unknownIommu'
+  | 'unconfinedDma'
+  | 'gatekeeper'
   | 'disabled'
   | 'noAccess'
   | 'unreadable';
@@ -86,36 +88,9 @@ const VOTED: readonly Role[] = [
   'reset',
 ];
 
-/** What all enabled nodes of a tree have, read once. */
-export class Board {
-  readonly tree: Tree;
-  readonly #access = new Map<DtNode, Access>();
-  readonly #needs = new Map<DtNode, readonly Need[]>();
-  /** Nodes that say something wrong, with what. */
-  readonly unreadable = new Map<DtNode, string>();
-  readonly enabled: readonly DtNode[];
-
-  constructor(tree: Tree) {
-    this.tree = tree;
-    this.enabled = [...tree.nodes()].filter(isEnabled);
-    for (const node of this.enabled) {
-      try {
-        this.#access.set(node, accessOf(tree, node));
-        this.#needs.set(node, needsOf(tree, node));
-      } catch (error) {
-        this.unreadable.set(node, (error as Error).message);
-      }
-    }
-  }
-
-  access(node: DtNode): Access {
-    return this.#access.get(node) ?? { pages: [], lines: [], streams: [] };
-  }
-
-  needs(node: DtNode): readonly Need[] {
-    return this.#needs.get(node) ?? [];
-  }
-}
+/** Generic names of devices that do DMA: Devicetree Specification v0.4, 2.2.2, and what boards use beside them. */
+const DMA_MASTERS =
+  /^(gpu|mmc|sdhci|usb|ethernet|sata|ahci|ufs|ufshc|pcie|crypto|dma|dma-controller|video-codec|vpu|isp|vop|npu|dsp|display-controller|nand-controller)@/;
 
 /** Plans a bundle of `wanted`. */
 export function planBundle(board: Board, wanted: readonly DtNode[]): Plan {
@@ -163,11 +138,16 @@ function membersOf(wanted: readonly DtNode[]): Map<DtNode, string> {
   }
   for (const member of [...found.keys()]) {
     for (const node of nodesBelow(member)) {
-      if (found.has(node) || !isEnabled(node) || reachedThrough(node) !== node) continue;
+      if (found.has(node) || !isEnabled(node) || !isDevice(node)) continue;
       found.set(node, `part of ${member.name}`);
     }
   }
   return found;
+}
+
+/** What has registers of its own, or a driver. */
+function isDevice(node: DtNode): boolean {
+  return node.properties.has('compatible') || reachedThrough(node) === node;
 }
 
 function isAbove(node: DtNode, other: DtNode): boolean {
@@ -213,6 +193,19 @@ function ownBlockers({ board, inside, outside }: Situation, { node, access }: Me
       'the borrower polls',
     );
   }
+  if (
+    node.properties.has('#iommu-cells') ||
+    access.lines.some(({ interrupt }) => interrupt.controller === node)
+  )
+    add('gatekeeper', 'it decides what others reach', [], 'none: who holds it holds what is behind it');
+  if (access.pages.length > 0 && access.streams.length === 0 && DMA_MASTERS.test(node.name))
+    add(
+      'unconfinedDma',
+      'devices of its kind do DMA, and no IOMMU is named that would confine it',
+      [],
+      'put it behind an IOMMU, where the SoC can',
+      'leave it with one VM',
+    );
   for (const property of ['msi-parent', 'msi-map'])
     if (node.properties.has(property))
       add(
@@ -334,10 +327,18 @@ function serves(consumer: DtNode, role: Role): boolean {
   return role !== 'clock' || !consumer.properties.has('#clock-cells');
 }
 
-function keptOf({ members, inside }: Situation): Kept[] {
+function needsAbove(board: Board, node: DtNode): readonly Need[] {
+  const needs: Need[] = [];
+  for (let at = node.parent; at !== undefined; at = at.parent) needs.push(...board.needs(at));
+  return needs;
+}
+
+function keptOf({ board, members, inside }: Situation): Kept[] {
   const found = new Map<string, { role: Role; provider: string; users: Set<string> }>();
   for (const { node, needs } of members) {
-    for (const { role, target } of needs) {
+    // What a wrapper above it votes for keeps it alive, too.
+    const above = members.some((member) => isAbove(member.node, node)) ? [] : needsAbove(board, node);
+    for (const { role, target } of [...needs, ...above]) {
       if (target === undefined || inside(target) || !VOTED.includes(role)) continue;
       const key = `${role} ${target.path}`;
       const kept = found.get(key) ?? { role, provider: target.path, users: new Set<string>() };
@@ -351,7 +352,7 @@ function keptOf({ members, inside }: Situation): Kept[] {
 function notesOf({ board, members, inside, outside }: Situation): string[] {
   const notes: string[] = [];
   for (const { node, access, needs } of members) {
-    if (access.pages.length > 0 && access.streams.length === 0)
+    if (access.pages.length > 0 && access.streams.length === 0 && !DMA_MASTERS.test(node.name))
       notes.push(`${node.path} has no stream: if it does DMA, nothing confines it`);
     for (const { role, target } of needs)
       if (role === 'endpoint' && target !== undefined && !inside(target) && isEnabled(target))

@@ -113,6 +113,7 @@ export class CommandEnforcer implements Enforcer {
    * this now and then.
    */
   poll(done: () => void): void {
+    if (this.#isClosed) return;
     this.#polls += 1;
     if (this.#polls % POLLS_PER_REPEAT === 0) {
       for (const [vm, what] of this.#unheard) this.#acknowledge(vm, what);

@@ -6,10 +6,12 @@ import { type CliWorld, EXIT, UsageError } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { accessOf } from '../../src/devicetree/access.ts';
 import { DeviceTreeError, type DtNode, readBlob } from '../../src/devicetree/blob.ts';
+import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planJson, planLines } from '../../src/devicetree/describe.ts';
-import { Board, planBundle } from '../../src/devicetree/plan.ts';
+import { planBundle } from '../../src/devicetree/plan.ts';
 import { Tree, textOf } from '../../src/devicetree/tree.ts';
+import { isResettable } from '../../src/protocol/bundle.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
 
@@ -29,6 +31,8 @@ whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is
 Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 when there is no such node or tree.
 `;
 
+/** Nodes that an error names. */
+const CANDIDATES_SHOWN = 5;
 /** No input (EX_NOINPUT of sysexits.h). */
 const EXIT_NO_TREE = 66;
 
@@ -47,8 +51,7 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows which there are');
   const wanted = names.map((name) => {
     const node = tree.find(name);
-    if (!node)
-      throw new UsageError(`no node, or more than one, is called ${name}; --list shows which there are`);
+    if (!node) throw new UsageError(notOne(tree, name));
     return node;
   });
   const found = planBundle(new Board(tree), wanted);
@@ -59,8 +62,13 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   else for (const line of planLines(found)) world.out(line);
   if (!made.ok && found.blockers.length === 0) world.err(`no bundle file: ${made.error}`);
   const target = values.get('-o');
-  if (target !== undefined && bundle) writeFileSync(target, bundleFileText([bundle]));
-  else if (target !== undefined) world.err(`${target} was not written`);
+  if (target !== undefined && bundle) {
+    writeFileSync(target, bundleFileText([bundle]));
+    world.err(
+      `${target} is written: check its owner, how each VM sees what (views), and what may stay behind (residues)`,
+    );
+    if (!isResettable(bundle)) world.err('a host lends it only with "acceptDriverResidue": true');
+  } else if (target !== undefined) world.err(`${target} was not written`);
   return bundle ? EXIT.ok : EXIT.failed;
 }
 
@@ -90,6 +98,17 @@ function list(world: CliWorld, board: Board, json: boolean): number {
       );
   }
   return EXIT.ok;
+}
+
+/** Why a name is not that of one node, with some that were perhaps meant. */
+function notOne(tree: Tree, name: string): string {
+  const word = name.split('/').at(-1)!.split('@')[0]!;
+  const nodes = [...tree.nodes()];
+  const same = nodes.filter((node) => node.name === name);
+  const near = same.length > 1 ? same : nodes.filter((node) => word !== '' && node.name.includes(word));
+  const paths = near.slice(0, CANDIDATES_SHOWN).map(({ path }) => path);
+  const what = same.length > 1 ? `more than one node is called ${name}` : `no node is called ${name}`;
+  return paths.length > 0 ? `${what}: ${paths.join(', ')}` : `${what}; --list shows which there are`;
 }
 
 /** A node's name as a bundle may be called. */

@@ -85,5 +85,8 @@ it('refuses what is no tree, and what is no node of it', () => {
   });
   expect(run(at('missing'), 'x')).toMatchObject({ status: 66 });
   expect(() => run(at('board.dtb'), 'none@1')).toThrow(UsageError);
+  expect(() => run(at('board.dtb'), 'touch@99')).toThrow(
+    'no node is called touch@99: /soc@0/i2c@1000/touch@20',
+  );
   expect(() => run(at('board.dtb'))).toThrow('plan takes a NODE; --list shows which there are');
 });

@@ -2,9 +2,10 @@
 
 import { expect, it } from 'vitest';
 import { readBlob } from '../../src/devicetree/blob.ts';
+import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planLines } from '../../src/devicetree/describe.ts';
-import { type BlockerKind, Board, type Plan, planBundle } from '../../src/devicetree/plan.ts';
+import { type BlockerKind, type Plan, planBundle } from '../../src/devicetree/plan.ts';
 import { Tree } from '../../src/devicetree/tree.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { blobOf, type Description } from './builder.ts';
@@ -216,6 +217,8 @@ const CASES: readonly (readonly [BlockerKind, Description, string, string, reado
   ['processorInterrupt', { 'a@50000': other({ interrupts: [1, 7, 4] }) }, 'a@50000', '/a@50000', []],
   ['messageInterrupt', { 'a@50000': other({ 'msi-parent': [GIC] }) }, 'a@50000', '/a@50000', []],
   ['ats', { 'a@50000': other({ 'ats-supported': flag }) }, 'a@50000', '/a@50000', []],
+  ['unconfinedDma', { 'gpu@50000': other({}) }, 'gpu@50000', '/gpu@50000', []],
+  ['gatekeeper', { 'a@50000': other({ '#iommu-cells': [1] }) }, 'a@50000', '/a@50000', []],
   ['unknownIommu', { 'a@1000': DISPLAY }, 'a@1000', '/a@1000', [], 'rockchip,iommu'],
   ['disabled', { 'a@50000': other({ status: 'disabled' }) }, 'a@50000', '/a@50000', []],
   ['noAccess', { sound: { compatible: 'test,sound' } }, 'sound', '/sound', []],

@@ -1,5 +1,6 @@
 /** The back end that docs/PLATFORMS.md offers to start from passes `baton backend-test`; a broken copy does not. */
 
+import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,6 +48,15 @@ test('the example passes', async () => {
   expect(lines.at(-1)).toMatch(/^example: 1\d passed, 0 failed, 3 not claimed$/);
   expect(status).toBe(0);
 });
+
+test('as a program it comes to its end', async () => {
+  await check('program', readFileSync(EXAMPLE, 'utf8'));
+  const program = join(import.meta.dirname, '../../dist/baton.mjs');
+  const words = ['backend-test', join(folder, 'program/host.json'), '--owner', 'android', '--other', 'vault'];
+  const child = spawn(process.execPath, [program, ...words], { stdio: 'ignore', timeout: 20_000 });
+  const status = await new Promise((resolve) => child.once('exit', resolve));
+  expect(status).toBe(0);
+}, 30_000);
 
 test('the example without its check before a grant fails', async () => {
   const broken = readFileSync(EXAMPLE, 'utf8').replace('blocked | "$vm")', '*)');
