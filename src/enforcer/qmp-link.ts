@@ -1,8 +1,8 @@
 /**
  * The QMP of one QEMU: dials it, and again when it is gone; commands with a deadline; whether its guest lives.
  *
- * A guest lives for as long as its QMP answers: SHUTDOWN, RESET, a connection that ends and an answer that does not
- * come in time are the end of a life. A QEMU that only hangs comes back as a new life, which is the safe mistake.
+ * A guest lives for as long as its QMP answers: SHUTDOWN, RESET, a connection that ends, an answer that does not
+ * come in time and a status that is refused are the end of a life. A QEMU that only hangs comes back as a new life, which is the safe mistake.
  * (QMP: a greeting, `qmp_capabilities`, then commands with an `id` and events; see QEMU's docs/interop/qmp-spec.)
  */
 
@@ -128,7 +128,7 @@ export class QmpLink {
   #take(line: Json): void {
     if ('QMP' in line) {
       this.#stopTimer();
-      this.execute('qmp_capabilities', undefined, (answer) => answer.ok && this.#assess());
+      this.#ask('qmp_capabilities', () => this.#assess());
     } else if (typeof line['event'] === 'string') {
       this.#event(line['event']);
     } else if (typeof line['id'] === 'number') {
@@ -151,15 +151,25 @@ export class QmpLink {
 
   /** Asks whether there is a guest. */
   #assess(): void {
-    this.execute('query-status', undefined, (answer) => {
-      if (!answer.ok || this.#life !== 'none') return;
-      const status = statusOf(answer.value);
+    this.#ask('query-status', (value) => {
+      if (this.#life !== 'none') return;
+      const status = statusOf(value);
       this.#told = '';
       this.#become(
         status === 'prelaunch' ? 'waiting' : LIFELESS.includes(status) ? 'none' : 'running',
         status,
       );
       this.#first();
+    });
+  }
+
+  /** Asks what has to be known of a QEMU. One that answers with an error is no use, and nobody would ask it again. */
+  #ask(command: string, done: (value: unknown) => void): void {
+    const attempt = this.#attempt;
+    this.execute(command, undefined, (answer) => {
+      if (answer.ok) done(answer.value);
+      // Otherwise the connection was dropped, and that is dealt with.
+      else if (attempt === this.#attempt) this.#lost(`${command}: ${answer.error}`);
     });
   }
 

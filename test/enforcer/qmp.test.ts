@@ -330,6 +330,36 @@ describe('a QMP that does not answer', () => {
     expect(streams.dials).toBeLessThan(50);
   });
 
+  it.each(['qmp_capabilities', 'query-status'])(
+    'but with an error to %s is named, keeps nobody waiting, and is found when it is well',
+    (command) => {
+      vault.reactions.set(command, 'error');
+      const enforcer = open();
+      expect(enforcer.running()).toEqual([ANDROID]);
+      clock.advance(5 * REDIAL_MS);
+      // The same trouble is told once, and each attempt leaves one connection and one timer at most.
+      expect(logs.filter((line) => line.startsWith('warn'))).toEqual([
+        `warn no QMP: ${command}: ${command} is not for us {"vm":"vault","address":"unix:/vault.qmp"}`,
+      ]);
+      expect(streams.dials).toBeLessThan(10);
+      expect(vault.connections).toBeLessThanOrEqual(1);
+      vault.reactions.clear();
+      clock.advance(REDIAL_MS + 20);
+      expect(enforcer.running()).toEqual([ANDROID, VAULT]);
+      expect(vault.connections).toBe(1);
+    },
+  );
+
+  it('but with an error to its status after a reset is dialled again', () => {
+    const enforcer = open();
+    vault.reactions.set('query-status', 'error');
+    vault.emit('RESET');
+    clock.advance(10);
+    vault.reactions.clear();
+    clock.advance(REDIAL_MS + 20);
+    expect(enforcer.running()).toEqual([ANDROID, VAULT]);
+  });
+
   it('to an event counts as ended, and the bundle can leave it', () => {
     const enforcer = open();
     move(enforcer, VAULT);
