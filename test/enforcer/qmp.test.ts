@@ -9,7 +9,7 @@ import { openQmpEnforcer, type QmpEnforcer } from '../../src/enforcer/qmp.ts';
 import { EVENTS_MAX, parseEvents } from '../../src/enforcer/qmp-input.ts';
 import { REDIAL_MS } from '../../src/enforcer/qmp-link.ts';
 import { foldAnswers, NO_TALLY, phaseRun } from '../../src/host/remap.ts';
-import type { RemapPhase, VmId } from '../../src/protocol/index.ts';
+import type { BundleDefinition, BundleId, RemapPhase, VmId } from '../../src/protocol/index.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
@@ -17,6 +17,8 @@ import { abs, FakeQemu, FakeStreams, Feeder, key, touch } from './fake-qmp.ts';
 
 const LIMIT_MS = 700; // Longer than the pause before a redial, so that timers of both can cross.
 const ADDRESS = { android: 'unix:/android.qmp', vault: 'unix:/vault.qmp', input: 'unix:/panel.input' };
+
+const inputOf = (id: BundleId) => `unix:/${id}.input`;
 
 let clock: VirtualClock;
 let streams: FakeStreams;
@@ -34,14 +36,14 @@ beforeEach(() => {
   logs = [];
 });
 
-function options(at = clock) {
+function options(at = clock, bundles: readonly BundleDefinition[] = [PANEL]) {
   return {
-    bundles: [PANEL],
+    bundles,
     vms: new Map([
       [ANDROID, ADDRESS.android],
       [VAULT, ADDRESS.vault],
     ]),
-    inputs: new Map([[PANEL.id, ADDRESS.input]]),
+    inputs: new Map(bundles.map(({ id }) => [id, inputOf(id)])),
     limitMs: LIMIT_MS,
     machineBoot: 'one',
     network: streams,
@@ -52,9 +54,9 @@ function options(at = clock) {
 }
 
 /** Opens the back end and listens. Returns it and how long the opening took. */
-function open(): QmpEnforcer {
+function open(bundles = [PANEL]): QmpEnforcer {
   let result: QmpEnforcer | Error | undefined;
-  openQmpEnforcer(options(), (opened) => {
+  openQmpEnforcer(options(clock, bundles), (opened) => {
     result = opened;
   });
   for (let ms = 0; ms < 2 * LIMIT_MS && !result; ms++) clock.advance(1);
@@ -63,9 +65,13 @@ function open(): QmpEnforcer {
   return result;
 }
 
-function run(enforcer: QmpEnforcer, calls: readonly EnforcerCall[]): readonly EnforcerAnswer[] {
+function run(
+  enforcer: QmpEnforcer,
+  calls: readonly EnforcerCall[],
+  bundle = PANEL.id,
+): readonly EnforcerAnswer[] {
   let answers: readonly EnforcerAnswer[] | undefined;
-  enforcer.run(PANEL.id, calls, (given) => {
+  enforcer.run(bundle, calls, (given) => {
     answers = given;
   });
   for (let ms = 0; ms < 3 * LIMIT_MS && !answers; ms++) clock.advance(1);
@@ -74,14 +80,18 @@ function run(enforcer: QmpEnforcer, calls: readonly EnforcerCall[]): readonly En
 }
 
 /** A phase as the host orders it. */
-function phase(enforcer: QmpEnforcer, name: RemapPhase, to?: VmId) {
-  const asked = phaseRun(PANEL, name, to);
-  return foldAnswers(asked, 'asserted', run(enforcer, asked.calls), NO_TALLY).result;
+function phase(enforcer: QmpEnforcer, name: RemapPhase, to?: VmId, bundle = PANEL) {
+  const asked = phaseRun(bundle, name, to);
+  return foldAnswers(asked, 'asserted', run(enforcer, asked.calls, bundle.id), NO_TALLY).result;
 }
 
-function move(enforcer: QmpEnforcer, to: VmId): boolean[] {
-  return (['fence', 'settle', 'clean', 'grant'] as const).map((name) => phase(enforcer, name, to).ok);
+function move(enforcer: QmpEnforcer, to: VmId, bundle = PANEL): boolean[] {
+  return (['fence', 'settle', 'clean', 'grant'] as const).map((name) => phase(enforcer, name, to, bundle).ok);
 }
+
+/** Bundles alike, each with an input of its own. */
+const several = (count: number): BundleDefinition[] =>
+  Array.from({ length: count }, (_, i) => ({ ...PANEL, id: `b${i}` as BundleId }));
 
 const MOVED = [true, true, true, true];
 
@@ -158,6 +168,50 @@ describe('routing', () => {
     clock.after(20, () => vault.catchUp());
     expect(phase(enforcer, 'settle').ok).toBe(true);
     expect(vault.seen).toEqual(['+a', ...Array.from({ length: sent }, (_, i) => `x=${i + 1}`), '-a']);
+  });
+
+  it('is taken at once, while another bundle settles at a QEMU that hangs', () => {
+    const [first, second] = several(2);
+    const enforcer = open([first!, second!]);
+    move(enforcer, ANDROID, first);
+    move(enforcer, VAULT, second);
+    android.reactions.set('input-send-event', 'silence');
+    new Feeder(streams, inputOf(first!.id)).send(key('a', true));
+    const feeder = new Feeder(streams, inputOf(second!.id));
+    clock.advance(5);
+    phase(enforcer, 'fence', undefined, first);
+    let isSettled = false;
+    enforcer.run(first!.id, [{ op: 'settle' }], () => {
+      isSettled = true;
+    });
+    const startMs = clock.nowMs();
+    expect(phase(enforcer, 'fence', undefined, second).ok).toBe(true);
+    feeder.send(key('b', true));
+    clock.advance(5);
+    expect([clock.nowMs() - startMs, isSettled, vault.seen]).toEqual([5, false, []]);
+    expect(phase(enforcer, 'settle', undefined, second).ok).toBe(true);
+    expect(isSettled).toBe(false);
+    clock.advance(LIMIT_MS);
+    expect(isSettled).toBe(true);
+  });
+
+  it('carries out the runs of one bundle in turn, and bounded', () => {
+    const enforcer = open();
+    move(enforcer, ANDROID);
+    android.reactions.set('input-send-event', 'later');
+    new Feeder(streams, ADDRESS.input).send(key('a', true));
+    clock.advance(5);
+    const told: string[] = [];
+    const order = (name: string, calls: readonly EnforcerCall[]) =>
+      enforcer.run(PANEL.id, calls, (answers) => told.push(`${name} ${answers.every(({ ok }) => ok)}`));
+    order('fence', phaseRun(PANEL, 'fence', undefined).calls);
+    order('settle', [{ op: 'settle' }]);
+    order('grant', phaseRun(PANEL, 'grant', VAULT).calls);
+    for (let i = 0; i < 7; i++) order('more', []);
+    expect(told).toEqual(['fence true', 'more false']);
+    android.catchUp();
+    clock.advance(10);
+    expect(told.slice(2)).toEqual(['settle true', 'grant true', ...Array(6).fill('more true')]);
   });
 
   it('goes on after a move to the same VM', () => {
