@@ -12,8 +12,10 @@ import type { VmId } from '../protocol/ids.ts';
 
 /** Pause before a QEMU that is not there is dialled again, in ms: a VM that starts is seen this much later. */
 export const REDIAL_MS = 500;
-/** Most commands that wait for an answer; more are refused. Their callers have bounds of their own, below this one. */
+/** Most commands that wait for an answer; more are refused. */
 const OPEN_MAX = 64;
+/** Of these, what all callers of one QEMU may have on their way together; the others are the link's own. */
+export const CALLERS_MAX = OPEN_MAX - 8;
 /** Characters kept of what a QEMU says went wrong. */
 const TEXT_MAX = 200;
 

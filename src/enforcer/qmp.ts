@@ -22,8 +22,8 @@ import type {
   EnforcerEvent,
   FaultRecord,
 } from './port.ts';
-import { parseEvents, Tenure } from './qmp-input.ts';
-import { type Life, QmpLink } from './qmp-link.ts';
+import { parseEvents, shareOf, Tenure } from './qmp-input.ts';
+import { CALLERS_MAX, type Life, QmpLink } from './qmp-link.ts';
 
 /** Programs that feed one bundle at a time: one, and the next that replaces it. */
 const FEEDERS_MAX = 4;
@@ -215,6 +215,8 @@ export class QmpEnforcer implements Enforcer {
     if (!link || this.#tenures.get(bundle)?.vm === vm) return;
     const tenure = new Tenure(
       (events, done) => link.execute('input-send-event', { events }, done),
+      // A bundle has one tenure at a time that sends: it is granted only when the one before has settled.
+      shareOf(CALLERS_MAX, this.#options.bundles.length),
       (text) => this.#options.log('warn', text, { vm, bundle }),
     );
     this.#tenures.set(bundle, { vm, tenure });

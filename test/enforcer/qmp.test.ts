@@ -9,6 +9,7 @@ import { openQmpEnforcer, type QmpEnforcer } from '../../src/enforcer/qmp.ts';
 import { EVENTS_MAX, parseEvents } from '../../src/enforcer/qmp-input.ts';
 import { REDIAL_MS } from '../../src/enforcer/qmp-link.ts';
 import { foldAnswers, NO_TALLY, phaseRun } from '../../src/host/remap.ts';
+import { BUNDLES_MAX } from '../../src/protocol/bundle.ts';
 import type { BundleDefinition, BundleId, RemapPhase, VmId } from '../../src/protocol/index.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
@@ -298,6 +299,24 @@ describe('input from outside', () => {
     expect(vault.commands.filter((command) => command === 'input-send-event').length).toBeLessThan(12);
     expect(logs.filter((line) => line.includes('dropped'))).toHaveLength(1);
   });
+});
+
+it('loses no release where every bundle has as much on its way to one slow QEMU as it may', () => {
+  const bundles = several(BUNDLES_MAX);
+  const enforcer = open(bundles);
+  for (const bundle of bundles) move(enforcer, VAULT, bundle);
+  const feeders = bundles.map(({ id }) => new Feeder(streams, inputOf(id)));
+  feeders.at(-1)!.send(key('a', true));
+  clock.advance(5);
+  vault.reactions.set('input-send-event', 'later');
+  for (const feeder of feeders.slice(0, -1)) for (let i = 0; i < 20; i++) feeder.send(abs('x', i));
+  clock.advance(5);
+  feeders.at(-1)!.send(key('a', false));
+  clock.advance(5);
+  vault.catchUp();
+  clock.advance(20);
+  expect(vault.seen.filter((text) => text.endsWith('a'))).toEqual(['+a', '-a']);
+  expect(logs.filter((line) => line.startsWith('warn'))).toEqual([]);
 });
 
 describe('lives', () => {
