@@ -112,9 +112,11 @@ export class Tenure {
     this.#pump();
   }
 
-  /** Nothing more is passed on. What has not left is dropped; what is down will be released by `settle`. */
+  /** Nothing more is passed on. What has not left is dropped; what is down at the holder will be released by `settle`. */
   end(): void {
     this.#isOver = true;
+    // A release that has not left counted as done already, and the holder has not seen it.
+    for (const event of this.#queue) if (event.data['down'] === false) this.#down.set(nameOf(event), event);
     this.#queue = [];
   }
 

@@ -171,6 +171,22 @@ describe('routing', () => {
     expect(vault.seen).toEqual(['+a', ...Array.from({ length: sent }, (_, i) => `x=${i + 1}`), '-a']);
   });
 
+  it('releases at the former holder what was let go while it was slow, and had not been sent', () => {
+    const enforcer = open();
+    move(enforcer, VAULT);
+    const feeder = new Feeder(streams, ADDRESS.input);
+    feeder.send(key('a', true));
+    clock.advance(5);
+    vault.reactions.set('input-send-event', 'later');
+    for (let i = 1; i <= 20; i++) feeder.send(abs('x', i));
+    feeder.send(key('a', false));
+    clock.advance(5);
+    phase(enforcer, 'fence');
+    clock.after(20, () => vault.catchUp());
+    expect(phase(enforcer, 'settle').ok).toBe(true);
+    expect([vault.seen[0], vault.seen.at(-1)]).toEqual(['+a', '-a']);
+  });
+
   it('is taken at once, while another bundle settles at a QEMU that hangs', () => {
     const [first, second] = several(2);
     const enforcer = open([first!, second!]);
