@@ -121,7 +121,7 @@ export class QmpEnforcer implements Enforcer {
       evidence: 'asserted',
       capabilities: {
         forceRevoke: true,
-        reset: true,
+        reset: false,
         faultReport: false,
         hotHandoff: false,
         wholeBundle: false,

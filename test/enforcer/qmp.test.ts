@@ -104,7 +104,7 @@ describe('routing', () => {
     });
     clock.advance(1_000);
     expect(results?.filter(({ verdict }) => verdict === 'fail')).toEqual([]);
-    expect(results?.filter(({ verdict }) => verdict === 'pass')).toHaveLength(16);
+    expect(results?.filter(({ verdict }) => verdict === 'pass')).toHaveLength(15);
   });
 
   it('sends events to the holder alone, and to nobody while nobody holds', () => {
