@@ -45,22 +45,29 @@ export function backEndComplaints(
       path: ['inputs'],
       message: `none for ${id}: qmp moves nothing but input events`,
     })),
+    // What is down is released as the bundle leaves; of anything else it can clear nothing.
+    ...bundles.flatMap((bundle) =>
+      resetFaults('qmp', bundle).map((message) => ({ path: ['kind'], message })),
+    ),
   ];
+}
+
+/** A back end that resets nothing would be believed to have cleared what it has not. */
+function resetFaults(kind: BackEnd['kind'], bundle: BundleDefinition): string[] {
+  const device = bundle.devices.find(({ residues }) =>
+    residues.some(({ clearedBy }) => clearedBy === 'reset'),
+  );
+  if (!device) return [];
+  const what = `a residue of ${bundle.id}.${device.id} is cleared by reset`;
+  return [`${kind} resets nothing, and ${what}: expected "clearedBy": "driver"`];
 }
 
 /** The touch driver lends registers and one interrupt, keeps the supplies on, resets nothing, and lends no DMA. */
 function touchFaults(bundle: BundleDefinition): string[] {
   const stream = resourcesOf(bundle).find(({ kind }) => kind === 'stream');
-  const reset = bundle.devices.find(({ residues }) =>
-    residues.some(({ clearedBy }) => clearedBy === 'reset'),
-  );
   return [
     ...(stream ? [`trusted-touch moves no DMA, and ${bundle.id} has ${stream.id}: expected no streams`] : []),
-    ...(reset
-      ? [
-          `trusted-touch resets nothing, and a residue of ${bundle.id}.${reset.id} is cleared by reset: expected "clearedBy": "driver"`,
-        ]
-      : []),
+    ...resetFaults('trusted-touch', bundle),
     ...(bundle.keeper === 'owner'
       ? []
       : [`trusted-touch has the owner keep the supplies of ${bundle.id} on: expected "keeper": "owner"`]),

@@ -13,7 +13,7 @@ import type { QmpAnswer } from './qmp-link.ts';
 export const EVENTS_MAX = 32;
 /** Events that wait until the QEMU has taken earlier ones: about a second of a fast touch screen. */
 const QUEUE_MAX = 256;
-/** Commands on their way to a QEMU. */
+/** Commands on their way to a QEMU, of one bundle. */
 const SENT_MAX = 8;
 /** Keys and buttons that are down at a time; more fingers than anybody has. */
 const DOWN_MAX = 64;
@@ -63,9 +63,18 @@ function isKeyNumber(value: unknown): boolean {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffff;
 }
 
+/**
+ * Commands that one bundle may have on their way, where `bundles` may all be with one QEMU that takes `limit` together:
+ * none is ever refused there, so no release is lost.
+ */
+export function shareOf(limit: number, bundles: number): number {
+  return Math.min(SENT_MAX, Math.max(1, Math.floor(limit / bundles)));
+}
+
 /** The events of one holder's tenure. Begins with a grant and ends with a fence. */
 export class Tenure {
   readonly #send: SendEvents;
+  readonly #sentMax: number;
   readonly #onTrouble: (text: string) => void;
   readonly #down = new Map<string, InputEvent>();
   #queue: InputEvent[] = [];
@@ -73,9 +82,10 @@ export class Tenure {
   #ended: (() => void) | undefined;
   #isOver = false;
 
-  /** `onTrouble`: something was lost; told once. */
-  constructor(send: SendEvents, onTrouble: (text: string) => void) {
+  /** `sentMax`: commands on their way at a time. `onTrouble`: something was lost; told once. */
+  constructor(send: SendEvents, sentMax: number, onTrouble: (text: string) => void) {
     this.#send = send;
+    this.#sentMax = sentMax;
     let wasTold = false;
     this.#onTrouble = (text) => {
       if (!wasTold) onTrouble(text);
@@ -102,9 +112,11 @@ export class Tenure {
     this.#pump();
   }
 
-  /** Nothing more is passed on. What has not left is dropped; what is down will be released by `settle`. */
+  /** Nothing more is passed on. What has not left is dropped; what is down at the holder will be released by `settle`. */
   end(): void {
     this.#isOver = true;
+    // A release that has not left counted as done already, and the holder has not seen it.
+    for (const event of this.#queue) if (event.data['down'] === false) this.#down.set(nameOf(event), event);
     this.#queue = [];
   }
 
@@ -133,7 +145,7 @@ export class Tenure {
   }
 
   #pump(): void {
-    while (this.#queue.length > 0 && this.#sent < SENT_MAX) {
+    while (this.#queue.length > 0 && this.#sent < this.#sentMax) {
       const events = this.#queue.splice(0, EVENTS_MAX);
       this.#sent += 1;
       this.#send(events, (answer) => {

@@ -1,8 +1,8 @@
 /**
  * The QMP of one QEMU: dials it, and again when it is gone; commands with a deadline; whether its guest lives.
  *
- * A guest lives for as long as its QMP answers: SHUTDOWN, RESET, a connection that ends and an answer that does not
- * come in time are the end of a life. A QEMU that only hangs comes back as a new life, which is the safe mistake.
+ * A guest lives for as long as its QMP answers: SHUTDOWN, RESET, a connection that ends, an answer that does not
+ * come in time and a status that is refused are the end of a life. A QEMU that only hangs comes back as a new life, which is the safe mistake.
  * (QMP: a greeting, `qmp_capabilities`, then commands with an `id` and events; see QEMU's docs/interop/qmp-spec.)
  */
 
@@ -12,8 +12,10 @@ import type { VmId } from '../protocol/ids.ts';
 
 /** Pause before a QEMU that is not there is dialled again, in ms: a VM that starts is seen this much later. */
 export const REDIAL_MS = 500;
-/** Most commands that wait for an answer; more are refused. Their callers have bounds of their own, below this one. */
+/** Most commands that wait for an answer; more are refused. */
 const OPEN_MAX = 64;
+/** Of these, what all callers of one QEMU may have on their way together; the others are the link's own. */
+export const CALLERS_MAX = OPEN_MAX - 8;
 /** Characters kept of what a QEMU says went wrong. */
 const TEXT_MAX = 200;
 
@@ -128,7 +130,7 @@ export class QmpLink {
   #take(line: Json): void {
     if ('QMP' in line) {
       this.#stopTimer();
-      this.execute('qmp_capabilities', undefined, (answer) => answer.ok && this.#assess());
+      this.#ask('qmp_capabilities', () => this.#assess());
     } else if (typeof line['event'] === 'string') {
       this.#event(line['event']);
     } else if (typeof line['id'] === 'number') {
@@ -151,15 +153,25 @@ export class QmpLink {
 
   /** Asks whether there is a guest. */
   #assess(): void {
-    this.execute('query-status', undefined, (answer) => {
-      if (!answer.ok || this.#life !== 'none') return;
-      const status = statusOf(answer.value);
+    this.#ask('query-status', (value) => {
+      if (this.#life !== 'none') return;
+      const status = statusOf(value);
       this.#told = '';
       this.#become(
         status === 'prelaunch' ? 'waiting' : LIFELESS.includes(status) ? 'none' : 'running',
         status,
       );
       this.#first();
+    });
+  }
+
+  /** Asks what has to be known of a QEMU. One that answers with an error is no use, and nobody would ask it again. */
+  #ask(command: string, done: (value: unknown) => void): void {
+    const attempt = this.#attempt;
+    this.execute(command, undefined, (answer) => {
+      if (answer.ok) done(answer.value);
+      // Otherwise the connection was dropped, and that is dealt with.
+      else if (attempt === this.#attempt) this.#lost(`${command}: ${answer.error}`);
     });
   }
 

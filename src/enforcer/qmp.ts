@@ -2,8 +2,9 @@
  * The back end `qmp`: plain QEMU on a laptop. It moves input, and nothing else: what a program reads from the real device
  * comes in over a socket per bundle, and goes by QMP to the QEMU of the holder alone.
  *
- * Access is the routing, and the routing is in this process. So `fence` takes effect at once, whatever the holder does;
- * `settle` releases what is down at the old holder and waits until all that it was sent is answered; a host that
+ * Access is the routing, and the routing is in this process. So `fence` takes effect at once, whatever the holder of this
+ * or of another bundle does: runs wait for those of their own bundle alone, and while one of these settles nobody gets its
+ * events. `settle` releases what is down at the old holder and waits until all that it was sent is answered; a host that
  * restarts routes nothing until it grants anew, which counts as a reboot of the machine. QMP cannot be asked who gets
  * events, so the evidence is `asserted`: the word of this process.
  */
@@ -21,13 +22,13 @@ import type {
   EnforcerEvent,
   FaultRecord,
 } from './port.ts';
-import { parseEvents, Tenure } from './qmp-input.ts';
-import { type Life, QmpLink } from './qmp-link.ts';
+import { parseEvents, shareOf, Tenure } from './qmp-input.ts';
+import { CALLERS_MAX, type Life, QmpLink } from './qmp-link.ts';
 
 /** Programs that feed one bundle at a time: one, and the next that replaces it. */
 const FEEDERS_MAX = 4;
-/** Runs that wait for the one under way: one per bundle, and repetitions. More is somebody's mistake. */
-const RUNS_MAX = 64;
+/** Runs of one bundle, the one under way among them: it, and repetitions. More is somebody's mistake. */
+const RUNS_MAX = 8;
 /** Events kept for a listener that is not there yet. */
 const EARLY_EVENTS_MAX = 32;
 
@@ -55,7 +56,6 @@ export function openQmpEnforcer(options: QmpOptions, done: (result: QmpEnforcer 
 }
 
 interface Run {
-  readonly bundle: BundleId;
   readonly calls: readonly EnforcerCall[];
   readonly done: (answers: readonly EnforcerAnswer[]) => void;
 }
@@ -68,8 +68,8 @@ export class QmpEnforcer implements Enforcer {
   readonly #tenures = new Map<BundleId, { readonly vm: VmId; readonly tenure: Tenure }>();
   /** Tenures that were fenced and have not settled. */
   readonly #leaving = new Map<BundleId, Set<Tenure>>();
-  readonly #runs: Run[] = [];
-  #isBusy = false;
+  /** Of each bundle the run under way, and those that wait for it. */
+  readonly #runs = new Map<BundleId, Run[]>();
   readonly #stops: (() => void)[] = [];
   /** VMs that ran when the back end was opened; what changes before somebody listens is told to the listener. */
   #runningAtFirst: readonly VmId[] = [];
@@ -121,7 +121,7 @@ export class QmpEnforcer implements Enforcer {
       evidence: 'asserted',
       capabilities: {
         forceRevoke: true,
-        reset: true,
+        reset: false,
         faultReport: false,
         hotHandoff: false,
         wholeBundle: false,
@@ -142,9 +142,12 @@ export class QmpEnforcer implements Enforcer {
     calls: readonly EnforcerCall[],
     done: (answers: readonly EnforcerAnswer[]) => void,
   ): void {
-    if (this.#runs.length >= RUNS_MAX) return done([{ ok: false, error: `${RUNS_MAX} runs wait already` }]);
-    this.#runs.push({ bundle, calls, done });
-    if (!this.#isBusy) this.#next();
+    const runs = this.#runs.get(bundle) ?? [];
+    if (runs.length >= RUNS_MAX)
+      return done([{ ok: false, error: `${bundle}: ${RUNS_MAX} runs wait already` }]);
+    runs.push({ calls, done });
+    this.#runs.set(bundle, runs);
+    if (runs.length === 1) this.#next(bundle, runs);
   }
 
   faults(): readonly FaultRecord[] {
@@ -169,20 +172,19 @@ export class QmpEnforcer implements Enforcer {
     for (const link of this.#links.values()) link.close();
   }
 
-  #next(): void {
-    const run = this.#runs.shift();
-    if (run === undefined) return;
-    this.#isBusy = true;
+  /** Carries out the first of a bundle's runs, then those after it. */
+  #next(bundle: BundleId, runs: Run[]): void {
+    const [run] = runs;
+    if (run === undefined) return void this.#runs.delete(bundle);
     const answers: EnforcerAnswer[] = [];
     const step = (): void => {
       const call = run.calls[answers.length];
       if (call === undefined || answers.some(({ ok }) => !ok)) {
-        this.#isBusy = false;
         run.done(answers);
-        if (!this.#isBusy) this.#next();
-        return;
+        runs.shift();
+        return this.#next(bundle, runs);
       }
-      this.#carryOut(run.bundle, call, (answer) => {
+      this.#carryOut(bundle, call, (answer) => {
         answers.push(answer);
         step();
       });
@@ -213,6 +215,8 @@ export class QmpEnforcer implements Enforcer {
     if (!link || this.#tenures.get(bundle)?.vm === vm) return;
     const tenure = new Tenure(
       (events, done) => link.execute('input-send-event', { events }, done),
+      // A bundle has one tenure at a time that sends: it is granted only when the one before has settled.
+      shareOf(CALLERS_MAX, this.#options.bundles.length),
       (text) => this.#options.log('warn', text, { vm, bundle }),
     );
     this.#tenures.set(bundle, { vm, tenure });

@@ -8,7 +8,7 @@
  */
 
 import { type Json, Lines } from '../control/lines.ts';
-import type { StreamNetwork } from '../ports.ts';
+import type { Clock, StreamNetwork } from '../ports.ts';
 import type { BundleId, VmId } from '../protocol/ids.ts';
 import { type Hello, parseAnswers, parseExtras, parseHello } from './command-contract.ts';
 import type {
@@ -26,34 +26,56 @@ const FAULTS_MAX = 1_024;
 /** Characters kept of what a platform says when it is lost. */
 const ERROR_CHARS_MAX = 200;
 
-/** Connects and learns what the platform is. `done` gets the enforcer or an error, once. */
+/**
+ * Time to connect and be answered `hello`, in ms. A helper first carries out what a former host ordered (enforceMs, 3 s);
+ * one that has not answered after this hangs, and a supervisor that starts the host again can tell so.
+ */
+export const HELLO_MS = 5_000;
+
+/** Ends a line: what a former host began and did not end, on a channel that outlived it, must not swallow `hello`. */
+const LINE_END = Uint8Array.of(0x0a);
+
+/** Connects and learns what the platform is. `done` gets the enforcer or an error, once and in time. */
 export function connectRemoteEnforcer(
-  network: StreamNetwork,
+  network: Pick<StreamNetwork, 'connect'>,
   address: string,
+  clock: Clock,
   done: (result: Enforcer | Error) => void,
 ): void {
+  let lines: Lines | undefined;
+  let isOver = false;
+  const finish = (result: Enforcer | string): void => {
+    if (isOver) return;
+    isOver = true;
+    stopTimer();
+    if (typeof result === 'string') lines?.close();
+    done(typeof result === 'string' ? new Error(`enforcer ${result}`) : result);
+  };
+  const stopTimer = clock.after(HELLO_MS, () =>
+    finish(`${address}: ${lines ? 'hello was not answered' : 'not connected'} within ${HELLO_MS} ms`),
+  );
   network.connect(address, (stream) => {
-    if (stream instanceof Error) return done(new Error(`enforcer ${stream.message}`));
+    if (stream instanceof Error) return finish(stream.message);
+    if (isOver) return stream.close();
     let enforcer: RemoteEnforcer | undefined;
-    const lines = new Lines(stream, {
+    const ours = new Lines(stream, {
       onLine: (line) => {
         if (enforcer) return enforcer.take(line);
-        if (line['id'] !== 0) return;
+        if (line['id'] !== 0 || isOver) return;
         const hello = parseHello(JSON.stringify(line));
-        if (!hello.ok) {
-          lines.close();
-          return done(new Error(`enforcer ${address}: ${hello.error}`));
-        }
-        enforcer = new RemoteEnforcer(lines, hello.value);
-        done(enforcer);
+        if (!hello.ok) return finish(`${address}: ${hello.error}`);
+        enforcer = new RemoteEnforcer(ours, hello.value);
+        finish(enforcer);
       },
       onBad: () => {},
       onClose: (reason) => {
         if (enforcer) enforcer.lost(reason);
-        else done(new Error(`enforcer ${address}: ${reason}`));
+        else finish(`${address}: ${reason}`);
       },
     });
-    lines.send({ id: 0, do: 'hello' });
+    lines = ours;
+    stream.write(LINE_END);
+    ours.send({ id: 0, do: 'hello' });
   });
 }
 

@@ -16,7 +16,7 @@ import {
 } from './hooks-config.ts';
 import type { SocketPrograms } from './socket-step.ts';
 import type { Step } from './step.ts';
-import { trustedTouchActions } from './trusted-touch.ts';
+import { type TouchMemory, trustedTouchActions } from './trusted-touch.ts';
 import type { HookWorld } from './world.ts';
 
 /** The hooks of one device. */
@@ -65,6 +65,7 @@ class StepMaker {
   readonly #isOwner: boolean;
   readonly #world: HookWorld;
   readonly #sockets: SocketPrograms;
+  readonly #touch: TouchMemory = {};
 
   constructor(
     bundle: BundleDefinition,
@@ -117,7 +118,7 @@ class StepMaker {
       case 'socket':
         return this.#socket(step.path, name);
       case 'trusted-touch':
-        return trustedTouchActions(step, this.#world, this.#isOwner ? 'owner' : 'borrower');
+        return trustedTouchActions(step, this.#world, this.#isOwner ? 'owner' : 'borrower', this.#touch);
       default:
         return attributeActions(step, this.#world);
     }

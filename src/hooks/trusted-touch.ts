@@ -12,12 +12,16 @@
  *   be repeated; one may never arrive.
  * - After a failure the driver unwinds only on the next 0. A reclaim from a borrower that still has it fails each time,
  *   and says so only the first time.
+ * - What unwinds reads 0 and shows no event, whatever became of the resources. So a release or a reclaim that failed is
+ *   remembered here, and what the attribute reads afterwards is not taken for an answer.
  * - Nothing in the driver has a time limit: the step's own is the only one.
  */
 
+import type { DriverStatus } from '../ports.ts';
 import { begun, readAttribute, type StepActions, statusOf, still, writeAttribute } from './attributes.ts';
 import type { HookStep } from './hooks-config.ts';
-import { type Limit, messageOf, StepError } from './limit.ts';
+import { type Limit, messageOf, StepError, stepError } from './limit.ts';
+import type { StepCall } from './step.ts';
 import type { HookWorld } from './world.ts';
 
 /** Shortest and longest pause between two tries, in ms. A notice takes a few calls of the hypervisor. */
@@ -36,25 +40,32 @@ const EVENTS: Readonly<Record<number, string>> = {
   5: 'NOTIFICATIONS_PENDING',
 };
 
+/** What is remembered of one device, for its steps of `suspend` and of `resume` together. Gone with the agent. */
+export interface TouchMemory {
+  /** How the last release or reclaim failed; absent once the driver has lent, accepted or reclaimed since. */
+  failed?: string | undefined;
+}
+
 /** Returns what a trusted-touch step does on the side of the owner, or of a borrower. */
 export function trustedTouchActions(
   step: Extract<HookStep, { kind: 'trusted-touch' }>,
   world: HookWorld,
   side: 'owner' | 'borrower',
+  memory: TouchMemory,
 ): StepActions {
-  const driver = new Driver(world, step.device);
+  const driver = new Driver(world, step.device, memory);
   if (side === 'owner') {
     return {
       apply: ({ limit }) => driver.lend(limit),
       undo: ({ limit }) => driver.reclaim(limit),
-      status: (call) => statusOf(world, call, driver.enable, '1', '0'),
+      status: (call) => driver.status(call, '1', '0'),
       recheck: ({ limit }) => still(world, limit, driver.enable, '1'),
     };
   }
   return {
     apply: ({ limit }) => driver.release(limit),
     undo: ({ limit }) => driver.accept(limit),
-    status: (call) => statusOf(world, call, driver.enable, '0', '1'),
+    status: (call) => driver.status(call, '0', '1'),
     recheck: undefined,
   };
 }
@@ -73,45 +84,85 @@ class Driver {
   readonly enable: string;
   readonly #event: string;
   readonly #world: HookWorld;
+  readonly #memory: TouchMemory;
 
-  constructor(world: HookWorld, device: string) {
+  constructor(world: HookWorld, device: string, memory: TouchMemory) {
     this.#world = world;
+    this.#memory = memory;
     this.enable = `${device}/trusted_touch_enable`;
     this.#event = `${device}/trusted_touch_event`;
   }
 
+  async status(call: StepCall, suspended: '0' | '1', active: '0' | '1'): Promise<DriverStatus> {
+    if (this.#memory.failed !== undefined) return 'unknown';
+    return statusOf(this.#world, call, this.enable, suspended, active);
+  }
+
   async lend(limit: Limit): Promise<void> {
     // The driver refuses to lend what it has lent; asked again, that is what was wanted.
-    if ((await readAttribute(this.#world, limit, this.enable)) === '1') return;
+    if (await this.#reads1(limit)) return;
     const judge = (now: Seen) => {
       if (now.event < 0 || now.refusal !== undefined) throw failure('the lend failed', now);
       return false;
     };
     await this.#until(limit, await this.#write(limit, '1'), '1', 'lent', judge);
+    this.#memory.failed = undefined;
   }
 
   async accept(limit: Limit): Promise<void> {
-    if ((await readAttribute(this.#world, limit, this.enable)) === '1') return;
+    if (await this.#reads1(limit)) return;
     // What accepting has half done is unwound by the release that follows a failed resume.
     const judge = (now: Seen) => {
       if (now.event < 0 || now.refusal !== undefined) throw failure('accepting failed', now);
       return true;
     };
     await this.#until(limit, await this.#write(limit, '1'), '1', 'accepted', judge);
+    this.#memory.failed = undefined;
   }
 
   async release(limit: Limit): Promise<void> {
-    const seen = await this.#write(limit, '0');
-    if (seen.event >= 0 && seen.refusal === undefined)
-      return this.#until(limit, seen, '0', 'released', () => false);
-    // The next 0 unwinds. It reads 0 afterwards whatever became of the resources, so it is no success.
-    await this.#write(limit, '0');
-    throw failure('the release failed', seen);
+    await this.#remembered(async () => {
+      const seen = await this.#write(limit, '0');
+      if (seen.event >= 0 && seen.refusal === undefined)
+        return this.#until(limit, seen, '0', 'released', () => false);
+      // The next 0 unwinds. It reads 0 afterwards whatever became of the resources, so it is no success.
+      await this.#write(limit, '0');
+      throw failure('the release failed', seen);
+    });
+    // After one that failed the driver has unwound and forgotten: a 0 it takes now releases nothing any more.
+    this.#trust();
   }
 
   async reclaim(limit: Limit): Promise<void> {
-    const seen = await this.#write(limit, '0');
-    await this.#until(limit, seen, '0', 'reclaimed', () => true);
+    await this.#remembered(async () => {
+      const seen = await this.#write(limit, '0');
+      await this.#until(limit, seen, '0', 'reclaimed', () => true);
+    });
+    this.#memory.failed = undefined;
+  }
+
+  /** Whether it is lent or accepted already. Half released or half reclaimed reads 1, too, and is neither. */
+  async #reads1(limit: Limit): Promise<boolean> {
+    if ((await readAttribute(this.#world, limit, this.enable)) !== '1') return false;
+    this.#trust();
+    return true;
+  }
+
+  /** Fails when what the attribute reads says nothing, because a release or reclaim before failed. */
+  #trust(): void {
+    const { failed } = this.#memory;
+    if (failed === undefined) return;
+    throw new StepError(`what is still lent is unknown, since before ${failed}`, { mayHaveActed: true });
+  }
+
+  /** Does what takes a loan back, and remembers when it failed half-way. */
+  async #remembered(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (stepError(error).mayHaveActed) this.#memory.failed = messageOf(error);
+      throw error;
+    }
   }
 
   /** Writes to `trusted_touch_enable` and looks what came of it. An older event must not be taken for ours. */

@@ -35,7 +35,7 @@ export function openEnforcer(
   switch (config.kind) {
     case 'simulated':
     case 'kvm':
-      return connectRemoteEnforcer(STREAMS, config.address, done);
+      return connectRemoteEnforcer(STREAMS, config.address, CLOCK, done);
     case 'none':
       return done(new NoneEnforcer({ bundles, vms: config.vms.map(vmId), machineBoot: bootOfMachine() }));
     case 'command':

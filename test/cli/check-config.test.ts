@@ -29,6 +29,12 @@ function write(name: string, text: string, mode = 0o644): void {
   chmodSync(at(name), mode);
 }
 
+/** PANEL with one residue in each device. */
+const withResidues = (clearedBy: 'reset' | 'driver') => ({
+  ...PANEL,
+  devices: PANEL.devices.map((device) => ({ ...device, residues: [{ what: 'a report', clearedBy }] })),
+});
+
 const AGENT = () => `{
   "vm": "android",
   "bundles": "bundles.json",
@@ -207,6 +213,7 @@ describe('a back end that cannot keep what a bundle asks', () => {
 
   it('is qmp with an input of no bundle, a bundle without input, a VM without key', () => {
     const vms = '"android": "unix:/a.qmp", "volt": "unix:/v.qmp"';
+    write('bundles.json', bundleFileText([withResidues('driver')]));
     expect(hostWith(`{ "kind": "qmp", "vms": { ${vms} }, "inputs": { "pannel": "unix:/p" } }`)).toEqual([
       'host.json:4:104: enforcer.inputs.pannel: no bundle of this name: expected "panel"',
       'host.json:4:92: enforcer.inputs: none for panel: qmp moves nothing but input events',
@@ -219,6 +226,14 @@ describe('a back end that cannot keep what a bundle asks', () => {
     const sound = '"vms": { "android": "unix:/a.qmp" }, "inputs": { "panel": "unix:/p" }';
     expect(hostWith(`{ "kind": "qmp", ${sound} }`)).toEqual([
       'host.json: a sound configuration of baton-host',
+    ]);
+  });
+
+  it('is qmp with a residue that only a reset would clear', () => {
+    write('bundles.json', bundleFileText([withResidues('reset')]));
+    const sound = '"vms": { "android": "unix:/a.qmp" }, "inputs": { "panel": "unix:/p" }';
+    expect(hostWith(`{ "kind": "qmp", ${sound} }`)).toEqual([
+      'host.json:4:17: enforcer.kind: qmp resets nothing, and a residue of panel.touch is cleared by reset: expected "clearedBy": "driver"',
     ]);
   });
 

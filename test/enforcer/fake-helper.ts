@@ -41,7 +41,7 @@ export class FakeHelper {
       socket.on('data', (bytes) => {
         const lines = (waiting + bytes.toString()).split('\n');
         waiting = lines.pop()!;
-        for (const line of lines) this.#take(socket, JSON.parse(line) as Line);
+        for (const line of lines) if (line !== '') this.#take(socket, JSON.parse(line) as Line);
       });
     });
   }

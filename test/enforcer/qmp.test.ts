@@ -9,7 +9,8 @@ import { openQmpEnforcer, type QmpEnforcer } from '../../src/enforcer/qmp.ts';
 import { EVENTS_MAX, parseEvents } from '../../src/enforcer/qmp-input.ts';
 import { REDIAL_MS } from '../../src/enforcer/qmp-link.ts';
 import { foldAnswers, NO_TALLY, phaseRun } from '../../src/host/remap.ts';
-import type { RemapPhase, VmId } from '../../src/protocol/index.ts';
+import { BUNDLES_MAX } from '../../src/protocol/bundle.ts';
+import type { BundleDefinition, BundleId, RemapPhase, VmId } from '../../src/protocol/index.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
@@ -17,6 +18,8 @@ import { abs, FakeQemu, FakeStreams, Feeder, key, touch } from './fake-qmp.ts';
 
 const LIMIT_MS = 700; // Longer than the pause before a redial, so that timers of both can cross.
 const ADDRESS = { android: 'unix:/android.qmp', vault: 'unix:/vault.qmp', input: 'unix:/panel.input' };
+
+const inputOf = (id: BundleId) => `unix:/${id}.input`;
 
 let clock: VirtualClock;
 let streams: FakeStreams;
@@ -34,14 +37,14 @@ beforeEach(() => {
   logs = [];
 });
 
-function options(at = clock) {
+function options(at = clock, bundles: readonly BundleDefinition[] = [PANEL]) {
   return {
-    bundles: [PANEL],
+    bundles,
     vms: new Map([
       [ANDROID, ADDRESS.android],
       [VAULT, ADDRESS.vault],
     ]),
-    inputs: new Map([[PANEL.id, ADDRESS.input]]),
+    inputs: new Map(bundles.map(({ id }) => [id, inputOf(id)])),
     limitMs: LIMIT_MS,
     machineBoot: 'one',
     network: streams,
@@ -52,9 +55,9 @@ function options(at = clock) {
 }
 
 /** Opens the back end and listens. Returns it and how long the opening took. */
-function open(): QmpEnforcer {
+function open(bundles = [PANEL]): QmpEnforcer {
   let result: QmpEnforcer | Error | undefined;
-  openQmpEnforcer(options(), (opened) => {
+  openQmpEnforcer(options(clock, bundles), (opened) => {
     result = opened;
   });
   for (let ms = 0; ms < 2 * LIMIT_MS && !result; ms++) clock.advance(1);
@@ -63,9 +66,13 @@ function open(): QmpEnforcer {
   return result;
 }
 
-function run(enforcer: QmpEnforcer, calls: readonly EnforcerCall[]): readonly EnforcerAnswer[] {
+function run(
+  enforcer: QmpEnforcer,
+  calls: readonly EnforcerCall[],
+  bundle = PANEL.id,
+): readonly EnforcerAnswer[] {
   let answers: readonly EnforcerAnswer[] | undefined;
-  enforcer.run(PANEL.id, calls, (given) => {
+  enforcer.run(bundle, calls, (given) => {
     answers = given;
   });
   for (let ms = 0; ms < 3 * LIMIT_MS && !answers; ms++) clock.advance(1);
@@ -74,14 +81,18 @@ function run(enforcer: QmpEnforcer, calls: readonly EnforcerCall[]): readonly En
 }
 
 /** A phase as the host orders it. */
-function phase(enforcer: QmpEnforcer, name: RemapPhase, to?: VmId) {
-  const asked = phaseRun(PANEL, name, to);
-  return foldAnswers(asked, 'asserted', run(enforcer, asked.calls), NO_TALLY).result;
+function phase(enforcer: QmpEnforcer, name: RemapPhase, to?: VmId, bundle = PANEL) {
+  const asked = phaseRun(bundle, name, to);
+  return foldAnswers(asked, 'asserted', run(enforcer, asked.calls, bundle.id), NO_TALLY).result;
 }
 
-function move(enforcer: QmpEnforcer, to: VmId): boolean[] {
-  return (['fence', 'settle', 'clean', 'grant'] as const).map((name) => phase(enforcer, name, to).ok);
+function move(enforcer: QmpEnforcer, to: VmId, bundle = PANEL): boolean[] {
+  return (['fence', 'settle', 'clean', 'grant'] as const).map((name) => phase(enforcer, name, to, bundle).ok);
 }
+
+/** Bundles alike, each with an input of its own. */
+const several = (count: number): BundleDefinition[] =>
+  Array.from({ length: count }, (_, i) => ({ ...PANEL, id: `b${i}` as BundleId }));
 
 const MOVED = [true, true, true, true];
 
@@ -93,7 +104,7 @@ describe('routing', () => {
     });
     clock.advance(1_000);
     expect(results?.filter(({ verdict }) => verdict === 'fail')).toEqual([]);
-    expect(results?.filter(({ verdict }) => verdict === 'pass')).toHaveLength(16);
+    expect(results?.filter(({ verdict }) => verdict === 'pass')).toHaveLength(15);
   });
 
   it('sends events to the holder alone, and to nobody while nobody holds', () => {
@@ -158,6 +169,66 @@ describe('routing', () => {
     clock.after(20, () => vault.catchUp());
     expect(phase(enforcer, 'settle').ok).toBe(true);
     expect(vault.seen).toEqual(['+a', ...Array.from({ length: sent }, (_, i) => `x=${i + 1}`), '-a']);
+  });
+
+  it('releases at the former holder what was let go while it was slow, and had not been sent', () => {
+    const enforcer = open();
+    move(enforcer, VAULT);
+    const feeder = new Feeder(streams, ADDRESS.input);
+    feeder.send(key('a', true));
+    clock.advance(5);
+    vault.reactions.set('input-send-event', 'later');
+    for (let i = 1; i <= 20; i++) feeder.send(abs('x', i));
+    feeder.send(key('a', false));
+    clock.advance(5);
+    phase(enforcer, 'fence');
+    clock.after(20, () => vault.catchUp());
+    expect(phase(enforcer, 'settle').ok).toBe(true);
+    expect([vault.seen[0], vault.seen.at(-1)]).toEqual(['+a', '-a']);
+  });
+
+  it('is taken at once, while another bundle settles at a QEMU that hangs', () => {
+    const [first, second] = several(2);
+    const enforcer = open([first!, second!]);
+    move(enforcer, ANDROID, first);
+    move(enforcer, VAULT, second);
+    android.reactions.set('input-send-event', 'silence');
+    new Feeder(streams, inputOf(first!.id)).send(key('a', true));
+    const feeder = new Feeder(streams, inputOf(second!.id));
+    clock.advance(5);
+    phase(enforcer, 'fence', undefined, first);
+    let isSettled = false;
+    enforcer.run(first!.id, [{ op: 'settle' }], () => {
+      isSettled = true;
+    });
+    const startMs = clock.nowMs();
+    expect(phase(enforcer, 'fence', undefined, second).ok).toBe(true);
+    feeder.send(key('b', true));
+    clock.advance(5);
+    expect([clock.nowMs() - startMs, isSettled, vault.seen]).toEqual([5, false, []]);
+    expect(phase(enforcer, 'settle', undefined, second).ok).toBe(true);
+    expect(isSettled).toBe(false);
+    clock.advance(LIMIT_MS);
+    expect(isSettled).toBe(true);
+  });
+
+  it('carries out the runs of one bundle in turn, and bounded', () => {
+    const enforcer = open();
+    move(enforcer, ANDROID);
+    android.reactions.set('input-send-event', 'later');
+    new Feeder(streams, ADDRESS.input).send(key('a', true));
+    clock.advance(5);
+    const told: string[] = [];
+    const order = (name: string, calls: readonly EnforcerCall[]) =>
+      enforcer.run(PANEL.id, calls, (answers) => told.push(`${name} ${answers.every(({ ok }) => ok)}`));
+    order('fence', phaseRun(PANEL, 'fence', undefined).calls);
+    order('settle', [{ op: 'settle' }]);
+    order('grant', phaseRun(PANEL, 'grant', VAULT).calls);
+    for (let i = 0; i < 7; i++) order('more', []);
+    expect(told).toEqual(['fence true', 'more false']);
+    android.catchUp();
+    clock.advance(10);
+    expect(told.slice(2)).toEqual(['settle true', 'grant true', ...Array(6).fill('more true')]);
   });
 
   it('goes on after a move to the same VM', () => {
@@ -246,6 +317,24 @@ describe('input from outside', () => {
   });
 });
 
+it('loses no release where every bundle has as much on its way to one slow QEMU as it may', () => {
+  const bundles = several(BUNDLES_MAX);
+  const enforcer = open(bundles);
+  for (const bundle of bundles) move(enforcer, VAULT, bundle);
+  const feeders = bundles.map(({ id }) => new Feeder(streams, inputOf(id)));
+  feeders.at(-1)!.send(key('a', true));
+  clock.advance(5);
+  vault.reactions.set('input-send-event', 'later');
+  for (const feeder of feeders.slice(0, -1)) for (let i = 0; i < 20; i++) feeder.send(abs('x', i));
+  clock.advance(5);
+  feeders.at(-1)!.send(key('a', false));
+  clock.advance(5);
+  vault.catchUp();
+  clock.advance(20);
+  expect(vault.seen.filter((text) => text.endsWith('a'))).toEqual(['+a', '-a']);
+  expect(logs.filter((line) => line.startsWith('warn'))).toEqual([]);
+});
+
 describe('lives', () => {
   it('of QEMUs that run are known at once; one that starts and one that ends are told', () => {
     vault.die();
@@ -328,6 +417,36 @@ describe('a QMP that does not answer', () => {
     expect(logs.filter((line) => line.startsWith('warn'))).toHaveLength(2);
     expect(vault.connections).toBeLessThanOrEqual(1);
     expect(streams.dials).toBeLessThan(50);
+  });
+
+  it.each(['qmp_capabilities', 'query-status'])(
+    'but with an error to %s is named, keeps nobody waiting, and is found when it is well',
+    (command) => {
+      vault.reactions.set(command, 'error');
+      const enforcer = open();
+      expect(enforcer.running()).toEqual([ANDROID]);
+      clock.advance(5 * REDIAL_MS);
+      // The same trouble is told once, and each attempt leaves one connection and one timer at most.
+      expect(logs.filter((line) => line.startsWith('warn'))).toEqual([
+        `warn no QMP: ${command}: ${command} is not for us {"vm":"vault","address":"unix:/vault.qmp"}`,
+      ]);
+      expect(streams.dials).toBeLessThan(10);
+      expect(vault.connections).toBeLessThanOrEqual(1);
+      vault.reactions.clear();
+      clock.advance(REDIAL_MS + 20);
+      expect(enforcer.running()).toEqual([ANDROID, VAULT]);
+      expect(vault.connections).toBe(1);
+    },
+  );
+
+  it('but with an error to its status after a reset is dialled again', () => {
+    const enforcer = open();
+    vault.reactions.set('query-status', 'error');
+    vault.emit('RESET');
+    clock.advance(10);
+    vault.reactions.clear();
+    clock.advance(REDIAL_MS + 20);
+    expect(enforcer.running()).toEqual([ANDROID, VAULT]);
   });
 
   it('to an event counts as ended, and the bundle can leave it', () => {

@@ -6,12 +6,16 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CliWorld } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
+import { encodeLine } from '../../src/control/lines.ts';
 import type { Enforcer, EnforcerAnswer, EnforcerEvent } from '../../src/enforcer/port.ts';
+import { connectRemoteEnforcer, HELLO_MS } from '../../src/enforcer/remote.ts';
 import type { BundleId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import { backendTest } from '../../targets/node/backend-test.ts';
 import { openEnforcer } from '../../targets/node/enforcers.ts';
 import { FakeHelper, HELLO } from './fake-helper.ts';
+import { FakeStreams } from './fake-qmp.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'baton-remote-'));
 let count = 0;
@@ -162,5 +166,77 @@ describe('the back end kvm', () => {
     await expect(open(`${path}.none`)).rejects.toThrow(`unix:${path}.none`);
     helper.hello = { ...HELLO, capabilities: {} };
     await expect(open()).rejects.toThrow('capabilities need');
+  });
+});
+
+describe('the opening of an enforcer socket', () => {
+  const ADDRESS = 'unix:/helper.sock';
+  let clock: VirtualClock;
+  let streams: FakeStreams;
+  let results: (Enforcer | Error)[];
+
+  beforeEach(() => {
+    clock = new VirtualClock();
+    streams = new FakeStreams(clock);
+    results = [];
+  });
+
+  const connect = () => connectRemoteEnforcer(streams, ADDRESS, clock, (result) => results.push(result));
+  const messages = () => results.map((result) => (result instanceof Error ? result.message : 'opened'));
+
+  it('fails when hello is not answered in time, and a late answer opens nothing', () => {
+    let isClosed = false;
+    let answer = () => {};
+    streams.listeners.set(ADDRESS, (stream) => {
+      answer = () => stream.write(encodeLine({ id: 0, ...HELLO }));
+      stream.open({
+        onData: () => {},
+        onClose: () => {
+          isClosed = true;
+        },
+      });
+    });
+    connect();
+    clock.advance(HELLO_MS - 1);
+    expect(results).toEqual([]);
+    clock.advance(10);
+    answer();
+    clock.advance(10);
+    expect(messages()).toEqual([`enforcer ${ADDRESS}: hello was not answered within ${HELLO_MS} ms`]);
+    expect(isClosed).toBe(true);
+  });
+
+  it('fails when the connection does not come about in time', () => {
+    streams.silent.add(ADDRESS);
+    connect();
+    clock.advance(HELLO_MS);
+    expect(messages()).toEqual([`enforcer ${ADDRESS}: not connected within ${HELLO_MS} ms`]);
+  });
+
+  it('ends the line that a killed host left half sent, and an answered hello has no deadline', () => {
+    // As a serial port keeps it: what the former host sent stands before what this one sends.
+    let text = '{"id":7,"do":"ru';
+    streams.listeners.set(ADDRESS, (stream) =>
+      stream.open({
+        onData: (bytes) => {
+          text += String.fromCharCode(...bytes);
+          if (text.split('\n').includes('{"id":0,"do":"hello"}'))
+            stream.write(encodeLine({ id: 0, ...HELLO }));
+        },
+        onClose: () => {},
+      }),
+    );
+    connect();
+    clock.advance(2 * HELLO_MS);
+    expect(messages()).toEqual(['opened']);
+  });
+
+  it('says once that a hello is not understood', () => {
+    streams.listeners.set(ADDRESS, (stream) =>
+      stream.open({ onData: () => stream.write(encodeLine({ id: 0, name: 7 })), onClose: () => {} }),
+    );
+    connect();
+    clock.advance(2 * HELLO_MS);
+    expect(results).toHaveLength(1);
   });
 });

@@ -30,13 +30,17 @@ beforeEach(() => {
   vault = hooksOf(VAULT, borrower);
 });
 
-function hooksOf(self: VmId, driver: FakeOwnerDriver | FakeBorrowerDriver): DriverHooks {
+function hooksOf(
+  self: VmId,
+  driver: FakeOwnerDriver | FakeBorrowerDriver,
+  steps: object = { suspend: [STEP] },
+): DriverHooks {
   const { locks } = new FakeWorld();
   const { clock, sys, streams } = world;
   return createHooks({
     self,
     bundles: [PANEL],
-    config: { panel: { touch: { suspend: [STEP] } } },
+    config: { panel: { touch: steps } },
     world: { clock, sys, streams, locks, attributes: driver.attributes(FOLDER) },
     log: () => {},
   });
@@ -289,6 +293,62 @@ describe('a release that fails', () => {
       ok: false,
       error: expect.stringContaining('event -1 LEND_FAILURE'),
     });
+  });
+});
+
+describe('a release that failed', () => {
+  // The list `resume` has steps of its own, which must not know less.
+  it.each([
+    ['undone', { suspend: [STEP] }],
+    ['with a list of its own', { suspend: [STEP], resume: [STEP] }],
+  ])('is not forgotten: nothing is known until an accept succeeds (resume %s)', async (_, steps) => {
+    vault = hooksOf(VAULT, borrower, steps);
+    await run(android, 'suspend');
+    await run(vault, 'resume');
+    manager.faults.failing.push('release irq', 'release iomem');
+    expect((await run(vault, 'suspend')).ok).toBe(false);
+    // It reads as if all were released, and the guest still has both.
+    expect(borrower.enabled).toBe(0);
+    expect(manager.standing).toEqual({ iomem: 'accepted', irq: 'accepted' });
+    expect(await inspect(vault)).toBe('unknown');
+    expect(await run(vault, 'suspend')).toEqual(
+      failure(
+        'touch/trusted-touch: what is still lent is unknown, since before the release failed: ' +
+          'trusted_touch_enable reads "1", event -5 RELEASE_FAILURE',
+        'unknown',
+      ),
+    );
+    // The hypervisor takes back what it finds with the guest, and the owner lends anew.
+    manager.faults.failing.length = 0;
+    manager.borrowerEnded();
+    world.clock.advance(10);
+    expect(await run(android, 'resume')).toEqual({ ok: true });
+    expect(await run(android, 'suspend')).toEqual({ ok: true });
+    expect(await inspect(vault)).toBe('unknown');
+    expect(await run(vault, 'resume')).toEqual({ ok: true });
+    expect(await inspect(vault)).toBe('active');
+    expect(await run(vault, 'suspend')).toEqual({ ok: true });
+    expect(await inspect(vault)).toBe('suspended');
+  });
+});
+
+describe('a reclaim that failed', () => {
+  it('leaves nothing that counts as lent until it succeeds', async () => {
+    await run(android, 'suspend');
+    await run(vault, 'resume');
+    expect((await run(android, 'resume')).ok).toBe(false);
+    expect(owner.enabled).toBe(1);
+    expect(await inspect(android)).toBe('unknown');
+    expect(await run(android, 'suspend')).toMatchObject({
+      ok: false,
+      outcome: 'unknown',
+      error: expect.stringContaining('what is still lent is unknown, since before not reclaimed'),
+    });
+    await run(vault, 'suspend');
+    expect(await run(android, 'resume')).toEqual({ ok: true });
+    expect(await inspect(android)).toBe('active');
+    expect(await run(android, 'suspend')).toEqual({ ok: true });
+    expect(await inspect(android)).toBe('suspended');
   });
 });
 
