@@ -90,7 +90,7 @@ const VOTED: readonly Role[] = [
 
 /** Generic names of devices that do DMA: Devicetree Specification v0.4, 2.2.2, and what boards use beside them. */
 const DMA_MASTERS =
-  /^(gpu|mmc|sdhci|usb|ethernet|sata|ahci|ufs|ufshc|pcie|crypto|dma|dma-controller|video-codec|vpu|isp|vop|npu|dsp|display-controller|nand-controller)@/;
+  /^(gpu|mmc|sdhci|usb|ethernet|sata|ahci|ufs|ufshc|pcie|cryp(?:to)?|dma|dma-controller|video-codec|vpu|isp|vop|npu|dsp|display-controller|nand-controller)@/;
 
 /** Plans a bundle of `wanted`. */
 export function planBundle(board: Board, wanted: readonly DtNode[]): Plan {

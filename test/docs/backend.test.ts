@@ -51,8 +51,11 @@ test('the example passes', async () => {
 
 test('as a program it comes to its end', async () => {
   await check('program', readFileSync(EXAMPLE, 'utf8'));
+  // This process has the lock of its state folder.
+  const config = join(folder, 'program/host.json');
+  writeFileSync(config, readFileSync(config, 'utf8').replace('"state":"unused"', '"state":"another"'));
   const program = join(import.meta.dirname, '../../dist/baton.mjs');
-  const words = ['backend-test', join(folder, 'program/host.json'), '--owner', 'android', '--other', 'vault'];
+  const words = ['backend-test', config, '--owner', 'android', '--other', 'vault'];
   const child = spawn(process.execPath, [program, ...words], { stdio: 'ignore', timeout: 20_000 });
   const status = await new Promise((resolve) => child.once('exit', resolve));
   expect(status).toBe(0);
