@@ -57,10 +57,21 @@ describe('PLATFORMS', () => {
   );
 
   it('shows answers that the contract accepts', () => {
-    const [hello, answers] = [...text.matchAll(/```json\n.*\n(.*)\n```/g)].map(([, line]) => line!);
+    const [hello, answers, granted] = [...text.matchAll(/```json\n.*\n(.*)\n```/g)].map(([, line]) => line!);
     expect(parseHello(hello!).ok).toBe(true);
     const calls = [{ op: 'fence', resource: 'touch.mmio0' as never }, { op: 'settle' }] as const;
     expect(parseAnswers(answers!, calls).map(({ ok }) => ok)).toEqual([true, true]);
+    const resource = 'touch.mmio0' as never;
+    const grant = [
+      { op: 'drained', device: 'touch' as never },
+      { op: 'grant', resource, vm: 'vault' as never },
+      { op: 'inspect', resource },
+    ] as const;
+    expect(parseAnswers(granted!, grant)).toEqual([
+      { ok: true, idle: true },
+      { ok: true },
+      { ok: true, reach: 'vault' },
+    ]);
   });
 });
 
