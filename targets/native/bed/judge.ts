@@ -8,7 +8,7 @@ import type { VmId } from '../../../src/protocol/ids.ts';
 import { ANDROID, ENGINE, type KvmMachine, VAULT } from './kvm-machine.ts';
 
 /** Turns of each guest's loop that are looked at after a move. */
-const TURNS = 20;
+const TURNS = 10;
 /** Longest wait for what must come, in ms. */
 const LIMIT_MS = 10_000;
 const REGISTERS = resourcesOf(ENGINE).find(({ kind }) => kind === 'mmio')!;

@@ -34,7 +34,7 @@ export function edgeSuite(machine: KvmMachine): void {
     }
     // The whole of a large window is there from its first use.
     expect(await faultOfDma(machine, VAULT, 0x1a57, RAM_BASE + MUCH_RAM - 4_096)).toBeUndefined();
-    const moves = 8;
+    const moves = 5;
     const medianOf = async (vm: VmId) => {
       const times: number[] = [];
       for (let move = 0; move < moves; move++) {

@@ -13,7 +13,7 @@ import { KvmWorld, MOVE_MS } from './world.ts';
 
 const MOVES = Number(process.env['BATON_MOVES'] ?? 200);
 /** Every so many moves its interrupt and its DMA are tried, too: a DMA takes the device 100 ms. */
-const TRIED_EVERY = 20;
+const TRIED_EVERY = 40;
 
 export function movesSuite(machine: KvmMachine): void {
   let world: KvmWorld;
