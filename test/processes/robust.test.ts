@@ -250,6 +250,7 @@ class FakeMachine {
       const lines = text.split('\n');
       text = lines.pop()!;
       for (const line of lines) {
+        if (line === '') continue;
         const answer = this.#answer(JSON.parse(line) as Json);
         if (answer) socket.write(`${JSON.stringify(answer)}\n`);
       }

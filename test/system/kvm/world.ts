@@ -105,7 +105,7 @@ class Tap {
       to.write(bytes);
       const lines = (text + bytes.toString()).split('\n');
       text = lines.pop()!;
-      for (const line of lines) look(JSON.parse(line) as Json);
+      for (const line of lines) if (line !== '') look(JSON.parse(line) as Json);
     });
   }
 
