@@ -33,12 +33,11 @@ const LANDING = 0x4019_0000;
  * loop: from now on one is answered and never refused, the other refused and never answered.
  */
 export async function faultOfMove(machine: KvmMachine, from: VmId, to: VmId): Promise<string | undefined> {
-  const look = async () => ({
-    old: await machine.peek(from),
-    held: await machine.peek(to),
-    refused: await machine.exits(from),
-    wrong: await machine.exits(to),
-  });
+  const look = async () => {
+    const asked = [machine.peek(from), machine.peek(to), machine.exits(from), machine.exits(to)] as const;
+    const [old, held, refused, wrong] = await Promise.all(asked);
+    return { old, held, refused, wrong };
+  };
   const before = await look();
   let now = before;
   await machine.until(`both guests go on after a move to ${to}`, LIMIT_MS, async () => {
