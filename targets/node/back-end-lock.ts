@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import type { Log } from '../../src/ports.ts';
 import { type HeldLock, InheritedLock } from './inherited-lock.ts';
 import { nameOfPath } from './name-lock.ts';
+import { killGroup } from './processes.ts';
 import { earlierRun, RunNote } from './run-note.ts';
 
 /** Longest wait for killed programs to be gone, in ms. What is in an uninterruptible wait outlives it. */
@@ -52,12 +53,4 @@ export async function lockBackEnd(state: string, log: Log): Promise<BackEndLock>
   throw new Error(
     `${state}: a program of the back end that an earlier host started still runs, and cannot be ended (${left}); end it, then start again`,
   );
-}
-
-function killGroup(group: number): boolean {
-  try {
-    return process.kill(-group, 'SIGKILL');
-  } catch {
-    return false;
-  }
 }

@@ -12,6 +12,7 @@
 import { readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { bindName } from './name-lock.ts';
+import { attempt, groupOf, killGroup } from './processes.ts';
 
 /** A lock that we have. */
 export interface HeldLock {
@@ -99,23 +100,4 @@ function holdersOf(inode: string): number[] {
 
 function inodeOf(pid: number, fd: string): string | undefined {
   return attempt(() => /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1]);
-}
-
-/** Process group of a process: the third field after its name, which may itself contain anything. */
-function groupOf(pid: number): number | undefined {
-  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
-}
-
-function killGroup(group: number): boolean {
-  return attempt(() => process.kill(-group, 'SIGKILL')) ?? false;
-}
-
-/** What `look` returns; undefined when the process it looked at is gone or not ours to see. */
-function attempt<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch {
-    return undefined;
-  }
 }

@@ -7,7 +7,8 @@
  * that got the number later. Its leader's start tells the latter two apart; where the leader is gone, nothing does.
  */
 
-import { openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { openSync, readFileSync, writeSync } from 'node:fs';
+import { attempt, groupLives, statOf } from './processes.ts';
 
 /** Bytes of a note: two numbers and a boot's name. It is written over in place, which takes no space on the disk. */
 const NOTE_BYTES = 96;
@@ -48,42 +49,13 @@ export function earlierRun(path: string): EarlierRun | undefined {
   return { group, isOurs: now === undefined ? undefined : now === Number(start) };
 }
 
-/** Whether a member of the group is more than an entry that its parent has not asked for, as under a lazy init. */
-export function groupLives(group: number): boolean {
-  try {
-    return readdirSync('/proc').some((name) => {
-      if (!/^[0-9]+$/.test(name)) return false;
-      const fields = statOf(Number(name));
-      return fields !== undefined && Number(fields[2]) === group && fields[0] !== 'Z' && fields[0] !== 'X';
-    });
-  } catch {
-    // Without /proc nobody can tell.
-    return true;
-  }
-}
-
 /** When a process started, in ticks since the boot: field 22 of proc_pid_stat(5). */
 function startOf(pid: number): number | undefined {
   const start = statOf(pid)?.[19];
   return start === undefined ? undefined : Number(start);
 }
 
-/** Fields of a process from its state on: state, parent, group. The name before it may itself contain anything. */
-function statOf(pid: number): readonly string[] | undefined {
-  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
-}
-
 /** Linux names each boot of the machine. */
 export function bootOfMachine(): string {
   return attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()) ?? 'unknown';
-}
-
-/** What `look` returns; undefined when what it looked at is gone or not ours to see. */
-function attempt<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch {
-    return undefined;
-  }
 }

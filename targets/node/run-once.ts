@@ -8,7 +8,7 @@
  */
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { groupLives } from './run-note.ts';
+import { groupLives } from './processes.ts';
 
 /** Longest wait, in ms, for the rest of the output after the program ended: it is in the pipe already. */
 const OUTPUT_GRACE_MS = 50;
