@@ -2,14 +2,15 @@
 
 import { UsageError } from './world.ts';
 
-/** What an option takes: `flag` nothing, `value` one word. */
-export type OptionKind = 'flag' | 'value';
+/** What an option takes: `flag` nothing, `value` one word, `list` one word each time that it is given. */
+export type OptionKind = 'flag' | 'value' | 'list';
 export type OptionTable = Readonly<Record<string, OptionKind>>;
 
 /** A parsed command line. */
 export interface Words {
   readonly flags: ReadonlySet<string>;
   readonly values: ReadonlyMap<string, string>;
+  readonly lists: ReadonlyMap<string, readonly string[]>;
   readonly plain: readonly string[];
   /** What stands after `--`; undefined without one. */
   readonly rest: readonly string[] | undefined;
@@ -26,10 +27,11 @@ export function parseWords(args: readonly string[], options: OptionTable): Words
   const known: OptionTable = { ...COMMON, ...options };
   const flags = new Set<string>();
   const values = new Map<string, string>();
+  const lists = new Map<string, readonly string[]>();
   const plain: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
-    if (arg === '--') return { flags, values, plain, rest: args.slice(i + 1) };
+    if (arg === '--') return { flags, values, lists, plain, rest: args.slice(i + 1) };
     if (!arg.startsWith('-') || arg === '-') {
       plain.push(arg);
       continue;
@@ -42,10 +44,11 @@ export function parseWords(args: readonly string[], options: OptionTable): Words
     else {
       const value = inline ?? args[++i];
       if (value === undefined) throw new UsageError(`${word} needs a value`);
-      values.set(name, value);
+      if (kind === 'list') lists.set(name, [...(lists.get(name) ?? []), value]);
+      else values.set(name, value);
     }
   }
-  return { flags, values, plain, rest: undefined };
+  return { flags, values, lists, plain, rest: undefined };
 }
 
 function splitInline(arg: string): [string, string | undefined] {

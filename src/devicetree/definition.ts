@@ -11,7 +11,7 @@ import {
 import { type BundleId, type DeviceId, deviceId, type VmId } from '../protocol/ids.ts';
 import { GRANULE } from './access.ts';
 import type { Range } from './addresses.ts';
-import type { Member, Plan } from './plan.ts';
+import { DISPLAY, type Member, type Plan, TOUCH } from './plan.ts';
 import { textsOf } from './tree.ts';
 
 /** Most stream IDs that one masked entry may stand for in a bundle. */
@@ -21,8 +21,8 @@ const ADDRESS_END = 1n << 44n;
 
 /** Parts of a name that say what kind of device it is, and what a holder may leave in one. */
 const RESIDUES: readonly (readonly [RegExp, string])[] = [
-  [/\b(touch|rmi4|digitizer)/, 'reports'],
-  [/\b(display|mdss|mdp|dsi|vop|dpu|panel)/, 'framebuffer address'],
+  [TOUCH, 'reports'],
+  [DISPLAY, 'framebuffer address'],
   [/\b(i2c|spi|serial|uart)/, 'transfer buffer'],
   [/\b(camera|isp|csi)/, 'picture buffer address'],
 ];
@@ -127,8 +127,8 @@ function nameOf({ node }: Member, others: readonly Device[]): DeviceId {
   return deviceId(name);
 }
 
-function residuesOf({ node, needs }: Member): Device['residues'] {
-  const clearedBy = needs.some(({ role }) => role === 'reset') ? 'reset' : 'driver';
+function residuesOf({ node, reset }: Member): Device['residues'] {
+  const clearedBy = reset === undefined ? 'driver' : 'reset';
   const words = [node.name, ...textsOf(node, 'compatible')].join(' ');
   const usual = RESIDUES.flatMap(([pattern, what]) => (pattern.test(words) ? [what] : []));
   return ['registers', ...usual].map((what) => ({ what, clearedBy }) as const);

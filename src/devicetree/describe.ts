@@ -2,14 +2,15 @@
 
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import { streamText } from './access.ts';
-import type { Blocker, Member, Plan } from './plan.ts';
+import type { Blocker } from './blockers.ts';
+import type { Member, Plan } from './plan.ts';
 
 /** Other users that are named one by one; of more there is a number. */
 const USERS_SHOWN = 4;
 
 /** Lines for a terminal: what moves and why, what stays, what stands in the way. */
 export function planLines(plan: Plan): readonly string[] {
-  const { members, blockers, kept, notes } = plan;
+  const { members, blockers, accepted, kept, notes } = plan;
   const lines = ['Moves together, in the order in which it is quiesced:'];
   for (const member of members) lines.push(`  ${member.node.path}  (${member.why})`, ...accessLines(member));
   if (kept.length > 0) lines.push('', 'Stays with the keeper, who leaves it on:');
@@ -18,6 +19,7 @@ export function planLines(plan: Plan): readonly string[] {
     lines.push(`  ${role}: ${providers.join(', ')}`);
   }
   if (notes.length > 0) lines.push('', 'To know:', ...notes.map((note) => `  ${note}`));
+  if (accepted.length > 0) lines.push('', 'Accepted:', ...accepted.flatMap(blockerLines));
   lines.push('');
   if (blockers.length === 0) lines.push('Nothing stands in the way.');
   else
@@ -26,7 +28,9 @@ export function planLines(plan: Plan): readonly string[] {
   return lines;
 }
 
-function accessLines({ access }: Member): readonly string[] {
+const RESETS = { line: 'reset by its line', power: 'reset by its power switch' } as const;
+
+function accessLines({ access, reset }: Member): readonly string[] {
   const pages = access.pages.map(
     ({ address, bytes }) => `    registers 0x${address.toString(16)}, 0x${bytes.toString(16)} bytes`,
   );
@@ -35,7 +39,9 @@ function accessLines({ access }: Member): readonly string[] {
       ? `    ${gic.kind.toUpperCase()} ${gic.number - (gic.kind === 'spi' ? 32 : 16)} (INTID ${gic.number}), ${gic.trigger}`
       : `    line <${interrupt.cells.join(' ')}> of ${interrupt.controller.name}`,
   );
-  return [...pages, ...lines, ...access.streams.map((stream) => `    ${streamText(stream)}`)];
+  const streams = access.streams.map((stream) => `    ${streamText(stream)}`);
+  const cleared = reset ? RESETS[reset] : 'no reset: its driver has to clear what stays behind';
+  return [...pages, ...lines, ...streams, `    ${cleared}`];
 }
 
 function blockerLines({ kind, node, what, users, ways }: Blocker): readonly string[] {
@@ -53,9 +59,10 @@ function blockerLines({ kind, node, what, users, ways }: Blocker): readonly stri
 export function planJson(plan: Plan, bundle: BundleDefinition | undefined): object {
   return {
     ok: plan.blockers.length === 0,
-    members: plan.members.map(({ node, why, access }) => ({
+    members: plan.members.map(({ node, why, access, reset }) => ({
       node: node.path,
       why,
+      reset: reset ?? 'none',
       registers: access.pages.map(({ address, bytes }) => ({
         physical: `0x${address.toString(16)}`,
         bytes: `0x${bytes.toString(16)}`,
@@ -71,6 +78,7 @@ export function planJson(plan: Plan, bundle: BundleDefinition | undefined): obje
       })),
     })),
     blockers: plan.blockers,
+    accepted: plan.accepted,
     kept: plan.kept,
     notes: plan.notes,
     ...(bundle ? { bundle } : {}),

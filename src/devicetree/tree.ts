@@ -126,6 +126,12 @@ export function isEnabled(node: DtNode): boolean {
   return true;
 }
 
+/** Whether `node` is `above`, or somewhere below it. */
+export function isWithin(node: DtNode, above: DtNode): boolean {
+  for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) if (at === above) return true;
+  return false;
+}
+
 /** The texts of a property; empty when it is absent. What is no text is left out. */
 export function textsOf(node: DtNode | undefined, property: string): readonly string[] {
   const bytes = node?.properties.get(property);

@@ -9,13 +9,13 @@ import { DeviceTreeError, type DtNode, readBlob } from '../../src/devicetree/blo
 import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planJson, planLines } from '../../src/devicetree/describe.ts';
-import { planBundle } from '../../src/devicetree/plan.ts';
+import { ACCEPTABLE, planBundle } from '../../src/devicetree/plan.ts';
 import { Tree, textOf } from '../../src/devicetree/tree.ts';
 import { isResettable } from '../../src/protocol/bundle.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
 
-export const PLAN_HELP = `baton plan TREE NODE... [--owner VM] [--name BUNDLE] [-o FILE] [--json]
+export const PLAN_HELP = `baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--json]
 baton plan TREE --list [--json]
 
 Says what has to move together so that a device can move between VMs, what stays, and what stands in the way: with
@@ -23,6 +23,10 @@ whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is
 
   TREE           a device tree blob (board.dtb), or "live": that of this machine, from ${LIVE_TREE}
   NODE           a device: path (/soc@0/i2c@a90000), alias, or a name that one node alone has (touchscreen@38)
+                 (--device NODE says the same)
+  --accept KIND  a blocker that is no reason to refuse: summaryInterrupt (the bundle goes without the line: the borrower
+                 polls, or whoever keeps the controller forwards it), sharedReset (nobody uses the line as a reset)
+  --power-reset  the back end resets the devices by switching their power domains off and on
   --list         every device that could be asked for, and how many things stand in the way
   --owner VM     the owner in the bundle file (default: owner)
   --name BUNDLE  its name (default: from the first device)
@@ -33,20 +37,22 @@ Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 w
 
 /** Nodes that an error names. */
 const CANDIDATES_SHOWN = 5;
-/** No input (EX_NOINPUT of sysexits.h). */
-const EXIT_NO_TREE = 66;
 
 export function plan(world: CliWorld, args: readonly string[]): number {
-  const { plain, values, flags } = parseWords(args, {
+  const { plain, values, lists, flags } = parseWords(args, {
     '--list': 'flag',
     '--owner': 'value',
     '--name': 'value',
+    '--device': 'list',
+    '--accept': 'list',
+    '--power-reset': 'flag',
     '-o': 'value',
   });
-  const [file, ...names] = plain;
+  const [file, ...plainNames] = plain;
+  const names = [...plainNames, ...(lists.get('--device') ?? [])];
   if (file === undefined) throw new UsageError('plan takes a TREE and a NODE');
   const tree = readTree(world, file);
-  if (tree === undefined) return EXIT_NO_TREE;
+  if (tree === undefined) return EXIT.noInput;
   if (flags.has('--list')) return list(world, new Board(tree), flags.has('--json'));
   if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows which there are');
   const wanted = names.map((name) => {
@@ -54,7 +60,8 @@ export function plan(world: CliWorld, args: readonly string[]): number {
     if (!node) throw new UsageError(notOne(tree, name));
     return node;
   });
-  const found = planBundle(new Board(tree), wanted);
+  const choices = { accept: acceptedKinds(lists.get('--accept')), powerReset: flags.has('--power-reset') };
+  const found = planBundle(new Board(tree), wanted, choices);
   const id = bundleId(values.get('--name') ?? plainName(wanted[0]!));
   const made = definitionOf(found, id, vmId(values.get('--owner') ?? 'owner'));
   const bundle = found.blockers.length === 0 && made.ok ? made.bundle : undefined;
@@ -70,6 +77,15 @@ export function plan(world: CliWorld, args: readonly string[]): number {
     if (!isResettable(bundle)) world.err('a host lends it only with "acceptDriverResidue": true');
   } else if (target !== undefined) world.err(`${target} was not written`);
   return bundle ? EXIT.ok : EXIT.failed;
+}
+
+function acceptedKinds(words: readonly string[] = []): (typeof ACCEPTABLE)[number][] {
+  return words.map((word) => {
+    const kind = ACCEPTABLE.find((each) => each === word);
+    if (kind === undefined)
+      throw new UsageError(`--accept ${word}: only ${ACCEPTABLE.join(' and ')} can be accepted`);
+    return kind;
+  });
 }
 
 function readTree(world: CliWorld, file: string): Tree | undefined {

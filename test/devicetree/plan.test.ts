@@ -2,10 +2,11 @@
 
 import { expect, it } from 'vitest';
 import { readBlob } from '../../src/devicetree/blob.ts';
+import { BLOCKER_KINDS, type BlockerKind } from '../../src/devicetree/blockers.ts';
 import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planLines } from '../../src/devicetree/describe.ts';
-import { type BlockerKind, type Plan, planBundle } from '../../src/devicetree/plan.ts';
+import { type Choices, type Plan, planBundle } from '../../src/devicetree/plan.ts';
 import { Tree } from '../../src/devicetree/tree.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { blobOf, type Description } from './builder.ts';
@@ -219,7 +220,8 @@ const CASES: readonly (readonly [BlockerKind, Description, string, string, reado
   ['ats', { 'a@50000': other({ 'ats-supported': flag }) }, 'a@50000', '/a@50000', []],
   ['unconfinedDma', { 'gpu@50000': other({}) }, 'gpu@50000', '/gpu@50000', []],
   ['gatekeeper', { 'a@50000': other({ '#iommu-cells': [1] }) }, 'a@50000', '/a@50000', []],
-  ['unknownIommu', { 'a@1000': DISPLAY }, 'a@1000', '/a@1000', [], 'rockchip,iommu'],
+  ['unknownIommu', { 'a@1000': DISPLAY }, 'a@1000', '/a@1000', ['/dma@d000000'], 'rockchip,iommu'],
+  ['stall', { 'a@50000': other({ 'dma-can-stall': flag }) }, 'a@50000', '/a@50000', []],
   ['disabled', { 'a@50000': other({ status: 'disabled' }) }, 'a@50000', '/a@50000', []],
   ['noAccess', { sound: { compatible: 'test,sound' } }, 'sound', '/sound', []],
   ['unreadable', { 'a@50000': other({ clocks: [99, 1] }) }, 'a@50000', '/a@50000', []],
@@ -239,6 +241,68 @@ it.each(CASES.map((each) => ({ kind: each[0], each })))(
     expect(planLines(plan).join('\n')).toContain(`${kind}: ${node}`);
   },
 );
+
+it('every kind of blocker has its case', () => {
+  const power: BlockerKind = 'sharedPowerSwitch';
+  expect([...new Set([...CASES.map(([kind]) => kind), power])].sort()).toEqual([...BLOCKER_KINDS].sort());
+});
+
+/** A plan with choices. */
+function chosen(board: Description, name: string, choices: Choices): Plan {
+  const tree = new Tree(readBlob(blobOf(board)));
+  return planBundle(new Board(tree), [tree.find(name)!], choices);
+}
+
+it('a power switch is shared harmlessly, unless it is the reset', () => {
+  const board = boardOf({
+    power: { phandle: [30], '#power-domain-cells': [1] },
+    'a@50000': other({ 'power-domains': [30, 1] }),
+    'b@60000': other({ reg: [0x6_0000, 0x1000], 'power-domains': [30, 1] }),
+    'c@70000': other({ reg: [0x7_0000, 0x1000], 'power-domains': [30, 2] }),
+  });
+  const kinds = (name: string, powerReset: boolean) =>
+    chosen(board, name, { powerReset }).blockers.map(({ kind, node, users }) => [kind, node, ...users]);
+  expect(kinds('a@50000', false)).toEqual([]);
+  expect(kinds('a@50000', true)).toEqual([['sharedPowerSwitch', '/a@50000', '/b@60000']]);
+  expect(kinds('c@70000', true)).toEqual([]);
+  const resets = [false, true].map((powerReset) => {
+    const made = definitionOf(chosen(board, 'c@70000', { powerReset }), bundleId('c'), vmId('o'));
+    return made.ok ? made.bundle.devices[0]!.residues : made.error;
+  });
+  expect(resets).toEqual([
+    [{ what: 'registers', clearedBy: 'driver' }],
+    [{ what: 'registers', clearedBy: 'reset' }],
+  ]);
+});
+
+it('an accepted summary interrupt: the bundle goes without the line', () => {
+  const board = boardOf({ 'a@50000': other({ 'interrupts-extended': [PINS, 7, 8] }) });
+  const plan = chosen(board, 'a@50000', { accept: ['summaryInterrupt'] });
+  expect(plan.blockers).toEqual([]);
+  expect(plan.accepted.map(({ kind }) => kind)).toEqual(['summaryInterrupt']);
+  const made = definitionOf(plan, bundleId('a'), vmId('o'));
+  expect(made.ok ? made.bundle.devices[0]!.resources.map(({ kind }) => kind) : made.error).toEqual(['mmio']);
+  expect(planLines(plan).join('\n')).toContain('Accepted:\n  summaryInterrupt: /a@50000');
+});
+
+it('an accepted shared reset: nobody resets by that line', () => {
+  const board = boardOf({ 'a@1000': DISPLAY, 'b@50000': other({ resets: [RESET, 1] }) });
+  const plan = chosen(board, 'a@1000', { accept: ['sharedReset'] });
+  expect(plan.blockers).toEqual([]);
+  expect(plan.members[0]!.reset).toBeUndefined();
+  // What is not accepted still stands in the way.
+  expect(chosen(board, 'a@1000', { accept: ['summaryInterrupt'] }).blockers).toHaveLength(1);
+});
+
+it('touch is quiesced before what shows pictures, whatever the tree says first', () => {
+  const board = boardOf({
+    'display@1000': DISPLAY,
+    'touch@50000': other({ compatible: 'test,touch' }),
+    'vcodec@70000': other({ reg: [0x7_0000, 0x1000] }),
+  });
+  const plan = planOf(board, 'display@1000', 'vcodec@70000', 'touch@50000');
+  expect(plan.members.map(({ node }) => node.name)).toEqual(['touch@50000', 'vcodec@70000', 'display@1000']);
+});
 
 it('more than a bundle may have is said', () => {
   const many = Object.fromEntries(

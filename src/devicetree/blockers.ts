@@ -1,0 +1,333 @@
+/**
+ * What stands in the way of a bundle: access that a device outside shares, and devices that cannot be taken from one VM and given to
+ * another at all. Each blocker names the node, what is shared, the other users and the ways out. Pure.
+ */
+
+import {
+  type Access,
+  type DeviceStream,
+  iommuKind,
+  overlap,
+  reachedThrough,
+  sameStream,
+  streamText,
+} from './access.ts';
+import type { DtNode } from './blob.ts';
+import type { Board } from './board.ts';
+import type { Need, Role } from './links.ts';
+import { isEnabled, isWithin, textOf } from './tree.ts';
+
+export const BLOCKER_KINDS = [
+  'sharedPage',
+  'sharedLine',
+  'sharedStream',
+  'sharedReset',
+  'sharedPowerSwitch',
+  'busClient',
+  'consumerOutside',
+  'summaryInterrupt',
+  'processorInterrupt',
+  'messageInterrupt',
+  'ats',
+  'stall',
+  'unknownIommu',
+  'unconfinedDma',
+  'gatekeeper',
+  'disabled',
+  'noAccess',
+  'unreadable',
+] as const;
+export type BlockerKind = (typeof BLOCKER_KINDS)[number];
+
+/** Why the bundle cannot move as it is. */
+export interface Blocker {
+  readonly kind: BlockerKind;
+  /** Path of the node at fault. */
+  readonly node: string;
+  /** What is shared, or is wrong. */
+  readonly what: string;
+  /** Paths of the other users. */
+  readonly users: readonly string[];
+  /** What would help. */
+  readonly ways: readonly string[];
+}
+
+/** A device that moves, as far as what stands in its way depends on it. */
+export interface Mover {
+  readonly node: DtNode;
+  readonly access: Access;
+  readonly needs: readonly Need[];
+}
+
+/** What is planned, and what is around it. */
+export interface Situation {
+  readonly board: Board;
+  readonly members: readonly Mover[];
+  /** What was asked for. */
+  readonly wanted: readonly DtNode[];
+  /** Whether a node is a member or below one. */
+  readonly inside: (node: DtNode | undefined) => boolean;
+  /** Enabled nodes that are not inside, and of which no member is part. */
+  readonly outside: readonly DtNode[];
+  /** Whether the back end resets devices by switching their power off. */
+  readonly powerReset: boolean;
+}
+
+/** Generic names of devices that do DMA: Devicetree Specification v0.4, 2.2.2, and what boards use beside them. */
+export const DMA_MASTERS =
+  /^(gpu|mmc|sdhci|usb|ethernet|sata|ahci|ufs|ufshc|pcie|cryp(?:to)?|dma|dma-controller|video-codec|vpu|isp|vop|npu|dsp|display-controller|nand-controller)@/;
+
+const TOGETHER: readonly string[] = [
+  'move them together: ask for them, too',
+  'disable them in the device tree',
+];
+const LEAVE = 'leave it with one VM';
+
+/** All that stands in the way, in the order of the members. */
+export function blockersOf(all: Situation): readonly Blocker[] {
+  return [
+    ...all.members.flatMap((member) => ownBlockers(all, member)),
+    ...all.members.flatMap((member) => sharedBlockers(all, member)),
+    ...busClients(all),
+    ...consumersOutside(all),
+  ];
+}
+
+/** What is wrong with a member by itself. */
+function ownBlockers(all: Situation, { node, access }: Mover): readonly Blocker[] {
+  const blockers: Blocker[] = [];
+  const add = (kind: BlockerKind, what: string, users: readonly string[], ...ways: string[]) =>
+    blockers.push({ kind, node: node.path, what, users, ways });
+  const wrong = all.board.unreadable.get(node);
+  if (wrong !== undefined) add('unreadable', wrong, [], 'correct the device tree');
+  if (!isEnabled(node))
+    add('disabled', 'it or a node above it is not in use', [], 'choose a node whose status is okay');
+  if (reachedThrough(node) === undefined)
+    add(
+      'noAccess',
+      'nothing above it has registers in the processors’ addresses',
+      [],
+      'choose the device that drives it',
+    );
+  const behind = usersOf(all, (each) => isServedBy(all.board, each, node));
+  const isGate =
+    node.properties.has('#iommu-cells') ||
+    access.lines.some(({ interrupt }) => interrupt.controller === node);
+  if (isGate) add('gatekeeper', 'it decides what others reach: who holds it holds them', behind, LEAVE);
+  if (access.pages.length > 0 && access.streams.length === 0 && DMA_MASTERS.test(node.name))
+    add(
+      'unconfinedDma',
+      'devices of its kind do DMA, and no IOMMU is named that would confine it',
+      [],
+      'put it behind an IOMMU, where the SoC can',
+      LEAVE,
+    );
+  return [...blockers, ...lineBlockers(all, { node, access }), ...translationBlockers(all, { node, access })];
+}
+
+/** Lines that cannot move: those of each processor, those behind another controller, and messages. */
+function lineBlockers(all: Situation, { node, access }: Pick<Mover, 'node' | 'access'>): readonly Blocker[] {
+  const blockers: Blocker[] = [];
+  const add = (kind: BlockerKind, what: string, users: readonly string[], ...ways: string[]) =>
+    blockers.push({ kind, node: node.path, what, users, ways });
+  for (const { interrupt, gic } of access.lines) {
+    const { controller, cells } = interrupt;
+    if (gic?.kind === 'ppi')
+      add(
+        'processorInterrupt',
+        `PPI ${gic.number - 16} (INTID ${gic.number}) belongs to each processor`,
+        usersOf(all, (each) => all.board.access(each).lines.some((line) => line.gic?.number === gic.number)),
+        'leave it with one VM: a hypervisor gives each VM one of its own',
+      );
+    if (gic !== undefined || all.inside(controller)) continue;
+    const summary = all.board.access(controller).lines.find((line) => line.gic?.kind === 'spi')?.gic;
+    const by = summary
+      ? `SPI ${summary.number - 32} (INTID ${summary.number}), one for all`
+      : 'a line of its own';
+    add(
+      'summaryInterrupt',
+      `its line is <${cells.join(' ')}> of ${controller.name}, which passes it on by ${by}`,
+      usersOf(all, (each) =>
+        all.board.access(each).lines.some((line) => line.interrupt.controller === controller),
+      ),
+      'a line of its own to the GIC, where the SoC has one for this pin',
+      'the borrower polls, or whoever keeps the controller forwards the interrupt: --accept summaryInterrupt',
+    );
+  }
+  for (const property of ['msi-parent', 'msi-map'])
+    if (node.properties.has(property))
+      add(
+        'messageInterrupt',
+        `${property}: its interrupts are messages`,
+        [],
+        'use its line, where it has one: take the property out of the tree',
+      );
+  return blockers;
+}
+
+/** Translation that Baton cannot re-point: cached in the device, answered late, or at an IOMMU that no back end drives. */
+function translationBlockers(
+  all: Situation,
+  { node, access }: Pick<Mover, 'node' | 'access'>,
+): readonly Blocker[] {
+  const blockers: Blocker[] = [];
+  const add = (kind: BlockerKind, what: string, users: readonly string[], way: string) =>
+    blockers.push({ kind, node: node.path, what, users, ways: [way] });
+  if (node.properties.has('ats-supported'))
+    add(
+      'ats',
+      'ats-supported: it may ask for translations and keep them (ATS), and ask for pages (PRI)',
+      [],
+      'switch ATS off for it: take the property out of the tree',
+    );
+  // Linux, Documentation/devicetree/bindings/iommu/iommu.txt.
+  if (node.properties.has('dma-can-stall'))
+    add(
+      'stall',
+      'dma-can-stall: its faults may wait for an answer that nobody gives after a move',
+      [],
+      'let its faults end at once: take the property out of the tree',
+    );
+  const unknown = access.streams.map(({ iommu }) => iommu).filter((iommu) => iommuKind(iommu) === 'unknown');
+  for (const iommu of new Set(unknown))
+    add(
+      'unknownIommu',
+      `its DMA goes through ${iommu.name} (${textOf(iommu, 'compatible')}), which Baton does not know`,
+      usersOf(all, (each) => all.board.access(each).streams.some((stream) => stream.iommu === iommu)),
+      'a back end that drives this IOMMU, and a bundle file by hand',
+    );
+  return blockers;
+}
+
+/** Access that a member shares with devices outside. */
+function sharedBlockers(all: Situation, { node, access, needs }: Mover): readonly Blocker[] {
+  const { board } = all;
+  const blockers: Blocker[] = [];
+  const add = (kind: BlockerKind, what: string, ways: readonly string[], has: (other: DtNode) => boolean) => {
+    const users = usersOf(all, has);
+    if (users.length > 0) blockers.push({ kind, node: node.path, what, users, ways });
+  };
+  for (const page of access.pages) {
+    const range = `registers 0x${page.address.toString(16)} to 0x${(page.address + page.bytes - 1n).toString(16)}, in whole pages of 4 KiB`;
+    add('sharedPage', range, TOGETHER, (other) =>
+      board.access(other).pages.some((each) => overlap(page, each)),
+    );
+  }
+  for (const { gic } of access.lines) {
+    if (gic?.kind !== 'spi') continue;
+    add('sharedLine', `SPI ${gic.number - 32} (INTID ${gic.number})`, TOGETHER, (other) =>
+      board.access(other).lines.some((line) => line.gic?.kind === 'spi' && line.gic.number === gic.number),
+    );
+  }
+  for (const stream of uniqueStreams(access.streams)) {
+    const by = stream.declaredBy === node ? '' : ` of ${stream.declaredBy.name}`;
+    const ways = [...TOGETHER, 'give it a stream ID of its own, where the SoC can'];
+    add('sharedStream', `${streamText(stream)}${by}`, ways, (other) =>
+      board.access(other).streams.some((each) => sameStream(stream, each)),
+    );
+  }
+  for (const need of needs) {
+    const { role, target, cells, property } = need;
+    const isSame = (other: Need) =>
+      other.role === role && other.target === target && other.cells.join() === cells.join();
+    const has = (other: DtNode) => board.needs(other).some(isSame);
+    const name = [target?.name, ...cells].join(' ');
+    if (role === 'reset') add('sharedReset', `reset <${name}> (${property})`, [...TOGETHER, NO_RESET], has);
+    if (role === 'power-domain' && all.powerReset)
+      add(
+        'sharedPowerSwitch',
+        `power switch <${name}>, by which it would be reset`,
+        [...TOGETHER, NO_POWER],
+        has,
+      );
+  }
+  return blockers;
+}
+
+const NO_RESET = 'never use this line: --accept sharedReset, and the driver has to clear what stays behind';
+const NO_POWER = 'reset it in another way: without --power-reset';
+
+/** Clients on a bus whose controller moves, that nobody asked for. */
+function busClients({ members, inside, wanted }: Situation): readonly Blocker[] {
+  return members.flatMap(({ node }) => {
+    if (wanted.includes(node)) return [];
+    const asked = wanted.filter((each) => each !== node && isWithin(each, node));
+    const others = node.children.filter(
+      (child) =>
+        isEnabled(child) &&
+        inside(child) &&
+        child.properties.has('compatible') &&
+        reachedThrough(child) === node &&
+        !asked.some((each) => isWithin(each, child)),
+    );
+    if (asked.length === 0 || others.length === 0) return [];
+    const ways = ['ask for them, too', 'move them to another bus', 'disable them in the device tree'];
+    const users = others.map(({ path }) => path);
+    return [
+      { kind: 'busClient' as const, node: node.path, what: 'other devices are on its bus', users, ways },
+    ];
+  });
+}
+
+/** Devices outside that are served by one inside. */
+function consumersOutside(all: Situation): readonly Blocker[] {
+  const { board, members } = all;
+  return members.flatMap(({ node }) => {
+    const served = all.outside.flatMap((each) => {
+      const roles = board
+        .needs(each)
+        .flatMap(({ role, target }) =>
+          serves(each, role) && owner(target) === node ? [role as string] : [],
+        );
+      if (board.access(each).lines.some(({ interrupt }) => owner(interrupt.controller) === node))
+        roles.push('interrupt');
+      return roles.length > 0 ? [{ path: each.path, roles }] : [];
+    });
+    if (served.length === 0) return [];
+    const roles = [...new Set(served.flatMap((each) => each.roles))].join(', ');
+    const what = `devices outside depend on it (${roles})`;
+    return [
+      {
+        kind: 'consumerOutside' as const,
+        node: node.path,
+        what,
+        users: served.map(({ path }) => path),
+        ways: TOGETHER,
+      },
+    ];
+  });
+
+  /** The member that a node is, or is a part of. */
+  function owner(target: DtNode | undefined): DtNode | undefined {
+    if (!all.inside(target)) return undefined;
+    for (let at = target; at !== undefined; at = at.parent)
+      if (members.some((member) => member.node === at)) return at;
+    return undefined;
+  }
+}
+
+/** Whether who needs something in this role depends on it. A clock controller that can choose a clock of the bundle does not; who is
+ * on a graph or in memory neither. */
+export function serves(consumer: DtNode, role: Role): boolean {
+  if (role === 'endpoint' || role === 'memory' || role === 'panel' || role === 'backlight') return false;
+  return role !== 'clock' || !consumer.properties.has('#clock-cells');
+}
+
+/** Whether `gate` decides what `node` reaches or is told. */
+function isServedBy(board: Board, node: DtNode, gate: DtNode): boolean {
+  const { streams, lines } = board.access(node);
+  return (
+    streams.some(({ iommu }) => iommu === gate) ||
+    lines.some(({ interrupt }) => interrupt.controller === gate)
+  );
+}
+
+function usersOf({ outside }: Situation, has: (node: DtNode) => boolean): readonly string[] {
+  return outside.filter(has).map(({ path }) => path);
+}
+
+function uniqueStreams(streams: readonly DeviceStream[]): readonly DeviceStream[] {
+  return streams.filter(
+    (stream, index) => streams.findIndex((other) => streamText(other) === streamText(stream)) === index,
+  );
+}
