@@ -10,6 +10,7 @@ import { TypedEmitter } from 'tiny-typed-emitter';
 import type { Link, LinkListener, PeerView } from '../link/link.ts';
 import type { Clock, DriverHooks, Entropy, Journal, Log } from '../ports.ts';
 import type { AgentConfig, AgentEffect, AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
+import type { GrantedForm } from '../protocol/evidence.ts';
 import {
   BORROWER_TABLE,
   type BorrowerInput,
@@ -43,6 +44,8 @@ import { Sleep } from './sleep.ts';
 export interface AgentParts {
   readonly self: VmId;
   readonly bundles: readonly BundleDefinition[];
+  /** What this VM must be granted, by its own device tree; of a bundle that is not here: by its definition. */
+  readonly expected?: ReadonlyMap<BundleId, readonly GrantedForm[]>;
   readonly link: Link;
   readonly hooks: DriverHooks;
   readonly policy: Policy;
@@ -247,7 +250,9 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
 
   #machineOf(entry: Entry): AnyRunner {
     const { self, clock } = this.#parts;
-    const config: AgentConfig = { self, definition: entry.definition, digest: entry.digest };
+    const { definition, digest } = entry;
+    const expected = this.#parts.expected?.get(definition.id);
+    const config: AgentConfig = { self, definition, digest, expected };
     const owner = {
       perform: (effect: AgentEffect<never>) => this.#perform(entry, effect),
       onStep: (before: { name: string }, input: { on: string }, step: AnyStep) =>

@@ -20,6 +20,7 @@ export class Diary {
   readonly #events: string[] = [];
   #reason = stateText('starting');
   #hookError: string | undefined;
+  #rejection: string | undefined;
 
   constructor(bundle: BundleId, clock: Clock, log: Log) {
     this.#bundle = bundle;
@@ -27,9 +28,10 @@ export class Diary {
     this.#log = log;
   }
 
-  /** Why the bundle is as it is. */
+  /** Why the bundle is as it is; with what was wrong with the last grant, until there is a sound one. */
   get reason(): string {
-    return this.#reason;
+    if (this.#rejection === undefined || this.#rejection === this.#reason) return this.#reason;
+    return `${this.#reason}; ${this.#rejection}`;
   }
 
   /** The last events, oldest first. */
@@ -58,7 +60,11 @@ export class Diary {
     if (!isHookError || this.#hookError !== text)
       this.#log(isHookError ? 'warn' : 'info', text, { bundle: this.#bundle });
     if (isHookError) this.#hookError = text;
-    if (notice.notice === 'resumed' || notice.notice === 'granted') this.#hookError = undefined;
+    if (notice.notice === 'evidenceMismatch') this.#rejection = text;
+    if (notice.notice === 'resumed' || notice.notice === 'granted') {
+      this.#hookError = undefined;
+      this.#rejection = undefined;
+    }
     this.note(text);
   }
 

@@ -11,6 +11,7 @@ import {
   type BundleDefinition,
   DEVICES_MAX,
   nameResources,
+  overlaps,
   RESOURCES_MAX,
   type Resource,
   resourcesOf,
@@ -85,6 +86,9 @@ const DEVICE = Type.Object(
               title: 'stream ID',
               description: 'number of its DMA at the SMMU',
             }),
+            smmu: Type.Optional(
+              address('registers of its SMMU, whole pages of 4096; absent: the machine has one SMMU'),
+            ),
             views: NUMBER_VIEWS('stream ID'),
           },
           closed,
@@ -188,9 +192,10 @@ function resourcesIn(device: DeviceText): Omit<Resource, 'id' | 'device'>[] {
       trigger,
       views: plain(views),
     })),
-    ...(device.streams ?? []).map(({ physical, views }) => ({
+    ...(device.streams ?? []).map(({ physical, smmu, views }) => ({
       kind: 'stream' as const,
       physical,
+      ...(smmu === undefined ? {} : { smmu: Number(smmu) }),
       views: plain(views),
     })),
   ];
@@ -204,18 +209,20 @@ function checkResources(file: string, text: string, path: string[], bundle: Bund
     refuseAt(file, text, where, `${resources.length} resources: at most ${RESOURCES_MAX}`);
   }
   for (const resource of resources) {
-    if (resource.kind !== 'mmio') continue;
-    const odd = [resource.physical, resource.bytes, ...Object.values(resource.views)].some(
-      (at) => at % PAGE_BYTES !== 0,
+    const bytes =
+      resource.kind === 'mmio'
+        ? [resource.physical, resource.bytes, ...Object.values(resource.views)]
+        : resource.kind === 'stream'
+          ? [resource.smmu ?? 0]
+          : [];
+    const isEmpty = resource.kind === 'mmio' && resource.bytes === 0;
+    if (!isEmpty && bytes.every((at) => at % PAGE_BYTES === 0)) continue;
+    refuseAt(
+      file,
+      text,
+      [...where, resource.device, resource.kind === 'mmio' ? 'mmio' : 'streams'],
+      `${resource.id}: addresses and lengths are whole pages of ${PAGE_BYTES} bytes`,
     );
-    if (odd || resource.bytes === 0) {
-      refuseAt(
-        file,
-        text,
-        [...where, resource.device, 'mmio'],
-        `${resource.id}: addresses and lengths are whole pages of ${PAGE_BYTES} bytes`,
-      );
-    }
   }
 }
 
@@ -247,11 +254,6 @@ function checkDisjoint(file: string, text: string, bundles: readonly BundleDefin
   }
 }
 
-function overlaps(a: Resource, b: Resource, at: (resource: Resource) => number): boolean {
-  if (a.kind === 'mmio' && b.kind === 'mmio') return at(a) < at(b) + b.bytes && at(b) < at(a) + a.bytes;
-  return a.kind === b.kind && at(a) === at(b);
-}
-
 /** Returns definitions as the text of a bundle file. */
 export function bundleFileText(bundles: readonly BundleDefinition[]): string {
   const hex = (at: number) => `0x${at.toString(16).padStart(8, '0')}`;
@@ -265,7 +267,15 @@ export function bundleFileText(bundles: readonly BundleDefinition[]): string {
       r.kind === 'interrupt' ? [{ physical: r.physical, trigger: r.trigger, views: r.views }] : [],
     ),
     streams: resources.flatMap((r) =>
-      r.kind === 'stream' ? [{ physical: r.physical, views: r.views }] : [],
+      r.kind === 'stream'
+        ? [
+            {
+              physical: r.physical,
+              ...(r.smmu === undefined ? {} : { smmu: hex(r.smmu) }),
+              views: r.views,
+            },
+          ]
+        : [],
     ),
     residues,
   });

@@ -10,6 +10,7 @@ import { type Static, Type } from 'typebox';
 import { HOOKS_SCHEMA } from '../hooks/hooks-config.ts';
 import { HOST_TIMES } from '../protocol/timers.ts';
 import { NAME_WORDS } from './faults.ts';
+import { TREE_SCHEMA } from './own-tree.ts';
 
 const closed = { additionalProperties: false } as const;
 const NAME_PATTERN = '^[a-z][a-z0-9._-]{0,31}$';
@@ -142,6 +143,7 @@ export const AGENT_SCHEMA = Type.Object(
     control: CONTROL,
     policy: Type.Optional(POLICY),
     hooks: Type.Optional(HOOKS_SCHEMA),
+    tree: Type.Optional(TREE_SCHEMA),
     logLevel: Type.Optional(LEVEL),
   },
   closed,

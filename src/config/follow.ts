@@ -6,6 +6,7 @@
  */
 
 import type { Static, TSchema } from 'typebox';
+import type { Tree } from '../devicetree/tree.ts';
 import { type HooksConfig, hookComplaints } from '../hooks/hooks-config.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import { HOST, type VmId } from '../protocol/ids.ts';
@@ -13,6 +14,7 @@ import { backEndComplaints, namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
 import type { Path } from './faults.ts';
+import { LIVE, ownTree, type TreePart } from './own-tree.ts';
 import { ConfigError, complaintAt, readConfig } from './read.ts';
 
 /** Files of this machine. */
@@ -23,6 +25,8 @@ export interface ConfigFiles {
   besideConfig(config: string, path: string): string;
   /** Returns what is at `path`; undefined when nothing is. */
   look(path: string): FileLook | undefined;
+  /** Reads a device tree blob; of the path `live` that of this machine. Throws a ConfigError. */
+  readTree(path: string): Tree;
 }
 
 /** What is at a path. */
@@ -78,6 +82,7 @@ export function followAgent(file: string, text: string, config: AgentFile, files
     }
   }
   if (bundles) follow.hooks(hooks, bundles, vm as VmId);
+  if (bundles) follow.tree(config.tree, bundles, vm as VmId);
   return follow.complaints;
 }
 
@@ -198,6 +203,17 @@ class Follower {
     }
   }
 
+  tree(part: AgentFile['tree'], bundles: readonly BundleDefinition[], self: VmId): void {
+    if (part === undefined) return;
+    try {
+      const { faults } = ownTree(part, bundles, self, treeOf(this.#file, part, this.#files));
+      for (const { path, message } of faults) this.complain(['tree', ...path], message);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      this.complain(['tree', 'file'], error.message);
+    }
+  }
+
   /** Reads a file that the value at `path` names. What is wrong inside is told with its own file and line. */
   #contents<T>(
     path: Path,
@@ -220,6 +236,11 @@ class Follower {
       return undefined;
     }
   }
+}
+
+/** The tree that an agent's configuration names. Throws a ConfigError. */
+export function treeOf(file: string, { file: name = LIVE }: TreePart, files: ConfigFiles): Tree {
+  return files.readTree(name === LIVE ? LIVE : files.besideConfig(file, name));
 }
 
 function reader<T extends TSchema>(schema: T): (file: string, text: string) => Static<T> {

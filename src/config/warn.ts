@@ -5,11 +5,13 @@
 
 import type { HookStep } from '../hooks/hooks-config.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
+import type { VmId } from '../protocol/ids.ts';
 import { namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
 import type { Path } from './faults.ts';
-import type { ConfigFiles } from './follow.ts';
+import { type ConfigFiles, treeOf } from './follow.ts';
+import { ownTree } from './own-tree.ts';
 import { complaintAt, readConfig } from './read.ts';
 
 /** Returns warnings about a configuration of an agent of which `followAgent` has nothing to say, a line each. */
@@ -25,7 +27,10 @@ export function warnAgent(file: string, text: string, config: AgentFile, files: 
     const names = without.map((device) => `${id}.${device}`).join(', ');
     return [warn(path, `no hooks for ${names}: handed over as the driver left it`)];
   });
+  const { tree } = config;
+  const differences = tree ? ownTree(tree, bundles, vm as VmId, treeOf(file, tree, files)).differences : [];
   return [
+    ...differences.map(({ path, message }) => warn(['tree', ...path], message)),
     ...(owned.length > 0 && !policy
       ? [warn(['vm'], `no policy: ${owned.join(', ')} is lent to nobody`)]
       : []),

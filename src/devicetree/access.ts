@@ -6,10 +6,11 @@
  * the DMA controllers that work for it.
  */
 
-import { type Range, registersOf } from './addresses.ts';
+import { registersOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import { type GicLine, gicLine, type Interrupt, interruptsOf } from './interrupts.ts';
 import { needsOf, type Stream, streamsOf } from './links.ts';
+import { covers, type Range } from './ranges.ts';
 import { type Tree, textsOf } from './tree.ts';
 
 /** Granule of stage 2, in bytes: what shares a page is given and taken together. */
@@ -95,14 +96,6 @@ function wholePages(address: bigint, bytes: bigint): Range {
   const end = address + bytes;
   const to = end % GRANULE === 0n ? end : end + GRANULE - (end % GRANULE);
   return { address: from, bytes: to - from };
-}
-
-function covers(a: Range, b: Range): boolean {
-  return a.address <= b.address && b.address + b.bytes <= a.address + a.bytes;
-}
-
-export function overlap(a: Range, b: Range): boolean {
-  return a.address < b.address + b.bytes && b.address < a.address + a.bytes;
 }
 
 /** Whether two streams have an ID in common. */

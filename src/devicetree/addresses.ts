@@ -6,13 +6,8 @@
  */
 
 import type { DtNode } from './blob.ts';
+import type { Range } from './ranges.ts';
 import { CELLS_MAX, cellsOf, numberIn, sizeOf, TreeError } from './tree.ts';
-
-/** A range of bytes. */
-export interface Range {
-  readonly address: bigint;
-  readonly bytes: bigint;
-}
 
 /** One entry of `reg`. */
 export interface Registers extends Range {

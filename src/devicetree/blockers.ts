@@ -7,7 +7,6 @@ import {
   type Access,
   type DeviceStream,
   iommuKind,
-  overlap,
   reachedThrough,
   sameStream,
   streamText,
@@ -15,6 +14,7 @@ import {
 import type { DtNode } from './blob.ts';
 import type { Board } from './board.ts';
 import type { Need, Role } from './links.ts';
+import { overlap } from './ranges.ts';
 import { isEnabled, isWithin, textOf } from './tree.ts';
 
 export const BLOCKER_KINDS = [

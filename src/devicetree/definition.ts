@@ -10,8 +10,10 @@ import {
 } from '../protocol/bundle.ts';
 import { type BundleId, type DeviceId, deviceId, type VmId } from '../protocol/ids.ts';
 import { GRANULE } from './access.ts';
-import type { Range } from './addresses.ts';
+import { registersOf } from './addresses.ts';
+import type { DtNode } from './blob.ts';
 import { DISPLAY, type Member, type Plan, TOUCH } from './plan.ts';
+import { type Range, without } from './ranges.ts';
 import { textsOf } from './tree.ts';
 
 /** Most stream IDs that one masked entry may stand for in a bundle. */
@@ -28,8 +30,8 @@ const RESIDUES: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Returns the definition, or why there can be none. Devices stand in quiesce order. A page that two members share is the first's.
- * Residues are those that are usual for the kind, cleared by the driver unless the device has a reset of its own; more may be there.
+ * Returns the definition, or why there can be none. Devices stand in quiesce order; one that is reached through another (a touch
+ * controller on I2C) has no registers of its own, yet a driver to be suspended. A page that two members share is the first's. Residues are those that are usual for the kind, cleared by the driver unless the device has a reset of its own; more may be there.
  */
 export function definitionOf(
   plan: Plan,
@@ -37,14 +39,13 @@ export function definitionOf(
   owner: VmId,
 ): { readonly ok: true; readonly bundle: BundleDefinition } | { readonly ok: false; readonly error: string } {
   const taken: Range[] = [];
-  const streams = new Set<number>();
+  const streams = new Set<string>();
   const lines = new Set<number>();
   const devices: Device[] = [];
   for (const member of plan.members) {
     const resources = resourcesOf(member, taken, lines, streams);
     if (typeof resources === 'string') return { ok: false, error: resources };
-    if (resources.length === 0) continue;
-    const device = nameOf(member, devices);
+    const device = nameOf(member, devices, plan.members);
     devices.push({ id: device, resources: nameResources(device, resources), residues: residuesOf(member) });
   }
   const count = devices.reduce((sum, { resources }) => sum + resources.length, 0);
@@ -64,10 +65,10 @@ function resourcesOf(
   { node, access }: Member,
   taken: Range[],
   lines: Set<number>,
-  streams: Set<number>,
+  streams: Set<string>,
 ): readonly Unnamed[] | string {
   const found: Unnamed[] = [];
-  for (const page of access.pages.flatMap((each) => minus(each, taken))) {
+  for (const page of access.pages.flatMap((each) => without(each, taken))) {
     if (page.address + page.bytes > ADDRESS_END) return `${node.path}: registers above 16 TiB`;
     taken.push(page);
     found.push({ kind: 'mmio', physical: Number(page.address), bytes: Number(page.bytes), views: {} });
@@ -77,34 +78,25 @@ function resourcesOf(
     lines.add(gic.number);
     found.push({ kind: 'interrupt', physical: gic.number, trigger: gic.trigger, views: {} });
   }
-  for (const { id, mask } of access.streams) {
+  for (const { iommu, id, mask } of access.streams) {
+    const smmu = registersOf(iommu)[0]?.physical;
+    if (smmu === undefined || smmu >= ADDRESS_END || smmu % GRANULE !== 0n)
+      return `${node.path}: its IOMMU ${iommu.path} has no address by which it can be told from others`;
     const ids = idsOf(id, mask);
     if (ids.length > IDS_PER_MASK_MAX)
       return `${node.path}: its stream 0x${id.toString(16)} with mask 0x${mask.toString(16)} stands for too many`;
     for (const each of ids) {
-      if (streams.has(each)) continue;
-      streams.add(each);
-      found.push({ kind: 'stream', physical: each, views: {} });
+      const key = `${smmu} ${each}`;
+      if (streams.has(key)) continue;
+      streams.add(key);
+      found.push({ kind: 'stream', physical: each, smmu: Number(smmu), views: {} });
     }
   }
   return found;
 }
 
-/** What is left of a range without others; whole pages all. */
-function minus(range: Range, others: readonly Range[]): readonly Range[] {
-  const free: Range[] = [];
-  for (let at = range.address; at < range.address + range.bytes; at += GRANULE) {
-    if (others.some(({ address, bytes }) => at >= address && at < address + bytes)) continue;
-    const last = free.at(-1);
-    if (last && last.address + last.bytes === at)
-      free[free.length - 1] = { address: last.address, bytes: last.bytes + GRANULE };
-    else free.push({ address: at, bytes: GRANULE });
-  }
-  return free;
-}
-
-/** The IDs that agree with `id` where `mask` has 0; more than the limit are not listed. */
-function idsOf(id: number, mask: number): readonly number[] {
+/** The IDs that agree with `id` where `mask` has 0, rising; of more than 16 only that they are more is to be relied on. */
+export function idsOf(id: number, mask: number): readonly number[] {
   let ids = [(id & ~mask) >>> 0];
   for (let bit = 1; bit !== 0; bit = (bit << 1) >>> 0) {
     if ((mask & bit) === 0) continue;
@@ -114,9 +106,11 @@ function idsOf(id: number, mask: number): readonly number[] {
   return ids.sort((a, b) => a - b);
 }
 
-/** `i2c@a90000` becomes `i2c-a90000`, within what a device may be called. */
-function nameOf({ node }: Member, others: readonly Device[]): DeviceId {
-  const plain = node.name
+/** `i2c@a90000` becomes `i2c`; `i2c-a90000` when another member is called so, too. Within what a device may be called. */
+function nameOf({ node }: Member, others: readonly Device[], members: readonly Member[]): DeviceId {
+  const word = (each: DtNode) => each.name.split('@')[0];
+  const isAlone = members.filter((member) => word(member.node) === word(node)).length === 1;
+  const plain = (isAlone ? word(node)! : node.name)
     .toLowerCase()
     .replace(/@(0x)?/, '-')
     .replace(/[^a-z0-9._-]/g, '-');

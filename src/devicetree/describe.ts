@@ -55,8 +55,8 @@ function blockerLines({ kind, node, what, users, ways }: Blocker): readonly stri
   ];
 }
 
-/** The plan as one value. `bundle`: its definition, where there is one. */
-export function planJson(plan: Plan, bundle: BundleDefinition | undefined): object {
+/** The plan as one value. `bundle` and `digest`: its definition, where there is one. */
+export function planJson(plan: Plan, bundle?: BundleDefinition, digest?: string): object {
   return {
     ok: plan.blockers.length === 0,
     members: plan.members.map(({ node, why, access, reset }) => ({
@@ -81,6 +81,6 @@ export function planJson(plan: Plan, bundle: BundleDefinition | undefined): obje
     accepted: plan.accepted,
     kept: plan.kept,
     notes: plan.notes,
-    ...(bundle ? { bundle } : {}),
+    ...(bundle ? { bundle, digest } : {}),
   };
 }

@@ -6,7 +6,7 @@
  * that is shared, the other users and the ways out.
  */
 
-import { type Access, iommuKind, overlap, reachedThrough } from './access.ts';
+import { type Access, iommuKind, reachedThrough } from './access.ts';
 import type { DtNode } from './blob.ts';
 import {
   type Blocker,
@@ -18,6 +18,7 @@ import {
 } from './blockers.ts';
 import type { Board } from './board.ts';
 import type { Need, Role } from './links.ts';
+import { overlap } from './ranges.ts';
 import { isEnabled, isWithin, nodesBelow, textsOf } from './tree.ts';
 
 /** A device of the bundle. */

@@ -204,7 +204,8 @@ function detailsOf(bundle: BundleDefinition, call: EnforcerCall): object {
 
 function kindDetails(resource: Resource): object {
   if (resource.kind === 'mmio') return { bytes: resource.bytes };
-  return resource.kind === 'interrupt' ? { trigger: resource.trigger } : {};
+  if (resource.kind === 'interrupt') return { trigger: resource.trigger };
+  return resource.smmu === undefined ? {} : { smmu: resource.smmu };
 }
 
 /** What the platform waits for. */

@@ -84,6 +84,11 @@ export class Smmuv3 {
     this.#layout = layout;
   }
 
+  /** Physical address of its registers, by which a bundle names it. */
+  get registers(): number {
+    return this.#layout.registers;
+  }
+
   /**
    * Brings the SMMU from reset to operation with every stream of `streams` in the table and blocked. Nothing
    * passes before that: GBPA aborts first, as TF-A does. Throws a HardwareError when the SMMU does not answer.

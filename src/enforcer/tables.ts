@@ -108,7 +108,12 @@ export class Tables {
       for (const resource of resourcesOf(bundle)) {
         const slot: Slot = { resource, state: 'blocked', events: 0, silent: false };
         slots.set(resource.id, slot);
-        if (resource.kind === 'stream') this.#streams.set(resource.physical, slot);
+        if (resource.kind !== 'stream') continue;
+        if (resource.smmu !== undefined && resource.smmu !== platform.smmu.registers)
+          throw new HardwareError(
+            `${bundle.id} ${resource.id} is at the SMMU 0x${resource.smmu.toString(16)}; this machine’s is at 0x${platform.smmu.registers.toString(16)}`,
+          );
+        this.#streams.set(resource.physical, slot);
       }
       this.#slots.set(bundle.id, slots);
     }

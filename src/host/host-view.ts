@@ -5,6 +5,7 @@
 import type { FaultRecord } from '../enforcer/port.ts';
 import type { EvidenceLevel } from '../protocol/codes.ts';
 import { PAGE_BYTES } from '../protocol/evidence.ts';
+import type { Rejection } from '../protocol/hypervisor-state.ts';
 import {
   type BundleId,
   type HostConfig,
@@ -33,6 +34,8 @@ export interface HostView {
   readonly epoch: number;
   readonly leaseLeftMs: number | null;
   readonly reason: string;
+  /** Who found the evidence wrong, and what: borrowers among them are barred until a lift. */
+  readonly rejections: readonly Rejection[];
   readonly confirmed: boolean;
   readonly evidence: string;
   readonly owner: VmId;
@@ -63,7 +66,7 @@ export interface ViewParts {
 
 /** Makes the view of a bundle. */
 export function hostView({ config, ...parts }: ViewParts, state: HostState, nowMs: number): HostView {
-  const { holder, attempt, quarantine } = state;
+  const { holder, attempt, quarantine, rejections } = state;
   return {
     bundle: config.bundle,
     state: state.name,
@@ -71,9 +74,13 @@ export function hostView({ config, ...parts }: ViewParts, state: HostState, nowM
     incarnation: holder?.incarnation ?? null,
     epoch: holder?.epoch ?? attempt?.epoch ?? state.lastEpoch,
     leaseLeftMs: holder?.lease ? leaseLeft(state, nowMs) : null,
-    reason: quarantine
-      ? `${quarantine.cause}, ${isolationText(config.evidence, quarantine.isolated)}`
-      : parts.reason,
+    reason: [
+      quarantine
+        ? `${quarantine.cause}, ${isolationText(config.evidence, quarantine.isolated)}`
+        : parts.reason,
+      ...rejections.map(({ vm, what }) => `${vm} rejected it: ${what}`),
+    ].join('; '),
+    rejections,
     confirmed: holder?.confirmed ?? false,
     evidence: config.evidence,
     owner: config.owner,

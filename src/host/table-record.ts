@@ -91,7 +91,7 @@ const STATE: Checks<HostState> = {
   restored: isFlag,
   running: isMapTo(isUint32),
   exiting: isListOf(isText),
-  barred: isListOf(isText),
+  rejections: isListOf(isLike({ vm: isText, what: isText })),
 };
 const REGISTRY: Checks<RegistryRecord> = {
   machineBoot: isText,

@@ -6,6 +6,7 @@
 import type { DriverStatus, HookName, HookResult } from '../ports.ts';
 import type { BundleDefinition } from './bundle.ts';
 import type { DeclineReason, EvidenceLevel, MoveCause, RefusalCode } from './codes.ts';
+import type { GrantedForm } from './evidence.ts';
 import type { Epoch, Incarnation, VmId } from './ids.ts';
 import type { Message, MessageKind, MessageOf } from './messages.ts';
 
@@ -16,6 +17,8 @@ export interface AgentConfig {
   readonly definition: BundleDefinition;
   /** SHA-256 of the definition. */
   readonly digest: Uint8Array;
+  /** What this VM must be granted, by its own device tree; absent: by the definition. */
+  readonly expected?: readonly GrantedForm[] | undefined;
 }
 
 /** An input that is a message which arrived, authenticated and decoded. */

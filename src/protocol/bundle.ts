@@ -47,6 +47,11 @@ export interface StreamResource {
   readonly kind: 'stream';
   readonly id: ResourceId;
   readonly device: DeviceId;
+  /**
+   * Physical address of the SMMU's registers, in bytes, which tells it from others; aligned and limited as for registers. Absent:
+   * the only one of the machine.
+   */
+  readonly smmu?: number | undefined;
   /** Stream ID at the SMMU. */
   readonly physical: number;
   /** Virtual stream ID by VM; a VM that is not named sees `physical`. */
@@ -99,6 +104,17 @@ export function resourcesOf(bundle: BundleDefinition): readonly Resource[] {
 /** Returns the number under which `vm` sees `resource`: an IPA, a virtual interrupt or a virtual stream. */
 export function viewOf(resource: Resource, vm: VmId): number {
   return resource.views[vm] ?? resource.physical;
+}
+
+/**
+ * Returns whether two resources of one machine have something in common, at the numbers that `at` tells. A stream whose SMMU is not
+ * named may be at any.
+ */
+export function overlaps(a: Resource, b: Resource, at: (resource: Resource) => number): boolean {
+  if (a.kind === 'mmio' && b.kind === 'mmio') return at(a) < at(b) + b.bytes && at(b) < at(a) + a.bytes;
+  if (a.kind !== b.kind || at(a) !== at(b)) return false;
+  if (a.kind !== 'stream' || b.kind !== 'stream') return true;
+  return a.smmu === undefined || b.smmu === undefined || a.smmu === b.smmu;
 }
 
 /** Returns whether every residue of the bundle is cleared by the enforcer's own reset. */

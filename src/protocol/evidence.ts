@@ -37,32 +37,50 @@ export function findMismatch(
   if (!isEvidenceEnough(told.proof.evidence, evidence)) {
     return `evidence ${told.proof.evidence}, we ask for ${evidence}`;
   }
-  return findResourceMismatch(config.definition, config.self, told.proof.resources);
+  const expected = config.expected ?? expectedByDefinition(config.definition, config.self);
+  return findResourceMismatch(expected, told.proof.resources);
 }
 
-function findResourceMismatch(
-  definition: BundleDefinition,
-  self: VmId,
-  granted: readonly GrantedResource[],
+/** One resource as it must be granted, whatever its table entries are. */
+export type GrantedForm = Omit<GrantedResource, 'before' | 'after'>;
+
+/** Returns what `vm` must be granted, entry by entry, when its definition is all that it knows. */
+export function expectedByDefinition(definition: BundleDefinition, vm: VmId): readonly GrantedForm[] {
+  return resourcesOf(definition).map((resource) => grantedForm(resource, vm));
+}
+
+/** Fields that are addresses, as page numbers: told to people in bytes. */
+const PAGE_FIELDS: readonly string[] = ['smmu', 'physical', 'view'];
+
+/** Returns how `granted` differs from what is expected, entry by entry, in one line; undefined when it does not. */
+export function findResourceMismatch(
+  expected: readonly GrantedForm[],
+  granted: readonly GrantedForm[],
 ): string | undefined {
-  const expected = resourcesOf(definition);
   const byName = new Map(granted.map((entry) => [entry.resource, entry]));
-  for (const resource of expected) {
-    const entry = byName.get(resource.id);
-    if (!entry) return `${resource.id} is missing`;
-    const want = grantedForm(resource, self);
-    if (entry.kind !== want.kind) return `${resource.id} is ${entry.kind}, expected ${want.kind}`;
-    for (const field of ['physical', 'view', 'pages', 'trigger'] as const) {
-      if (entry[field] !== want[field])
-        return `${resource.id} ${field} ${entry[field]}, expected ${want[field]}`;
+  for (const want of expected) {
+    const entry = byName.get(want.resource);
+    if (!entry) return `${want.resource} is missing`;
+    if (entry.kind !== want.kind) return `${want.resource} is ${entry.kind}, expected ${want.kind}`;
+    for (const field of ['physical', 'view', 'pages', 'trigger', 'smmu'] as const) {
+      if (entry[field] === want[field]) continue;
+      const isAddress = PAGE_FIELDS.includes(field) && (want.kind === 'mmio' || field === 'smmu');
+      const say = (value: number | string | undefined) =>
+        isAddress && typeof value === 'number'
+          ? `0x${(value * PAGE_BYTES).toString(16)}`
+          : String(value ?? 'none');
+      return `${want.resource} ${field} ${say(entry[field])}, expected ${say(want[field])}`;
     }
   }
+  const names = new Set(expected.map(({ resource }) => resource));
+  const more = granted.find(({ resource }) => !names.has(resource));
+  if (more) return `${more.resource} is not expected`;
   if (granted.length !== expected.length) return `${granted.length} resources, expected ${expected.length}`;
   return undefined;
 }
 
 /** Returns the form in which `resource` is told to `vm` (messages.ts), without the entries read back. */
-export function grantedForm(resource: Resource, vm: VmId): Omit<GrantedResource, 'before' | 'after'> {
+export function grantedForm(resource: Resource, vm: VmId): GrantedForm {
   const unit = resource.kind === 'mmio' ? PAGE_BYTES : 1;
   return {
     resource: resource.id,
@@ -71,6 +89,9 @@ export function grantedForm(resource: Resource, vm: VmId): Omit<GrantedResource,
     view: viewOf(resource, vm) / unit,
     pages: resource.kind === 'mmio' ? resource.bytes / PAGE_BYTES : 0,
     trigger: resource.kind === 'interrupt' ? resource.trigger : 'none',
+    ...(resource.kind === 'stream' && resource.smmu !== undefined
+      ? { smmu: resource.smmu / PAGE_BYTES }
+      : {}),
   };
 }
 

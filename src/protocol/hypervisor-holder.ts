@@ -18,6 +18,13 @@ import type { MessageOf } from './messages.ts';
 /** Highest epoch that is taken over from agents after the table was lost, so that none can use all epochs up. */
 const EPOCH_RESTORED_MAX = 0x0100_0000;
 
+/** Keeps what a holder found wrong, for people and so that it is not lent to again; of each VM the last. */
+function withRejection<X extends HostSeen<'reject'>>(x: X): X {
+  const { from: vm, message } = x.input;
+  const others = x.state.rejections.filter((each) => each.vm !== vm);
+  return { ...x, state: { ...x.state, rejections: [...others, { vm, what: message.what }] } };
+}
+
 /** Rows of confirm, reject and queryState. */
 export const HOLDER_ROWS = [
   hostRow({
@@ -62,10 +69,8 @@ export const HOLDER_ROWS = [
     holds: (x) => isHolder(x) && isLent(x),
     to: ['moving', 'quarantined'],
     act: (x) => {
-      const { state, input } = x;
-      const barred = [...state.barred.filter((vm) => vm !== input.from), input.from];
-      return beginReturn({ ...x, state: { ...state, barred } }, 'rejected', false, [
-        { do: 'audit', event: 'rejected', detail: input.message.what },
+      return beginReturn(withRejection(x), 'rejected', false, [
+        { do: 'audit', event: 'rejected', detail: x.input.message.what },
       ]);
     },
   }),
@@ -77,9 +82,11 @@ export const HOLDER_ROWS = [
     holds: isHolder,
     to: ['moving', 'quarantined'],
     act: (x) =>
-      begin(x, { cause: 'rejected', to: undefined, forced: false, quarantine: 'evidenceMismatch' }, [
-        { do: 'audit', event: 'rejected', detail: x.input.message.what },
-      ]),
+      begin(
+        withRejection(x),
+        { cause: 'rejected', to: undefined, forced: false, quarantine: 'evidenceMismatch' },
+        [{ do: 'audit', event: 'rejected', detail: x.input.message.what }],
+      ),
   }),
   hostRow({
     name: 'reject-over',

@@ -21,7 +21,7 @@ function whyNotPrepare(x: HostSeen<'prepare'>): RefusalCode | undefined {
   if (!consent) return 'consentInvalid';
   if (message.borrower === config.owner) return 'consentTerms';
   if (!lifeOf(state, message.borrower)) return 'borrowerAbsent';
-  if (state.barred.includes(message.borrower)) return 'barred';
+  if (state.rejections.some(({ vm }) => vm === message.borrower)) return 'barred';
   if (!config.resettable && !config.acceptDriverResidue) return 'unresettable';
   if (state.epoch >= UINT32_MAX - 1) return 'epochsExhausted';
   return whyNotConsent(x, consent);

@@ -251,7 +251,7 @@ export const QUARANTINE_ROWS = [
       const { state } = x;
       // Agents that have not asked yet may remember higher epochs, and would ignore lower ones.
       const jump = state.restored ? Math.min(EPOCH_JUMP, Math.floor((UINT32_MAX - state.epoch) / 2)) : 0;
-      const next: HostState = { ...state, barred: [], epoch: (state.epoch + jump) as HostState['epoch'] };
+      const next: HostState = { ...state, rejections: [], epoch: (state.epoch + jump) as HostState['epoch'] };
       return begin({ ...x, state: next }, { cause: 'lift', to: undefined, forced: false });
     },
   }),
@@ -260,10 +260,10 @@ export const QUARANTINE_ROWS = [
     on: 'lift',
     from: ['held', 'parked'],
     when: 'a borrower is barred',
-    holds: ({ state }) => state.barred.length > 0,
+    holds: ({ state }) => state.rejections.length > 0,
     to: ['stay'],
     act: ({ state }) => ({
-      state: { ...state, barred: [] },
+      state: { ...state, rejections: [] },
       effects: [
         { do: 'persist', sync: false },
         { do: 'audit', event: 'unbarred' },

@@ -110,8 +110,15 @@ export interface HostState {
   readonly running: Readonly<Record<VmId, Incarnation>>;
   /** VMs that exited and wait for leave to free their memory. */
   readonly exiting: readonly VmId[];
-  /** Borrowers that rejected the evidence: not lent to again before a lift or a new definition. */
-  readonly barred: readonly VmId[];
+  /** Who rejected the evidence, and why: a borrower among them is barred, not lent to again before a lift. */
+  readonly rejections: readonly Rejection[];
+}
+
+/** What a holder found wrong with the evidence of its grant. */
+export interface Rejection {
+  readonly vm: VmId;
+  /** In its words, at most 96 bytes. */
+  readonly what: string;
 }
 
 /** What the service knows about a bundle from its configuration and its back end. */
@@ -221,7 +228,7 @@ export function initialHost(): HostState {
     restored: false,
     running: {},
     exiting: [],
-    barred: [],
+    rejections: [],
   };
 }
 

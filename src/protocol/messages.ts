@@ -73,6 +73,8 @@ const GRANTED = struct('granted-resource', {
   /** The table entry before and after, as the enforcer reads it back; empty where it cannot. */
   before: required(7, bytes(0, ENTRY_BYTES_MAX)),
   after: required(8, bytes(0, ENTRY_BYTES_MAX)),
+  /** Page number of the registers of a stream's SMMU, where the definition names it. */
+  smmu: optional(9, uint()),
 });
 export type GrantedResource = NonNullable<(typeof GRANTED)['of']>;
 

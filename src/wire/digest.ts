@@ -15,6 +15,7 @@ import {
   id,
   list,
   oneOf,
+  optional,
   required,
   resource,
   struct,
@@ -41,6 +42,8 @@ const RESOURCE = struct('resource', {
   trigger: required(5, oneOf(['none', 'edge', 'level'] as const)),
   /** By rising VM name. */
   views: required(6, list(VIEW, VIEWS_MAX)),
+  /** Page number of the registers of a stream's SMMU, where it is named. */
+  smmu: optional(7, uint()),
 });
 
 const RESIDUE = struct('residue', {
@@ -100,6 +103,7 @@ function canonicalResource(one: Resource): NonNullable<(typeof RESOURCE)['of']> 
     pages: one.kind === 'mmio' ? pageOf(one.id, one.bytes) : 0,
     trigger: one.kind === 'interrupt' ? one.trigger : 'none',
     views: vms.map((vm) => ({ vm, number: toNumber(one.views[vm]!) })),
+    ...(one.kind === 'stream' && one.smmu !== undefined ? { smmu: pageOf(one.id, one.smmu) } : {}),
   };
 }
 

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { Agent } from '../../src/agent/agent.ts';
 import { allowList, type Policy, type PolicyRule } from '../../src/agent/policy.ts';
 import { AGENT_EXAMPLE, AGENT_SCHEMA, type AgentFile } from '../../src/config/daemon-config.ts';
+import { treeOf } from '../../src/config/follow.ts';
+import { ownTree } from '../../src/config/own-tree.ts';
 import { AgentControl } from '../../src/control/agent-control.ts';
 import { Link } from '../../src/link/link.ts';
 import type { LogLevel } from '../../src/ports.ts';
@@ -28,7 +30,7 @@ import { openHooks } from './hooks.ts';
 import { stderrLog } from './log.ts';
 import { lockState } from './name-lock.ts';
 import { programPolicy } from './program-policy.ts';
-import { soundAgent } from './sound-config.ts';
+import { FILES, soundAgent } from './sound-config.ts';
 import { STREAMS } from './streams.ts';
 import { agentTransport } from './transports.ts';
 
@@ -69,6 +71,8 @@ function serve(): void {
   const log = stderrLog(`baton-agent ${self}`, (config.logLevel ?? 'info') as LogLevel);
   if (args.lies.length > 0) log('warn', `LYING: ${args.lies.join(', ')} is switched off`);
   const bundles = readBundles(beside(config.bundles));
+  const own = config.tree && ownTree(config.tree, bundles, self, treeOf(args.config, config.tree, FILES));
+  for (const { message } of own?.differences ?? []) log('warn', message);
   const link = new Link({
     self,
     pairKeys: readKeys(beside(config.keys)),
@@ -82,6 +86,7 @@ function serve(): void {
   const agent = new Agent({
     self,
     bundles,
+    ...(own ? { expected: own.expected } : {}),
     link,
     hooks: openHooks({ self, bundles, config: config.hooks ?? {}, stateFolder: state, log }),
     policy: policyOf(config),

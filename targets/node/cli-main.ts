@@ -24,7 +24,7 @@ import { DEMO_HELP, demo } from '../demo/demo.ts';
 import { BACKEND_TEST_HELP, backendTest } from './backend-test.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';
-import { besideConfig, look, readText } from './files.ts';
+import { besideConfig, look, readText, readTree } from './files.ts';
 import { PLAN_HELP, plan } from './plan.ts';
 import { VERSION } from './version.ts';
 
@@ -79,6 +79,7 @@ const WORLD: CliWorld = {
   readText,
   besideConfig,
   look,
+  readTree,
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
 };

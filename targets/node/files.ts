@@ -6,9 +6,13 @@ import type { Static, TSchema } from 'typebox';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
 import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
 import type { FileLook } from '../../src/config/follow.ts';
+import { LIVE } from '../../src/config/own-tree.ts';
 import { ConfigError, readConfig } from '../../src/config/read.ts';
+import { BLOB_BYTES_MAX, DeviceTreeError, readBlob } from '../../src/devicetree/blob.ts';
+import { Tree } from '../../src/devicetree/tree.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { type VmId, vmId } from '../../src/protocol/ids.ts';
+import { readLiveTree } from './live-tree.ts';
 
 /** Reads a file as text. Throws a ConfigError that says what is wrong with it. */
 export function readText(path: string): string {
@@ -42,6 +46,20 @@ export function look(path: string): FileLook | undefined {
     return { isFile: stat.isFile(), mode: stat.mode & 0o777, isExecutable: mayRun(path) };
   } catch {
     return undefined;
+  }
+}
+
+/** Reads a device tree blob, or for `live` that of this machine. Throws a ConfigError. */
+export function readTree(path: string): Tree {
+  try {
+    if (path === LIVE) return readLiveTree();
+    const { size } = statSync(path);
+    if (size > BLOB_BYTES_MAX) throw new Error(`${path}: ${size} bytes are no device tree`);
+    return new Tree(readBlob(readFileSync(path)));
+  } catch (error) {
+    throw new ConfigError(
+      error instanceof DeviceTreeError ? `${path}: ${error.message}` : (error as Error).message,
+    );
   }
 }
 

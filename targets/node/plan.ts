@@ -1,19 +1,18 @@
 /** `baton plan`: what it takes to move a device of a board, from its device tree. */
 
-import { readFileSync, writeFileSync } from 'node:fs';
 import { parseWords } from '../../src/cli/arguments.ts';
 import { type CliWorld, EXIT, UsageError } from '../../src/cli/world.ts';
-import { bundleFileText } from '../../src/config/bundle-file.ts';
+import { ConfigError } from '../../src/config/read.ts';
 import { accessOf } from '../../src/devicetree/access.ts';
-import { DeviceTreeError, type DtNode, readBlob } from '../../src/devicetree/blob.ts';
+import type { DtNode } from '../../src/devicetree/blob.ts';
 import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planJson, planLines } from '../../src/devicetree/describe.ts';
 import { ACCEPTABLE, planBundle } from '../../src/devicetree/plan.ts';
-import { Tree, textOf } from '../../src/devicetree/tree.ts';
-import { isResettable } from '../../src/protocol/bundle.ts';
+import { type Tree, textOf } from '../../src/devicetree/tree.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
-import { LIVE_TREE, readLiveTree } from './live-tree.ts';
+import { LIVE_TREE } from './live-tree.ts';
+import { digestText, withAllViews, writeBundle } from './plan-file.ts';
 
 export const PLAN_HELP = `baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--json]
 baton plan TREE --list [--json]
@@ -28,11 +27,14 @@ whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is
                  polls, or whoever keeps the controller forwards it), sharedReset (nobody uses the line as a reset)
   --power-reset  the back end resets the devices by switching their power domains off and on
   --list         every device that could be asked for, and how many things stand in the way
+  --view VM=TREE:DEVICE=NODE,...
+                 how another VM sees the devices of the bundle file, from that VM's own tree
   --owner VM     the owner in the bundle file (default: owner)
   --name BUNDLE  its name (default: from the first device)
-  -o FILE        write the bundle file, if nothing stands in the way
+  -o FILE        write it into the bundle file, if nothing stands in the way; other bundles of the file stay
 
-Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 when there is no such node or tree.
+Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 when there is no such node or tree,
+78 when the bundle file or a view cannot be made.
 `;
 
 /** Nodes that an error names. */
@@ -46,6 +48,7 @@ export function plan(world: CliWorld, args: readonly string[]): number {
     '--device': 'list',
     '--accept': 'list',
     '--power-reset': 'flag',
+    '--view': 'list',
     '-o': 'value',
   });
   const [file, ...plainNames] = plain;
@@ -64,19 +67,23 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   const found = planBundle(new Board(tree), wanted, choices);
   const id = bundleId(values.get('--name') ?? plainName(wanted[0]!));
   const made = definitionOf(found, id, vmId(values.get('--owner') ?? 'owner'));
-  const bundle = found.blockers.length === 0 && made.ok ? made.bundle : undefined;
-  if (flags.has('--json')) world.out(JSON.stringify(planJson(found, bundle)));
-  else for (const line of planLines(found)) world.out(line);
   if (!made.ok && found.blockers.length === 0) world.err(`no bundle file: ${made.error}`);
   const target = values.get('-o');
-  if (target !== undefined && bundle) {
-    writeFileSync(target, bundleFileText([bundle]));
-    world.err(
-      `${target} is written: check its owner, how each VM sees what (views), and what may stay behind (residues)`,
-    );
-    if (!isResettable(bundle)) world.err('a host lends it only with "acceptDriverResidue": true');
-  } else if (target !== undefined) world.err(`${target} was not written`);
-  return bundle ? EXIT.ok : EXIT.failed;
+  try {
+    const bundle =
+      found.blockers.length === 0 && made.ok
+        ? withAllViews(world, made.bundle, lists.get('--view') ?? [])
+        : undefined;
+    if (flags.has('--json')) world.out(JSON.stringify(planJson(found, bundle, bundle && digestText(bundle))));
+    else for (const line of planLines(found)) world.out(line);
+    if (target !== undefined && bundle) writeBundle(world, target, bundle);
+    else if (target !== undefined) world.err(`${target} was not written`);
+    return bundle ? EXIT.ok : EXIT.failed;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    world.err(`baton plan: ${error.message}`);
+    return EXIT.configuration;
+  }
 }
 
 function acceptedKinds(words: readonly string[] = []): (typeof ACCEPTABLE)[number][] {
@@ -90,10 +97,10 @@ function acceptedKinds(words: readonly string[] = []): (typeof ACCEPTABLE)[numbe
 
 function readTree(world: CliWorld, file: string): Tree | undefined {
   try {
-    return file === 'live' ? readLiveTree() : new Tree(readBlob(readFileSync(file)));
+    return world.readTree(file);
   } catch (error) {
-    const words = error instanceof DeviceTreeError ? `${file}: ${error.message}` : (error as Error).message;
-    world.err(`baton plan: ${words}`);
+    if (!(error instanceof ConfigError)) throw error;
+    world.err(`baton plan: ${error.message}`);
     return undefined;
   }
 }

@@ -4,9 +4,9 @@ import { delimiter, isAbsolute, join } from 'node:path';
 import { AGENT_SCHEMA, type AgentFile, HOST_SCHEMA, type HostFile } from '../../src/config/daemon-config.ts';
 import { type ConfigFiles, followAgent, followHost } from '../../src/config/follow.ts';
 import { ConfigError, complaintAt, readConfig } from '../../src/config/read.ts';
-import { besideConfig, look, readText } from './files.ts';
+import { besideConfig, look, readText, readTree } from './files.ts';
 
-const FILES: ConfigFiles = { readText, besideConfig, look };
+export const FILES: ConfigFiles = { readText, besideConfig, look, readTree };
 
 /** Reads the configuration of an agent and all that it names. Throws a ConfigError with every complaint. */
 export function soundAgent(path: string): AgentFile {

@@ -60,6 +60,7 @@ class Rig {
       readText: () => '',
       besideConfig: (_, path) => path,
       look: (path) => LOOKS[path],
+      readTree: () => expect.unreachable(),
       out: (line) => this.said.push(line),
       err: (line) => this.said.push(line),
     };

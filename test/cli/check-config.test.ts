@@ -8,7 +8,7 @@ import { checkConfig } from '../../src/cli/checks.ts';
 import type { CliWorld } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../src/simulation/machine/board.ts';
-import { besideConfig, look, readText } from '../../targets/node/files.ts';
+import { besideConfig, look, readText, readTree } from '../../targets/node/files.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -65,7 +65,7 @@ const HOST = () => `{
 /** What is printed and the exit status; the folder's name is left out. */
 function check(...names: string[]): { status: number; lines: string[] } {
   const lines: string[] = [];
-  const world = { readText, besideConfig, look, out: (line: string) => lines.push(line) };
+  const world = { readText, besideConfig, look, readTree, out: (line: string) => lines.push(line) };
   const status = checkConfig(world as unknown as CliWorld, names.map(at));
   return { status, lines: lines.join('\n').replaceAll(`${folder}/`, '').split('\n') };
 }
@@ -268,7 +268,7 @@ it.each([
 });
 
 it('says the same as JSON', () => {
-  const world = { readText, besideConfig, look, out: (line: string) => lines.push(line) };
+  const world = { readText, besideConfig, look, readTree, out: (line: string) => lines.push(line) };
   const lines: string[] = [];
   write('password', '', 0o600);
   checkConfig(world as unknown as CliWorld, ['--json', at('agent.json'), at('host.json')]);

@@ -6,9 +6,29 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type CliWorld, UsageError } from '../../src/cli/world.ts';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
+import { readText, readTree } from '../../targets/node/files.ts';
 import { plan } from '../../targets/node/plan.ts';
 import { BOARD } from '../devicetree/board.ts';
-import { blobOf } from '../devicetree/builder.ts';
+import { blobOf, type Description } from '../devicetree/builder.ts';
+
+/** Two cameras of one stream number, at two SMMUs. */
+const PAIR: Description = {
+  '#address-cells': [1],
+  '#size-cells': [1],
+  'interrupt-parent': [1],
+  'gic@1000': {
+    compatible: 'arm,gic-v3',
+    phandle: [1],
+    'interrupt-controller': new Uint8Array(0),
+    '#interrupt-cells': [3],
+  },
+  'smmu@2000': { compatible: 'arm,smmu-v3', phandle: [2], reg: [0x2000, 0x1000], '#iommu-cells': [1] },
+  'camera@3000': { compatible: 'test,camera', reg: [0x3000, 0x1000], interrupts: [0, 25, 4], iommus: [2, 6] },
+};
+const VAULT_PAIR: Description = {
+  ...PAIR,
+  'eye@b000': { reg: [0xb000, 0x1000], interrupts: [0, 8, 4], iommus: [2, 7] },
+};
 
 let folder: string;
 const at = (name: string) => join(folder, name);
@@ -22,7 +42,12 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function run(...args: string[]): { status: number; out: string[]; err: string[] } {
   const out: string[] = [];
   const err: string[] = [];
-  const world = { out: (line: string) => out.push(line), err: (line: string) => err.push(line) };
+  const world = {
+    readTree,
+    readText,
+    out: (line: string) => out.push(line),
+    err: (line: string) => err.push(line),
+  };
   return { status: plan(world as unknown as CliWorld, args), out, err };
 }
 
@@ -51,7 +76,60 @@ it('writes a bundle file that the daemons take, and the same again', () => {
   });
   expect(written[0]).toBe(written[1]);
   const [bundle] = readBundleFile('a.json', written[0]!);
-  expect(bundle).toMatchObject({ id: 'bus', owner: 'android', devices: [{ id: 'i2c-1000' }] });
+  expect(bundle).toMatchObject({ id: 'bus', owner: 'android', devices: [{ id: 'i2c' }] });
+});
+
+it('adds to a bundle file, replaces what has its name, and refuses what overlaps, with both names', () => {
+  const file = at('all.json');
+  const words = ['--owner', 'android', '-o', file];
+  expect(run(at('board.dtb'), 'i2c0', '--name', 'bus', ...words).status).toBe(0);
+  writeFileSync(at('pair.dtb'), blobOf(PAIR));
+  const added = run(at('pair.dtb'), 'camera@3000', '--name', 'eye', ...words);
+  expect(added.err[0]).toMatch(/^\S+all.json: eye is written beside bus; its digest is [0-9a-f]{64}$/);
+  expect(run(at('board.dtb'), 'i2c0', '--name', 'bus', ...words).err[0]).toContain('beside eye');
+  const names = () => readBundleFile('all.json', readFileSync(file, 'utf8')).map(({ id }) => id);
+  expect(names()).toEqual(['eye', 'bus']);
+  const before = readFileSync(file, 'utf8');
+  const again = run(at('board.dtb'), 'i2c0', '--name', 'other', ...words);
+  expect(again.status).toBe(78);
+  expect(again.err.at(-1)).toMatch(/other i2c.mmio0 and bus i2c.mmio0 are the same mmio/);
+  expect(readFileSync(file, 'utf8')).toBe(before);
+});
+
+it('puts in how another VM sees it, from its own tree', () => {
+  writeFileSync(at('pair.dtb'), blobOf(PAIR));
+  writeFileSync(at('vault.dtb'), blobOf(VAULT_PAIR));
+  const view = `vault=${at('vault.dtb')}:camera=eye@b000`;
+  const { status, out } = run(at('pair.dtb'), 'camera@3000', '--view', view, '--json');
+  expect(status).toBe(0);
+  const { bundle } = JSON.parse(out[0]!) as { bundle: { devices: { resources: { views: object }[] }[] } };
+  expect(bundle.devices[0]!.resources.map(({ views }) => views)).toEqual([
+    { vault: 0xb000 },
+    { vault: 40 },
+    { vault: 7 },
+  ]);
+  const wrong = run(at('pair.dtb'), 'camera@3000', '--view', `vault=${at('vault.dtb')}:came=eye@b000`);
+  expect(wrong).toMatchObject({
+    status: 78,
+    err: [expect.stringMatching(/the bundle has no device came: camera/)],
+  });
+  expect(() => run(at('pair.dtb'), 'camera@3000', '--view', 'vault')).toThrow(
+    '--view vault: expected VM=TREE:DEVICE=NODE,DEVICE=NODE',
+  );
+  expect(() => run(at('pair.dtb'), 'camera@3000', '--view', `v=${at('vault.dtb')}:camera=no@1`)).toThrow(
+    /no node is called no@1/,
+  );
+  expect(run(at('pair.dtb'), 'camera@3000', '--view', `v=${at('other')}:camera=no@1`).status).toBe(78);
+});
+
+it('takes --device and --accept', () => {
+  const words = ['--device', 'touch@20', '--accept', 'summaryInterrupt'];
+  const text = run(at('board.dtb'), ...words).out.join('\n');
+  expect(text).toContain('Accepted:\n  summaryInterrupt: /soc@0/i2c@1000/touch@20');
+  expect(text).toContain('1 thing stands in the way:\n  processorInterrupt');
+  expect(() => run(at('board.dtb'), 'touch@20', '--accept', 'sharedPage')).toThrow(
+    '--accept sharedPage: only summaryInterrupt and sharedReset can be accepted',
+  );
 });
 
 it('writes none while something stands in the way', () => {

@@ -81,7 +81,7 @@ it('a device with nothing shared can move: pages, line, streams; clocks stay', (
   expect(made).toMatchObject({ ok: true, bundle: { id: 'display', owner: 'android', keeper: 'owner' } });
   const [device] = made.ok ? made.bundle.devices : [];
   expect(device).toMatchObject({
-    id: 'display-1000',
+    id: 'display',
     residues: [
       { what: 'registers', clearedBy: 'reset' },
       { what: 'framebuffer address', clearedBy: 'reset' },
@@ -302,6 +302,40 @@ it('touch is quiesced before what shows pictures, whatever the tree says first',
   });
   const plan = planOf(board, 'display@1000', 'vcodec@70000', 'touch@50000');
   expect(plan.members.map(({ node }) => node.name)).toEqual(['touch@50000', 'vcodec@70000', 'display@1000']);
+});
+
+it('one stream number at two SMMUs is two streams, each with its SMMU', () => {
+  const second = { compatible: 'arm,mmu-500', phandle: [40], reg: [0xb00_0000, 0x1000], '#iommu-cells': [2] };
+  const board = boardOf({
+    'smmu@b000000': second,
+    'a@50000': other({ iommus: [SMMU, 0x10, 0, 40, 0x10, 0] }),
+    'b@60000': other({ reg: [0x6_0000, 0x1000], iommus: [40, 0x11, 0] }),
+  });
+  const plan = planOf(board, 'a@50000');
+  expect(plan.blockers).toEqual([]);
+  const made = definitionOf(plan, bundleId('a'), vmId('o'));
+  const streams = made.ok ? made.bundle.devices[0]!.resources.filter(({ kind }) => kind === 'stream') : [];
+  expect(streams).toMatchObject([
+    { physical: 0x10, smmu: 0xe00_0000 },
+    { physical: 0x10, smmu: 0xb00_0000 },
+  ]);
+});
+
+it('a client on a bus is a device of its own in the bundle, so that its driver can be suspended first', () => {
+  const board = boardOf({ 'i2c@2000': { ...I2C, interrupts: [0, 11, 4] } });
+  const made = definitionOf(planOf(board, 'touch@38'), bundleId('t'), vmId('o'));
+  expect(
+    made.ok
+      ? made.bundle.devices.map(({ id, resources, residues }) => [
+          id,
+          resources.length,
+          residues.at(-1)!.what,
+        ])
+      : made.error,
+  ).toEqual([
+    ['touch', 0, 'reports'],
+    ['i2c', 2, 'transfer buffer'],
+  ]);
 });
 
 it('more than a bundle may have is said', () => {

@@ -127,7 +127,8 @@ describe('a record that this version cannot use', () => {
     ['quarantine', { quarantine: {} }],
     ['suspect', { suspect: 'vault' }],
     ['running', { running: { vault: '1' } }],
-    ['barred', { barred: undefined }],
+    ['rejections', { rejections: undefined }],
+    ['rejections', { rejections: [{ vm: 'vault' }] }],
     ['exiting', { exiting: 'vault' }],
   ])('is not used: %s, %j', (field, fields) => {
     expect(() => read(fields)).toThrow(`its record of panel cannot be used: ${field}`);

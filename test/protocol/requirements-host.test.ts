@@ -307,7 +307,11 @@ describe('lease and return', () => {
       [command(VAULT, 'reject', { epoch: 2, what: 'no' }), ...remap(3, ANDROID)],
       lentByHost(),
     );
-    expect(rejected.state).toMatchObject({ name: 'held', holder: { vm: ANDROID }, barred: [VAULT] });
+    expect(rejected.state).toMatchObject({
+      name: 'held',
+      holder: { vm: ANDROID },
+      rejections: [{ vm: VAULT }],
+    });
     const again = prepare({ epoch: epoch(3) }, {}, { epoch: 3 });
     expect(refusalTo(ANDROID, host([again], rejected.state).effects)).toEqual(['barred']);
     expect(host([{ on: 'lift' }, again], rejected.state).state.reservation).toBeDefined();

@@ -207,6 +207,7 @@ describe('a holder', () => {
     ],
     ['a register range elsewhere', proof({ resources: [{ ...first!, view: 1 }, second, ...rest] })],
     ['a shorter register range', proof({ resources: [{ ...first!, pages: 0 }, second, ...rest] })],
+    ['another SMMU', proof({ resources: [first, second, { ...rest[0]!, smmu: 0x15000 }, ...rest.slice(1)] })],
     ['another trigger', proof({ resources: [first, { ...second!, trigger: 'edge' }, ...rest] })],
   ];
   test.each(wrong)('R25 a borrower told of %s rejects and does not resume', (_, fields) => {

@@ -174,7 +174,9 @@ describe('a borrower that rejects', () => {
   it('R62 is barred also when its first word was lost', () => {
     const rejected = borrower([wrong], pending()).state;
     const said = only(borrower([on('timer:release')], rejected).effects, 'reject');
-    expect(host([command(VAULT, 'reject', said)], lentByHost()).state.barred).toEqual([VAULT]);
+    expect(host([command(VAULT, 'reject', said)], lentByHost()).state.rejections).toEqual([
+      { vm: VAULT, what: said.what },
+    ]);
   });
 });
 

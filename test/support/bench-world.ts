@@ -5,6 +5,7 @@
 
 import { Agent } from '../../src/agent/agent.ts';
 import { allowList, type Policy } from '../../src/agent/policy.ts';
+import type { OwnTree } from '../../src/config/own-tree.ts';
 import type { Enforcer } from '../../src/enforcer/port.ts';
 import { Host } from '../../src/host/host.ts';
 import { HostTable } from '../../src/host/table.ts';
@@ -128,7 +129,13 @@ export class BenchWorld {
   }
 
   /** `hooks`: in place of the scripted driver, which then has no part. */
-  startAgent(vm: VmId, status: DriverStatus, policy: Policy = this.everybody(), hooks?: DriverHooks): Agent {
+  startAgent(
+    vm: VmId,
+    status: DriverStatus,
+    policy: Policy = this.everybody(),
+    hooks?: DriverHooks,
+    expected?: OwnTree['expected'],
+  ): Agent {
     const driver = this.drivers.get(vm) ?? new ScriptedDriver(this.clock, status);
     driver.status = status;
     this.drivers.set(vm, driver);
@@ -146,6 +153,7 @@ export class BenchWorld {
       entropy: this.entropy,
       journal,
       log: this.log(vm),
+      ...(expected ? { expected } : {}),
     });
     agent.on('notice', (bundle, notice) => this.notices.push({ vm, bundle, notice }));
     agent.start();

@@ -1,0 +1,99 @@
+/**
+ * The part of an agent's configuration that says which nodes of the VM's own device tree are the devices of a bundle, and what follows
+ * from it: what the VM must be granted. Pure: the tree comes in.
+ */
+
+import { type Static, Type } from 'typebox';
+import type { DtNode } from '../devicetree/blob.ts';
+import { expectedByTree } from '../devicetree/expected.ts';
+import { type Tree, TreeError } from '../devicetree/tree.ts';
+import type { BundleDefinition } from '../protocol/bundle.ts';
+import { expectedByDefinition, findResourceMismatch, type GrantedForm } from '../protocol/evidence.ts';
+import type { BundleId, VmId } from '../protocol/ids.ts';
+import type { Path } from './faults.ts';
+
+/** Name of the tree of the machine that runs. */
+export const LIVE = 'live';
+const closed = { additionalProperties: false } as const;
+const KEY = Type.String({ pattern: '^[a-z][a-z0-9._-]{0,31}$' });
+
+/** Schema of `tree`. */
+export const TREE_SCHEMA = Type.Object(
+  {
+    file: Type.Optional(
+      Type.String({
+        default: LIVE,
+        description: 'a device tree blob, or `live`: /proc/device-tree of the machine that runs',
+      }),
+    ),
+    nodes: Type.Record(
+      KEY,
+      Type.Record(
+        KEY,
+        Type.Array(Type.String({ description: 'path, alias or name of a node' }), { minItems: 1 }),
+        { ...closed, description: 'device → the nodes that describe it; one that is absent is not compared' },
+      ),
+      { ...closed, description: 'bundle → its devices in this VM’s tree' },
+    ),
+  },
+  {
+    ...closed,
+    description: 'this VM’s own device tree, by which it checks each grant; absent: by the bundle file',
+  },
+);
+export type TreePart = Static<typeof TREE_SCHEMA>;
+
+/** What an agent's own tree says of its bundles. */
+export interface OwnTree {
+  readonly expected: ReadonlyMap<BundleId, readonly GrantedForm[]>;
+  /** What has to be mended before the tree can be used, and where below `tree`. */
+  readonly faults: readonly { readonly path: Path; readonly message: string }[];
+  /** Bundles of which every grant will be rejected, for the bundle file says otherwise. */
+  readonly differences: readonly { readonly path: Path; readonly message: string }[];
+}
+
+/** Returns what `vm` must be granted of `bundles`, by its own tree. */
+export function ownTree(part: TreePart, bundles: readonly BundleDefinition[], vm: VmId, tree: Tree): OwnTree {
+  const expected = new Map<BundleId, readonly GrantedForm[]>();
+  const faults: { path: Path; message: string }[] = [];
+  const differences: { path: Path; message: string }[] = [];
+  for (const [name, devices] of Object.entries(part.nodes)) {
+    const path = ['nodes', name];
+    const bundle = bundles.find(({ id }) => id === name);
+    if (bundle === undefined) {
+      faults.push({ path, message: `"${name}": no bundle of this name in the bundle file` });
+      continue;
+    }
+    const nodes = new Map<string, readonly DtNode[]>();
+    for (const [device, places] of Object.entries(devices)) {
+      if (!bundle.devices.some(({ id }) => id === device))
+        faults.push({ path: [...path, device], message: `"${device}": no device of ${name}` });
+      const found = places.map((place) => tree.find(place));
+      for (const [index, node] of found.entries())
+        if (node === undefined)
+          faults.push({
+            path: [...path, device, index],
+            message: `"${places[index]}": no such node, or several: expected a path of ${part.file ?? LIVE}`,
+          });
+      nodes.set(
+        device,
+        found.flatMap((node) => (node ? [node] : [])),
+      );
+    }
+    if (faults.length > 0) continue;
+    try {
+      const forms = expectedByTree(bundle, vm, tree, nodes);
+      expected.set(bundle.id, forms);
+      const what = findResourceMismatch(forms, expectedByDefinition(bundle, vm));
+      if (what !== undefined)
+        differences.push({
+          path,
+          message: `the bundle file differs from the tree, and each grant will be rejected: ${what}`,
+        });
+    } catch (error) {
+      if (!(error instanceof TreeError)) throw error;
+      faults.push({ path, message: error.message });
+    }
+  }
+  return { expected, faults, differences };
+}
