@@ -1,13 +1,15 @@
 /**
- * The demo's bed, every party a process of its own: broker, simulated machine, host, and per VM an agent and a driver.
+ * The demo's bed, every party a process of its own: broker, simulated machine, host, and per VM an agent and a driver. What is lent is
+ * planned from the board's device tree, and each agent checks what it is granted by its own VM's tree.
  */
 
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Json } from '../../src/control/lines.ts';
 import { type BundleDefinition, resourcesOf, viewOf } from '../../src/protocol/bundle.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { readBundles } from '../node/files.ts';
 import { Parties, START_MS } from './parties.ts';
 
 /** Lies by the process that tells them. */
@@ -17,8 +19,24 @@ export interface Lies {
   readonly vault: readonly string[];
 }
 
+/** Name of what is lent. */
+const BUNDLE = PANEL.id;
+
+/** Device trees of the board (the owner sees it as it is) and of the borrower, and which of their nodes are which device. */
+const TREES: Readonly<
+  Record<VmId, { readonly file: string; readonly nodes: Readonly<Record<string, readonly [string]>> }>
+> = {
+  [ANDROID]: {
+    file: 'board.dtb',
+    nodes: { touch: ['/soc@0/touch@a900000'], display: ['/soc@0/display@ae00000'] },
+  },
+  [VAULT]: { file: 'vault.dtb', nodes: { touch: ['/touch@b900000'], display: ['/display@ae00000'] } },
+};
+
 /** Everything of the demo that runs. */
 export class DemoBed extends Parties {
+  /** What is lent; known from `start` on. */
+  bundle: BundleDefinition = { ...PANEL, devices: [] };
   #broker: ChildProcess | undefined;
 
   /** Starts everything; resolves when the owner's agent holds the bundle and the borrower's is idle. */
@@ -53,7 +71,8 @@ export class DemoBed extends Parties {
   }
 
   #writeFiles(url: string, seed: number, lies: Lies): void {
-    this.writeShared(PANEL);
+    this.bundle = this.#plan();
+    this.writeKeys();
     for (const user of ['host', ANDROID, VAULT]) this.write(`${user}.password`, user, 0o600);
     const transport = (user: string) => ({
       kind: 'mqtt',
@@ -62,7 +81,11 @@ export class DemoBed extends Parties {
       passwordFile: `${user}.password`,
     });
     this.writeHost({ kind: 'simulated', address: `unix:${this.path('machine.sock')}` }, transport('host'));
-    for (const vm of [ANDROID, VAULT]) this.writeAgent(vm, PANEL, transport(vm), this.#hooksOf(vm));
+    for (const vm of [ANDROID, VAULT]) {
+      const { file, nodes } = TREES[vm]!;
+      const tree = { file: this.#fixture(file), nodes: { [BUNDLE]: nodes } };
+      this.writeAgent(vm, this.bundle, transport(vm), this.#hooksOf(vm), { tree });
+    }
     this.write('machine.json', {
       folder: this.folder,
       bundles: this.path('bundles.json'),
@@ -74,13 +97,33 @@ export class DemoBed extends Parties {
     });
   }
 
+  /** Has `baton plan` write the bundle file, from the trees of the board and of the borrower. */
+  #plan(): BundleDefinition {
+    const file = this.path('bundles.json');
+    const [board, vault] = [TREES[ANDROID]!, TREES[VAULT]!];
+    const view = Object.entries(vault.nodes).map(([device, [node]]) => `${device}=${node}`);
+    const words = [
+      this.#fixture(board.file),
+      ...Object.values(board.nodes).flat(),
+      ...['--owner', ANDROID, '--name', BUNDLE, '-o', file],
+      ...['--view', `${VAULT}=${this.#fixture(vault.file)}:${view.join(',')}`],
+    ];
+    execFileSync(process.execPath, [join(this.programs, 'baton.mjs'), 'plan', ...words], { stdio: 'pipe' });
+    return readBundles(file)[0]!;
+  }
+
+  /** Trees are data of the project's tests, beside the folder of the built programs. */
+  #fixture(name: string): string {
+    return join(this.programs, '../test/fixtures', name);
+  }
+
   #hooksOf(vm: VmId): Json {
     const ofDevice = (device: string) => {
       // The suspend of the touch driver waits up to 2 s for the last finger to leave the panel.
       const step = { kind: 'socket', path: this.path(`${device}-${vm}.sock`), limitMs: 2_500 };
       return { suspend: [step], inspect: { kind: 'socket', path: step.path } };
     };
-    return Object.fromEntries(PANEL.devices.map(({ id }) => [id, ofDevice(id)]));
+    return Object.fromEntries(this.bundle.devices.map(({ id }) => [id, ofDevice(id)]));
   }
 
   /** A VM's processes: its driver, and its agent as soon as the driver answers. */
@@ -91,8 +134,8 @@ export class DemoBed extends Parties {
       program('baton-driver'),
       vm,
       this.folder,
-      ...viewsOf(PANEL, vm),
-      vm === PANEL.owner ? '1' : '0',
+      ...viewsOf(this.bundle, vm),
+      vm === this.bundle.owner ? '1' : '0',
     ];
     const lying = lies.map((lie) => `--lie ${lie}`).join(' ');
     const agent = `while [ ! -S ${this.path(`app-${vm}.sock`)} ]; do sleep 0.02; done; exec ${process.execPath} ${program('baton-agent')} --config ${this.path(`${vm}.json`)} ${lying}`;

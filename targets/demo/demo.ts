@@ -70,6 +70,10 @@ async function tellSimulated(
       `starting broker, simulated machine (seed ${seed}), host, two agents and two drivers as processes`,
     );
     await within(LIMIT_MS, bed.start(seed, lies));
+    const devices = bed.bundle.devices.map(
+      ({ id, resources }) => `${id} (${resources.length} registers, lines and streams)`,
+    );
+    report.step(`the bundle was planned from the board’s device tree: ${devices.join(', ')}`);
     report.step('all of them run, and the host has granted the panel to its owner');
     await tell(bed, report);
   } catch (error) {

@@ -10,7 +10,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ControlClient } from '../../src/cli/world.ts';
-import { bundleFileText } from '../../src/config/bundle-file.ts';
 import type { Json } from '../../src/control/lines.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
@@ -166,9 +165,8 @@ export class Parties {
     writeFileSync(this.path(name), text, { mode });
   }
 
-  /** Bundle file, and key files of the host, ANDROID and VAULT. */
-  protected writeShared(bundle: BundleDefinition): void {
-    this.write('bundles.json', bundleFileText([bundle]));
+  /** Key files of the host, ANDROID and VAULT. */
+  protected writeKeys(): void {
     const key = () => randomBytes(32).toString('hex');
     const [hostAndroid, hostVault, between] = [key(), key(), key()];
     this.write('host.keys.json', { android: hostAndroid, vault: hostVault }, 0o600);
@@ -189,7 +187,13 @@ export class Parties {
   }
 
   /** The configuration of a VM's agent. The owner lends to the other for a PIN. */
-  protected writeAgent(vm: VmId, bundle: BundleDefinition, transport: Json, hooks: Json): void {
+  protected writeAgent(
+    vm: VmId,
+    bundle: BundleDefinition,
+    transport: Json,
+    hooks: Json,
+    rest: Json = {},
+  ): void {
     mkdirSync(this.path(`state-${vm}`));
     const rule = { bundle: bundle.id, borrower: VAULT, purposes: ['pin'], leaseMaxMs: 60_000 };
     this.write(`${vm}.json`, {
@@ -201,6 +205,7 @@ export class Parties {
       control: `${vm}.sock`,
       ...(vm === ANDROID ? { policy: { kind: 'list', allow: [rule] } } : {}),
       hooks: { [bundle.id]: hooks },
+      ...rest,
     });
   }
 

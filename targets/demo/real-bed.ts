@@ -4,6 +4,7 @@
  */
 
 import type { ChildProcess } from 'node:child_process';
+import { bundleFileText } from '../../src/config/bundle-file.ts';
 import type { Json } from '../../src/control/lines.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
@@ -27,7 +28,8 @@ export class RealBed extends Parties {
    * `enforcer`: where the host finds `baton-kvm`; `times`: deadlines that differ from the host's own.
    */
   async start(enforcer = this.machine.enforcer, times: Json = {}): Promise<void> {
-    this.writeShared(this.bundle);
+    this.write('bundles.json', bundleFileText([this.bundle]));
+    this.writeKeys();
     const address = (vm: VmId) => `unix:${this.path(`${vm}.link`)}`;
     const listen = Object.fromEntries([ANDROID, VAULT].map((vm) => [vm, address(vm)]));
     this.writeHost({ kind: 'kvm', address: `unix:${enforcer}` }, { kind: 'stream', listen }, { times });
