@@ -6,10 +6,10 @@
  * the DMA controllers that work for it.
  */
 
-import { registersOf } from './addresses.ts';
+import { isPciFunction, registersOf, requesterOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import { type GicLine, gicLine, type Interrupt, interruptsOf } from './interrupts.ts';
-import { needsOf, type Stream, streamsOf } from './links.ts';
+import { needsOf, type Stream, streamsOf, streamsOfFunction } from './links.ts';
 import { covers, type Range } from './ranges.ts';
 import { type Tree, textsOf } from './tree.ts';
 
@@ -73,8 +73,13 @@ export function reachedThrough(node: DtNode): DtNode | undefined {
 }
 
 function deviceStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
-  const named = (declaredBy: DtNode) =>
-    streamsOf(tree, declaredBy).map((stream) => ({ ...stream, declaredBy }));
+  const named = (declaredBy: DtNode) => {
+    const streams =
+      declaredBy !== node && isPciFunction(node)
+        ? streamsOfFunction(tree, declaredBy, requesterOf(node))
+        : streamsOf(tree, declaredBy);
+    return streams.map((stream) => ({ ...stream, declaredBy }));
+  };
   const own = nearest(tree, node);
   const engines = needsOf(tree, node).flatMap(({ role, target }) =>
     role === 'dma' && target ? [target] : [],

@@ -1,13 +1,14 @@
 /**
- * Where a device's registers are in the address space of the processors: `reg` through the `ranges` of every bus above it. Pure.
+ * Where a device's registers are in the address space of the processors: `reg` through the `ranges` of every bus above it; of a PCI
+ * function `assigned-addresses`, for its `reg` only says which function it is. Pure.
  *
- * Devicetree Specification v0.4, 2.3.6 and 2.3.8. A bus without `ranges` ends the way: what is below an I2C controller
+ * IEEE 1275 PCI Bus Binding 2.1, 2.2.1.1 (phys.hi) and 4.1.1. Devicetree Specification v0.4, 2.3.6 and 2.3.8. A bus without `ranges` ends the way: what is below an I2C controller
  * has no address there.
  */
 
 import type { DtNode } from './blob.ts';
 import type { Range } from './ranges.ts';
-import { CELLS_MAX, cellsOf, numberIn, sizeOf, TreeError } from './tree.ts';
+import { CELLS_MAX, cellsOf, numberIn, sizeOf, TreeError, textOf } from './tree.ts';
 
 /** One entry of `reg`. */
 export interface Registers extends Range {
@@ -21,14 +22,30 @@ function cellsBelow(bus: DtNode | undefined): { readonly address: number; readon
   return { address: sizeOf(bus, '#address-cells', 2), size: sizeOf(bus, '#size-cells', 1) };
 }
 
-/** The entries of `reg`, each with its place in the processors' address space. Throws a TreeError. */
+/** Cells of a PCI address: phys.hi, phys.mid, phys.lo. */
+const PCI_CELLS = 3;
+/** Of phys.hi what tells address spaces apart: neither relocatable nor prefetchable, bus, device, function and register. */
+const PCI_SPACE = 0x0300_0000;
+
+/** Whether a node is a PCI function of a bus that the tree describes. */
+export function isPciFunction(node: DtNode): boolean {
+  return textOf(node.parent, 'device_type') === 'pci';
+}
+
+/** The bus, device and function of a PCI function, as in its DMA: 16 bits. Throws a TreeError. */
+export function requesterOf(node: DtNode): number {
+  return ((cellsOf(node, 'reg')[0] ?? 0) >>> 8) & 0xffff;
+}
+
+/** The register ranges, each with its place in the processors' address space. Throws a TreeError. */
 export function registersOf(node: DtNode): readonly Registers[] {
-  const cells = cellsOf(node, 'reg');
+  const property = isPciFunction(node) ? 'assigned-addresses' : 'reg';
+  const cells = cellsOf(node, property);
   const { address, size } = cellsBelow(node.parent);
   const step = address + size;
   if (cells.length === 0) return [];
   if (step === 0 || cells.length % step !== 0)
-    throw new TreeError(node, 'reg', `${cells.length} cells are no multiple of ${address} + ${size}`);
+    throw new TreeError(node, property, `${cells.length} cells are no multiple of ${address} + ${size}`);
   return Array.from({ length: cells.length / step }, (_, index) => {
     const at = index * step;
     const bytes = numberIn(cells.slice(at + address, at + step));
@@ -60,9 +77,11 @@ function throughRanges(bus: DtNode, cells: readonly number[], bytes: bigint): re
   const step = child.address + parent.address + child.size;
   if (step === 0 || words.length % step !== 0)
     throw new TreeError(bus, 'ranges', `${words.length} cells are no multiple of ${step}`);
-  const address = numberIn(cells);
+  const plain = (address: readonly number[]) =>
+    numberIn(child.address === PCI_CELLS ? [address[0]! & PCI_SPACE, ...address.slice(1)] : address);
+  const address = plain(cells);
   for (let at = 0; at < words.length; at += step) {
-    const from = numberIn(words.slice(at, at + child.address));
+    const from = plain(words.slice(at, at + child.address));
     const length = numberIn(words.slice(at + child.address + parent.address, at + step));
     if (address < from || address + bytes > from + length) continue;
     const to = numberIn(words.slice(at + child.address, at + child.address + parent.address));

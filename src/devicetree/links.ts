@@ -6,7 +6,7 @@
  */
 
 import type { DtNode } from './blob.ts';
-import { cellsOf, type Link, type Tree, TreeError, textsOf } from './tree.ts';
+import { cellOf, cellsOf, type Link, type Tree, TreeError, textsOf } from './tree.ts';
 
 /** What a reference is for. */
 export type Role =
@@ -88,6 +88,19 @@ export function streamsOf(tree: Tree, node: DtNode): readonly Stream[] {
       link?.target ? [{ iommu: link.target, id: link.cells[0] ?? 0, mask: link.cells[1] ?? 0 }] : [],
     );
   return [...direct, ...mappedStreams(tree, node)];
+}
+
+/** The streams of a PCI function, by the map of its host: bus, device and function make its ID. Throws a TreeError. */
+export function streamsOfFunction(tree: Tree, host: DtNode, requester: number): readonly Stream[] {
+  const masked = requester & cellOf(host, 'iommu-map-mask', 0xffff);
+  const words = cellsOf(host, 'iommu-map');
+  for (let at = 0; at + 4 <= words.length; at += 4) {
+    const [first = 0, phandle = 0, base = 0, count = 0] = words.slice(at, at + 4);
+    const iommu = tree.withPhandle(phandle);
+    if (iommu && masked >= first && masked - first < count)
+      return [{ iommu, id: (base + masked - first) >>> 0, mask: 0 }];
+  }
+  return [];
 }
 
 /** `iommu-map`: requester IDs from a base, an IOMMU, its IDs from a base, how many. */

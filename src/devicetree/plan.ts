@@ -7,6 +7,7 @@
  */
 
 import { type Access, iommuKind, reachedThrough } from './access.ts';
+import { isPciFunction } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import {
   type Blocker,
@@ -176,6 +177,10 @@ function notesOf({ board, members, inside, outside }: Situation): string[] {
         notes.push(
           `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} open: the bundle file names each ID`,
         );
+    if (isPciFunction(node) && node.parent?.properties.has('msi-map'))
+      notes.push(
+        `${node.path} may signal by messages, too (msi-map of ${node.parent.name}): who keeps the host bridge has to keep them off`,
+      );
     notes.push(...pagesOfOthers(members, node));
   }
   const clocked = outside.filter((each) =>

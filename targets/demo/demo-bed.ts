@@ -37,7 +37,14 @@ const TREES: Readonly<
 export class DemoBed extends Parties {
   /** What is lent; known from `start` on. */
   bundle: BundleDefinition = { ...PANEL, devices: [] };
+  readonly #trees: string;
   #broker: ChildProcess | undefined;
+
+  /** `trees`: the folder of the device trees; unless told otherwise they are data of the tests, beside the built programs. */
+  constructor(programs?: string, trees?: string) {
+    super(programs);
+    this.#trees = trees ?? join(this.programs, '../test/fixtures');
+  }
 
   /** Starts everything; resolves when the owner's agent holds the bundle and the borrower's is idle. */
   async start(seed: number, lies: Lies): Promise<void> {
@@ -112,9 +119,8 @@ export class DemoBed extends Parties {
     return readBundles(file)[0]!;
   }
 
-  /** Trees are data of the project's tests, beside the folder of the built programs. */
   #fixture(name: string): string {
-    return join(this.programs, '../test/fixtures', name);
+    return join(this.#trees, name);
   }
 
   #hooksOf(vm: VmId): Json {

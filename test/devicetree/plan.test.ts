@@ -338,6 +338,40 @@ it('a client on a bus is a device of its own in the bundle, so that its driver c
   ]);
 });
 
+it('a PCI function has its own registers, line and stream, by the maps of its host', () => {
+  const board = boardOf({
+    'pcie@40000000': {
+      device_type: 'pci',
+      '#address-cells': [3],
+      '#size-cells': [2],
+      '#interrupt-cells': [1],
+      reg: [0x4000_0000, 0x10_0000],
+      // Prefetchable, below 4 GiB.
+      ranges: [0x4200_0000, 0, 0x5000_0000, 0x5000_0000, 0, 0x100_0000],
+      'iommu-map': [0x100, SMMU, 0x4100, 0x100],
+      'iommu-map-mask': [0xff8],
+      'interrupt-map-mask': [0x1800, 0, 0, 7],
+      'interrupt-map': [0x0800, 0, 0, 1, GIC, 0, 33, 4],
+      'msi-map': [0, GIC, 0, 0x1_0000],
+      // Bus 1, device 5, function 2.
+      'card@5,2': {
+        reg: [0x1_2a00, 0, 0, 0, 0],
+        'assigned-addresses': [0x8201_2a10, 0, 0x5000_3000, 0, 0x2000],
+        interrupts: [1],
+      },
+    },
+  });
+  const plan = planOf(board, 'card@5,2');
+  expect(plan.blockers).toEqual([]);
+  expect(plan.notes.join()).toContain('may signal by messages, too (msi-map of pcie@40000000)');
+  const made = definitionOf(plan, bundleId('card'), vmId('o'));
+  expect(made.ok ? made.bundle.devices[0]!.resources : made.error).toMatchObject([
+    { kind: 'mmio', physical: 0x5000_3000, bytes: 0x2000 },
+    { kind: 'interrupt', physical: 65, trigger: 'level' },
+    { kind: 'stream', physical: 0x4128, smmu: 0xe00_0000 },
+  ]);
+});
+
 it('more than a bundle may have is said', () => {
   const many = Object.fromEntries(
     Array.from({ length: 9 }, (_, i) => [`d@${i}0000`, other({ reg: [(i + 1) * 0x1_0000, 0x1000] })]),

@@ -14,11 +14,11 @@ import { definitionOf } from '../../src/devicetree/definition.ts';
 import { gicLine, interruptsOf } from '../../src/devicetree/interrupts.ts';
 import { needsOf, streamsOf } from '../../src/devicetree/links.ts';
 import { planBundle } from '../../src/devicetree/plan.ts';
-import { nodesBelow, Tree } from '../../src/devicetree/tree.ts';
+import { Tree } from '../../src/devicetree/tree.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { BOARD } from '../devicetree/board.ts';
 import { blobOf } from '../devicetree/builder.ts';
-import { listingOf } from './dts.ts';
+import { compare, listingOf } from './dts.ts';
 
 const FOLDER = process.env['BATON_BOARDS'] ?? join(import.meta.dirname, '../../../shared/boards');
 const boards = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => name.endsWith('.dtb')) : [];
@@ -26,31 +26,15 @@ if (boards.length === 0) console.warn(`no boards in ${FOLDER}: only our own is c
 
 const treeOf = (board: string) => new Tree(readBlob(readFileSync(join(FOLDER, board))));
 
-/** Compares what dtc says of a blob with what we say. Returns what differs, and how many properties were compared. */
-function compare(blob: Uint8Array): { differing: string[]; nodes: number; compared: number } {
-  const text = execFileSync('dtc', ['-q', '-I', 'dtb', '-O', 'dts'], {
-    input: blob,
-    encoding: 'latin1',
-    maxBuffer: 1 << 24,
-  });
-  const theirs = listingOf(text);
-  const ours = new Map([...nodesBelow(readBlob(blob).root)].map((node) => [node.path, node.properties]));
-  expect([...ours.keys()]).toEqual([...theirs.keys()]);
-  const differing: string[] = [];
-  let compared = 0;
-  for (const [path, properties] of ours) {
-    const other = theirs.get(path)!;
-    if ([...properties.keys()].join() !== [...other.keys()].join()) differing.push(path);
-    for (const [name, bytes] of properties) {
-      compared += 1;
-      if (!Buffer.from(bytes).equals(other.get(name) ?? Buffer.alloc(0))) differing.push(`${path} ${name}`);
-    }
-  }
-  return { differing, nodes: ours.size, compared };
-}
-
 it('our own board is read as dtc reads it', () => {
   expect(compare(blobOf(BOARD))).toEqual({ differing: [], nodes: 15, compared: 54 });
+});
+
+it.each(['board', 'vault'])('test/fixtures/%s.dtb is what dtc makes of its source', (name) => {
+  const fixture = (end: string) => join(import.meta.dirname, '../fixtures', `${name}.${end}`);
+  const made = execFileSync('dtc', ['-I', 'dts', '-O', 'dtb', fixture('dts')], { stdio: 'pipe' });
+  expect(readFileSync(fixture('dtb')).equals(made)).toBe(true);
+  expect(compare(made).differing).toEqual([]);
 });
 
 it('a property that differs is found', () => {

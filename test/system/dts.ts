@@ -1,5 +1,10 @@
 /** Reads what `dtc -O dts` prints: a second opinion on a blob, by path and property. */
 
+import { execFileSync } from 'node:child_process';
+import { expect } from 'vitest';
+import { readBlob } from '../../src/devicetree/blob.ts';
+import { nodesBelow } from '../../src/devicetree/tree.ts';
+
 /** Path → property → bytes. */
 export type Listing = ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>;
 
@@ -60,4 +65,27 @@ function textBytes(text: string): number[] {
     else bytes.push(part.charCodeAt(0));
   }
   return bytes;
+}
+
+/** Compares what dtc says of a blob with what we say. Returns what differs, and how many properties were compared. */
+export function compare(blob: Uint8Array): { differing: string[]; nodes: number; compared: number } {
+  const text = execFileSync('dtc', ['-q', '-I', 'dtb', '-O', 'dts'], {
+    input: blob,
+    encoding: 'latin1',
+    maxBuffer: 1 << 24,
+  });
+  const theirs = listingOf(text);
+  const ours = new Map([...nodesBelow(readBlob(blob).root)].map((node) => [node.path, node.properties]));
+  expect([...ours.keys()]).toEqual([...theirs.keys()]);
+  const differing: string[] = [];
+  let compared = 0;
+  for (const [path, properties] of ours) {
+    const other = theirs.get(path)!;
+    if ([...properties.keys()].join() !== [...other.keys()].join()) differing.push(path);
+    for (const [name, bytes] of properties) {
+      compared += 1;
+      if (!Buffer.from(bytes).equals(other.get(name) ?? Buffer.alloc(0))) differing.push(`${path} ${name}`);
+    }
+  }
+  return { differing, nodes: ours.size, compared };
 }

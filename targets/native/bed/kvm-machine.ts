@@ -22,6 +22,9 @@ export const VAULT = vmId('vault');
 export const ENGINE = edu('engine', 5, 'level');
 /** Another in slot 6 that signals by messages (MSI). */
 export const SPARE = edu('spare', 6, 'edge');
+/** The machine, whichever variant: what its device tree depends on. */
+export const MACHINE_OPTIONS = 'virtualization=on,gic-version=3,iommu=smmuv3';
+export const PROCESSORS = '-cpu cortex-a57 -smp 2 -m 512';
 /** Slots of devices that only keep the VMs' IOMMU domains alive. */
 const KEEPERS = [7, 8];
 
@@ -337,8 +340,8 @@ export class KvmMachine {
   #boot(cache: string, share: string): void {
     const { machine, more, kernel } = variant();
     const args = [
-      ...['-M', `${machine},virtualization=on,gic-version=3,iommu=smmuv3`, ...more],
-      ...'-cpu cortex-a57 -smp 2 -m 512'.split(' '),
+      ...['-M', `${machine},${MACHINE_OPTIONS}`, ...more],
+      ...PROCESSORS.split(' '),
       ...'-nodefaults -no-reboot -display none'.split(' '),
       ...['-kernel', join(cache, 'vmlinuz'), '-initrd', join(cache, 'l1.cpio')],
       ...['-append', `console=ttyAMA0 panic=-1 quiet cma=0${kernel}`],
