@@ -31,8 +31,11 @@ import { VERSION } from './version.ts';
 /** As a program that SIGPIPE ends: whoever reads has seen enough. */
 const EXIT_PIPE = 128 + constants.signals.SIGPIPE;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? EXIT_PIPE : EXIT.failed);
+  if (hangUps.size === 0) process.exit(error.code === 'EPIPE' ? EXIT_PIPE : EXIT.failed);
+  for (const hangUp of hangUps) hangUp();
 });
+/** Who ends in order when nobody reads any more, for something was started, or is held. */
+const hangUps = new Set<() => void>();
 
 const WORLD: CliWorld = {
   env: process.env,
@@ -66,7 +69,15 @@ const WORLD: CliWorld = {
       process.on(name, handler);
       return () => void process.removeListener(name, handler);
     });
+    // Every line that cannot be written says so again.
+    let isTold = false;
+    const hangUp = () => {
+      if (!isTold) listener('SIGHUP');
+      isTold = true;
+    };
+    hangUps.add(hangUp);
     return () => {
+      hangUps.delete(hangUp);
       for (const remove of handlers) remove();
     };
   },

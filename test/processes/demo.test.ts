@@ -1,5 +1,6 @@
 /** The demo as a user runs it, from the built bundles: it holds, and with any safeguard switched off it does not. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
@@ -25,6 +26,20 @@ function demo(...args: string[]): Promise<Ended> {
   });
 }
 
+/** Children of a process, by /proc. */
+function childrenOf(parent: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return new RegExp(`^PPid:\t${parent}$`, 'm').test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
 const summaryOf = ({ lines }: Ended) => JSON.parse(lines.at(-1) ?? '{}') as Record<string, unknown>;
 const brokenOf = ({ lines }: Ended) =>
   lines
@@ -43,6 +58,21 @@ describe.sequential('the demo', () => {
     },
     LIMIT_MS,
   );
+
+  it('ends all that it started when nobody reads its output any more', async () => {
+    const child = spawn(process.execPath, [BATON, 'demo'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const children = await new Promise<number[]>((resolve) => {
+      child.stdout!.on('data', (bytes: Buffer) => {
+        if (!bytes.toString().includes('all of them run')) return;
+        resolve(childrenOf(child.pid!));
+        child.stdout!.destroy();
+      });
+    });
+    expect(children.length).toBeGreaterThanOrEqual(3);
+    const status = await new Promise((resolve) => child.once('exit', resolve));
+    expect(status).toBe(1);
+    expect(children.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+  }, 30_000);
 
   // Mostly waiting for what never comes: two at a time.
   it.concurrent.each([
