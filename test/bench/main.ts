@@ -5,6 +5,7 @@ import { benchHandover } from './handover.ts';
 import { benchMemorySlope, runSlope } from './heap.ts';
 import { benchCodec, benchMac, benchRemap, benchSession, benchStep } from './parts.ts';
 import { runParty } from './party.ts';
+import { benchPlan } from './plan.ts';
 import { Report } from './report.ts';
 import { benchScale } from './scale.ts';
 
@@ -26,6 +27,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   step: benchStep,
   'memory-slope': benchMemorySlope,
   scale: benchScale,
+  plan: benchPlan,
 };
 
 const { values } = parseArgs({
