@@ -98,12 +98,11 @@ function checked(world: CliWorld, file: string, text: string): Checked {
   return { is: `a sound bundle file: ${names.join(', ')}`, complaints: [] };
 }
 
-/** A key file has texts only, most of them of hexadecimal digits: no configuration looks so. */
+/** A key file has texts only: no configuration looks so. */
 function isKeyFile(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const texts = Object.values(value);
-  const isHex = (text: unknown) => typeof text === 'string' && /^[0-9a-fA-F]+$/.test(text);
-  return texts.length > 0 && texts.filter(isHex).length * 2 > texts.length;
+  return texts.length > 0 && texts.every((text) => typeof text === 'string');
 }
 
 function checkedKeys(world: CliWorld, file: string, text: string): Checked {

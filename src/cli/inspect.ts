@@ -19,6 +19,10 @@ export const EVENTS_HELP = `baton events [--host] [--json] [--socket PATH]
 Prints what happens, a line each with the time of day, until interrupted. With --host: at the host.
 `;
 
+function notTheHost(): UsageError {
+  return new UsageError('--host takes the socket of the host, and --socket names that of an agent');
+}
+
 /** `--host`: the host's socket in place of the agent's. */
 const HOST_OPTION: OptionTable = { '--host': 'flag' };
 
@@ -29,6 +33,7 @@ export async function status(
 ): Promise<number> {
   const words = parseWords(args, HOST_OPTION);
   const answer = await client.request({ do: 'status' });
+  if (words.flags.has('--host') && !('vms' in answer) && answer['ok'] !== false) throw notTheHost();
   if (words.flags.has('--json')) {
     world.out(JSON.stringify(answer));
     return EXIT.ok;

@@ -4,7 +4,7 @@
  */
 
 import type { HookStep } from '../hooks/hooks-config.ts';
-import type { BundleDefinition } from '../protocol/bundle.ts';
+import { type BundleDefinition, isResettable } from '../protocol/bundle.ts';
 import type { VmId } from '../protocol/ids.ts';
 import { namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
@@ -64,6 +64,16 @@ export function warnHost(file: string, text: string, config: HostFile, files: Co
     ...viewers.map((vm) =>
       warn(['keys'], `no key for "${vm}", which the bundle file names: it cannot take part`),
     ),
+    ...(config.acceptDriverResidue
+      ? []
+      : bundles
+          .filter((bundle) => !isResettable(bundle))
+          .map(({ id }) =>
+            warn(
+              [],
+              `${id} is never lent: only a driver clears what stays in it, and "acceptDriverResidue" is not set`,
+            ),
+          )),
     ...bundles
       .filter(({ owner }) => running && !running.includes(owner))
       .map(({ id, owner }) =>

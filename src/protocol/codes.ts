@@ -35,7 +35,8 @@ export const REFUSAL_CODES = {
   tooLate: 'the point of no return has passed',
   quarantined: 'the bundle is in quarantine; an operator must lift it',
   epochsExhausted: 'no epoch is left; the bundle is quarantined',
-  unresettable: 'the bundle has a residue that only a driver clears and the host does not accept that',
+  unresettable:
+    'the bundle has a residue that only a driver clears and the host does not accept that (acceptDriverResidue)',
 } as const;
 export type RefusalCode = keyof typeof REFUSAL_CODES;
 

@@ -226,6 +226,7 @@ describe('a back end that cannot keep what a bundle asks', () => {
     const sound = '"vms": { "android": "unix:/a.qmp" }, "inputs": { "panel": "unix:/p" }';
     expect(hostWith(`{ "kind": "qmp", ${sound} }`)).toEqual([
       'host.json: a sound configuration of baton-host',
+      'host.json:1:1: warning: panel is never lent: only a driver clears what stays in it, and "acceptDriverResidue" is not set',
     ]);
   });
 
@@ -330,6 +331,11 @@ it('takes a key file for one, and says who may read it', () => {
     status: 78,
     lines: ['host.keys.json: others may read it (mode 0644): expected 0600; do chmod 600 host.keys.json'],
   });
+});
+
+it('takes a file of texts for keys also when most are none', () => {
+  write('bad.keys.json', '{"host":"secret","vault":"hunter2"}', 0o600);
+  expect(check('bad.keys.json').lines.join('\n')).toContain('bad.keys.json:1:9: host: ');
 });
 
 it('says of a folder that it is one', () => {

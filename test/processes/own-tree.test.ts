@@ -88,3 +88,11 @@ it('rejects what its tree does not say, and borrows again after tree and bar are
     status: 0,
   });
 }, 60_000);
+
+it('--host at the socket of an agent is refused, not answered with the agent’s view', async () => {
+  expect(await baton('vault', 'status', '--host')).toMatchObject({
+    status: 64,
+    output: expect.stringContaining('--host takes the socket of the host'),
+  });
+  expect((await baton('host', 'status', '--host')).status).toBe(0);
+});
