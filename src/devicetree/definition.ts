@@ -9,7 +9,6 @@ import {
   type Resource,
 } from '../protocol/bundle.ts';
 import { type BundleId, type DeviceId, deviceId, type VmId } from '../protocol/ids.ts';
-import { GRANULE } from './access.ts';
 import type { Range } from './addresses.ts';
 import { DISPLAY, type Member, type Plan, TOUCH } from './plan.ts';
 import { textsOf } from './tree.ts';
@@ -92,13 +91,16 @@ function resourcesOf(
 
 /** What is left of a range without others; whole pages all. */
 function minus(range: Range, others: readonly Range[]): readonly Range[] {
-  const free: Range[] = [];
-  for (let at = range.address; at < range.address + range.bytes; at += GRANULE) {
-    if (others.some(({ address, bytes }) => at >= address && at < address + bytes)) continue;
-    const last = free.at(-1);
-    if (last && last.address + last.bytes === at)
-      free[free.length - 1] = { address: last.address, bytes: last.bytes + GRANULE };
-    else free.push({ address: at, bytes: GRANULE });
+  let free: readonly Range[] = [range];
+  for (const other of others) {
+    const otherEnd = other.address + other.bytes;
+    free = free.flatMap(({ address, bytes }) => {
+      const end = address + bytes;
+      if (otherEnd <= address || end <= other.address) return [{ address, bytes }];
+      const before = { address, bytes: other.address - address };
+      const after = { address: otherEnd, bytes: end - otherEnd };
+      return [before, after].filter((part) => part.bytes > 0n);
+    });
   }
   return free;
 }
