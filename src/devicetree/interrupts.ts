@@ -8,7 +8,7 @@
 
 import type { Trigger } from '../protocol/bundle.ts';
 import type { DtNode } from './blob.ts';
-import { cellOf, cellsOf, sizeOf, type Tree, TreeError, textsOf } from './tree.ts';
+import { CELLS_MAX, cellOf, cellsOf, sizeOf, type Tree, TreeError, textsOf } from './tree.ts';
 
 /** One interrupt of a device, at the controller that its line ends at. */
 export interface Interrupt {
@@ -27,6 +27,8 @@ export interface GicLine {
 
 /** Most maps on the way of one interrupt: PCI behind a bridge behind a host has two. */
 const MAPS_MAX = 8;
+/** Most bytes of `interrupts`: a thousand of them with the longest specifiers. Network engines have some hundred. */
+const INTERRUPTS_BYTES_MAX = 4 * CELLS_MAX * 1_024;
 const SPI = 0;
 const PPI = 1;
 /** Flags of a GIC specifier. */
@@ -42,6 +44,10 @@ const GICS: readonly string[] = [
 
 /** The interrupts of a node, in order. Throws a TreeError. */
 export function interruptsOf(tree: Tree, node: DtNode): readonly Interrupt[] {
+  const bytes =
+    (node.properties.get('interrupts') ?? node.properties.get('interrupts-extended'))?.length ?? 0;
+  if (bytes > INTERRUPTS_BYTES_MAX)
+    throw new TreeError(node, 'interrupts', `${bytes} bytes; at most ${INTERRUPTS_BYTES_MAX}`);
   const extended = node.properties.has('interrupts-extended');
   if (extended) {
     return tree

@@ -6,18 +6,12 @@
  * that is shared, the other users and the ways out.
  */
 
-import { type Access, iommuKind, overlap, reachedThrough } from './access.ts';
+import { type Access, hasRegisters, iommuKind, overlap, reachedThrough } from './access.ts';
 import type { DtNode } from './blob.ts';
-import {
-  type Blocker,
-  type BlockerKind,
-  blockersOf,
-  DMA_MASTERS,
-  type Situation,
-  serves,
-} from './blockers.ts';
+import { type Blocker, type BlockerKind, blockersOf, isGate, type Situation, serves } from './blockers.ts';
 import type { Board } from './board.ts';
 import type { Need, Role } from './links.ts';
+import { isConfined, unconfinedDma } from './suitability.ts';
 import { isEnabled, isWithin, nodesBelow, textsOf } from './tree.ts';
 
 /** A device of the bundle. */
@@ -70,6 +64,12 @@ const VOTED: readonly Role[] = [
   'gpio',
   'phy',
   'reset',
+  'performance',
+  'mailbox',
+  'hwlock',
+  'nvmem',
+  'io-channel',
+  'pwm',
 ];
 
 /** Words in the names of what feels fingers, and of what shows pictures. */
@@ -159,11 +159,21 @@ function keptOf({ board, members, inside }: Situation): Kept[] {
 }
 
 /** What a person should know, though nothing stands in the way. */
-function notesOf({ board, members, inside, outside }: Situation): string[] {
+function notesOf(all: Situation): string[] {
+  const { board, members, inside, outside } = all;
   const notes: string[] = [];
   for (const { node, access, needs } of members) {
-    if (access.pages.length > 0 && access.streams.length === 0 && !DMA_MASTERS.test(node.name))
+    const mover = { node, access, needs };
+    if (
+      !isConfined(mover) &&
+      access.streams.length === 0 &&
+      !isGate(node, access) &&
+      unconfinedDma(all, mover) === undefined
+    )
       notes.push(`${node.path} has no stream: if it does DMA, nothing confines it`);
+    const whole = wholeOf(node);
+    if (whole !== undefined && !inside(whole))
+      notes.push(`${node.path} is part of ${whole.path}, which stays: whoever has that can switch it off`);
     for (const { role, target } of needs)
       if (role === 'endpoint' && target !== undefined && !inside(target) && isEnabled(target))
         notes.push(`${node.path} is connected to ${deviceOf(target).path}, which stays as it is`);
@@ -177,11 +187,25 @@ function notesOf({ board, members, inside, outside }: Situation): string[] {
         );
     notes.push(...pagesOfOthers(members, node));
   }
-  const clocked = outside.filter((each) =>
-    board.needs(each).some(({ role, target }) => role === 'clock' && inside(target) && !serves(each, role)),
-  );
-  for (const { path } of clocked) notes.push(`${path} can choose a clock that the bundle makes`);
+  const needing = (wanted: Role) =>
+    outside.filter((each) =>
+      board.needs(each).some(({ role, target }) => role === wanted && inside(target) && !serves(each, role)),
+    );
+  for (const { path } of needing('clock')) notes.push(`${path} can choose a clock that the bundle makes`);
+  for (const { path } of needing('sound')) notes.push(`${path} plays or records through it, and stays`);
+  const unread = [...board.unreadable.keys()].filter((each) => !inside(each));
+  if (unread.length > 0)
+    notes.push(
+      `${unread.length === 1 ? 'a node' : `${unread.length} nodes`} cannot be read, and may share something: ${unread[0]!.path}`,
+    );
   return [...new Set(notes)];
+}
+
+/** The nearest node above that has registers and a driver of its own; undefined when there is none. */
+function wholeOf(node: DtNode): DtNode | undefined {
+  for (let at = node.parent; at !== undefined; at = at.parent)
+    if (at.properties.has('compatible') && hasRegisters(at)) return at;
+  return undefined;
 }
 
 /** Pages of a member that the bundle file gives to the one before it. */

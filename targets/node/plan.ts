@@ -4,13 +4,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { parseWords } from '../../src/cli/arguments.ts';
 import { type CliWorld, EXIT, UsageError } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
-import { accessOf } from '../../src/devicetree/access.ts';
 import { DeviceTreeError, type DtNode, readBlob } from '../../src/devicetree/blob.ts';
 import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planJson, planLines } from '../../src/devicetree/describe.ts';
-import { ACCEPTABLE, planBundle } from '../../src/devicetree/plan.ts';
-import { Tree, textOf } from '../../src/devicetree/tree.ts';
+import { ACCEPTABLE, type Choices, planBundle } from '../../src/devicetree/plan.ts';
+import { survey, surveyLines } from '../../src/devicetree/survey.ts';
+import { Tree } from '../../src/devicetree/tree.ts';
 import { isResettable } from '../../src/protocol/bundle.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
@@ -53,14 +53,14 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   if (file === undefined) throw new UsageError('plan takes a TREE and a NODE');
   const tree = readTree(world, file);
   if (tree === undefined) return EXIT.noInput;
-  if (flags.has('--list')) return list(world, new Board(tree), flags.has('--json'));
+  const choices = { accept: acceptedKinds(lists.get('--accept')), powerReset: flags.has('--power-reset') };
+  if (flags.has('--list')) return list(world, new Board(tree), choices, flags.has('--json'));
   if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows which there are');
   const wanted = names.map((name) => {
     const node = tree.find(name);
     if (!node) throw new UsageError(notOne(tree, name));
     return node;
   });
-  const choices = { accept: acceptedKinds(lists.get('--accept')), powerReset: flags.has('--power-reset') };
   const found = planBundle(new Board(tree), wanted, choices);
   const id = bundleId(values.get('--name') ?? plainName(wanted[0]!));
   const made = definitionOf(found, id, vmId(values.get('--owner') ?? 'owner'));
@@ -98,21 +98,12 @@ function readTree(world: CliWorld, file: string): Tree | undefined {
   }
 }
 
-/** Devices that somebody could want to move: enabled, with a driver, and with a line or a stream of their own. */
-function list(world: CliWorld, board: Board, json: boolean): number {
-  for (const node of board.enabled) {
-    const kind = textOf(node, 'compatible');
-    if (kind === undefined || node.properties.has('interrupt-controller') || board.unreadable.has(node))
-      continue;
-    const { lines, streams } = accessOf(board.tree, node);
-    if (lines.length === 0 && streams.length === 0) continue;
-    const blockers = planBundle(board, [node]).blockers.length;
-    if (json) world.out(JSON.stringify({ node: node.path, compatible: kind, blockers }));
-    else
-      world.out(
-        `${blockers === 0 ? 'can move ' : `${String(blockers).padStart(3)} in way`}  ${node.path}  ${kind}`,
-      );
-  }
+function list(world: CliWorld, board: Board, choices: Choices, json: boolean): number {
+  const found = survey(board, choices);
+  if (!json) for (const line of surveyLines(found)) world.out(line);
+  else
+    for (const { node, compatible, plan: planned, verdict } of found)
+      world.out(JSON.stringify({ node: node.path, compatible, verdict, blockers: planned.blockers.length }));
   return EXIT.ok;
 }
 
