@@ -6,9 +6,9 @@
  * the DMA controllers that work for it.
  */
 
-import { type Range, registersOf, windowsOf } from './addresses.ts';
+import { isPciHost, type Range, registersOf, windowsOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
-import { type GicLine, gicLine, type Interrupt, interruptsOf } from './interrupts.ts';
+import { type GicLine, gicLine, type Interrupt, interruptsOf, mappedInterruptsOf } from './interrupts.ts';
 import { type Stream, streamsOf } from './links.ts';
 import { type Tree, TreeError, textsOf } from './tree.ts';
 
@@ -61,7 +61,9 @@ export function accessOf(tree: Tree, node: DtNode): Access {
   );
   return {
     pages: pages.filter((page, index) => !pages.slice(0, index).some((other) => covers(other, page))),
-    lines: interruptsOf(tree, node).map((interrupt) => ({ interrupt, gic: gicLine(interrupt) })),
+    lines: [...interruptsOf(tree, node), ...(isPciHost(node) ? mappedInterruptsOf(tree, node) : [])].map(
+      (interrupt) => ({ interrupt, gic: gicLine(interrupt) }),
+    ),
     // What is reached through a bus controller does no DMA of its own.
     streams: reachedThrough(node) === node ? deviceStreams(tree, node) : [],
   };
@@ -91,9 +93,10 @@ function deviceStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
   const engines = tree
     .links(node, 'dmas', '#dma-cells')
     .flatMap((link) => (link?.target ? [link.target] : []));
-  return [...(own ? named(own) : []), ...new Set(engines)].flatMap((each) =>
-    'declaredBy' in each ? [each] : named(each),
-  );
+  const all = [...(own ? named(own) : []), ...[...new Set(engines)].flatMap(named)];
+  // What a DMA controller emits for it may be what it emits itself.
+  const isSame = (a: Stream, b: Stream) => a.iommu === b.iommu && a.id === b.id && a.mask === b.mask;
+  return all.filter((each, index) => all.findIndex((other) => isSame(each, other)) === index);
 }
 
 /** The node itself or the nearest above that has streams. */

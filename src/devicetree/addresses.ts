@@ -42,13 +42,17 @@ export function registersOf(node: DtNode): readonly Registers[] {
   });
 }
 
+/** Whether a node is a PCI host bridge, and none of the bridges below one. */
+export function isPciHost(node: DtNode): boolean {
+  return textOf(node, 'device_type') === 'pci' && textOf(node.parent, 'device_type') !== 'pci';
+}
+
 /**
  * The windows of a PCI host bridge: what the processors reach the memory and I/O of its devices through. They are in `ranges`, not in
  * `reg` (IEEE 1275 PCI Bus Binding, 2.2.1.1). Empty for any other node. Throws a TreeError.
  */
 export function windowsOf(node: DtNode): readonly Range[] {
-  const isHost = textOf(node, 'device_type') === 'pci' && textOf(node.parent, 'device_type') !== 'pci';
-  const words = isHost ? cellsOf(node, 'ranges') : [];
+  const words = isPciHost(node) ? cellsOf(node, 'ranges') : [];
   if (words.length === 0) return [];
   const child = cellsBelow(node);
   const parent = cellsBelow(node.parent);

@@ -28,7 +28,7 @@ export function planLines(plan: Plan): readonly string[] {
   return lines;
 }
 
-const RESETS = { line: 'reset by its line', power: 'reset by its power switch' } as const;
+export const RESETS = { line: 'reset by its line', power: 'reset by its power switch' } as const;
 
 function accessLines({ access, reset }: Member): readonly string[] {
   const pages = access.pages.map(

@@ -79,7 +79,7 @@ export const DISPLAY = /\b(display|mdss|mdp|dsi|vop|dpu|panel)/;
 /** Plans a bundle of `wanted`. */
 export function planBundle(board: Board, wanted: readonly DtNode[], choices: Choices = {}): Plan {
   const { accept = [], powerReset = false } = choices;
-  const why = membersOf(wanted);
+  const why = membersOf(board, wanted);
   const movers = [...why.keys()].map((node) => ({
     node,
     access: board.access(node),
@@ -113,7 +113,7 @@ export function planBundle(board: Board, wanted: readonly DtNode[], choices: Cho
 }
 
 /** What was asked for, the bus controllers it is reached through, and the parts of all these. */
-function membersOf(wanted: readonly DtNode[]): Map<DtNode, string> {
+function membersOf(board: Board, wanted: readonly DtNode[]): Map<DtNode, string> {
   const found = new Map<DtNode, string>();
   for (const node of wanted) found.set(node, 'asked for');
   for (const node of wanted) {
@@ -122,16 +122,19 @@ function membersOf(wanted: readonly DtNode[]): Map<DtNode, string> {
   }
   for (const member of [...found.keys()]) {
     for (const node of nodesBelow(member)) {
-      if (found.has(node) || !isEnabled(node) || !isDevice(node)) continue;
+      if (found.has(node) || !isEnabled(node) || !isDevice(board, node)) continue;
       found.set(node, `part of ${member.name}`);
     }
   }
   return found;
 }
 
-/** What has registers of its own, or a driver. */
-function isDevice(node: DtNode): boolean {
-  return node.properties.has('compatible') || reachedThrough(node) === node;
+/** What has registers or a place on a bus, or a driver and something to drive; tables of data have a "driver", too. */
+function isDevice(board: Board, node: DtNode): boolean {
+  if (reachedThrough(node) === node) return true;
+  const drives =
+    node.properties.has('reg') || board.access(node).lines.length > 0 || board.needs(node).length > 0;
+  return node.properties.has('compatible') && drives;
 }
 
 function needsAbove(board: Board, node: DtNode): readonly Need[] {
@@ -164,7 +167,9 @@ function notesOf(all: Situation): string[] {
   const notes: string[] = [];
   for (const { node, access, needs } of members) {
     const mover = { node, access, needs };
+    const isPart = members.some((other) => other.node !== node && isWithin(node, other.node));
     if (
+      !isPart &&
       !isConfined(mover) &&
       access.streams.length === 0 &&
       !isGate(node, access) &&
@@ -172,7 +177,7 @@ function notesOf(all: Situation): string[] {
     )
       notes.push(`${node.path} has no stream: if it does DMA, nothing confines it`);
     const whole = wholeOf(node);
-    if (whole !== undefined && !inside(whole))
+    if (whole !== undefined && !isPart && !inside(whole))
       notes.push(`${node.path} is part of ${whole.path}, which stays: whoever has that can switch it off`);
     for (const { role, target } of needs)
       if (role === 'endpoint' && target !== undefined && !inside(target) && isEnabled(target))
@@ -180,8 +185,8 @@ function notesOf(all: Situation): string[] {
     for (const { role, target } of needs)
       if (role === 'memory' && target !== undefined)
         notes.push(`${node.path} may use ${target.name}: this memory stays with who has it`);
-    for (const { iommu, id, mask } of access.streams)
-      if (mask !== 0 && iommuKind(iommu) !== 'unknown')
+    for (const { iommu, id, mask, declaredBy } of access.streams)
+      if (mask !== 0 && declaredBy === node && iommuKind(iommu) !== 'unknown')
         notes.push(
           `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} open: the bundle file names each ID`,
         );

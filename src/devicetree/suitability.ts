@@ -10,7 +10,7 @@ import { iommuKind } from './access.ts';
 import type { DtNode } from './blob.ts';
 import type { Mover, Situation } from './blockers.ts';
 import { streamsOf } from './links.ts';
-import { isEnabled, nodesBelow, type Tree, TreeError, textOf, textsOf } from './tree.ts';
+import { isEnabled, isWithin, nodesBelow, type Tree, TreeError, textOf, textsOf } from './tree.ts';
 
 /** Names of devices that do DMA: Devicetree Specification v0.4, 2.2.2, and what boards use beside them. */
 const DMA_MASTERS =
@@ -38,7 +38,10 @@ export function consoleOf(tree: Tree): DtNode | undefined {
 }
 
 /** Why the DMA of a device is confined by nothing; undefined when it is confined, or none is known of. */
-export function unconfinedDma({ board }: Situation, { node, access, needs }: Mover): string | undefined {
+export function unconfinedDma(
+  { board, members }: Situation,
+  { node, access, needs }: Mover,
+): string | undefined {
   if (access.pages.length === 0) return undefined;
   const off = access.streams.find(({ iommu }) => !isEnabled(iommu));
   if (off) return `its IOMMU ${off.iommu.name} is disabled in this tree: nothing confines its DMA`;
@@ -51,6 +54,8 @@ export function unconfinedDma({ board }: Situation, { node, access, needs }: Mov
   if (access.streams.length > 0 || isWrapper) return undefined;
   const unnamed = 'and no IOMMU is named that would confine it';
   if (node.properties.has('dma-coherent')) return `it does DMA (dma-coherent), ${unnamed}`;
+  // A whole that moves, too, says it for its parts.
+  if (members.some((other) => other.node !== node && isWithin(node, other.node))) return undefined;
   for (let at: DtNode | undefined = node; at !== undefined; at = at.parent)
     if (DMA_MASTERS.test(at.name))
       return `${at === node ? 'devices of its kind do' : `${at.name}, of which it is part, does`} DMA, ${unnamed}`;

@@ -8,9 +8,10 @@ import { DeviceTreeError, type DtNode, readBlob } from '../../src/devicetree/blo
 import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planJson, planLines } from '../../src/devicetree/describe.ts';
+import { pictureOf } from '../../src/devicetree/picture.ts';
 import { ACCEPTABLE, type Choices, planBundle } from '../../src/devicetree/plan.ts';
 import { survey, surveyLines } from '../../src/devicetree/survey.ts';
-import { Tree } from '../../src/devicetree/tree.ts';
+import { Tree, textOf } from '../../src/devicetree/tree.ts';
 import { isResettable } from '../../src/protocol/bundle.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
@@ -46,6 +47,7 @@ export function plan(world: CliWorld, args: readonly string[]): number {
     '--device': 'list',
     '--accept': 'list',
     '--power-reset': 'flag',
+    '--svg': 'value',
     '-o': 'value',
   });
   const [file, ...plainNames] = plain;
@@ -68,6 +70,8 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   if (flags.has('--json')) world.out(JSON.stringify(planJson(found, bundle)));
   else for (const line of planLines(found)) world.out(line);
   if (!made.ok && found.blockers.length === 0) world.err(`no bundle file: ${made.error}`);
+  const picture = values.get('--svg');
+  if (picture !== undefined) writeFileSync(picture, pictureOf(found, titleOf(tree, wanted)));
   const target = values.get('-o');
   if (target !== undefined && bundle) {
     writeFileSync(target, bundleFileText([bundle]));
@@ -105,6 +109,11 @@ function list(world: CliWorld, board: Board, choices: Choices, json: boolean): n
     for (const { node, compatible, plan: planned, verdict } of found)
       world.out(JSON.stringify({ node: node.path, compatible, verdict, blockers: planned.blockers.length }));
   return EXIT.ok;
+}
+
+/** What a picture is called: the devices, and the board by its model. */
+function titleOf(tree: Tree, wanted: readonly DtNode[]): string {
+  return [wanted.map(({ name }) => name).join(', '), textOf(tree.root, 'model')].filter(Boolean).join(' of ');
 }
 
 /** Why a name is not that of one node, with some that were perhaps meant. */

@@ -330,7 +330,7 @@ it('a wrapper does no DMA of its own when a part of it has streams', () => {
   ]);
 });
 
-it('the windows of a PCI host are access, too', () => {
+it('the windows of a PCI host are access, too, and so are the lines of its devices', () => {
   const board = boardOf({
     'pcie@50000': other({
       device_type: 'pci',
@@ -338,6 +338,10 @@ it('the windows of a PCI host are access, too', () => {
       '#size-cells': [2],
       iommus: [SMMU, 0x50, 0],
       ranges: [0x200_0000, 0, 0x2000_0000, 0x2000_0000, 0, 0x10_0000],
+      interrupts: [0, 140, 4],
+      '#interrupt-cells': [1],
+      'interrupt-map-mask': [0, 0, 0, 7],
+      'interrupt-map': [0, 0, 0, 1, GIC, 0, 141, 4, 0, 0, 0, 2, GIC, 0, 141, 4, 0, 0, 0, 3, GIC, 0, 142, 4],
     }),
     'b@20000000': other({ reg: [0x2000_0800, 0x100] }),
   });
@@ -346,6 +350,7 @@ it('the windows of a PCI host are access, too', () => {
     { address: 0x5_0000n, bytes: 0x1000n },
     { address: 0x2000_0000n, bytes: 0x10_0000n },
   ]);
+  expect(plan.members[0]!.access.lines.map(({ gic }) => gic?.number)).toEqual([172, 173, 174]);
   expect(plan.blockers.map(({ kind, users }) => [kind, ...users])).toEqual([['sharedPage', '/b@20000000']]);
 });
 
@@ -416,6 +421,14 @@ it('touch is quiesced before what shows pictures, whatever the tree says first',
   });
   const plan = planOf(board, 'display@1000', 'vcodec@70000', 'touch@50000');
   expect(plan.members.map(({ node }) => node.name)).toEqual(['touch@50000', 'vcodec@70000', 'display@1000']);
+});
+
+it('a table of data is no device, and texts that no terminal should see are none', () => {
+  const table = { compatible: 'operating-points-v2', phandle: [43] };
+  const board = boardOf({ 'display@1000': { ...DISPLAY, 'opp-table': table } });
+  expect(planOf(board, 'display@1000').members.map(({ node }) => node.name)).toEqual(['display@1000']);
+  const evil = boardOf({ 'a@50000': other({ iommus: [SMMU, 1, 0] }) }, 'x\u001b[2Jy');
+  expect(planLines(planOf(evil, 'a@50000')).join('\n')).not.toContain('\u001b');
 });
 
 it('a huge range is divided at once: the pages of one member, and what is left for the next', () => {
