@@ -5,10 +5,9 @@
  * Letters are those of a font with one width, so that what is cut, wrapped and placed here is so on every screen.
  */
 
-import { streamText } from './access.ts';
 import type { DtNode } from './blob.ts';
 import type { Blocker } from './blockers.ts';
-import { RESETS } from './describe.ts';
+import { type Item, itemsOf } from './describe.ts';
 import type { Member, Plan } from './plan.ts';
 import { type Card, cardSvg, cut, edgeSvg, escapeXml, heightOf, type Line, textSvg, wrap } from './svg.ts';
 
@@ -144,30 +143,23 @@ function bounded(rows: readonly Line[], shown: number, what: string): readonly L
 }
 
 function memberCard(member: Member, index: number): Card {
-  const { node, why, access, reset } = member;
-  const pages = access.pages.map(({ address, bytes }) => ({
-    text: `registers 0x${address.toString(16)}, 0x${bytes.toString(16)} bytes`,
-  }));
-  const lines = access.lines.map(({ gic, interrupt }) => ({
-    text: gic
-      ? `${gic.kind.toUpperCase()} ${gic.number - (gic.kind === 'spi' ? 32 : 16)} (INTID ${gic.number}), ${gic.trigger}`
-      : `line <${interrupt.cells.join(' ')}> of ${interrupt.controller.name}`,
+  const { node, why, access } = member;
+  const items = itemsOf(member);
+  const rows = (kind: Item['kind'], more: (index: number) => Partial<Line> = () => ({})) =>
+    items.filter((item) => item.kind === kind).map(({ text }, at) => ({ text, ...more(at) }));
+  const lines = rows('interrupt', (at) => ({
     colour: COLOURS.interrupt,
-    key: interrupt.controller.path,
+    key: access.lines[at]!.interrupt.controller.path,
   }));
-  const streams = access.streams.map((stream) => ({
-    text: streamText(stream),
-    colour: COLOURS.stream,
-    key: stream.iommu.path,
-  }));
+  const streams = rows('stream', (at) => ({ colour: COLOURS.stream, key: access.streams[at]!.iommu.path }));
   return card(MIDDLE.width, '#2b6cb0', '#ffffff', [
     { text: `${index + 1}. ${node.name}`, bold: true },
-    { text: `${node.path}`, colour: '#555555' },
+    { text: node.path, colour: '#555555' },
     { text: why, colour: '#555555' },
-    ...bounded(pages, ROWS_SHOWN, 'ranges'),
+    ...bounded(rows('registers'), ROWS_SHOWN, 'ranges'),
     ...bounded(lines, ROWS_SHOWN, 'lines'),
     ...bounded(streams, ROWS_SHOWN, 'streams'),
-    { text: reset ? RESETS[reset] : 'no reset: its driver clears what stays behind' },
+    ...rows('reset'),
   ]);
 }
 

@@ -15,6 +15,7 @@ import { Tree, textOf } from '../../src/devicetree/tree.ts';
 import { isResettable } from '../../src/protocol/bundle.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
+import { planDiff } from './plan-diff.ts';
 
 export const PLAN_HELP = `baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--json]
 baton plan TREE --list [--json]
@@ -42,6 +43,7 @@ const CANDIDATES_SHOWN = 5;
 export function plan(world: CliWorld, args: readonly string[]): number {
   const { plain, values, lists, flags } = parseWords(args, {
     '--list': 'flag',
+    '--diff': 'flag',
     '--owner': 'value',
     '--name': 'value',
     '--device': 'list',
@@ -56,6 +58,13 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   const tree = readTree(world, file);
   if (tree === undefined) return EXIT.noInput;
   const choices = { accept: acceptedKinds(lists.get('--accept')), powerReset: flags.has('--power-reset') };
+  if (flags.has('--diff')) {
+    const [second, ...both] = names;
+    if (second === undefined) throw new UsageError('--diff takes two trees: the old one, the new one');
+    const other = readTree(world, second);
+    if (other === undefined) return EXIT.noInput;
+    return planDiff(world, [new Board(tree), new Board(other)], both, choices, flags.has('--json'));
+  }
   if (flags.has('--list')) return list(world, new Board(tree), choices, flags.has('--json'));
   if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows which there are');
   const wanted = names.map((name) => {
