@@ -3,17 +3,18 @@
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import { type DeviceLine, streamText } from './access.ts';
 import type { Blocker } from './blockers.ts';
+import { PLAIN } from './paint.ts';
 import type { Member, Plan } from './plan.ts';
 
 /** Other users that are named one by one; of more there is a number. */
 const USERS_SHOWN = 4;
 
 /** Lines for a terminal: what moves and why, what stays, what stands in the way. */
-export function planLines(plan: Plan): readonly string[] {
+export function planLines(plan: Plan, paint = PLAIN): readonly string[] {
   const { members, blockers, accepted, kept, notes } = plan;
   const lines = ['Moves together, in the order in which it is quiesced:'];
   for (const member of members) {
-    lines.push(`  ${member.node.path}  (${member.why})`);
+    lines.push(`  ${paint.strong(member.node.path)}  (${member.why})`);
     lines.push(...itemsOf(member).map(({ text }) => `    ${text}`));
   }
   if (kept.length > 0) lines.push('', 'Stays with the keeper, who leaves it on:');
@@ -22,12 +23,15 @@ export function planLines(plan: Plan): readonly string[] {
     lines.push(`  ${role}: ${providers.join(', ')}`);
   }
   if (notes.length > 0) lines.push('', 'To know:', ...notes.map((note) => `  ${note}`));
-  if (accepted.length > 0) lines.push('', 'Accepted:', ...accepted.flatMap(blockerLines));
+  if (accepted.length > 0)
+    lines.push('', paint.warn('Accepted:'), ...accepted.flatMap((each) => blockerLines(each, paint, 'warn')));
   lines.push('');
-  if (blockers.length === 0) lines.push('Nothing stands in the way.');
+  if (blockers.length === 0) lines.push(paint.good('Nothing stands in the way.'));
   else
-    lines.push(`${blockers.length} ${blockers.length === 1 ? 'thing stands' : 'things stand'} in the way:`);
-  for (const blocker of blockers) lines.push(...blockerLines(blocker));
+    lines.push(
+      paint.bad(`${blockers.length} ${blockers.length === 1 ? 'thing stands' : 'things stand'} in the way:`),
+    );
+  for (const blocker of blockers) lines.push(...blockerLines(blocker, paint));
   return lines;
 }
 
@@ -60,14 +64,18 @@ function lineText({ gic, interrupt }: DeviceLine): string {
 }
 
 /** A blocker in lines. */
-export function blockerLines({ kind, node, what, users, ways }: Blocker): readonly string[] {
+export function blockerLines(
+  { kind, node, what, users, ways }: Blocker,
+  paint = PLAIN,
+  as: 'bad' | 'warn' = 'bad',
+): readonly string[] {
   const shown = users.slice(0, USERS_SHOWN).join(', ');
   const more = users.length > USERS_SHOWN ? `, and ${users.length - USERS_SHOWN} more` : '';
   return [
-    `  ${kind}: ${node}`,
+    `  ${paint[as](kind)}: ${node}`,
     `    ${what}`,
     ...(users.length > 0 ? [`    also used by ${shown}${more}`] : []),
-    ...ways.map((way) => `    way out: ${way}`),
+    ...ways.map((way) => `    ${paint.good('way out')}: ${way}`),
   ];
 }
 

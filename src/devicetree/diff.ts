@@ -9,6 +9,7 @@ import type { DtNode } from './blob.ts';
 import type { Blocker, BlockerKind } from './blockers.ts';
 import type { Board } from './board.ts';
 import { blockerLines, type Item, itemsOf } from './describe.ts';
+import { PLAIN } from './paint.ts';
 import { type Choices, type Member, type Plan, planBundle } from './plan.ts';
 import { devicesOf, type Verdict, verdictOf } from './survey.ts';
 import { isEnabled, textOf } from './tree.ts';
@@ -187,12 +188,14 @@ const TITLES: Readonly<Record<Exclude<Grade, 'same'>, string>> = {
 };
 
 /** Lines for a terminal, the worst first, and a summary. */
-export function diffLines(diffs: readonly DeviceDiff[]): readonly string[] {
+export function diffLines(diffs: readonly DeviceDiff[], paint = PLAIN): readonly string[] {
+  const brush = (grade: Grade) =>
+    grade === 'worse' ? paint.bad : grade === 'better' ? paint.good : paint.strong;
   const lines: string[] = [];
   for (const grade of GRADES) {
     const group = diffs.filter((each) => each.grade === grade);
     if (grade === 'same' || group.length === 0) continue;
-    lines.push(TITLES[grade], ...group.flatMap(deviceLines), '');
+    lines.push(brush(grade)(TITLES[grade]), ...group.flatMap(deviceLines), '');
   }
   return [...lines, summaryOf(diffs)];
 }

@@ -2,6 +2,7 @@
 
 import type { DtNode } from './blob.ts';
 import type { Board } from './board.ts';
+import { PLAIN } from './paint.ts';
 import { type Choices, type Plan, planBundle } from './plan.ts';
 import { isConfined } from './suitability.ts';
 import { isWithin, textOf } from './tree.ts';
@@ -58,13 +59,14 @@ const TITLES: Readonly<Record<Verdict, string>> = {
 };
 
 /** Lines for a terminal, in groups. */
-export function surveyLines(candidates: readonly Candidate[]): readonly string[] {
+export function surveyLines(candidates: readonly Candidate[], paint = PLAIN): readonly string[] {
+  const brushes = { free: paint.good, unsure: paint.warn, blocked: paint.bad };
   const lines: string[] = [];
   for (const verdict of VERDICTS) {
     const group = candidates.filter((each) => each.verdict === verdict);
     if (group.length === 0) continue;
     if (lines.length > 0) lines.push('');
-    lines.push(TITLES[verdict]);
+    lines.push(brushes[verdict](TITLES[verdict]));
     for (const { node, compatible, plan } of group) {
       const kinds = [...new Set(plan.blockers.map(({ kind }) => kind))].join(', ');
       const count = verdict === 'blocked' ? `${String(plan.blockers.length).padStart(4)}  ` : '  ';

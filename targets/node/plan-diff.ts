@@ -3,15 +3,16 @@
 import { type CliWorld, EXIT, UsageError } from '../../src/cli/world.ts';
 import type { Board } from '../../src/devicetree/board.ts';
 import { diffBoards, diffBundle, diffJson, diffLines, isSound } from '../../src/devicetree/diff.ts';
+import type { Paint } from '../../src/devicetree/paint.ts';
 import type { Choices } from '../../src/devicetree/plan.ts';
 
-/** Compares. `names`: a bundle to compare alone; empty: every device. Returns the exit status. */
+/** Compares. `paint`: for people; undefined: JSON. `names`: a bundle to compare alone; empty: every device. Returns the exit status. */
 export function planDiff(
   world: CliWorld,
   [before, after]: readonly [Board, Board],
   names: readonly string[],
   choices: Choices,
-  json: boolean,
+  paint: Paint | undefined,
 ): number {
   const [old, now] = [before, after].map(({ tree }) => names.map((name) => tree.find(name)));
   names.forEach((name, index) => {
@@ -23,7 +24,7 @@ export function planDiff(
     names.length === 0
       ? diffBoards(before, after, choices)
       : [diffBundle(paths, [before, old!], [after, now!], choices)];
-  if (json) world.out(JSON.stringify(diffJson(found)));
-  else for (const line of diffLines(found)) world.out(line);
+  if (paint === undefined) world.out(JSON.stringify(diffJson(found)));
+  else for (const line of diffLines(found, paint)) world.out(line);
   return isSound(found) ? EXIT.ok : EXIT.failed;
 }

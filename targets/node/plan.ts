@@ -8,17 +8,20 @@ import { DeviceTreeError, type DtNode, readBlob } from '../../src/devicetree/blo
 import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planJson, planLines } from '../../src/devicetree/describe.ts';
+import type { Paint } from '../../src/devicetree/paint.ts';
 import { pictureOf } from '../../src/devicetree/picture.ts';
 import { ACCEPTABLE, type Choices, planBundle } from '../../src/devicetree/plan.ts';
 import { survey, surveyLines } from '../../src/devicetree/survey.ts';
 import { Tree, textOf } from '../../src/devicetree/tree.ts';
 import { isResettable } from '../../src/protocol/bundle.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
+import { paintFor } from './colour.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
 import { planDiff } from './plan-diff.ts';
 
-export const PLAN_HELP = `baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--json]
-baton plan TREE --list [--json]
+export const PLAN_HELP = `baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--svg FILE]
+baton plan TREE --list
+baton plan --diff OLD NEW [NODE...]
 
 Says what has to move together so that a device can move between VMs, what stays, and what stands in the way: with
 whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is changed.
@@ -29,12 +32,16 @@ whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is
   --accept KIND  a blocker that is no reason to refuse: summaryInterrupt (the bundle goes without the line: the borrower
                  polls, or whoever keeps the controller forwards it), sharedReset (nobody uses the line as a reset)
   --power-reset  the back end resets the devices by switching their power domains off and on
-  --list         every device that could be asked for, and how many things stand in the way
+  --list         every device that could be asked for: what can move, what can if it does no DMA, what cannot and why
+  --diff         what the tree NEW changes for each device, or for one bundle of all NODEs: the worst first
   --owner VM     the owner in the bundle file (default: owner)
   --name BUNDLE  its name (default: from the first device)
   -o FILE        write the bundle file, if nothing stands in the way
+  --svg FILE     draw the bundle, what stays outside and what stands in the way
+  --color WHEN   auto (the default: on a terminal, unless NO_COLOR is set), always, never
 
-Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 when there is no such node or tree.
+Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 when there is no such node or tree;
+with --diff 0 when nothing got worse, 1 when something did.
 `;
 
 /** Nodes that an error names. */
@@ -50,6 +57,7 @@ export function plan(world: CliWorld, args: readonly string[]): number {
     '--accept': 'list',
     '--power-reset': 'flag',
     '--svg': 'value',
+    '--color': 'value',
     '-o': 'value',
   });
   const [file, ...plainNames] = plain;
@@ -58,14 +66,19 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   const tree = readTree(world, file);
   if (tree === undefined) return EXIT.noInput;
   const choices = { accept: acceptedKinds(lists.get('--accept')), powerReset: flags.has('--power-reset') };
+  const colours = paintFor(values.get('--color'), world.env, process.stdout.isTTY === true);
+  const paint = flags.has('--json') ? undefined : colours;
+  const only = ['-o', '--svg'].find((option) => values.has(option));
+  if (only && (flags.has('--list') || flags.has('--diff')))
+    throw new UsageError(`${only} is for a bundle, not for --list or --diff`);
   if (flags.has('--diff')) {
     const [second, ...both] = names;
     if (second === undefined) throw new UsageError('--diff takes two trees: the old one, the new one');
     const other = readTree(world, second);
     if (other === undefined) return EXIT.noInput;
-    return planDiff(world, [new Board(tree), new Board(other)], both, choices, flags.has('--json'));
+    return planDiff(world, [new Board(tree), new Board(other)], both, choices, paint);
   }
-  if (flags.has('--list')) return list(world, new Board(tree), choices, flags.has('--json'));
+  if (flags.has('--list')) return list(world, new Board(tree), choices, paint);
   if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows which there are');
   const wanted = names.map((name) => {
     const node = tree.find(name);
@@ -76,8 +89,8 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   const id = bundleId(values.get('--name') ?? plainName(wanted[0]!));
   const made = definitionOf(found, id, vmId(values.get('--owner') ?? 'owner'));
   const bundle = found.blockers.length === 0 && made.ok ? made.bundle : undefined;
-  if (flags.has('--json')) world.out(JSON.stringify(planJson(found, bundle)));
-  else for (const line of planLines(found)) world.out(line);
+  if (paint === undefined) world.out(JSON.stringify(planJson(found, bundle)));
+  else for (const line of planLines(found, paint)) world.out(line);
   if (!made.ok && found.blockers.length === 0) world.err(`no bundle file: ${made.error}`);
   const picture = values.get('--svg');
   if (picture !== undefined) writeFileSync(picture, pictureOf(found, titleOf(tree, wanted)));
@@ -111,9 +124,9 @@ function readTree(world: CliWorld, file: string): Tree | undefined {
   }
 }
 
-function list(world: CliWorld, board: Board, choices: Choices, json: boolean): number {
+function list(world: CliWorld, board: Board, choices: Choices, paint: Paint | undefined): number {
   const found = survey(board, choices);
-  if (!json) for (const line of surveyLines(found)) world.out(line);
+  if (paint) for (const line of surveyLines(found, paint)) world.out(line);
   else
     for (const { node, compatible, plan: planned, verdict } of found)
       world.out(JSON.stringify({ node: node.path, compatible, verdict, blockers: planned.blockers.length }));

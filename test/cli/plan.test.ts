@@ -22,7 +22,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function run(...args: string[]): { status: number; out: string[]; err: string[] } {
   const out: string[] = [];
   const err: string[] = [];
-  const world = { out: (line: string) => out.push(line), err: (line: string) => err.push(line) };
+  const world = { env: {}, out: (line: string) => out.push(line), err: (line: string) => err.push(line) };
   return { status: plan(world as unknown as CliWorld, args), out, err };
 }
 
