@@ -179,9 +179,8 @@ function notesOf(all: Situation): string[] {
     const whole = wholeOf(node);
     if (whole !== undefined && !isPart && !inside(whole))
       notes.push(`${node.path} is part of ${whole.path}, which stays: whoever has that can switch it off`);
-    for (const { role, target } of needs)
-      if (role === 'endpoint' && target !== undefined && !inside(target) && isEnabled(target))
-        notes.push(`${node.path} is connected to ${deviceOf(target).path}, which stays as it is`);
+    for (const other of connectedTo(board, node))
+      if (!inside(other)) notes.push(`${node.path} is connected to ${other.path}, which stays as it is`);
     for (const { role, target } of needs)
       if (role === 'memory' && target !== undefined)
         notes.push(`${node.path} may use ${target.name}: this memory stays with who has it`);
@@ -225,6 +224,16 @@ function pagesOfOthers(members: Situation['members'], node: DtNode): readonly st
         `${node.name} and ${other.node.name} are on one page (0x${address.toString(16)}): it is in the bundle file once`,
     );
   });
+}
+
+/** Devices at the other ends of a member's own graph: its endpoints are below it, in no part that is a device itself. */
+function connectedTo(board: Board, node: DtNode): readonly DtNode[] {
+  return [...nodesBelow(node)]
+    .filter((below) => below !== node && deviceOf(below) === node)
+    .flatMap((endpoint) => board.needs(endpoint))
+    .flatMap(({ role, target }) =>
+      role === 'endpoint' && target && isEnabled(target) ? [deviceOf(target)] : [],
+    );
 }
 
 /** The device that an endpoint belongs to: above its ports. */

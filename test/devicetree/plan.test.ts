@@ -431,6 +431,20 @@ it('a table of data is no device, and texts that no terminal should see are none
   expect(planLines(planOf(evil, 'a@50000')).join('\n')).not.toContain('\u001b');
 });
 
+it('the other end of a graph is told, where it stays and is in use', () => {
+  const end = (phandle: number, other: number) => ({
+    port: { endpoint: { phandle: [phandle], 'remote-endpoint': [other] } },
+  });
+  const board = boardOf({
+    'display@1000': { ...DISPLAY, ...end(50, 51) },
+    'bridge@50000': other({ ...end(51, 50) }),
+    'codec@60000': other({ reg: [0x6_0000, 0x1000], ...end(53, 50), status: 'disabled' }),
+  });
+  const told = '/display@1000 is connected to /bridge@50000, which stays as it is';
+  expect(planOf(board, 'display@1000').notes).toContain(told);
+  expect(planOf(board, 'display@1000', 'bridge@50000').notes).not.toContain(told);
+});
+
 it('a huge range is divided at once: the pages of one member, and what is left for the next', () => {
   const parts = {
     ...BUS,
