@@ -18,16 +18,35 @@ const DMA_MASTERS =
 
 /** Names of what serves, watches or stops the whole machine: the same source, and what boards use beside it. */
 const MACHINE =
-  /^(memory-controller|cache-controller|system-cache-controller|timer|rktimer|watchdog|pmu|dfi|cpufreq|syscon|interrupt-controller|msi-controller|clock-controller|reset-controller|power-controller|efuse|qfprom)(@|$)/;
+  /^(memory-controller|cache-controller|system-cache-controller|timer|rktimer|watchdog|pmu|dfi|cpufreq|syscon|interrupt-controller|msi-controller|clock-controller|reset-controller|power-controller|clock|restart|reboot|qos|efuse|qfprom)(@|$)/;
+/** Properties of what processors and devices of any VM vote at, lock by, or are woken through. */
+const SERVICES: readonly string[] = [
+  '#interconnect-cells',
+  '#power-domain-cells',
+  '#hwlock-cells',
+  '#mbox-cells',
+  '#freq-domain-cells',
+];
 /** Trace units see what every processor does: Linux, Documentation/devicetree/bindings/arm/arm,coresight-*.yaml. */
 const TRACE = /^arm,coresight-/;
 
-/** What makes a device one of the whole machine; undefined when nothing does. */
+/** Nodes with `reg` that are memory: ordinary, reserved (of firmware and hypervisor, too), and small ones on the chip. */
+const MEMORY = /^(memory|reserved-memory|sram|iram|ocram)(@|$)/;
+
+/** What makes a device one of the whole machine, itself or as a part; undefined when nothing does. */
 export function machineWide(node: DtNode): string | undefined {
-  if (textsOf(node, 'compatible').some((name) => TRACE.test(name)))
+  const names = textsOf(node, 'compatible');
+  if (names.some((name) => TRACE.test(name)))
     return 'it traces what every processor does, whoever runs there';
-  const [, name] = MACHINE.exec(node.name) ?? [];
-  return name && `a ${name} serves, watches or stops the whole machine, not one VM`;
+  if (names.includes('syscon')) return 'drivers of other devices write its registers, too (syscon)';
+  const service = SERVICES.find((property) => node.properties.has(property));
+  if (service !== undefined) return `it serves whatever votes or waits at it (${service})`;
+  for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) {
+    if (MEMORY.test(at.name)) return 'it is memory, and no device';
+    const [, name] = MACHINE.exec(at.name) ?? [];
+    if (name) return `a ${name} serves, watches or stops the whole machine, not one VM`;
+  }
+  return undefined;
 }
 
 /** The device that the machine's first words go to: `stdout-path` of `/chosen`, a path or alias with options behind a colon. */

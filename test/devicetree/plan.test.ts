@@ -264,6 +264,23 @@ const CASES: readonly (readonly [BlockerKind, Description, string, string, reado
   ['machineWide', { 'watchdog@50000': other({}) }, 'watchdog@50000', '/watchdog@50000', []],
   ['machineWide', { 'etr@50000': other({ compatible: 'arm,coresight-tmc' }) }, 'etr@50000', '/etr@50000', []],
   [
+    'machineWide',
+    { 'timer@900000': { ...BUS, 'frame@50000': other({}) } },
+    'frame@50000',
+    '/timer@900000/frame@50000',
+    [],
+  ],
+  [
+    'machineWide',
+    { 'reserved-memory': { ...BUS, 'hypervisor@50000': { reg: [0x5_0000, 0x1000] } } },
+    'hypervisor@50000',
+    '/reserved-memory/hypervisor@50000',
+    [],
+  ],
+  ['machineWide', { 'memory@50000': { reg: [0x5_0000, 0x1000] } }, 'memory@50000', '/memory@50000', []],
+  ['machineWide', { 'a@50000': other({ '#mbox-cells': [1] }) }, 'a@50000', '/a@50000', []],
+  ['machineWide', { 'a@50000': other({ compatible: 'syscon' }) }, 'a@50000', '/a@50000', []],
+  [
     'console',
     {
       aliases: { serial0: '/uart@50000' },
