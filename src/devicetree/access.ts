@@ -6,12 +6,12 @@
  * the DMA controllers that work for it.
  */
 
-import { isPciFunction, registersOf, requesterOf } from './addresses.ts';
+import { isPciFunction, isPciHost, registersOf, requesterOf, windowsOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
-import { type GicLine, gicLine, type Interrupt, interruptsOf } from './interrupts.ts';
-import { needsOf, type Stream, streamsOf, streamsOfFunction } from './links.ts';
+import { type GicLine, gicLine, type Interrupt, interruptsOf, mappedInterruptsOf } from './interrupts.ts';
+import { type Stream, streamsOf, streamsOfFunction } from './links.ts';
 import { covers, type Range } from './ranges.ts';
-import { type Tree, textsOf } from './tree.ts';
+import { type Tree, TreeError, textsOf } from './tree.ts';
 
 /** Granule of stage 2, in bytes: what shares a page is given and taken together. */
 export const GRANULE = 4096n;
@@ -54,12 +54,17 @@ export function iommuKind(iommu: DtNode): IommuKind {
 
 /** What gives access to a node itself. Throws a TreeError. */
 export function accessOf(tree: Tree, node: DtNode): Access {
-  const pages = registersOf(node).flatMap(({ physical, bytes }) =>
-    physical === undefined || bytes === 0n ? [] : [wholePages(physical, bytes)],
+  const registers = registersOf(node).flatMap(({ physical, bytes }) =>
+    physical === undefined ? [] : [{ address: physical, bytes }],
+  );
+  const pages = [...registers, ...windowsOf(node)].flatMap(({ address, bytes }) =>
+    bytes === 0n ? [] : [wholePages(address, bytes)],
   );
   return {
     pages: pages.filter((page, index) => !pages.slice(0, index).some((other) => covers(other, page))),
-    lines: interruptsOf(tree, node).map((interrupt) => ({ interrupt, gic: gicLine(interrupt) })),
+    lines: [...interruptsOf(tree, node), ...(isPciHost(node) ? mappedInterruptsOf(tree, node) : [])].map(
+      (interrupt) => ({ interrupt, gic: gicLine(interrupt) }),
+    ),
     // What is reached through a bus controller does no DMA of its own.
     streams: reachedThrough(node) === node ? deviceStreams(tree, node) : [],
   };
@@ -68,8 +73,18 @@ export function accessOf(tree: Tree, node: DtNode): Access {
 /** The node through which the processors reach a device: itself, or the bus controller above it; undefined when there is none. */
 export function reachedThrough(node: DtNode): DtNode | undefined {
   for (let at: DtNode | undefined = node; at?.parent !== undefined; at = at.parent)
-    if (registersOf(at).some(({ physical }) => physical !== undefined)) return at;
+    if (hasRegisters(at)) return at;
   return undefined;
+}
+
+/** Whether the processors reach it by itself. Registers that cannot be read are none; the board says so of their node. */
+export function hasRegisters(node: DtNode): boolean {
+  try {
+    return registersOf(node).some(({ physical }) => physical !== undefined);
+  } catch (error) {
+    if (error instanceof TreeError) return false;
+    throw error;
+  }
 }
 
 function deviceStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
@@ -81,12 +96,13 @@ function deviceStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
     return streams.map((stream) => ({ ...stream, declaredBy }));
   };
   const own = nearest(tree, node);
-  const engines = needsOf(tree, node).flatMap(({ role, target }) =>
-    role === 'dma' && target ? [target] : [],
-  );
-  return [...(own ? named(own) : []), ...new Set(engines)].flatMap((each) =>
-    'declaredBy' in each ? [each] : named(each),
-  );
+  const engines = tree
+    .links(node, 'dmas', '#dma-cells')
+    .flatMap((link) => (link?.target ? [link.target] : []));
+  const all = [...(own ? named(own) : []), ...[...new Set(engines)].flatMap(named)];
+  // What a DMA controller emits for it may be what it emits itself.
+  const isSame = (a: Stream, b: Stream) => a.iommu === b.iommu && a.id === b.id && a.mask === b.mask;
+  return all.filter((each, index) => all.findIndex((other) => isSame(each, other)) === index);
 }
 
 /** The node itself or the nearest above that has streams. */

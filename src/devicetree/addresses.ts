@@ -54,6 +54,30 @@ export function registersOf(node: DtNode): readonly Registers[] {
   });
 }
 
+/** Whether a node is a PCI host bridge, and none of the bridges below one. */
+export function isPciHost(node: DtNode): boolean {
+  return textOf(node, 'device_type') === 'pci' && textOf(node.parent, 'device_type') !== 'pci';
+}
+
+/**
+ * The windows of a PCI host bridge: what the processors reach the memory and I/O of its devices through. They are in `ranges`, not in
+ * `reg` (IEEE 1275 PCI Bus Binding, 2.2.1.1). Empty for any other node. Throws a TreeError.
+ */
+export function windowsOf(node: DtNode): readonly Range[] {
+  const words = isPciHost(node) ? cellsOf(node, 'ranges') : [];
+  if (words.length === 0) return [];
+  const child = cellsBelow(node);
+  const parent = cellsBelow(node.parent);
+  const step = child.address + parent.address + child.size;
+  if (step === 0 || words.length % step !== 0)
+    throw new TreeError(node, 'ranges', `${words.length} cells are no multiple of ${step}`);
+  return Array.from({ length: words.length / step }, (_, index) => {
+    const at = index * step + child.address;
+    const bytes = numberIn(words.slice(at + parent.address, (index + 1) * step));
+    return { address: physicalOf(node, words.slice(at, at + parent.address), bytes), bytes };
+  }).flatMap(({ address, bytes }) => (address === undefined ? [] : [{ address, bytes }]));
+}
+
 /** Follows an address on the bus of `node` up to the root; undefined where a bus does not hand it on whole. */
 function physicalOf(node: DtNode, address: readonly number[], bytes: bigint): bigint | undefined {
   let cells = address;

@@ -11,10 +11,12 @@ import {
   sameStream,
   streamText,
 } from './access.ts';
+import { isPciFunction } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import type { Board } from './board.ts';
 import type { Need, Role } from './links.ts';
 import { overlap } from './ranges.ts';
+import { consoleOf, machineWide, unconfinedDma } from './suitability.ts';
 import { isEnabled, isWithin, textOf } from './tree.ts';
 
 export const BLOCKER_KINDS = [
@@ -33,6 +35,8 @@ export const BLOCKER_KINDS = [
   'unknownIommu',
   'unconfinedDma',
   'gatekeeper',
+  'machineWide',
+  'console',
   'disabled',
   'noAccess',
   'unreadable',
@@ -73,15 +77,14 @@ export interface Situation {
   readonly powerReset: boolean;
 }
 
-/** Generic names of devices that do DMA: Devicetree Specification v0.4, 2.2.2, and what boards use beside them. */
-export const DMA_MASTERS =
-  /^(gpu|mmc|sdhci|usb|ethernet|sata|ahci|ufs|ufshc|pcie|cryp(?:to)?|dma|dma-controller|video-codec|vpu|isp|vop|npu|dsp|display-controller|nand-controller)@/;
-
 const TOGETHER: readonly string[] = [
   'move them together: ask for them, too',
   'disable them in the device tree',
 ];
 const LEAVE = 'leave it with one VM';
+
+/** Lines of one controller that a blocker names; of more there is a number. */
+const LINES_SHOWN = 3;
 
 /** All that stands in the way, in the order of the members. */
 export function blockersOf(all: Situation): readonly Blocker[] {
@@ -94,7 +97,7 @@ export function blockersOf(all: Situation): readonly Blocker[] {
 }
 
 /** What is wrong with a member by itself. */
-function ownBlockers(all: Situation, { node, access }: Mover): readonly Blocker[] {
+function ownBlockers(all: Situation, { node, access, needs }: Mover): readonly Blocker[] {
   const blockers: Blocker[] = [];
   const add = (kind: BlockerKind, what: string, users: readonly string[], ...ways: string[]) =>
     blockers.push({ kind, node: node.path, what, users, ways });
@@ -102,27 +105,40 @@ function ownBlockers(all: Situation, { node, access }: Mover): readonly Blocker[
   if (wrong !== undefined) add('unreadable', wrong, [], 'correct the device tree');
   if (!isEnabled(node))
     add('disabled', 'it or a node above it is not in use', [], 'choose a node whose status is okay');
-  if (reachedThrough(node) === undefined)
+  if (wrong === undefined && reachedThrough(node) === undefined)
     add(
       'noAccess',
       'nothing above it has registers in the processors’ addresses',
       [],
       'choose the device that drives it',
     );
-  const behind = usersOf(all, (each) => isServedBy(all.board, each, node));
-  const isGate =
-    node.properties.has('#iommu-cells') ||
-    access.lines.some(({ interrupt }) => interrupt.controller === node);
-  if (isGate) add('gatekeeper', 'it decides what others reach: who holds it holds them', behind, LEAVE);
-  if (access.pages.length > 0 && access.streams.length === 0 && DMA_MASTERS.test(node.name))
+  const gate = isGate(node, access);
+  if (gate) {
+    const behind = usersOf(all, (each) => isServedBy(all.board, each, node));
+    add('gatekeeper', 'it decides what others reach or are told: who holds it holds them', behind, LEAVE);
+  }
+  const everybodys = machineWide(node);
+  if (everybodys !== undefined) add('machineWide', everybodys, [], LEAVE);
+  if (consoleOf(all.board.tree) === node)
     add(
-      'unconfinedDma',
-      'devices of its kind do DMA, and no IOMMU is named that would confine it',
-      [],
-      'put it behind an IOMMU, where the SoC can',
+      'console',
+      'the console of the machine (stdout-path)',
+      ['/chosen'],
+      'choose another console: stdout-path of /chosen',
       LEAVE,
     );
+  const dma = gate ? undefined : unconfinedDma(all, { node, access, needs });
+  if (dma !== undefined)
+    add('unconfinedDma', dma, [], 'put it behind an IOMMU that is enabled, where the SoC can', LEAVE);
   return [...blockers, ...lineBlockers(all, { node, access }), ...translationBlockers(all, { node, access })];
+}
+
+/** IOMMUs and their parts, and interrupt controllers of others: GICs, and those that turn messages into interrupts. */
+export function isGate(node: DtNode, access: Access): boolean {
+  for (let at: DtNode | undefined = node; at !== undefined; at = at.parent)
+    if (at.properties.has('#iommu-cells')) return true;
+  const takesMessages = node.properties.has('msi-controller') && textOf(node, 'device_type') !== 'pci';
+  return takesMessages || access.lines.some(({ interrupt }) => interrupt.controller === node);
 }
 
 /** Lines that cannot move: those of each processor, those behind another controller, and messages. */
@@ -130,8 +146,7 @@ function lineBlockers(all: Situation, { node, access }: Pick<Mover, 'node' | 'ac
   const blockers: Blocker[] = [];
   const add = (kind: BlockerKind, what: string, users: readonly string[], ...ways: string[]) =>
     blockers.push({ kind, node: node.path, what, users, ways });
-  for (const { interrupt, gic } of access.lines) {
-    const { controller, cells } = interrupt;
+  for (const { gic } of access.lines)
     if (gic?.kind === 'ppi')
       add(
         'processorInterrupt',
@@ -139,14 +154,20 @@ function lineBlockers(all: Situation, { node, access }: Pick<Mover, 'node' | 'ac
         usersOf(all, (each) => all.board.access(each).lines.some((line) => line.gic?.number === gic.number)),
         'leave it with one VM: a hypervisor gives each VM one of its own',
       );
-    if (gic !== undefined || all.inside(controller)) continue;
+  const foreign = access.lines.filter(({ gic, interrupt }) => !gic && !all.inside(interrupt.controller));
+  for (const controller of new Set(foreign.map(({ interrupt }) => interrupt.controller))) {
+    const own = foreign.filter(({ interrupt }) => interrupt.controller === controller);
+    const shown = own.slice(0, LINES_SHOWN).map(({ interrupt }) => `<${interrupt.cells.join(' ')}>`);
+    const more = own.length > LINES_SHOWN ? ` and ${own.length - LINES_SHOWN} more` : '';
     const summary = all.board.access(controller).lines.find((line) => line.gic?.kind === 'spi')?.gic;
-    const by = summary
-      ? `SPI ${summary.number - 32} (INTID ${summary.number}), one for all`
-      : 'a line of its own';
+    const by = controller.properties.has('msi-parent')
+      ? 'messages (msi-parent)'
+      : summary
+        ? `SPI ${summary.number - 32} (INTID ${summary.number}), one for all`
+        : 'lines of its own';
     add(
       'summaryInterrupt',
-      `its line is <${cells.join(' ')}> of ${controller.name}, which passes it on by ${by}`,
+      `its ${own.length === 1 ? 'line is' : 'lines are'} ${shown.join(', ')}${more} of ${controller.name}, which passes on what it gets by ${by}`,
       usersOf(all, (each) =>
         all.board.access(each).lines.some((line) => line.interrupt.controller === controller),
       ),
@@ -203,21 +224,28 @@ function translationBlockers(
 function sharedBlockers(all: Situation, { node, access, needs }: Mover): readonly Blocker[] {
   const { board } = all;
   const blockers: Blocker[] = [];
-  const add = (kind: BlockerKind, what: string, ways: readonly string[], has: (other: DtNode) => boolean) => {
-    const users = usersOf(all, has);
+  const add = (
+    kind: BlockerKind,
+    what: string,
+    ways: readonly string[],
+    has: (other: DtNode) => boolean,
+    besides: readonly DtNode[] = [],
+  ) => {
+    const users = [...besides.filter(has).map(({ path }) => path), ...usersOf(all, has)];
     if (users.length > 0) blockers.push({ kind, node: node.path, what, users, ways });
   };
+  // What it is part of reaches it, too, where its registers or line are the same.
+  const wholes = wholesOf(all, node);
   for (const page of access.pages) {
     const range = `registers 0x${page.address.toString(16)} to 0x${(page.address + page.bytes - 1n).toString(16)}, in whole pages of 4 KiB`;
-    add('sharedPage', range, TOGETHER, (other) =>
-      board.access(other).pages.some((each) => overlap(page, each)),
-    );
+    const isOn = (other: DtNode) => board.access(other).pages.some((each) => overlap(page, each));
+    add('sharedPage', range, TOGETHER, isOn, wholes);
   }
-  for (const { gic } of access.lines) {
-    if (gic?.kind !== 'spi') continue;
-    add('sharedLine', `SPI ${gic.number - 32} (INTID ${gic.number})`, TOGETHER, (other) =>
-      board.access(other).lines.some((line) => line.gic?.kind === 'spi' && line.gic.number === gic.number),
-    );
+  const spis = access.lines.flatMap(({ gic }) => (gic?.kind === 'spi' ? [gic.number] : []));
+  for (const number of new Set(spis)) {
+    const isOn = (other: DtNode) =>
+      board.access(other).lines.some(({ gic }) => gic?.kind === 'spi' && gic.number === number);
+    add('sharedLine', `SPI ${number - 32} (INTID ${number})`, TOGETHER, isOn, wholes);
   }
   for (const stream of uniqueStreams(access.streams)) {
     const by = stream.declaredBy === node ? '' : ` of ${stream.declaredBy.name}`;
@@ -246,6 +274,15 @@ function sharedBlockers(all: Situation, { node, access, needs }: Mover): readonl
 
 const NO_RESET = 'never use this line: --accept sharedReset, and the driver has to clear what stays behind';
 const NO_POWER = 'reset it in another way: without --power-reset';
+
+/** Nodes above a member that do not move with it. The windows and lines of a PCI host are those of its functions, and none of its own. */
+function wholesOf({ inside }: Situation, node: DtNode): readonly DtNode[] {
+  const found: DtNode[] = [];
+  const isBridge = (at: DtNode) => isPciFunction(node) && textOf(at, 'device_type') === 'pci';
+  for (let at = node.parent; at !== undefined; at = at.parent)
+    if (!inside(at) && !isBridge(at)) found.push(at);
+  return found;
+}
 
 /** Clients on a bus whose controller moves, that nobody asked for. */
 function busClients({ members, inside, wanted }: Situation): readonly Blocker[] {
@@ -306,10 +343,12 @@ function consumersOutside(all: Situation): readonly Blocker[] {
   }
 }
 
-/** Whether who needs something in this role depends on it. A clock controller that can choose a clock of the bundle does not; who is
- * on a graph or in memory neither. */
+/** Roles of what is beside a device, not below it: places in a graph, and memory. */
+const BESIDE: readonly Role[] = ['endpoint', 'memory', 'panel', 'backlight', 'sound'];
+
+/** Whether who needs something in this role depends on it. A clock controller that can choose a clock of the bundle does not. */
 export function serves(consumer: DtNode, role: Role): boolean {
-  if (role === 'endpoint' || role === 'memory' || role === 'panel' || role === 'backlight') return false;
+  if (BESIDE.includes(role)) return false;
   return role !== 'clock' || !consumer.properties.has('#clock-cells');
 }
 

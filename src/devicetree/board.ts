@@ -3,7 +3,7 @@
 import { type Access, accessOf } from './access.ts';
 import type { DtNode } from './blob.ts';
 import { type Need, needsOf } from './links.ts';
-import { isEnabled, type Tree } from './tree.ts';
+import { isEnabled, type Tree, TreeError } from './tree.ts';
 
 /** What all enabled nodes of a tree have, read once. */
 export class Board {
@@ -18,12 +18,18 @@ export class Board {
     this.tree = tree;
     this.enabled = [...tree.nodes()].filter(isEnabled);
     for (const node of this.enabled) {
-      try {
-        this.#access.set(node, accessOf(tree, node));
-        this.#needs.set(node, needsOf(tree, node));
-      } catch (error) {
-        this.unreadable.set(node, (error as Error).message);
-      }
+      this.#read(node, () => this.#access.set(node, accessOf(tree, node)));
+      this.#read(node, () => this.#needs.set(node, needsOf(tree, node)));
+    }
+  }
+
+  /** One part of what a node says; that it cannot be read is no reason not to read another. */
+  #read(node: DtNode, part: () => void): void {
+    try {
+      part();
+    } catch (error) {
+      if (!(error instanceof TreeError)) throw error;
+      if (!this.unreadable.has(node)) this.unreadable.set(node, error.message);
     }
   }
 

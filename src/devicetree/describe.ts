@@ -1,57 +1,81 @@
 /** A plan in words, for people, and as JSON for programs. Pure. */
 
 import type { BundleDefinition } from '../protocol/bundle.ts';
-import { streamText } from './access.ts';
+import { type DeviceLine, streamText } from './access.ts';
 import type { Blocker } from './blockers.ts';
+import { PLAIN } from './paint.ts';
 import type { Member, Plan } from './plan.ts';
 
 /** Other users that are named one by one; of more there is a number. */
 const USERS_SHOWN = 4;
 
 /** Lines for a terminal: what moves and why, what stays, what stands in the way. */
-export function planLines(plan: Plan): readonly string[] {
+export function planLines(plan: Plan, paint = PLAIN): readonly string[] {
   const { members, blockers, accepted, kept, notes } = plan;
   const lines = ['Moves together, in the order in which it is quiesced:'];
-  for (const member of members) lines.push(`  ${member.node.path}  (${member.why})`, ...accessLines(member));
+  for (const member of members) {
+    lines.push(`  ${paint.strong(member.node.path)}  (${member.why})`);
+    lines.push(...itemsOf(member).map(({ text }) => `    ${text}`));
+  }
   if (kept.length > 0) lines.push('', 'Stays with the keeper, who leaves it on:');
   for (const role of [...new Set(kept.map((each) => each.role))]) {
     const providers = kept.filter((each) => each.role === role).map(({ provider }) => provider);
     lines.push(`  ${role}: ${providers.join(', ')}`);
   }
   if (notes.length > 0) lines.push('', 'To know:', ...notes.map((note) => `  ${note}`));
-  if (accepted.length > 0) lines.push('', 'Accepted:', ...accepted.flatMap(blockerLines));
+  if (accepted.length > 0)
+    lines.push('', paint.warn('Accepted:'), ...accepted.flatMap((each) => blockerLines(each, paint, 'warn')));
   lines.push('');
-  if (blockers.length === 0) lines.push('Nothing stands in the way.');
+  if (blockers.length === 0) lines.push(paint.good('Nothing stands in the way.'));
   else
-    lines.push(`${blockers.length} ${blockers.length === 1 ? 'thing stands' : 'things stand'} in the way:`);
-  for (const blocker of blockers) lines.push(...blockerLines(blocker));
+    lines.push(
+      paint.bad(`${blockers.length} ${blockers.length === 1 ? 'thing stands' : 'things stand'} in the way:`),
+    );
+  for (const blocker of blockers) lines.push(...blockerLines(blocker, paint));
   return lines;
 }
 
 const RESETS = { line: 'reset by its line', power: 'reset by its power switch' } as const;
 
-function accessLines({ access, reset }: Member): readonly string[] {
-  const pages = access.pages.map(
-    ({ address, bytes }) => `    registers 0x${address.toString(16)}, 0x${bytes.toString(16)} bytes`,
-  );
-  const lines = access.lines.map(({ gic, interrupt }) =>
-    gic
-      ? `    ${gic.kind.toUpperCase()} ${gic.number - (gic.kind === 'spi' ? 32 : 16)} (INTID ${gic.number}), ${gic.trigger}`
-      : `    line <${interrupt.cells.join(' ')}> of ${interrupt.controller.name}`,
-  );
-  const streams = access.streams.map((stream) => `    ${streamText(stream)}`);
-  const cleared = reset ? RESETS[reset] : 'no reset: its driver has to clear what stays behind';
-  return [...pages, ...lines, ...streams, `    ${cleared}`];
+/** One thing that a member has, in words. */
+export interface Item {
+  readonly kind: 'registers' | 'interrupt' | 'stream' | 'reset';
+  readonly text: string;
 }
 
-function blockerLines({ kind, node, what, users, ways }: Blocker): readonly string[] {
+/** What a member has, and how it is reset. */
+export function itemsOf({ access, reset }: Pick<Member, 'access' | 'reset'>): readonly Item[] {
+  const pages = access.pages.map(
+    ({ address, bytes }) => `registers 0x${address.toString(16)}, 0x${bytes.toString(16)} bytes`,
+  );
+  const cleared = reset ? RESETS[reset] : 'no reset: its driver has to clear what stays behind';
+  return [
+    ...pages.map((text) => ({ kind: 'registers', text }) as const),
+    ...access.lines.map((line) => ({ kind: 'interrupt', text: lineText(line) }) as const),
+    ...access.streams.map((stream) => ({ kind: 'stream', text: streamText(stream) }) as const),
+    { kind: 'reset', text: cleared },
+  ];
+}
+
+function lineText({ gic, interrupt }: DeviceLine): string {
+  if (!gic) return `line <${interrupt.cells.join(' ')}> of ${interrupt.controller.name}`;
+  const first = gic.kind === 'spi' ? 32 : 16;
+  return `${gic.kind.toUpperCase()} ${gic.number - first} (INTID ${gic.number}), ${gic.trigger}`;
+}
+
+/** A blocker in lines. */
+export function blockerLines(
+  { kind, node, what, users, ways }: Blocker,
+  paint = PLAIN,
+  as: 'bad' | 'warn' = 'bad',
+): readonly string[] {
   const shown = users.slice(0, USERS_SHOWN).join(', ');
   const more = users.length > USERS_SHOWN ? `, and ${users.length - USERS_SHOWN} more` : '';
   return [
-    `  ${kind}: ${node}`,
+    `  ${paint[as](kind)}: ${node}`,
     `    ${what}`,
     ...(users.length > 0 ? [`    also used by ${shown}${more}`] : []),
-    ...ways.map((way) => `    way out: ${way}`),
+    ...ways.map((way) => `    ${paint.good('way out')}: ${way}`),
   ];
 }
 

@@ -8,7 +8,7 @@
 
 import type { Trigger } from '../protocol/bundle.ts';
 import type { DtNode } from './blob.ts';
-import { cellOf, cellsOf, sizeOf, type Tree, TreeError, textsOf } from './tree.ts';
+import { CELLS_MAX, cellOf, cellsOf, sizeOf, type Tree, TreeError, textsOf } from './tree.ts';
 
 /** One interrupt of a device, at the controller that its line ends at. */
 export interface Interrupt {
@@ -27,6 +27,8 @@ export interface GicLine {
 
 /** Most maps on the way of one interrupt: PCI behind a bridge behind a host has two. */
 const MAPS_MAX = 8;
+/** Most bytes of `interrupts`: a thousand of them with the longest specifiers. Network engines have some hundred. */
+const INTERRUPTS_BYTES_MAX = 4 * CELLS_MAX * 1_024;
 const SPI = 0;
 const PPI = 1;
 /** Flags of a GIC specifier. */
@@ -42,6 +44,10 @@ const GICS: readonly string[] = [
 
 /** The interrupts of a node, in order. Throws a TreeError. */
 export function interruptsOf(tree: Tree, node: DtNode): readonly Interrupt[] {
+  const bytes =
+    (node.properties.get('interrupts') ?? node.properties.get('interrupts-extended'))?.length ?? 0;
+  if (bytes > INTERRUPTS_BYTES_MAX)
+    throw new TreeError(node, 'interrupts', `${bytes} bytes; at most ${INTERRUPTS_BYTES_MAX}`);
   const extended = node.properties.has('interrupts-extended');
   if (extended) {
     return tree
@@ -62,6 +68,19 @@ export function interruptsOf(tree: Tree, node: DtNode): readonly Interrupt[] {
   return Array.from({ length: cells.length / count }, (_, index) =>
     ofController(tree, node, parent, cells.slice(index * count, (index + 1) * count)),
   );
+}
+
+/**
+ * The lines that the devices behind a nexus signal, each once: the other ends of its map. Whoever has a PCI host bridge has these.
+ * Throws a TreeError.
+ */
+export function mappedInterruptsOf(tree: Tree, nexus: DtNode): readonly Interrupt[] {
+  const found = new Map<string, Interrupt>();
+  for (const { controller, cells } of mapEntries(tree, nexus)) {
+    const end = controller === nexus ? undefined : ofController(tree, nexus, controller, cells);
+    if (end) found.set(`${end.controller.path} ${end.cells.join(' ')}`, end);
+  }
+  return [...found.values()];
 }
 
 /** What the specifier means at a GIC; undefined at any other controller. */
@@ -108,18 +127,26 @@ function unitOf(node: DtNode, nexus: DtNode): readonly number[] {
   return [...cells, ...Array.from({ length: count - cells.length }, () => 0)];
 }
 
-function throughMap(
-  tree: Tree,
-  nexus: DtNode,
-  key: readonly number[],
-): (Interrupt & { readonly unit: readonly number[] }) | undefined {
-  const words = cellsOf(nexus, 'interrupt-map');
+/** An entry of an interrupt map: what it is for, and where it leads. */
+interface MapEntry extends Interrupt {
+  readonly key: readonly number[];
+  readonly unit: readonly number[];
+}
+
+function throughMap(tree: Tree, nexus: DtNode, key: readonly number[]): MapEntry | undefined {
   const width = sizeOf(nexus, '#address-cells', 0) + sizeOf(nexus, '#interrupt-cells');
   const mask = cellsOf(nexus, 'interrupt-map-mask');
   const masked = (cells: readonly number[]) => cells.map((cell, index) => (cell & (mask[index] ?? -1)) >>> 0);
   const wanted = masked(key.slice(0, width)).join();
+  for (const entry of mapEntries(tree, nexus)) if (masked(entry.key).join() === wanted) return entry;
+  return undefined;
+}
+
+function* mapEntries(tree: Tree, nexus: DtNode): Iterable<MapEntry> {
+  const words = cellsOf(nexus, 'interrupt-map');
+  if (words.length === 0) return;
+  const width = sizeOf(nexus, '#address-cells', 0) + sizeOf(nexus, '#interrupt-cells');
   for (let at = 0; at < words.length; ) {
-    const found = masked(words.slice(at, at + width)).join() === wanted;
     const controller = tree.withPhandle(words[at + width] ?? 0);
     if (controller === undefined)
       throw new TreeError(nexus, 'interrupt-map', `cell ${at + width} is no phandle`);
@@ -127,13 +154,12 @@ function throughMap(
     const unitCells = sizeOf(controller, '#address-cells', 0);
     const to = from + unitCells + sizeOf(controller, '#interrupt-cells');
     if (to > words.length) throw new TreeError(nexus, 'interrupt-map', `its entry at cell ${at} has no end`);
-    if (found)
-      return {
-        controller,
-        cells: words.slice(from + unitCells, to),
-        unit: words.slice(from, from + unitCells),
-      };
+    yield {
+      key: words.slice(at, at + width),
+      controller,
+      unit: words.slice(from, from + unitCells),
+      cells: words.slice(from + unitCells, to),
+    };
     at = to;
   }
-  return undefined;
 }

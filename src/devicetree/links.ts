@@ -23,7 +23,15 @@ export type Role =
   | 'memory'
   | 'endpoint'
   | 'panel'
-  | 'backlight';
+  | 'backlight'
+  | 'thermal'
+  | 'performance'
+  | 'mailbox'
+  | 'hwlock'
+  | 'nvmem'
+  | 'io-channel'
+  | 'pwm'
+  | 'sound';
 
 /** One reference. */
 export interface Need extends Link {
@@ -51,6 +59,14 @@ const LISTS: readonly (readonly [RegExp, Role, string | undefined, string?])[] =
   [/^remote-endpoint$/, 'endpoint', undefined],
   [/^panel$/, 'panel', undefined],
   [/^backlight$/, 'backlight', undefined],
+  [/^thermal-sensors$/, 'thermal', '#thermal-sensor-cells'],
+  [/^qcom,freq-domain$/, 'performance', '#freq-domain-cells'],
+  [/^mboxes$/, 'mailbox', '#mbox-cells', 'mbox-names'],
+  [/^hwlocks$/, 'hwlock', '#hwlock-cells'],
+  [/^nvmem-cells$/, 'nvmem', undefined, 'nvmem-cell-names'],
+  [/^io-channels$/, 'io-channel', '#io-channel-cells', 'io-channel-names'],
+  [/^pwms$/, 'pwm', '#pwm-cells', 'pwm-names'],
+  [/^sound-dai$/, 'sound', '#sound-dai-cells'],
 ];
 
 /** A stream of a device at an IOMMU: those IDs that agree with `id` where `mask` has 0. */

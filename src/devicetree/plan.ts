@@ -6,20 +6,14 @@
  * that is shared, the other users and the ways out.
  */
 
-import { type Access, iommuKind, reachedThrough } from './access.ts';
+import { type Access, hasRegisters, iommuKind, reachedThrough } from './access.ts';
 import { isPciFunction } from './addresses.ts';
 import type { DtNode } from './blob.ts';
-import {
-  type Blocker,
-  type BlockerKind,
-  blockersOf,
-  DMA_MASTERS,
-  type Situation,
-  serves,
-} from './blockers.ts';
+import { type Blocker, type BlockerKind, blockersOf, isGate, type Situation, serves } from './blockers.ts';
 import type { Board } from './board.ts';
 import type { Need, Role } from './links.ts';
 import { overlap } from './ranges.ts';
+import { isConfined, unconfinedDma } from './suitability.ts';
 import { isEnabled, isWithin, nodesBelow, textsOf } from './tree.ts';
 
 /** A device of the bundle. */
@@ -72,6 +66,12 @@ const VOTED: readonly Role[] = [
   'gpio',
   'phy',
   'reset',
+  'performance',
+  'mailbox',
+  'hwlock',
+  'nvmem',
+  'io-channel',
+  'pwm',
 ];
 
 /** Words in the names of what feels fingers, and of what shows pictures. */
@@ -81,7 +81,7 @@ export const DISPLAY = /\b(display|mdss|mdp|dsi|vop|dpu|panel)/;
 /** Plans a bundle of `wanted`. */
 export function planBundle(board: Board, wanted: readonly DtNode[], choices: Choices = {}): Plan {
   const { accept = [], powerReset = false } = choices;
-  const why = membersOf(wanted);
+  const why = membersOf(board, wanted);
   const movers = [...why.keys()].map((node) => ({
     node,
     access: board.access(node),
@@ -115,7 +115,7 @@ export function planBundle(board: Board, wanted: readonly DtNode[], choices: Cho
 }
 
 /** What was asked for, the bus controllers it is reached through, and the parts of all these. */
-function membersOf(wanted: readonly DtNode[]): Map<DtNode, string> {
+function membersOf(board: Board, wanted: readonly DtNode[]): Map<DtNode, string> {
   const found = new Map<DtNode, string>();
   for (const node of wanted) found.set(node, 'asked for');
   for (const node of wanted) {
@@ -124,16 +124,19 @@ function membersOf(wanted: readonly DtNode[]): Map<DtNode, string> {
   }
   for (const member of [...found.keys()]) {
     for (const node of nodesBelow(member)) {
-      if (found.has(node) || !isEnabled(node) || !isDevice(node)) continue;
+      if (found.has(node) || !isEnabled(node) || !isDevice(board, node)) continue;
       found.set(node, `part of ${member.name}`);
     }
   }
   return found;
 }
 
-/** What has registers of its own, or a driver. */
-function isDevice(node: DtNode): boolean {
-  return node.properties.has('compatible') || reachedThrough(node) === node;
+/** What has registers or a place on a bus, or a driver and something to drive; tables of data have a "driver", too. */
+function isDevice(board: Board, node: DtNode): boolean {
+  if (reachedThrough(node) === node) return true;
+  const drives =
+    node.properties.has('reg') || board.access(node).lines.length > 0 || board.needs(node).length > 0;
+  return node.properties.has('compatible') && drives;
 }
 
 function needsAbove(board: Board, node: DtNode): readonly Need[] {
@@ -161,19 +164,30 @@ function keptOf({ board, members, inside }: Situation): Kept[] {
 }
 
 /** What a person should know, though nothing stands in the way. */
-function notesOf({ board, members, inside, outside }: Situation): string[] {
+function notesOf(all: Situation): string[] {
+  const { board, members, inside, outside } = all;
   const notes: string[] = [];
   for (const { node, access, needs } of members) {
-    if (access.pages.length > 0 && access.streams.length === 0 && !DMA_MASTERS.test(node.name))
+    const mover = { node, access, needs };
+    const isPart = members.some((other) => other.node !== node && isWithin(node, other.node));
+    if (
+      !isPart &&
+      !isConfined(mover) &&
+      access.streams.length === 0 &&
+      !isGate(node, access) &&
+      unconfinedDma(all, mover) === undefined
+    )
       notes.push(`${node.path} has no stream: if it does DMA, nothing confines it`);
-    for (const { role, target } of needs)
-      if (role === 'endpoint' && target !== undefined && !inside(target) && isEnabled(target))
-        notes.push(`${node.path} is connected to ${deviceOf(target).path}, which stays as it is`);
+    const whole = wholeOf(node);
+    if (whole !== undefined && !isPart && !inside(whole))
+      notes.push(`${node.path} is part of ${whole.path}, which stays: whoever has that can switch it off`);
+    for (const other of connectedTo(board, node))
+      if (!inside(other)) notes.push(`${node.path} is connected to ${other.path}, which stays as it is`);
     for (const { role, target } of needs)
       if (role === 'memory' && target !== undefined)
         notes.push(`${node.path} may use ${target.name}: this memory stays with who has it`);
-    for (const { iommu, id, mask } of access.streams)
-      if (mask !== 0 && iommuKind(iommu) !== 'unknown')
+    for (const { iommu, id, mask, declaredBy } of access.streams)
+      if (mask !== 0 && declaredBy === node && iommuKind(iommu) !== 'unknown')
         notes.push(
           `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} open: the bundle file names each ID`,
         );
@@ -183,11 +197,25 @@ function notesOf({ board, members, inside, outside }: Situation): string[] {
       );
     notes.push(...pagesOfOthers(members, node));
   }
-  const clocked = outside.filter((each) =>
-    board.needs(each).some(({ role, target }) => role === 'clock' && inside(target) && !serves(each, role)),
-  );
-  for (const { path } of clocked) notes.push(`${path} can choose a clock that the bundle makes`);
+  const needing = (wanted: Role) =>
+    outside.filter((each) =>
+      board.needs(each).some(({ role, target }) => role === wanted && inside(target) && !serves(each, role)),
+    );
+  for (const { path } of needing('clock')) notes.push(`${path} can choose a clock that the bundle makes`);
+  for (const { path } of needing('sound')) notes.push(`${path} plays or records through it, and stays`);
+  const unread = [...board.unreadable.keys()].filter((each) => !inside(each));
+  if (unread.length > 0)
+    notes.push(
+      `${unread.length === 1 ? 'a node' : `${unread.length} nodes`} cannot be read, and may share something: ${unread[0]!.path}`,
+    );
   return [...new Set(notes)];
+}
+
+/** The nearest node above that has registers and a driver of its own; undefined when there is none. */
+function wholeOf(node: DtNode): DtNode | undefined {
+  for (let at = node.parent; at !== undefined; at = at.parent)
+    if (at.properties.has('compatible') && hasRegisters(at)) return at;
+  return undefined;
 }
 
 /** Pages of a member that the bundle file gives to the one before it. */
@@ -202,6 +230,16 @@ function pagesOfOthers(members: Situation['members'], node: DtNode): readonly st
         `${node.name} and ${other.node.name} are on one page (0x${address.toString(16)}): it is in the bundle file once`,
     );
   });
+}
+
+/** Devices at the other ends of a member's own graph: its endpoints are below it, in no part that is a device itself. */
+function connectedTo(board: Board, node: DtNode): readonly DtNode[] {
+  return [...nodesBelow(node)]
+    .filter((below) => below !== node && deviceOf(below) === node)
+    .flatMap((endpoint) => board.needs(endpoint))
+    .flatMap(({ role, target }) =>
+      role === 'endpoint' && target && isEnabled(target) ? [deviceOf(target)] : [],
+    );
 }
 
 /** The device that an endpoint belongs to: above its ports. */

@@ -132,17 +132,19 @@ export function isWithin(node: DtNode, above: DtNode): boolean {
   return false;
 }
 
-/** The texts of a property; empty when it is absent. What is no text is left out. */
+/** The texts of a property; empty when it is absent. What is no printable ASCII is no text: it would go to somebody's terminal. */
 export function textsOf(node: DtNode | undefined, property: string): readonly string[] {
   const bytes = node?.properties.get(property);
   if (bytes === undefined || bytes.length === 0 || bytes.at(-1) !== 0) return [];
   const texts: string[] = [];
   let text = '';
   for (const byte of bytes) {
-    if (byte !== 0) text += String.fromCharCode(byte);
-    else {
+    if (byte === 0) {
       texts.push(text);
       text = '';
+    } else {
+      if (byte < 0x20 || byte > 0x7e) return [];
+      text += String.fromCharCode(byte);
     }
   }
   return texts;

@@ -1,21 +1,27 @@
 /** `baton plan`: what it takes to move a device of a board, from its device tree. */
 
-import { parseWords } from '../../src/cli/arguments.ts';
+import { writeFileSync } from 'node:fs';
+import { parseWords, type Words } from '../../src/cli/arguments.ts';
 import { type CliWorld, EXIT, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
-import { accessOf } from '../../src/devicetree/access.ts';
 import type { DtNode } from '../../src/devicetree/blob.ts';
 import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planJson, planLines } from '../../src/devicetree/describe.ts';
-import { ACCEPTABLE, planBundle } from '../../src/devicetree/plan.ts';
+import type { Paint } from '../../src/devicetree/paint.ts';
+import { pictureOf } from '../../src/devicetree/picture.ts';
+import { ACCEPTABLE, type Choices, type Plan, planBundle } from '../../src/devicetree/plan.ts';
+import { survey, surveyLines } from '../../src/devicetree/survey.ts';
 import { type Tree, textOf } from '../../src/devicetree/tree.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
+import { paintFor } from './colour.ts';
 import { LIVE_TREE } from './live-tree.ts';
+import { planDiff } from './plan-diff.ts';
 import { digestText, withAllViews, writeBundle } from './plan-file.ts';
 
-export const PLAN_HELP = `baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--json]
-baton plan TREE --list [--json]
+export const PLAN_HELP = `baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--svg FILE]
+baton plan TREE --list
+baton plan --diff OLD NEW [NODE...]
 
 Says what has to move together so that a device can move between VMs, what stays, and what stands in the way: with
 whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is changed.
@@ -26,15 +32,18 @@ whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is
   --accept KIND  a blocker that is no reason to refuse: summaryInterrupt (the bundle goes without the line: the borrower
                  polls, or whoever keeps the controller forwards it), sharedReset (nobody uses the line as a reset)
   --power-reset  the back end resets the devices by switching their power domains off and on
-  --list         every device that could be asked for, and how many things stand in the way
+  --list         every device that could be asked for: what can move, what can if it does no DMA, what cannot and why
+  --diff         what the tree NEW changes for each device, or for one bundle of all NODEs: the worst first
   --view VM=TREE:DEVICE=NODE,...
                  how another VM sees the devices of the bundle file, from that VM's own tree
   --owner VM     the owner in the bundle file (default: owner)
   --name BUNDLE  its name (default: from the first device)
   -o FILE        write it into the bundle file, if nothing stands in the way; other bundles of the file stay
+  --svg FILE     draw the bundle, what stays outside and what stands in the way
+  --color WHEN   auto (the default: on a terminal, unless NO_COLOR is set), always, never
 
-Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 when there is no such node or tree,
-78 when the bundle file or a view cannot be made.
+Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 when there is no such node or tree, 78 when
+the bundle file or a view cannot be made; with --diff 0 when nothing got worse, 1 when something did.
 `;
 
 /** Nodes that an error names. */
@@ -43,12 +52,15 @@ const CANDIDATES_SHOWN = 5;
 export function plan(world: CliWorld, args: readonly string[]): number {
   const { plain, values, lists, flags } = parseWords(args, {
     '--list': 'flag',
+    '--diff': 'flag',
     '--owner': 'value',
     '--name': 'value',
     '--device': 'list',
     '--accept': 'list',
     '--power-reset': 'flag',
     '--view': 'list',
+    '--svg': 'value',
+    '--color': 'value',
     '-o': 'value',
   });
   const [file, ...plainNames] = plain;
@@ -56,34 +68,56 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   if (file === undefined) throw new UsageError('plan takes a TREE and a NODE');
   const tree = readTree(world, file);
   if (tree === undefined) return EXIT.noInput;
-  if (flags.has('--list')) return list(world, new Board(tree), flags.has('--json'));
+  const choices = { accept: acceptedKinds(lists.get('--accept')), powerReset: flags.has('--power-reset') };
+  const colours = paintFor(values.get('--color'), world.env, process.stdout.isTTY === true);
+  const paint = flags.has('--json') ? undefined : colours;
+  const only = ['-o', '--svg'].find((option) => values.has(option));
+  if (only && (flags.has('--list') || flags.has('--diff')))
+    throw new UsageError(`${only} is for a bundle, not for --list or --diff`);
+  if (flags.has('--diff')) {
+    const [second, ...both] = names;
+    if (second === undefined) throw new UsageError('--diff takes two trees: the old one, the new one');
+    const other = readTree(world, second);
+    if (other === undefined) return EXIT.noInput;
+    return planDiff(world, [new Board(tree), new Board(other)], both, choices, paint);
+  }
+  if (flags.has('--list')) return list(world, new Board(tree), choices, paint);
   if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows which there are');
   const wanted = names.map((name) => {
     const node = tree.find(name);
     if (!node) throw new UsageError(notOne(tree, name));
     return node;
   });
-  const choices = { accept: acceptedKinds(lists.get('--accept')), powerReset: flags.has('--power-reset') };
   const found = planBundle(new Board(tree), wanted, choices);
-  const id = bundleId(values.get('--name') ?? plainName(wanted[0]!));
-  const made = definitionOf(found, id, vmId(values.get('--owner') ?? 'owner'));
-  if (!made.ok && found.blockers.length === 0) world.err(`no bundle file: ${made.error}`);
-  const target = values.get('-o');
+  const picture = values.get('--svg');
+  if (picture !== undefined) writeFileSync(picture, pictureOf(found, titleOf(tree, wanted)));
   try {
-    const bundle =
-      found.blockers.length === 0 && made.ok
-        ? withAllViews(world, made.bundle, lists.get('--view') ?? [])
-        : undefined;
-    if (flags.has('--json')) world.out(JSON.stringify(planJson(found, bundle, bundle && digestText(bundle))));
-    else for (const line of planLines(found)) world.out(line);
-    if (target !== undefined && bundle) writeBundle(world, target, bundle);
-    else if (target !== undefined) world.err(`${target} was not written`);
-    return bundle ? EXIT.ok : EXIT.failed;
+    return tellPlan(world, found, wanted[0]!, { values, lists, paint });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     world.err(`baton plan: ${error.message}`);
     return EXIT.configuration;
   }
+}
+
+/** Prints the plan, and writes the bundle file. Throws a ConfigError when a view or the file cannot be made. */
+function tellPlan(
+  world: CliWorld,
+  found: Plan,
+  first: DtNode,
+  { values, lists, paint }: Pick<Words, 'values' | 'lists'> & { readonly paint: Paint | undefined },
+): number {
+  const id = bundleId(values.get('--name') ?? plainName(first));
+  const made = definitionOf(found, id, vmId(values.get('--owner') ?? 'owner'));
+  const isFree = found.blockers.length === 0;
+  if (!made.ok && isFree) world.err(`no bundle file: ${made.error}`);
+  const bundle = isFree && made.ok ? withAllViews(world, made.bundle, lists.get('--view') ?? []) : undefined;
+  if (paint) for (const line of planLines(found, paint)) world.out(line);
+  else world.out(JSON.stringify(planJson(found, bundle, bundle && digestText(bundle))));
+  const target = values.get('-o');
+  if (target !== undefined && bundle) writeBundle(world, target, bundle);
+  else if (target !== undefined) world.err(`${target} was not written`);
+  return bundle ? EXIT.ok : EXIT.failed;
 }
 
 function acceptedKinds(words: readonly string[] = []): (typeof ACCEPTABLE)[number][] {
@@ -105,22 +139,18 @@ function readTree(world: CliWorld, file: string): Tree | undefined {
   }
 }
 
-/** Devices that somebody could want to move: enabled, with a driver, and with a line or a stream of their own. */
-function list(world: CliWorld, board: Board, json: boolean): number {
-  for (const node of board.enabled) {
-    const kind = textOf(node, 'compatible');
-    if (kind === undefined || node.properties.has('interrupt-controller') || board.unreadable.has(node))
-      continue;
-    const { lines, streams } = accessOf(board.tree, node);
-    if (lines.length === 0 && streams.length === 0) continue;
-    const blockers = planBundle(board, [node]).blockers.length;
-    if (json) world.out(JSON.stringify({ node: node.path, compatible: kind, blockers }));
-    else
-      world.out(
-        `${blockers === 0 ? 'can move ' : `${String(blockers).padStart(3)} in way`}  ${node.path}  ${kind}`,
-      );
-  }
+function list(world: CliWorld, board: Board, choices: Choices, paint: Paint | undefined): number {
+  const found = survey(board, choices);
+  if (paint) for (const line of surveyLines(found, paint)) world.out(line);
+  else
+    for (const { node, compatible, plan: planned, verdict } of found)
+      world.out(JSON.stringify({ node: node.path, compatible, verdict, blockers: planned.blockers.length }));
   return EXIT.ok;
+}
+
+/** What a picture is called: the devices, and the board by its model. */
+function titleOf(tree: Tree, wanted: readonly DtNode[]): string {
+  return [wanted.map(({ name }) => name).join(', '), textOf(tree.root, 'model')].filter(Boolean).join(' of ');
 }
 
 /** Why a name is not that of one node, with some that were perhaps meant. */

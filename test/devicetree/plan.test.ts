@@ -155,6 +155,15 @@ const other = (rest: Description): Description => ({
   reg: [0x5_0000, 0x1000],
   ...rest,
 });
+const OFF_IOMMU: Description = {
+  compatible: 'arm,mmu-500',
+  reg: [0x6_0000, 0x1000],
+  '#iommu-cells': [1],
+  status: 'disabled',
+};
+const NO_STREAM: Description = { phandle: [41], '#dma-cells': [0], reg: [0x7_0000, 0x1000] };
+const BUS: Description = { '#address-cells': [1], '#size-cells': [1], ranges: flag };
+const PART: Description = { compatible: 'test,part', reg: [0x5_1000, 0x1000] };
 const CASES: readonly (readonly [BlockerKind, Description, string, string, readonly string[], string?])[] = [
   [
     'sharedPage',
@@ -221,6 +230,77 @@ const CASES: readonly (readonly [BlockerKind, Description, string, string, reado
   ['unconfinedDma', { 'gpu@50000': other({}) }, 'gpu@50000', '/gpu@50000', []],
   ['gatekeeper', { 'a@50000': other({ '#iommu-cells': [1] }) }, 'a@50000', '/a@50000', []],
   ['unknownIommu', { 'a@1000': DISPLAY }, 'a@1000', '/a@1000', ['/dma@d000000'], 'rockchip,iommu'],
+  [
+    'unconfinedDma',
+    { 'a@50000': other({ iommus: [40, 1] }), 'off@60000': { ...OFF_IOMMU, phandle: [40] } },
+    'a@50000',
+    '/a@50000',
+    [],
+  ],
+  ['unconfinedDma', { 'a@50000': other({ dmas: [41] }), engine: NO_STREAM }, 'a@50000', '/a@50000', []],
+  ['unconfinedDma', { 'a@50000': other({ 'dma-coherent': flag }) }, 'a@50000', '/a@50000', []],
+  [
+    'unconfinedDma',
+    { 'crypto@900000': { ...BUS, 'ring@50000': other({}) } },
+    'ring@50000',
+    '/crypto@900000/ring@50000',
+    [],
+  ],
+  [
+    'sharedPage',
+    { 'whole@50000': { ...BUS, compatible: 'test,whole', reg: [0x5_0000, 0x4000], 'a@51000': PART } },
+    'a@51000',
+    '/whole@50000/a@51000',
+    ['/whole@50000'],
+  ],
+  ['gatekeeper', { 'a@50000': other({ 'msi-controller': flag }) }, 'a@50000', '/a@50000', []],
+  [
+    'gatekeeper',
+    { 'iommu@900000': { ...BUS, '#iommu-cells': [1], 'ctx@50000': other({}) } },
+    'ctx@50000',
+    '/iommu@900000/ctx@50000',
+    [],
+  ],
+  ['machineWide', { 'watchdog@50000': other({}) }, 'watchdog@50000', '/watchdog@50000', []],
+  ['machineWide', { 'etr@50000': other({ compatible: 'arm,coresight-tmc' }) }, 'etr@50000', '/etr@50000', []],
+  [
+    'machineWide',
+    { 'timer@900000': { ...BUS, 'frame@50000': other({}) } },
+    'frame@50000',
+    '/timer@900000/frame@50000',
+    [],
+  ],
+  [
+    'machineWide',
+    { 'reserved-memory': { ...BUS, 'hypervisor@50000': { reg: [0x5_0000, 0x1000] } } },
+    'hypervisor@50000',
+    '/reserved-memory/hypervisor@50000',
+    [],
+  ],
+  ['machineWide', { 'memory@50000': { reg: [0x5_0000, 0x1000] } }, 'memory@50000', '/memory@50000', []],
+  ['machineWide', { 'a@50000': other({ '#mbox-cells': [1] }) }, 'a@50000', '/a@50000', []],
+  ['machineWide', { 'a@50000': other({ compatible: 'syscon' }) }, 'a@50000', '/a@50000', []],
+  [
+    'console',
+    {
+      aliases: { serial0: '/uart@50000' },
+      chosen: { 'stdout-path': 'serial0:115200n8' },
+      'uart@50000': other({}),
+    },
+    'uart@50000',
+    '/uart@50000',
+    ['/chosen'],
+  ],
+  [
+    'consumerOutside',
+    {
+      'sensor@50000': other({ phandle: [42], '#thermal-sensor-cells': [1] }),
+      'thermal-zones': { cpu: { 'thermal-sensors': [42, 3] } },
+    },
+    'sensor@50000',
+    '/sensor@50000',
+    ['/thermal-zones/cpu'],
+  ],
   ['stall', { 'a@50000': other({ 'dma-can-stall': flag }) }, 'a@50000', '/a@50000', []],
   ['disabled', { 'a@50000': other({ status: 'disabled' }) }, 'a@50000', '/a@50000', []],
   ['noAccess', { sound: { compatible: 'test,sound' } }, 'sound', '/sound', []],
@@ -245,6 +325,62 @@ it.each(CASES.map((each) => ({ kind: each[0], each })))(
 it('every kind of blocker has its case', () => {
   const power: BlockerKind = 'sharedPowerSwitch';
   expect([...new Set([...CASES.map(([kind]) => kind), power])].sort()).toEqual([...BLOCKER_KINDS].sort());
+});
+
+it('lines of one foreign controller are one blocker', () => {
+  const lines = [PINS, 1, 8, PINS, 2, 8, PINS, 3, 8, PINS, 4, 8, PINS, 5, 8];
+  const { blockers } = planOf(boardOf({ 'a@50000': other({ 'interrupts-extended': lines }) }), 'a@50000');
+  expect(blockers.map(({ what }) => what)).toEqual([
+    'its lines are <1 8>, <2 8>, <3 8> and 2 more of pins@c000000, which passes on what it gets by SPI 91 (INTID 123), one for all',
+  ]);
+});
+
+it('a wrapper does no DMA of its own when a part of it has streams', () => {
+  const part = other({ iommus: [SMMU, 0x50, 0] });
+  const wrapper = { ...BUS, compatible: 'test,glue', reg: [0x7_0000, 0x1000], 'usb@50000': part };
+  const board = boardOf({ 'usb@70000': wrapper });
+  expect(planOf(board, 'usb@70000').blockers).toEqual([]);
+  const alone = planOf(board, 'usb@50000');
+  expect(alone.blockers).toEqual([]);
+  expect(alone.notes).toEqual([
+    '/usb@70000/usb@50000 is part of /usb@70000, which stays: whoever has that can switch it off',
+  ]);
+});
+
+it('the windows of a PCI host are access, too, and so are the lines of its devices', () => {
+  const board = boardOf({
+    'pcie@50000': other({
+      device_type: 'pci',
+      '#address-cells': [3],
+      '#size-cells': [2],
+      iommus: [SMMU, 0x50, 0],
+      ranges: [0x200_0000, 0, 0x2000_0000, 0x2000_0000, 0, 0x10_0000],
+      interrupts: [0, 140, 4],
+      '#interrupt-cells': [1],
+      'interrupt-map-mask': [0, 0, 0, 7],
+      'interrupt-map': [0, 0, 0, 1, GIC, 0, 141, 4, 0, 0, 0, 2, GIC, 0, 141, 4, 0, 0, 0, 3, GIC, 0, 142, 4],
+    }),
+    'b@20000000': other({ reg: [0x2000_0800, 0x100] }),
+  });
+  const plan = planOf(board, 'pcie@50000');
+  expect(plan.members[0]!.access.pages).toEqual([
+    { address: 0x5_0000n, bytes: 0x1000n },
+    { address: 0x2000_0000n, bytes: 0x10_0000n },
+  ]);
+  expect(plan.members[0]!.access.lines.map(({ gic }) => gic?.number)).toEqual([172, 173, 174]);
+  expect(plan.blockers.map(({ kind, users }) => [kind, ...users])).toEqual([['sharedPage', '/b@20000000']]);
+});
+
+it('what cannot be read of a node hides nothing else of it, and is told to whoever plans another', () => {
+  const board = boardOf({
+    'a@50000': other({ iommus: [SMMU, 0x50, 0] }),
+    'b@60000': other({ reg: [0x6_0000, 0x1000], iommus: [SMMU, 0x50, 0], clocks: [99, 1] }),
+  });
+  const plan = planOf(board, 'a@50000');
+  expect(plan.blockers.map(({ kind, users }) => [kind, ...users])).toEqual([['sharedStream', '/b@60000']]);
+  expect(plan.notes).toEqual(['a node cannot be read, and may share something: /b@60000']);
+  const bad = boardOf({ 'c@1': other({ reg: [1, 2, 3] }) });
+  expect(planOf(bad, 'c@1').blockers.map(({ kind }) => kind)).toEqual(['unreadable']);
 });
 
 /** A plan with choices. */
@@ -369,6 +505,52 @@ it('a PCI function has its own registers, line and stream, by the maps of its ho
     { kind: 'mmio', physical: 0x5000_3000, bytes: 0x2000 },
     { kind: 'interrupt', physical: 65, trigger: 'level' },
     { kind: 'stream', physical: 0x4128, smmu: 0xe00_0000 },
+  ]);
+});
+
+it('a table of data is no device, and texts that no terminal should see are none', () => {
+  const table = { compatible: 'operating-points-v2', phandle: [43] };
+  const board = boardOf({ 'display@1000': { ...DISPLAY, 'opp-table': table } });
+  expect(planOf(board, 'display@1000').members.map(({ node }) => node.name)).toEqual(['display@1000']);
+  const evil = boardOf({ 'a@50000': other({ iommus: [SMMU, 1, 0] }) }, 'x\u001b[2Jy');
+  expect(planLines(planOf(evil, 'a@50000')).join('\n')).not.toContain('\u001b');
+});
+
+it('the other end of a graph is told, where it stays and is in use', () => {
+  const end = (phandle: number, other: number) => ({
+    port: { endpoint: { phandle: [phandle], 'remote-endpoint': [other] } },
+  });
+  const board = boardOf({
+    'display@1000': { ...DISPLAY, ...end(50, 51) },
+    'bridge@50000': other({ ...end(51, 50) }),
+    'codec@60000': other({ reg: [0x6_0000, 0x1000], ...end(53, 50), status: 'disabled' }),
+  });
+  const told = '/display@1000 is connected to /bridge@50000, which stays as it is';
+  expect(planOf(board, 'display@1000').notes).toContain(told);
+  expect(planOf(board, 'display@1000', 'bridge@50000').notes).not.toContain(told);
+});
+
+it('a huge range is divided at once: the pages of one member, and what is left for the next', () => {
+  const parts = {
+    ...BUS,
+    reg: [0x4000_0000, 0xb000_0000],
+    iommus: [SMMU, 0x60, 0],
+    'inner@40001000': { compatible: 'test,part', reg: [0x4000_1000, 0x1000] },
+  };
+  const made = definitionOf(
+    planOf(boardOf({ 'outer@40000000': parts }), 'outer@40000000'),
+    bundleId('all'),
+    vmId('o'),
+  );
+  const ranges = made.ok
+    ? made.bundle.devices.flatMap(({ resources }) =>
+        resources.flatMap((each) => (each.kind === 'mmio' ? [[each.physical, each.bytes]] : [])),
+      )
+    : made.error;
+  expect(ranges).toEqual([
+    [0x4000_1000, 0x1000],
+    [0x4000_0000, 0x1000],
+    [0x4000_2000, 0xafff_e000],
   ]);
 });
 

@@ -11,6 +11,7 @@ import { registersOf } from '../../src/devicetree/addresses.ts';
 import { type DtNode, readBlob } from '../../src/devicetree/blob.ts';
 import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
+import { diffBoards, diffLines, isSound } from '../../src/devicetree/diff.ts';
 import { gicLine, interruptsOf } from '../../src/devicetree/interrupts.ts';
 import { needsOf, streamsOf } from '../../src/devicetree/links.ts';
 import { planBundle } from '../../src/devicetree/plan.ts';
@@ -18,13 +19,15 @@ import { Tree } from '../../src/devicetree/tree.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { BOARD } from '../devicetree/board.ts';
 import { blobOf } from '../devicetree/builder.ts';
+import { BOARDS_FOLDER } from './boards.ts';
 import { compare, listingOf } from './dts.ts';
 
-const FOLDER = process.env['BATON_BOARDS'] ?? join(import.meta.dirname, '../../../shared/boards');
-const boards = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => name.endsWith('.dtb')) : [];
-if (boards.length === 0) console.warn(`no boards in ${FOLDER}: only our own is compared`);
+const boards = existsSync(BOARDS_FOLDER)
+  ? readdirSync(BOARDS_FOLDER).filter((name) => name.endsWith('.dtb'))
+  : [];
+if (boards.length === 0) console.warn(`no boards in ${BOARDS_FOLDER}: only our own is compared`);
 
-const treeOf = (board: string) => new Tree(readBlob(readFileSync(join(FOLDER, board))));
+const treeOf = (board: string) => new Tree(readBlob(readFileSync(join(BOARDS_FOLDER, board))));
 
 it('our own board is read as dtc reads it', () => {
   expect(compare(blobOf(BOARD))).toEqual({ differing: [], nodes: 15, compared: 54 });
@@ -49,7 +52,7 @@ it('a property that differs is found', () => {
 
 if (boards.length > 0) {
   it.each(boards)('%s is read as dtc reads it', (board) => {
-    const { differing, nodes, compared } = compare(readFileSync(join(FOLDER, board)));
+    const { differing, nodes, compared } = compare(readFileSync(join(BOARDS_FOLDER, board)));
     console.log(`${board}: ${nodes} nodes, ${compared} properties`);
     expect(differing).toEqual([]);
     expect(compared).toBeGreaterThan(200);
@@ -145,6 +148,32 @@ if (boards.length > 0) {
     expect(blockersOf('rk3399-gru-scarlet-inx.dtb', 'vop@ff900000').join('\n')).toMatch(
       /unknownIommu \| vop@ff900000 \| its DMA goes through iommu@ff903f00 \(rockchip,iommu\)/,
     );
+  });
+
+  it('two boards with one SoC: what the other one cannot move, within a second', () => {
+    const [old, now] = ['sdm845-db845c.dtb', 'sdm845-oneplus-enchilada.dtb'].map((name) =>
+      readFileSync(join(BOARDS_FOLDER, name)),
+    );
+    const startMs = performance.now();
+    const [before, after] = [old!, now!].map((blob) => new Board(new Tree(readBlob(blob))));
+    const found = diffBoards(before!, after!);
+    const tookMs = performance.now() - startMs;
+    console.log(`two revisions: ${diffLines(found).at(-1)} ${tookMs.toFixed(0)} ms`);
+    expect(tookMs).toBeLessThan(1_000);
+    const of = (name: string) => found.find(({ nodes }) => nodes[0]!.endsWith(name));
+    expect(found[0]).toMatchObject({ grade: 'worse', before: 'free', after: 'disabled' });
+    expect(of('/pci@1c00000')).toMatchObject({ grade: 'worse', before: 'free', after: 'disabled' });
+    expect(of('/camss@acb3000')).toMatchObject({ grade: 'worse', after: 'disabled' });
+    // Without its two SPI controllers, the serial engine of the OnePlus has its stream for itself.
+    expect(of('/serial@898000')).toMatchObject({ grade: 'better', before: 'blocked', after: 'free' });
+    expect(of('/mdss@ae00000')).toMatchObject({ grade: 'changed', before: 'free', after: 'free' });
+    expect(of('/synaptics-rmi4-i2c@20')).toMatchObject({ grade: 'new', after: 'blocked' });
+    expect(of('/hdmi-bridge@3b')).toMatchObject({ grade: 'gone' });
+    expect(isSound(found)).toBe(false);
+    for (const name of boards) {
+      const board = new Board(treeOf(name));
+      expect(diffBoards(board, board).every(({ grade }) => grade === 'same')).toBe(true);
+    }
   });
 
   it.each(boards)('%s: every device has a plan', (board) => {

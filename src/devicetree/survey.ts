@@ -1,0 +1,79 @@
+/** What could be lent on a board at all: every device that somebody could ask for, planned by itself. Pure. */
+
+import type { DtNode } from './blob.ts';
+import type { Board } from './board.ts';
+import { PLAIN } from './paint.ts';
+import { type Choices, type Plan, planBundle } from './plan.ts';
+import { isConfined } from './suitability.ts';
+import { isWithin, textOf } from './tree.ts';
+
+/**
+ * What a plan comes to. `free`: nothing stands in the way, and every member with registers has its DMA behind an IOMMU. `unsure`: nothing
+ * stands in the way as far as the tree tells, but a member has no stream, so it must not do DMA. `blocked`: something stands in the way.
+ */
+export const VERDICTS = ['free', 'unsure', 'blocked'] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+export function verdictOf({ blockers, members }: Plan): Verdict {
+  if (blockers.length > 0) return 'blocked';
+  return members.every(isConfined) ? 'free' : 'unsure';
+}
+
+/** A device with the plan of a bundle of it alone. */
+export interface Candidate {
+  readonly node: DtNode;
+  /** What it is: its first `compatible`. */
+  readonly compatible: string;
+  readonly plan: Plan;
+  readonly verdict: Verdict;
+}
+
+/** Devices that somebody could want to move: enabled, with a driver, and with a line or a stream of their own. */
+export function devicesOf(board: Board): readonly DtNode[] {
+  const controllers = new Set<DtNode>();
+  // An interrupt controller of its own parts, as a display has one, is a device; one of others is not.
+  for (const node of board.enabled)
+    for (const { interrupt } of board.access(node).lines)
+      if (!isWithin(node, interrupt.controller)) controllers.add(interrupt.controller);
+  return board.enabled.filter((node) => {
+    const { lines, streams } = board.access(node);
+    const isDevice = textOf(node, 'compatible') !== undefined && (lines.length > 0 || streams.length > 0);
+    return isDevice && !controllers.has(node) && !board.unreadable.has(node);
+  });
+}
+
+/** All candidates: what can move first, then by the number of things in the way, then as in the tree. */
+export function survey(board: Board, choices: Choices = {}): readonly Candidate[] {
+  const found = devicesOf(board).map((node): Candidate => {
+    const plan = planBundle(board, [node], choices);
+    return { node, compatible: textOf(node, 'compatible')!, plan, verdict: verdictOf(plan) };
+  });
+  const rank = ({ verdict }: Candidate) => VERDICTS.indexOf(verdict);
+  return found.sort((a, b) => rank(a) - rank(b) || a.plan.blockers.length - b.plan.blockers.length);
+}
+
+const TITLES: Readonly<Record<Verdict, string>> = {
+  free: 'Can move:',
+  unsure: 'Can move if they do no DMA, which the tree does not say (no stream):',
+  blocked: 'Cannot move as they are, with how many things stand in the way, and of which kinds:',
+};
+
+/** Lines for a terminal, in groups. */
+export function surveyLines(candidates: readonly Candidate[], paint = PLAIN): readonly string[] {
+  const brushes = { free: paint.good, unsure: paint.warn, blocked: paint.bad };
+  const lines: string[] = [];
+  for (const verdict of VERDICTS) {
+    const group = candidates.filter((each) => each.verdict === verdict);
+    if (group.length === 0) continue;
+    if (lines.length > 0) lines.push('');
+    lines.push(brushes[verdict](TITLES[verdict]));
+    for (const { node, compatible, plan } of group) {
+      const kinds = [...new Set(plan.blockers.map(({ kind }) => kind))].join(', ');
+      const count = verdict === 'blocked' ? `${String(plan.blockers.length).padStart(4)}  ` : '  ';
+      lines.push(`${count}${node.path}  ${compatible}${kinds && `  (${kinds})`}`);
+    }
+  }
+  if (lines.length === 0)
+    lines.push('No device of this tree has a driver and a line or a stream of its own.');
+  return lines;
+}

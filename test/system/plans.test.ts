@@ -1,0 +1,49 @@
+/**
+ * Golden plans of real boards, checked by hand against what dtc prints of them; test/fixtures/plans/README.md has what was looked at.
+ * `npx vitest run --config vitest.system.config.ts test/system/plans.test.ts -u` writes them again: commit only what you understand.
+ */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { readBlob } from '../../src/devicetree/blob.ts';
+import { Board } from '../../src/devicetree/board.ts';
+import { planLines } from '../../src/devicetree/describe.ts';
+import { ACCEPTABLE, planBundle } from '../../src/devicetree/plan.ts';
+import { verdictOf } from '../../src/devicetree/survey.ts';
+import { Tree } from '../../src/devicetree/tree.ts';
+import { BOARDS_FOLDER } from './boards.ts';
+
+/** What is planned of a board: nodes, and `accept` for everything that may be accepted. */
+const PLANS: Readonly<Record<string, readonly string[]>> = {
+  'fsl-ls1046a-rdb': ['rtc@51', 'i2c@2180000', 'esdhc@1560000', 'jr@10000'],
+  'fvp-base-revc': ['kmi@60000', 'clcd@1f0000', 'pci@40000000'],
+  'hip07-d05': ['/soc/crypto@d2000000', '/soc/crypto@d2000000 accept', '/soc/usb@a7030000'],
+  'msm8916-longcheer-l8150': ['rmi4@20', 'i2c@78b5000', 'video-codec@1d00000', 'mmc@7824900'],
+  'rk3399-gru-scarlet-inx': ['touchscreen@10', 'vop@ff900000', 'i2c@ff160000', 'dma-controller@ff6d0000'],
+  'sc7180-trogdor-lazor-r1': ['mdss@ae00000', 'touchscreen@10', 'mmc@7c4000'],
+  'sc8280xp-lenovo-thinkpad-x13s': ['touchscreen@10', 'touchscreen@10 accept', 'usb@a600000'],
+  'sdm845-db845c': ['mdss@ae00000', 'hdmi-bridge@3b', 'pci@1c00000', 'dma-controller@0xa00000'],
+  'sdm845-oneplus-enchilada': ['mdss@ae00000', 'synaptics-rmi4-i2c@20', 'crypto@1dfa000', 'wifi@18800000'],
+  'sm8450-hdk': ['usb@a600000', 'pci@1c00000', 'serial@99c000'],
+  'zynqmp-zcu102-rev1.0': ['display@fd4a0000', 'can@ff070000', 'dma-controller@fd500000'],
+};
+
+if (!existsSync(BOARDS_FOLDER)) console.warn(`no boards in ${BOARDS_FOLDER}: golden plans are not compared`);
+else
+  it.each(Object.entries(PLANS))(
+    '%s: its plans are the golden ones, and one at least can move',
+    async (name, wanted) => {
+      const board = new Board(new Tree(readBlob(readFileSync(join(BOARDS_FOLDER, `${name}.dtb`)))));
+      const plans = wanted.map((each) => {
+        const [node = '', accept] = each.split(' ');
+        return planBundle(board, [board.tree.find(node)!], { accept: accept ? ACCEPTABLE : [] });
+      });
+      const text = plans
+        .map((plan, index) => [`== ${wanted[index]}`, ...planLines(plan), ''].join('\n'))
+        .join('\n');
+      await expect(text).toMatchFileSnapshot(join(import.meta.dirname, `../fixtures/plans/${name}.txt`));
+      expect(plans.some((plan) => verdictOf(plan) !== 'blocked')).toBe(true);
+      expect(plans.some((plan) => verdictOf(plan) === 'blocked')).toBe(true);
+    },
+  );
