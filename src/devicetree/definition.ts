@@ -14,7 +14,7 @@ import { registersOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import { DISPLAY, type Member, type Plan, TOUCH } from './plan.ts';
 import { type Range, without } from './ranges.ts';
-import { textsOf } from './tree.ts';
+import { TreeError, textsOf } from './tree.ts';
 
 /** Most stream IDs that one masked entry may stand for in a bundle. */
 const IDS_PER_MASK_MAX = 16;
@@ -79,8 +79,8 @@ function resourcesOf(
     found.push({ kind: 'interrupt', physical: gic.number, trigger: gic.trigger, views: {} });
   }
   for (const { iommu, id, mask } of access.streams) {
-    const smmu = registersOf(iommu)[0]?.physical;
-    if (smmu === undefined || smmu >= ADDRESS_END || smmu % GRANULE !== 0n)
+    const smmu = addressOf(iommu);
+    if (smmu === undefined)
       return `${node.path}: its IOMMU ${iommu.path} has no address by which it can be told from others`;
     const ids = idsOf(id, mask);
     if (ids.length > IDS_PER_MASK_MAX)
@@ -93,6 +93,17 @@ function resourcesOf(
     }
   }
   return found;
+}
+
+/** Where the registers of an IOMMU are, as the wire can carry it; undefined when the tree does not say, or says it wrongly. */
+function addressOf(iommu: DtNode): bigint | undefined {
+  try {
+    const at = registersOf(iommu)[0]?.physical;
+    return at !== undefined && at < ADDRESS_END && at % GRANULE === 0n ? at : undefined;
+  } catch (error) {
+    if (error instanceof TreeError) return undefined;
+    throw error;
+  }
 }
 
 /** The IDs that agree with `id` where `mask` has 0, rising; of more than 16 only that they are more is to be relied on. */

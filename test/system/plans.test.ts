@@ -10,9 +10,13 @@ import { readBlob } from '../../src/devicetree/blob.ts';
 import { Board } from '../../src/devicetree/board.ts';
 import { planLines } from '../../src/devicetree/describe.ts';
 import { ACCEPTABLE, planBundle } from '../../src/devicetree/plan.ts';
-import { verdictOf } from '../../src/devicetree/survey.ts';
+import { survey, surveyLines, verdictOf } from '../../src/devicetree/survey.ts';
 import { Tree } from '../../src/devicetree/tree.ts';
 import { BOARDS_FOLDER } from './boards.ts';
+
+const FIXTURES = join(import.meta.dirname, '../fixtures/plans');
+const boardOf = (name: string) =>
+  new Board(new Tree(readBlob(readFileSync(join(BOARDS_FOLDER, `${name}.dtb`)))));
 
 /** What is planned of a board: nodes, and `accept` for everything that may be accepted. */
 const PLANS: Readonly<Record<string, readonly string[]>> = {
@@ -30,11 +34,11 @@ const PLANS: Readonly<Record<string, readonly string[]>> = {
 };
 
 if (!existsSync(BOARDS_FOLDER)) console.warn(`no boards in ${BOARDS_FOLDER}: golden plans are not compared`);
-else
+else {
   it.each(Object.entries(PLANS))(
     '%s: its plans are the golden ones, and one at least can move',
     async (name, wanted) => {
-      const board = new Board(new Tree(readBlob(readFileSync(join(BOARDS_FOLDER, `${name}.dtb`)))));
+      const board = boardOf(name);
       const plans = wanted.map((each) => {
         const [node = '', accept] = each.split(' ');
         return planBundle(board, [board.tree.find(node)!], { accept: accept ? ACCEPTABLE : [] });
@@ -42,8 +46,18 @@ else
       const text = plans
         .map((plan, index) => [`== ${wanted[index]}`, ...planLines(plan), ''].join('\n'))
         .join('\n');
-      await expect(text).toMatchFileSnapshot(join(import.meta.dirname, `../fixtures/plans/${name}.txt`));
+      await expect(text).toMatchFileSnapshot(join(FIXTURES, `${name}.txt`));
       expect(plans.some((plan) => verdictOf(plan) !== 'blocked')).toBe(true);
       expect(plans.some((plan) => verdictOf(plan) === 'blocked')).toBe(true);
     },
   );
+
+  it('all devices of all boards that can move are these', async () => {
+    const lists = Object.keys(PLANS).map((name) => {
+      const found = survey(boardOf(name)).filter(({ verdict }) => verdict !== 'blocked');
+      const lines = surveyLines(found);
+      return [`== ${name}`, ...(found.length > 0 ? lines : ['none']), ''].join('\n');
+    });
+    await expect(lists.join('\n')).toMatchFileSnapshot(join(FIXTURES, 'can-move.txt'));
+  });
+}
