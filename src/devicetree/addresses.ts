@@ -37,8 +37,19 @@ export function requesterOf(node: DtNode): number {
   return ((cellsOf(node, 'reg')[0] ?? 0) >>> 8) & 0xffff;
 }
 
+/** Nodes never change, and the way up is asked for again for each node below. */
+const REGISTERS = new WeakMap<DtNode, readonly Registers[]>();
+
 /** The register ranges, each with its place in the processors' address space. Throws a TreeError. */
 export function registersOf(node: DtNode): readonly Registers[] {
+  const known = REGISTERS.get(node);
+  if (known) return known;
+  const registers = readRegisters(node);
+  REGISTERS.set(node, registers);
+  return registers;
+}
+
+function readRegisters(node: DtNode): readonly Registers[] {
   const property = isPciFunction(node) ? 'assigned-addresses' : 'reg';
   const cells = cellsOf(node, property);
   const { address, size } = cellsBelow(node.parent);

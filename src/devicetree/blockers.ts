@@ -309,38 +309,28 @@ function busClients({ members, inside, wanted }: Situation): readonly Blocker[] 
 /** Devices outside that are served by one inside. */
 function consumersOutside(all: Situation): readonly Blocker[] {
   const { board, members } = all;
-  return members.flatMap(({ node }) => {
-    const served = all.outside.flatMap((each) => {
-      const roles = board
-        .needs(each)
-        .flatMap(({ role, target }) =>
-          serves(each, role) && owner(target) === node ? [role as string] : [],
-        );
-      if (board.access(each).lines.some(({ interrupt }) => owner(interrupt.controller) === node))
-        roles.push('interrupt');
-      return roles.length > 0 ? [{ path: each.path, roles }] : [];
-    });
-    if (served.length === 0) return [];
-    const roles = [...new Set(served.flatMap((each) => each.roles))].join(', ');
-    const what = `devices outside depend on it (${roles})`;
-    return [
-      {
-        kind: 'consumerOutside' as const,
-        node: node.path,
-        what,
-        users: served.map(({ path }) => path),
-        ways: TOGETHER,
-      },
-    ];
-  });
-
-  /** The member that a node is, or is a part of. */
-  function owner(target: DtNode | undefined): DtNode | undefined {
-    if (!all.inside(target)) return undefined;
-    for (let at = target; at !== undefined; at = at.parent)
-      if (members.some((member) => member.node === at)) return at;
-    return undefined;
+  const isMember = new Set(members.map(({ node }) => node));
+  const served = new Map<DtNode, { readonly users: Set<string>; readonly roles: Set<string> }>();
+  const note = (user: DtNode, role: string, target: DtNode | undefined) => {
+    // The member that the target is, or is a part of.
+    let owner = all.inside(target) ? target : undefined;
+    while (owner !== undefined && !isMember.has(owner)) owner = owner.parent;
+    if (owner === undefined) return;
+    const found = served.get(owner) ?? { users: new Set(), roles: new Set() };
+    found.users.add(user.path);
+    found.roles.add(role);
+    served.set(owner, found);
+  };
+  for (const each of all.outside) {
+    for (const { role, target } of board.needs(each)) if (serves(each, role)) note(each, role, target);
+    for (const { interrupt } of board.access(each).lines) note(each, 'interrupt', interrupt.controller);
   }
+  return members.flatMap(({ node }) => {
+    const { users, roles } = served.get(node) ?? {};
+    if (!users || !roles) return [];
+    const what = `devices outside depend on it (${[...roles].join(', ')})`;
+    return [{ kind: 'consumerOutside' as const, node: node.path, what, users: [...users], ways: TOGETHER }];
+  });
 }
 
 /** Roles of what is beside a device, not below it: places in a graph, and memory. */

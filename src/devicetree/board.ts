@@ -5,6 +5,9 @@ import type { DtNode } from './blob.ts';
 import { type Need, needsOf } from './links.ts';
 import { isEnabled, type Tree, TreeError } from './tree.ts';
 
+const NO_ACCESS: Access = { pages: [], lines: [], streams: [] };
+const NO_NEEDS: readonly Need[] = [];
+
 /** What all enabled nodes of a tree have, read once. */
 export class Board {
   readonly tree: Tree;
@@ -34,10 +37,10 @@ export class Board {
   }
 
   access(node: DtNode): Access {
-    return this.#access.get(node) ?? { pages: [], lines: [], streams: [] };
+    return this.#access.get(node) ?? NO_ACCESS;
   }
 
   needs(node: DtNode): readonly Need[] {
-    return this.#needs.get(node) ?? [];
+    return this.#needs.get(node) ?? NO_NEEDS;
   }
 }

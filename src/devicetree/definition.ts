@@ -38,6 +38,8 @@ export function definitionOf(
   id: BundleId,
   owner: VmId,
 ): { readonly ok: true; readonly bundle: BundleDefinition } | { readonly ok: false; readonly error: string } {
+  if (plan.members.length > DEVICES_MAX)
+    return { ok: false, error: `${plan.members.length} devices; a bundle has at most ${DEVICES_MAX}` };
   const taken: Range[] = [];
   const streams = new Set<string>();
   const lines = new Set<number>();
@@ -49,8 +51,6 @@ export function definitionOf(
     devices.push({ id: device, resources: nameResources(device, resources), residues: residuesOf(member) });
   }
   const count = devices.reduce((sum, { resources }) => sum + resources.length, 0);
-  if (devices.length > DEVICES_MAX)
-    return { ok: false, error: `${devices.length} devices; a bundle has at most ${DEVICES_MAX}` };
   if (count > RESOURCES_MAX)
     return {
       ok: false,

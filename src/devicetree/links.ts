@@ -43,30 +43,35 @@ export interface Need extends Link {
   readonly name: string | undefined;
 }
 
-/** Property → role, the property of the target that says how many cells follow, and the list of names. */
-const LISTS: readonly (readonly [RegExp, Role, string | undefined, string?])[] = [
-  [/^iommus$/, 'iommu', '#iommu-cells'],
-  [/^dmas$/, 'dma', '#dma-cells', 'dma-names'],
-  [/^(assigned-)?clocks$/, 'clock', '#clock-cells', 'clock-names'],
-  [/^power-domains$/, 'power-domain', '#power-domain-cells', 'power-domain-names'],
-  [/^resets$/, 'reset', '#reset-cells', 'reset-names'],
-  [/^phys$/, 'phy', '#phy-cells', 'phy-names'],
-  [/^interconnects$/, 'interconnect', '#interconnect-cells', 'interconnect-names'],
-  [/^(.+-)?gpios?$/, 'gpio', '#gpio-cells'],
-  [/^.+-supply$/, 'supply', undefined],
-  [/^pinctrl-\d+$/, 'pinctrl', undefined],
-  [/^memory-region$/, 'memory', undefined, 'memory-region-names'],
-  [/^remote-endpoint$/, 'endpoint', undefined],
-  [/^panel$/, 'panel', undefined],
-  [/^backlight$/, 'backlight', undefined],
-  [/^thermal-sensors$/, 'thermal', '#thermal-sensor-cells'],
-  [/^qcom,freq-domain$/, 'performance', '#freq-domain-cells'],
-  [/^mboxes$/, 'mailbox', '#mbox-cells', 'mbox-names'],
-  [/^hwlocks$/, 'hwlock', '#hwlock-cells'],
-  [/^nvmem-cells$/, 'nvmem', undefined, 'nvmem-cell-names'],
-  [/^io-channels$/, 'io-channel', '#io-channel-cells', 'io-channel-names'],
-  [/^pwms$/, 'pwm', '#pwm-cells', 'pwm-names'],
-  [/^sound-dai$/, 'sound', '#sound-dai-cells'],
+/** What a property refers to: role, the property of the target that says how many cells follow, and the list of names. */
+type List = readonly [Role, string | undefined, string?];
+const LISTS = new Map<string, List>([
+  ['iommus', ['iommu', '#iommu-cells']],
+  ['dmas', ['dma', '#dma-cells', 'dma-names']],
+  ['clocks', ['clock', '#clock-cells', 'clock-names']],
+  ['assigned-clocks', ['clock', '#clock-cells']],
+  ['power-domains', ['power-domain', '#power-domain-cells', 'power-domain-names']],
+  ['resets', ['reset', '#reset-cells', 'reset-names']],
+  ['phys', ['phy', '#phy-cells', 'phy-names']],
+  ['interconnects', ['interconnect', '#interconnect-cells', 'interconnect-names']],
+  ['memory-region', ['memory', undefined, 'memory-region-names']],
+  ['remote-endpoint', ['endpoint', undefined]],
+  ['panel', ['panel', undefined]],
+  ['backlight', ['backlight', undefined]],
+  ['thermal-sensors', ['thermal', '#thermal-sensor-cells']],
+  ['qcom,freq-domain', ['performance', '#freq-domain-cells']],
+  ['mboxes', ['mailbox', '#mbox-cells', 'mbox-names']],
+  ['hwlocks', ['hwlock', '#hwlock-cells']],
+  ['nvmem-cells', ['nvmem', undefined, 'nvmem-cell-names']],
+  ['io-channels', ['io-channel', '#io-channel-cells', 'io-channel-names']],
+  ['pwms', ['pwm', '#pwm-cells', 'pwm-names']],
+  ['sound-dai', ['sound', '#sound-dai-cells']],
+]);
+/** Names that say what they are at their end or beginning. */
+const PATTERNS: readonly (readonly [RegExp, List])[] = [
+  [/^(.+-)?gpios?$/, ['gpio', '#gpio-cells']],
+  [/^.+-supply$/, ['supply', undefined]],
+  [/^pinctrl-\d+$/, ['pinctrl', undefined]],
 ];
 
 /** A stream of a device at an IOMMU: those IDs that agree with `id` where `mask` has 0. */
@@ -82,10 +87,10 @@ const MAPPED_MAX = 0x1_0000;
 /** The references of a node, by property. Throws a TreeError. */
 export function needsOf(tree: Tree, node: DtNode): readonly Need[] {
   return [...node.properties.keys()].flatMap((property) => {
-    const list = LISTS.find(([pattern]) => pattern.test(property));
+    const list = LISTS.get(property) ?? PATTERNS.find(([pattern]) => pattern.test(property))?.[1];
     // `gpio` at a hog, or `gpios` of a controller that is none: no reference list.
     if (!list || node.properties.has('gpio-hog')) return [];
-    const [, role, cells, namesIn] = list;
+    const [role, cells, namesIn] = list;
     const names = namesIn === undefined ? [] : textsOf(node, namesIn);
     return tree
       .links(node, property, cells)

@@ -6,14 +6,12 @@
  * that is shared, the other users and the ways out.
  */
 
-import { type Access, hasRegisters, iommuKind, reachedThrough } from './access.ts';
-import { isPciFunction } from './addresses.ts';
+import { type Access, reachedThrough } from './access.ts';
 import type { DtNode } from './blob.ts';
-import { type Blocker, type BlockerKind, blockersOf, isGate, type Situation, serves } from './blockers.ts';
+import { type Blocker, type BlockerKind, blockersOf, type Situation } from './blockers.ts';
 import type { Board } from './board.ts';
 import type { Need, Role } from './links.ts';
-import { overlap } from './ranges.ts';
-import { isConfined, unconfinedDma } from './suitability.ts';
+import { notesOf } from './notes.ts';
 import { isEnabled, isWithin, nodesBelow, textsOf } from './tree.ts';
 
 /** A device of the bundle. */
@@ -149,9 +147,7 @@ function keptOf({ board, members, inside }: Situation): Kept[] {
   const found = new Map<string, { role: Role; provider: string; users: Set<string> }>();
   for (const { node, needs } of members) {
     // What a wrapper above it votes for keeps it alive, too.
-    const above = members.some((member) => member.node !== node && isWithin(node, member.node))
-      ? []
-      : needsAbove(board, node);
+    const above = inside(node.parent) ? [] : needsAbove(board, node);
     for (const { role, target } of [...needs, ...above]) {
       if (target === undefined || inside(target) || !VOTED.includes(role)) continue;
       const key = `${role} ${target.path}`;
@@ -161,92 +157,6 @@ function keptOf({ board, members, inside }: Situation): Kept[] {
     }
   }
   return [...found.values()].map(({ users, ...rest }) => ({ ...rest, users: [...users] }));
-}
-
-/** What a person should know, though nothing stands in the way. */
-function notesOf(all: Situation): string[] {
-  const { board, members, inside, outside } = all;
-  const notes: string[] = [];
-  for (const { node, access, needs } of members) {
-    const mover = { node, access, needs };
-    const isPart = members.some((other) => other.node !== node && isWithin(node, other.node));
-    if (
-      !isPart &&
-      !isConfined(mover) &&
-      access.streams.length === 0 &&
-      !isGate(node, access) &&
-      unconfinedDma(all, mover) === undefined
-    )
-      notes.push(`${node.path} has no stream: if it does DMA, nothing confines it`);
-    const whole = wholeOf(node);
-    if (whole !== undefined && !isPart && !inside(whole))
-      notes.push(`${node.path} is part of ${whole.path}, which stays: whoever has that can switch it off`);
-    for (const other of connectedTo(board, node))
-      if (!inside(other)) notes.push(`${node.path} is connected to ${other.path}, which stays as it is`);
-    for (const { role, target } of needs)
-      if (role === 'memory' && target !== undefined)
-        notes.push(`${node.path} may use ${target.name}: this memory stays with who has it`);
-    for (const { iommu, id, mask, declaredBy } of access.streams)
-      if (mask !== 0 && declaredBy === node && iommuKind(iommu) !== 'unknown')
-        notes.push(
-          `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} open: the bundle file names each ID`,
-        );
-    if (isPciFunction(node) && node.parent?.properties.has('msi-map'))
-      notes.push(
-        `${node.path} may signal by messages, too (msi-map of ${node.parent.name}): who keeps the host bridge has to keep them off`,
-      );
-    notes.push(...pagesOfOthers(members, node));
-  }
-  const needing = (wanted: Role) =>
-    outside.filter((each) =>
-      board.needs(each).some(({ role, target }) => role === wanted && inside(target) && !serves(each, role)),
-    );
-  for (const { path } of needing('clock')) notes.push(`${path} can choose a clock that the bundle makes`);
-  for (const { path } of needing('sound')) notes.push(`${path} plays or records through it, and stays`);
-  const unread = [...board.unreadable.keys()].filter((each) => !inside(each));
-  if (unread.length > 0)
-    notes.push(
-      `${unread.length === 1 ? 'a node' : `${unread.length} nodes`} cannot be read, and may share something: ${unread[0]!.path}`,
-    );
-  return [...new Set(notes)];
-}
-
-/** The nearest node above that has registers and a driver of its own; undefined when there is none. */
-function wholeOf(node: DtNode): DtNode | undefined {
-  for (let at = node.parent; at !== undefined; at = at.parent)
-    if (at.properties.has('compatible') && hasRegisters(at)) return at;
-  return undefined;
-}
-
-/** Pages of a member that the bundle file gives to the one before it. */
-function pagesOfOthers(members: Situation['members'], node: DtNode): readonly string[] {
-  const index = members.findIndex((member) => member.node === node);
-  return members.slice(index + 1).flatMap((other) => {
-    const both = other.access.pages.filter((page) =>
-      members[index]!.access.pages.some((mine) => overlap(page, mine)),
-    );
-    return both.map(
-      ({ address }) =>
-        `${node.name} and ${other.node.name} are on one page (0x${address.toString(16)}): it is in the bundle file once`,
-    );
-  });
-}
-
-/** Devices at the other ends of a member's own graph: its endpoints are below it, in no part that is a device itself. */
-function connectedTo(board: Board, node: DtNode): readonly DtNode[] {
-  return [...nodesBelow(node)]
-    .filter((below) => below !== node && deviceOf(below) === node)
-    .flatMap((endpoint) => board.needs(endpoint))
-    .flatMap(({ role, target }) =>
-      role === 'endpoint' && target && isEnabled(target) ? [deviceOf(target)] : [],
-    );
-}
-
-/** The device that an endpoint belongs to: above its ports. */
-function deviceOf(endpoint: DtNode): DtNode {
-  let at = endpoint;
-  while (at.parent !== undefined && /^(endpoint|ports?)(@|$)/.test(at.name)) at = at.parent;
-  return at;
 }
 
 /** A finger that is down must be lifted while its picture is still there. */
@@ -261,19 +171,28 @@ function quiesceOrder(members: readonly Member[]): readonly Member[] {
   const left = [...members].sort(
     (a, b) => rankOf(a.node) - rankOf(b.node) || (a.node.path < b.node.path ? -1 : 1),
   );
+  // How many have to come before a node: its parts, and who needs it.
+  const before = new Map(members.map(({ node }) => [node, 0]));
+  const count = (member: Member, by: number) => {
+    for (const node of servedBy(member)) if (before.has(node)) before.set(node, before.get(node)! + by);
+  };
+  for (const member of members) count(member, 1);
   const order: Member[] = [];
   while (left.length > 0) {
-    const free = left.findIndex(
-      (candidate) =>
-        !left.some(
-          (other) =>
-            other !== candidate &&
-            (isWithin(other.node, candidate.node) ||
-              other.needs.some(({ role, target }) => role !== 'endpoint' && target === candidate.node)),
-        ),
-    );
-    // A circle: whoever comes first in the tree.
-    order.push(...left.splice(Math.max(free, 0), 1));
+    const free = left.findIndex(({ node }) => before.get(node) === 0);
+    // A circle: whoever comes first.
+    const [next] = left.splice(Math.max(free, 0), 1);
+    order.push(next!);
+    count(next!, -1);
   }
   return order;
+}
+
+/** What a member is part of, and what it needs, each once. */
+function servedBy({ node, needs }: Member): ReadonlySet<DtNode> {
+  const found = new Set<DtNode>();
+  for (let at = node.parent; at !== undefined; at = at.parent) found.add(at);
+  for (const { role, target } of needs)
+    if (role !== 'endpoint' && target !== undefined && target !== node) found.add(target);
+  return found;
 }

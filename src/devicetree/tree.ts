@@ -117,13 +117,18 @@ export function* nodesBelow(node: DtNode): Iterable<DtNode> {
   }
 }
 
+/** Nodes never change, and planning asks for each again and again. */
+const ENABLED = new WeakMap<DtNode, boolean>();
+
 /** Whether a node is in use: `status` absent, `okay` or `ok`, and so for all above it. */
 export function isEnabled(node: DtNode): boolean {
-  for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) {
-    const status = textOf(at, 'status');
-    if (status !== undefined && status !== 'okay' && status !== 'ok') return false;
-  }
-  return true;
+  const known = ENABLED.get(node);
+  if (known !== undefined) return known;
+  const status = textOf(node, 'status');
+  const isOkay = status === undefined || status === 'okay' || status === 'ok';
+  const enabled = isOkay && (node.parent === undefined || isEnabled(node.parent));
+  ENABLED.set(node, enabled);
+  return enabled;
 }
 
 /** Whether `node` is `above`, or somewhere below it. */

@@ -1,0 +1,105 @@
+/** What a person should know of a plan, though nothing stands in the way: what stays connected, shared or unsure. Pure. */
+
+import { hasRegisters, iommuKind } from './access.ts';
+import { isPciFunction } from './addresses.ts';
+import type { DtNode } from './blob.ts';
+import { isGate, type Situation, serves } from './blockers.ts';
+import type { Board } from './board.ts';
+import type { Role } from './links.ts';
+import { overlap } from './ranges.ts';
+import { isConfined, unconfinedDma } from './suitability.ts';
+import { isEnabled, nodesBelow } from './tree.ts';
+
+/** What a person should know, though nothing stands in the way. */
+export function notesOf(all: Situation): string[] {
+  const { board, members, inside, outside } = all;
+  const notes: string[] = [];
+  for (const { node, access, needs } of members) {
+    const mover = { node, access, needs };
+    const isPart = inside(node.parent);
+    if (
+      !isPart &&
+      !isConfined(mover) &&
+      access.streams.length === 0 &&
+      !isGate(node, access) &&
+      unconfinedDma(all, mover) === undefined
+    )
+      notes.push(`${node.path} has no stream: if it does DMA, nothing confines it`);
+    const whole = wholeOf(node);
+    if (whole !== undefined && !isPart && !inside(whole))
+      notes.push(`${node.path} is part of ${whole.path}, which stays: whoever has that can switch it off`);
+    for (const other of connectedTo(board, node))
+      if (!inside(other)) notes.push(`${node.path} is connected to ${other.path}, which stays as it is`);
+    for (const { role, target } of needs)
+      if (role === 'memory' && target !== undefined)
+        notes.push(`${node.path} may use ${target.name}: this memory stays with who has it`);
+    for (const { iommu, id, mask, declaredBy } of access.streams)
+      if (mask !== 0 && declaredBy === node && iommuKind(iommu) !== 'unknown')
+        notes.push(
+          `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} open: the bundle file names each ID`,
+        );
+    if (isPciFunction(node) && node.parent?.properties.has('msi-map'))
+      notes.push(
+        `${node.path} may signal by messages, too (msi-map of ${node.parent.name}): who keeps the host bridge has to keep them off`,
+      );
+  }
+  notes.push(...sharedPages(members));
+  const needing = (wanted: Role) =>
+    outside.filter((each) =>
+      board.needs(each).some(({ role, target }) => role === wanted && inside(target) && !serves(each, role)),
+    );
+  for (const { path } of needing('clock')) notes.push(`${path} can choose a clock that the bundle makes`);
+  for (const { path } of needing('sound')) notes.push(`${path} plays or records through it, and stays`);
+  const unread = [...board.unreadable.keys()].filter((each) => !inside(each));
+  if (unread.length > 0)
+    notes.push(
+      `${unread.length === 1 ? 'a node' : `${unread.length} nodes`} cannot be read, and may share something: ${unread[0]!.path}`,
+    );
+  return [...new Set(notes)];
+}
+
+/** The nearest node above that has registers and a driver of its own; undefined when there is none. */
+function wholeOf(node: DtNode): DtNode | undefined {
+  for (let at = node.parent; at !== undefined; at = at.parent)
+    if (at.properties.has('compatible') && hasRegisters(at)) return at;
+  return undefined;
+}
+
+/** Pages that the bundle file gives to the first of two members. Ranges in rising order meet only their neighbours. */
+function sharedPages(members: Situation['members']): readonly string[] {
+  const all = members
+    .flatMap(({ node, access }, index) => access.pages.map((page) => ({ node, index, page })))
+    .sort((a, b) =>
+      a.page.address < b.page.address ? -1 : a.page.address > b.page.address ? 1 : a.index - b.index,
+    );
+  const found: string[] = [];
+  let widest = all[0];
+  for (const next of all.slice(1)) {
+    if (widest && widest.node !== next.node && overlap(widest.page, next.page)) {
+      const [first, second] = [widest, next].sort((a, b) => a.index - b.index) as [typeof next, typeof next];
+      found.push(
+        `${first.node.name} and ${second.node.name} are on one page (0x${next.page.address.toString(16)}): it is in the bundle file once`,
+      );
+    }
+    if (!widest || next.page.address + next.page.bytes >= widest.page.address + widest.page.bytes)
+      widest = next;
+  }
+  return found;
+}
+
+/** Devices at the other ends of a member's own graph: its endpoints are below it, in no part that is a device itself. */
+function connectedTo(board: Board, node: DtNode): readonly DtNode[] {
+  return [...nodesBelow(node)]
+    .filter((below) => below !== node && deviceOf(below) === node)
+    .flatMap((endpoint) => board.needs(endpoint))
+    .flatMap(({ role, target }) =>
+      role === 'endpoint' && target && isEnabled(target) ? [deviceOf(target)] : [],
+    );
+}
+
+/** The device that an endpoint belongs to: above its ports. */
+function deviceOf(endpoint: DtNode): DtNode {
+  let at = endpoint;
+  while (at.parent !== undefined && /^(endpoint|ports?)(@|$)/.test(at.name)) at = at.parent;
+  return at;
+}
