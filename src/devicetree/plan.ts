@@ -170,7 +170,7 @@ function notesOf(all: Situation): string[] {
     const isPart = members.some((other) => other.node !== node && isWithin(node, other.node));
     if (
       !isPart &&
-      !isConfined(mover) &&
+      !isConfined(mover, members) &&
       access.streams.length === 0 &&
       !isGate(node, access) &&
       unconfinedDma(all, mover) === undefined

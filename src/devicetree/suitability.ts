@@ -91,10 +91,17 @@ function hasStream(tree: Tree, engine: DtNode): boolean {
   }
 }
 
-/** Whether all DMA of a device goes through an IOMMU that Baton knows; what has no registers of its own does none. */
-export function isConfined({ access }: Pick<Mover, 'access'>): boolean {
-  return (
-    access.pages.length === 0 ||
-    (access.streams.length > 0 && access.streams.every(({ iommu }) => iommuKind(iommu) !== 'unknown'))
+/**
+ * Whether all DMA of a device goes through an IOMMU that Baton knows. What has no registers of its own does none, nor does a wrapper
+ * whose parts have streams.
+ */
+export function isConfined(
+  { node, access }: Pick<Mover, 'node' | 'access'>,
+  members: readonly Pick<Mover, 'node' | 'access'>[],
+): boolean {
+  if (access.pages.length === 0) return true;
+  if (access.streams.length > 0) return access.streams.every(({ iommu }) => iommuKind(iommu) !== 'unknown');
+  return members.some(
+    (part) => part.node !== node && part.access.streams.length > 0 && isWithin(part.node, node),
   );
 }

@@ -7,6 +7,7 @@ import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planLines } from '../../src/devicetree/describe.ts';
 import { type Choices, type Plan, planBundle } from '../../src/devicetree/plan.ts';
+import { verdictOf } from '../../src/devicetree/survey.ts';
 import { Tree } from '../../src/devicetree/tree.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import { blobOf, type Description } from './builder.ts';
@@ -339,7 +340,8 @@ it('a wrapper does no DMA of its own when a part of it has streams', () => {
   const part = other({ iommus: [SMMU, 0x50, 0] });
   const wrapper = { ...BUS, compatible: 'test,glue', reg: [0x7_0000, 0x1000], 'usb@50000': part };
   const board = boardOf({ 'usb@70000': wrapper });
-  expect(planOf(board, 'usb@70000').blockers).toEqual([]);
+  const both = planOf(board, 'usb@70000');
+  expect([both.blockers, both.notes, verdictOf(both)]).toEqual([[], [], 'free']);
   const alone = planOf(board, 'usb@50000');
   expect(alone.blockers).toEqual([]);
   expect(alone.notes).toEqual([
