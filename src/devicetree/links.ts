@@ -69,6 +69,9 @@ const LISTS: readonly (readonly [RegExp, Role, string | undefined, string?])[] =
   [/^sound-dai$/, 'sound', '#sound-dai-cells'],
 ];
 
+/** Most properties are no reference: one look instead of one for each kind. */
+const ANY = new RegExp(LISTS.map(([pattern]) => pattern.source).join('|'));
+
 /** A stream of a device at an IOMMU: those IDs that agree with `id` where `mask` has 0. */
 export interface Stream {
   readonly iommu: DtNode;
@@ -82,7 +85,7 @@ const MAPPED_MAX = 0x1_0000;
 /** The references of a node, by property. Throws a TreeError. */
 export function needsOf(tree: Tree, node: DtNode): readonly Need[] {
   return [...node.properties.keys()].flatMap((property) => {
-    const list = LISTS.find(([pattern]) => pattern.test(property));
+    const list = ANY.test(property) ? LISTS.find(([pattern]) => pattern.test(property)) : undefined;
     // `gpio` at a hog, or `gpios` of a controller that is none: no reference list.
     if (!list || node.properties.has('gpio-hog')) return [];
     const [, role, cells, namesIn] = list;
