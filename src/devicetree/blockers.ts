@@ -40,6 +40,7 @@ export const BLOCKER_KINDS = [
   'disabled',
   'noAccess',
   'unreadable',
+  'unfit',
 ] as const;
 export type BlockerKind = (typeof BLOCKER_KINDS)[number];
 

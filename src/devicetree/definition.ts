@@ -12,8 +12,9 @@ import { type BundleId, type DeviceId, deviceId, type VmId } from '../protocol/i
 import { GRANULE } from './access.ts';
 import { registersOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
-import { DISPLAY, type Member, type Plan, TOUCH } from './plan.ts';
+import type { Member, Plan } from './plan.ts';
 import { type Range, without } from './ranges.ts';
+import { DISPLAY, TOUCH } from './suitability.ts';
 import { TreeError, textsOf } from './tree.ts';
 
 /** Most stream IDs that one masked entry may stand for in a bundle. */
@@ -30,33 +31,32 @@ const RESIDUES: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Returns the definition, or why there can be none. Devices stand in quiesce order; one that is reached through another (a touch
- * controller on I2C) has no registers of its own, yet a driver to be suspended. A page that two members share is the first's. Residues are those that are usual for the kind, cleared by the driver unless the device has a reset of its own; more may be there.
+ * Returns the devices of a bundle of `members`, in their order, or why there can be none. A member that is reached through another (a
+ * touch controller on I2C) has no registers of its own, yet a driver to be suspended. A page that two members share is the first's.
+ * Residues are those that are usual for the kind, cleared by the driver unless the device has a reset of its own; more may be there.
  */
-export function definitionOf(
-  plan: Plan,
-  id: BundleId,
-  owner: VmId,
-): { readonly ok: true; readonly bundle: BundleDefinition } | { readonly ok: false; readonly error: string } {
-  if (plan.members.length > DEVICES_MAX)
-    return { ok: false, error: `${plan.members.length} devices; a bundle has at most ${DEVICES_MAX}` };
+export function bundleDevices(members: readonly Member[]): readonly Device[] | string {
+  if (members.length > DEVICES_MAX) return `${members.length} devices: a bundle has at most ${DEVICES_MAX}`;
   const taken: Range[] = [];
   const streams = new Set<string>();
   const lines = new Set<number>();
   const devices: Device[] = [];
-  for (const member of plan.members) {
+  for (const member of members) {
     const resources = resourcesOf(member, taken, lines, streams);
-    if (typeof resources === 'string') return { ok: false, error: resources };
-    const device = nameOf(member, devices, plan.members);
+    if (typeof resources === 'string') return resources;
+    const device = nameOf(member, devices, members);
     devices.push({ id: device, resources: nameResources(device, resources), residues: residuesOf(member) });
   }
   const count = devices.reduce((sum, { resources }) => sum + resources.length, 0);
   if (count > RESOURCES_MAX)
-    return {
-      ok: false,
-      error: `${count} registers, lines and streams; a bundle has at most ${RESOURCES_MAX}`,
-    };
-  return { ok: true, bundle: { id, owner, keeper: 'owner', devices } };
+    return `${count} registers, lines and streams: a bundle has at most ${RESOURCES_MAX}`;
+  return devices;
+}
+
+/** Returns the definition of a plan that nothing stands in the way of; undefined of any other. */
+export function definitionOf(plan: Plan, id: BundleId, owner: VmId): BundleDefinition | undefined {
+  if (plan.blockers.length > 0 || plan.devices === undefined) return undefined;
+  return { id, owner, keeper: 'owner', devices: plan.devices };
 }
 
 type Unnamed = Omit<Resource, 'id' | 'device'> & Record<string, unknown>;

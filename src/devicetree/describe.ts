@@ -5,6 +5,10 @@ import { type DeviceLine, streamText } from './access.ts';
 import type { Blocker } from './blockers.ts';
 import { PLAIN } from './paint.ts';
 import type { Member, Plan } from './plan.ts';
+import { verdictOf } from './survey.ts';
+
+/** What an unsure plan depends on. */
+export const IF_NO_DMA = 'if what has no stream does no DMA';
 
 /** Other users that are named one by one; of more there is a number. */
 const USERS_SHOWN = 4;
@@ -26,7 +30,9 @@ export function planLines(plan: Plan, paint = PLAIN): readonly string[] {
   if (accepted.length > 0)
     lines.push('', paint.warn('Accepted:'), ...accepted.flatMap((each) => blockerLines(each, paint, 'warn')));
   lines.push('');
-  if (blockers.length === 0) lines.push(paint.good('Nothing stands in the way.'));
+  const verdict = verdictOf(plan);
+  if (verdict === 'free') lines.push(paint.good('Nothing stands in the way.'));
+  else if (verdict === 'unsure') lines.push(paint.warn(`Nothing stands in the way, ${IF_NO_DMA}.`));
   else
     lines.push(
       paint.bad(`${blockers.length} ${blockers.length === 1 ? 'thing stands' : 'things stand'} in the way:`),

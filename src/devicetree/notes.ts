@@ -19,7 +19,7 @@ export function notesOf(all: Situation): string[] {
     const isPart = inside(node.parent);
     if (
       !isPart &&
-      !isConfined(mover) &&
+      !isConfined(mover, members) &&
       access.streams.length === 0 &&
       !isGate(node, access) &&
       unconfinedDma(all, mover) === undefined

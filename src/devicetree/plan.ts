@@ -6,12 +6,15 @@
  * that is shared, the other users and the ways out.
  */
 
+import type { Device } from '../protocol/bundle.ts';
 import { type Access, reachedThrough } from './access.ts';
 import type { DtNode } from './blob.ts';
 import { type Blocker, type BlockerKind, blockersOf, type Situation } from './blockers.ts';
 import type { Board } from './board.ts';
+import { bundleDevices } from './definition.ts';
 import type { Need, Role } from './links.ts';
 import { notesOf } from './notes.ts';
+import { DISPLAY, TOUCH } from './suitability.ts';
 import { isEnabled, isWithin, nodesBelow, textsOf } from './tree.ts';
 
 /** A device of the bundle. */
@@ -46,6 +49,8 @@ export interface Kept {
 export interface Plan {
   /** In quiesce order: consumers before suppliers. */
   readonly members: readonly Member[];
+  /** The same as devices of a bundle; undefined when no bundle can have them. */
+  readonly devices: readonly Device[] | undefined;
   readonly blockers: readonly Blocker[];
   /** Blockers that were accepted. */
   readonly accepted: readonly Blocker[];
@@ -71,10 +76,6 @@ const VOTED: readonly Role[] = [
   'io-channel',
   'pwm',
 ];
-
-/** Words in the names of what feels fingers, and of what shows pictures. */
-export const TOUCH = /\b(touch|rmi4|digitizer)/;
-export const DISPLAY = /\b(display|mdss|mdp|dsi|vop|dpu|panel)/;
 
 /** Plans a bundle of `wanted`. */
 export function planBundle(board: Board, wanted: readonly DtNode[], choices: Choices = {}): Plan {
@@ -103,13 +104,25 @@ export function planBundle(board: Board, wanted: readonly DtNode[], choices: Cho
     const reset = byLine ? 'line' : byPower ? 'power' : undefined;
     return { ...mover, why: why.get(mover.node)!, reset };
   });
+  const ordered = quiesceOrder(members);
+  const devices = bundleDevices(ordered);
+  const inTheWay = found.filter((each) => !isAccepted(each));
+  // Only where nothing else is wrong: what is too much is so often because of that.
+  const isUnfit = typeof devices === 'string' && inTheWay.length === 0;
   return {
-    members: quiesceOrder(members),
-    blockers: found.filter((each) => !isAccepted(each)),
+    members: ordered,
+    devices: typeof devices === 'string' ? undefined : devices,
+    blockers: isUnfit ? [unfitBlocker(wanted, devices)] : inTheWay,
     accepted: found.filter(isAccepted),
     kept: keptOf(all),
     notes: notesOf(all),
   };
+}
+
+/** What a bundle file cannot say. */
+function unfitBlocker(wanted: readonly DtNode[], what: string): Blocker {
+  const ways = ['ask for less, or for a part of it', 'disable in the device tree what nobody uses'];
+  return { kind: 'unfit', node: wanted[0]?.path ?? '/', what, users: [], ways };
 }
 
 /** What was asked for, the bus controllers it is reached through, and the parts of all these. */

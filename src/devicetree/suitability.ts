@@ -16,6 +16,10 @@ import { isEnabled, isWithin, nodesBelow, type Tree, TreeError, textOf, textsOf 
 const DMA_MASTERS =
   /^(gpu|mmc|sdhci|e?sdhc|esdhci|dwmmc|usb|ethernet|sata|ahci|sas|ufs|ufshc|pcie?|cryp(?:to)?|dma|dma-controller|video-codec|vpu|isp\d*|vop|rga|lcdc?|clcd|hdlcd|display|display-controller|npu|dsp|nand-controller|remoteproc|infiniband|virtio|virtio_mmio|camss|fman|qman|bman|qman-portal|bman-portal|dsa)@/;
 
+/** Words in the names of what feels fingers, and of what shows pictures. */
+export const TOUCH = /\b(touch|rmi4|digitizer)/;
+export const DISPLAY = /\b(display|mdss|mdp|dsi|vop|dpu|panel)/;
+
 /** Names of what serves, watches or stops the whole machine: the same source, and what boards use beside it. */
 const MACHINE =
   /^(memory-controller|cache-controller|system-cache-controller|timer|rktimer|watchdog|pmu|dfi|cpufreq|syscon|interrupt-controller|msi-controller|clock-controller|reset-controller|power-controller|clock|restart|reboot|qos|efuse|qfprom)(@|$)/;
@@ -91,10 +95,17 @@ function hasStream(tree: Tree, engine: DtNode): boolean {
   }
 }
 
-/** Whether all DMA of a device goes through an IOMMU that Baton knows; what has no registers of its own does none. */
-export function isConfined({ access }: Pick<Mover, 'access'>): boolean {
-  return (
-    access.pages.length === 0 ||
-    (access.streams.length > 0 && access.streams.every(({ iommu }) => iommuKind(iommu) !== 'unknown'))
+/**
+ * Whether all DMA of a device goes through an IOMMU that Baton knows. What has no registers of its own does none, nor does a wrapper
+ * whose parts have streams.
+ */
+export function isConfined(
+  { node, access }: Pick<Mover, 'node' | 'access'>,
+  members: readonly Pick<Mover, 'node' | 'access'>[],
+): boolean {
+  if (access.pages.length === 0) return true;
+  if (access.streams.length > 0) return access.streams.every(({ iommu }) => iommuKind(iommu) !== 'unknown');
+  return members.some(
+    (part) => part.node !== node && part.access.streams.length > 0 && isWithin(part.node, node),
   );
 }

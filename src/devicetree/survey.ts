@@ -16,7 +16,7 @@ export type Verdict = (typeof VERDICTS)[number];
 
 export function verdictOf({ blockers, members }: Plan): Verdict {
   if (blockers.length > 0) return 'blocked';
-  return members.every(isConfined) ? 'free' : 'unsure';
+  return members.every((member) => isConfined(member, members)) ? 'free' : 'unsure';
 }
 
 /** A device with the plan of a bundle of it alone. */

@@ -165,7 +165,9 @@ export function cellsOf(node: DtNode, property: string): readonly number[] {
   const bytes = node.properties.get(property);
   if (bytes === undefined) return [];
   if (bytes.length % 4 !== 0) throw new TreeError(node, property, `${bytes.length} bytes are no whole cells`);
-  return Array.from({ length: bytes.length / 4 }, (_, index) => cellAt(bytes, index * 4));
+  const cells: number[] = [];
+  for (let at = 0; at < bytes.length; at += 4) cells.push(cellAt(bytes, at));
+  return cells;
 }
 
 /** The one cell of a property, or `absent`. */

@@ -10,7 +10,7 @@ import type { Attributed } from './attribution.ts';
 
 /** Shortest time between two reports of one kind, in milliseconds: a person can follow, a log does not fill. */
 const REPORT_EVERY_MS = 1_000;
-/** Kinds (VM, resource, CPU or DMA) that are kept apart: 20 resources x a few VMs. */
+/** Kinds (VM, resource, CPU or DMA) that are kept apart: 32 resources x a few VMs. */
 const KINDS_MAX = 128;
 
 interface Kind {

@@ -9,8 +9,11 @@ import { type BundleId, type DeviceId, type ResourceId, resourceId, type VmId } 
 
 /** Most devices of a bundle: a display, its panel, touch, backlight and a few bus controllers. */
 export const DEVICES_MAX = 8;
-/** Most resources of a bundle. Their evidence must fit one message (see wire/limits.ts). */
-export const RESOURCES_MAX = 20;
+/**
+ * Most resources of a bundle: a camera with its sensors' receivers has some 25. Their evidence must fit one message (see
+ * wire/limits.ts).
+ */
+export const RESOURCES_MAX = 32;
 /** Most bundles that one party knows. Their digests must fit one hello message. */
 export const BUNDLES_MAX = 16;
 

@@ -5,7 +5,7 @@
  * procedures that are not built yet are kept free in `RESERVED_NUMBERS`.
  */
 
-import { RESOURCES_MAX } from './bundle.ts';
+import { DEVICES_MAX, RESOURCES_MAX } from './bundle.ts';
 import {
   DECLINE_REASONS,
   type DeclineReason,
@@ -86,7 +86,7 @@ const PROOF = struct('proof', {
   /** Syncs that completed in this attempt. */
   syncs: required(3, uint()),
   /** Devices that were reset in this attempt. */
-  resets: required(4, list(id<DeviceId>(), RESOURCES_MAX)),
+  resets: required(4, list(id<DeviceId>(), DEVICES_MAX)),
 });
 export type Proof = NonNullable<(typeof PROOF)['of']>;
 

@@ -9,17 +9,17 @@ import { BUNDLES_MAX } from '../protocol/bundle.ts';
 import { ID_BYTES_MAX } from '../protocol/ids.ts';
 
 /**
- * Longest frame in bytes. The largest message is a `stateReported` with the evidence of 20 resources in
- * longest names: just under 3800 bytes sealed. One page.
+ * Longest frame in bytes. The largest message is a `stateReported` with the evidence of 32 resources in
+ * longest names: some 6000 bytes sealed. Two pages.
  */
-export const FRAME_BYTES_MAX = 4096;
+export const FRAME_BYTES_MAX = 8192;
 /** Deepest nesting of arrays and maps. The evidence needs 5: payload, body, proof, list, resource. */
 export const DEPTH_MAX = 8;
 /**
- * Most data items of one payload, containers and keys counted. The largest message has about 400: 20
- * resources of 17 items, 20 resets and what stands around them.
+ * Most data items of one payload, containers and keys counted. The largest message has about 650: 32
+ * resources of 19 items, 8 resets and what stands around them.
  */
-export const ITEMS_MAX = 512;
+export const ITEMS_MAX = 768;
 /** Longest key id: two names, two slashes and a channel letter need 67 bytes; the rest is spare. */
 export const KID_BYTES_MAX = 80;
 /** Longest name of a resource: a device, a dot, `interrupt` and two digits. */

@@ -109,9 +109,7 @@ function tellPlan(
 ): number {
   const id = bundleId(values.get('--name') ?? plainName(first));
   const made = definitionOf(found, id, vmId(values.get('--owner') ?? 'owner'));
-  const isFree = found.blockers.length === 0;
-  if (!made.ok && isFree) world.err(`no bundle file: ${made.error}`);
-  const bundle = isFree && made.ok ? withAllViews(world, made.bundle, lists.get('--view') ?? []) : undefined;
+  const bundle = made && withAllViews(world, made, lists.get('--view') ?? []);
   if (paint) for (const line of planLines(found, paint)) world.out(line);
   else world.out(JSON.stringify(planJson(found, bundle, bundle && digestText(bundle))));
   const target = values.get('-o');

@@ -127,6 +127,13 @@ describe('a picture', () => {
     expect(texts.join('\n')).toContain('nothing stands in the way.');
   });
 
+  it('of a plan that depends on there being no DMA says that', () => {
+    const plan = planOf(BOARD, 'i2c@1000');
+    const members = plan.members.map((member) => ({ ...member, access: { ...member.access, streams: [] } }));
+    const texts = expectSound(pictureOf({ ...plan, members }, 'bus')).join('\n');
+    expect(texts).toContain('nothing stands in the way, if what has no stream does no DMA.');
+  });
+
   it('is the same each time', () => {
     const draw = () => pictureOf(planOf(BOARD, 'touch@20'), 'touch');
     expect(draw()).toBe(draw());

@@ -20,8 +20,8 @@ import { blobOf, type Description } from '../devicetree/builder.ts';
 import { BOARDS_FOLDER } from './boards.ts';
 
 const PIECES_PER_BOARD = 24;
-const PIECE_ROUNDS = 99_500;
-const BOARD_ROUNDS = 500;
+const PIECE_ROUNDS = 99_700;
+const BOARD_ROUNDS = 300;
 /** The slowest whole board takes some 15 ms; a hang would take for ever. */
 const BLOB_MS_MAX = 3_000;
 /** A piece has so many of a device's parts. */
@@ -121,7 +121,8 @@ function round(whole: Uint8Array): void {
   const startMs = performance.now();
   const bytes = damaged(whole);
   const { text, tree } = outcome(surrounded(bytes, 0xff));
-  const again = outcome(surrounded(bytes, 0)).text;
+  // Views end where the blob does; that nothing passes by them is looked at in every fourth round, for it takes as long as the rest.
+  const again = random(4) === 0 ? outcome(surrounded(bytes, 0)).text : text;
   // A hundred thousand calls of expect take seconds.
   if (again !== text) expect(again).toBe(text);
   if (tree) plan(tree);

@@ -140,7 +140,7 @@ export function streamWorld(
       const withLength = (frame: Uint8Array) => [0, 0, frame.length >> 8, frame.length & 0xff, ...frame];
       const pieces = [
         [0, 0, 0, 0],
-        [0, 0, 16, 1],
+        [0, 0, 32, 1],
         [255, 255, 255, 255, 1, 2, 3],
         withLength(randomBytes(100)),
         withLength(numbered(other, HOST, 1)),

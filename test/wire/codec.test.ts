@@ -163,9 +163,9 @@ describe('body', () => {
 
   test.each([
     ['touch.mmio0', true],
-    ['touch.stream19', true],
+    ['touch.stream31', true],
     ['a.b.interrupt3', true],
-    ['touch.mmio20', false],
+    ['touch.mmio32', false],
     ['touch.mmio00', false],
     ['touch.mmio', false],
     ['touch.mmio1e1', false],

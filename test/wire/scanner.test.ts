@@ -109,14 +109,14 @@ describe('limits', () => {
   });
 
   test('the most items pass, one more does not', () => {
-    expect(scan(unhex(`9901ff${'00'.repeat(ITEMS_MAX - 1)}`))).toBe('ok');
-    expect(scan(unhex(`990200${'00'.repeat(ITEMS_MAX)}`))).toBe('items');
+    expect(scan(unhex(`9902ff${'00'.repeat(ITEMS_MAX - 1)}`))).toBe('ok');
+    expect(scan(unhex(`990300${'00'.repeat(ITEMS_MAX)}`))).toBe('items');
   });
 
   test('the longest frame passes, one byte more does not', () => {
-    const longest = unhex(`590ffd${'00'.repeat(FRAME_BYTES_MAX - 3)}`);
+    const longest = unhex(`591ffd${'00'.repeat(FRAME_BYTES_MAX - 3)}`);
     expect(scan(longest)).toBe('ok');
-    expect(scan(unhex(`590ffe${'00'.repeat(FRAME_BYTES_MAX - 2)}`))).toBe('oversize');
+    expect(scan(unhex(`591ffe${'00'.repeat(FRAME_BYTES_MAX - 2)}`))).toBe('oversize');
     expect(scan(longest, { bytesMax: FRAME_BYTES_MAX - 1 })).toBe('oversize');
   });
 
