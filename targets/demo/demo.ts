@@ -79,8 +79,8 @@ async function tellSimulated(
   } catch (error) {
     report.expect('everything starts', false, (error as Error).message);
   } finally {
-    stopSignal();
     await bed.stop();
+    stopSignal();
   }
 }
 

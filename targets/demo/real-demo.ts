@@ -52,7 +52,7 @@ export async function tellReal(world: CliWorld, report: DemoReport, lie: string 
     report.expect('the story goes on to its end', false, (error as Error).message);
   } finally {
     clearTimeout(limit);
-    stopSignal();
     await stop();
+    stopSignal();
   }
 }

@@ -69,8 +69,9 @@ describe.sequential('the demo', () => {
       });
     });
     expect(children.length).toBeGreaterThanOrEqual(3);
+    // 141, as by SIGPIPE, when all was over already.
     const status = await new Promise((resolve) => child.once('exit', resolve));
-    expect(status).toBe(1);
+    expect([1, 141]).toContain(status);
     expect(children.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
   }, 30_000);
 
