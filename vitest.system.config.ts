@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/system/**/*.test.ts'],
-    exclude: ['test/system/kvm/**'],
+    exclude: ['test/system/kvm/**', 'test/system/guests/**'],
     pool: 'threads',
     testTimeout: 30_000,
   },

@@ -8,7 +8,8 @@ import { bundleFileText } from '../../src/config/bundle-file.ts';
 import type { Json } from '../../src/control/lines.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
-import { ANDROID, type KvmMachine, VAULT } from '../native/bed/kvm-machine.ts';
+import { ANDROID, VAULT } from '../native/bed/hardware.ts';
+import type { KvmMachine } from '../native/bed/kvm-machine.ts';
 import { ended, Parties, START_MS } from './parties.ts';
 
 export class RealBed extends Parties {

@@ -6,8 +6,9 @@
 import type { ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/control/lines.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
+import { ANDROID, VAULT } from '../native/bed/hardware.ts';
 import { dma, faultOfDma, faultOfInterrupt, faultOfMove, leftOver } from '../native/bed/judge.ts';
-import { ANDROID, type KvmMachine, VAULT } from '../native/bed/kvm-machine.ts';
+import type { KvmMachine } from '../native/bed/kvm-machine.ts';
 import type { DemoReport } from './demo-report.ts';
 import { faultText } from './demo-story.ts';
 import type { RealBed } from './real-bed.ts';

@@ -5,7 +5,8 @@
 
 import { resourcesOf, viewOf } from '../../../src/protocol/bundle.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
-import { ANDROID, ENGINE, type KvmMachine, VAULT } from './kvm-machine.ts';
+import { ANDROID, ENGINE, VAULT } from './hardware.ts';
+import type { KvmMachine } from './kvm-machine.ts';
 
 /** Turns of each guest's loop that are looked at after a move. */
 const TURNS = 10;

@@ -11,57 +11,11 @@ import { join } from 'node:path';
 import type { ControlClient } from '../../../src/cli/world.ts';
 import { bundleFileText } from '../../../src/config/bundle-file.ts';
 import type { Json } from '../../../src/control/lines.ts';
-import { type BundleDefinition, nameResources, type Trigger } from '../../../src/protocol/bundle.ts';
-import { bundleId, deviceId, type VmId, vmId } from '../../../src/protocol/ids.ts';
+import type { VmId } from '../../../src/protocol/ids.ts';
 import { connectControl } from '../../node/control-client.ts';
-
-export const ANDROID = vmId('android');
-export const VAULT = vmId('vault');
-
-/** QEMU's `edu` in slot 5 as the machine's kernel places it, with a level for its interrupt (INTx). */
-export const ENGINE = edu('engine', 5, 'level');
-/** Another in slot 6 that signals by messages (MSI). */
-export const SPARE = edu('spare', 6, 'edge');
-/** The machine, whichever variant: what its device tree depends on. */
-export const MACHINE_OPTIONS = 'virtualization=on,gic-version=3,iommu=smmuv3';
-export const PROCESSORS = '-cpu cortex-a57 -smp 2 -m 512';
-/** Slots of devices that only keep the VMs' IOMMU domains alive. */
-const KEEPERS = [7, 8];
-
-/** The VMs see its registers and its interrupt at different places. */
-function edu(name: string, slot: number, trigger: Trigger): BundleDefinition {
-  const device = deviceId(name);
-  const shift = (slot - 5) * 0x10_0000;
-  return {
-    id: bundleId(name),
-    owner: ANDROID,
-    keeper: 'hypervisor',
-    devices: [
-      {
-        id: device,
-        resources: nameResources(device, [
-          {
-            kind: 'mmio',
-            physical: 0x1000_0000 + shift,
-            bytes: 0x10_0000,
-            views: { [ANDROID]: 0x0a00_0000 + shift, [VAULT]: 0x0b00_0000 + shift },
-          },
-          {
-            kind: 'interrupt',
-            physical: 31 + slot,
-            trigger,
-            views: { [ANDROID]: 43 + slot, [VAULT]: 72 + slot },
-          },
-          { kind: 'stream', physical: slot << 3, views: {} },
-        ] as never),
-        residues: ['registers', 'DMA buffer', 'raised interrupt'].map((what) => ({
-          what,
-          clearedBy: 'reset',
-        })),
-      },
-    ],
-  };
-}
+import { ANDROID, BARE, ENGINE, type Hardware, MACHINE_OPTIONS, PROCESSORS, VAULT } from './hardware.ts';
+import { type LinuxGuests, makeGuests } from './linux-guests.ts';
+import { run } from './run.ts';
 
 /** What a bare guest writes down in its RAM, in the order of targets/native/kvm/guest.S. */
 export interface Notes {
@@ -153,6 +107,8 @@ export class KvmMachine {
   readonly folder = join(tmpdir(), `baton-kvm-${randomBytes(4).toString('hex')}`);
   /** Where `baton-kvm` is the enforcer. */
   readonly enforcer = join(this.folder, 'enforcer.sock');
+  /** Where QEMU itself hears: input of its tablet comes from there. */
+  readonly qmp = join(this.folder, 'qmp.sock');
   /** Bytes of edu's buffer that DMA reaches. */
   eduBytes = 0;
   readonly #root: string;
@@ -164,13 +120,19 @@ export class KvmMachine {
   #client: ControlClient | undefined;
   #isKept = false;
 
+  readonly #hardware: Hardware;
+
   /** `root`: the folder of this repository. */
-  constructor(root: string) {
+  constructor(root: string, hardware: Hardware = BARE) {
     this.#root = root;
+    this.#hardware = hardware;
   }
 
-  /** Boots; resolves when `baton-kvm` answers the bench. VMs in `aborting` get an external abort for a refused access. */
-  async start(aborting: readonly VmId[] = []): Promise<void> {
+  /**
+   * Boots; resolves when `baton-kvm` answers the bench. VMs in `aborting` get an external abort for a refused access; `guests` is for
+   * hardware of Linux guests.
+   */
+  async start(aborting: readonly VmId[] = [], guests?: LinuxGuests): Promise<void> {
     const cache = cacheFolder();
     const bed = join(this.#root, 'targets/native/bed');
     run('/bin/bash', [join(bed, 'prepare.sh'), cache]);
@@ -180,16 +142,26 @@ export class KvmMachine {
     const source = join(this.#root, 'targets/native/kvm');
     run('make', ['-s', '-C', source, 'CROSS_COMPILE=aarch64-linux-gnu-', `OUT=${share}`]);
     copyFileSync(join(bed, 'l1-run.sh'), join(share, 'run.sh'));
-    writeFileSync(join(share, 'bundles.json'), bundleFileText([ENGINE, SPARE]));
+    const { bundles, vfio, options } = this.#hardware;
+    writeFileSync(join(share, 'bundles.json'), bundleFileText(bundles));
+    writeFileSync(join(share, 'vfio'), vfio.join(' '));
     const vms = [ANDROID, VAULT].map((vm) => `--vm ${vm}${aborting.includes(vm) ? ':abort' : ''}`);
-    const devices = ['--device engine=0000:00:05.0', '--device spare=0000:00:06.0'];
-    const keepers = KEEPERS.map((slot) => `--keeper 0000:00:0${slot}.0`);
     this.eduBytes = eduBytes(programOf(cache));
     const edu = `--edu-bytes ${this.eduBytes}`;
-    writeFileSync(join(share, 'options'), [...vms, ...keepers, edu, ...devices].join(' '));
+    writeFileSync(join(share, 'options'), [...vms, edu, ...options].join(' '));
+    if (guests) makeGuests(this.#root, cache, share, guests);
     this.#boot(cache, share);
-    await this.until('QEMU has made its sockets', QEMU_MS, () => existsSync(this.#bench));
-    await this.#greet();
+    // A socket is there before QEMU listens at it.
+    await this.until('QEMU listens at its sockets', QEMU_MS, () =>
+      connectControl(this.#bench).then(
+        (client) => {
+          this.#client = client;
+          return true;
+        },
+        () => false,
+      ),
+    );
+    await this.exits(ANDROID);
   }
 
   /** Connects to the bench anew, and waits for an answer. */
@@ -341,7 +313,7 @@ export class KvmMachine {
     const { machine, more, kernel } = variant();
     const args = [
       ...['-M', `${machine},${MACHINE_OPTIONS}`, ...more],
-      ...PROCESSORS.split(' '),
+      ...`${PROCESSORS} -m ${this.#hardware.memoryMib}`.split(' '),
       ...'-nodefaults -no-reboot -display none'.split(' '),
       ...['-kernel', join(cache, 'vmlinuz'), '-initrd', join(cache, 'l1.cpio')],
       ...['-append', `console=ttyAMA0 panic=-1 quiet cma=0${kernel}`],
@@ -351,7 +323,8 @@ export class KvmMachine {
       ...'-device virtio-9p-pci,fsdev=s,mount_tag=share -device virtio-serial-pci'.split(' '),
       ...this.#port('enforcer', this.enforcer),
       ...this.#port('bench', this.#bench),
-      ...[5, 6, ...KEEPERS].flatMap((slot) => ['-device', `edu,addr=${slot},dma_mask=0xffffffffffffffff`]),
+      ...this.#hardware.devices,
+      ...['-qmp', `unix:${this.qmp},server=on,wait=off`],
     ];
     // The limit holds even when this process is killed. It hands signals on to QEMU.
     const command = ['--kill-after=5', String(RUN_S), programOf(cache), ...args];
@@ -387,11 +360,4 @@ export class KvmMachine {
 function cacheFolder(): string {
   const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   return process.env['BATON_CACHE'] ?? join(base, 'baton', 'kvm');
-}
-
-function run(program: string, args: readonly string[]): void {
-  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8', timeout: 280_000 });
-  if (status === 0) return;
-  const tail = `${stdout}${stderr}`.slice(-2_000);
-  throw new Error(`${program} ${args.join(' ')}: status ${status} ${error?.message ?? ''}\n${tail}`);
 }

@@ -1,6 +1,6 @@
 # What the emulated machine runs: gives its devices to vfio-pci, and starts baton-kvm with the options of the shared folder,
 # again when it was killed.
-for pci in 0000:00:05.0 0000:00:06.0 0000:00:07.0 0000:00:08.0; do
+for pci in $(cat /share/vfio); do
   echo vfio-pci > /sys/bus/pci/devices/$pci/driver_override
   echo $pci > /sys/bus/pci/drivers_probe
 done
@@ -11,6 +11,16 @@ port() {
   echo "/dev/$(basename "$(dirname "$name")")"
 }
 cp /share/baton-kvm /run/
+# Linux guests: their files, and a relay from their sockets to the network that leads to the outer machine.
+if [ -f /share/relays ]; then
+  cp /share/Image /share/files.cpio /share/vsock-relay /run/
+  ip addr add 10.0.2.15/24 dev eth0
+  ip link set eth0 up
+  while read -r port routes; do
+    # shellcheck disable=SC2086
+    /run/vsock-relay "$port" $routes &
+  done < /share/relays
+fi
 # A device that nobody can make forget is refused by name: PCI slot 1 is the shared folder's.
 /run/baton-kvm --bundles /share/bundles.json --vm android --keeper 0000:00:07.0 --device engine=0000:00:01.0 \
   --enforcer unix:/run/refused.sock 2>&1 | sed 's/^/l1: refused: /'

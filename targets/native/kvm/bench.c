@@ -2,7 +2,7 @@
  * The bench (bench.h). One JSON object a line; the id of a request comes back with its answer.
  *
  *   {"id":1,"do":"startVm","vm":"a"}: its guest drives the first device, or that of "bundle" and "device"; with "ram" bytes of
- *   RAM, a multiple of 2 MiB, else 2 MiB
+ *   RAM, a multiple of 2 MiB, else 2 MiB; with "linux":1 it is Linux, with 96 MiB
  *   {"do":"killVm","vm":"a"}   {"do":"end"}   {"do":"crash"}: as killed, without an answer
  *   {"do":"lie","name":"skip-unmap","on":1}: switches a safeguard off, or with 0 on again
  *   {"do":"master","bundle":"b","device":"d","on":0}: takes the device's leave to be a bus master behind the enforcer's back
@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "enforcer.h"
+#include "linux.h"
 #include "vfio.h"
 #include "vm.h"
 
@@ -40,8 +41,15 @@ static bool start(const struct json *request, struct vm *vm, char *error)
 		snprintf(error, ERROR_BYTES, "%s: its last life is not over", vm->name);
 		return false;
 	}
+	uint64_t is_linux = 0;
+	json_whole(request, "linux", &is_linux);
+	if (is_linux && !(machine.kernel && machine.files)) {
+		snprintf(error, ERROR_BYTES, "no Linux to start: --kernel and --files");
+		return false;
+	}
+	vm->is_linux = is_linux;
 	vm->drives = device ? device : &machine.devices[0];
-	vm->ram_bytes = ram;
+	vm->ram_bytes = is_linux ? LINUX_RAM_BYTES : ram;
 	if (!vm_create(vm, error))
 		return false;
 	enforcer_tell_start(vm);

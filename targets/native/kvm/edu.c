@@ -117,4 +117,4 @@ static void raise_status(struct device *device, uint32_t value)
 	write32(device, RAISE, value);
 }
 
-const struct model EDU = { 0x1234, 0x11e8, idle, reset, raise_status };
+const struct model EDU = { 0x1234, 0x11e8, NULL, idle, reset, raise_status };

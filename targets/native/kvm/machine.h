@@ -35,6 +35,8 @@ enum progress { DONE, AGAIN, FAILED };
 struct model {
 	/* Vendor and device, as PCI has them. */
 	unsigned vendor, product;
+	/* What a Linux guest's device tree calls it; NULL: such a guest has no driver for it. */
+	const char *compatible;
 	/* No work under way, no interrupt raised. */
 	bool (*idle)(struct device *);
 	/* Goes on with a reset: DONE, AGAIN in a while, or FAILED with an error. */
@@ -83,6 +85,21 @@ struct domain {
 	int container, group;
 };
 
+/* The socket device of a Linux guest (virtio-vsock.h): queues for receiving, sending and events. */
+#define VSOCK_QUEUES 3
+struct vsock_queue {
+	uint64_t descriptors, available, used;
+	uint32_t size, ready;
+};
+struct vsock {
+	int vhost, call, kick[2];
+	uint32_t cid, status, queue, feature_word, driver_word;
+	uint64_t features;
+	/* The kernel knows whose it is: said once. */
+	bool owned;
+	struct vsock_queue queues[VSOCK_QUEUES];
+};
+
 enum life { ABSENT, STARTING, RUNNING, EXITED };
 
 struct vm {
@@ -107,6 +124,13 @@ struct vm {
 	bool may_go;
 	/* Accesses that KVM refused in this life: reads, writes, and the last address. For the bench. */
 	atomic_ullong refused_reads, refused_writes, refused_at;
+	/* Its guest is Linux: then it has a socket device and a console, of which this is the line that is being written. */
+	bool is_linux;
+	/* Where its device tree is. */
+	uint64_t tree;
+	struct vsock vsock;
+	char line[256];
+	unsigned line_length;
 	/* The device that its guest drives, of all that it may come to hold. */
 	const struct device *drives;
 };
@@ -118,6 +142,8 @@ struct machine {
 	struct vm vms[VMS_MAX];
 	unsigned bundle_count, device_count, resource_count, vm_count;
 	int kvm;
+	/* Kernel and initial file system of Linux guests; NULL: there are none. */
+	const char *kernel, *files;
 	/* Written to by a VM's thread when it ends. */
 	int bell;
 	/* Names this life of the process: its VMs end with it. */
@@ -128,6 +154,9 @@ struct machine {
 
 extern struct machine machine;
 
+/* The interrupt controller as a guest sees it. */
+#define GIC_DISTRIBUTOR 0x08000000ULL
+#define GIC_REDISTRIBUTOR 0x080a0000ULL
 /* Where a guest's RAM is, the same in every VM. It is also the window that a device granted to it can reach. */
 #define RAM_BASE 0x40000000ULL
 /* Its bytes unless the bench says otherwise, and at most. */

@@ -22,6 +22,7 @@
 #include "smmu.h"
 #include "vfio.h"
 #include "vm.h"
+#include "xhci.h"
 
 static const char HELP[] =
 	"baton-kvm --bundles FILE --vm NAME[:abort] --keeper PCI --device NAME=PCI --enforcer PORT [--bench PORT] [--lie NAME]\n"
@@ -34,6 +35,8 @@ static const char HELP[] =
 	"  --keeper PCI       a PCI device under vfio-pci that keeps the IOMMU domain of a VM alive, and does nothing else;\n"
 	"                     one for each VM, in their order\n"
 	"  --device NAME=PCI  the PCI device (0000:00:05.0) that a bundle's device is; vfio-pci drives it\n"
+	"  --kernel FILE      kernel image of VMs that are started as Linux guests\n"
+	"  --files FILE       their initial file system, a cpio archive\n"
 	"  --edu-bytes N      bytes of edu's buffer that its DMA reaches: 4096, or 4095 before QEMU 8.2.1, which ends otherwise\n"
 	"  --enforcer PORT    where the host is heard: a device such as /dev/vport0p1, or unix:/path\n"
 	"  --bench PORT       where a test's bench is heard\n"
@@ -103,6 +106,10 @@ static struct options read_options(int count, char **words)
 			options.enforcer = value;
 		else if (strcmp(name, "--bench") == 0)
 			options.bench = value;
+		else if (strcmp(name, "--kernel") == 0)
+			machine.kernel = value;
+		else if (strcmp(name, "--files") == 0)
+			machine.files = value;
 		else if (strcmp(name, "--vm") == 0)
 			add_vm(value);
 		else if (strcmp(name, "--keeper") == 0)
@@ -185,7 +192,7 @@ static unsigned pci_number(const struct device *device, const char *what)
 /* Which knows how the device forgets. Without one it cannot be lent to anybody. */
 static const struct model *model_of(const struct device *device)
 {
-	static const struct model *const models[] = { &EDU };
+	static const struct model *const models[] = { &EDU, &XHCI };
 	unsigned vendor = pci_number(device, "vendor"), product = pci_number(device, "device");
 	for (size_t i = 0; i < sizeof models / sizeof *models; i++)
 		if (models[i]->vendor == vendor && models[i]->product == product)

@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "faults.h"
+#include "linux.h"
 #include "vfio.h"
+#include "virtio-vsock.h"
 
-/* The interrupt controller as the guest sees it, and how many interrupts it has. */
-#define GIC_DISTRIBUTOR 0x08000000ULL
-#define GIC_REDISTRIBUTOR 0x080a0000ULL
+/* How many interrupts the guest's controller has. */
 #define GIC_INTERRUPTS 96
 #define HUGE (2ULL << 20)
 /* A slot that is never mapped: for asking KVM what is. */
@@ -45,7 +45,12 @@ static bool make_ram(struct vm *vm, char *error)
 	}
 	vm->ram = (void *)(((uintptr_t)vm->ram_mapping + HUGE - 1) & ~(HUGE - 1));
 	madvise(vm->ram, vm->ram_bytes, MADV_HUGEPAGE);
-	memcpy(vm->ram, guest_begin, (size_t)(guest_end - guest_begin));
+	if (vm->is_linux)
+		vm->tree = linux_load(vm, error);
+	else
+		memcpy(vm->ram, guest_begin, (size_t)(guest_end - guest_begin));
+	if (vm->is_linux && !vm->tree)
+		return false;
 	/* Pinned for the VM's whole life: a move then costs the same whatever its size. */
 	return vfio_domain_open(&vm->domain, vm->ram, vm->ram_bytes, error) &&
 	       vm_map(vm, 0, RAM_BASE, vm->ram_bytes, vm->ram, error);
@@ -98,7 +103,7 @@ static bool make_gic(struct vm *vm, char *error)
 	return true;
 }
 
-/* Where the guest finds its device: registers in x0, interrupt in x1, whether it is a level in x2. */
+/* Where the guest finds its device: registers in x0, interrupt in x1, whether it is a level in x2. Linux: its tree in x0. */
 static bool set_registers(const struct vm *vm, char *error)
 {
 	uint64_t registers = 0, interrupt = 0, level = 0;
@@ -113,6 +118,8 @@ static bool set_registers(const struct vm *vm, char *error)
 			level = each->device->level;
 		}
 	}
+	if (vm->is_linux)
+		registers = vm->tree, interrupt = level = 0;
 	/* Core registers are numbered in words of 4 bytes. */
 	bool is_set = set_register(vm, 0, registers) && set_register(vm, 2, interrupt) && set_register(vm, 4, level) &&
 		      set_register(vm, 64, RAM_BASE);
@@ -129,6 +136,7 @@ static void release(struct vm *vm)
 		close(vm->processor);
 	if (vm->fd >= 0)
 		close(vm->fd);
+	vsock_close(vm);
 	vfio_domain_close(&vm->domain);
 	if (vm->ram_mapping)
 		munmap(vm->ram_mapping, vm->ram_mapping_bytes);
@@ -148,12 +156,25 @@ bool vm_create(struct vm *vm, char *error)
 	vm->fd = ioctl(machine.kvm, KVM_CREATE_VM, 0);
 	bool is_made = vm->fd >= 0 || failed(error, "%s: KVM_CREATE_VM", vm->name);
 	if (is_made && make_ram(vm, error) && make_processor(vm, error) && make_gic(vm, error) &&
-	    set_registers(vm, error)) {
+	    set_registers(vm, error) && (!vm->is_linux || vsock_open(vm, error))) {
 		vm->life = STARTING;
 		return true;
 	}
 	release(vm);
 	return false;
+}
+
+/* Registers that this process plays for a Linux guest; false when there are none at the address. */
+static bool play_registers(struct vm *vm)
+{
+	struct kvm_run *run = vm->run;
+	uint32_t value = 0;
+	memcpy(&value, run->mmio.data, sizeof value);
+	bool is_ours = linux_console(vm, run->mmio.phys_addr, run->mmio.is_write, &value) ||
+		       vsock_access(vm, run->mmio.phys_addr, run->mmio.is_write, &value);
+	if (is_ours && !run->mmio.is_write)
+		memcpy(run->mmio.data, &value, sizeof value);
+	return is_ours;
 }
 
 /* KVM found nothing at the address: the access was refused. This is the stage-2 abort. */
@@ -184,9 +205,10 @@ static void *run_processor(void *argument)
 				failed(vm->why, "%s: KVM_RUN", vm->name);
 			continue;
 		}
-		if (vm->run->exit_reason == KVM_EXIT_MMIO)
-			refuse_access(vm);
-		else if (vm->run->exit_reason == KVM_EXIT_SYSTEM_EVENT)
+		if (vm->run->exit_reason == KVM_EXIT_MMIO) {
+			if (!play_registers(vm))
+				refuse_access(vm);
+		} else if (vm->run->exit_reason == KVM_EXIT_SYSTEM_EVENT)
 			break; /* It turned itself off. */
 		else
 			snprintf(vm->why, sizeof vm->why, "%s: exit reason %u of KVM", vm->name, vm->run->exit_reason);

@@ -2,8 +2,9 @@
 
 import { expect, it } from 'vitest';
 import type { VmId } from '../../../src/protocol/ids.ts';
+import { ANDROID, SPARE, VAULT } from '../../../targets/native/bed/hardware.ts';
 import { faultOfDma, faultOfInterrupt } from '../../../targets/native/bed/judge.ts';
-import { ANDROID, type KvmMachine, SPARE, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
+import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
 import { clean, fence, grant, MOVE_MS, openKvm, runCalls } from './world.ts';
 
 const LITTLE_RAM = 2 << 20;

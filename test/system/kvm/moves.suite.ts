@@ -1,6 +1,7 @@
 /** Moves under host and agents, judged by KVM's exits and by what the guests wrote down in their own RAM. */
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ANDROID, VAULT } from '../../../targets/native/bed/hardware.ts';
 import {
   dma,
   faultOfDma,
@@ -8,7 +9,7 @@ import {
   faultOfMove,
   leftOver,
 } from '../../../targets/native/bed/judge.ts';
-import { ANDROID, type KvmMachine, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
+import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
 import { KvmWorld, MOVE_MS } from './world.ts';
 
 const MOVES = Number(process.env['BATON_MOVES'] ?? 200);

@@ -6,8 +6,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { CliWorld } from '../../../src/cli/world.ts';
 import type { Enforcer, EnforcerEvent } from '../../../src/enforcer/port.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
+import { ANDROID, ENGINE, SPARE, VAULT } from '../../../targets/native/bed/hardware.ts';
 import { faultOfInterrupt } from '../../../targets/native/bed/judge.ts';
-import { ANDROID, ENGINE, type KvmMachine, SPARE, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
+import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
 import { backendTest } from '../../../targets/node/backend-test.ts';
 import { clean, fence, grant, inspect, MOVE_MS, openKvm, runCalls } from './world.ts';
 

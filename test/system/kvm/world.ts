@@ -11,7 +11,8 @@ import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../../src/enforc
 import { type BundleDefinition, resourcesOf } from '../../../src/protocol/bundle.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
 import { RealBed } from '../../../targets/demo/real-bed.ts';
-import { ANDROID, ENGINE, type KvmMachine, SPARE, VAULT } from '../../../targets/native/bed/kvm-machine.ts';
+import { ANDROID, ENGINE, SPARE, VAULT } from '../../../targets/native/bed/hardware.ts';
+import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
 import { openEnforcer } from '../../../targets/node/enforcers.ts';
 
 export const ROOT = join(import.meta.dirname, '../../..');

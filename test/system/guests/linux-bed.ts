@@ -1,0 +1,212 @@
+/**
+ * Two Linux guests under a real hypervisor: each runs an agent of its own, over a socket to its host (AF_VSOCK) that leads to
+ * `baton-host` on this machine. What the guests' input devices say, they tell over another such socket.
+ */
+
+import { createServer, type Server, type Socket } from 'node:net';
+import { bundleFileText } from '../../../src/config/bundle-file.ts';
+import type { Json } from '../../../src/control/lines.ts';
+import type { VmId } from '../../../src/protocol/ids.ts';
+import { Parties } from '../../../targets/demo/parties.ts';
+import { ANDROID, LINUX, TABLET, VAULT } from '../../../targets/native/bed/hardware.ts';
+import { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
+
+/** The guests, with the CID by which their host's kernel knows them. */
+const CIDS: Readonly<Record<VmId, number>> = { [ANDROID]: 3, [VAULT]: 4 };
+const VMS = [ANDROID, VAULT];
+/** Ports of the guests' host. */
+const AGENT_PORT = 7000;
+const LINK_PORT = 7100;
+/** Longest boot of a guest to its first words, in ms: two at once take some 6 s. */
+export const GUEST_MS = 40_000;
+
+/** Longest command in a guest, in ms: a handover with drivers that are bound anew takes one or two seconds. */
+const COMMAND_MS = 20_000;
+
+/** One word of a guest about its input devices. */
+export interface Said {
+  readonly vm: VmId;
+  readonly atMs: number;
+  readonly text: string;
+}
+
+export class LinuxBed extends Parties {
+  readonly machine: KvmMachine;
+  readonly said: Said[] = [];
+  readonly #servers: Server[] = [];
+  readonly #links = new Map<VmId, Socket>();
+  /** Guests that run a command. */
+  readonly #busy = new Set<VmId>();
+  readonly #agent: string;
+
+  /** `root`: this repository; `agent`: the agent's program for the guests. */
+  constructor(root: string, programs: string, agent: string) {
+    super(programs);
+    this.machine = new KvmMachine(root, LINUX);
+    this.#agent = agent;
+  }
+
+  /** Boots the machine and both guests; resolves when their agents know who holds. */
+  async start(): Promise<void> {
+    const links = await this.#ports((vm) => this.#listenForLink(vm));
+    const agents = await this.#ports(() => freePort());
+    this.write('bundles.json', bundleFileText([TABLET]));
+    this.writeKeys();
+    const listen = Object.fromEntries(VMS.map((vm) => [vm, `tcp:127.0.0.1:${agents[CIDS[vm]!]}`]));
+    this.writeHost({ kind: 'kvm', address: `unix:${this.machine.enforcer}` }, { kind: 'stream', listen });
+    await this.machine.start([], {
+      files: this.#files(),
+      relays: { [AGENT_PORT]: agents, [LINK_PORT]: links },
+    });
+    await this.startHost(['--create-table']);
+    for (const vm of VMS) await this.machine.ask({ do: 'startVm', vm, linux: 1 });
+    for (const vm of VMS)
+      await this.until(`${vm} tells its touches`, GUEST_MS, () => this.heard(vm).includes('ready'));
+  }
+
+  /** What a guest said since `sinceMs`. */
+  heard(vm: VmId, sinceMs = 0): string[] {
+    return this.said.filter((each) => each.vm === vm && each.atMs >= sinceMs).map(({ text }) => text);
+  }
+
+  /** Places in X that a guest's input devices reported since `sinceMs`. */
+  touches(vm: VmId, sinceMs = 0): number[] {
+    return this.heard(vm, sinceMs).flatMap((text) => (text.startsWith('x ') ? [Number(text.slice(2))] : []));
+  }
+
+  /** Runs a command in a guest; resolves with its status and words. One at a time in each. */
+  async run(vm: VmId, command: string, limitMs = COMMAND_MS): Promise<{ status: number; output: string }> {
+    if (this.#busy.has(vm)) throw new Error(`${vm} has a command already`);
+    this.#busy.add(vm);
+    const from = this.said.length;
+    const since = () => this.said.slice(from).flatMap((each) => (each.vm === vm ? [each.text] : []));
+    this.#links.get(vm)!.write(`${command}\n`);
+    const ending = () => since().find((text) => text.startsWith('done '));
+    await this.until(`${vm} has run ${command}`, limitMs, () => ending() !== undefined);
+    const output = since().flatMap((text) => (text.startsWith('out ') ? [text.slice(4)] : []));
+    return { status: Number(ending()!.slice(5)), output: output.join('\n') };
+  }
+
+  /** Signals a guest's agent. One that is killed is started again by the guest. */
+  async signalAgent(vm: VmId, signal: 'KILL' | 'STOP' | 'CONT'): Promise<void> {
+    this.#links.get(vm)!.write(`signal ${signal}\n`);
+    await this.until(`${vm} has sent ${signal}`, COMMAND_MS, () =>
+      this.heard(vm).includes(`signalled ${signal}`),
+    );
+  }
+
+  /** Whether nothing that was told to a guest is under way. */
+  isAnswered(vm: VmId): boolean {
+    return !this.#busy.has(vm);
+  }
+
+  /** Ends a guest at once, and starts it again; resolves when it is up. */
+  async restart(vm: VmId): Promise<void> {
+    const mark = performance.now();
+    await this.machine.ask({ do: 'killVm', vm });
+    await this.machine.until(`${vm} may start`, GUEST_MS, () =>
+      this.machine.ask({ do: 'startVm', vm, linux: 1 }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    this.#busy.delete(vm);
+    await this.until(`${vm} is up`, GUEST_MS, () => this.heard(vm, mark).includes('ready'));
+    await this.until(`the agent of ${vm} serves`, GUEST_MS, async () => {
+      return (await this.run(vm, 'test -S /run/agent.sock')).status === 0;
+    });
+  }
+
+  /** The host's view of the bundle. */
+  async view(): Promise<Json> {
+    return ((await this.ask('host', { do: 'status' }))['bundles'] as Json[])[0]!;
+  }
+
+  override async stop(): Promise<void> {
+    await super.stop();
+    await this.machine.stop();
+    for (const server of this.#servers) server.close();
+  }
+
+  /** Files of both guests. */
+  #files() {
+    const copy = (name: string) => [`/baton/${name}`, { copy: this.path(name) }] as const;
+    for (const vm of VMS) this.#writeGuest(vm);
+    return {
+      '/baton/start.sh': { text: START },
+      '/baton/baton-agent': { copy: this.#agent },
+      ...Object.fromEntries(
+        ['bundles.json', ...VMS.flatMap((vm) => [`${vm}.json`, `${vm}.keys.json`])].map(copy),
+      ),
+    };
+  }
+
+  /** A guest binds the driver of the device when it has it, and unbinds it before it lends it: the driver knows nothing of us. */
+  #writeGuest(vm: VmId): void {
+    const device = vm === ANDROID ? 'a000000.usb' : 'b000000.usb';
+    const step = { kind: 'unbind', bus: 'platform', driver: 'xhci-hcd', device, limitMs: 5_000 };
+    const rule = { bundle: TABLET.id, borrower: VAULT, leaseMaxMs: 60_000 };
+    this.write(`${vm}.json`, {
+      vm,
+      bundles: 'bundles.json',
+      keys: `${vm}.keys.json`,
+      transport: { kind: 'stream', address: `vsock:2:${AGENT_PORT}` },
+      state: '/run/baton',
+      control: '/run/agent.sock',
+      ...(vm === ANDROID ? { policy: { kind: 'list', allow: [rule] } } : {}),
+      hooks: { [TABLET.id]: { usb: { suspend: [step] } } },
+    });
+  }
+
+  async #ports(make: (vm: VmId) => Promise<number>): Promise<Record<number, number>> {
+    const ports: Record<number, number> = {};
+    for (const vm of VMS) ports[CIDS[vm]!] = await make(vm);
+    return ports;
+  }
+
+  async #listenForLink(vm: VmId): Promise<number> {
+    const server = createServer((socket) => {
+      this.#links.set(vm, socket);
+      let rest = '';
+      socket.on('error', () => {});
+      socket.on('data', (bytes) => {
+        const lines = (rest + bytes.toString()).split('\n');
+        rest = lines.pop()!;
+        for (const text of lines) {
+          this.said.push({ vm, atMs: performance.now(), text });
+          if (text.startsWith('done ')) this.#busy.delete(vm);
+        }
+      });
+    });
+    this.#servers.push(server);
+    return listening(server);
+  }
+}
+
+/** Run in each guest when it is up. */
+const START = `
+cd /baton
+chmod 755 baton-agent guest-link
+ln -s baton-agent baton
+./guest-link ${LINK_PORT} &
+while :; do
+  ./baton-agent --config /baton/$VM.json
+  echo "agent ended with $?"
+  sleep 0.2
+done
+`;
+
+function listening(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
+  });
+}
+
+/** A port that nobody listens at now. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listening(server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
