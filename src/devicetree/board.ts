@@ -1,6 +1,6 @@
 /** A device tree with what every enabled node of it has, read once: planning asks for it again and again. Pure. */
 
-import { type Access, accessOf } from './access.ts';
+import { type Access, accessAsRead } from './access.ts';
 import type { DtNode } from './blob.ts';
 import { type Need, needsOf } from './links.ts';
 import { isEnabled, type Tree, TreeError } from './tree.ts';
@@ -21,18 +21,21 @@ export class Board {
     this.tree = tree;
     this.enabled = [...tree.nodes()].filter(isEnabled);
     for (const node of this.enabled) {
-      this.#read(node, () => this.#access.set(node, accessOf(tree, node)));
-      this.#read(node, () => this.#needs.set(node, needsOf(tree, node)));
+      // That one part cannot be read is no reason not to read another.
+      const wrong = ({ message }: TreeError) => {
+        if (!this.unreadable.has(node)) this.unreadable.set(node, message);
+      };
+      this.#access.set(node, accessAsRead(tree, node, wrong));
+      this.#readNeeds(node, wrong);
     }
   }
 
-  /** One part of what a node says; that it cannot be read is no reason not to read another. */
-  #read(node: DtNode, part: () => void): void {
+  #readNeeds(node: DtNode, wrong: (error: TreeError) => void): void {
     try {
-      part();
+      this.#needs.set(node, needsOf(this.tree, node));
     } catch (error) {
       if (!(error instanceof TreeError)) throw error;
-      if (!this.unreadable.has(node)) this.unreadable.set(node, error.message);
+      wrong(error);
     }
   }
 

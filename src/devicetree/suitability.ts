@@ -65,9 +65,9 @@ export function unconfinedDma(
   { board, members }: Situation,
   { node, access, needs }: Mover,
 ): string | undefined {
-  if (access.pages.length === 0) return undefined;
   const off = access.streams.find(({ iommu }) => !isEnabled(iommu));
   if (off) return `its IOMMU ${off.iommu.name} is disabled in this tree: nothing confines its DMA`;
+  if (access.pages.length === 0) return undefined;
   const engine = needs.find(
     ({ role, target }) => role === 'dma' && target && !hasStream(board.tree, target),
   )?.target;

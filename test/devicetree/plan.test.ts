@@ -563,3 +563,20 @@ it('more than a bundle may have is said', () => {
   expect(unfit).toMatchObject({ kind: 'unfit', what: '9 devices: a bundle has at most 8' });
   expect(plan.devices).toBeUndefined();
 });
+
+it('a part without registers and driver names a stream: it is of what it is part of', () => {
+  const devices = { 'codec@1000': { ...DISPLAY, firmware: { iommus: [SMMU, 0x42, 0] } } };
+  const plan = planOf(boardOf(devices), 'codec@1000');
+  expect(plan.blockers).toEqual([]);
+  const streams = plan.devices!.flatMap(({ resources }) => resources).filter(({ kind }) => kind === 'stream');
+  expect(streams.map(({ physical }) => physical)).toEqual([0x10, 0x11, 0x42]);
+});
+
+it('a stream that a node without registers has, too, is shared', () => {
+  const devices = {
+    'codec@1000': DISPLAY,
+    dsp: { compatible: 'test,dsp', 'bank@1': { compatible: 'test,bank', reg: [1], iommus: [SMMU, 0x11, 0] } },
+  };
+  const { blockers } = planOf(boardOf(devices), 'codec@1000');
+  expect(blockers).toMatchObject([{ kind: 'sharedStream', node: '/codec@1000', users: ['/dsp/bank@1'] }]);
+});
