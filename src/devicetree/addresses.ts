@@ -32,6 +32,11 @@ export function isPciFunction(node: DtNode): boolean {
   return textOf(node.parent, 'device_type') === 'pci';
 }
 
+/** The bridges above a PCI function, up to its host. */
+export function bridgesOf(node: DtNode): readonly DtNode[] {
+  return node.parent && isPciFunction(node) ? [node.parent, ...bridgesOf(node.parent)] : [];
+}
+
 /** The bus, device and function of a PCI function, as in its DMA: 16 bits. Throws a TreeError. */
 export function requesterOf(node: DtNode): number {
   return ((cellsOf(node, 'reg')[0] ?? 0) >>> 8) & 0xffff;

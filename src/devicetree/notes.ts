@@ -1,7 +1,7 @@
 /** What a person should know of a plan, though nothing stands in the way: what stays connected, shared or unsure. Pure. */
 
 import { hasRegisters, iommuKind } from './access.ts';
-import { isPciFunction } from './addresses.ts';
+import { bridgesOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import { isGate, type Situation, serves } from './blockers.ts';
 import type { Board } from './board.ts';
@@ -38,10 +38,17 @@ export function notesOf(all: Situation): string[] {
         notes.push(
           `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} open: the bundle file names each ID`,
         );
-    if (isPciFunction(node) && node.parent?.properties.has('msi-map'))
+    const bridges = bridgesOf(node).filter((bridge) => !inside(bridge));
+    if (bridges.length > 0)
       notes.push(
-        `${node.path} may signal by messages, too (msi-map of ${node.parent.name}): who keeps the host bridge has to keep them off`,
+        `${node.path} has its configuration space at ${bridges.at(-1)!.path}, which stays: whoever has that moves its registers, and starts and stops its DMA`,
       );
+    for (const { name, properties } of bridges)
+      for (const property of ['msi-map', 'msi-parent'])
+        if (properties.has(property))
+          notes.push(
+            `${node.path} may signal by messages, too (${property} of ${name}): who keeps the host bridge has to keep them off`,
+          );
   }
   notes.push(...sharedPages(members));
   const needing = (wanted: Role) =>

@@ -580,3 +580,62 @@ it('a stream that a node without registers has, too, is shared', () => {
   const { blockers } = planOf(boardOf(devices), 'codec@1000');
   expect(blockers).toMatchObject([{ kind: 'sharedStream', node: '/codec@1000', users: ['/dsp/bank@1'] }]);
 });
+
+it('a whole that stays shares what it names for itself: a stream, a reset line, a power switch', () => {
+  const part = {
+    reg: [0x5_2000, 0x1000],
+    iommus: [SMMU, 0x50, 0],
+    resets: [RESET, 7],
+    'power-domains': [30, 1],
+  };
+  const whole = (own: Description) =>
+    boardOf({
+      power: { phandle: [30], '#power-domain-cells': [1] },
+      'a@50000': other({
+        '#address-cells': [1],
+        '#size-cells': [1],
+        ranges: flag,
+        ...own,
+        'part@52000': other(part),
+      }),
+    });
+  const kinds = (own: Description) =>
+    chosen(whole(own), 'part@52000', { powerReset: true }).blockers.map(({ kind, users }) => [
+      kind,
+      ...users,
+    ]);
+  expect(kinds({})).toEqual([]);
+  expect(kinds({ iommus: [SMMU, 0x50, 0] })).toEqual([['sharedStream', '/a@50000']]);
+  expect(kinds({ resets: [RESET, 7] })).toEqual([['sharedReset', '/a@50000']]);
+  expect(kinds({ 'power-domains': [30, 1] })).toEqual([['sharedPowerSwitch', '/a@50000']]);
+});
+
+it('a PCI function has the ATS of its host; where no IOMMU is named, nothing confines its DMA', () => {
+  const host = (own: Description, iommu: Description) =>
+    boardOf({
+      'pcie@60000000': {
+        device_type: 'pci',
+        reg: [0x6000_0000, 0x1000],
+        '#address-cells': [3],
+        '#size-cells': [2],
+        ranges: [0x200_0000, 0, 0x7000_0000, 0x7000_0000, 0, 0x100_0000],
+        ...iommu,
+        ...own,
+        'card@1,0': {
+          reg: [0x800, 0, 0, 0, 0],
+          'assigned-addresses': [0x200_0810, 0, 0x7000_0000, 0, 0x1000],
+        },
+      },
+    });
+  const map = { 'iommu-map': [0, SMMU, 0x400, 0x100] };
+  const kinds = (own: Description, iommu = map as Description) =>
+    planOf(host(own, iommu), 'card@1,0').blockers.map(({ kind, what }) => `${kind}: ${what}`);
+  expect(kinds({})).toEqual([]);
+  expect(planOf(host({}, map), 'card@1,0').notes).toContainEqual(
+    expect.stringContaining('configuration space at /pcie@60000000'),
+  );
+  expect(kinds({ 'ats-supported': flag })).toEqual([
+    expect.stringMatching(/^ats: ats-supported of pcie@60000000/),
+  ]);
+  expect(kinds({}, {})).toEqual([expect.stringMatching(/^unconfinedDma: PCI functions do DMA/)]);
+});
