@@ -57,7 +57,7 @@ export class Tree {
     const [head = '', ...rest] = place.split('/');
     const alias = textOf(this.#byPath.get('/aliases'), head);
     if (alias !== undefined) return this.#byPath.get([alias, ...rest].join('/'));
-    const named = [...this.#byPath.values()].filter(({ name }) => name === place);
+    const named = [...this.#byPath.values()].filter(({ name }) => name !== '' && name === place);
     return named.length === 1 ? named[0] : undefined;
   }
 
