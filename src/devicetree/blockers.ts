@@ -72,7 +72,7 @@ export interface Situation {
   readonly wanted: readonly DtNode[];
   /** Whether a node is a member or below one. */
   readonly inside: (node: DtNode | undefined) => boolean;
-  /** Enabled nodes that are not inside, and of which no member is part. */
+  /** Nodes in use that are not inside, and of which no member is part. */
   readonly outside: readonly DtNode[];
   /** Whether the back end resets devices by switching their power off. */
   readonly powerReset: boolean;

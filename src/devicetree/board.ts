@@ -1,14 +1,14 @@
-/** A device tree with what every enabled node of it has, read once: planning asks for it again and again. Pure. */
+/** A device tree with what every node that is in use has, read once: planning asks for it again and again. Pure. */
 
 import { type Access, accessAsRead } from './access.ts';
 import type { DtNode } from './blob.ts';
 import { type Need, needsOf } from './links.ts';
-import { isEnabled, type Tree, TreeError } from './tree.ts';
+import { isEnabled, isInUse, type Tree, TreeError } from './tree.ts';
 
 const NO_ACCESS: Access = { pages: [], lines: [], streams: [] };
 const NO_NEEDS: readonly Need[] = [];
 
-/** What all enabled nodes of a tree have, read once. */
+/** What all nodes of a tree that are in use have, read once. */
 export class Board {
   readonly tree: Tree;
   readonly #access = new Map<DtNode, Access>();
@@ -16,11 +16,14 @@ export class Board {
   /** Nodes that say something wrong, with what. */
   readonly unreadable = new Map<DtNode, string>();
   readonly enabled: readonly DtNode[];
+  /** The same, and those that are reserved for others. */
+  readonly inUse: readonly DtNode[];
 
   constructor(tree: Tree) {
     this.tree = tree;
     this.enabled = [...tree.nodes()].filter(isEnabled);
-    for (const node of this.enabled) {
+    this.inUse = [...tree.nodes()].filter(isInUse);
+    for (const node of this.inUse) {
       // That one part cannot be read is no reason not to read another.
       const wrong = ({ message }: TreeError) => {
         if (!this.unreadable.has(node)) this.unreadable.set(node, message);

@@ -131,6 +131,19 @@ export function isEnabled(node: DtNode): boolean {
   return enabled;
 }
 
+/**
+ * Whether somebody uses a node, be it another than the system that reads the tree: enabled, or `reserved`, as for firmware (Devicetree
+ * Specification v0.4, 2.3.4), itself or one above it.
+ */
+export function isInUse(node: DtNode): boolean {
+  for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) {
+    if (isEnabled(at)) return true;
+    const status = textOf(at, 'status');
+    if (status !== undefined && !['okay', 'ok', 'reserved'].includes(status)) return false;
+  }
+  return true;
+}
+
 /** Whether `node` is `above`, or somewhere below it. */
 export function isWithin(node: DtNode, above: DtNode): boolean {
   for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) if (at === above) return true;

@@ -639,3 +639,50 @@ it('a PCI function has the ATS of its host; where no IOMMU is named, nothing con
   ]);
   expect(kinds({}, {})).toEqual([expect.stringMatching(/^unconfinedDma: PCI functions do DMA/)]);
 });
+
+it('an SMMU that ignores bits of every ID takes two devices for one', () => {
+  const smmu = { compatible: 'arm,mmu-500', phandle: [40], reg: [0xb00_0000, 0x1000], '#iommu-cells': [1] };
+  const two = (own: Description) =>
+    boardOf({
+      'smmu@b000000': { ...smmu, ...own },
+      'a@50000': other({ iommus: [40, 0x1] }),
+      'b@60000': other({ reg: [0x6_0000, 0x1000], iommus: [40, 0x401] }),
+    });
+  const kinds = (own: Description) =>
+    planOf(two(own), 'a@50000').blockers.map(({ kind, users }) => [kind, ...users]);
+  expect(kinds({})).toEqual([]);
+  expect(kinds({ 'stream-match-mask': [0x7c00] })).toEqual([['sharedStream', '/b@60000']]);
+});
+
+it('what is reserved for firmware shares as what is enabled does; what is disabled does not', () => {
+  const users = (status: string) => {
+    const bus = { '#address-cells': [1], '#size-cells': [1], ranges: flag, status };
+    const board = boardOf({
+      'a@50000': other({}),
+      firmware: { ...bus, 'b@50800': { compatible: 'test,b', reg: [0x5_0800, 0x100] } },
+    });
+    return planOf(board, 'a@50000').blockers.map(({ kind, users: all }) => [kind, ...all]);
+  };
+  expect(users('disabled')).toEqual([]);
+  expect(users('reserved')).toEqual([['sharedPage', '/firmware/b@50800']]);
+});
+
+it('registers that begin in a window of their bus are registers, though they end beyond it', () => {
+  const bus = { '#address-cells': [1], '#size-cells': [1], ranges: [0, 0x5_0000, 0x1000] };
+  const board = boardOf({ bus: { ...bus, 'a@0': { compatible: 'test,a', reg: [0, 0x2000] } } });
+  expect(planOf(board, 'a@0').members.flatMap(({ access }) => access.pages)).toEqual([
+    { address: 0x5_0000n, bytes: 0x2000n },
+  ]);
+});
+
+it('more register ranges than any device has are not read', () => {
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, index) => [0x10_0000 + index * 0x1000, 0x1000]);
+  const kinds = (count: number) =>
+    planOf(
+      boardOf({ 'a@100000': { compatible: 'test,a', reg: many(count).flat() } }),
+      'a@100000',
+    ).blockers.map(({ kind, what }) => `${kind}: ${what}`);
+  expect(kinds(1_024)).toEqual([expect.stringContaining('unfit: ')]);
+  expect(kinds(1_025)).toEqual(['unreadable: /a@100000, reg: 1025 ranges; at most 1024']);
+});
