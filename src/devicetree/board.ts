@@ -1,9 +1,9 @@
 /** A device tree with what every node that is in use has, read once: planning asks for it again and again. Pure. */
 
-import { type Access, accessAsRead } from './access.ts';
+import { type Access, accessAsRead, type DeviceStream, hasRegisters } from './access.ts';
 import type { DtNode } from './blob.ts';
 import { type Need, needsOf } from './links.ts';
-import { isEnabled, isInUse, type Tree, TreeError } from './tree.ts';
+import { isEnabled, isInUse, isWithin, type Tree, TreeError } from './tree.ts';
 
 const NO_ACCESS: Access = { pages: [], lines: [], streams: [] };
 const NO_NEEDS: readonly Need[] = [];
@@ -12,6 +12,7 @@ const NO_NEEDS: readonly Need[] = [];
 export class Board {
   readonly tree: Tree;
   readonly #access = new Map<DtNode, Access>();
+  #idle: Board['idle'] | undefined;
   readonly #needs = new Map<DtNode, readonly Need[]>();
   /** Nodes that say something wrong, with what. */
   readonly unreadable = new Map<DtNode, string>();
@@ -40,6 +41,18 @@ export class Board {
       if (!(error instanceof TreeError)) throw error;
       wrong(error);
     }
+  }
+
+  /** Devices that are not in use, and the streams that they would have by themselves. Read when somebody asks. */
+  get idle(): readonly { readonly node: DtNode; readonly streams: readonly DeviceStream[] }[] {
+    this.#idle ??= [...this.tree.nodes()]
+      .filter((node) => !isInUse(node) && hasRegisters(node))
+      .map((node) => {
+        const { streams } = accessAsRead(this.tree, node, () => undefined);
+        return { node, streams: streams.filter(({ declaredBy }) => isWithin(node, declaredBy)) };
+      })
+      .filter(({ streams }) => streams.length > 0);
+    return this.#idle;
   }
 
   access(node: DtNode): Access {

@@ -686,3 +686,17 @@ it('more register ranges than any device has are not read', () => {
   expect(kinds(1_024)).toEqual([expect.stringContaining('unfit: ')]);
   expect(kinds(1_025)).toEqual(['unreadable: /a@100000, reg: 1025 ranges; at most 1024']);
 });
+
+it('a disabled device that would have a stream of the bundle is told of', () => {
+  const idle = { ...other({ reg: [0x6_0000, 0x1000], iommus: [SMMU, 0x11, 0] }), status: 'disabled' };
+  const notes = (...names: string[]) =>
+    planOf(
+      boardOf({ 'a@1000': DISPLAY, ...Object.fromEntries(names.map((name) => [name, idle])) }),
+      'a@1000',
+    ).notes.filter((note) => note.includes('disabled'));
+  expect(notes()).toEqual([]);
+  expect(notes('b@60000')).toEqual([
+    expect.stringMatching(/^\/b@60000 is disabled, and would have a stream/),
+  ]);
+  expect(notes('b@60000', 'c@60000')).toEqual([expect.stringMatching(/^\/b@60000 and 1 more are disabled/)]);
+});
