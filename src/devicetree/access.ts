@@ -11,7 +11,7 @@ import type { DtNode } from './blob.ts';
 import { type GicLine, gicLine, type Interrupt, interruptsOf, mappedInterruptsOf } from './interrupts.ts';
 import { type Stream, streamsOf, streamsOfFunction } from './links.ts';
 import { covers, type Range } from './ranges.ts';
-import { type Tree, TreeError, textsOf } from './tree.ts';
+import { isEnabled, type Tree, TreeError, textsOf } from './tree.ts';
 
 /** Granule of stage 2, in bytes: what shares a page is given and taken together. */
 export const GRANULE = 4096n;
@@ -54,20 +54,68 @@ export function iommuKind(iommu: DtNode): IommuKind {
 
 /** What gives access to a node itself. Throws a TreeError. */
 export function accessOf(tree: Tree, node: DtNode): Access {
+  return { pages: pagesOf(node), lines: linesOf(tree, node), streams: allStreams(tree, node) };
+}
+
+/** The same, of as much as can be read; `wrong` is told what cannot. */
+export function accessAsRead(tree: Tree, node: DtNode, wrong: (error: TreeError) => void): Access {
+  const read = <T>(part: () => readonly T[]): readonly T[] => {
+    try {
+      return part();
+    } catch (error) {
+      if (!(error instanceof TreeError)) throw error;
+      wrong(error);
+      return [];
+    }
+  };
+  return {
+    pages: read(() => pagesOf(node)),
+    lines: read(() => linesOf(tree, node)),
+    streams: read(() => allStreams(tree, node)),
+  };
+}
+
+function pagesOf(node: DtNode): readonly Range[] {
   const registers = registersOf(node).flatMap(({ physical, bytes }) =>
     physical === undefined ? [] : [{ address: physical, bytes }],
   );
   const pages = [...registers, ...windowsOf(node)].flatMap(({ address, bytes }) =>
     bytes === 0n ? [] : [wholePages(address, bytes)],
   );
-  return {
-    pages: pages.filter((page, index) => !pages.slice(0, index).some((other) => covers(other, page))),
-    lines: [...interruptsOf(tree, node), ...(isPciHost(node) ? mappedInterruptsOf(tree, node) : [])].map(
-      (interrupt) => ({ interrupt, gic: gicLine(interrupt) }),
-    ),
-    // What is reached through a bus controller does no DMA of its own.
-    streams: reachedThrough(node) === node ? deviceStreams(tree, node) : [],
-  };
+  return pages.filter((page, index) => !pages.slice(0, index).some((other) => covers(other, page)));
+}
+
+function linesOf(tree: Tree, node: DtNode): readonly DeviceLine[] {
+  return [...interruptsOf(tree, node), ...(isPciHost(node) ? mappedInterruptsOf(tree, node) : [])].map(
+    (interrupt) => ({ interrupt, gic: gicLine(interrupt) }),
+  );
+}
+
+/**
+ * The streams of a node, and of parts of it that are no devices: a firmware that runs on it has a node without registers that names
+ * its own (Linux, Documentation/devicetree/bindings/media/qcom,sc7180-venus.yaml). What is reached through a bus controller does no
+ * DMA, unless it says so itself.
+ */
+function allStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
+  const isMaster = reachedThrough(node) === node || streamsOf(tree, node).length > 0;
+  const own = isMaster ? deviceStreams(tree, node) : [];
+  return eachOnce([...own, ...namelessParts(node).flatMap((part) => named(tree, part))]);
+}
+
+/** Enabled nodes below one that have neither a driver nor registers, nor are in what has. */
+function namelessParts(node: DtNode): readonly DtNode[] {
+  return node.children
+    .filter((child) => isEnabled(child) && !child.properties.has('compatible') && !hasRegisters(child))
+    .flatMap((child) => [child, ...namelessParts(child)]);
+}
+
+function named(tree: Tree, declaredBy: DtNode): readonly DeviceStream[] {
+  return streamsOf(tree, declaredBy).map((stream) => ({ ...stream, declaredBy }));
+}
+
+function eachOnce(streams: readonly DeviceStream[]): readonly DeviceStream[] {
+  const isSame = (a: Stream, b: Stream) => a.iommu === b.iommu && a.id === b.id && a.mask === b.mask;
+  return streams.filter((each, index) => streams.findIndex((other) => isSame(each, other)) === index);
 }
 
 /** The node through which the processors reach a device: itself, or the bus controller above it; undefined when there is none. */
@@ -88,21 +136,17 @@ export function hasRegisters(node: DtNode): boolean {
 }
 
 function deviceStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
-  const named = (declaredBy: DtNode) => {
-    const streams =
-      declaredBy !== node && isPciFunction(node)
-        ? streamsOfFunction(tree, declaredBy, requesterOf(node))
-        : streamsOf(tree, declaredBy);
-    return streams.map((stream) => ({ ...stream, declaredBy }));
-  };
-  const own = nearest(tree, node);
+  const above = nearest(tree, node);
+  const isFunction = above !== node && isPciFunction(node);
+  const own = (declaredBy: DtNode) =>
+    isFunction
+      ? streamsOfFunction(tree, declaredBy, requesterOf(node)).map((stream) => ({ ...stream, declaredBy }))
+      : named(tree, declaredBy);
+  // What a DMA controller emits for it may be what it emits itself.
   const engines = tree
     .links(node, 'dmas', '#dma-cells')
     .flatMap((link) => (link?.target ? [link.target] : []));
-  const all = [...(own ? named(own) : []), ...[...new Set(engines)].flatMap(named)];
-  // What a DMA controller emits for it may be what it emits itself.
-  const isSame = (a: Stream, b: Stream) => a.iommu === b.iommu && a.id === b.id && a.mask === b.mask;
-  return all.filter((each, index) => all.findIndex((other) => isSame(each, other)) === index);
+  return [...(above ? own(above) : []), ...[...new Set(engines)].flatMap((each) => named(tree, each))];
 }
 
 /** The node itself or the nearest above that has streams. */

@@ -22,6 +22,8 @@ function cellsBelow(bus: DtNode | undefined): { readonly address: number; readon
   return { address: sizeOf(bus, '#address-cells', 2), size: sizeOf(bus, '#size-cells', 1) };
 }
 
+/** Most register ranges of a node: the largest of mainline's arm64 boards have some twenty, a redistributor a CPU some hundred. */
+const REGISTERS_MAX = 1_024;
 /** Cells of a PCI address: phys.hi, phys.mid, phys.lo. */
 const PCI_CELLS = 3;
 /** Of phys.hi what tells address spaces apart: neither relocatable nor prefetchable, bus, device, function and register. */
@@ -30,6 +32,11 @@ const PCI_SPACE = 0x0300_0000;
 /** Whether a node is a PCI function of a bus that the tree describes. */
 export function isPciFunction(node: DtNode): boolean {
   return textOf(node.parent, 'device_type') === 'pci';
+}
+
+/** The bridges above a PCI function, up to its host. */
+export function bridgesOf(node: DtNode): readonly DtNode[] {
+  return node.parent && isPciFunction(node) ? [node.parent, ...bridgesOf(node.parent)] : [];
 }
 
 /** The bus, device and function of a PCI function, as in its DMA: 16 bits. Throws a TreeError. */
@@ -57,11 +64,13 @@ function readRegisters(node: DtNode): readonly Registers[] {
   if (cells.length === 0) return [];
   if (step === 0 || cells.length % step !== 0)
     throw new TreeError(node, property, `${cells.length} cells are no multiple of ${address} + ${size}`);
+  if (cells.length / step > REGISTERS_MAX)
+    throw new TreeError(node, property, `${cells.length / step} ranges; at most ${REGISTERS_MAX}`);
   return Array.from({ length: cells.length / step }, (_, index) => {
     const at = index * step;
     const bytes = numberIn(cells.slice(at + address, at + step));
     const own = cells.slice(at, at + address);
-    return { address: numberIn(own), bytes, physical: size === 0 ? undefined : physicalOf(node, own, bytes) };
+    return { address: numberIn(own), bytes, physical: size === 0 ? undefined : physicalOf(node, own) };
   });
 }
 
@@ -85,15 +94,15 @@ export function windowsOf(node: DtNode): readonly Range[] {
   return Array.from({ length: words.length / step }, (_, index) => {
     const at = index * step + child.address;
     const bytes = numberIn(words.slice(at + parent.address, (index + 1) * step));
-    return { address: physicalOf(node, words.slice(at, at + parent.address), bytes), bytes };
+    return { address: physicalOf(node, words.slice(at, at + parent.address)), bytes };
   }).flatMap(({ address, bytes }) => (address === undefined ? [] : [{ address, bytes }]));
 }
 
-/** Follows an address on the bus of `node` up to the root; undefined where a bus does not hand it on whole. */
-function physicalOf(node: DtNode, address: readonly number[], bytes: bigint): bigint | undefined {
+/** Follows an address on the bus of `node` up to the root; undefined where a bus does not hand it on. */
+function physicalOf(node: DtNode, address: readonly number[]): bigint | undefined {
   let cells = address;
   for (let bus = node.parent; bus?.parent !== undefined; bus = bus.parent) {
-    const handed = throughRanges(bus, cells, bytes);
+    const handed = throughRanges(bus, cells);
     if (handed === undefined) return undefined;
     cells = handed;
   }
@@ -101,7 +110,7 @@ function physicalOf(node: DtNode, address: readonly number[], bytes: bigint): bi
 }
 
 /** An address below a bus as one on the bus above it. */
-function throughRanges(bus: DtNode, cells: readonly number[], bytes: bigint): readonly number[] | undefined {
+function throughRanges(bus: DtNode, cells: readonly number[]): readonly number[] | undefined {
   const ranges = bus.properties.get('ranges');
   if (ranges === undefined) return undefined;
   // Empty: the same addresses.
@@ -118,7 +127,8 @@ function throughRanges(bus: DtNode, cells: readonly number[], bytes: bigint): re
   for (let at = 0; at < words.length; at += step) {
     const from = plain(words.slice(at, at + child.address));
     const length = numberIn(words.slice(at + child.address + parent.address, at + step));
-    if (address < from || address + bytes > from + length) continue;
+    // By where it begins, as Linux does: a range that leaves its window is more than is reached, never less.
+    if (address < from || address >= from + length) continue;
     const to = numberIn(words.slice(at + child.address, at + child.address + parent.address));
     return cellsIn(to + address - from, parent.address);
   }

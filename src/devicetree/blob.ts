@@ -16,6 +16,9 @@ export const RESERVATIONS_MAX = 1_024;
 /** Longest name of a node or property, in characters. The specification has 31; boards exceed it. */
 export const NAME_CHARS_MAX = 255;
 
+/** Longest path, in characters: several times that of real boards. Without it a blob could ask for a thousand times its size. */
+export const PATH_CHARS_MAX = 1_024;
+
 /** Bytes that are no device tree, or not a sound one. `offset`: where in the blob. */
 export class DeviceTreeError extends Error {
   override readonly name = 'DeviceTreeError';
@@ -173,6 +176,8 @@ class BlobReader {
     if (parent?.names.has(name)) this.#fail(at, `${parent.path} has two nodes ${name}`);
     parent?.names.add(name);
     const path = parent === undefined ? '/' : `${parent.parent === undefined ? '' : parent.path}/${name}`;
+    if (path.length > PATH_CHARS_MAX)
+      this.#fail(at, `a path of ${path.length} characters; at most ${PATH_CHARS_MAX}`);
     return { name, path, parent, properties: new Map(), children: [], names: new Set() };
   }
 

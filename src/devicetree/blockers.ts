@@ -11,7 +11,7 @@ import {
   sameStream,
   streamText,
 } from './access.ts';
-import { isPciFunction } from './addresses.ts';
+import { bridgesOf, isPciFunction } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import type { Board } from './board.ts';
 import type { Need, Role } from './links.ts';
@@ -72,7 +72,7 @@ export interface Situation {
   readonly wanted: readonly DtNode[];
   /** Whether a node is a member or below one. */
   readonly inside: (node: DtNode | undefined) => boolean;
-  /** Enabled nodes that are not inside, and of which no member is part. */
+  /** Nodes in use that are not inside, and of which no member is part. */
   readonly outside: readonly DtNode[];
   /** Whether the back end resets devices by switching their power off. */
   readonly powerReset: boolean;
@@ -195,10 +195,12 @@ function translationBlockers(
   const blockers: Blocker[] = [];
   const add = (kind: BlockerKind, what: string, users: readonly string[], way: string) =>
     blockers.push({ kind, node: node.path, what, users, ways: [way] });
-  if (node.properties.has('ats-supported'))
+  const root = isPciFunction(node) ? bridgesOf(node) : [];
+  const ats = [node, ...root].find(({ properties }) => properties.has('ats-supported'));
+  if (ats)
     add(
       'ats',
-      'ats-supported: it may ask for translations and keep them (ATS), and ask for pages (PRI)',
+      `ats-supported${ats === node ? '' : ` of ${ats.name}`}: it may ask for translations and keep them (ATS), and ask for pages (PRI)`,
       [],
       'switch ATS off for it: take the property out of the tree',
     );
@@ -236,7 +238,9 @@ function sharedBlockers(all: Situation, { node, access, needs }: Mover): readonl
     if (users.length > 0) blockers.push({ kind, node: node.path, what, users, ways });
   };
   // What it is part of reaches it, too, where its registers or line are the same.
-  const wholes = wholesOf(all, node);
+  const above = nodesAbove(all, node);
+  // The windows and lines of a PCI host are those of its functions, and none of its own.
+  const wholes = isPciFunction(node) ? above.filter((at) => textOf(at, 'device_type') !== 'pci') : above;
   for (const page of access.pages) {
     const range = `registers 0x${page.address.toString(16)} to 0x${(page.address + page.bytes - 1n).toString(16)}, in whole pages of 4 KiB`;
     const isOn = (other: DtNode) => board.access(other).pages.some((each) => overlap(page, each));
@@ -251,9 +255,9 @@ function sharedBlockers(all: Situation, { node, access, needs }: Mover): readonl
   for (const stream of uniqueStreams(access.streams)) {
     const by = stream.declaredBy === node ? '' : ` of ${stream.declaredBy.name}`;
     const ways = [...TOGETHER, 'give it a stream ID of its own, where the SoC can'];
-    add('sharedStream', `${streamText(stream)}${by}`, ways, (other) =>
-      board.access(other).streams.some((each) => sameStream(stream, each)),
-    );
+    const has = (other: DtNode) => board.access(other).streams.some((each) => sameStream(stream, each));
+    // A whole that names the same one for itself emits it; one that names it for its parts alone is not told from that.
+    add('sharedStream', `${streamText(stream)}${by}`, ways, has, stream.declaredBy === node ? wholes : []);
   }
   for (const need of needs) {
     const { role, target, cells, property } = need;
@@ -261,13 +265,15 @@ function sharedBlockers(all: Situation, { node, access, needs }: Mover): readonl
       other.role === role && other.target === target && other.cells.join() === cells.join();
     const has = (other: DtNode) => board.needs(other).some(isSame);
     const name = [target?.name, ...cells].join(' ');
-    if (role === 'reset') add('sharedReset', `reset <${name}> (${property})`, [...TOGETHER, NO_RESET], has);
+    if (role === 'reset')
+      add('sharedReset', `reset <${name}> (${property})`, [...TOGETHER, NO_RESET], has, above);
     if (role === 'power-domain' && all.powerReset)
       add(
         'sharedPowerSwitch',
         `power switch <${name}>, by which it would be reset`,
         [...TOGETHER, NO_POWER],
         has,
+        above,
       );
   }
   return blockers;
@@ -276,12 +282,10 @@ function sharedBlockers(all: Situation, { node, access, needs }: Mover): readonl
 const NO_RESET = 'never use this line: --accept sharedReset, and the driver has to clear what stays behind';
 const NO_POWER = 'reset it in another way: without --power-reset';
 
-/** Nodes above a member that do not move with it. The windows and lines of a PCI host are those of its functions, and none of its own. */
-function wholesOf({ inside }: Situation, node: DtNode): readonly DtNode[] {
+/** Nodes above a member that do not move with it. */
+function nodesAbove({ inside }: Situation, node: DtNode): readonly DtNode[] {
   const found: DtNode[] = [];
-  const isBridge = (at: DtNode) => isPciFunction(node) && textOf(at, 'device_type') === 'pci';
-  for (let at = node.parent; at !== undefined; at = at.parent)
-    if (!inside(at) && !isBridge(at)) found.push(at);
+  for (let at = node.parent; at !== undefined; at = at.parent) if (!inside(at)) found.push(at);
   return found;
 }
 

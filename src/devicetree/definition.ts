@@ -12,13 +12,11 @@ import { type BundleId, type DeviceId, deviceId, type VmId } from '../protocol/i
 import { GRANULE } from './access.ts';
 import { registersOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
+import { eachOnce, IDS_PER_MASK_MAX, idsOf, type Things, thingsOf } from './once.ts';
 import type { Member, Plan } from './plan.ts';
-import { type Range, without } from './ranges.ts';
 import { DISPLAY, TOUCH } from './suitability.ts';
 import { TreeError, textsOf } from './tree.ts';
 
-/** Most stream IDs that one masked entry may stand for in a bundle. */
-const IDS_PER_MASK_MAX = 16;
 /** The wire carries page numbers of 32 bits. */
 const ADDRESS_END = 1n << 44n;
 
@@ -32,17 +30,15 @@ const RESIDUES: readonly (readonly [RegExp, string])[] = [
 
 /**
  * Returns the devices of a bundle of `members`, in their order, or why there can be none. A member that is reached through another (a
- * touch controller on I2C) has no registers of its own, yet a driver to be suspended. A page that two members share is the first's.
+ * touch controller on I2C) has no registers of its own, yet a driver to be suspended. What two members share is the first's.
  * Residues are those that are usual for the kind, cleared by the driver unless the device has a reset of its own; more may be there.
  */
 export function bundleDevices(members: readonly Member[]): readonly Device[] | string {
   if (members.length > DEVICES_MAX) return `${members.length} devices: a bundle has at most ${DEVICES_MAX}`;
-  const taken: Range[] = [];
-  const streams = new Set<string>();
-  const lines = new Set<number>();
   const devices: Device[] = [];
-  for (const member of members) {
-    const resources = resourcesOf(member, taken, lines, streams);
+  const things = eachOnce(members.map(({ access }) => thingsOf([access])));
+  for (const [index, member] of members.entries()) {
+    const resources = resourcesOf(member, things[index]!);
     if (typeof resources === 'string') return resources;
     const device = nameOf(member, devices, members);
     devices.push({ id: device, resources: nameResources(device, resources), residues: residuesOf(member) });
@@ -63,34 +59,23 @@ type Unnamed = Omit<Resource, 'id' | 'device'> & Record<string, unknown>;
 
 function resourcesOf(
   { node, access }: Member,
-  taken: Range[],
-  lines: Set<number>,
-  streams: Set<string>,
+  { pages, lines, streams }: Things,
 ): readonly Unnamed[] | string {
   const found: Unnamed[] = [];
-  for (const page of access.pages.flatMap((each) => without(each, taken))) {
+  for (const page of pages) {
     if (page.address + page.bytes > ADDRESS_END) return `${node.path}: registers above 16 TiB`;
-    taken.push(page);
     found.push({ kind: 'mmio', physical: Number(page.address), bytes: Number(page.bytes), views: {} });
   }
-  for (const { gic } of access.lines) {
-    if (gic?.kind !== 'spi' || lines.has(gic.number)) continue;
-    lines.add(gic.number);
-    found.push({ kind: 'interrupt', physical: gic.number, trigger: gic.trigger, views: {} });
-  }
-  for (const { iommu, id, mask } of access.streams) {
+  for (const { number, trigger } of lines)
+    found.push({ kind: 'interrupt', physical: number, trigger, views: {} });
+  const wide = access.streams.find(({ id, mask }) => idsOf(id, mask).length > IDS_PER_MASK_MAX);
+  if (wide)
+    return `${node.path}: its stream 0x${wide.id.toString(16)} with mask 0x${wide.mask.toString(16)} stands for too many`;
+  for (const { iommu, id } of streams) {
     const smmu = addressOf(iommu);
     if (smmu === undefined)
       return `${node.path}: its IOMMU ${iommu.path} has no address by which it can be told from others`;
-    const ids = idsOf(id, mask);
-    if (ids.length > IDS_PER_MASK_MAX)
-      return `${node.path}: its stream 0x${id.toString(16)} with mask 0x${mask.toString(16)} stands for too many`;
-    for (const each of ids) {
-      const key = `${smmu} ${each}`;
-      if (streams.has(key)) continue;
-      streams.add(key);
-      found.push({ kind: 'stream', physical: each, smmu: Number(smmu), views: {} });
-    }
+    found.push({ kind: 'stream', physical: id, smmu: Number(smmu), views: {} });
   }
   return found;
 }
@@ -104,17 +89,6 @@ function addressOf(iommu: DtNode): bigint | undefined {
     if (error instanceof TreeError) return undefined;
     throw error;
   }
-}
-
-/** The IDs that agree with `id` where `mask` has 0, rising; of more than 16 only that they are more is to be relied on. */
-export function idsOf(id: number, mask: number): readonly number[] {
-  let ids = [(id & ~mask) >>> 0];
-  for (let bit = 1; bit !== 0; bit = (bit << 1) >>> 0) {
-    if ((mask & bit) === 0) continue;
-    ids = ids.flatMap((each) => [each, (each | bit) >>> 0]);
-    if (ids.length > IDS_PER_MASK_MAX) break;
-  }
-  return ids.sort((a, b) => a - b);
 }
 
 /** `i2c@a90000` becomes `i2c`; `i2c-a90000` when another member is called so, too. Within what a device may be called. */

@@ -10,15 +10,15 @@ import { type GrantedForm, grantedForm, PAGE_BYTES } from '../protocol/evidence.
 import type { ResourceId, VmId } from '../protocol/ids.ts';
 import { accessOf, GRANULE } from './access.ts';
 import type { DtNode } from './blob.ts';
-import { idsOf } from './definition.ts';
-import { merged, type Range } from './ranges.ts';
+import { eachOnce, type Things, thingsOf } from './once.ts';
+import { merged, type Range, without } from './ranges.ts';
 import type { Tree } from './tree.ts';
 
 /** Device of a bundle → the nodes that describe it in a VM's own tree. A device that is not named is not checked against the tree. */
 export type NodesOfDevices = ReadonlyMap<string, readonly DtNode[]>;
 
 /** What is expected of one thing: all that the tree tells. */
-type Seen = Pick<GrantedForm, 'view' | 'pages' | 'trigger'>;
+type Thing = Pick<GrantedForm, 'view' | 'pages' | 'trigger'>;
 
 /**
  * Returns what `vm` must be granted, entry by entry. A thing of the tree that is nothing of the bundle is expected all the same, under
@@ -30,40 +30,74 @@ export function expectedByTree(
   tree: Tree,
   nodes: NodesOfDevices,
 ): readonly GrantedForm[] {
-  return definition.devices.flatMap((device) => {
+  const forms = new Map(
+    definition.devices.map((device) => [
+      device.id,
+      device.resources.map((resource) => grantedForm(resource, vm)),
+    ]),
+  );
+  const inTree = definition.devices.flatMap((device) => {
     const own = nodes.get(device.id);
-    return own === undefined
-      ? device.resources.map((resource) => grantedForm(resource, vm))
-      : ofDevice(device, vm, tree, own);
+    const things = own && thingsOf(own.map((node) => accessOf(tree, node)));
+    return things ? [{ id: device.id, things, forms: forms.get(device.id)! }] : [];
+  });
+  const seen = new Map(sharedOut(inTree).map((each, index) => [inTree[index]!.id as string, each]));
+  return definition.devices.flatMap((device) => {
+    const all = forms.get(device.id)!;
+    const things = seen.get(device.id);
+    return things ? ofDevice(device, all, things) : all;
   });
 }
 
-function ofDevice(device: Device, vm: VmId, tree: Tree, nodes: readonly DtNode[]): readonly GrantedForm[] {
-  const access = nodes.map((node) => accessOf(tree, node));
-  const forms = (kind: Resource['kind']) =>
-    device.resources
-      .filter((resource) => resource.kind === kind)
-      .map((resource) => grantedForm(resource, vm));
+/** What a device is by its nodes, and whether these have a stream at all. */
+interface Seen extends Things {
+  readonly hasStreams: boolean;
+}
+
+/**
+ * Divides what several devices of the tree have among them: to that of which the bundle says so, else to the first. A bundle has what
+ * two devices share once.
+ */
+function sharedOut(
+  devices: readonly { readonly things: Things; readonly forms: readonly GrantedForm[] }[],
+): readonly Seen[] {
+  const asSaid = devices.map(({ things, forms }) => saidOf(things, forms));
+  const once = eachOnce([...asSaid, ...devices.map(({ things }) => things)]);
+  return devices.map(({ things }, index) => {
+    const [said, rest] = [once[index]!, once[devices.length + index]!];
+    return {
+      pages: [...said.pages, ...rest.pages],
+      lines: [...said.lines, ...rest.lines],
+      streams: [...said.streams, ...rest.streams],
+      hasStreams: things.streams.length > 0,
+    };
+  });
+}
+
+/** Of what the tree tells of a device, that which the bundle has of it under the same numbers. */
+function saidOf({ pages, lines, streams }: Things, forms: readonly GrantedForm[]): Things {
+  const has = (kind: Resource['kind'], number: number) =>
+    forms.some((form) => form.kind === kind && form.view === number);
+  const ranges = forms
+    .filter(({ kind }) => kind === 'mmio')
+    .map(({ view, pages: count }) => ({ address: BigInt(view) * GRANULE, bytes: BigInt(count) * GRANULE }));
+  return {
+    pages: pages.flatMap((page) => without(page, without(page, ranges))),
+    lines: lines.filter(({ number }) => has('interrupt', number)),
+    streams: streams.filter(({ id }) => has('stream', id)),
+  };
+}
+
+function ofDevice(device: Device, all: readonly GrantedForm[], things: Seen): readonly GrantedForm[] {
+  const forms = (kind: Resource['kind']) => all.filter((form) => form.kind === kind);
   const registers = forms('mmio');
-  const pages = access.flatMap((each) => each.pages);
-  const lines = access
-    .flatMap((each) => each.lines)
-    .flatMap(({ gic }) =>
-      gic?.kind === 'spi' ? [{ view: gic.number, pages: 0, trigger: gic.trigger }] : [],
-    );
-  const streams = access.flatMap((each) => each.streams).flatMap(({ id, mask }) => idsOf(id, mask));
+  const lines = things.lines.map(({ number, trigger }) => ({ view: number, pages: 0, trigger }));
+  const streams = things.streams.map(({ id }) => ({ view: id, pages: 0, trigger: 'none' as const }));
   return [
-    ...paired(device, 'mmio', registers, runs(pages, registers)),
+    ...paired(device, 'mmio', registers, runs(things.pages, registers)),
     ...paired(device, 'interrupt', forms('interrupt'), lines),
     // A VM without an SMMU of its own has no streams in its tree: then it cannot tell.
-    ...(streams.length === 0
-      ? forms('stream')
-      : paired(
-          device,
-          'stream',
-          forms('stream'),
-          [...new Set(streams)].map((view) => ({ view, pages: 0, trigger: 'none' as const })),
-        )),
+    ...(things.hasStreams ? paired(device, 'stream', forms('stream'), streams) : forms('stream')),
   ];
 }
 
@@ -75,10 +109,10 @@ function paired(
   device: Device,
   kind: Resource['kind'],
   forms: readonly GrantedForm[],
-  things: readonly Seen[],
+  things: readonly Thing[],
 ): readonly GrantedForm[] {
   const rest = [...things].sort((a, b) => a.view - b.view);
-  const take = (isIt: (thing: Seen) => boolean): Seen | undefined => {
+  const take = (isIt: (thing: Thing) => boolean): Thing | undefined => {
     const index = rest.findIndex(isIt);
     return index < 0 ? undefined : rest.splice(index, 1)[0];
   };
@@ -97,7 +131,7 @@ function paired(
 /**
  * Pages as ranges, cut where a range of the bundle begins or ends: registers that lie side by side are one range here and two there.
  */
-function runs(pages: readonly Range[], registers: readonly GrantedForm[]): readonly Seen[] {
+function runs(pages: readonly Range[], registers: readonly GrantedForm[]): readonly Thing[] {
   const cuts = registers.flatMap(({ view, pages: count }) => [view, view + count]);
   const ranges = merged(
     pages,

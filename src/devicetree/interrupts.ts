@@ -133,13 +133,23 @@ interface MapEntry extends Interrupt {
   readonly unit: readonly number[];
 }
 
+/** The first entry for each key of a nexus. Nodes never change, and a map may be long and asked for by many. */
+const MAPS = new WeakMap<DtNode, ReadonlyMap<string, MapEntry>>();
+
 function throughMap(tree: Tree, nexus: DtNode, key: readonly number[]): MapEntry | undefined {
   const width = sizeOf(nexus, '#address-cells', 0) + sizeOf(nexus, '#interrupt-cells');
   const mask = cellsOf(nexus, 'interrupt-map-mask');
-  const masked = (cells: readonly number[]) => cells.map((cell, index) => (cell & (mask[index] ?? -1)) >>> 0);
-  const wanted = masked(key.slice(0, width)).join();
-  for (const entry of mapEntries(tree, nexus)) if (masked(entry.key).join() === wanted) return entry;
-  return undefined;
+  const masked = (cells: readonly number[]) =>
+    cells.map((cell, index) => (cell & (mask[index] ?? -1)) >>> 0).join();
+  let map = MAPS.get(nexus);
+  if (map === undefined) {
+    const made = new Map<string, MapEntry>();
+    for (const entry of mapEntries(tree, nexus))
+      if (!made.has(masked(entry.key))) made.set(masked(entry.key), entry);
+    MAPS.set(nexus, made);
+    map = made;
+  }
+  return map.get(masked(key.slice(0, width)));
 }
 
 function* mapEntries(tree: Tree, nexus: DtNode): Iterable<MapEntry> {

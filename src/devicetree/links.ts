@@ -106,9 +106,16 @@ export function streamsOf(tree: Tree, node: DtNode): readonly Stream[] {
   const direct = tree
     .links(node, 'iommus', '#iommu-cells')
     .flatMap((link) =>
-      link?.target ? [{ iommu: link.target, id: link.cells[0] ?? 0, mask: link.cells[1] ?? 0 }] : [],
+      link?.target
+        ? [{ iommu: link.target, id: link.cells[0] ?? 0, mask: link.cells[1] ?? matchMask(link.target) }]
+        : [],
     );
   return [...direct, ...mappedStreams(tree, node)];
+}
+
+/** Bits that an SMMU ignores in every stream ID that comes without a mask: bindings/iommu/arm,smmu.yaml, stream-match-mask. */
+function matchMask(iommu: DtNode): number {
+  return cellOf(iommu, 'stream-match-mask', 0);
 }
 
 /** The streams of a PCI function, by the map of its host: bus, device and function make its ID. Throws a TreeError. */
@@ -119,7 +126,7 @@ export function streamsOfFunction(tree: Tree, host: DtNode, requester: number): 
     const [first = 0, phandle = 0, base = 0, count = 0] = words.slice(at, at + 4);
     const iommu = tree.withPhandle(phandle);
     if (iommu && masked >= first && masked - first < count)
-      return [{ iommu, id: (base + masked - first) >>> 0, mask: 0 }];
+      return [{ iommu, id: (base + masked - first) >>> 0, mask: matchMask(iommu) }];
   }
   return [];
 }
@@ -138,7 +145,7 @@ function mappedStreams(tree: Tree, node: DtNode): readonly Stream[] {
       // No power of two: the whole segment stands for it, which is more than it has, never less.
       streams.push({ iommu, id: 0, mask: 0xffff_ffff });
     } else {
-      streams.push({ iommu, id: base, mask: count - 1 });
+      streams.push({ iommu, id: base, mask: ((count - 1) | matchMask(iommu)) >>> 0 });
     }
   }
   return streams;

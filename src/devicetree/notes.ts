@@ -1,7 +1,7 @@
 /** What a person should know of a plan, though nothing stands in the way: what stays connected, shared or unsure. Pure. */
 
-import { hasRegisters, iommuKind } from './access.ts';
-import { isPciFunction } from './addresses.ts';
+import { hasRegisters, iommuKind, sameStream } from './access.ts';
+import { bridgesOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import { isGate, type Situation, serves } from './blockers.ts';
 import type { Board } from './board.ts';
@@ -38,12 +38,19 @@ export function notesOf(all: Situation): string[] {
         notes.push(
           `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} open: the bundle file names each ID`,
         );
-    if (isPciFunction(node) && node.parent?.properties.has('msi-map'))
+    const bridges = bridgesOf(node).filter((bridge) => !inside(bridge));
+    if (bridges.length > 0)
       notes.push(
-        `${node.path} may signal by messages, too (msi-map of ${node.parent.name}): who keeps the host bridge has to keep them off`,
+        `${node.path} has its configuration space at ${bridges.at(-1)!.path}, which stays: whoever has that moves its registers, and starts and stops its DMA`,
       );
+    for (const { name, properties } of bridges)
+      for (const property of ['msi-map', 'msi-parent'])
+        if (properties.has(property))
+          notes.push(
+            `${node.path} may signal by messages, too (${property} of ${name}): who keeps the host bridge has to keep them off`,
+          );
   }
-  notes.push(...sharedPages(members));
+  notes.push(...sharedPages(members), ...idleMasters(all));
   const needing = (wanted: Role) =>
     outside.filter((each) =>
       board.needs(each).some(({ role, target }) => role === wanted && inside(target) && !serves(each, role)),
@@ -56,6 +63,19 @@ export function notesOf(all: Situation): string[] {
       `${unread.length === 1 ? 'a node' : `${unread.length} nodes`} cannot be read, and may share something: ${unread[0]!.path}`,
     );
   return [...new Set(notes)];
+}
+
+/** A device that nobody uses can be started by whoever has its registers, and then its DMA is that of the bundle. */
+function idleMasters({ board, members }: Situation): readonly string[] {
+  const own = members.flatMap(({ access }) => access.streams);
+  const found = board.idle.filter(({ streams }) =>
+    streams.some((each) => own.some((one) => sameStream(one, each))),
+  );
+  const [first] = found;
+  if (first === undefined) return [];
+  const who =
+    found.length === 1 ? `${first.node.path} is` : `${first.node.path} and ${found.length - 1} more are`;
+  return [`${who} disabled, and would have a stream of the bundle: no VM may reach the registers`];
 }
 
 /** The nearest node above that has registers and a driver of its own; undefined when there is none. */

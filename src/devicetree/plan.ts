@@ -90,7 +90,7 @@ export function planBundle(board: Board, wanted: readonly DtNode[], choices: Cho
     for (let at = node; at !== undefined; at = at.parent) if (why.has(at)) return true;
     return false;
   };
-  const outside = board.enabled.filter(
+  const outside = board.inUse.filter(
     (node) => !inside(node) && !movers.some((member) => isWithin(member.node, node)),
   );
   const all: Situation = { board, members: movers, wanted, inside, outside, powerReset };

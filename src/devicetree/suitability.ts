@@ -7,6 +7,7 @@
  */
 
 import { iommuKind } from './access.ts';
+import { isPciFunction } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import type { Mover, Situation } from './blockers.ts';
 import { streamsOf } from './links.ts';
@@ -65,9 +66,9 @@ export function unconfinedDma(
   { board, members }: Situation,
   { node, access, needs }: Mover,
 ): string | undefined {
-  if (access.pages.length === 0) return undefined;
   const off = access.streams.find(({ iommu }) => !isEnabled(iommu));
   if (off) return `its IOMMU ${off.iommu.name} is disabled in this tree: nothing confines its DMA`;
+  if (access.pages.length === 0) return undefined;
   const engine = needs.find(
     ({ role, target }) => role === 'dma' && target && !hasStream(board.tree, target),
   )?.target;
@@ -79,6 +80,7 @@ export function unconfinedDma(
   if (node.properties.has('dma-coherent')) return `it does DMA (dma-coherent), ${unnamed}`;
   // A whole that moves, too, says it for its parts.
   if (members.some((other) => other.node !== node && isWithin(node, other.node))) return undefined;
+  if (isPciFunction(node)) return `PCI functions do DMA, ${unnamed}`;
   for (let at: DtNode | undefined = node; at !== undefined; at = at.parent)
     if (DMA_MASTERS.test(at.name))
       return `${at === node ? 'devices of its kind do' : `${at.name}, of which it is part, does`} DMA, ${unnamed}`;

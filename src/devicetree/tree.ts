@@ -57,7 +57,7 @@ export class Tree {
     const [head = '', ...rest] = place.split('/');
     const alias = textOf(this.#byPath.get('/aliases'), head);
     if (alias !== undefined) return this.#byPath.get([alias, ...rest].join('/'));
-    const named = [...this.#byPath.values()].filter(({ name }) => name === place);
+    const named = [...this.#byPath.values()].filter(({ name }) => name !== '' && name === place);
     return named.length === 1 ? named[0] : undefined;
   }
 
@@ -129,6 +129,19 @@ export function isEnabled(node: DtNode): boolean {
   const enabled = isOkay && (node.parent === undefined || isEnabled(node.parent));
   ENABLED.set(node, enabled);
   return enabled;
+}
+
+/**
+ * Whether somebody uses a node, be it another than the system that reads the tree: enabled, or `reserved`, as for firmware (Devicetree
+ * Specification v0.4, 2.3.4), itself or one above it.
+ */
+export function isInUse(node: DtNode): boolean {
+  for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) {
+    if (isEnabled(at)) return true;
+    const status = textOf(at, 'status');
+    if (status !== undefined && !['okay', 'ok', 'reserved'].includes(status)) return false;
+  }
+  return true;
 }
 
 /** Whether `node` is `above`, or somewhere below it. */

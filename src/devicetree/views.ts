@@ -2,9 +2,9 @@
 
 import { type BundleDefinition, type Device, type Resource, viewOf } from '../protocol/bundle.ts';
 import type { VmId } from '../protocol/ids.ts';
-import { accessOf, type DeviceLine } from './access.ts';
-import { idsOf } from './definition.ts';
+import { accessOf } from './access.ts';
 import type { NodesOfDevices } from './expected.ts';
+import { eachOnce, type Things, thingsOf } from './once.ts';
 import type { Tree } from './tree.ts';
 
 /** What a VM sees of a kind, in the order of its tree: a number, and what has to be as in the bundle. */
@@ -14,8 +14,8 @@ interface Sight {
 }
 
 /**
- * Returns the definition with the views of `vm`: each device's registers, lines and streams are those of its nodes, in order. A device
- * that has no nodes here is seen as it is; so are streams of which the tree has none. Throws an Error when the tree has more or
+ * Returns the definition with the views of `vm`: each device's registers, lines and streams are those of its nodes, in order, and what two devices
+ * share is the first one's. A device that has no nodes here is seen as it is; so are streams of which the tree has none. Throws an Error when the tree has more or
  * fewer, of other lengths or triggers, and a TreeError.
  */
 export function withViews(
@@ -29,25 +29,30 @@ export function withViews(
       throw new Error(
         `the bundle has no device ${id}: ${bundle.devices.map((device) => device.id).join(', ')}`,
       );
-  return { ...bundle, devices: bundle.devices.map((device) => seen(device, vm, tree, nodes)) };
+  const all = bundle.devices.map(({ id }) =>
+    thingsOf((nodes.get(id) ?? []).map((node) => accessOf(tree, node))),
+  );
+  const things = eachOnce(all);
+  return {
+    ...bundle,
+    devices: bundle.devices.map((device, index) =>
+      nodes.has(device.id) ? seen(device, vm, things[index]!, all[index]!.streams.length > 0) : device,
+    ),
+  };
 }
 
-function seen(device: Device, vm: VmId, tree: Tree, nodes: NodesOfDevices): Device {
-  const own = nodes.get(device.id);
-  if (own === undefined) return device;
-  const access = own.map((node) => accessOf(tree, node));
+function seen(device: Device, vm: VmId, things: Things, hasStreams: boolean): Device {
   const sights: Record<Resource['kind'], readonly Sight[]> = {
-    mmio: access
-      .flatMap(({ pages }) => pages)
-      .map(({ address, bytes }) => ({ number: Number(address), nature: `0x${bytes.toString(16)} bytes` })),
-    interrupt: access.flatMap(({ lines }) => lines).flatMap(lineOf),
-    stream: [
-      ...new Set(access.flatMap(({ streams }) => streams).flatMap(({ id, mask }) => idsOf(id, mask))),
-    ].map((number) => ({ number, nature: '' })),
+    mmio: things.pages.map(({ address, bytes }) => ({
+      number: Number(address),
+      nature: `0x${bytes.toString(16)} bytes`,
+    })),
+    interrupt: things.lines.map(({ number, trigger }) => ({ number, nature: trigger })),
+    stream: things.streams.map(({ id }) => ({ number: id, nature: '' })),
   };
   for (const kind of ['mmio', 'interrupt', 'stream'] as const) {
     const [here, there] = [device.resources.filter((each) => each.kind === kind).length, sights[kind].length];
-    if (here !== there && !(kind === 'stream' && there === 0))
+    if (here !== there && !(kind === 'stream' && !hasStreams))
       throw new Error(`${device.id}: ${vm}’s tree has ${there} of kind ${kind}; the bundle has ${here}`);
   }
   const taken = { mmio: 0, interrupt: 0, stream: 0 };
@@ -63,10 +68,6 @@ function seen(device: Device, vm: VmId, tree: Tree, nodes: NodesOfDevices): Devi
     if (sight.number === viewOf(resource, vm)) return resource;
     return { ...resource, views: { ...resource.views, [vm]: sight.number } };
   }
-}
-
-function lineOf({ gic }: DeviceLine): readonly Sight[] {
-  return gic?.kind === 'spi' ? [{ number: gic.number, nature: gic.trigger }] : [];
 }
 
 function natureOf(resource: Resource): string {

@@ -17,7 +17,7 @@ import {
   WAKE_HELP,
   wake,
 } from '../../src/cli/orders.ts';
-import { connectText, guardSocket } from '../../src/cli/words.ts';
+import { connectText, forTerminal, guardSocket } from '../../src/cli/words.ts';
 import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
 import { DEMO_HELP, demo } from '../demo/demo.ts';
@@ -91,8 +91,8 @@ const WORLD: CliWorld = {
   besideConfig,
   look,
   readTree,
-  out: (line) => void process.stdout.write(`${line}\n`),
-  err: (line) => void process.stderr.write(`${line}\n`),
+  out: (line) => void process.stdout.write(`${forTerminal(line)}\n`),
+  err: (line) => void process.stderr.write(`${forTerminal(line)}\n`),
 };
 
 type WithDaemon = (world: CliWorld, client: ControlClient, args: readonly string[]) => Promise<number>;

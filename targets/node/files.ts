@@ -53,7 +53,11 @@ export function look(path: string): FileLook | undefined {
 export function readTree(path: string): Tree {
   try {
     if (path === LIVE) return readLiveTree();
-    const { size } = statSync(path);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) throw new Error(`${path}: no such file`);
+    // A device or a pipe may have no end, and says that it has no bytes.
+    if (!stat.isFile()) throw new Error(`${path}: no file: expected a device tree blob, or "${LIVE}"`);
+    const { size } = stat;
     if (size > BLOB_BYTES_MAX) throw new Error(`${path}: ${size} bytes are no device tree`);
     return new Tree(readBlob(readFileSync(path)));
   } catch (error) {

@@ -58,15 +58,20 @@ export function writeBundle(world: CliWorld, file: string, bundle: BundleDefinit
     : [];
   const text = bundleFileText([...others, bundle]);
   readBundleFile(file, text);
+  writeText(file, text);
+  const kept = others.length > 0 ? ` beside ${others.map(({ id }) => id).join(', ')}` : '';
+  world.err(`${file}: ${bundle.id} is written${kept}; its digest is ${digestText(bundle)}`);
+  world.err('check its owner, how each VM sees what (views), and what may stay behind (residues)');
+  if (!isResettable(bundle)) world.err('a host lends it only with "acceptDriverResidue": true');
+}
+
+/** Writes a file. Throws a ConfigError that names it. */
+export function writeText(file: string, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (error) {
     throw new ConfigError(`${file}: cannot be written: ${(error as Error).message}`);
   }
-  const kept = others.length > 0 ? ` beside ${others.map(({ id }) => id).join(', ')}` : '';
-  world.err(`${file}: ${bundle.id} is written${kept}; its digest is ${digestText(bundle)}`);
-  world.err('check its owner, how each VM sees what (views), and what may stay behind (residues)');
-  if (!isResettable(bundle)) world.err('a host lends it only with "acceptDriverResidue": true');
 }
 
 /** The digest that consents and grants name, in hexadecimal. */

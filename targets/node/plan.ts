@@ -1,6 +1,5 @@
 /** `baton plan`: what it takes to move a device of a board, from its device tree. */
 
-import { writeFileSync } from 'node:fs';
 import { parseWords, type Words } from '../../src/cli/arguments.ts';
 import { type CliWorld, EXIT, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
@@ -13,11 +12,11 @@ import { pictureOf } from '../../src/devicetree/picture.ts';
 import { ACCEPTABLE, type Choices, type Plan, planBundle } from '../../src/devicetree/plan.ts';
 import { survey, surveyLines } from '../../src/devicetree/survey.ts';
 import { type Tree, textOf } from '../../src/devicetree/tree.ts';
-import { bundleId, vmId } from '../../src/protocol/ids.ts';
+import { type BundleId, bundleId, type VmId, vmId } from '../../src/protocol/ids.ts';
 import { paintFor } from './colour.ts';
 import { LIVE_TREE } from './live-tree.ts';
 import { planDiff } from './plan-diff.ts';
-import { digestText, withAllViews, writeBundle } from './plan-file.ts';
+import { digestText, withAllViews, writeBundle, writeText } from './plan-file.ts';
 
 export const PLAN_HELP = `baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--svg FILE]
 baton plan TREE --list
@@ -81,6 +80,8 @@ export function plan(world: CliWorld, args: readonly string[]): number {
     if (other === undefined) return EXIT.noInput;
     return planDiff(world, [new Board(tree), new Board(other)], both, choices, paint);
   }
+  if (flags.has('--list') && names.length > 0)
+    throw new UsageError(`--list is of the whole board: ${names[0]} is too much`);
   if (flags.has('--list')) return list(world, new Board(tree), choices, paint);
   if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows which there are');
   const wanted = names.map((name) => {
@@ -88,11 +89,13 @@ export function plan(world: CliWorld, args: readonly string[]): number {
     if (!node) throw new UsageError(notOne(tree, name));
     return node;
   });
+  const id = nameOf(bundleId, '--name', values.get('--name') ?? plainName(wanted[0]!));
+  const owner = nameOf(vmId, '--owner', values.get('--owner') ?? 'owner');
   const found = planBundle(new Board(tree), wanted, choices);
   const picture = values.get('--svg');
-  if (picture !== undefined) writeFileSync(picture, pictureOf(found, titleOf(tree, wanted)));
   try {
-    return tellPlan(world, found, wanted[0]!, { values, lists, paint });
+    if (picture !== undefined) writeText(picture, pictureOf(found, titleOf(tree, wanted)));
+    return tellPlan(world, found, [id, owner], { values, lists, paint });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     world.err(`baton plan: ${error.message}`);
@@ -104,11 +107,10 @@ export function plan(world: CliWorld, args: readonly string[]): number {
 function tellPlan(
   world: CliWorld,
   found: Plan,
-  first: DtNode,
+  named: readonly [BundleId, VmId],
   { values, lists, paint }: Pick<Words, 'values' | 'lists'> & { readonly paint: Paint | undefined },
 ): number {
-  const id = bundleId(values.get('--name') ?? plainName(first));
-  const made = definitionOf(found, id, vmId(values.get('--owner') ?? 'owner'));
+  const made = definitionOf(found, ...named);
   const bundle = made && withAllViews(world, made, lists.get('--view') ?? []);
   if (paint) for (const line of planLines(found, paint)) world.out(line);
   else world.out(JSON.stringify(planJson(found, bundle, bundle && digestText(bundle))));
@@ -116,6 +118,15 @@ function tellPlan(
   if (target !== undefined && bundle) writeBundle(world, target, bundle);
   else if (target !== undefined) world.err(`${target} was not written`);
   return bundle ? EXIT.ok : EXIT.failed;
+}
+
+/** A name as an option says it. Throws a UsageError. */
+function nameOf<T>(make: (name: string) => T, option: string, name: string): T {
+  try {
+    return make(name);
+  } catch (error) {
+    throw new UsageError(`${option}: ${(error as Error).message}`);
+  }
 }
 
 function acceptedKinds(words: readonly string[] = []): (typeof ACCEPTABLE)[number][] {

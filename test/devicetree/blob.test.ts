@@ -6,6 +6,7 @@ import {
   DEPTH_MAX,
   DeviceTreeError,
   type DtNode,
+  PATH_CHARS_MAX,
   readBlob,
 } from '../../src/devicetree/blob.ts';
 import { BOARD } from './board.ts';
@@ -92,4 +93,12 @@ describe('a blob', () => {
     expect(read).toBeGreaterThan(rounds / 10);
     expect(read).toBeLessThan(rounds);
   }, 60_000);
+});
+
+it('a path has a limit, which a few long names within each other reach', () => {
+  const name = 'n'.repeat(255);
+  const nested = (depth: number): Description => (depth === 0 ? {} : { [name]: nested(depth - 1) });
+  expect(PATH_CHARS_MAX).toBe(4 * 256);
+  expect(paths(readBlob(blobOf(nested(4))).root).at(-1)).toHaveLength(PATH_CHARS_MAX);
+  expect(() => readBlob(blobOf(nested(5)))).toThrow('a path of 1280 characters; at most 1024');
 });

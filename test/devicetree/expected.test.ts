@@ -3,11 +3,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ownTree } from '../../src/config/own-tree.ts';
+import { Board } from '../../src/devicetree/board.ts';
+import { definitionOf } from '../../src/devicetree/definition.ts';
 import { expectedByTree } from '../../src/devicetree/expected.ts';
+import { planBundle } from '../../src/devicetree/plan.ts';
 import { merged, type Range, without } from '../../src/devicetree/ranges.ts';
 import { withViews } from '../../src/devicetree/views.ts';
 import { overlaps, resourcesOf } from '../../src/protocol/bundle.ts';
 import { expectedByDefinition, findResourceMismatch, type GrantedForm } from '../../src/protocol/evidence.ts';
+import { bundleId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { SimulatedMachine } from '../../src/simulation/machine/machine.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
@@ -316,5 +320,67 @@ describe('ranges', () => {
     const huge: Range = { address: 0n, bytes: 1n << 63n };
     expect(without(huge, [{ address: 4096n, bytes: 4096n }])).toHaveLength(2);
     expect(merged([huge])).toEqual([huge]);
+  });
+});
+
+describe('devices of one bundle that share a page, a line and a stream', () => {
+  const PARTS: Description = {
+    'panel@1000': { compatible: 'test,panel', reg: [0x1000, 0x800], interrupts: [0, 9, 4], iommus: [2, 7] },
+    'phy@1800': { compatible: 'test,phy', reg: [0x1800, 0x1000], interrupts: [0, 9, 4], iommus: [2, 7] },
+  };
+  const tree = guest(PARTS);
+  const parts = [tree.find('panel@1000')!, tree.find('phy@1800')!];
+  const plan = planBundle(new Board(tree), parts);
+  const bundle = definitionOf(plan, bundleId('panel'), ANDROID)!;
+  const nodes = new Map(
+    bundle.devices.map(({ id }, index) => [id as string, [plan.members[index]!.node]] as const),
+  );
+
+  it('are what the tree says that they were planned from', () => {
+    expect(resourcesOf(bundle).map(({ id }) => id)).toHaveLength(3);
+    expect(
+      findResourceMismatch(expectedByTree(bundle, VAULT, tree, nodes), expectedByDefinition(bundle, VAULT)),
+    ).toBeUndefined();
+    expect(withViews(bundle, VAULT, tree, nodes)).toEqual(bundle);
+  });
+
+  it('are so wherever the bundle has what is shared', () => {
+    const reversed = { ...bundle, devices: [...bundle.devices].reverse() };
+    expect(
+      findResourceMismatch(
+        expectedByTree(reversed, VAULT, tree, nodes),
+        expectedByDefinition(reversed, VAULT),
+      ),
+    ).toBeUndefined();
+  });
+
+  it('are not so when the tree of one lacks it, or has more', () => {
+    const without = guest({
+      'panel@1000': PARTS['panel@1000']!,
+      'phy@1800': { reg: [0x1800, 0x1000], interrupts: [0, 10, 4] },
+    });
+    const found = new Map([...nodes].map(([id, [node]]) => [id, [without.find(node!.path)!]] as const));
+    expect(
+      findResourceMismatch(
+        expectedByTree(bundle, VAULT, without, found),
+        expectedByDefinition(bundle, VAULT),
+      ),
+    ).toBe('phy.interrupt0 view 41, expected 42');
+  });
+
+  it('one stream ID at two SMMUs is two streams', () => {
+    const both = guest({
+      'smmu@a050000': {
+        compatible: 'arm,smmu-v3',
+        phandle: [9],
+        reg: [0xa05_0000, 0x2_0000],
+        '#iommu-cells': [1],
+      },
+      'panel@1000': { compatible: 'test,panel', reg: [0x1000, 0x1000], iommus: [2, 7, 9, 7] },
+    });
+    const node = both.find('panel@1000')!;
+    const made = definitionOf(planBundle(new Board(both), [node]), bundleId('panel'), ANDROID)!;
+    const expected = expectedByTree(made, VAULT, both, new Map([['panel', [node]]]));
+    expect(findResourceMismatch(expected, expectedByDefinition(made, VAULT))).toBeUndefined();
   });
 });

@@ -563,3 +563,140 @@ it('more than a bundle may have is said', () => {
   expect(unfit).toMatchObject({ kind: 'unfit', what: '9 devices: a bundle has at most 8' });
   expect(plan.devices).toBeUndefined();
 });
+
+it('a part without registers and driver names a stream: it is of what it is part of', () => {
+  const devices = { 'codec@1000': { ...DISPLAY, firmware: { iommus: [SMMU, 0x42, 0] } } };
+  const plan = planOf(boardOf(devices), 'codec@1000');
+  expect(plan.blockers).toEqual([]);
+  const streams = plan.devices!.flatMap(({ resources }) => resources).filter(({ kind }) => kind === 'stream');
+  expect(streams.map(({ physical }) => physical)).toEqual([0x10, 0x11, 0x42]);
+});
+
+it('a stream that a node without registers has, too, is shared', () => {
+  const devices = {
+    'codec@1000': DISPLAY,
+    dsp: { compatible: 'test,dsp', 'bank@1': { compatible: 'test,bank', reg: [1], iommus: [SMMU, 0x11, 0] } },
+  };
+  const { blockers } = planOf(boardOf(devices), 'codec@1000');
+  expect(blockers).toMatchObject([{ kind: 'sharedStream', node: '/codec@1000', users: ['/dsp/bank@1'] }]);
+});
+
+it('a whole that stays shares what it names for itself: a stream, a reset line, a power switch', () => {
+  const part = {
+    reg: [0x5_2000, 0x1000],
+    iommus: [SMMU, 0x50, 0],
+    resets: [RESET, 7],
+    'power-domains': [30, 1],
+  };
+  const whole = (own: Description) =>
+    boardOf({
+      power: { phandle: [30], '#power-domain-cells': [1] },
+      'a@50000': other({
+        '#address-cells': [1],
+        '#size-cells': [1],
+        ranges: flag,
+        ...own,
+        'part@52000': other(part),
+      }),
+    });
+  const kinds = (own: Description) =>
+    chosen(whole(own), 'part@52000', { powerReset: true }).blockers.map(({ kind, users }) => [
+      kind,
+      ...users,
+    ]);
+  expect(kinds({})).toEqual([]);
+  expect(kinds({ iommus: [SMMU, 0x50, 0] })).toEqual([['sharedStream', '/a@50000']]);
+  expect(kinds({ resets: [RESET, 7] })).toEqual([['sharedReset', '/a@50000']]);
+  expect(kinds({ 'power-domains': [30, 1] })).toEqual([['sharedPowerSwitch', '/a@50000']]);
+});
+
+it('a PCI function has the ATS of its host; where no IOMMU is named, nothing confines its DMA', () => {
+  const host = (own: Description, iommu: Description) =>
+    boardOf({
+      'pcie@60000000': {
+        device_type: 'pci',
+        reg: [0x6000_0000, 0x1000],
+        '#address-cells': [3],
+        '#size-cells': [2],
+        ranges: [0x200_0000, 0, 0x7000_0000, 0x7000_0000, 0, 0x100_0000],
+        ...iommu,
+        ...own,
+        'card@1,0': {
+          reg: [0x800, 0, 0, 0, 0],
+          'assigned-addresses': [0x200_0810, 0, 0x7000_0000, 0, 0x1000],
+        },
+      },
+    });
+  const map = { 'iommu-map': [0, SMMU, 0x400, 0x100] };
+  const kinds = (own: Description, iommu = map as Description) =>
+    planOf(host(own, iommu), 'card@1,0').blockers.map(({ kind, what }) => `${kind}: ${what}`);
+  expect(kinds({})).toEqual([]);
+  expect(planOf(host({}, map), 'card@1,0').notes).toContainEqual(
+    expect.stringContaining('configuration space at /pcie@60000000'),
+  );
+  expect(kinds({ 'ats-supported': flag })).toEqual([
+    expect.stringMatching(/^ats: ats-supported of pcie@60000000/),
+  ]);
+  expect(kinds({}, {})).toEqual([expect.stringMatching(/^unconfinedDma: PCI functions do DMA/)]);
+});
+
+it('an SMMU that ignores bits of every ID takes two devices for one', () => {
+  const smmu = { compatible: 'arm,mmu-500', phandle: [40], reg: [0xb00_0000, 0x1000], '#iommu-cells': [1] };
+  const two = (own: Description) =>
+    boardOf({
+      'smmu@b000000': { ...smmu, ...own },
+      'a@50000': other({ iommus: [40, 0x1] }),
+      'b@60000': other({ reg: [0x6_0000, 0x1000], iommus: [40, 0x401] }),
+    });
+  const kinds = (own: Description) =>
+    planOf(two(own), 'a@50000').blockers.map(({ kind, users }) => [kind, ...users]);
+  expect(kinds({})).toEqual([]);
+  expect(kinds({ 'stream-match-mask': [0x7c00] })).toEqual([['sharedStream', '/b@60000']]);
+});
+
+it('what is reserved for firmware shares as what is enabled does; what is disabled does not', () => {
+  const users = (status: string) => {
+    const bus = { '#address-cells': [1], '#size-cells': [1], ranges: flag, status };
+    const board = boardOf({
+      'a@50000': other({}),
+      firmware: { ...bus, 'b@50800': { compatible: 'test,b', reg: [0x5_0800, 0x100] } },
+    });
+    return planOf(board, 'a@50000').blockers.map(({ kind, users: all }) => [kind, ...all]);
+  };
+  expect(users('disabled')).toEqual([]);
+  expect(users('reserved')).toEqual([['sharedPage', '/firmware/b@50800']]);
+});
+
+it('registers that begin in a window of their bus are registers, though they end beyond it', () => {
+  const bus = { '#address-cells': [1], '#size-cells': [1], ranges: [0, 0x5_0000, 0x1000] };
+  const board = boardOf({ bus: { ...bus, 'a@0': { compatible: 'test,a', reg: [0, 0x2000] } } });
+  expect(planOf(board, 'a@0').members.flatMap(({ access }) => access.pages)).toEqual([
+    { address: 0x5_0000n, bytes: 0x2000n },
+  ]);
+});
+
+it('more register ranges than any device has are not read', () => {
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, index) => [0x10_0000 + index * 0x1000, 0x1000]);
+  const kinds = (count: number) =>
+    planOf(
+      boardOf({ 'a@100000': { compatible: 'test,a', reg: many(count).flat() } }),
+      'a@100000',
+    ).blockers.map(({ kind, what }) => `${kind}: ${what}`);
+  expect(kinds(1_024)).toEqual([expect.stringContaining('unfit: ')]);
+  expect(kinds(1_025)).toEqual(['unreadable: /a@100000, reg: 1025 ranges; at most 1024']);
+});
+
+it('a disabled device that would have a stream of the bundle is told of', () => {
+  const idle = { ...other({ reg: [0x6_0000, 0x1000], iommus: [SMMU, 0x11, 0] }), status: 'disabled' };
+  const notes = (...names: string[]) =>
+    planOf(
+      boardOf({ 'a@1000': DISPLAY, ...Object.fromEntries(names.map((name) => [name, idle])) }),
+      'a@1000',
+    ).notes.filter((note) => note.includes('disabled'));
+  expect(notes()).toEqual([]);
+  expect(notes('b@60000')).toEqual([
+    expect.stringMatching(/^\/b@60000 is disabled, and would have a stream/),
+  ]);
+  expect(notes('b@60000', 'c@60000')).toEqual([expect.stringMatching(/^\/b@60000 and 1 more are disabled/)]);
+});

@@ -94,3 +94,27 @@ it('says by its exit status whether a new revision is worse', () => {
   expect(run(['--diff', board, changed, 'nobody']).status).toBe(64);
   expect(run(['--diff', board, join(folder, 'none.dtb')]).status).toBe(66);
 });
+
+it.each<[string, readonly string[], number, string]>([
+  [
+    'a picture that cannot be written',
+    [board, 'i2c0', '--svg', '/nowhere/x.svg'],
+    78,
+    'baton plan: /nowhere/x.svg: cannot be written',
+  ],
+  ['a name that is none', [board, 'i2c0', '--name', 'A b'], 64, 'baton: --name: "A b" cannot name a bundle'],
+  ['an owner that is none', [board, 'i2c0', '--owner', ''], 64, 'baton: --owner: "" cannot name a VM'],
+  ['a node that a list does not want', [board, '--list', 'i2c0'], 64, 'baton: --list is of the whole board'],
+  ['no name at all', [board, ''], 64, 'baton: no node is called '],
+  ['a file without an end', ['/dev/zero', 'i2c0'], 66, 'baton plan: /dev/zero: no file'],
+  ['a folder', [folder, 'i2c0'], 66, `baton plan: ${folder}: no file`],
+  ['nothing', ['/nowhere/x.dtb', 'i2c0'], 66, 'baton plan: /nowhere/x.dtb: no such file'],
+])('%s: says so', (_name, args, status, words) => {
+  const ended = spawnSync(process.execPath, [BATON, 'plan', ...args], {
+    encoding: 'utf8',
+    env: plain,
+    timeout: 20_000,
+  });
+  expect(ended.stderr).toContain(words);
+  expect(ended.status).toBe(status);
+});

@@ -6,12 +6,22 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { bundleFileText, readBundleFile } from '../../src/config/bundle-file.ts';
 import { readBlob } from '../../src/devicetree/blob.ts';
 import { Board } from '../../src/devicetree/board.ts';
+import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planLines } from '../../src/devicetree/describe.ts';
+import { expectedByTree } from '../../src/devicetree/expected.ts';
+import { streamsOf } from '../../src/devicetree/links.ts';
+import { idsOf } from '../../src/devicetree/once.ts';
 import { ACCEPTABLE, planBundle } from '../../src/devicetree/plan.ts';
 import { survey, surveyLines, verdictOf } from '../../src/devicetree/survey.ts';
-import { Tree } from '../../src/devicetree/tree.ts';
+import { isEnabled, nodesBelow, Tree } from '../../src/devicetree/tree.ts';
+import { withViews } from '../../src/devicetree/views.ts';
+import { resourcesOf } from '../../src/protocol/bundle.ts';
+import { expectedByDefinition, findResourceMismatch } from '../../src/protocol/evidence.ts';
+import { bundleId, vmId } from '../../src/protocol/ids.ts';
+import { bundleDigest } from '../../src/wire/digest.ts';
 import { BOARDS_FOLDER } from './boards.ts';
 
 const FIXTURES = join(import.meta.dirname, '../fixtures/plans');
@@ -51,6 +61,34 @@ else {
       expect(plans.some((plan) => verdictOf(plan) === 'blocked')).toBe(true);
     },
   );
+
+  it.each(Object.keys(PLANS))('%s: each bundle that can move is what its own tree says', (name) => {
+    const board = boardOf(name);
+    for (const { node, plan } of survey(board, { accept: ACCEPTABLE })) {
+      const bundle = definitionOf(plan, bundleId('bundle'), vmId('owner'));
+      if (!bundle) continue;
+      const nodes = new Map(
+        bundle.devices.map(({ id }, index) => [id as string, [plan.members[index]!.node]]),
+      );
+      const expected = expectedByTree(bundle, vmId('guest'), board.tree, nodes);
+      const granted = expectedByDefinition(bundle, vmId('guest'));
+      expect(findResourceMismatch(expected, granted), node.path).toBeUndefined();
+      expect(withViews(bundle, vmId('guest'), board.tree, nodes)).toEqual(bundle);
+      const [again] = readBundleFile('bundle.json', bundleFileText([bundle]));
+      expect(bundleDigest(again!)).toEqual(bundleDigest(bundle));
+      const streams = plan.members.flatMap((member) => [...nodesBelow(member.node)]).filter(isEnabled);
+      const named = streams.flatMap((each) =>
+        streamsOf(board.tree, each).flatMap(({ id, mask }) => idsOf(id, mask)),
+      );
+      const has = new Set(
+        resourcesOf(bundle).flatMap((each) => (each.kind === 'stream' ? [each.physical] : [])),
+      );
+      expect(
+        named.filter((id) => !has.has(id)),
+        node.path,
+      ).toEqual([]);
+    }
+  });
 
   it('all devices of all boards that can move are these', async () => {
     const lists = Object.keys(PLANS).map((name) => {
