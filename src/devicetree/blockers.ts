@@ -27,9 +27,11 @@ export const BLOCKER_KINDS = [
   'sharedPowerSwitch',
   'busClient',
   'consumerOutside',
+  'clockLoop',
   'summaryInterrupt',
   'processorInterrupt',
   'messageInterrupt',
+  'pciHost',
   'ats',
   'stall',
   'unknownIommu',
@@ -196,6 +198,16 @@ function translationBlockers(
   const add = (kind: BlockerKind, what: string, users: readonly string[], way: string) =>
     blockers.push({ kind, node: node.path, what, users, ways: [way] });
   const root = isPciFunction(node) ? bridgesOf(node) : [];
+  const host = root.at(-1);
+  if (host && !all.inside(host)) {
+    const messages = root.some(({ properties }) => properties.has('msi-map') || properties.has('msi-parent'));
+    add(
+      'pciHost',
+      `its configuration space is at ${host.name}: whoever has that moves its registers, and starts and stops its DMA${messages ? ' and its messages (MSI)' : ''}`,
+      [host.path],
+      'the hypervisor keeps the host bridge, and plays configuration space to the VMs: --accept pciHost',
+    );
+  }
   const ats = [node, ...root].find(({ properties }) => properties.has('ats-supported'));
   if (ats)
     add(
@@ -314,6 +326,7 @@ function busClients({ members, inside, wanted }: Situation): readonly Blocker[] 
 /** Devices outside that are served by one inside. */
 function consumersOutside(all: Situation): readonly Blocker[] {
   const { board, members } = all;
+  const clocked = new Map<DtNode, Set<string>>();
   const isMember = new Set(members.map(({ node }) => node));
   const served = new Map<DtNode, { readonly users: Set<string>; readonly roles: Set<string> }>();
   const note = (user: DtNode, role: string, target: DtNode | undefined) => {
@@ -321,30 +334,48 @@ function consumersOutside(all: Situation): readonly Blocker[] {
     let owner = all.inside(target) ? target : undefined;
     while (owner !== undefined && !isMember.has(owner)) owner = owner.parent;
     if (owner === undefined) return;
+    if (role === 'clock' && user.properties.has('#clock-cells')) {
+      clocked.set(owner, (clocked.get(owner) ?? new Set()).add(user.path));
+      return;
+    }
     const found = served.get(owner) ?? { users: new Set(), roles: new Set() };
     found.users.add(user.path);
     found.roles.add(role);
     served.set(owner, found);
   };
   for (const each of all.outside) {
-    for (const { role, target } of board.needs(each)) if (serves(each, role)) note(each, role, target);
+    for (const { role, target } of board.needs(each)) if (serves(role)) note(each, role, target);
     for (const { interrupt } of board.access(each).lines) note(each, 'interrupt', interrupt.controller);
   }
-  return members.flatMap(({ node }) => {
+  return members.flatMap(({ node }): Blocker[] => {
     const { users, roles } = served.get(node) ?? {};
-    if (!users || !roles) return [];
-    const what = `devices outside depend on it (${[...roles].join(', ')})`;
-    return [{ kind: 'consumerOutside' as const, node: node.path, what, users: [...users], ways: TOGETHER }];
+    const choosers = clocked.get(node);
+    const what = `devices outside depend on it (${[...(roles ?? [])].join(', ')})`;
+    return [
+      ...(users
+        ? [{ kind: 'consumerOutside' as const, node: node.path, what, users: [...users], ways: TOGETHER }]
+        : []),
+      ...(choosers
+        ? [{ kind: 'clockLoop' as const, node: node.path, what: LOOP, users: [...choosers], ways: LOOP_WAYS }]
+        : []),
+    ];
   });
 }
+
+/** A clock controller that stays may take a clock of the bundle for its own: OnePlus 6, display clocks from the PLL of the DSI PHY. */
+const LOOP =
+  'a clock controller outside can choose a clock that it makes: its driver may reach for it while it is lent';
+const LOOP_WAYS: readonly string[] = [
+  'the keeper’s clock driver lets these clocks be until the return: --accept clockLoop',
+  'ask for the clock controller, too',
+];
 
 /** Roles of what is beside a device, not below it: places in a graph, and memory. */
 const BESIDE: readonly Role[] = ['endpoint', 'memory', 'panel', 'backlight', 'sound'];
 
-/** Whether who needs something in this role depends on it. A clock controller that can choose a clock of the bundle does not. */
-export function serves(consumer: DtNode, role: Role): boolean {
-  if (BESIDE.includes(role)) return false;
-  return role !== 'clock' || !consumer.properties.has('#clock-cells');
+/** Whether who needs something in this role depends on it. */
+export function serves(role: Role): boolean {
+  return !BESIDE.includes(role);
 }
 
 /** Whether `gate` decides what `node` reaches or is told. */

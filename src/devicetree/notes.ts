@@ -1,11 +1,9 @@
 /** What a person should know of a plan, though nothing stands in the way: what stays connected, shared or unsure. Pure. */
 
 import { hasRegisters, iommuKind, sameStream } from './access.ts';
-import { bridgesOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
-import { isGate, type Situation, serves } from './blockers.ts';
+import { isGate, type Situation } from './blockers.ts';
 import type { Board } from './board.ts';
-import type { Role } from './links.ts';
 import { overlap } from './ranges.ts';
 import { isConfined, unconfinedDma } from './suitability.ts';
 import { isEnabled, nodesBelow } from './tree.ts';
@@ -38,25 +36,12 @@ export function notesOf(all: Situation): string[] {
         notes.push(
           `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} open: the bundle file names each ID`,
         );
-    const bridges = bridgesOf(node).filter((bridge) => !inside(bridge));
-    if (bridges.length > 0)
-      notes.push(
-        `${node.path} has its configuration space at ${bridges.at(-1)!.path}, which stays: whoever has that moves its registers, and starts and stops its DMA`,
-      );
-    for (const { name, properties } of bridges)
-      for (const property of ['msi-map', 'msi-parent'])
-        if (properties.has(property))
-          notes.push(
-            `${node.path} may signal by messages, too (${property} of ${name}): who keeps the host bridge has to keep them off`,
-          );
   }
   notes.push(...sharedPages(members), ...idleMasters(all));
-  const needing = (wanted: Role) =>
-    outside.filter((each) =>
-      board.needs(each).some(({ role, target }) => role === wanted && inside(target) && !serves(each, role)),
-    );
-  for (const { path } of needing('clock')) notes.push(`${path} can choose a clock that the bundle makes`);
-  for (const { path } of needing('sound')) notes.push(`${path} plays or records through it, and stays`);
+  const players = outside.filter((each) =>
+    board.needs(each).some(({ role, target }) => role === 'sound' && inside(target)),
+  );
+  for (const { path } of players) notes.push(`${path} plays or records through it, and stays`);
   const unread = [...board.unreadable.keys()].filter((each) => !inside(each));
   if (unread.length > 0)
     notes.push(

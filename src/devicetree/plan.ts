@@ -29,11 +29,16 @@ export interface Member {
 }
 
 /** Blockers that a person may accept, for there is another way to do without what is shared. */
-export const ACCEPTABLE = ['summaryInterrupt', 'sharedReset'] as const satisfies readonly BlockerKind[];
+export const ACCEPTABLE = [
+  'summaryInterrupt',
+  'sharedReset',
+  'clockLoop',
+  'pciHost',
+] as const satisfies readonly BlockerKind[];
 
 /** How to plan, where there is a choice. */
 export interface Choices {
-  /** Blockers that are no reason to refuse: the bundle goes without the line, or without the reset. */
+  /** Blockers that are no reason to refuse, for what they name is taken care of in another way. */
   readonly accept?: readonly (typeof ACCEPTABLE)[number][];
   /** The back end resets devices by switching their power domain off and on. */
   readonly powerReset?: boolean;

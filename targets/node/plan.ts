@@ -29,7 +29,9 @@ whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is
   NODE           a device: path (/soc@0/i2c@a90000), alias, or a name that one node alone has (touchscreen@38)
                  (--device NODE says the same)
   --accept KIND  a blocker that is no reason to refuse: summaryInterrupt (the bundle goes without the line: the borrower
-                 polls, or whoever keeps the controller forwards it), sharedReset (nobody uses the line as a reset)
+                 polls, or whoever keeps the controller forwards it), sharedReset (nobody uses the line as a reset),
+                 clockLoop (the keeper's clock driver lets the bundle's clocks be), pciHost (the hypervisor keeps the
+                 host bridge and plays configuration space)
   --power-reset  the back end resets the devices by switching their power domains off and on
   --list         every device that could be asked for: what can move, what can if it does no DMA, what cannot and why
   --diff         what the tree NEW changes for each device, or for one bundle of all NODEs: the worst first
@@ -133,7 +135,7 @@ function acceptedKinds(words: readonly string[] = []): (typeof ACCEPTABLE)[numbe
   return words.map((word) => {
     const kind = ACCEPTABLE.find((each) => each === word);
     if (kind === undefined)
-      throw new UsageError(`--accept ${word}: only ${ACCEPTABLE.join(' and ')} can be accepted`);
+      throw new UsageError(`--accept ${word}: only ${ACCEPTABLE.join(', ')} can be accepted`);
     return kind;
   });
 }

@@ -129,7 +129,7 @@ it('takes --device and --accept', () => {
   expect(text).toContain('Accepted:\n  summaryInterrupt: /soc@0/i2c@1000/touch@20');
   expect(text).toContain('1 thing stands in the way:\n  processorInterrupt');
   expect(() => run(at('board.dtb'), 'touch@20', '--accept', 'sharedPage')).toThrow(
-    '--accept sharedPage: only summaryInterrupt and sharedReset can be accepted',
+    '--accept sharedPage: only summaryInterrupt, sharedReset, clockLoop, pciHost can be accepted',
   );
 });
 
