@@ -1,0 +1,50 @@
+/**
+ * `npm run build:quickjs`: dist/quickjs/<machine>/baton-agent, one static program a machine, and dist/quickjs/baton-agent.js with
+ * baton.so, for a `qjs` of the system. `--machine NAME` builds for that one alone.
+ */
+
+import { mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bytecodeFile, Engine, HOST, MACHINES, missingPrograms, run } from './engine.ts';
+
+/** From dist/js/targets/quickjs/build. */
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../../..');
+const OUTPUT = join(ROOT, 'dist/quickjs');
+
+/** The status of a program that lacks what somebody has to install. */
+const EXIT_UNAVAILABLE = 69;
+
+function build(names: readonly string[]): void {
+  const machines = MACHINES.filter(({ name }) => names.length === 0 || names.includes(name));
+  const missing = missingPrograms(machines);
+  if (missing !== undefined) {
+    process.stderr.write(`build:quickjs: ${missing}\n`);
+    process.exit(EXIT_UNAVAILABLE);
+  }
+  mkdirSync(OUTPUT, { recursive: true });
+  const host = new Engine(ROOT, HOST);
+  const script = join(OUTPUT, 'agent.js');
+  const bytecode = join(OUTPUT, 'agent.c');
+  run(
+    join(ROOT, 'node_modules/.bin/rollup'),
+    ['--silent', '-c', join(ROOT, 'targets/quickjs/build/rollup.config.mjs')],
+    ROOT,
+  );
+  bytecodeFile(host.compiler(), script, bytecode);
+  for (const machine of machines) {
+    const folder = join(OUTPUT, machine.name);
+    const program = join(folder, 'baton-agent');
+    mkdirSync(folder, { recursive: true });
+    new Engine(ROOT, machine).link(bytecode, program);
+    rmSync(join(folder, 'baton'), { force: true });
+    symlinkSync('baton-agent', join(folder, 'baton'));
+    console.log(`${program}: ${statSync(program).size} bytes`);
+  }
+  host.library(join(OUTPUT, 'baton.so'));
+  rmSync(bytecode);
+  rmSync(script);
+}
+
+const words = process.argv.slice(2);
+build(words.filter((_, index) => words[index - 1] === '--machine'));
