@@ -1,0 +1,93 @@
+/** Host on Node with the back end `none`, and the agents of a cast, over UNIX streams: no machine, no drivers but hooks. */
+
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import type { Json } from '../../src/control/lines.ts';
+import type { VmId } from '../../src/protocol/ids.ts';
+import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import type { Cast } from '../../targets/demo/demo-bed.ts';
+import { ended, Parties, START_MS } from '../../targets/demo/parties.ts';
+
+const DIST = join(import.meta.dirname, '../../dist');
+
+export class StreamBed extends Parties {
+  readonly #cast: Cast;
+  readonly #agents = new Map<VmId, ChildProcess>();
+  /** What the agents of a VM have said, of all its lives. */
+  readonly said = new Map<VmId, string>();
+
+  constructor(cast: Cast) {
+    super(DIST);
+    this.#cast = cast;
+  }
+
+  /** Starts everything. `hooks` of the device `touch`, by VM. */
+  async start(hooks: Readonly<Record<string, Json>> = {}): Promise<void> {
+    this.writeShared(PANEL);
+    const address = (vm: VmId) => `unix:${this.path(`${vm}.link`)}`;
+    const listen = Object.fromEntries([ANDROID, VAULT].map((vm) => [vm, address(vm)]));
+    const enforcer = { kind: 'none', vms: [ANDROID, VAULT] };
+    this.writeHost(enforcer, { kind: 'stream', listen });
+    for (const vm of [ANDROID, VAULT]) {
+      const own: Json = hooks[vm] ? { touch: hooks[vm] } : {};
+      this.writeAgent(vm, PANEL, { kind: 'stream', address: address(vm) }, own);
+    }
+    await this.startHost(['--create-table']);
+    for (const vm of [ANDROID, VAULT]) await this.startAgent(vm);
+  }
+
+  /** Starts the agent of a VM, and waits until it knows who holds. */
+  async startAgent(vm: VmId, words: readonly string[] = this.#cast.agents[vm]!): Promise<void> {
+    const agent = this.agentProcess(vm, words);
+    this.#agents.set(vm, agent);
+    await this.watch(vm, vm as 'android' | 'vault');
+    await this.until(`${vm} knows who holds`, START_MS, async () =>
+      ['held', 'idle', 'lent'].includes(await this.stateOf(vm)),
+    );
+  }
+
+  /** An agent over the files of a VM, whatever becomes of it. */
+  agentProcess(vm: VmId, words: readonly string[]): ChildProcess {
+    const agent = this.spawnWords(`agent of ${vm}`, [...words, '--config', this.path(`${vm}.json`)]);
+    agent.stderr!.on('data', (bytes: Buffer) => {
+      this.said.set(vm, `${this.said.get(vm) ?? ''}${bytes.toString()}`);
+    });
+    return agent;
+  }
+
+  async killAgent(vm: VmId, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
+    const agent = this.#agents.get(vm)!;
+    agent.kill(signal);
+    await ended(agent);
+  }
+
+  pidOf(vm: VmId): number {
+    return this.#agents.get(vm)!.pid!;
+  }
+
+  file(name: string): string {
+    return this.path(name);
+  }
+
+  /** The host's view of the bundle. */
+  async view(): Promise<Json> {
+    return ((await this.ask('host', { do: 'status' }))['bundles'] as Json[])[0]!;
+  }
+
+  /** What an agent says of the bundle. */
+  async stateOf(vm: VmId): Promise<string> {
+    const { bundles } = await this.ask(vm, { do: 'status' });
+    return String((bundles as Json[])[0]?.['state']);
+  }
+
+  /** Waits until the owner has the bundle and uses it. */
+  async isBack(): Promise<void> {
+    await this.until('the owner has it', START_MS, async () => {
+      const { holder, confirmed } = await this.view();
+      return holder === ANDROID && confirmed === true && (await this.stateOf(ANDROID)) === 'held';
+    });
+  }
+}
+
+/** What a program of a borrower asks for. */
+export const BORROW = { do: 'borrow', bundle: PANEL.id, purpose: 'pin', evidence: 'none' } as const;
