@@ -94,7 +94,7 @@ export class Engine {
     this.#source = this.#unpacked();
   }
 
-  /** Returns the engine's object files and ours; with `qjsc`, the compiler of scripts. */
+  /** Returns the engine's object files and ours. */
   objects(): string[] {
     const engine = ENGINE_FILES.map((name) => this.#engineObject(name));
     return [...engine, ...this.#ours().map((file) => this.#object(file, OUR_FLAGS))];
@@ -105,6 +105,17 @@ export class Engine {
     const objects = [...ENGINE_FILES, 'qjsc'].map((name) => this.#engineObject(name));
     return this.#kept('qjsc', objects, (to) =>
       run(this.#machine.compiler, [...objects, '-o', to, '-lm', '-lpthread', '-ldl']),
+    );
+  }
+
+  /** Returns an engine that runs scripts and loads libraries, as a system has it: for tests. */
+  interpreter(): string {
+    const repl = this.#kept('repl.c', [join(this.#source, 'repl.js')], (to) =>
+      run(this.compiler(), ['-c', '-m', '-s', '-N', 'qjsc_repl', '-o', to, join(this.#source, 'repl.js')]),
+    );
+    const objects = [...ENGINE_FILES, 'qjs'].map((name) => this.#engineObject(name));
+    return this.#kept('qjs', [repl, ...objects], (to) =>
+      run(this.#machine.compiler, ['-rdynamic', repl, ...objects, '-o', to, '-lm', '-lpthread', '-ldl']),
     );
   }
 

@@ -1,66 +1,9 @@
-// Rolls up the agent for QuickJS from what tsc emitted. Any warning fails the build.
-//
-// The sources are those of the agent on Node. A file of targets/quickjs with the name of one of targets/node stands in its
-// place, one of targets/quickjs/node in place of a module of Node, and SUBSTITUTES in place of what is left.
-import { existsSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import commonjs from '@rollup/plugin-commonjs';
-import resolve from '@rollup/plugin-node-resolve';
-import terser from '@rollup/plugin-terser';
+// The agent for QuickJS: as a script that is linked into a program, and for a `qjs` of the system.
+import { bundle } from './bundle.mjs';
 
-const js = join(dirname(fileURLToPath(import.meta.url)), '../../../dist/js');
-const ours = join(js, 'targets/quickjs');
-const node = join(js, 'targets/node');
-
-/** What is replaced by which file of targets/quickjs, by path of the emitted file or by name of a package. */
-const SUBSTITUTES = {
-  'src/wire/hash.js': 'hash.js',
-  typebox: 'typebox.js',
-  'typebox/value': 'typebox-value.js',
-};
-const WITHOUT_MQTT = {
-  ...SUBSTITUTES,
-  'src/transport/mqtt.js': 'no-mqtt.js',
-  'targets/node/mqtt.js': 'no-mqtt.js',
-};
-
-const substitutes = (table) => ({
-  name: 'substitutes',
-  resolveId: (source, importer) => {
-    if (table[source] !== undefined) return join(ours, table[source]);
-    if (source.startsWith('node:')) return join(ours, 'node', `${source.slice(5)}.js`);
-    if (importer === undefined || !source.startsWith('.')) return null;
-    const path = join(dirname(importer), source);
-    const substitute = table[relative(js, path)];
-    if (substitute !== undefined) return join(ours, substitute);
-    const sameName = join(ours, relative(node, path));
-    return dirname(path) === node && existsSync(sameName) ? sameName : null;
-  },
-});
-
-/** `native`: what the engine knows the native module by, its name or the path of a library. */
-const bundle = (entry, output, native, table) => {
-  const names = { 'qjs:std': 'std', 'qjs:os': 'os', 'qjs:baton': native };
-  return {
-    input: join(js, entry),
-    external: Object.keys(names),
-    output: { file: output, format: 'es', paths: names, inlineDynamicImports: true },
-    plugins: [
-      substitutes(table),
-      resolve({ browser: true, preferBuiltins: false }),
-      commonjs(),
-      terser({ module: true, ecma: 2020, compress: { passes: 2 } }),
-    ],
-    onwarn(warning) {
-      const isTheirs = warning.ids?.every((id) => id.includes('node_modules'));
-      if (warning.code === 'CIRCULAR_DEPENDENCY' && isTheirs) return;
-      throw new Error(`${output}: ${warning.message}`);
-    },
-  };
-};
+const agent = { js: `${process.cwd()}/dist/js`, entry: 'targets/quickjs/main.js' };
 
 export default [
-  bundle('targets/quickjs/main.js', 'dist/quickjs/agent.js', 'baton', WITHOUT_MQTT),
-  bundle('targets/quickjs/main.js', 'dist/quickjs/baton-agent.js', './baton.so', WITHOUT_MQTT),
+  bundle({ ...agent, output: 'dist/quickjs/agent.js', native: 'baton' }),
+  bundle({ ...agent, output: 'dist/quickjs/baton-agent.js', native: './baton.so' }),
 ];
