@@ -4,7 +4,6 @@
  * One file is called by several names; the script looks at its first argument.
  */
 
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -43,7 +42,6 @@ JSContext *baton_new_context(JSRuntime *runtime) {
 }
 
 int main(int argc, char **argv) {
-  signal(SIGPIPE, SIG_IGN);
   JSRuntime *runtime = JS_NewRuntime();
   if (runtime == NULL) goto no_memory;
   JS_SetMemoryLimit(runtime, HEAP_BYTES_MAX);

@@ -2,9 +2,13 @@
 
 import { join } from 'node:path';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
+import { Engine, HOST } from '../../targets/quickjs/build/engine.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const built = (name: string) => join(ROOT, 'dist/quickjs', name);
+
+/** An engine as a system has it, which runs the scripts with the native module beside them. */
+const QJS = new Engine(ROOT, HOST).interpreter();
 
 /** How an agent, and the command line, are called on an engine. */
 export interface EngineWords {
@@ -17,6 +21,7 @@ export const ENGINES = {
     agent: [process.execPath, join(ROOT, 'dist/baton-agent.mjs')],
     baton: [process.execPath, join(ROOT, 'dist/baton.mjs')],
   },
+  script: { agent: [QJS, built('baton-agent.js')], baton: [QJS, built('baton.js')] },
   x86_64: { agent: [built('x86_64/baton-agent')], baton: [built('x86_64/baton')] },
   aarch64: {
     agent: ['qemu-aarch64-static', built('aarch64/baton-agent')],

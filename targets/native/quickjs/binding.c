@@ -5,6 +5,7 @@
  * Bytes are an ArrayBuffer, an offset and a count: a view of them would have to be made for each call.
  */
 
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -187,9 +188,13 @@ static const JSCFunctionListEntry EXPORTS[] = {
 };
 #define EXPORT_COUNT (int)(sizeof EXPORTS / sizeof *EXPORTS)
 
-/* QuickJS waits by select(2), which writes beyond its sets for descriptors from FD_SETSIZE on, and does not look. */
-static void limit_descriptors(void) {
+/*
+ * QuickJS waits by select(2), which writes beyond its sets for descriptors from FD_SETSIZE on, and does not look. And whoever reads what
+ * we print may end before us.
+ */
+static void prepare_process(void) {
   struct rlimit limit;
+  signal(SIGPIPE, SIG_IGN);
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > FD_SETSIZE) {
     limit.rlim_cur = FD_SETSIZE;
     setrlimit(RLIMIT_NOFILE, &limit);
@@ -197,7 +202,7 @@ static void limit_descriptors(void) {
 }
 
 static int set_exports(JSContext *ctx, JSModuleDef *module) {
-  limit_descriptors();
+  prepare_process();
   if (JS_SetModuleExportList(ctx, module, EXPORTS, EXPORT_COUNT)) return -1;
   return baton_set_system_exports(ctx, module);
 }

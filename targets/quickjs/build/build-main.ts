@@ -1,10 +1,10 @@
 /**
  * `npm run build:quickjs`: dist/quickjs/<machine>/baton-agent, one static program a machine, and dist/quickjs/baton-agent.js with
- * baton.so, for a `qjs` of the system. `--machine NAME` builds for that one alone.
+ * baton.so, for a `qjs` of the system; each also by the name `baton`. `--machine NAME` builds for that one alone.
  */
 
 import { mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bytecodeFile, Engine, HOST, MACHINES, missingPrograms, run } from './engine.ts';
 
@@ -37,13 +37,19 @@ function build(names: readonly string[]): void {
     const program = join(folder, 'baton-agent');
     mkdirSync(folder, { recursive: true });
     new Engine(ROOT, machine).link(bytecode, program);
-    rmSync(join(folder, 'baton'), { force: true });
-    symlinkSync('baton-agent', join(folder, 'baton'));
+    alsoAs(program, join(folder, 'baton'));
     console.log(`${program}: ${statSync(program).size} bytes`);
   }
+  alsoAs(join(OUTPUT, 'baton-agent.js'), join(OUTPUT, 'baton.js'));
   host.library(join(OUTPUT, 'baton.so'));
   rmSync(bytecode);
   rmSync(script);
+}
+
+/** What a file is depends on the name that it is called by. */
+function alsoAs(file: string, name: string): void {
+  rmSync(name, { force: true });
+  symlinkSync(basename(file), name);
 }
 
 const words = process.argv.slice(2);
