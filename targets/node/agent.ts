@@ -7,7 +7,7 @@ import { AGENT_EXAMPLE, AGENT_SCHEMA, type AgentFile } from '../../src/config/da
 import { AgentControl } from '../../src/control/agent-control.ts';
 import { Link } from '../../src/link/link.ts';
 import type { LogLevel } from '../../src/ports.ts';
-import { BORROWER_TABLE, vmId } from '../../src/protocol/index.ts';
+import { BORROWER_TABLE, type BundleDefinition, vmId } from '../../src/protocol/index.ts';
 import { resumeEarly } from '../../src/simulation/lies.ts';
 import { bundleDigest } from '../../src/wire/digest.ts';
 import { CLOCK } from './clock.ts';
@@ -24,7 +24,7 @@ import {
 } from './daemon.ts';
 import { ENTROPY } from './entropy.ts';
 import { openFileJournal } from './file-journal.ts';
-import { besideConfig, readBundles, readConfigFile, readKeys } from './files.ts';
+import { besideConfig, readConfigFile, readKeys } from './files.ts';
 import { openHooks } from './hooks.ts';
 import { stderrLog } from './log.ts';
 import { lockState } from './name-lock.ts';
@@ -56,22 +56,26 @@ another process uses its state folder; 78 when a person has to mend something fi
 /** Runs an agent with these words on its command line, until it is told to end. */
 export function runAgent(words: readonly string[]): void {
   const args = daemonArguments(FACE, words);
-  const config = orExit(FACE.name, () => soundAgent(args.config));
+  const { config, bundles } = orExit(FACE.name, () => soundAgent(args.config));
   const control = orExit(FACE.name, () => controlPath(args.config, config.control));
   // Before anything is read or listened to: two agents of one journal would take each other's place at the host.
   lockState(besideConfig(args.config, config.state)).then(
-    () => orExit(FACE.name, () => serve(args, config, control)),
+    () => orExit(FACE.name, () => serve(args, config, bundles, control)),
     (error) => exitOn(FACE.name, error, EXIT_AGAIN),
   );
 }
 
-function serve(args: DaemonArguments, config: AgentFile, control: string): void {
+function serve(
+  args: DaemonArguments,
+  config: AgentFile,
+  bundles: readonly BundleDefinition[],
+  control: string,
+): void {
   const beside = (path: string) => besideConfig(args.config, path);
   const state = beside(config.state);
   const self = vmId(config.vm);
   const log = stderrLog(`baton-agent ${self}`, (config.logLevel ?? 'info') as LogLevel);
   if (args.lies.length > 0) log('warn', `LYING: ${args.lies.join(', ')} is switched off`);
-  const bundles = readBundles(beside(config.bundles));
   const link = new Link({
     self,
     pairKeys: readKeys(beside(config.keys)),
