@@ -11,6 +11,7 @@
 #include <quickjs.h>
 
 #include "../native/quickjs/binding.h"
+#include "heap.h"
 
 /*
  * Heap of the engine, in bytes: four times what an agent of 16 bundles uses. Beyond it an allocation throws, and the agent ends, so that
@@ -45,7 +46,7 @@ JSContext *baton_new_context(JSRuntime *runtime) {
 
 int main(int argc, char **argv) {
   JSMemoryUsage loaded;
-  JSRuntime *runtime = JS_NewRuntime();
+  JSRuntime *runtime = JS_NewRuntime2(&baton_heap, NULL);
   if (runtime == NULL) goto no_memory;
   JS_SetMemoryLimit(runtime, HEAP_BYTES_MAX);
   JS_SetMaxStackSize(runtime, STACK_BYTES_MAX);

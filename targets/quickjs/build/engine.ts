@@ -94,6 +94,11 @@ export class Engine {
     this.#source = this.#unpacked();
   }
 
+  /** The folder of the engine's headers. */
+  get headers(): string {
+    return this.#source;
+  }
+
   /** Returns the engine's object files and ours. */
   objects(): string[] {
     const engine = ENGINE_FILES.map((name) => this.#engineObject(name));
@@ -121,8 +126,8 @@ export class Engine {
 
   /** Links a program around the bytecode of `bytecode`, a file in C. */
   link(bytecode: string, output: string): void {
-    const main = join(this.#root, 'targets/quickjs/main.c');
-    const objects = [...this.objects(), this.#object(main, OUR_FLAGS)];
+    const program = ['main.c', 'heap.c'].map((name) => join(this.#root, 'targets/quickjs', name));
+    const objects = [...this.objects(), ...program.map((file) => this.#object(file, OUR_FLAGS))];
     const code = `${output}.o`;
     run(this.#machine.compiler, [...this.#compile(), '-c', bytecode, '-o', code]);
     run(this.#machine.compiler, [
@@ -173,8 +178,8 @@ export class Engine {
   }
 
   #headers(): string[] {
-    return ['targets/native/core/core.h', 'targets/native/quickjs/binding.h'].map((file) =>
-      join(this.#root, file),
+    return ['targets/native/core/core.h', 'targets/native/quickjs/binding.h', 'targets/quickjs/heap.h'].map(
+      (file) => join(this.#root, file),
     );
   }
 
