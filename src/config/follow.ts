@@ -169,7 +169,9 @@ class Follower {
   }
 
   address(path: Path, address: string): void {
-    const fault = address.startsWith('unix:') ? socketPathFault(address.slice('unix:'.length)) : undefined;
+    // Of the form of a VMM the longer one of its two names counts, which a listener has.
+    const [, file] = /^(?:vsock-)?unix:(.+)$/.exec(address) ?? [];
+    const fault = file === undefined ? undefined : socketPathFault(file.replace(/:(?=\d+$)/, '_'));
     if (fault !== undefined) this.complain(path, fault);
   }
 

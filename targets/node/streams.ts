@@ -1,10 +1,13 @@
-/** Byte streams on Node: UNIX and TCP sockets behind the StreamNetwork port. */
+/** Byte streams on Node behind the StreamNetwork port: UNIX and TCP sockets, and vsock by the native core. */
 
 import { chmodSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
 import { socketPathFault } from '../../src/config/follow.ts';
 import type { ByteStream, StreamNetwork } from '../../src/ports.ts';
+import { withVsockUnix } from '../../src/transport/vsock-unix.ts';
+import { CLOCK } from './clock.ts';
+import { vsockStreams } from './native-streams.ts';
 import { takeSocketPlace } from './socket-place.ts';
 
 /** Bytes that may wait to be sent on one stream: 64 full frames; a slower peer loses what comes after. */
@@ -14,8 +17,8 @@ const CONNECT_MS = 5_000;
 /** How long a closed stream may still send what was queued without getting on; then its peer does not read. */
 const LINGER_MS = 1_000;
 
-/** The sockets of this machine. */
-export const STREAMS: StreamNetwork = {
+/** Sockets that Node itself has. */
+const OWN: StreamNetwork = {
   connect: (address, done) => {
     const socket = connect(parseAddress(address));
     socket.setTimeout(CONNECT_MS, () => socket.destroy(new Error(`no answer within ${CONNECT_MS} ms`)));
@@ -61,6 +64,32 @@ export const STREAMS: StreamNetwork = {
     };
   },
 };
+
+/** The sockets of this machine. Those of vsock need native code, which is loaded when the first one is asked for. */
+export const STREAMS: StreamNetwork = withVsockUnix(
+  {
+    connect: (address, done) => {
+      if (!address.startsWith('vsock:')) return OWN.connect(address, done);
+      vsockStreams().then((streams) => streams.connect(address, done), done);
+    },
+    listen: (address, onConnection, done, mode) => {
+      if (!address.startsWith('vsock:')) return OWN.listen(address, onConnection, done, mode);
+      let isStopped = false;
+      let stop = () => {};
+      vsockStreams().then(
+        (streams) => {
+          if (!isStopped) stop = streams.listen(address, onConnection, done, mode);
+        },
+        (error) => isStopped || done(error),
+      );
+      return () => {
+        isStopped = true;
+        stop();
+      };
+    },
+  },
+  CLOCK,
+);
 
 /** Parses `unix:/path` and `tcp:host:port`. Throws an Error that says what an address looks like. */
 export function parseAddress(

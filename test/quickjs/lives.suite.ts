@@ -10,12 +10,17 @@ import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
 import { BORROW, StreamBed } from './stream-bed.ts';
 
-/** `other`: the words of an agent on another engine than the borrower's. */
-export function livesSuite(name: string, cast: Cast, other: readonly string[]): void {
+/** `other`: the words of an agent on another engine than the borrower's; `way`: what the streams are. */
+export function livesSuite(
+  name: string,
+  cast: Cast,
+  other: readonly string[],
+  way: 'unix' | 'vsock-unix' = 'unix',
+): void {
   describe.sequential(`agents, ${name},`, () => {
     let bed: StreamBed;
     beforeEach(() => {
-      bed = new StreamBed(cast);
+      bed = new StreamBed(cast, way);
     });
     afterEach(() => bed.stop());
 
@@ -59,12 +64,12 @@ export function livesSuite(name: string, cast: Cast, other: readonly string[]): 
     });
 
     it('give back at the end of a lease, and answer while a hook takes its time', async () => {
-      const slow = { kind: 'command', command: ['sleep', '1'] };
+      const slow = { kind: 'command', command: ['sleep', '0.5'] };
       await bed.start({ [VAULT]: { suspend: [slow], resume: [{ ...slow, command: ['true'] }] } });
       const program = await bed.program(VAULT);
       const told: unknown[] = [];
       program.onEvent((event) => told.push(event['event']));
-      const answer = await program.request({ ...BORROW, leaseMs: 200, noticeMs: 1_600 });
+      const answer = await program.request({ ...BORROW, leaseMs: 200, noticeMs: 900 });
       expect(answer).toMatchObject({ ok: true });
       await bed.until('the hook runs', 4_000, async () => (await bed.stateOf(VAULT)) === 'suspending');
       expect(told).toEqual(['recalled']);

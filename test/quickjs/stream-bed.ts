@@ -1,4 +1,4 @@
-/** Host on Node with the back end `none`, and the agents of a cast, over UNIX streams: no machine, no drivers but hooks. */
+/** Host on Node with the back end `none`, and the agents of a cast, over streams: no machine, no drivers but hooks. */
 
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
@@ -7,24 +7,40 @@ import type { VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
 import { ended, Parties, START_MS } from '../../targets/demo/parties.ts';
+import { FakeVmm } from '../transport/fake-vmm.ts';
 
+/** The port of vsock that the host listens on. */
+const PORT = 5_001;
 const DIST = join(import.meta.dirname, '../../dist');
 
 export class StreamBed extends Parties {
   readonly #cast: Cast;
+  readonly #way: 'unix' | 'vsock-unix';
+  readonly #vmms: FakeVmm[] = [];
   readonly #agents = new Map<VmId, ChildProcess>();
   /** What the agents of a VM have said, of all its lives. */
   readonly said = new Map<VmId, string>();
 
-  constructor(cast: Cast) {
+  /** `way`: UNIX sockets, or the form of vsock that a VMM has, with one for each VM. */
+  constructor(cast: Cast, way: 'unix' | 'vsock-unix' = 'unix') {
     super(DIST);
     this.#cast = cast;
+    this.#way = way;
+  }
+
+  override async stop(): Promise<void> {
+    await super.stop();
+    for (const vmm of this.#vmms) vmm.close();
   }
 
   /** Starts everything. `hooks` of the device `touch`, by VM. */
   async start(hooks: Readonly<Record<string, Json>> = {}): Promise<void> {
     this.writeShared(PANEL);
-    const address = (vm: VmId) => `unix:${this.path(`${vm}.link`)}`;
+    const address = (vm: VmId) =>
+      this.#way === 'unix'
+        ? `unix:${this.path(`${vm}.link`)}`
+        : `vsock-unix:${this.path(`${vm}.vmm`)}:${PORT}`;
+    if (this.#way === 'vsock-unix') for (const vm of [ANDROID, VAULT]) await this.#startVmm(vm);
     const listen = Object.fromEntries([ANDROID, VAULT].map((vm) => [vm, address(vm)]));
     const enforcer = { kind: 'none', vms: [ANDROID, VAULT] };
     this.writeHost(enforcer, { kind: 'stream', listen });
@@ -34,6 +50,19 @@ export class StreamBed extends Parties {
     }
     await this.startHost(['--create-table']);
     for (const vm of [ANDROID, VAULT]) await this.startAgent(vm);
+  }
+
+  /** A VMM whose guest hands on to the host, as a guest's kernel does for a program that dials it. */
+  async #startVmm(vm: VmId): Promise<void> {
+    const vmm = new FakeVmm(this.path(`${vm}.vmm`));
+    this.#vmms.push(vmm);
+    vmm.guest.set(PORT, (socket) => {
+      const on = vmm.dial(PORT);
+      on.on('close', () => socket.destroy());
+      socket.on('close', () => on.destroy());
+      socket.pipe(on).pipe(socket);
+    });
+    await vmm.listen();
   }
 
   /** Starts the agent of a VM, and waits until it knows who holds. */
