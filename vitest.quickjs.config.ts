@@ -5,6 +5,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/quickjs/**/*.test.ts'],
+    globalSetup: 'test/quickjs/setup.ts',
     pool: 'threads',
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -4,7 +4,7 @@
  */
 
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -196,7 +196,8 @@ export class Engine {
     const path = join(folder, `${hash.digest('hex').slice(0, 24)}-${this.#machine.name}-${name}`);
     if (existsSync(path)) return path;
     mkdirSync(folder, { recursive: true });
-    const fresh = `${path}.${process.pid}`;
+    // Of two that make it at once each has its own, and either will do.
+    const fresh = `${path}.${randomBytes(4).toString('hex')}`;
     make(fresh);
     renameSync(fresh, path);
     return path;
@@ -255,7 +256,7 @@ export class Engine {
     run('/bin/bash', [join(this.#root, 'targets/quickjs/build/fetch-source.sh'), tarball, SOURCE_SHA256]);
     const folder = join(this.#cache, SOURCE_NAME);
     if (existsSync(folder)) return folder;
-    const fresh = `${folder}.${process.pid}`;
+    const fresh = `${folder}.${randomBytes(4).toString('hex')}`;
     mkdirSync(fresh, { recursive: true });
     run('tar', ['-xJf', tarball, '-C', fresh]);
     renameSync(join(fresh, SOURCE_NAME), folder);
