@@ -51,19 +51,24 @@ function connect(
   } catch (error) {
     return later(error as Error);
   }
-  const failed = (error: string) => new Error(`${address}: ${error}`);
+  const failed = (result: number) => {
+    const code = errorName(result);
+    return Object.assign(new Error(`${address}: connect ${code} ${to.where}`), { code });
+  };
   const fd = core.connect(to.family, to.where, to.port);
-  if (fd < 0) return later(failed(`connect ${errorName(fd)} ${to.where}`));
+  if (fd < 0) return later(failed(fd));
   const end = (result: ByteStream | Error) => {
     cancel();
     poller.onWritable(fd, undefined);
     if (result instanceof Error) core.close(fd);
     done(result);
   };
-  const cancel = clock.after(CONNECT_MS, () => end(failed(`no answer within ${CONNECT_MS} ms`)));
+  const cancel = clock.after(CONNECT_MS, () =>
+    end(new Error(`${address}: no answer within ${CONNECT_MS} ms`)),
+  );
   poller.onWritable(fd, () => {
     const error = core.socketError(fd);
-    if (error < 0) end(failed(`connect ${errorName(error)} ${to.where}`));
+    if (error < 0) end(failed(error));
     else end(new NativeStream(core, poller, clock, fd));
   });
 }

@@ -30,6 +30,13 @@ export const ENGINES = {
   },
 } as const satisfies Record<string, EngineWords>;
 
+/** The agents that also speak MQTT. */
+export const MQTT_AGENTS = {
+  x86_64: [built('x86_64/baton-agent-mqtt')],
+  aarch64: ['qemu-aarch64-static', built('aarch64/baton-agent-mqtt')],
+  script: [QJS, built('baton-agent-mqtt.js')],
+} as const;
+
 /** Which engine owner and borrower have. */
 export function castOf(owner: keyof typeof ENGINES, borrower: keyof typeof ENGINES): Cast {
   return { agents: { android: ENGINES[owner].agent, vault: ENGINES[borrower].agent }, transport: 'stream' };

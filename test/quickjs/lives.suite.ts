@@ -8,15 +8,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readJournal } from '../../src/journal/format.ts';
 import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
-import { BORROW, StreamBed } from './stream-bed.ts';
+import { BORROW, StreamBed, type Way } from './stream-bed.ts';
 
-/** `other`: the words of an agent on another engine than the borrower's; `way`: what the streams are. */
-export function livesSuite(
-  name: string,
-  cast: Cast,
-  other: readonly string[],
-  way: 'unix' | 'vsock-unix' = 'unix',
-): void {
+/** `other`: the words of an agent on another engine than the borrower's; `way`: what messages travel by. */
+export function livesSuite(name: string, cast: Cast, other: readonly string[], way: Way = 'unix'): void {
   describe.sequential(`agents, ${name},`, () => {
     let bed: StreamBed;
     beforeEach(() => {

@@ -1,34 +1,42 @@
-/** Host on Node with the back end `none`, and the agents of a cast, over streams: no machine, no drivers but hooks. */
+/** Host on Node with the back end `none`, and the agents of a cast, over one way: no machine, no drivers but hooks. */
 
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { Json } from '../../src/control/lines.ts';
-import type { VmId } from '../../src/protocol/ids.ts';
+import { HOST, type VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
 import { ended, Parties, START_MS } from '../../targets/demo/parties.ts';
+import { prepareMosquitto } from '../system/mosquitto.ts';
 import { FakeVmm } from '../transport/fake-vmm.ts';
+import type { TestBroker } from '../transport/worlds.ts';
 
 /** The port of vsock that the host listens on. */
 const PORT = 5_001;
 const DIST = join(import.meta.dirname, '../../dist');
 
+/** What messages travel by: UNIX sockets, the form of vsock that a VMM has, with one for each VM, or a mosquitto. */
+export type Way = 'unix' | 'vsock-unix' | 'mqtt 3.1.1' | 'mqtt 5';
+
 export class StreamBed extends Parties {
   readonly #cast: Cast;
-  readonly #way: 'unix' | 'vsock-unix';
+  readonly #way: Way;
   readonly #vmms: FakeVmm[] = [];
   readonly #agents = new Map<VmId, ChildProcess>();
   /** What the agents of a VM have said, of all its lives. */
   readonly said = new Map<VmId, string>();
 
-  /** `way`: UNIX sockets, or the form of vsock that a VMM has, with one for each VM. */
-  constructor(cast: Cast, way: 'unix' | 'vsock-unix' = 'unix') {
+  /** The broker, where there is one. */
+  broker: TestBroker | undefined;
+
+  constructor(cast: Cast, way: Way = 'unix') {
     super(DIST);
     this.#cast = cast;
     this.#way = way;
   }
 
   override async stop(): Promise<void> {
+    await this.broker?.stop();
     await super.stop();
     for (const vmm of this.#vmms) vmm.close();
   }
@@ -36,20 +44,38 @@ export class StreamBed extends Parties {
   /** Starts everything. `hooks` of the device `touch`, by VM. */
   async start(hooks: Readonly<Record<string, Json>> = {}): Promise<void> {
     this.writeShared(PANEL);
+    const transport = await this.#transports();
+    const enforcer = { kind: 'none', vms: [ANDROID, VAULT] };
+    this.writeHost(enforcer, transport(HOST));
+    for (const vm of [ANDROID, VAULT]) {
+      const own: Json = hooks[vm] ? { touch: hooks[vm] } : {};
+      this.writeAgent(vm, PANEL, transport(vm), own);
+    }
+    await this.startHost(['--create-table']);
+    for (const vm of [ANDROID, VAULT]) await this.startAgent(vm);
+  }
+
+  /** Prepares the way. Returns the part of the configuration of a party that is about it. */
+  async #transports(): Promise<(party: VmId) => Json> {
+    if (this.#way.startsWith('mqtt')) {
+      const { tcp } = await prepareMosquitto(this.folder);
+      this.broker = tcp;
+      await tcp.start();
+      for (const [user, password] of tcp.passwords) this.write(`${user}.password`, password, 0o600);
+      const version = this.#way.slice('mqtt '.length);
+      return (party) => ({
+        ...{ kind: 'mqtt', url: tcp.url, version },
+        ...{ username: party, passwordFile: `${party}.password` },
+      });
+    }
     const address = (vm: VmId) =>
       this.#way === 'unix'
         ? `unix:${this.path(`${vm}.link`)}`
         : `vsock-unix:${this.path(`${vm}.vmm`)}:${PORT}`;
     if (this.#way === 'vsock-unix') for (const vm of [ANDROID, VAULT]) await this.#startVmm(vm);
     const listen = Object.fromEntries([ANDROID, VAULT].map((vm) => [vm, address(vm)]));
-    const enforcer = { kind: 'none', vms: [ANDROID, VAULT] };
-    this.writeHost(enforcer, { kind: 'stream', listen });
-    for (const vm of [ANDROID, VAULT]) {
-      const own: Json = hooks[vm] ? { touch: hooks[vm] } : {};
-      this.writeAgent(vm, PANEL, { kind: 'stream', address: address(vm) }, own);
-    }
-    await this.startHost(['--create-table']);
-    for (const vm of [ANDROID, VAULT]) await this.startAgent(vm);
+    return (party) =>
+      party === HOST ? { kind: 'stream', listen } : { kind: 'stream', address: address(party) };
   }
 
   /** A VMM whose guest hands on to the host, as a guest's kernel does for a program that dials it. */

@@ -1,5 +1,5 @@
 /**
- * `npm run build:quickjs`: dist/quickjs/<machine>/baton-agent, one static program a machine, and dist/quickjs/baton-agent.js with
+ * `npm run build:quickjs`: dist/quickjs/<machine>/baton-agent, one static program a machine (baton-agent-mqtt: the same with MQTT), and dist/quickjs/baton-agent.js with
  * baton.so, for a `qjs` of the system; each also by the name `baton`. `--machine NAME` builds for that one alone.
  */
 
@@ -24,26 +24,24 @@ function build(names: readonly string[]): void {
   }
   mkdirSync(OUTPUT, { recursive: true });
   const host = new Engine(ROOT, HOST);
-  const script = join(OUTPUT, 'agent.js');
-  const bytecode = join(OUTPUT, 'agent.c');
-  run(
-    join(ROOT, 'node_modules/.bin/rollup'),
-    ['--silent', '-c', join(ROOT, 'targets/quickjs/build/rollup.config.mjs')],
-    ROOT,
-  );
-  bytecodeFile(host.compiler(), script, bytecode);
-  for (const machine of machines) {
-    const folder = join(OUTPUT, machine.name);
-    const program = join(folder, 'baton-agent');
-    mkdirSync(folder, { recursive: true });
-    new Engine(ROOT, machine).link(bytecode, program);
-    alsoAs(program, join(folder, 'baton'));
-    console.log(`${program}: ${statSync(program).size} bytes`);
+  const rollup = ['--silent', '-c', join(ROOT, 'targets/quickjs/build/rollup.config.mjs')];
+  run(join(ROOT, 'node_modules/.bin/rollup'), rollup, ROOT);
+  for (const name of ['agent', 'agent-mqtt']) {
+    const script = join(OUTPUT, `${name}.js`);
+    const bytecode = join(OUTPUT, `${name}.c`);
+    bytecodeFile(host.compiler(), script, bytecode);
+    for (const machine of machines) {
+      const program = join(OUTPUT, machine.name, `baton-${name}`);
+      mkdirSync(dirname(program), { recursive: true });
+      new Engine(ROOT, machine).link(bytecode, program);
+      console.log(`${program}: ${statSync(program).size} bytes`);
+    }
+    rmSync(bytecode);
+    rmSync(script);
   }
+  for (const { name } of machines) alsoAs(join(OUTPUT, name, 'baton-agent'), join(OUTPUT, name, 'baton'));
   alsoAs(join(OUTPUT, 'baton-agent.js'), join(OUTPUT, 'baton.js'));
   host.library(join(OUTPUT, 'baton.so'));
-  rmSync(bytecode);
-  rmSync(script);
 }
 
 /** What a file is depends on the name that it is called by. */
