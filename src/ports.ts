@@ -99,7 +99,10 @@ export interface ByteStreamListener {
   onClose(reason: string): void;
 }
 
-/** Where byte streams come from. Addresses: `unix:/path` or `tcp:host:port`. */
+/**
+ * Where byte streams come from. Addresses: `unix:/path`, `tcp:host:port`, `vsock:CID:port`, and `vsock-unix:/path:port`
+ * (transport/vsock-unix.ts).
+ */
 export interface StreamNetwork {
   connect(address: string, done: (result: ByteStream | Error) => void): void;
   /** Listens; a UNIX socket gets `mode` (0600 unless told otherwise). The returned function stops listening. */

@@ -84,7 +84,7 @@ function checked(world: CliWorld, file: string, text: string): Checked {
   const kind = wrongness.indexOf(Math.min(...wrongness));
   if (kind === 1) {
     const config = readConfig(AGENT_SCHEMA, file, text);
-    const complaints = followAgent(file, text, config, world);
+    const { complaints } = followAgent(file, text, config, world);
     const warnings = complaints.length === 0 ? warnAgent(file, text, config, world) : [];
     return { is: 'a sound configuration of baton-agent', complaints, warnings };
   }

@@ -242,8 +242,10 @@ function checkDisjoint(file: string, text: string, bundles: readonly BundleDefin
   );
   for (const [index, a] of all.entries()) {
     for (const b of all.slice(0, index)) {
-      const names = `${a.bundle} ${a.resource.id} and ${b.bundle} ${b.resource.id}`;
-      const refuse = (what: string) => refuseAt(file, text, ['bundles', a.bundle], `${names} ${what}`);
+      const refuse = (what: string) => {
+        const names = `${a.bundle} ${a.resource.id} and ${b.bundle} ${b.resource.id}`;
+        return refuseAt(file, text, ['bundles', a.bundle], `${names} ${what}`);
+      };
       if (overlaps(a.resource, b.resource, ({ physical }) => physical))
         refuse(`are the same ${a.resource.kind}`);
       for (const vm of vms) {

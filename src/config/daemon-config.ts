@@ -31,6 +31,16 @@ const address = (description: string) =>
     title: 'unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
     description,
   });
+/** A CID or a port of vsock has 32 bits. */
+const VSOCK_NUMBER = '[0-9]{1,10}';
+/** An address that messages may travel by. */
+const way = (description: string) =>
+  Type.String({
+    pattern: `^(unix:.{1,107}|tcp:.+:${PORT}|vsock:(any|${VSOCK_NUMBER}):${VSOCK_NUMBER}|vsock-unix:.{1,107}:${VSOCK_NUMBER})$`,
+    title:
+      'unix:/path (at most 107 bytes), tcp:host:port (at most 65535), vsock:CID:port, or vsock-unix:/path:port of Firecracker and Cloud Hypervisor',
+    description,
+  });
 /** A program and what it is given. */
 const command = (description: string) =>
   Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description });
@@ -132,7 +142,7 @@ export const AGENT_SCHEMA = Type.Object(
         Type.Object(
           {
             kind: Type.Literal('stream', { description: 'a byte stream to the host, which hands on' }),
-            address: address('where the host listens for this VM'),
+            address: way('where the host listens for this VM; from inside a guest, vsock:2:port'),
           },
           closed,
         ),
@@ -254,7 +264,7 @@ export const HOST_SCHEMA = Type.Object(
             kind: Type.Literal('stream', { description: 'the host listens, and hands on between agents' }),
             listen: Type.Record(
               Type.String({ pattern: NAME_PATTERN }),
-              address('where it listens for this VM'),
+              way('where it listens for this VM; vsock:any:port for every guest of the machine'),
               {
                 ...closed,
                 description: 'one address per VM: it vouches for the route',

@@ -81,7 +81,7 @@ function recordFaults(
 ): Fault[] {
   const [[pattern, schema] = ['', {}]] = Object.entries(patterns);
   return Object.entries(object).flatMap(([key, value]) =>
-    new RegExp(pattern).test(key)
+    expressionOf(pattern).test(key)
       ? faultsAt(schema, value, [...path, key])
       : [{ path: [...path, key], at: 'key' as const, message: `${shown(key)}: expected ${NAME_WORDS}` }],
   );
@@ -119,7 +119,7 @@ function fits(schema: Schema, value: unknown): boolean {
     case 'array':
       return Array.isArray(value) && value.length >= minItems;
     case 'string':
-      if (typeof value !== 'string' || !new RegExp(pattern).test(value)) return false;
+      if (typeof value !== 'string' || !expressionOf(pattern).test(value)) return false;
       return value.length >= minLength && value.length <= maxLength;
     case 'integer':
       return Number.isInteger(value) && Number(value) >= minimum && Number(value) <= maximum;
@@ -128,6 +128,17 @@ function fits(schema: Schema, value: unknown): boolean {
     default:
       return true;
   }
+}
+
+/** The patterns of our schemas, each made once. */
+const expressions = new Map<string, RegExp>();
+
+function expressionOf(pattern: string): RegExp {
+  const known = expressions.get(pattern);
+  if (known) return known;
+  const made = new RegExp(pattern);
+  expressions.set(pattern, made);
+  return made;
 }
 
 /** What would have been right, in words. */

@@ -54,8 +54,19 @@ function utf8BytesOf(codePoint: number): number {
   return codePoint < 0x1_0000 ? 3 : 4;
 }
 
-/** Returns every complaint about what a sound configuration of an agent names, a line each. */
-export function followAgent(file: string, text: string, config: AgentFile, files: ConfigFiles): string[] {
+/** What following a configuration came to: every complaint, a line each, and the bundles, where they could be read. */
+export interface FollowedAgent {
+  readonly complaints: readonly string[];
+  readonly bundles: readonly BundleDefinition[] | undefined;
+}
+
+/** Looks at all that a sound configuration of an agent names. */
+export function followAgent(
+  file: string,
+  text: string,
+  config: AgentFile,
+  files: ConfigFiles,
+): FollowedAgent {
   const follow = new Follower(file, text, files);
   const { vm, transport, policy, hooks = {} } = config;
   const bundles = follow.bundles(config.bundles);
@@ -83,7 +94,7 @@ export function followAgent(file: string, text: string, config: AgentFile, files
   }
   if (bundles) follow.hooks(hooks, bundles, vm as VmId);
   if (bundles) follow.tree(config.tree, bundles, vm as VmId);
-  return follow.complaints;
+  return { complaints: follow.complaints, bundles };
 }
 
 /** Returns every complaint about what a sound configuration of a host names, a line each. */
@@ -163,7 +174,9 @@ class Follower {
   }
 
   address(path: Path, address: string): void {
-    const fault = address.startsWith('unix:') ? socketPathFault(address.slice('unix:'.length)) : undefined;
+    // Of the form of a VMM the longer one of its two names counts, which a listener has.
+    const [, file] = /^(?:vsock-)?unix:(.+)$/.exec(address) ?? [];
+    const fault = file === undefined ? undefined : socketPathFault(file.replace(/:(?=\d+$)/, '_'));
     if (fault !== undefined) this.complain(path, fault);
   }
 

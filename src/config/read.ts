@@ -8,9 +8,9 @@
 
 import {
   findNodeAtLocation,
+  getNodeValue,
   type Node,
   type ParseError,
-  parse,
   parseTree,
   printParseErrorCode,
 } from 'jsonc-parser';
@@ -31,19 +31,23 @@ const OPTIONS = { allowTrailingComma: true } as const;
 
 /** Parses `text` from `file` without checking what it says. Throws a ConfigError. */
 export function parseConfig(file: string, text: string): unknown {
+  return getNodeValue(parseNodes(file, text));
+}
+
+function parseNodes(file: string, text: string): Node {
   if (text.length > TEXT_CHARACTERS_MAX)
     throw new ConfigError(`${file}: longer than ${TEXT_CHARACTERS_MAX} characters`);
   const errors: ParseError[] = [];
-  const value: unknown = parse(text, errors, OPTIONS);
+  const tree = parseTree(text, errors, OPTIONS);
   const first = errors[0];
   if (first) throw new ConfigError(`${file}:${position(text, first.offset)}: not JSON: ${wordsOf(first)}`);
-  return value;
+  return tree!;
 }
 
 /** Parses and checks `text` from `file`. Throws a ConfigError. */
 export function readConfig<T extends TSchema>(schema: T, file: string, text: string): Static<T> {
-  const value = parseConfig(file, text);
-  const tree = parseTree(text, [], OPTIONS);
+  const tree = parseNodes(file, text);
+  const value: unknown = getNodeValue(tree);
   const faults: Located[] = [
     ...repeatedKeys(tree),
     ...(Value.Check(schema, value) ? [] : schemaFaults(schema, value)),

@@ -6,8 +6,8 @@
  * is kept elsewhere (`baton status` prints it).
  */
 
-import { sha256 } from '@noble/hashes/sha2.js';
 import { asciiBytes } from '../wire/bytes.ts';
+import { sha256 } from '../wire/hash.ts';
 
 /** What one line says. */
 export interface AuditEntry {

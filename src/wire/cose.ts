@@ -11,19 +11,16 @@
  * The tag is computed over the received bytes, before anything in the payload is looked at.
  */
 
-import { hmac } from '@noble/hashes/hmac.js';
-import { sha256 } from '@noble/hashes/sha2.js';
 import { asciiBytes, concatBytes, equalBytes } from './bytes.ts';
+import { type BegunMac, beginMac } from './hash.ts';
 import { FRAME_BYTES_MAX, KEY_BYTES, TAG_BYTES } from './limits.ts';
 
 /** A key together with everything that is constant under it. */
 export interface Mac0Key {
   /** The frame up to the payload. */
   readonly head: Uint8Array;
-  /** HMAC state after the MAC_structure up to the payload. */
-  readonly absorbed: HmacState;
-  /** Reused for every message; it holds nothing between two calls. */
-  readonly scratch: HmacState;
+  /** The MAC after the MAC_structure up to the payload. */
+  readonly mac: BegunMac;
 }
 
 /**
@@ -37,12 +34,9 @@ export function createMac0Key(
 ): Mac0Key {
   if (key.length !== KEY_BYTES) throw new RangeError(`key of ${key.length} bytes, expected ${KEY_BYTES}`);
   const header = byteString(protectedHeader);
-  const absorbed = hmac.create(sha256, key) as unknown as HmacState;
-  absorbed.update(concatBytes(MAC_STRUCTURE_HEAD, header, byteString(externalAad)));
   return {
     head: concatBytes(FRAME_HEAD, header, EMPTY_MAP),
-    absorbed,
-    scratch: absorbed.clone(),
+    mac: beginMac(key, concatBytes(MAC_STRUCTURE_HEAD, header, byteString(externalAad))),
   };
 }
 
@@ -56,7 +50,7 @@ export function sealMac0(key: Mac0Key, payload: Uint8Array): Uint8Array {
   writeHead(frame, head.length, payload.length);
   frame.set(payload, payloadAt);
   frame.set(TAG_HEAD, payloadEnd);
-  computeTag(key, frame.subarray(head.length, payloadEnd), frame.subarray(payloadEnd + TAG_HEAD.length));
+  key.mac.finish(frame.subarray(head.length, payloadEnd), frame.subarray(payloadEnd + TAG_HEAD.length));
   return frame;
 }
 
@@ -76,15 +70,8 @@ export function openMac0(key: Mac0Key, frame: Uint8Array): Uint8Array | undefine
   const payloadAt = payloadStart(frame, head.length, payloadEnd);
   if (payloadAt === undefined) return undefined;
   const tag = new Uint8Array(TAG_BYTES);
-  computeTag(key, frame.subarray(head.length, payloadEnd), tag);
+  key.mac.finish(frame.subarray(head.length, payloadEnd), tag);
   return equalBytes(tag, frame.subarray(tagAt)) ? frame.subarray(payloadAt, payloadEnd) : undefined;
-}
-
-/** Writes the tag over the MAC_structure that ends in `payload` (a whole byte string) into `tag`. */
-function computeTag(key: Mac0Key, payload: Uint8Array, tag: Uint8Array): void {
-  key.absorbed._cloneInto(key.scratch);
-  key.scratch.update(payload);
-  key.scratch.digestInto(tag);
 }
 
 /** Returns where the content of the byte string at `at` starts, if it ends at `end` and its head is the shortest. */
@@ -119,14 +106,6 @@ function writeHead(target: Uint8Array, at: number, content: number): void {
     target[at + 1] = content >> 8;
     target[at + 2] = content & 0xff;
   }
-}
-
-/** What we use of the library's HMAC object. Cloning into an object at hand saves its construction. */
-interface HmacState {
-  update(bytes: Uint8Array): unknown;
-  digestInto(tag: Uint8Array): void;
-  clone(): HmacState;
-  _cloneInto(to: HmacState): unknown;
 }
 
 const MAJOR_BYTES = 0x40;

@@ -6,7 +6,6 @@
  * since it is the order in which they are quiesced; so does the order of resources, which names them.
  */
 
-import { sha256 } from '@noble/hashes/sha2.js';
 import { type BundleDefinition, DEVICES_MAX, RESOURCES_MAX, type Resource } from '../protocol/bundle.ts';
 import { type BundleId, type DeviceId, isUint32, type ResourceId, type VmId } from '../protocol/ids.ts';
 import { TEXT_BYTES_MAX } from '../protocol/messages.ts';
@@ -24,6 +23,7 @@ import {
   type ValueOf,
 } from '../protocol/schema.ts';
 import { compile, encodeCbor } from './codec.ts';
+import { sha256 } from './hash.ts';
 import { RESIDUES_MAX, VIEWS_MAX } from './limits.ts';
 
 const VIEW = struct('view', {

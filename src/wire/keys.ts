@@ -13,13 +13,12 @@
  * fails to verify (M6).
  */
 
-import { expand, extract } from '@noble/hashes/hkdf.js';
-import { sha256 } from '@noble/hashes/sha2.js';
 import type { Incarnation, VmId } from '../protocol/ids.ts';
 import { asciiBytes, concatBytes } from './bytes.ts';
 import { encodeCbor } from './codec.ts';
 import type { Mac0Key } from './cose.ts';
 import { type Channel, createEnvelopeKey } from './envelope.ts';
+import { hkdfExpand, hkdfExtract } from './hash.ts';
 import { ENVELOPE_VERSION, KEY_BYTES } from './limits.ts';
 
 /** One party's part in a session. */
@@ -40,9 +39,9 @@ export interface SessionTranscript {
 
 /** Returns the key for handshake messages from `from` to `to`. */
 export function handshakeKey(pairKey: Uint8Array, from: VmId, to: VmId): Mac0Key {
-  const prk = extract(sha256, pairKey, asciiBytes(HANDSHAKE_LABEL));
+  const prk = hkdfExtract(asciiBytes(HANDSHAKE_LABEL), pairKey);
   const info = encodeCbor([HANDSHAKE_LABEL, ENVELOPE_VERSION, from, to]);
-  return createEnvelopeKey(expand(sha256, prk, info, KEY_BYTES), { from, to, channel: 'h' });
+  return createEnvelopeKey(hkdfExpand(prk, info, KEY_BYTES), { from, to, channel: 'h' });
 }
 
 /** Returns the maker of a session's keys: for its messages of each direction (`m`), and for consents (`c`). */
@@ -51,7 +50,7 @@ export function sessionKeys(
   transcript: SessionTranscript,
 ): (from: VmId, to: VmId, channel: Channel) => Mac0Key {
   const { initiator, responder, version } = transcript;
-  const prk = extract(sha256, pairKey, concatBytes(initiator.challenge, responder.challenge));
+  const prk = hkdfExtract(concatBytes(initiator.challenge, responder.challenge), pairKey);
   return (from, to, channel) => {
     const info = encodeCbor([
       SESSION_LABEL,
@@ -62,7 +61,7 @@ export function sessionKeys(
       [initiator.id, initiator.incarnation, initiator.bootId],
       [responder.id, responder.incarnation, responder.bootId],
     ]);
-    return createEnvelopeKey(expand(sha256, prk, info, KEY_BYTES), { from, to, channel });
+    return createEnvelopeKey(hkdfExpand(prk, info, KEY_BYTES), { from, to, channel });
   };
 }
 

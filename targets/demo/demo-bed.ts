@@ -4,12 +4,14 @@
  */
 
 import { type ChildProcess, execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Json } from '../../src/control/lines.ts';
 import { type BundleDefinition, resourcesOf, viewOf } from '../../src/protocol/bundle.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { readBundles } from '../node/files.ts';
+import { attempt } from '../node/processes.ts';
 import { Parties, START_MS } from './parties.ts';
 
 /** Lies by the process that tells them. */
@@ -33,25 +35,31 @@ const TREES: Readonly<
   [VAULT]: { file: 'vault.dtb', nodes: { touch: ['/touch@b900000'], display: ['/display@ae00000'] } },
 };
 
+/** What may differ: how an agent of a VM is called, words before `--config`, and what it all travels over. */
+export interface Cast {
+  readonly agents: Readonly<Record<string, readonly string[]>>;
+  readonly transport: 'mqtt' | 'stream';
+  /** Folder of the device trees: data of the tests, beside the built programs. */
+  readonly trees?: string;
+}
+
 /** Everything of the demo that runs. */
 export class DemoBed extends Parties {
   /** What is lent; known from `start` on. */
   bundle: BundleDefinition = { ...PANEL, devices: [] };
-  readonly #trees: string;
+  readonly #cast: Required<Cast>;
   #broker: ChildProcess | undefined;
 
-  /** `trees`: the folder of the device trees; unless told otherwise they are data of the tests, beside the built programs. */
-  constructor(programs?: string, trees?: string) {
+  /** `programs`: the folder of the built bundles; `cast`: agents on Node over MQTT, unless told otherwise. */
+  constructor(programs?: string, cast: Partial<Cast> = {}) {
     super(programs);
-    this.#trees = trees ?? join(this.programs, '../test/fixtures');
+    const trees = join(this.programs, '../test/fixtures');
+    this.#cast = { agents: {}, transport: 'mqtt', trees, ...cast };
   }
 
   /** Starts everything; resolves when the owner's agent holds the bundle and the borrower's is idle. */
   async start(seed: number, lies: Lies): Promise<void> {
-    const users = ['host', ANDROID, VAULT].map((name) => `${name}:${name}`);
-    const [broker, ready] = await this.startReady('baton-broker', ['tcp:127.0.0.1:0', ...users]);
-    this.#broker = broker;
-    this.#writeFiles(String(ready['url']), seed, lies);
+    this.#writeFiles(this.#cast.transport === 'mqtt' ? await this.#startBroker() : undefined, seed, lies);
     await this.startReady('baton-machine', [this.path('machine.json')]);
     const lying = lies.host.flatMap((lie) => ['--lie', lie]);
     await this.startHost(['--create-table', ...lying]);
@@ -72,21 +80,38 @@ export class DemoBed extends Parties {
     });
   }
 
+  /** The process of a VM's agent. */
+  agentOf(vm: string): number {
+    const config = this.path(`${vm}.json`);
+    const pids = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
+    const found = pids.find((pid) => wordsOf(pid).at(-1) === config && wordsOf(pid).at(-2) === '--config');
+    if (!found) throw new Error(`no agent of ${vm} runs`);
+    return Number(found);
+  }
+
   /** Has the broker hold back the next message from one party to another, or deliver what it holds. */
   broker(order: Json): void {
     this.#broker?.stdin?.write(`${JSON.stringify(order)}\n`);
   }
 
-  #writeFiles(url: string, seed: number, lies: Lies): void {
+  /** Returns the broker's URL. */
+  async #startBroker(): Promise<string> {
+    const users = ['host', ANDROID, VAULT].map((name) => `${name}:${name}`);
+    const [broker, ready] = await this.startReady('baton-broker', ['tcp:127.0.0.1:0', ...users]);
+    this.#broker = broker;
+    return String(ready['url']);
+  }
+
+  #writeFiles(url: string | undefined, seed: number, lies: Lies): void {
     this.bundle = this.#plan();
     this.writeKeys();
     for (const user of ['host', ANDROID, VAULT]) this.write(`${user}.password`, user, 0o600);
-    const transport = (user: string) => ({
-      kind: 'mqtt',
-      url,
-      username: user,
-      passwordFile: `${user}.password`,
-    });
+    const address = (vm: string) => `unix:${this.path(`${vm}.link`)}`;
+    const transport = (user: string) => {
+      if (url) return { kind: 'mqtt', url, username: user, passwordFile: `${user}.password` };
+      if (user !== 'host') return { kind: 'stream', address: address(user) };
+      return { kind: 'stream', listen: { [ANDROID]: address(ANDROID), [VAULT]: address(VAULT) } };
+    };
     this.writeHost({ kind: 'simulated', address: `unix:${this.path('machine.sock')}` }, transport('host'));
     for (const vm of [ANDROID, VAULT]) {
       const { file, nodes } = TREES[vm]!;
@@ -120,7 +145,7 @@ export class DemoBed extends Parties {
   }
 
   #fixture(name: string): string {
-    return join(this.#trees, name);
+    return join(this.#cast.trees, name);
   }
 
   #hooksOf(vm: VmId): Json {
@@ -144,9 +169,15 @@ export class DemoBed extends Parties {
       vm === this.bundle.owner ? '1' : '0',
     ];
     const lying = lies.map((lie) => `--lie ${lie}`).join(' ');
-    const agent = `while [ ! -S ${this.path(`app-${vm}.sock`)} ]; do sleep 0.02; done; exec ${process.execPath} ${program('baton-agent')} --config ${this.path(`${vm}.json`)} ${lying}`;
+    const named = (this.#cast.agents[vm] ?? [process.execPath, program('baton-agent')]).join(' ');
+    const agent = `while [ ! -S ${this.path(`app-${vm}.sock`)} ]; do sleep 0.02; done; exec ${named} --config ${this.path(`${vm}.json`)} ${lying}`;
     return [driver, ['/bin/sh', '-c', agent]];
   }
+}
+
+/** The words that a process was called with. */
+function wordsOf(pid: string): string[] {
+  return (attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '').split('\0').slice(0, -1);
 }
 
 /** Where a VM sees the registers and interrupts of touch and display. */

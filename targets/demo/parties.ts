@@ -111,11 +111,15 @@ export class Parties {
   }
 
   protected spawn(program: string, args: readonly string[]): ChildProcess {
-    const file = join(this.programs, `${program}.mjs`);
-    const child = spawn(process.execPath, [file, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    return this.spawnWords(program, [process.execPath, join(this.programs, `${program}.mjs`), ...args]);
+  }
+
+  /** Starts a program by all its words. `name`: what it is called in complaints. */
+  protected spawnWords(name: string, [program = '', ...args]: readonly string[]): ChildProcess {
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     child.stdin.on('error', () => {});
     this.#children.push(child);
-    child.stderr.on('data', (bytes: Buffer) => this.#complain(program, bytes.toString()));
+    child.stderr.on('data', (bytes: Buffer) => this.#complain(name, bytes.toString()));
     return child;
   }
 

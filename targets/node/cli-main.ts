@@ -1,208 +1,22 @@
-/** `baton`: the command line on Node. Finds the command, connects where it needs a daemon, sets the exit status. */
+/** `baton` on Node: every command there is. */
 
-import { spawn } from 'node:child_process';
-import { constants } from 'node:os';
-import { BORROW_HELP, borrow } from '../../src/cli/borrow.ts';
-import { AUDIT_HELP, audit, CHECK_CONFIG_HELP, checkConfig } from '../../src/cli/checks.ts';
-import { DESCRIBE_HELP, describe, EVENTS_HELP, events, STATUS_HELP, status } from '../../src/cli/inspect.ts';
-import {
-  giveBack,
-  LIFT_HELP,
-  lift,
-  RECALL_HELP,
-  RETURN_HELP,
-  recall,
-  SLEEP_HELP,
-  sleep,
-  WAKE_HELP,
-  wake,
-} from '../../src/cli/orders.ts';
-import { connectText, forTerminal, guardSocket } from '../../src/cli/words.ts';
-import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
-import { ConfigError } from '../../src/config/read.ts';
+import { AUDIT_HELP, audit } from '../../src/cli/checks.ts';
+import { LIFT_HELP, lift } from '../../src/cli/orders.ts';
 import { DEMO_HELP, demo } from '../demo/demo.ts';
+import { AGENT_COMMANDS, CHECK_COMMANDS } from './agent-commands.ts';
 import { BACKEND_TEST_HELP, backendTest } from './backend-test.ts';
-import { CLOCK } from './clock.ts';
-import { connectControl } from './control-client.ts';
-import { besideConfig, look, readText, readTree } from './files.ts';
+import { runCommand } from './cli.ts';
 import { PLAN_HELP, plan } from './plan.ts';
-import { VERSION } from './version.ts';
 
-/** As a program that SIGPIPE ends: whoever reads has seen enough. */
-const EXIT_PIPE = 128 + constants.signals.SIGPIPE;
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (hangUps.size === 0) process.exit(error.code === 'EPIPE' ? EXIT_PIPE : EXIT.failed);
-  for (const hangUp of hangUps) hangUp();
-});
-/** Who ends in order when nobody reads any more, for something was started, or is held. */
-const hangUps = new Set<() => void>();
-
-const WORLD: CliWorld = {
-  env: process.env,
-  connect: connectControl,
-  spawn: (command, env) => {
-    const [program = '', ...args] = command;
-    // A group of its own, so that what the command started ends with it; at a terminal that would take its input away.
-    const detached = !process.stdin.isTTY;
-    const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env }, detached });
-    const ended = new Promise<number>((resolve) => {
-      child.once('error', (error) => {
-        process.stderr.write(`baton: ${program}: ${error.message}\n`);
-        resolve((error as NodeJS.ErrnoException).code === 'ENOENT' ? 127 : 126);
-      });
-      child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal!] ?? 0)));
-    });
-    const signal = (name: NodeJS.Signals) => {
-      if (!detached || child.pid === undefined) return void child.kill(name);
-      try {
-        process.kill(-child.pid, name);
-      } catch {
-        // Nobody is left in the group.
-      }
-    };
-    return { ended, signal };
+process.exitCode = await runCommand(
+  {
+    ...AGENT_COMMANDS,
+    lift: { says: 'end a quarantine (host)', help: LIFT_HELP, daemon: ['host', lift] },
+    audit: { says: 'check an audit log', help: AUDIT_HELP, alone: audit },
+    ...CHECK_COMMANDS,
+    'backend-test': { says: 'check what a back end does', help: BACKEND_TEST_HELP, alone: backendTest },
+    plan: { says: 'what moves with a device of a board', help: PLAN_HELP, alone: plan },
+    demo: { says: 'watch a handover, and every way it can go wrong', help: DEMO_HELP, alone: demo },
   },
-  onSignal: (listener) => {
-    const names = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
-    const handlers = names.map((name) => {
-      const handler = () => listener(name);
-      process.on(name, handler);
-      return () => void process.removeListener(name, handler);
-    });
-    // Every line that cannot be written says so again.
-    let isTold = false;
-    const hangUp = () => {
-      if (!isTold) listener('SIGHUP');
-      isTold = true;
-    };
-    hangUps.add(hangUp);
-    return () => {
-      hangUps.delete(hangUp);
-      for (const remove of handlers) remove();
-    };
-  },
-  nowMs: CLOCK.nowMs,
-  timeOfDay: () => {
-    const now = new Date();
-    return `${now.toTimeString().slice(0, 8)}.${String(now.getMilliseconds()).padStart(3, '0')}`;
-  },
-  after: CLOCK.after,
-  readText,
-  besideConfig,
-  look,
-  readTree,
-  out: (line) => void process.stdout.write(`${forTerminal(line)}\n`),
-  err: (line) => void process.stderr.write(`${forTerminal(line)}\n`),
-};
-
-type WithDaemon = (world: CliWorld, client: ControlClient, args: readonly string[]) => Promise<number>;
-type WithoutDaemon = (world: CliWorld, args: readonly string[]) => Promise<number> | number;
-
-interface Command {
-  readonly says: string;
-  readonly help: string;
-  readonly daemon?: readonly ['agent' | 'host', WithDaemon];
-  readonly alone?: WithoutDaemon;
-}
-
-const COMMANDS: Readonly<Record<string, Command>> = {
-  borrow: { says: 'hold a bundle while a command runs', help: BORROW_HELP, daemon: ['agent', borrow] },
-  return: { says: 'give a bundle back', help: RETURN_HELP, daemon: ['agent', giveBack] },
-  recall: { says: 'ask for a lent bundle back', help: RECALL_HELP, daemon: ['agent', recall] },
-  sleep: { says: 'call everything in before the system sleeps', help: SLEEP_HELP, daemon: ['agent', sleep] },
-  wake: { says: 'lend again after a sleep', help: WAKE_HELP, daemon: ['agent', wake] },
-  status: { says: 'who holds what', help: STATUS_HELP, daemon: ['agent', status] },
-  describe: { says: 'one bundle, with its last events', help: DESCRIBE_HELP, daemon: ['agent', describe] },
-  events: { says: 'what happens, as it happens', help: EVENTS_HELP, daemon: ['agent', events] },
-  lift: { says: 'end a quarantine (host)', help: LIFT_HELP, daemon: ['host', lift] },
-  audit: { says: 'check an audit log', help: AUDIT_HELP, alone: audit },
-  'check-config': { says: 'check configuration files', help: CHECK_CONFIG_HELP, alone: checkConfig },
-  'backend-test': { says: 'check what a back end does', help: BACKEND_TEST_HELP, alone: backendTest },
-  plan: { says: 'what moves with a device of a board', help: PLAN_HELP, alone: plan },
-  demo: { says: 'watch a handover, and every way it can go wrong', help: DEMO_HELP, alone: demo },
-};
-
-function help(): string {
-  const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
-  const lines = Object.entries(COMMANDS).map(([name, { says }]) => `  ${name.padEnd(width)}  ${says}`);
-  const statuses = EXIT_WORDS.map(([code, words]) => `  ${String(code).padStart(3)}  ${words}`);
-  return [
-    'baton COMMAND [options]',
-    '',
-    'Moves platform devices between running virtual machines.',
-    '',
-    ...lines,
-    '',
-    'baton help COMMAND and COMMAND --help say more; baton --version. Every command takes --json and --socket PATH.',
-    'Sockets: BATON_SOCKET (agent, default /run/baton/agent.sock) and BATON_HOST_SOCKET (host, default',
-    '/run/baton/host.sock); status, describe and events ask the host with --host.',
-    '',
-    'Exit status:',
-    ...statuses,
-    '',
-  ].join('\n');
-}
-
-/** `status`, `describe` and `events` work on the host's socket too: it is then named by --host or --socket. */
-function socketOf(kind: 'agent' | 'host', args: readonly string[]): string {
-  const end = args.indexOf('--');
-  const before = end < 0 ? args : args.slice(0, end);
-  const at = before.findIndex((arg) => arg === '--socket' || arg.startsWith('--socket='));
-  if (at >= 0) return before[at]!.slice(9) || (before[at + 1] ?? '');
-  if (kind === 'host' || before.includes('--host'))
-    return process.env['BATON_HOST_SOCKET'] ?? '/run/baton/host.sock';
-  return process.env['BATON_SOCKET'] ?? '/run/baton/agent.sock';
-}
-
-async function main(args: readonly string[]): Promise<number> {
-  const isAbout = args[0] === 'help' && args[1] !== undefined;
-  const [name, ...rest] = isAbout ? [args[1]!, '--help'] : args;
-  if (name === '--version') {
-    WORLD.out(`baton ${VERSION}`);
-    return EXIT.ok;
-  }
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    WORLD.out(help());
-    return name === undefined ? EXIT.usage : EXIT.ok;
-  }
-  const command = COMMANDS[name];
-  if (!command)
-    throw new UsageError(`no command ${JSON.stringify(name)}; there are ${Object.keys(COMMANDS).join(', ')}`);
-  const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
-  if (own.includes('--help') || own.includes('-h')) {
-    WORLD.out(command.help.trimEnd());
-    return EXIT.ok;
-  }
-  if (command.alone) return command.alone(WORLD, rest);
-  const [kind, run] = command.daemon!;
-  const path = socketOf(kind, rest);
-  let client: ControlClient;
-  try {
-    client = guardSocket(await WORLD.connect(path), name, kind, path);
-  } catch (error) {
-    WORLD.err(
-      `baton: ${connectText((error as Error).message, rest.includes('--host') ? 'host' : kind, path)}`,
-    );
-    return EXIT.unavailable;
-  }
-  try {
-    return await run(WORLD, client, rest);
-  } finally {
-    client.close();
-  }
-}
-
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  if (error instanceof UsageError) {
-    WORLD.err(`baton: ${error.message}\nbaton: try --help`);
-    process.exitCode = EXIT.usage;
-  } else if (error instanceof ConfigError) {
-    WORLD.err(error.message);
-    process.exitCode = EXIT.configuration;
-  } else {
-    WORLD.err(`baton: ${(error as Error).message}`);
-    process.exitCode = EXIT.unavailable;
-  }
-}
+  process.argv.slice(2),
+);

@@ -4,6 +4,7 @@
  * A rewrite goes to a new file that replaces the old one, so a crash leaves the old or the new, never a mixture.
  */
 
+import { Buffer } from 'node:buffer';
 import {
   closeSync,
   existsSync,

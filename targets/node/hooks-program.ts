@@ -3,6 +3,7 @@
  * and no input. What they print is kept within bounds and the rest thrown away, so that none blocks on a full pipe.
  */
 
+import { Buffer } from 'node:buffer';
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   OUTPUT_BYTES_MAX,

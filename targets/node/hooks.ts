@@ -3,6 +3,7 @@
  * still lives.
  */
 
+import { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
 import { access, open, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';

@@ -13,6 +13,7 @@
  * It works across network name spaces, and for every spelling of the folder.
  */
 
+import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,

@@ -7,6 +7,7 @@
  * the groups that it has; when it is killed itself, they live on, and only an inherited lock tells of them.
  */
 
+import type { Buffer } from 'node:buffer';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { groupLives } from './processes.ts';
 

@@ -4,16 +4,18 @@ import { delimiter, isAbsolute, join } from 'node:path';
 import { AGENT_SCHEMA, type AgentFile, HOST_SCHEMA, type HostFile } from '../../src/config/daemon-config.ts';
 import { type ConfigFiles, followAgent, followHost } from '../../src/config/follow.ts';
 import { ConfigError, complaintAt, readConfig } from '../../src/config/read.ts';
+import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { besideConfig, look, readText, readTree } from './files.ts';
 
 export const FILES: ConfigFiles = { readText, besideConfig, look, readTree };
 
-/** Reads the configuration of an agent and all that it names. Throws a ConfigError with every complaint. */
-export function soundAgent(path: string): AgentFile {
+/** Reads the configuration of an agent, its bundles and all else that it names. Throws a ConfigError with every complaint. */
+export function soundAgent(path: string): { config: AgentFile; bundles: readonly BundleDefinition[] } {
   const text = readText(path);
   const config = readConfig(AGENT_SCHEMA, path, text);
-  refuse(followAgent(path, text, config, FILES));
-  return config;
+  const { complaints, bundles = [] } = followAgent(path, text, config, FILES);
+  refuse(complaints);
+  return { config, bundles };
 }
 
 /** Reads the configuration of a host and all that it names. Throws a ConfigError with every complaint. */

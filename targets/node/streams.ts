@@ -1,12 +1,14 @@
-/** Byte streams on Node: UNIX and TCP sockets behind the StreamNetwork port. */
+/** Byte streams on Node behind the StreamNetwork port: UNIX and TCP sockets, and vsock by the native core. */
 
-import { chmodSync, rmSync, statSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
 import { socketPathFault } from '../../src/config/follow.ts';
 import type { ByteStream, StreamNetwork } from '../../src/ports.ts';
-import { lockSocketPath } from './name-lock.ts';
-import type { PlaceLock } from './place-lock.ts';
+import { withVsockUnix } from '../../src/transport/vsock-unix.ts';
+import { CLOCK } from './clock.ts';
+import { vsockStreams } from './native-streams.ts';
+import { takeSocketPlace } from './socket-place.ts';
 
 /** Bytes that may wait to be sent on one stream: 64 full frames; a slower peer loses what comes after. */
 const QUEUE_BYTES_MAX = 256 * 1024;
@@ -15,8 +17,8 @@ const CONNECT_MS = 5_000;
 /** How long a closed stream may still send what was queued without getting on; then its peer does not read. */
 const LINGER_MS = 1_000;
 
-/** The sockets of this machine. */
-export const STREAMS: StreamNetwork = {
+/** Sockets that Node itself has. */
+const OWN: StreamNetwork = {
   connect: (address, done) => {
     const socket = connect(parseAddress(address));
     socket.setTimeout(CONNECT_MS, () => socket.destroy(new Error(`no answer within ${CONNECT_MS} ms`)));
@@ -45,15 +47,15 @@ export const STREAMS: StreamNetwork = {
     server.on('error', settle);
     server.once('listening', settle);
     if ('path' in where) {
-      takeOver(where.path, (error, lock) => {
+      takeSocketPlace(where.path).then((lock) => {
+        let isReleased = false;
         unlock = () => {
-          lock?.release();
-          lock = undefined;
+          if (!isReleased) lock.release();
+          isReleased = true;
         };
-        if (error) settle(error);
-        else if (isStopped) unlock();
+        if (isStopped) unlock();
         else listenPrivately(server, where.path, mode);
-      });
+      }, settle);
     } else server.listen(where);
     return () => {
       isStopped = true;
@@ -62,6 +64,32 @@ export const STREAMS: StreamNetwork = {
     };
   },
 };
+
+/** The sockets of this machine. Those of vsock need native code, which is loaded when the first one is asked for. */
+export const STREAMS: StreamNetwork = withVsockUnix(
+  {
+    connect: (address, done) => {
+      if (!address.startsWith('vsock:')) return OWN.connect(address, done);
+      vsockStreams().then((streams) => streams.connect(address, done), done);
+    },
+    listen: (address, onConnection, done, mode) => {
+      if (!address.startsWith('vsock:')) return OWN.listen(address, onConnection, done, mode);
+      let isStopped = false;
+      let stop = () => {};
+      vsockStreams().then(
+        (streams) => {
+          if (!isStopped) stop = streams.listen(address, onConnection, done, mode);
+        },
+        (error) => isStopped || done(error),
+      );
+      return () => {
+        isStopped = true;
+        stop();
+      };
+    },
+  },
+  CLOCK,
+);
 
 /** Parses `unix:/path` and `tcp:host:port`. Throws an Error that says what an address looks like. */
 export function parseAddress(
@@ -81,34 +109,6 @@ export function parseAddress(
 /** Says what went wrong. Errors of several addresses tried have a code and no message. */
 function describe(error: Error): string {
   return error.message || ((error as NodeJS.ErrnoException).code ?? error.name);
-}
-
-/**
- * Makes room for a socket file: that of a process that is gone is removed; one that answers, and a file that is no
- * socket, are left alone. The lock, if there is one, is the listener's for as long as it listens.
- *
- * Another listener of ours is known by its lock: it must not hear of us, for a newer connection takes the place of an
- * agent's older one.
- */
-function takeOver(path: string, done: (error?: Error, lock?: PlaceLock) => void): void {
-  lockSocketPath(path).then((lock) => {
-    if (!lock) return done(new Error('another process listens there'));
-    clearAway(path, (error) => done(error, lock));
-  }, done);
-}
-
-function clearAway(path: string, done: (error?: Error) => void): void {
-  if (!statSync(path, { throwIfNoEntry: false })?.isSocket()) return done();
-  const probe = connect(path);
-  probe.once('connect', () => {
-    probe.destroy();
-    done(new Error('another process listens there'));
-  });
-  probe.once('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ECONNREFUSED') return done(error);
-    rmSync(path, { force: true });
-    done();
-  });
 }
 
 /** The socket must not be open to others even for a moment. (Worker threads, as in tests, cannot set the umask.) */

@@ -80,7 +80,7 @@ describe('an agent’s configuration', () => {
     [
       ', "address": "unix:/run/baton/vault.sock"',
       '',
-      'a.json:5:16: transport: missing "address": expected unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
+      'a.json:5:16: transport: missing "address": expected unix:/path (at most 107 bytes), tcp:host:port (at most 65535), vsock:CID:port, or vsock-unix:/path:port of Firecracker and Cloud Hypervisor',
     ],
     ['"kind": "stream", ', '', 'a.json:5:16: transport: missing "kind": expected "mqtt" or "stream"'],
     [
@@ -100,12 +100,12 @@ describe('an agent’s configuration', () => {
     [
       'unix:/run/baton/vault.sock',
       'vault.sock',
-      'a.json:5:47: transport.address: "vault.sock": expected unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
+      'a.json:5:47: transport.address: "vault.sock": expected unix:/path (at most 107 bytes), tcp:host:port (at most 65535), vsock:CID:port, or vsock-unix:/path:port of Firecracker and Cloud Hypervisor',
     ],
     [
       'unix:/run/baton/vault.sock',
       'tcp:10.0.0.1:65536',
-      'a.json:5:47: transport.address: "tcp:10.0.0.1:65536": expected unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
+      'a.json:5:47: transport.address: "tcp:10.0.0.1:65536": expected unix:/path (at most 107 bytes), tcp:host:port (at most 65535), vsock:CID:port, or vsock-unix:/path:port of Firecracker and Cloud Hypervisor',
     ],
     [
       '"kind": "list", "allow": []',

@@ -16,7 +16,7 @@ const DIST = join(import.meta.dirname, '../../dist');
 const STEP_MS = 6_000;
 const trees = mkdtempSync(join(tmpdir(), 'baton-trees-'));
 cpSync(join(import.meta.dirname, '../fixtures'), trees, { recursive: true });
-const bed = new DemoBed(DIST, trees);
+const bed = new DemoBed(DIST, { trees });
 beforeAll(() => bed.start(3, { machine: [], host: [], vault: [] }), 30_000);
 afterAll(async () => {
   await bed.stop();

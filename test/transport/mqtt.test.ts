@@ -8,7 +8,8 @@ import { MqttTransport } from '../../src/transport/mqtt.ts';
 import { type Broker, startBroker } from '../../targets/node/broker.ts';
 import { CLOCK } from '../../targets/node/clock.ts';
 import { ENTROPY } from '../../targets/node/entropy.ts';
-import { type MqttSettings, mqttBroker } from '../../targets/node/mqtt.ts';
+import { mqttBroker } from '../../targets/node/mqtt.ts';
+import type { MqttSettings } from '../../targets/node/mqtt-address.ts';
 import { ANDROID, counts, numbered, Party, VAULT } from './party.ts';
 import { randomPasswords, rawClient, temporaryFolder, until } from './worlds.ts';
 

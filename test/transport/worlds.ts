@@ -100,19 +100,21 @@ export function unixAddresses(folder: string): Addresses {
 export function streamWorld(
   addresses: Addresses,
   log: Log = () => {},
+  /** Where router and guests have their streams from, and the socket that a guest's address leads to. */
+  { streams = STREAMS, reach = (address: string) => connect(parseAddress(address)) } = {},
 ): WireWorld & { router(): StreamRouter } {
   const parties: Party[] = [];
   const sockets: Socket[] = [];
   let router: StreamRouter;
   const openHost = () => {
     const listen = [...addresses].map(([vm, address]) => ({ vm, address }));
-    router = new StreamRouter({ listen, streams: STREAMS, clock: CLOCK, log });
+    router = new StreamRouter({ listen, streams, clock: CLOCK, log });
     const host = new Party(HOST, router);
     parties.push(host);
     return host;
   };
   const dial = async (vm: VmId) => {
-    const socket = connect(parseAddress(addresses.get(vm)!));
+    const socket = reach(addresses.get(vm)!);
     sockets.push(socket.on('error', () => {}));
     await new Promise((resolve) => socket.once('connect', resolve));
     return socket;
@@ -122,7 +124,7 @@ export function streamWorld(
     party: (vm) => {
       if (vm === HOST) return openHost();
       const address = addresses.get(vm)!;
-      const parts = { self: vm, address, streams: STREAMS, clock: CLOCK, entropy: ENTROPY, log };
+      const parts = { self: vm, address, streams, clock: CLOCK, entropy: ENTROPY, log };
       const party = new Party(vm, new StreamTransport(parts));
       parties.push(party);
       return party;

@@ -1,0 +1,234 @@
+/**
+ * Byte streams over the native core: the StreamNetwork of every runtime that has a binding of it. Knows no runtime itself.
+ *
+ * One chunk is read, and one connection taken, each time that a descriptor is ready, so that a peer that never pauses keeps nobody
+ * waiting.
+ */
+
+import type { ByteStream, ByteStreamListener, Clock, StreamNetwork } from '../../src/ports.ts';
+import { type CoreAddress, coreAddress } from './addresses.ts';
+import { AGAIN, errorName, FAMILY, type NativeCore, type Poller } from './core.ts';
+
+/** Bytes that may wait to be sent on one stream: 64 full frames; a slower peer loses what comes after. */
+const QUEUE_BYTES_MAX = 256 * 1024;
+/** Longest wait for a connection, in ms. Loopback and vsock answer at once or never. */
+const CONNECT_MS = 5_000;
+/** How long, in ms, a closed stream may still send what was queued without getting on; then its peer does not read. */
+const LINGER_MS = 1_000;
+/** Bytes that are read at once: sixteen full frames, or a large `status`. */
+const CHUNK_BYTES = 64 * 1024;
+
+/** What streams are made of. */
+export interface StreamParts {
+  readonly core: NativeCore;
+  readonly poller: Poller;
+  readonly clock: Pick<Clock, 'after'>;
+  /**
+   * Makes room for a socket file, and keeps others from it until it is released. Rejects when another process listens there, or something
+   * else is in its place.
+   */
+  readonly takePlace: (path: string) => Promise<{ release(): void }>;
+}
+
+/** Returns the sockets of this machine. */
+export function nativeStreams(parts: StreamParts): StreamNetwork {
+  return {
+    connect: (address, done) => connect(parts, address, done),
+    listen: (address, onConnection, done, mode = 0o600) => listen(parts, address, onConnection, done, mode),
+  };
+}
+
+/** `done` is never called before this returns. */
+function connect(
+  { core, poller, clock }: StreamParts,
+  address: string,
+  done: (result: ByteStream | Error) => void,
+): void {
+  const later = (result: ByteStream | Error) => void Promise.resolve().then(() => done(result));
+  let to: CoreAddress;
+  try {
+    to = coreAddress(address);
+  } catch (error) {
+    return later(error as Error);
+  }
+  const failed = (result: number) => {
+    const code = errorName(result);
+    return Object.assign(new Error(`${address}: connect ${code} ${to.where}`), { code });
+  };
+  const fd = core.connect(to.family, to.where, to.port);
+  if (fd < 0) return later(failed(fd));
+  const end = (result: ByteStream | Error) => {
+    cancel();
+    poller.onWritable(fd, undefined);
+    if (result instanceof Error) core.close(fd);
+    done(result);
+  };
+  const cancel = clock.after(CONNECT_MS, () =>
+    end(new Error(`${address}: no answer within ${CONNECT_MS} ms`)),
+  );
+  poller.onWritable(fd, () => {
+    const error = core.socketError(fd);
+    if (error < 0) end(failed(error));
+    else end(new NativeStream(core, poller, clock, fd));
+  });
+}
+
+function listen(
+  { core, poller, clock, takePlace }: StreamParts,
+  address: string,
+  onConnection: (stream: ByteStream) => void,
+  done: (error: Error | undefined) => void,
+  mode: number,
+): () => void {
+  const at = coreAddress(address);
+  let isStopped = false;
+  let fd = -1;
+  let place: { release(): void } | undefined;
+  const start = () => {
+    fd = core.listen(at.family, at.where, at.port, mode);
+    if (fd < 0) throw new Error(`listen ${errorName(fd)} ${at.where}`);
+    poller.onReadable(fd, () => {
+      const taken = core.accept(fd);
+      // Errors concern one connection that could not be accepted: its other end dials again.
+      if (taken >= 0) onConnection(new NativeStream(core, poller, clock, taken));
+    });
+  };
+  const stop = () => {
+    isStopped = true;
+    if (fd >= 0) {
+      poller.onReadable(fd, undefined);
+      core.close(fd);
+      fd = -1;
+    }
+    place?.release();
+    place = undefined;
+  };
+  const ready = at.family === FAMILY.unix ? takePlace(at.where) : Promise.resolve(undefined);
+  ready
+    .then((taken) => {
+      place = taken;
+      if (isStopped) stop();
+      else start();
+    })
+    .then(
+      () => isStopped || done(undefined),
+      (error: Error) => {
+        if (isStopped) return;
+        stop();
+        done(new Error(`${address}: ${error.message}`));
+      },
+    );
+  return stop;
+}
+
+/** One connection. */
+class NativeStream implements ByteStream {
+  readonly #core: NativeCore;
+  readonly #poller: Poller;
+  readonly #clock: Pick<Clock, 'after'>;
+  readonly #fd: number;
+  readonly #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #listener: ByteStreamListener | undefined;
+  /** Why it ended; it may still send what is queued. */
+  #reason: string | undefined;
+  #isGone = false;
+  #cancelLinger: () => void = () => {};
+
+  constructor(core: NativeCore, poller: Poller, clock: Pick<Clock, 'after'>, fd: number) {
+    this.#core = core;
+    this.#poller = poller;
+    this.#clock = clock;
+    this.#fd = fd;
+  }
+
+  open(listener: ByteStreamListener): void {
+    this.#listener = listener;
+    if (this.#isGone) this.#tell();
+    else if (this.#reason === undefined) this.#poller.onReadable(this.#fd, () => this.#read());
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#reason !== undefined || this.#queuedBytes + bytes.length > QUEUE_BYTES_MAX) return false;
+    const sent = this.#queue.length === 0 ? this.#send(bytes) : 0;
+    if (sent === undefined) return false;
+    if (sent === bytes.length) return true;
+    if (this.#queue.length === 0) this.#poller.onWritable(this.#fd, () => this.#flush());
+    // Whoever wrote may use its bytes anew.
+    this.#queue.push(bytes.slice(sent));
+    this.#queuedBytes += bytes.length - sent;
+    return true;
+  }
+
+  close(): void {
+    if (this.#reason === undefined) this.#end('closed by us');
+  }
+
+  #read(): void {
+    const bytes = new Uint8Array(CHUNK.buffer);
+    const count = this.#core.receive(this.#fd, bytes.buffer, 0, CHUNK_BYTES);
+    if (count > 0) return this.#listener?.onData(bytes.slice(0, count));
+    if (count === AGAIN) return;
+    if (count === 0) this.#end('closed by the peer');
+    else this.#destroy(`read ${errorName(count)}`);
+  }
+
+  /** Returns how many bytes the kernel took; undefined when the stream has failed. */
+  #send(bytes: Uint8Array): number | undefined {
+    const sent = this.#core.send(this.#fd, bytes.buffer, bytes.byteOffset, bytes.length);
+    if (sent >= 0) return sent;
+    if (sent === AGAIN) return 0;
+    this.#destroy(`write ${errorName(sent)}`);
+    return undefined;
+  }
+
+  #flush(): void {
+    for (let [first] = this.#queue; first !== undefined; [first] = this.#queue) {
+      const sent = this.#send(first);
+      if (sent === undefined) return;
+      this.#queuedBytes -= sent;
+      if (sent > 0 && this.#reason !== undefined) this.#linger();
+      if (sent < first.length) {
+        this.#queue[0] = first.subarray(sent);
+        return;
+      }
+      this.#queue.shift();
+    }
+    this.#poller.onWritable(this.#fd, undefined);
+    if (this.#reason !== undefined) this.#destroy(this.#reason);
+  }
+
+  /** Reads nothing any more, and closes once what is queued was sent. */
+  #end(reason: string): void {
+    this.#reason = reason;
+    this.#poller.onReadable(this.#fd, undefined);
+    if (this.#queue.length === 0) this.#destroy(reason);
+    else this.#linger();
+  }
+
+  #linger(): void {
+    this.#cancelLinger();
+    this.#cancelLinger = this.#clock.after(LINGER_MS, () => this.#destroy(this.#reason!));
+  }
+
+  #destroy(reason: string): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.#reason = reason;
+    this.#cancelLinger();
+    this.#poller.onReadable(this.#fd, undefined);
+    this.#poller.onWritable(this.#fd, undefined);
+    this.#core.close(this.#fd);
+    this.#queue.length = 0;
+    this.#tell();
+  }
+
+  /** Never within a call of the listener's own. */
+  #tell(): void {
+    const listener = this.#listener;
+    if (listener) void Promise.resolve().then(() => listener.onClose(this.#reason!));
+  }
+}
+
+/** Where chunks arrive; what is kept is a copy of what came. */
+const CHUNK = new Uint8Array(CHUNK_BYTES);

@@ -1,0 +1,31 @@
+/** The commands that every target has: those of a program in a VM. */
+
+import { BORROW_HELP, borrow } from '../../src/cli/borrow.ts';
+import { CHECK_CONFIG_HELP, checkConfig } from '../../src/cli/checks.ts';
+import { DESCRIBE_HELP, describe, EVENTS_HELP, events, STATUS_HELP, status } from '../../src/cli/inspect.ts';
+import {
+  giveBack,
+  RECALL_HELP,
+  RETURN_HELP,
+  recall,
+  SLEEP_HELP,
+  sleep,
+  WAKE_HELP,
+  wake,
+} from '../../src/cli/orders.ts';
+import type { Commands } from './cli.ts';
+
+export const AGENT_COMMANDS = {
+  borrow: { says: 'hold a bundle while a command runs', help: BORROW_HELP, daemon: ['agent', borrow] },
+  return: { says: 'give a bundle back', help: RETURN_HELP, daemon: ['agent', giveBack] },
+  recall: { says: 'ask for a lent bundle back', help: RECALL_HELP, daemon: ['agent', recall] },
+  sleep: { says: 'call everything in before the system sleeps', help: SLEEP_HELP, daemon: ['agent', sleep] },
+  wake: { says: 'lend again after a sleep', help: WAKE_HELP, daemon: ['agent', wake] },
+  status: { says: 'who holds what', help: STATUS_HELP, daemon: ['agent', status] },
+  describe: { says: 'one bundle, with its last events', help: DESCRIBE_HELP, daemon: ['agent', describe] },
+  events: { says: 'what happens, as it happens', help: EVENTS_HELP, daemon: ['agent', events] },
+} satisfies Commands;
+
+export const CHECK_COMMANDS = {
+  'check-config': { says: 'check configuration files', help: CHECK_CONFIG_HELP, alone: checkConfig },
+} satisfies Commands;

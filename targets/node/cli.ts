@@ -1,0 +1,182 @@
+/** The command line: finds the command, connects where it needs a daemon, and returns the exit status. */
+
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { connectText, forTerminal, guardSocket } from '../../src/cli/words.ts';
+import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
+import { ConfigError } from '../../src/config/read.ts';
+import { CLOCK } from './clock.ts';
+import { connectControl } from './control-client.ts';
+import { besideConfig, look, readText, readTree } from './files.ts';
+import { VERSION } from './version.ts';
+
+/** As a program that SIGPIPE ends: whoever reads has seen enough. */
+const EXIT_PIPE = 128 + constants.signals.SIGPIPE;
+
+/** Who ends in order when nobody reads any more, for something was started, or is held. */
+const hangUps = new Set<() => void>();
+
+const WORLD: CliWorld = {
+  env: process.env,
+  connect: connectControl,
+  spawn: (command, env) => {
+    const [program = '', ...args] = command;
+    // A group of its own, so that what the command started ends with it; at a terminal that would take its input away.
+    const detached = !process.stdin.isTTY;
+    const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env }, detached });
+    const ended = new Promise<number>((resolve) => {
+      child.once('error', (error) => {
+        process.stderr.write(`baton: ${program}: ${error.message}\n`);
+        resolve((error as NodeJS.ErrnoException).code === 'ENOENT' ? 127 : 126);
+      });
+      child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal!] ?? 0)));
+    });
+    const signal = (name: NodeJS.Signals) => {
+      if (!detached || child.pid === undefined) return void child.kill(name);
+      try {
+        process.kill(-child.pid, name);
+      } catch {
+        // Nobody is left in the group.
+      }
+    };
+    return { ended, signal };
+  },
+  onSignal: (listener) => {
+    const names = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+    const handlers = names.map((name) => {
+      const handler = () => listener(name);
+      process.on(name, handler);
+      return () => void process.removeListener(name, handler);
+    });
+    // Every line that cannot be written says so again.
+    let isTold = false;
+    const hangUp = () => {
+      if (!isTold) listener('SIGHUP');
+      isTold = true;
+    };
+    hangUps.add(hangUp);
+    return () => {
+      hangUps.delete(hangUp);
+      for (const remove of handlers) remove();
+    };
+  },
+  nowMs: CLOCK.nowMs,
+  timeOfDay: () => {
+    const now = new Date();
+    return `${now.toTimeString().slice(0, 8)}.${String(now.getMilliseconds()).padStart(3, '0')}`;
+  },
+  after: CLOCK.after,
+  readText,
+  besideConfig,
+  look,
+  readTree,
+  out: (line) => void process.stdout.write(`${forTerminal(line)}\n`),
+  err: (line) => void process.stderr.write(`${forTerminal(line)}\n`),
+};
+
+type WithDaemon = (world: CliWorld, client: ControlClient, args: readonly string[]) => Promise<number>;
+type WithoutDaemon = (world: CliWorld, args: readonly string[]) => Promise<number> | number;
+
+/** A command of `baton`: with a daemon to ask, or `alone`. */
+export interface Command {
+  /** What it does, for the list. */
+  readonly says: string;
+  readonly help: string;
+  readonly daemon?: readonly ['agent' | 'host', WithDaemon];
+  readonly alone?: WithoutDaemon;
+}
+
+/** Commands by name, in the order of the list. */
+export type Commands = Readonly<Record<string, Command>>;
+
+function help(commands: Commands): string {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length));
+  const lines = Object.entries(commands).map(([name, { says }]) => `  ${name.padEnd(width)}  ${says}`);
+  const statuses = EXIT_WORDS.map(([code, words]) => `  ${String(code).padStart(3)}  ${words}`);
+  return [
+    'baton COMMAND [options]',
+    '',
+    'Moves platform devices between running virtual machines.',
+    '',
+    ...lines,
+    '',
+    'baton help COMMAND and COMMAND --help say more; baton --version. Every command takes --json and --socket PATH.',
+    'Sockets: BATON_SOCKET (agent, default /run/baton/agent.sock) and BATON_HOST_SOCKET (host, default',
+    '/run/baton/host.sock); status, describe and events ask the host with --host.',
+    '',
+    'Exit status:',
+    ...statuses,
+    '',
+  ].join('\n');
+}
+
+/** `status`, `describe` and `events` work on the host's socket too: it is then named by --host or --socket. */
+function socketOf(kind: 'agent' | 'host', args: readonly string[]): string {
+  const end = args.indexOf('--');
+  const before = end < 0 ? args : args.slice(0, end);
+  const at = before.findIndex((arg) => arg === '--socket' || arg.startsWith('--socket='));
+  if (at >= 0) return before[at]!.slice(9) || (before[at + 1] ?? '');
+  if (kind === 'host' || before.includes('--host'))
+    return process.env['BATON_HOST_SOCKET'] ?? '/run/baton/host.sock';
+  return process.env['BATON_SOCKET'] ?? '/run/baton/agent.sock';
+}
+
+async function main(commands: Commands, args: readonly string[]): Promise<number> {
+  const isAbout = args[0] === 'help' && args[1] !== undefined;
+  const [name, ...rest] = isAbout ? [args[1]!, '--help'] : args;
+  if (name === '--version') {
+    WORLD.out(`baton ${VERSION}`);
+    return EXIT.ok;
+  }
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    WORLD.out(help(commands));
+    return name === undefined ? EXIT.usage : EXIT.ok;
+  }
+  const command = commands[name];
+  if (!command)
+    throw new UsageError(`no command ${JSON.stringify(name)}; there are ${Object.keys(commands).join(', ')}`);
+  const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
+  if (own.includes('--help') || own.includes('-h')) {
+    WORLD.out(command.help.trimEnd());
+    return EXIT.ok;
+  }
+  if (command.alone) return command.alone(WORLD, rest);
+  const [kind, run] = command.daemon!;
+  const path = socketOf(kind, rest);
+  let client: ControlClient;
+  try {
+    client = guardSocket(await WORLD.connect(path), name, kind, path);
+  } catch (error) {
+    WORLD.err(
+      `baton: ${connectText((error as Error).message, rest.includes('--host') ? 'host' : kind, path)}`,
+    );
+    return EXIT.unavailable;
+  }
+  try {
+    return await run(WORLD, client, rest);
+  } finally {
+    client.close();
+  }
+}
+
+/** Runs the command that the words after `baton` name, and says what is wrong with them. Returns the exit status. */
+export async function runCommand(commands: Commands, args: readonly string[]): Promise<number> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (hangUps.size === 0) process.exit(error.code === 'EPIPE' ? EXIT_PIPE : EXIT.failed);
+    for (const hangUp of hangUps) hangUp();
+  });
+  try {
+    return await main(commands, args);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      WORLD.err(`baton: ${error.message}\nbaton: try --help`);
+      return EXIT.usage;
+    }
+    if (error instanceof ConfigError) {
+      WORLD.err(error.message);
+      return EXIT.configuration;
+    }
+    WORLD.err(`baton: ${(error as Error).message}`);
+    return EXIT.unavailable;
+  }
+}

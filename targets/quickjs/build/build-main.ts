@@ -1,0 +1,54 @@
+/**
+ * `npm run build:quickjs`: dist/quickjs/<machine>/baton-agent, one static program a machine (baton-agent-mqtt: the same with MQTT), and dist/quickjs/baton-agent.js with
+ * baton.so, for a `qjs` of the system; each also by the name `baton`. `--machine NAME` builds for that one alone.
+ */
+
+import { mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bytecodeFile, Engine, HOST, MACHINES, missingPrograms, run } from './engine.ts';
+
+/** From dist/js/targets/quickjs/build. */
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../../..');
+const OUTPUT = join(ROOT, 'dist/quickjs');
+
+/** The status of a program that lacks what somebody has to install. */
+const EXIT_UNAVAILABLE = 69;
+
+function build(names: readonly string[]): void {
+  const machines = MACHINES.filter(({ name }) => names.length === 0 || names.includes(name));
+  const missing = missingPrograms(machines);
+  if (missing !== undefined) {
+    process.stderr.write(`build:quickjs: ${missing}\n`);
+    process.exit(EXIT_UNAVAILABLE);
+  }
+  mkdirSync(OUTPUT, { recursive: true });
+  const host = new Engine(ROOT, HOST);
+  const rollup = ['--silent', '-c', join(ROOT, 'targets/quickjs/build/rollup.config.mjs')];
+  run(join(ROOT, 'node_modules/.bin/rollup'), rollup, ROOT);
+  for (const name of ['agent', 'agent-mqtt']) {
+    const script = join(OUTPUT, `${name}.js`);
+    const bytecode = join(OUTPUT, `${name}.c`);
+    bytecodeFile(host.compiler(), script, bytecode);
+    for (const machine of machines) {
+      const program = join(OUTPUT, machine.name, `baton-${name}`);
+      mkdirSync(dirname(program), { recursive: true });
+      new Engine(ROOT, machine).link(bytecode, program);
+      console.log(`${program}: ${statSync(program).size} bytes`);
+    }
+    rmSync(bytecode);
+    rmSync(script);
+  }
+  for (const { name } of machines) alsoAs(join(OUTPUT, name, 'baton-agent'), join(OUTPUT, name, 'baton'));
+  alsoAs(join(OUTPUT, 'baton-agent.js'), join(OUTPUT, 'baton.js'));
+  host.library(join(OUTPUT, 'baton.so'));
+}
+
+/** What a file is depends on the name that it is called by. */
+function alsoAs(file: string, name: string): void {
+  rmSync(name, { force: true });
+  symlinkSync(basename(file), name);
+}
+
+const words = process.argv.slice(2);
+build(words.filter((_, index) => words[index - 1] === '--machine'));

@@ -1,0 +1,78 @@
+// Rolls up a program for QuickJS from what tsc emitted. Any warning fails the build.
+//
+// The sources are those of the agent on Node. A file of targets/quickjs with the name of one of targets/node stands in its
+// place, one of targets/quickjs/node in place of a module of Node, and SUBSTITUTES in place of what is left.
+import { existsSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import commonjs from '@rollup/plugin-commonjs';
+import json from '@rollup/plugin-json';
+import resolve from '@rollup/plugin-node-resolve';
+import terser from '@rollup/plugin-terser';
+
+/** What is replaced by which file of targets/quickjs, by path of the emitted file or by name of a package. */
+const SUBSTITUTES = {
+  'src/wire/hash.js': 'hash.js',
+  typebox: 'typebox.js',
+  'typebox/value': 'typebox-value.js',
+};
+const WITHOUT_MQTT = {
+  ...SUBSTITUTES,
+  'src/transport/mqtt.js': 'no-mqtt.js',
+  'targets/node/mqtt.js': 'no-mqtt.js',
+};
+
+/** What npm mqtt has no use for here, and the streams that it can have in place of Node's. */
+const STUBS = join(dirname(fileURLToPath(import.meta.url)), '../stubs');
+const FOR_MQTT = {
+  debug: join(STUBS, 'debug.cjs'),
+  'worker-timers': join(STUBS, 'worker-timers.cjs'),
+  'abort-controller': join(STUBS, 'abort-controller.cjs'),
+};
+/** Packages that stand for others. */
+const PACKAGES = { bl: 'bl/BufferList', 'node:stream': 'readable-stream' };
+
+const substitutes = (js, table) => ({
+  name: 'substitutes',
+  resolveId(source, importer) {
+    const ours = join(js, 'targets/quickjs');
+    const node = join(js, 'targets/node');
+    if (FOR_MQTT[source] !== undefined) return FOR_MQTT[source];
+    if (PACKAGES[source] !== undefined) return this.resolve(PACKAGES[source], importer);
+    if (table[source] !== undefined) return join(ours, table[source]);
+    if (source.startsWith('node:')) return join(ours, 'node', `${source.slice(5)}.js`);
+    if (importer === undefined || !source.startsWith('.')) return null;
+    const path = join(dirname(importer), source);
+    const substitute = table[relative(js, path)];
+    if (substitute !== undefined) return join(ours, substitute);
+    const sameName = join(ours, relative(node, path));
+    return dirname(path) === node && existsSync(sameName) ? sameName : null;
+  },
+});
+
+/**
+ * Returns the configuration of one program. `js`: the folder that tsc emitted to; `entry`: a file of it; `native`: what the engine knows
+ * the native module by, its name or the path of a library; `mqtt`: with the library of that name.
+ */
+export const bundle = ({ js, entry, output, native, mqtt = false }) => {
+  const names = { 'qjs:std': 'std', 'qjs:os': 'os', 'qjs:baton': native };
+  return {
+    input: join(js, entry),
+    external: Object.keys(names),
+    output: { file: output, format: 'es', paths: names, inlineDynamicImports: true },
+    plugins: [
+      substitutes(js, mqtt ? SUBSTITUTES : WITHOUT_MQTT),
+      resolve({ browser: true, preferBuiltins: false }),
+      commonjs(),
+      json(),
+      terser({ module: true, ecma: 2020, compress: { passes: 2 } }),
+    ],
+    // What of these nobody uses is not loaded either: to build what is never looked at would take a third of the start.
+    treeshake: { moduleSideEffects: (id) => !/\/dist\/[^/]+\/src\/|\/jsonc-parser\//.test(id) },
+    onwarn(warning) {
+      const isTheirs = (warning.ids ?? [warning.id]).every((id) => id?.includes('node_modules'));
+      if (['CIRCULAR_DEPENDENCY', 'THIS_IS_UNDEFINED'].includes(warning.code) && isTheirs) return;
+      throw new Error(`${output}: ${warning.message}`);
+    },
+  };
+};

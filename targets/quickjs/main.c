@@ -1,0 +1,71 @@
+/*
+ * The program around the bytecode of an agent: an engine without a compiler, with limits, and nothing loaded from anywhere.
+ *
+ * One file is called by several names; the script looks at its first argument.
+ */
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include <quickjs-libc.h>
+#include <quickjs.h>
+
+#include "../native/quickjs/binding.h"
+#include "heap.h"
+
+/*
+ * Heap of the engine, in bytes: four times what an agent of 16 bundles uses. Beyond it an allocation throws, and the agent ends, so that
+ * whatever grows takes no memory from the rest of a small guest.
+ */
+#define HEAP_BYTES_MAX (16u * 1024 * 1024)
+/* Growth of the heap, in bytes, over what the loaded script has, at which cycles are looked for the first time. */
+#define GARBAGE_BYTES (512u * 1024)
+/* Stack of the script: the deepest is a configuration that is nested to its limit. Linux gives a process 8 MiB. */
+#define STACK_BYTES_MAX (1024u * 1024)
+
+extern const uint8_t agent_bytecode[];
+extern const uint32_t agent_bytecode_size;
+
+/*
+ * As JS_NewContext, without what no script of ours uses: the compiler and eval, proxies, weak references, normal forms of Unicode. What
+ * is not named here is not linked. Workers of quickjs-libc.c, which nobody starts, are given the same.
+ */
+JSContext *baton_new_context(JSRuntime *runtime) {
+  JSContext *ctx = JS_NewContextRaw(runtime);
+  if (ctx == NULL) return NULL;
+  JS_AddIntrinsicBaseObjects(ctx);
+  JS_AddIntrinsicDate(ctx);
+  JS_AddIntrinsicRegExpCompiler(ctx);
+  JS_AddIntrinsicRegExp(ctx);
+  JS_AddIntrinsicJSON(ctx);
+  JS_AddIntrinsicMapSet(ctx);
+  JS_AddIntrinsicTypedArrays(ctx);
+  JS_AddIntrinsicPromise(ctx);
+  return ctx;
+}
+
+int main(int argc, char **argv) {
+  JSMemoryUsage loaded;
+  JSRuntime *runtime = JS_NewRuntime2(&baton_heap, NULL);
+  if (runtime == NULL) goto no_memory;
+  JS_SetMemoryLimit(runtime, HEAP_BYTES_MAX);
+  JS_SetMaxStackSize(runtime, STACK_BYTES_MAX);
+  js_std_init_handlers(runtime);
+  JSContext *ctx = baton_new_context(runtime);
+  if (ctx == NULL) goto no_memory;
+  js_init_module_std(ctx, "std");
+  js_init_module_os(ctx, "os");
+  baton_init_module(ctx, "baton");
+  js_std_add_helpers(ctx, argc, argv);
+  // Loading makes no garbage worth a look, and each takes longer than the last.
+  JS_SetGCThreshold(runtime, HEAP_BYTES_MAX);
+  // Ends the process with status 1 when the script throws.
+  js_std_eval_binary(ctx, agent_bytecode, agent_bytecode_size, 0);
+  JS_ComputeMemoryUsage(runtime, &loaded);
+  JS_SetGCThreshold(runtime, (size_t)loaded.malloc_size + GARBAGE_BYTES);
+  js_std_loop(ctx);
+  return 0;
+no_memory:
+  fputs("no memory for the engine\n", stderr);
+  return 1;
+}

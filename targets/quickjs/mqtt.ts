@@ -1,0 +1,71 @@
+/** Sockets to an MQTT broker by the native core, in place of targets/node/mqtt.ts: the library wants a Duplex of Node's. */
+
+import { Duplex } from 'node:stream';
+import type { ByteStream } from '../../src/ports.ts';
+import type { MqttBroker } from '../../src/transport/mqtt.ts';
+import { brokerAddress, type MqttSettings } from '../node/mqtt-address.ts';
+import { STREAMS } from './streams.ts';
+
+/** Between two tries to send, in ms, while the broker takes nothing. */
+const RETRY_MS = 5;
+
+/** Returns the broker of these settings; protocol 3.1.1 unless told otherwise. Throws an Error for other URLs. */
+export function mqttBroker(settings: MqttSettings): MqttBroker {
+  const address = brokerAddress(settings.url);
+  return {
+    where: `the broker at ${settings.url}`,
+    connect: () => new Socket(address) as never,
+    protocol: settings.protocol ?? '3.1.1',
+    username: settings.username,
+    password: settings.password,
+  };
+}
+
+/** A stream as the library knows it. */
+class Socket extends Duplex {
+  #stream: ByteStream | undefined;
+  /** What is to be sent once there is a connection. */
+  #waiting: (() => void) | undefined;
+
+  constructor(address: string) {
+    // A broker that ends its side is gone: else its end would never be noticed.
+    super({ allowHalfOpen: false });
+    STREAMS.connect(address, (stream) => {
+      if (stream instanceof Error) return void this.destroy(stream);
+      if (this.destroyed) return stream.close();
+      this.#stream = stream;
+      stream.open({
+        onData: (bytes) => void this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
+        onClose: () => {
+          this.push(null);
+          this.destroy();
+        },
+      });
+      this.emit('connect');
+      this.#waiting?.();
+    });
+  }
+
+  /** What the broker sends is pushed as it comes: it sends no more than was asked for. */
+  override _read(): void {}
+
+  override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
+    const stream = this.#stream;
+    if (!stream) {
+      this.#waiting = () => this._write(chunk, '', done);
+      return;
+    }
+    if (this.destroyed || stream.write(chunk)) return done();
+    setTimeout(() => this._write(chunk, '', done), RETRY_MS);
+  }
+
+  override _final(done: () => void): void {
+    this.#stream?.close();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#stream?.close();
+    done(error);
+  }
+}

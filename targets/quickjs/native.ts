@@ -1,0 +1,7 @@
+/** The native module, as its interfaces say it. */
+
+import * as baton from 'qjs:baton';
+import type { NativeCore } from '../native/core.ts';
+import type { NativeSystem } from '../native/system.ts';
+
+export const NATIVE: NativeCore & NativeSystem = baton;

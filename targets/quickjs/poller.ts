@@ -1,0 +1,45 @@
+/**
+ * Descriptors on the engine's own loop, which serves one a turn, the first that is ready in the order in which handlers were set. So a
+ * handler is set anew after each call, which puts it behind all others.
+ */
+
+import * as os from 'qjs:os';
+import type { Poller } from '../native/core.ts';
+import { guarded } from './guard.ts';
+
+interface Handlers {
+  read?: (() => void) | undefined;
+  write?: (() => void) | undefined;
+}
+
+const all = new Map<number, Handlers>();
+
+/** The engine's loop. */
+export const POLLER: Poller = {
+  onReadable: (fd, ready) => set(fd, 'read', ready),
+  onWritable: (fd, ready) => set(fd, 'write', ready),
+};
+
+function set(fd: number, way: keyof Handlers, ready: (() => void) | undefined): void {
+  const handlers = all.get(fd) ?? {};
+  handlers[way] = ready && guarded(() => serve(fd, handlers, way, ready));
+  if (handlers.read || handlers.write) all.set(fd, handlers);
+  else all.delete(fd);
+  apply(fd, handlers, way);
+}
+
+function serve(fd: number, handlers: Handlers, way: keyof Handlers, ready: () => void): void {
+  const mine = handlers[way];
+  ready();
+  // It may have ended, and its number have been given to another.
+  if (all.get(fd) !== handlers || handlers[way] !== mine) return;
+  os.setReadHandler(fd, null);
+  os.setWriteHandler(fd, null);
+  if (handlers.read) os.setReadHandler(fd, handlers.read);
+  if (handlers.write) os.setWriteHandler(fd, handlers.write);
+}
+
+function apply(fd: number, handlers: Handlers, way: keyof Handlers): void {
+  if (way === 'read') os.setReadHandler(fd, handlers.read ?? null);
+  else os.setWriteHandler(fd, handlers.write ?? null);
+}

@@ -1,0 +1,15 @@
+/** Byte streams of this machine by the native core, in place of targets/node/streams.ts. */
+
+import type { StreamNetwork } from '../../src/ports.ts';
+import { withVsockUnix } from '../../src/transport/vsock-unix.ts';
+import { nativeStreams } from '../native/streams.ts';
+import { CLOCK } from '../node/clock.ts';
+import { takeSocketPlace } from '../node/socket-place.ts';
+import { NATIVE } from './native.ts';
+import { POLLER } from './poller.ts';
+
+/** The sockets of this machine. */
+export const STREAMS: StreamNetwork = withVsockUnix(
+  nativeStreams({ core: NATIVE, poller: POLLER, clock: CLOCK, takePlace: takeSocketPlace }),
+  CLOCK,
+);

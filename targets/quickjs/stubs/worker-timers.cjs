@@ -1,0 +1,2 @@
+// In place of npm worker-timers: the timers of the engine are asked for by name (timerVariant).
+module.exports = {};

@@ -1,0 +1,123 @@
+/**
+ * What stands in place of typebox in small agents (targets/quickjs/typebox*.ts): the same schemas, and the same verdict on every value that
+ * a configuration can come to.
+ */
+
+import * as fc from 'fast-check';
+import type { TSchema } from 'typebox';
+import { Value as Library } from 'typebox/value';
+import { describe, expect, it, vi } from 'vitest';
+import { parseConfig } from '../../src/config/read.ts';
+import { Value as Ours } from '../../targets/quickjs/typebox-value.ts';
+
+async function schemas() {
+  vi.resetModules();
+  const { AGENT_EXAMPLE, AGENT_SCHEMA, HOST_EXAMPLE, HOST_SCHEMA, KEYS_SCHEMA } = await import(
+    '../../src/config/daemon-config.ts'
+  );
+  const { BUNDLE_FILE_SCHEMA, bundleFileText } = await import('../../src/config/bundle-file.ts');
+  const { PANEL } = await import('../../src/simulation/machine/board.ts');
+  return {
+    agent: { schema: AGENT_SCHEMA as TSchema, example: AGENT_EXAMPLE },
+    host: { schema: HOST_SCHEMA as TSchema, example: HOST_EXAMPLE },
+    keys: { schema: KEYS_SCHEMA as TSchema, example: `{"android": "${'0f'.repeat(32)}"}` },
+    bundles: { schema: BUNDLE_FILE_SCHEMA as TSchema, example: bundleFileText([PANEL]) },
+  };
+}
+
+const library = await schemas();
+vi.doMock('typebox', () => import('../../targets/quickjs/typebox.ts'));
+const ours = await schemas();
+vi.doUnmock('typebox');
+
+type Name = keyof typeof library;
+
+describe.each(Object.keys(library) as Name[])('the schema of %s', (name) => {
+  const { schema, example } = library[name];
+  const sound = parseConfig('example', example);
+
+  it('is the same text', () => {
+    // The library marks its schemas, out of sight of JSON.
+    expect(Object.getOwnPropertyNames(schema)).toContain('~kind');
+    expect(Object.getOwnPropertyNames(ours[name].schema)).not.toContain('~kind');
+    expect(JSON.stringify(ours[name].schema)).toBe(JSON.stringify(schema));
+  });
+
+  it('has the same verdict on its example, however that is changed', () => {
+    expect(Ours.Check(schema, sound)).toBe(true);
+    let refused = 0;
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(), fc.nat(), VALUE), { minLength: 1, maxLength: 3 }),
+        (changes) => {
+          const value = structuredClone(sound);
+          for (const [place, how, other] of changes) change(value, place, how, other);
+          const isFine = Library.Check(schema, value);
+          if (!isFine) refused += 1;
+          expect(Ours.Check(schema, value)).toBe(isFine);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+    expect(refused).toBeGreaterThan(200);
+  });
+
+  it('has the same verdict on anything', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(Ours.Check(schema, value)).toBe(Library.Check(schema, value));
+      }),
+    );
+  });
+});
+
+/** Values that stand somewhere in a configuration, and some that do not. */
+const VALUE = fc.oneof(
+  fc.constantFrom(
+    '',
+    'none',
+    'stream',
+    'mqtt',
+    'list',
+    'command',
+    'unix:/a',
+    'tcp:h:1',
+    'tcp:h:99999',
+    'android',
+  ),
+  fc.constantFrom<unknown>(
+    0,
+    1,
+    -1,
+    1.5,
+    0xffff_ffff,
+    0x1_0000_0000,
+    true,
+    null,
+    [],
+    ['a'],
+    {},
+    { kind: 'mqtt' },
+  ),
+  fc.string(),
+  fc.jsonValue(),
+);
+
+/** Puts another value, another key or nothing in one of the places of `root`. */
+function change(root: unknown, place: number, how: number, other: unknown): void {
+  const places: [Record<string, unknown>, string][] = [];
+  const visit = (node: unknown) => {
+    if (typeof node !== 'object' || node === null) return;
+    for (const key of Object.keys(node)) {
+      places.push([node as Record<string, unknown>, key]);
+      visit((node as Record<string, unknown>)[key]);
+    }
+  };
+  visit(root);
+  const [node, key] = places[place % Math.max(places.length, 1)] ?? [];
+  if (!node || key === undefined) return;
+  if (how % 4 === 0) delete node[key];
+  else if (how % 4 === 1 && !Array.isArray(node))
+    node[typeof other === 'string' ? other : 'more'] = node[key];
+  else node[key] = other;
+}

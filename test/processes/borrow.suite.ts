@@ -1,0 +1,243 @@
+/**
+ * `baton borrow` as a user runs it: every exit status of its help, and every way in which its command ends. Host,
+ * simulated machine, broker and both agents are real processes, shared by all tests of a file.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Json } from '../../src/control/lines.ts';
+import { type Cast, DemoBed } from '../../targets/demo/demo-bed.ts';
+
+const DIST = join(import.meta.dirname, '../../dist');
+const STEP_MS = 6_000;
+
+/** `cast`: which agents, over what; `baton`: the words that call the command line. */
+export function borrowSuite(name: string, cast: Cast, baton: readonly string[]): void {
+  const bed = new DemoBed(DIST, cast);
+  const started: ChildProcess[] = [];
+  beforeAll(() => bed.start(5, { machine: [], host: [], vault: [] }), 30_000);
+  afterEach(() => bed.until('the bundle is back', STEP_MS, isBack));
+  afterAll(() => {
+    for (const child of started) child.kill('SIGKILL');
+    return bed.stop();
+  });
+
+  const host = async () => ((await bed.ask('host', { do: 'status' }))['bundles'] as Json[])[0]!;
+  const stateOf = async (vm: string) =>
+    ((await bed.ask(vm, { do: 'status' }))['bundles'] as Json[])[0]!['state'];
+  const isBack = async () =>
+    (await host())['holder'] === 'android' &&
+    (await stateOf('android')) === 'held' &&
+    (await stateOf('vault')) === 'idle';
+
+  interface Ended {
+    readonly status: number | null;
+    readonly signal: string | null;
+    readonly out: string;
+    readonly err: string;
+  }
+
+  /** One `baton` as a process. */
+  class Run {
+    readonly child: ChildProcess;
+    readonly ended: Promise<Ended>;
+    out = '';
+    err = '';
+
+    constructor(vm: string, args: readonly string[]) {
+      const [verb = '', ...rest] = args;
+      const about = verb === 'sleep' || verb === 'wake' ? [] : ['panel'];
+      const own = [verb, ...about, '--socket', join(bed.folder, `${vm}.sock`), ...rest];
+      const [program = '', ...words] = [...baton, ...own];
+      this.child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+      started.push(this.child);
+      this.child.stdout!.on('data', (bytes: Buffer) => {
+        this.out += bytes.toString();
+      });
+      this.child.stderr!.on('data', (bytes: Buffer) => {
+        this.err += bytes.toString();
+      });
+      this.ended = new Promise((resolve) =>
+        this.child.once('close', (status, signal) =>
+          resolve({ status, signal, out: this.out, err: this.err }),
+        ),
+      );
+    }
+
+    /** Waits until `text` was printed. */
+    says(text: string): Promise<void> {
+      return bed.until(`${text} is printed, not ${this.out}${this.err}`, STEP_MS, () =>
+        `${this.out}${this.err}`.includes(text),
+      );
+    }
+  }
+
+  /** Has the owner not hear what the borrower asks, or hear it. */
+  function silence(isSilent: boolean): void {
+    if (cast.transport === 'mqtt')
+      return bed.broker(isSilent ? { hold: 'baton/android/in/vault' } : { deliver: true });
+    process.kill(bed.agentOf('android'), isSilent ? 'SIGSTOP' : 'SIGCONT');
+  }
+
+  const borrow = (...args: string[]) => new Run('vault', ['borrow', '--purpose', 'pin', ...args]);
+  const SH = (script: string) => ['--', '/bin/sh', '-c', script];
+  /** A command that leaves a mark when it starts, and whether it did. */
+  const mark = join(bed.folder, 'mark');
+  const MARKS = SH(`touch ${mark}`);
+  /** Says that it runs, then heeds no SIGTERM but says that there was one. */
+  const STUBBORN = SH('trap "echo TERM" TERM; echo runs; while :; do sleep 0.05; done');
+
+  describe.sequential(`baton borrow, ${name}`, () => {
+    it('runs the command while the bundle is held on verified evidence, and ends with its status', async () => {
+      const look = `${baton.join(' ')} describe panel --json --socket ${join(bed.folder, 'vault.sock')}`;
+      const script = `echo "$BATON_BUNDLE $BATON_EPOCH $BATON_DEADLINE_MS"; ${look}; exit 7`;
+      const { status, out, err } = await borrow('--lease', '9s', ...SH(script)).ended;
+      const [environment, view] = out.split('\n');
+      const { epoch, ...seen } = JSON.parse(view!) as Json;
+      expect(environment).toBe(`panel ${epoch} 9000`);
+      expect(seen).toMatchObject({
+        state: 'held',
+        holder: 'vault',
+        driver: 'active',
+        evidence: 'observed',
+      });
+      expect(err).toContain('panel: given back');
+      expect(status).toBe(7);
+    });
+
+    it('ends with 128 + N when signal N ended the command, and with 127 when there is none', async () => {
+      expect(await borrow(...SH('kill -9 $$')).ended).toMatchObject({ status: 137 });
+      expect(await borrow('--', '/no/such/program').ended).toMatchObject({ status: 127 });
+    });
+
+    it('ends with 75, its command never started, when the policy declines', async () => {
+      const ended = await new Run('vault', ['borrow', '--purpose', 'browse', ...MARKS]).ended;
+      expect(ended).toMatchObject({ status: 75, err: expect.stringContaining('declined: policy') });
+      expect(existsSync(mark)).toBe(false);
+    });
+
+    it('of a busy bundle: waits with -w, ends with 124 when the wait is over, with 75 at once with -n', async () => {
+      const holding = borrow();
+      await holding.says('held at epoch');
+      expect(await borrow('-n', ...MARKS).ended).toMatchObject({ status: 75 });
+      expect(await borrow('-w', '300ms', ...MARKS).ended).toMatchObject({ status: 124 });
+      expect(existsSync(mark)).toBe(false);
+      const waiting = borrow(...SH('echo after'));
+      // Long enough for a program to start and to ask in vain.
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      expect(waiting.out).toBe('');
+      holding.child.kill('SIGTERM');
+      expect(await holding.ended).toMatchObject({ status: 0 });
+      expect(await waiting.ended).toMatchObject({ status: 0, out: 'after\n' });
+    });
+
+    it('ends with 124, its command never started, when the owner does not answer', async () => {
+      silence(true);
+      const ended = await borrow('-w', '400ms', ...MARKS).ended;
+      silence(false);
+      expect(ended).toMatchObject({ status: 124, err: expect.stringContaining('did not answer in time') });
+      expect(existsSync(mark)).toBe(false);
+    });
+
+    it('ends with 80 at once, its command never started, when the evidence would be too weak', async () => {
+      const startMs = performance.now();
+      const ended = await borrow('--min-evidence', 'attested', ...MARKS).ended;
+      expect(ended).toMatchObject({ status: 80, err: expect.stringContaining('evidenceTooWeak') });
+      expect(performance.now() - startMs).toBeLessThan(3_000);
+      expect(existsSync(mark)).toBe(false);
+    });
+
+    it('on a recall sends SIGTERM, and SIGKILL at the end of the notice', async () => {
+      const run = borrow(...STUBBORN);
+      await run.says('runs');
+      const startMs = performance.now();
+      expect(await new Run('android', ['recall', '--grace', '700ms']).ended).toMatchObject({ status: 0 });
+      await run.says('TERM');
+      expect(await run.ended).toMatchObject({ status: 137 });
+      expect(performance.now() - startMs).toBeGreaterThanOrEqual(700);
+      expect(run.err).toContain('to be given back within 700 ms (reclaim: the owner called it in)');
+    });
+
+    it('on a hang-up ends its command and what that started', async () => {
+      const nested = borrow(...SH('sh -c "while :; do echo lives; sleep 0.05; done" & wait'));
+      await nested.says('lives');
+      nested.child.kill('SIGHUP');
+      // The output is closed by the last one who can write to it.
+      expect(await nested.ended).toMatchObject({ status: 143, err: expect.stringContaining('given back') });
+    });
+
+    it('at the end of the lease gives the command its notice', async () => {
+      const run = borrow(
+        '--lease',
+        '400ms',
+        '--notice',
+        '1s',
+        ...SH('trap "exit 4" TERM; while :; do sleep 0.05; done'),
+      );
+      expect(await run.ended).toMatchObject({
+        status: 4,
+        err: expect.stringContaining('(expiry: the lease is over)'),
+      });
+    });
+
+    it('ends with 79 when the bundle is taken by force', async () => {
+      await bed.ask('app-vault', { do: 'misbehave', how: 'slow' });
+      const run = borrow('--lease', '300ms', '--notice', '100ms', ...STUBBORN);
+      expect(await run.ended).toMatchObject({ status: 79, err: expect.stringContaining('taken by force') });
+      await bed.ask('app-vault', { do: 'behave' });
+    });
+
+    it('killed by SIGTERM ends its command, gives the bundle back and passes the status on', async () => {
+      const run = borrow('--json', ...SH('trap "exit 5" TERM; echo runs; while :; do sleep 0.05; done'));
+      await run.says('runs');
+      run.child.kill('SIGTERM');
+      const { status, out } = await run.ended;
+      expect(status).toBe(5);
+      const events = out.split('\n').filter((line) => line.startsWith('{'));
+      expect(events.map((line) => (JSON.parse(line) as Json)['event'])).toEqual(['granted', 'returned']);
+    });
+
+    it('killed by SIGKILL leaves the bundle to its agent, which gives it back', async () => {
+      const run = borrow();
+      await run.says('held at epoch');
+      run.child.kill('SIGKILL');
+      expect(await run.ended).toMatchObject({ signal: 'SIGKILL' });
+      await bed.until('android has it', STEP_MS, isBack);
+    });
+
+    it('ends its command when another program returns the bundle', async () => {
+      const run = borrow(...SH('echo runs; exec sleep 30'));
+      await run.says('runs');
+      expect(await new Run('vault', ['return']).ended).toMatchObject({ status: 0 });
+      expect(await run.ended).toMatchObject({ status: 143 });
+    });
+
+    it('ends its command when the owner’s system wants to sleep, and is declined until it is awake', async () => {
+      const run = borrow(...SH('trap "exit 3" TERM; echo runs; while :; do sleep 0.05; done'));
+      await run.says('runs');
+      expect(await new Run('android', ['sleep', '--grace', '2s']).ended).toMatchObject({ status: 0 });
+      expect(await run.ended).toMatchObject({ status: 3 });
+      expect(await borrow('-n', ...MARKS).ended).toMatchObject({ status: 75 });
+      expect(await new Run('android', ['wake']).ended).toMatchObject({ status: 0 });
+      expect(await borrow('-n', ...SH('echo lent')).ended).toMatchObject({ status: 0, out: 'lent\n' });
+      expect(existsSync(mark)).toBe(false);
+    });
+
+    it('ends with 64 for a wrong word and 69 without an agent', async () => {
+      expect(await borrow('--min-evidence', 'seen').ended).toMatchObject({ status: 64 });
+      expect(await borrow('--lease', 'long').ended).toMatchObject({ status: 64 });
+      expect(await new Run('nobody', ['borrow']).ended).toMatchObject({ status: 69 });
+    });
+
+    it('ends with 79, its command with SIGTERM, when the agent dies', async () => {
+      const run = borrow(...SH('trap "echo TERM; exit 6" TERM; echo runs; while :; do sleep 0.05; done'));
+      await run.says('runs');
+      await bed.ask('bench', { do: 'killVm', vm: 'vault' });
+      const { status, out, err } = await run.ended;
+      expect({ status, out }).toEqual({ status: 79, out: 'runs\nTERM\n' });
+      expect(err).toContain('the agent ended');
+      await bed.startVm('vault' as never);
+    });
+  });
+}

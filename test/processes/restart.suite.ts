@@ -1,0 +1,86 @@
+/** Real processes that are killed with SIGKILL: the host while a bundle is lent, a program that borrowed. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Json } from '../../src/control/lines.ts';
+import { verifyAudit } from '../../src/host/audit.ts';
+import { type Cast, DemoBed } from '../../targets/demo/demo-bed.ts';
+
+const DIST = join(import.meta.dirname, '../../dist');
+const LIMIT_MS = 30_000;
+const STEP_MS = 6_000;
+
+/** `cast`: which agents, over what. */
+export function restartSuite(name: string, cast: Cast): void {
+  let bed: DemoBed;
+  beforeEach(async () => {
+    bed = new DemoBed(DIST, cast);
+    await bed.start(3, { machine: [], host: [], vault: [] });
+  }, LIMIT_MS);
+  afterEach(() => bed.stop());
+
+  const view = async () => ((await bed.ask('host', { do: 'status' }))['bundles'] as Json[])[0]!;
+  const stateOf = async (vm: string) =>
+    ((await bed.ask(vm, { do: 'status' }))['bundles'] as Json[])[0]!['state'];
+
+  async function borrow() {
+    const client = await bed.program('vault' as never);
+    const answer = await client.request({ do: 'borrow', bundle: 'panel', purpose: 'pin', leaseMs: 20_000 });
+    expect(answer['ok']).toBe(true);
+    return { client, epoch: answer['epoch'] };
+  }
+
+  describe.sequential(`killed with SIGKILL, ${name}:`, () => {
+    it(
+      'the host while a borrower holds: its next life reads the machine, and the lease goes on',
+      async () => {
+        const { client, epoch } = await borrow();
+        await bed.until('confirmed', STEP_MS, async () => (await view())['confirmed'] === true);
+        await bed.killHost();
+        await bed.startHost([]);
+        expect(await view()).toMatchObject({ state: 'held', holder: 'vault', epoch });
+        expect(Number((await view())['leaseLeftMs'])).toBeLessThan(20_000);
+        await bed.until('vault may talk to the host again', STEP_MS, async () => {
+          const back = await client.request({ do: 'return', bundle: 'panel' });
+          return back['ok'] === true;
+        });
+        await bed.until('android is back', STEP_MS, async () => (await stateOf('android')) === 'held');
+        expect(await view()).toMatchObject({ holder: 'android' });
+        const log = readFileSync(join(bed.folder, 'host-state/audit.jsonl'), 'utf8');
+        expect(verifyAudit(log)).toMatchObject({ ok: true });
+      },
+      LIMIT_MS,
+    );
+
+    it(
+      'the host with its table lost: quarantine until an operator lifts it',
+      async () => {
+        await bed.killHost();
+        const { rmSync } = await import('node:fs');
+        rmSync(join(bed.folder, 'host-state/table.journal'));
+        await bed.startHost([]);
+        expect(await view()).toMatchObject({ state: 'quarantined', holder: null });
+        await bed.ask('host', { do: 'lift', bundle: 'panel' });
+        await bed.until(
+          'android has claimed it',
+          STEP_MS,
+          async () => (await view())['holder'] === 'android',
+        );
+        await bed.until('android resumed', STEP_MS, async () => (await stateOf('android')) === 'held');
+        expect(await view()).toMatchObject({ state: 'held', holder: 'android' });
+      },
+      LIMIT_MS,
+    );
+
+    it(
+      'the program that borrowed: the connection was the lease, the bundle goes back',
+      async () => {
+        const { client } = await borrow();
+        client.close();
+        await bed.until('android is back', STEP_MS, async () => (await stateOf('android')) === 'held');
+        expect(await view()).toMatchObject({ holder: 'android' });
+      },
+      LIMIT_MS,
+    );
+  });
+}

@@ -1,0 +1,54 @@
+/** Agents with MQTT, on every engine: over the broker of the demo, and over mosquitto with the files of docs/mosquitto. */
+
+import { statSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { VAULT } from '../../src/simulation/machine/board.ts';
+import type { Cast } from '../../targets/demo/demo-bed.ts';
+import { borrowSuite } from '../processes/borrow.suite.ts';
+import { ENGINES, MQTT_AGENTS } from './cells.ts';
+import { livesSuite } from './lives.suite.ts';
+import { BORROW, StreamBed } from './stream-bed.ts';
+
+const MB = 1_000_000;
+const cast = (android: readonly string[], vault: readonly string[]): Cast => ({
+  agents: { android, vault },
+  transport: 'mqtt',
+});
+const BOTH = cast(MQTT_AGENTS.x86_64, MQTT_AGENTS.x86_64);
+
+borrowSuite('static over MQTT', BOTH, ENGINES.x86_64.baton);
+livesSuite('static over MQTT 3.1.1', BOTH, ENGINES.node.agent, 'mqtt 3.1.1');
+livesSuite(
+  'Node and static over MQTT 5',
+  cast(ENGINES.node.agent, MQTT_AGENTS.x86_64),
+  MQTT_AGENTS.script,
+  'mqtt 5',
+);
+livesSuite(
+  'aarch64 and Node over MQTT 3.1.1',
+  cast(MQTT_AGENTS.aarch64, ENGINES.node.agent),
+  MQTT_AGENTS.aarch64,
+  'mqtt 3.1.1',
+);
+
+describe('the static agent with MQTT', () => {
+  let bed: StreamBed | undefined;
+  afterEach(() => bed?.stop());
+
+  it.each(['x86_64', 'aarch64'] as const)('for %s has at most 1.5 MB', (machine) => {
+    expect(statSync(MQTT_AGENTS[machine].at(-1)!).size).toBeLessThanOrEqual(1.5 * MB);
+  });
+
+  it('comes back when its broker does', async () => {
+    bed = new StreamBed(BOTH, 'mqtt 5');
+    await bed.start();
+    await bed.broker!.stop();
+    await bed.until('its end is noticed', 4_000, () => bed!.said.get(VAULT)!.includes('not connected'));
+    await bed.until('a refusal is told', 4_000, () => bed!.said.get(VAULT)!.includes('ECONNREFUSED'));
+    await bed.broker!.start();
+    const program = await bed.program(VAULT);
+    await bed.until('it is lent', 10_000, async () => (await program.request(BORROW))['ok'] === true);
+    program.close();
+    await bed.isBack();
+  });
+});
