@@ -42,6 +42,8 @@ export interface NativeSystem {
     fds: readonly number[],
     isLeader: boolean,
   ): number;
+  /** Collects garbage if enough may have gathered since the last time. */
+  tidy(): void;
   /** Sets who is told of promises that were rejected with nobody to hear it, and of those that are heard after all. Once. */
   onRejection(told: (promise: Promise<unknown>, reason: unknown, isHandled: boolean) => void): void;
 }

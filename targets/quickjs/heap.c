@@ -24,6 +24,16 @@ static void *free_blocks[SMALL_BYTES_MAX / STEP + 1];
 /* What is left of the last chunk; its blocks begin HEAD before a multiple of STEP. */
 static uint8_t *chunk, *chunk_end;
 
+static size_t held_bytes;
+
+size_t baton_heap_bytes(void) { return held_bytes; }
+
+/* In both accounts: ours, and that of the engine. */
+static void count(JSMallocState *state, size_t more, size_t less) {
+  state->malloc_size += more - less;
+  held_bytes = state->malloc_size;
+}
+
 static size_t size_of(const void *block) { return block == NULL ? 0 : (size_t)((const uint64_t *)block)[-1]; }
 
 /* A block of one of the lists; `whole`: its bytes with its head. */
@@ -60,7 +70,7 @@ static void *take(JSMallocState *state, size_t bytes) {
   if (block == NULL) return NULL;
   ((uint64_t *)(void *)block)[-1] = bytes;
   state->malloc_count++;
-  state->malloc_size += bytes + HEAD;
+  count(state, bytes + HEAD, 0);
   return block;
 }
 
@@ -68,7 +78,7 @@ static void give(JSMallocState *state, void *block) {
   if (block == NULL) return;
   size_t bytes = size_of(block);
   state->malloc_count--;
-  state->malloc_size -= bytes + HEAD;
+  count(state, 0, bytes + HEAD);
   if (bytes + HEAD > SMALL_BYTES_MAX) {
     free((uint8_t *)block - STEP);
     return;
@@ -93,7 +103,7 @@ static void *change(JSMallocState *state, void *block, size_t bytes) {
     uint8_t *moved = realloc((uint8_t *)block - STEP, STEP + bytes);
     if (moved == NULL) return NULL;
     ((uint64_t *)(void *)(moved + STEP))[-1] = bytes;
-    state->malloc_size = state->malloc_size - before + bytes;
+    count(state, bytes, before);
     return moved + STEP;
   }
   void *moved = take(state, bytes);

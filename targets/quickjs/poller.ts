@@ -6,6 +6,7 @@
 import * as os from 'qjs:os';
 import type { Poller } from '../native/core.ts';
 import { guarded } from './guard.ts';
+import { NATIVE } from './native.ts';
 
 interface Handlers {
   read?: (() => void) | undefined;
@@ -31,6 +32,7 @@ function set(fd: number, way: keyof Handlers, ready: (() => void) | undefined): 
 function serve(fd: number, handlers: Handlers, way: keyof Handlers, ready: () => void): void {
   const mine = handlers[way];
   ready();
+  NATIVE.tidy();
   // It may have ended, and its number have been given to another.
   if (all.get(fd) !== handlers || handlers[way] !== mine) return;
   os.setReadHandler(fd, null);

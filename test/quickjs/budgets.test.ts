@@ -4,9 +4,10 @@ import { readFileSync, rmSync, statSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ControlClient } from '../../src/cli/world.ts';
 import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
+import type { Cast } from '../../targets/demo/demo-bed.ts';
 import { ended } from '../../targets/demo/parties.ts';
 import { connectControl } from '../../targets/node/control-client.ts';
-import { castOf, ENGINES } from './cells.ts';
+import { castOf, ENGINES, MQTT_AGENTS } from './cells.ts';
 import { BORROW, StreamBed } from './stream-bed.ts';
 
 const MB = 1_000_000;
@@ -24,30 +25,37 @@ describe('the static agent', () => {
     expect(statSync(ENGINES[machine].agent.at(-1)!).size).toBeLessThanOrEqual(1.2 * MB);
   });
 
-  it('has at most 4 MB of proportional memory after 1000 handovers, and no more than after half of them', async () => {
-    bed = new StreamBed(castOf('x86_64', 'x86_64'));
-    await bed.start();
-    const program = await bed.program(VAULT);
-    const pidOf = (vm: typeof VAULT) => bed!.pidOf(vm);
-    let half: number[] = [];
-    for (let count = 0; count < HANDOVERS; count++) {
-      if (count === HANDOVERS / 2) half = [ANDROID, VAULT].map((vm) => pssBytes(pidOf(vm)));
-      const lent = await program.request(BORROW);
-      if (lent['ok'] !== true) throw new Error(`handover ${count}: ${JSON.stringify(lent)}`);
-      await program.request({ do: 'return', bundle: 'panel' });
-      await bed.isBack();
-    }
-    program.close();
-    const whole = [ANDROID, VAULT].map((vm) => pssBytes(pidOf(vm)));
-    console.log(
-      `proportional memory in bytes: ${half.join(' and ')} after 500, ${whole.join(' and ')} after 1000`,
-    );
-    for (const [index, bytes] of whole.entries()) {
-      expect(bytes).toBeLessThanOrEqual(4 * MB);
-      // The journal and the last events reach their full lengths before; a page may come and go.
-      expect(bytes - half[index]!).toBeLessThan(100_000);
-    }
-  }, 120_000);
+  it.each([
+    ['over UNIX streams', castOf('x86_64', 'x86_64'), 'unix'],
+    ['with MQTT', castOfMqtt(), 'mqtt 3.1.1'],
+  ] as const)(
+    'has at most 4 MB of proportional memory after 1000 handovers %s, and no more than after half of them',
+    async (_name, cast, way) => {
+      bed = new StreamBed(cast, way);
+      await bed.start();
+      const program = await bed.program(VAULT);
+      const used = () => [ANDROID, VAULT].map((vm) => pssBytes(bed!.pidOf(vm)));
+      let half: number[] = [];
+      for (let count = 0; count < HANDOVERS; count++) {
+        if (count === HANDOVERS / 2) half = used();
+        const lent = await program.request(BORROW);
+        if (lent['ok'] !== true) throw new Error(`handover ${count}: ${JSON.stringify(lent)}`);
+        await program.request({ do: 'return', bundle: 'panel' });
+        await bed.isBack();
+      }
+      const whole = used();
+      program.close();
+      console.log(
+        `proportional memory in bytes: ${half.join(', ')} after 500, ${whole.join(', ')} after 1000`,
+      );
+      for (const [index, bytes] of whole.entries()) {
+        expect(bytes).toBeLessThanOrEqual(4 * MB);
+        // The journal and the last events reach their full lengths before; a page may come and go.
+        expect(bytes - half[index]!).toBeLessThan(100_000);
+      }
+    },
+    120_000,
+  );
 
   it('answers its first request within 20 ms of its start', async () => {
     bed = new StreamBed(castOf('x86_64', 'x86_64'));
@@ -81,6 +89,11 @@ describe('the static agent', () => {
     expect(wallMs[0]).toBeLessThanOrEqual(20);
   }, 60_000);
 });
+
+/** Both agents with MQTT. */
+function castOfMqtt(): Cast {
+  return { agents: { android: MQTT_AGENTS.x86_64, vault: MQTT_AGENTS.x86_64 }, transport: 'mqtt' };
+}
 
 /** Time that a process had a processor. */
 function onCpuMs(pid: number): number {
