@@ -49,6 +49,10 @@ function of(from: string, to: string): string {
   return complaint(() => readConfig(AGENT_SCHEMA, 'a.json', AGENT.replace(from, to)));
 }
 
+/** What an address of a stream may be. */
+const ADDRESSES =
+  'unix:/path (at most 107 bytes), tcp:host:port (at most 65535), vsock:CID:port, or vsock-unix:/path:port of Firecracker and Cloud Hypervisor';
+
 describe('an agent’s configuration', () => {
   it('is taken with comments and a comma at the end', () => {
     expect(of('vault', 'vault')).toBe('none');
@@ -80,7 +84,7 @@ describe('an agent’s configuration', () => {
     [
       ', "address": "unix:/run/baton/vault.sock"',
       '',
-      'a.json:5:16: transport: missing "address": expected unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
+      `a.json:5:16: transport: missing "address": expected ${ADDRESSES}`,
     ],
     ['"kind": "stream", ', '', 'a.json:5:16: transport: missing "kind": expected "mqtt" or "stream"'],
     [
@@ -100,12 +104,17 @@ describe('an agent’s configuration', () => {
     [
       'unix:/run/baton/vault.sock',
       'vault.sock',
-      'a.json:5:47: transport.address: "vault.sock": expected unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
+      `a.json:5:47: transport.address: "vault.sock": expected ${ADDRESSES}`,
+    ],
+    [
+      'unix:/run/baton/vault.sock',
+      'vsock:vm:5001',
+      `a.json:5:47: transport.address: "vsock:vm:5001": expected ${ADDRESSES}`,
     ],
     [
       'unix:/run/baton/vault.sock',
       'tcp:10.0.0.1:65536',
-      'a.json:5:47: transport.address: "tcp:10.0.0.1:65536": expected unix:/path (at most 107 bytes) or tcp:host:port (at most 65535)',
+      `a.json:5:47: transport.address: "tcp:10.0.0.1:65536": expected ${ADDRESSES}`,
     ],
     [
       '"kind": "list", "allow": []',
