@@ -116,8 +116,9 @@ function change(root: unknown, place: number, how: number, other: unknown): void
   visit(root);
   const [node, key] = places[place % Math.max(places.length, 1)] ?? [];
   if (!node || key === undefined) return;
+  // Copies: what stands in two places would be changed in both, and could come to contain itself.
+  const name = typeof other === 'string' && other !== '__proto__' ? other : 'more';
   if (how % 4 === 0) delete node[key];
-  else if (how % 4 === 1 && !Array.isArray(node))
-    node[typeof other === 'string' ? other : 'more'] = node[key];
-  else node[key] = other;
+  else if (how % 4 === 1 && !Array.isArray(node)) node[name] = structuredClone(node[key]);
+  else node[key] = structuredClone(other);
 }
