@@ -54,10 +54,27 @@ void vsock_close(struct vm *vm)
 	memset(&vm->vsock, 0, sizeof vm->vsock);
 }
 
+static bool is_in_ram(const struct vm *vm, uint64_t address, uint64_t bytes)
+{
+	return address >= RAM_BASE && address - RAM_BASE <= vm->ram_bytes && bytes <= vm->ram_bytes - (address - RAM_BASE);
+}
+
+/* Sizes of the rings: Virtio 1.2, 2.7. vhost takes their addresses in this process as they come: a guest must not choose others. */
+static bool has_sound_rings(const struct vm *vm, const struct vsock_queue *queue)
+{
+	uint64_t size = queue->size;
+	return size > 0 && (size & (size - 1)) == 0 && is_in_ram(vm, queue->descriptors, 16 * size) &&
+	       is_in_ram(vm, queue->available, 6 + 2 * size) && is_in_ram(vm, queue->used, 6 + 8 * size);
+}
+
 static bool set_queue(const struct vm *vm, unsigned index)
 {
 	const struct vsock *vsock = &vm->vsock;
 	const struct vsock_queue *queue = &vsock->queues[index];
+	if (!has_sound_rings(vm, queue)) {
+		errno = EINVAL;
+		return false;
+	}
 	/* vhost reads the rings where they are in this process. */
 	uint64_t shift = (uintptr_t)vm->ram - RAM_BASE;
 	struct vhost_vring_state size = { index, queue->size }, first = { index, 0 };
