@@ -20,10 +20,11 @@ if [ -f /share/relays ]; then
     # shellcheck disable=SC2086
     /run/vsock-relay "$port" $routes &
   done < /share/relays
+else
+  # A device that nobody can make forget is refused by name: PCI slot 1 is the shared folder's.
+  /run/baton-kvm --bundles /share/bundles.json --vm android --keeper 0000:00:07.0 --device engine=0000:00:01.0 \
+    --enforcer unix:/run/refused.sock 2>&1 | sed 's/^/l1: refused: /'
 fi
-# A device that nobody can make forget is refused by name: PCI slot 1 is the shared folder's.
-/run/baton-kvm --bundles /share/bundles.json --vm android --keeper 0000:00:07.0 --device engine=0000:00:01.0 \
-  --enforcer unix:/run/refused.sock 2>&1 | sed 's/^/l1: refused: /'
 enforcer=$(port enforcer)
 bench=$(port bench)
 # shellcheck disable=SC2046
