@@ -34,7 +34,8 @@ export async function refusalText(
   asked: string,
 ): Promise<string> {
   const { code, message, reason } = error;
-  if (reason === 'evidenceTooWeak' || code === 'evidenceMismatch') {
+  const isOfEvidence = code === 'evidenceMismatch' && message.includes('evidence ');
+  if (reason === 'evidenceTooWeak' || isOfEvidence) {
     const view = await answerOf(client, { do: 'describe', bundle });
     const gives =
       typeof view?.['evidence'] === 'string' ? `, and the back end gives ${view['evidence']}` : '';

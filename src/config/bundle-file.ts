@@ -247,13 +247,22 @@ function checkDisjoint(file: string, text: string, bundles: readonly BundleDefin
         return refuseAt(file, text, ['bundles', a.bundle], `${names} ${what}`);
       };
       if (overlaps(a.resource, b.resource, ({ physical }) => physical))
-        refuse(`are the same ${a.resource.kind}`);
+        refuse(
+          `are the same ${a.resource.kind} (${placeOf(a.resource)}, ${placeOf(b.resource)}): one thing belongs to one bundle`,
+        );
       for (const vm of vms) {
         const isSame = overlaps(a.resource, b.resource, (resource) => viewOf(resource, vm));
         if (isSame) refuse(`look the same to ${vm}: give one of them another number in its views`);
       }
     }
   }
+}
+
+function placeOf(resource: Resource): string {
+  const hex = (at: number) => `0x${at.toString(16)}`;
+  return resource.kind === 'mmio'
+    ? `${hex(resource.physical)}-${hex(resource.physical + resource.bytes - 1)}`
+    : String(resource.physical);
 }
 
 /** Returns definitions as the text of a bundle file. */

@@ -75,6 +75,7 @@ export function followAgent(
   if (transport.kind === 'mqtt') follow.password(transport.passwordFile);
   const need = (peer: string, why: string) =>
     keys && !keys.has(peer) && follow.complain(['keys'], noKey(config.keys, peer, why));
+  if (vm === HOST) follow.complain(['vm'], `"${HOST}": the host’s own name: expected the VM’s`);
   need(HOST, 'the host');
   for (const { id, owner } of bundles ?? []) if (owner !== vm) need(owner, `the owner of ${id}`);
   if (policy?.kind === 'program') follow.program(['policy', 'command'], policy.command);
@@ -116,6 +117,7 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   }
   for (const { path, message } of bundles ? backEndComplaints(enforcer, bundles) : [])
     follow.complain(['enforcer', ...path], message, 'key');
+  if (transport.kind === 'stream') follow.listens(transport.listen, bundles ?? []);
   if (!keys) return follow.complaints;
   for (const { id, owner } of bundles ?? []) {
     if (!keys.has(owner)) follow.complain(['keys'], noKey(config.keys, owner, `the owner of ${id}`));
@@ -178,6 +180,18 @@ class Follower {
     const [, file] = /^(?:vsock-)?unix:(.+)$/.exec(address) ?? [];
     const fault = file === undefined ? undefined : socketPathFault(file.replace(/:(?=\d+$)/, '_'));
     if (fault !== undefined) this.complain(path, fault);
+  }
+
+  /** Each VM has an address of its own: it says who is heard there. */
+  listens(listen: Readonly<Record<string, string>>, bundles: readonly BundleDefinition[]): void {
+    for (const { id, owner } of bundles)
+      if (listen[owner] === undefined)
+        this.complain(['transport', 'listen'], `no address for "${owner}", the owner of ${id}`);
+    const vms = Object.keys(listen);
+    for (const [index, vm] of vms.entries()) {
+      const other = vms.slice(0, index).find((each) => listen[each] === listen[vm]);
+      if (other) this.complain(['transport', 'listen', vm], `the same address as that of "${other}"`);
+    }
   }
 
   password(name: string | undefined): void {

@@ -48,7 +48,7 @@ export interface OwnTree {
   readonly expected: ReadonlyMap<BundleId, readonly GrantedForm[]>;
   /** What has to be mended before the tree can be used, and where below `tree`. */
   readonly faults: readonly { readonly path: Path; readonly message: string }[];
-  /** Bundles of which every grant will be rejected, for the bundle file says otherwise. */
+  /** Bundles to borrow of which every grant will be rejected, for the bundle file says otherwise. */
   readonly differences: readonly { readonly path: Path; readonly message: string }[];
 }
 
@@ -80,16 +80,16 @@ export function ownTree(part: TreePart, bundles: readonly BundleDefinition[], vm
         found.flatMap((node) => (node ? [node] : [])),
       );
     }
-    if (faults.length > 0) continue;
+    if (faults.some((fault) => fault.path[1] === name)) continue;
     try {
       const forms = expectedByTree(bundle, vm, tree, nodes);
       expected.set(bundle.id, forms);
       const what = findResourceMismatch(forms, expectedByDefinition(bundle, vm));
-      if (what !== undefined)
-        differences.push({
-          path,
-          message: `the bundle file differs from the tree, and each grant will be rejected: ${what}`,
-        });
+      if (what === undefined) continue;
+      const differs = `the bundle file is not what the tree says: ${what} by ${part.file ?? LIVE}`;
+      // An owner that rejects its own bundle has it in quarantine.
+      if (bundle.owner === vm) faults.push({ path, message: differs });
+      else differences.push({ path, message: `each grant of ${bundle.id} will be rejected: ${differs}` });
     } catch (error) {
       if (!(error instanceof TreeError)) throw error;
       faults.push({ path, message: error.message });

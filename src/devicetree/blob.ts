@@ -91,7 +91,11 @@ class BlobReader {
     const { length } = this.#bytes;
     if (length > BLOB_BYTES_MAX) this.#fail(0, `${length} bytes; at most ${BLOB_BYTES_MAX}`);
     if (length < HEADER_BYTES[16]) this.#fail(0, `${length} bytes are no header`);
-    if (this.#word(0) !== MAGIC) this.#fail(0, 'no device tree blob: it does not begin with d00dfeed');
+    if (this.#word(0) !== MAGIC)
+      this.#fail(
+        0,
+        'no device tree blob: it does not begin with d00dfeed (dtc -I dts -O dtb makes one of a source)',
+      );
     const total = this.#word(4);
     const version = this.#word(20);
     if (total > length) this.#fail(4, `it says it has ${total} bytes, and ends after ${length}`);

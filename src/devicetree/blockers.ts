@@ -126,7 +126,7 @@ function ownBlockers(all: Situation, { node, access, needs }: Mover): readonly B
     add(
       'console',
       'the console of the machine (stdout-path)',
-      ['/chosen'],
+      [],
       'choose another console: stdout-path of /chosen',
       LEAVE,
     );

@@ -81,8 +81,16 @@ export function blockerLines(
     `  ${paint[as](kind)}: ${node}`,
     `    ${what}`,
     ...(users.length > 0 ? [`    also used by ${shown}${more}`] : []),
-    ...ways.map((way) => `    ${paint.good('way out')}: ${way}`),
+    ...(as === 'warn' ? answered(ways) : ways.map((way) => `    ${paint.good('way out')}: ${way}`)),
   ];
+}
+
+/** What somebody answers for who accepted a blocker: the way out that says so. */
+function answered(ways: readonly string[]): readonly string[] {
+  return ways.flatMap((way) => {
+    const [, what] = /^(.*?):? --accept \w+/.exec(way) ?? [];
+    return what === undefined ? [] : [`    you see to it that ${what}`];
+  });
 }
 
 /** The plan as one value. `bundle` and `digest`: its definition, where there is one. */

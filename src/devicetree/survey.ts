@@ -3,7 +3,7 @@
 import type { DtNode } from './blob.ts';
 import type { Board } from './board.ts';
 import { PLAIN } from './paint.ts';
-import { type Choices, type Plan, planBundle } from './plan.ts';
+import { ACCEPTABLE, type Choices, type Plan, planBundle } from './plan.ts';
 import { isConfined } from './suitability.ts';
 import { isWithin, textOf } from './tree.ts';
 
@@ -52,18 +52,25 @@ export function survey(board: Board, choices: Choices = {}): readonly Candidate[
   return found.sort((a, b) => rank(a) - rank(b) || a.plan.blockers.length - b.plan.blockers.length);
 }
 
-const TITLES: Readonly<Record<Verdict, string>> = {
+/** Whether everything that stands in the way of a device may be accepted. */
+export function isAcceptable({ blockers }: Plan): boolean {
+  return blockers.length > 0 && blockers.every(({ kind }) => ACCEPTABLE.some((each) => each === kind));
+}
+
+const TITLES: Readonly<Record<Verdict | 'acceptable', string>> = {
   free: 'Can move:',
   unsure: 'Can move if they do no DMA, which the tree does not say (no stream):',
+  acceptable: 'Can move when somebody accepts what stands in the way (--accept KIND):',
   blocked: 'Cannot move as they are, with how many things stand in the way, and of which kinds:',
 };
 
 /** Lines for a terminal, in groups. */
 export function surveyLines(candidates: readonly Candidate[], paint = PLAIN): readonly string[] {
-  const brushes = { free: paint.good, unsure: paint.warn, blocked: paint.bad };
+  const brushes = { free: paint.good, unsure: paint.warn, acceptable: paint.warn, blocked: paint.bad };
   const lines: string[] = [];
-  for (const verdict of VERDICTS) {
-    const group = candidates.filter((each) => each.verdict === verdict);
+  const groupOf = ({ verdict, plan }: Candidate) => (isAcceptable(plan) ? 'acceptable' : verdict);
+  for (const verdict of ['free', 'unsure', 'acceptable', 'blocked'] as const) {
+    const group = candidates.filter((each) => groupOf(each) === verdict);
     if (group.length === 0) continue;
     if (lines.length > 0) lines.push('');
     lines.push(brushes[verdict](TITLES[verdict]));

@@ -29,7 +29,8 @@ export const REFUSAL_CODES = {
   consentTerms: 'the consent’s terms contradict each other or what this back end can keep',
   evidenceTooWeak: 'the back end cannot give the evidence that the consent asks for',
   borrowerAbsent: 'the borrower VM is not running',
-  barred: 'this borrower rejected the bundle’s evidence before; lift it or mend the configuration',
+  barred:
+    'this borrower rejected its last grant; mend its tree or the bundle file, restart its agent, then lift it at the host',
   reservationLapsed: 'the reservation’s time is over; nothing was changed',
   cancelled: 'the owner or the borrower withdrew before anything was changed',
   tooLate: 'the point of no return has passed',

@@ -13,7 +13,7 @@ import { BLOB_BYTES_MAX, DeviceTreeError, readBlob } from '../../src/devicetree/
 import { Tree } from '../../src/devicetree/tree.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { type VmId, vmId } from '../../src/protocol/ids.ts';
-import { readLiveTree } from './live-tree.ts';
+import { LIVE_TREE, readLiveTree } from './live-tree.ts';
 
 /** Reads a file as text. Throws a ConfigError that says what is wrong with it. */
 export function readText(path: string): string {
@@ -62,6 +62,10 @@ export function readTree(path: string): Tree {
     if (size > BLOB_BYTES_MAX) throw new Error(`${path}: ${size} bytes are no device tree`);
     return new Tree(readBlob(readFileSync(path)));
   } catch (error) {
+    if (path === LIVE && (error as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new ConfigError(
+        `${LIVE}: this machine has no device tree (${LIVE_TREE}): expected the path of a blob`,
+      );
     throw new ConfigError(
       error instanceof DeviceTreeError ? `${path}: ${error.message}` : (error as Error).message,
     );

@@ -49,18 +49,30 @@ function nodeOf(tree: Tree, file: string, place: string): DtNode {
 }
 
 /**
- * Writes the bundle into a bundle file: bundles of other names that are in it stay, one of the same name is replaced. Says what else
- * is to be done. Throws a ConfigError when the file cannot be read or written, or when two of its bundles overlap.
+ * Writes the bundle into a bundle file, where others that are in it stay. What somebody wrote there by hand is lost only when
+ * `replace` says so. Says what else is to be done. Throws a ConfigError when the file cannot be read or written, when it would be
+ * lost, or when two bundles overlap.
  */
-export function writeBundle(world: CliWorld, file: string, bundle: BundleDefinition): void {
-  const others = existsSync(file)
-    ? readBundleFile(file, world.readText(file)).filter(({ id }) => id !== bundle.id)
-    : [];
+export function writeBundle(world: CliWorld, file: string, bundle: BundleDefinition, replace: boolean): void {
+  const before = existsSync(file) ? world.readText(file) : undefined;
+  const known = before === undefined ? [] : readBundleFile(file, before);
+  const others = known.filter(({ id }) => id !== bundle.id);
+  const same = known.find(({ id }) => id === bundle.id);
+  if (same && bundleFileText([same]) !== bundleFileText([bundle]) && !replace)
+    throw new ConfigError(
+      `${file}: there is another ${bundle.id} in it: --replace writes it over, with its views and residues; or --name another`,
+    );
+  if (before !== undefined && before !== bundleFileText(known) && !replace)
+    throw new ConfigError(
+      `${file}: somebody has written in it; --replace writes it anew, without comments; or -o another file, and copy`,
+    );
   const text = bundleFileText([...others, bundle]);
   readBundleFile(file, text);
   writeText(file, text);
   const kept = others.length > 0 ? ` beside ${others.map(({ id }) => id).join(', ')}` : '';
-  world.err(`${file}: ${bundle.id} is written${kept}; its digest is ${digestText(bundle)}`);
+  world.err(
+    `${file}: ${bundle.id} is ${same ? 'replaced' : 'written'}${kept}; its digest is ${digestText(bundle)}`,
+  );
   world.err('check its owner, how each VM sees what (views), and what may stay behind (residues)');
   if (!isResettable(bundle)) world.err('a host lends it only with "acceptDriverResidue": true');
 }

@@ -40,6 +40,7 @@ whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is
   --owner VM     the owner in the bundle file (default: owner)
   --name BUNDLE  its name (default: from the first device)
   -o FILE        write it into the bundle file, if nothing stands in the way; other bundles of the file stay
+  --replace      ... also over a bundle of the same name that differs, and over what was written by hand
   --svg FILE     draw the bundle, what stays outside and what stands in the way
   --color WHEN   auto (the default: on a terminal, unless NO_COLOR is set), always, never
 
@@ -63,6 +64,7 @@ export function plan(world: CliWorld, args: readonly string[]): number {
     '--svg': 'value',
     '--color': 'value',
     '-o': 'value',
+    '--replace': 'flag',
   });
   const [file, ...plainNames] = plain;
   const names = [...plainNames, ...(lists.get('--device') ?? [])];
@@ -97,7 +99,7 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   const picture = values.get('--svg');
   try {
     if (picture !== undefined) writeText(picture, pictureOf(found, titleOf(tree, wanted)));
-    return tellPlan(world, found, [id, owner], { values, lists, paint });
+    return tellPlan(world, found, [id, owner], { values, lists, flags, paint });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     world.err(`baton plan: ${error.message}`);
@@ -110,14 +112,19 @@ function tellPlan(
   world: CliWorld,
   found: Plan,
   named: readonly [BundleId, VmId],
-  { values, lists, paint }: Pick<Words, 'values' | 'lists'> & { readonly paint: Paint | undefined },
+  {
+    values,
+    lists,
+    flags,
+    paint,
+  }: Pick<Words, 'values' | 'lists' | 'flags'> & { readonly paint: Paint | undefined },
 ): number {
   const made = definitionOf(found, ...named);
   const bundle = made && withAllViews(world, made, lists.get('--view') ?? []);
   if (paint) for (const line of planLines(found, paint)) world.out(line);
   else world.out(JSON.stringify(planJson(found, bundle, bundle && digestText(bundle))));
   const target = values.get('-o');
-  if (target !== undefined && bundle) writeBundle(world, target, bundle);
+  if (target !== undefined && bundle) writeBundle(world, target, bundle, flags.has('--replace'));
   else if (target !== undefined) world.err(`${target} was not written`);
   return bundle ? EXIT.ok : EXIT.failed;
 }
@@ -164,15 +171,22 @@ function titleOf(tree: Tree, wanted: readonly DtNode[]): string {
   return [wanted.map(({ name }) => name).join(', '), textOf(tree.root, 'model')].filter(Boolean).join(' of ');
 }
 
-/** Why a name is not that of one node, with some that were perhaps meant. */
+/** Why a name is not that of one node, with those that were perhaps meant: of the same last name first. */
 function notOne(tree: Tree, name: string): string {
-  const word = name.split('/').at(-1)!.split('@')[0]!;
+  const last = name.split('/').at(-1)!;
+  const word = last.split('@')[0]!;
   const nodes = [...tree.nodes()];
-  const same = nodes.filter((node) => node.name === name);
-  const near = same.length > 1 ? same : nodes.filter((node) => word !== '' && node.name.includes(word));
+  const same = nodes.filter((node) => node.name === last);
+  const alike = nodes.filter((node) => word !== '' && node.name !== last && node.name.includes(word));
+  // The longer the beginning that they share, the likelier.
+  const shared = (other: string) => [...other].findIndex((letter, index) => letter !== last[index]) >>> 0;
+  const near = [...same, ...alike.sort((a, b) => shared(b.name) - shared(a.name))];
+  const isAmbiguous = same.length > 1 && !name.includes('/');
+  const what = isAmbiguous ? `more than one node is called ${name}` : `no node is called ${name}`;
+  if (near.length === 0) return `${what}; --list shows which there are`;
   const paths = near.slice(0, CANDIDATES_SHOWN).map(({ path }) => path);
-  const what = same.length > 1 ? `more than one node is called ${name}` : `no node is called ${name}`;
-  return paths.length > 0 ? `${what}: ${paths.join(', ')}` : `${what}; --list shows which there are`;
+  const more = near.length > paths.length ? `, or ${near.length - paths.length} more` : '';
+  return `${what}; did you mean ${paths.join(', ')}${more}?`;
 }
 
 /** A node's name as a bundle may be called. */

@@ -314,13 +314,27 @@ describe('warns', () => {
 
   it('of a host whose VMs are not those of its bundles', () => {
     const none = HOST().replace(/\{ "kind": "command".*\}/, '{ "kind": "none", "vms": ["vault"] }');
-    write('host.json', none.replace('"android": "unix:/a", ', ''));
+    write('host.json', none);
     write('bundles.json', bundleFileText([PANEL]).replaceAll('"vault"', '"safe"'));
     expect(warnings('host.json')).toEqual([
       'host.json:3:11: keys: warning: no key for "safe", which the bundle file names: it cannot take part',
       'host.json:4:40: enforcer.vms: warning: "android", the owner of panel, is missing: it counts as not running',
     ]);
   });
+});
+
+it('refuses names and addresses by which nobody would come', () => {
+  expect(agentWith('"vm": "android"', '"vm": "host"').join('\n')).toContain(
+    'agent.json:2:9: vm: "host": the host’s own name: expected the VM’s',
+  );
+  write('host.json', HOST().replace('"android": "unix:/a", ', ''));
+  expect(check('host.json').lines.join('\n')).toContain(
+    'transport.listen: no address for "android", the owner of panel',
+  );
+  write('host.json', HOST().replace('unix:/v', 'unix:/a'));
+  expect(check('host.json').lines.join('\n')).toContain(
+    'transport.listen.vault: the same address as that of "android"',
+  );
 });
 
 it('takes a key file for one, and says who may read it', () => {

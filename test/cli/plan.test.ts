@@ -93,8 +93,33 @@ it('adds to a bundle file, replaces what has its name, and refuses what overlaps
   const before = readFileSync(file, 'utf8');
   const again = run(at('board.dtb'), 'i2c0', '--name', 'other', ...words);
   expect(again.status).toBe(78);
-  expect(again.err.at(-1)).toMatch(/other i2c.mmio0 and bus i2c.mmio0 are the same mmio/);
+  expect(again.err.at(-1)).toMatch(
+    /other i2c.mmio0 and bus i2c.mmio0 are the same mmio \(0x40001000-0x40001fff, 0x40001000-0x40001fff\): one thing belongs to one bundle/,
+  );
   expect(readFileSync(file, 'utf8')).toBe(before);
+});
+
+it('writes over what somebody wrote by hand only with --replace', () => {
+  const file = at('hand.json');
+  const words = (...more: string[]) => run(at('board.dtb'), 'i2c0', '--name', 'bus', '-o', file, ...more);
+  expect(words('--owner', 'android').status).toBe(0);
+  expect(words('--owner', 'android').err[0]).toContain('bus is replaced');
+  expect(words('--owner', 'vault')).toMatchObject({
+    status: 78,
+    err: [
+      expect.stringMatching(
+        /there is another bus in it: --replace writes it over, with its views and residues/,
+      ),
+    ],
+  });
+  writeFileSync(file, `// by hand\n${readFileSync(file, 'utf8')}`);
+  expect(words('--owner', 'android')).toMatchObject({
+    status: 78,
+    err: [expect.stringMatching(/somebody has written in it; --replace writes it anew, without comments/)],
+  });
+  expect(readFileSync(file, 'utf8')).toContain('// by hand');
+  expect(words('--owner', 'vault', '--replace').status).toBe(0);
+  expect(readBundleFile('hand.json', readFileSync(file, 'utf8'))[0]).toMatchObject({ owner: 'vault' });
 });
 
 it('puts in how another VM sees it, from its own tree', () => {
@@ -165,7 +190,7 @@ it('refuses what is no tree, and what is no node of it', () => {
   expect(run(at('missing'), 'x')).toMatchObject({ status: 66 });
   expect(() => run(at('board.dtb'), 'none@1')).toThrow(UsageError);
   expect(() => run(at('board.dtb'), 'touch@99')).toThrow(
-    'no node is called touch@99: /soc@0/i2c@1000/touch@20',
+    'no node is called touch@99; did you mean /soc@0/i2c@1000/touch@20?',
   );
   expect(() => run(at('board.dtb'))).toThrow('plan takes a NODE; --list shows which there are');
 });

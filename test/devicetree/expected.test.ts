@@ -197,6 +197,28 @@ describe('a borrower whose tree differs from the bundle file', () => {
   });
 });
 
+it('an owner whose own tree differs has to mend that first: it would have its bundle in quarantine', () => {
+  const part = { nodes: { panel: { touch: ['touch@a900000'] } } };
+  const of = (interrupts: number[]) =>
+    ownTree(
+      part,
+      [PANEL],
+      ANDROID,
+      guest({ 'touch@a900000': { reg: [0xa90_0000, 0x1000], interrupts, iommus: [2, 0x6c3] } }),
+    );
+  expect(of([0, 0x165, 4])).toMatchObject({ faults: [], differences: [] });
+  expect(of([0, 0x165, 1])).toMatchObject({
+    faults: [
+      {
+        path: ['nodes', 'panel'],
+        message:
+          'the bundle file is not what the tree says: touch.interrupt0 trigger level, expected edge by live',
+      },
+    ],
+    differences: [],
+  });
+});
+
 describe('the nodes that a configuration names', () => {
   const of = (nodes: Record<string, Record<string, string[]>>, touch: Description = TOUCH) =>
     ownTree({ nodes }, [PANEL], VAULT, guest({ 'touch@b900000': touch })).faults.map(

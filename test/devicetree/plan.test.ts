@@ -290,7 +290,7 @@ const CASES: readonly (readonly [BlockerKind, Description, string, string, reado
     },
     'uart@50000',
     '/uart@50000',
-    ['/chosen'],
+    [],
   ],
   [
     'consumerOutside',
