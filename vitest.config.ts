@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/system/**', 'test/bench/**'],
+    exclude: ['test/system/**', 'test/quickjs/**', 'test/bench/**'],
     pool: 'threads',
     testTimeout: 20_000,
     // The machine that this must pass on has two cores; left alone, the runner would use one of them.
