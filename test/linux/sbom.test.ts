@@ -3,7 +3,7 @@
  * without the bundler. The document as `npm run sbom` writes it is tested in test/quickjs/sbom.test.ts.
  */
 
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type SbomInput, sbomOf } from '../../targets/linux/sbom/sbom.ts';
+import { until } from '../transport/worlds.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
@@ -145,8 +146,9 @@ describe('a program on Node stands alone', () => {
     expect([...named, ...loaded].filter((name) => !isOfNode(name) && name !== OPTIONAL)).toEqual([]);
   });
 
-  it('an agent serves in a folder where there is no package', () => {
+  it('an agent serves in a folder where there is no package', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'baton-alone-'));
+    let agent: ChildProcess | undefined;
     try {
       copyFileSync(join(ROOT, 'dist/baton-agent.mjs'), join(folder, 'baton-agent.mjs'));
       copyFileSync(join(ROOT, 'docs/examples/bundles.json'), join(folder, 'bundles.json'));
@@ -162,16 +164,21 @@ describe('a program on Node stands alone', () => {
         control: 'control',
       };
       writeFileSync(join(folder, 'vault.json'), JSON.stringify(config));
-      const words = ['baton-agent.mjs', '--config', 'vault.json'];
-      const { stderr } = spawnSync(process.execPath, words, {
+      agent = spawn(process.execPath, ['baton-agent.mjs', '--config', 'vault.json'], {
         cwd: folder,
-        encoding: 'utf8',
         env: { PATH: process.env['PATH'] },
-        timeout: 3_000,
+        stdio: ['ignore', 'ignore', 'pipe'],
       });
-      expect(stderr).toContain('serving');
-      expect(stderr).toContain('not connected to the broker');
+      let said = '';
+      agent.stderr!.on('data', (bytes) => {
+        said += bytes;
+      });
+      await until('it serves, and looks for its broker', () => {
+        if (agent!.exitCode !== null) throw new Error(said);
+        return said.includes('serving') && said.includes('not connected to the broker');
+      });
     } finally {
+      agent?.kill('SIGKILL');
       rmSync(folder, { recursive: true });
     }
   });

@@ -3,7 +3,7 @@
  * the other. What is changed: the port of the broker, and the folder for temporary files.
  */
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -86,6 +86,12 @@ test('the commands of DEPLOY lend a device from guest to guest', { timeout: RUN_
   expect(owner).toMatch(/lent to vault at epoch 2 [\s\S]*resumed at epoch 3 /);
   expect(output).toMatch(/granted at epoch 2 [\s\S]*while it holds[\s\S]*given back/);
   expect(output).toMatch(/^clock +android +3 +held +.*NO ISOLATION/m);
+});
+
+it.each(blocks(/./, 'sh'))('%s is in the language of the shell', (block) => {
+  const { status, stderr } = spawnSync('bash', ['-n', '-c', block], { encoding: 'utf8' });
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
 });
 
 it('builds by commands that there are', () => {
