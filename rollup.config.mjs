@@ -2,6 +2,7 @@
 import commonjs from '@rollup/plugin-commonjs';
 import json from '@rollup/plugin-json';
 import resolve from '@rollup/plugin-node-resolve';
+import { recordPackages } from './targets/linux/sbom/record-packages.mjs';
 
 const programs = {
   baton: 'node/cli-main',
@@ -25,7 +26,7 @@ const bundle = (name, input, external = []) => ({
     banner: '#!/usr/bin/env node',
   },
   external: [/^node:/, ...external],
-  plugins,
+  plugins: [...plugins, recordPackages(`dist/packages/${name}.json`)],
   onwarn(warning) {
     if (warning.code === 'CIRCULAR_DEPENDENCY' && warning.ids?.every((id) => theirs.test(id))) return;
     if (warning.code === 'THIS_IS_UNDEFINED' && theirs.test(warning.id ?? '')) return;

@@ -23,6 +23,8 @@ export interface NativeCore {
   /** Ends our direction of a stream. */
   shutdown(fd: number): number;
   close(fd: number): number;
+  /** Sends a datagram to a UNIX socket, by its path, or by its abstract name behind a zero byte. Returns 0. */
+  sendDatagram(where: string, buffer: ArrayBufferLike, offset: number, count: number): number;
   /** Returns an address as Baton spells it: our own, or that of the peer. */
   socketName(fd: number, ofPeer: boolean): string | number;
   /** Returns process, user and group at the other end of a UNIX socket. */

@@ -33,6 +33,7 @@ import { lockState } from './name-lock.ts';
 import { programPolicy } from './program-policy.ts';
 import { FILES, soundAgent } from './sound-config.ts';
 import { STREAMS } from './streams.ts';
+import { openSupervisor } from './supervisor.ts';
 import { agentTransport } from './transports.ts';
 
 const FACE: DaemonFace = {
@@ -104,6 +105,7 @@ function serve(
     borrowerTable: args.lies.includes('resume-early') ? resumeEarly(BORROWER_TABLE) : BORROWER_TABLE,
   });
   const server = new AgentControl(agent, log);
+  const supervisor = openSupervisor(log);
   STREAMS.listen(
     `unix:${control}`,
     (stream) => server.accept(stream),
@@ -111,9 +113,13 @@ function serve(
       if (error) exitOn(FACE.name, error);
       orExit(FACE.name, () => agent.start());
       log('info', 'serving', { bundles: bundles.map((bundle) => bundle.id) });
+      supervisor.ready();
     },
   );
-  onTermination(() => agent.stop());
+  onTermination(() => {
+    supervisor.stopping();
+    agent.stop();
+  });
 }
 
 function policyOf(file: AgentFile): Policy {

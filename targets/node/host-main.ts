@@ -29,6 +29,7 @@ import { lockState } from './name-lock.ts';
 import { warnQuarantined } from './quarantine.ts';
 import { soundHost } from './sound-config.ts';
 import { STREAMS } from './streams.ts';
+import { openSupervisor } from './supervisor.ts';
 import { freshTable, openTable } from './table-file.ts';
 import { hostTransport } from './transports.ts';
 
@@ -111,6 +112,7 @@ function serve(enforcer: Enforcer, definitions: readonly BundleDefinition[]): vo
     protocol: args.lies.includes('skip-epoch-check') ? skipEpochCheck(HOST_TABLE) : HOST_TABLE,
   });
   const server = new HostControl(host);
+  const supervisor = openSupervisor(log);
   STREAMS.listen(
     `unix:${control}`,
     (stream) => server.accept(stream),
@@ -119,7 +121,11 @@ function serve(enforcer: Enforcer, definitions: readonly BundleDefinition[]): vo
       orExit(FACE.name, () => host.start());
       warnQuarantined(host.views(), control, log);
       log('info', 'serving', { backEnd: name, evidence, bundles: definitions.map((bundle) => bundle.id) });
+      supervisor.ready();
     },
   );
-  onTermination(() => host.stop());
+  onTermination(() => {
+    supervisor.stopping();
+    host.stop();
+  });
 }

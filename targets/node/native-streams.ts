@@ -28,24 +28,24 @@ let loaded: Promise<StreamNetwork> | undefined;
 
 /** Returns streams of vsock. Rejects, saying what is missing, where the addon was not built. */
 export function vsockStreams(): Promise<StreamNetwork> {
-  loaded ??= Promise.resolve().then(() => addonStreams(loadAddon(addonPath())));
+  loaded ??= Promise.resolve().then(() => addonStreams(loadAddon(addonPath(), 'vsock')));
   return loaded;
 }
 
 /** Beside the programs, or where BATON_NATIVE says. */
-function addonPath(): string {
+export function addonPath(): string {
   return process.env['BATON_NATIVE'] ?? join(dirname(fileURLToPath(import.meta.url)), 'baton-native.node');
 }
 
-/** Loads an addon. Throws an Error that says what is missing. */
-export function loadAddon(path: string): NativeAddon {
+/** Loads an addon. Throws an Error that says what is missing, and `what` needs it. */
+export function loadAddon(path: string, what: string): NativeAddon {
   try {
     return createRequire(import.meta.url)(path) as NativeAddon;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const what = code === 'MODULE_NOT_FOUND' ? `no ${path}` : message.split('\n')[0];
+    const why = code === 'MODULE_NOT_FOUND' ? `no ${path}` : message.split('\n')[0];
     throw new Error(
-      `vsock needs native code on Node: ${what}; npm run build:native makes it, with a C compiler`,
+      `${what} needs native code on Node: ${why}; npm run build:native makes it, with a C compiler`,
     );
   }
 }

@@ -29,6 +29,8 @@ declare module 'qjs:os' {
   export function read(fd: number, buffer: ArrayBufferLike, offset: number, count: number): number;
   export function write(fd: number, buffer: ArrayBufferLike, offset: number, count: number): number;
   export function stat(path: string): WithError<Stat>;
+  /** As stat, of a symbolic link itself. */
+  export function lstat(path: string): WithError<Stat>;
   export function readdir(path: string): WithError<string[]>;
   export function readlink(path: string): WithError<string>;
   export function realpath(path: string): WithError<string>;

@@ -22,7 +22,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const built = mkdtempSync(join(tmpdir(), 'baton-addon-'));
 const file = join(built, 'baton-native.node');
 run(join(ROOT, 'targets/native/node/build.sh'), [file]);
-const addon = loadAddon(file);
+const addon = loadAddon(file, 'vsock');
 const streams = addonStreams(addon);
 const folder = temporaryFolder();
 afterAll(() => {
@@ -104,7 +104,7 @@ describe('the addon', () => {
   });
 
   it('that is missing is named, with what makes it', () => {
-    expect(() => loadAddon('/no/such.node')).toThrow(
+    expect(() => loadAddon('/no/such.node', 'vsock')).toThrow(
       'vsock needs native code on Node: no /no/such.node; npm run build:native makes it, with a C compiler',
     );
   });

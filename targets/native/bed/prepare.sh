@@ -44,6 +44,6 @@ archive() {
 }
 archive "$folder/l1.cpio" "$here/l1-init.sh" virtio_pci virtio_console virtio_net 9p 9pnet_virtio vfio-pci vfio_iommu_type1 \
   vhost_vsock
-archive "$folder/l2.cpio" "$here/l2-init.sh" virtio_mmio vmw_vsock_virtio_transport xhci-plat-hcd usbhid hid-generic evdev
+archive "$folder/l2.cpio" "$here/l2-init.sh" virtio_mmio virtio_net vmw_vsock_virtio_transport xhci-plat-hcd usbhid hid-generic evdev
 cp "unpacked/boot/vmlinuz-$version" "$folder/vmlinuz"
 echo "$stamp" > "$folder/stamp"

@@ -41,6 +41,8 @@ ssize_t baton_socket_receive(int fd, void *bytes, size_t count);
 ssize_t baton_socket_send(int fd, const void *bytes, size_t count);
 /* Ends our direction of the stream: the other end reads what was sent, then its end. */
 int baton_socket_shutdown(int fd);
+/* Sends one datagram to a UNIX socket, without waiting. Returns 0; -EAGAIN when its queue is full. */
+int baton_datagram_send(const struct baton_address *to, const void *bytes, size_t count);
 /* Writes the own address or that of the peer as Baton spells it, with its zero; "unix:" alone for a socket without a name. */
 int baton_socket_name(int fd, int of_peer, char text[BATON_NAME_BYTES]);
 /* Writes process, user and group of a UNIX socket's other end, as they were when it connected or began to listen. */

@@ -149,6 +149,17 @@ ssize_t baton_socket_send(int fd, const void *bytes, size_t count) {
 
 int baton_socket_shutdown(int fd) { return shutdown(fd, SHUT_WR) < 0 ? -errno : 0; }
 
+int baton_datagram_send(const struct baton_address *to, const void *bytes, size_t count) {
+  union any_address address;
+  int size = to->family == AF_UNIX ? fill(to, &address) : -EAFNOSUPPORT;
+  if (size < 0) return size;
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  if (sendto(fd, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT, &address.any, (socklen_t)size) < 0) return closed_with(fd, errno);
+  close(fd);
+  return 0;
+}
+
 int baton_socket_name(int fd, int of_peer, char text[BATON_NAME_BYTES]) {
   union any_address address;
   char host[INET6_ADDRSTRLEN];

@@ -6,6 +6,7 @@
 #include <node_api.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -117,6 +118,18 @@ FUNCTION(js_send) {
   size_t count;
   uint8_t *bytes = bytes_of(env, argv + 1, &count);
   return bytes == NULL ? NULL : number(env, baton_socket_send((int)number_of(env, argv[0]), bytes, count));
+}
+
+FUNCTION(js_send_datagram) {
+  ARGUMENTS;
+  struct baton_address address = {.family = AF_UNIX};
+  char text[128] = "";
+  size_t count;
+  uint8_t *bytes = bytes_of(env, argv + 1, &count);
+  if (bytes == NULL) return NULL;
+  address.where = text;
+  napi_get_value_string_utf8(env, argv[0], text, sizeof text, &address.where_bytes);
+  return number(env, baton_datagram_send(&address, bytes, count));
 }
 
 FUNCTION(js_socket_name) {
@@ -310,6 +323,7 @@ NAPI_MODULE_INIT() {
       {"shutdown", js_shutdown},     {"close", js_close},             {"receive", js_receive}, {"send", js_send},
       {"socketName", js_socket_name}, {"credentials", js_credentials}, {"random", js_random},   {"sha256", js_sha256},
       {"hmacBegin", js_hmac_begin},  {"hmacAdd", js_hmac_add},        {"hmacEnd", js_hmac_end}, {"poll", js_poll},
+      {"sendDatagram", js_send_datagram},
   };
   struct instance *instance = calloc(1, sizeof *instance);
   napi_value name;

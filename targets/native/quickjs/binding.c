@@ -94,6 +94,18 @@ FUNCTION(js_send) {
   return JS_NewInt64(ctx, baton_socket_send(int_of(ctx, argv[0]), bytes, (size_t)int_of(ctx, argv[3])));
 }
 
+FUNCTION(js_send_datagram) {
+  UNUSED;
+  uint8_t *bytes;
+  struct baton_address address = {.family = AF_UNIX};
+  if (baton_bytes_of(ctx, &bytes, argv[1], argv[2], argv[3])) return JS_EXCEPTION;
+  address.where = JS_ToCStringLen(ctx, &address.where_bytes, argv[0]);
+  if (address.where == NULL) return JS_EXCEPTION;
+  int error = baton_datagram_send(&address, bytes, (size_t)int_of(ctx, argv[3]));
+  JS_FreeCString(ctx, address.where);
+  return JS_NewInt32(ctx, error);
+}
+
 FUNCTION(js_socket_name) {
   UNUSED;
   char text[BATON_NAME_BYTES];
@@ -178,6 +190,7 @@ static const JSCFunctionListEntry EXPORTS[] = {
     JS_CFUNC_DEF("shutdown", 1, js_shutdown),
     JS_CFUNC_DEF("receive", 4, js_receive),
     JS_CFUNC_DEF("send", 4, js_send),
+    JS_CFUNC_DEF("sendDatagram", 4, js_send_datagram),
     JS_CFUNC_DEF("socketName", 2, js_socket_name),
     JS_CFUNC_DEF("credentials", 1, js_credentials),
     JS_CFUNC_DEF("random", 3, js_random),

@@ -1,16 +1,21 @@
 /**
  * `npm run build:quickjs`: dist/quickjs/<machine>/baton-agent, one static program a machine (baton-agent-mqtt: the same with MQTT), and dist/quickjs/baton-agent.js with
- * baton.so, for a `qjs` of the system; each also by the name `baton`. `--machine NAME` builds for that one alone.
+ * baton.so, for a `qjs` of the system; each also by the name `baton`. `--machine NAME` builds for that one alone. And dist/linux: the same as an
+ * archive for other compilers, with recipes.
  */
 
 import { mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { packSource } from '../../linux/source/archive.ts';
 import { bytecodeFile, Engine, HOST, MACHINES, missingPrograms, run } from './engine.ts';
 
 /** From dist/js/targets/quickjs/build. */
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../../..');
 const OUTPUT = join(ROOT, 'dist/quickjs');
+
+/** Without and with MQTT. */
+const NAMES = ['agent', 'agent-mqtt'];
 
 /** The status of a program that lacks what somebody has to install. */
 const EXIT_UNAVAILABLE = 69;
@@ -26,7 +31,7 @@ function build(names: readonly string[]): void {
   const host = new Engine(ROOT, HOST);
   const rollup = ['--silent', '-c', join(ROOT, 'targets/quickjs/build/rollup.config.mjs')];
   run(join(ROOT, 'node_modules/.bin/rollup'), rollup, ROOT);
-  for (const name of ['agent', 'agent-mqtt']) {
+  for (const name of NAMES) {
     const script = join(OUTPUT, `${name}.js`);
     const bytecode = join(OUTPUT, `${name}.c`);
     bytecodeFile(host.compiler(), script, bytecode);
@@ -36,9 +41,11 @@ function build(names: readonly string[]): void {
       new Engine(ROOT, machine).link(bytecode, program);
       console.log(`${program}: ${statSync(program).size} bytes`);
     }
-    rmSync(bytecode);
     rmSync(script);
   }
+  const bytecodes = Object.fromEntries(NAMES.map((name) => [`${name}.c`, join(OUTPUT, `${name}.c`)]));
+  console.log(packSource(ROOT, host.headers, bytecodes, join(ROOT, 'dist/linux')));
+  for (const bytecode of Object.values(bytecodes)) rmSync(bytecode);
   for (const { name } of machines) alsoAs(join(OUTPUT, name, 'baton-agent'), join(OUTPUT, name, 'baton'));
   alsoAs(join(OUTPUT, 'baton-agent.js'), join(OUTPUT, 'baton.js'));
   host.library(join(OUTPUT, 'baton.so'));

@@ -9,6 +9,7 @@ import commonjs from '@rollup/plugin-commonjs';
 import json from '@rollup/plugin-json';
 import resolve from '@rollup/plugin-node-resolve';
 import terser from '@rollup/plugin-terser';
+import { recordPackages } from '../../linux/sbom/record-packages.mjs';
 
 /** What is replaced by which file of targets/quickjs, by path of the emitted file or by name of a package. */
 const SUBSTITUTES = {
@@ -52,9 +53,10 @@ const substitutes = (js, table) => ({
 
 /**
  * Returns the configuration of one program. `js`: the folder that tsc emitted to; `entry`: a file of it; `native`: what the engine knows
- * the native module by, its name or the path of a library; `mqtt`: with the library of that name.
+ * the native module by, its name or the path of a library; `mqtt`: with the library of that name; `packages`: where the packages in it are
+ * written to.
  */
-export const bundle = ({ js, entry, output, native, mqtt = false }) => {
+export const bundle = ({ js, entry, output, native, mqtt = false, packages }) => {
   const names = { 'qjs:std': 'std', 'qjs:os': 'os', 'qjs:baton': native };
   return {
     input: join(js, entry),
@@ -66,6 +68,7 @@ export const bundle = ({ js, entry, output, native, mqtt = false }) => {
       commonjs(),
       json(),
       terser({ module: true, ecma: 2020, compress: { passes: 2 } }),
+      ...(packages === undefined ? [] : [recordPackages(packages)]),
     ],
     // What of these nobody uses is not loaded either: to build what is never looked at would take a third of the start.
     treeshake: { moduleSideEffects: (id) => !/\/dist\/[^/]+\/src\/|\/jsonc-parser\//.test(id) },

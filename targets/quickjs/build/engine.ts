@@ -10,9 +10,9 @@ import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 
 /** quickjs_2025.04.26.orig.tar.xz, as its .dsc has it. */
-const SOURCE_SHA256 = 'ec81da5b3249ed648dbc7df4a1654988910e66a118d9b71cb63534216efcfbbe';
+export const SOURCE_SHA256 = 'ec81da5b3249ed648dbc7df4a1654988910e66a118d9b71cb63534216efcfbbe';
 const SOURCE_NAME = 'quickjs-2025.04.26';
-const ENGINE_FILES = ['quickjs', 'libregexp', 'libunicode', 'cutils', 'dtoa', 'quickjs-libc'];
+export const ENGINE_FILES = ['quickjs', 'libregexp', 'libunicode', 'cutils', 'dtoa', 'quickjs-libc'];
 const ENGINE_FLAGS = ['-w', '-D_GNU_SOURCE', '-DCONFIG_VERSION="2025-04-26"'];
 /** As the rest of our C. */
 const OUR_FLAGS = ['-std=gnu11', '-Wall', '-Wextra', '-Werror'];

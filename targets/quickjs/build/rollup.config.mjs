@@ -2,8 +2,13 @@
 import { bundle } from './bundle.mjs';
 
 const js = `${process.cwd()}/dist/js`;
-const agent = { js, entry: 'targets/quickjs/main.js' };
-const withMqtt = { js, entry: 'targets/quickjs/main-mqtt.js', mqtt: true };
+const agent = { js, entry: 'targets/quickjs/main.js', packages: 'dist/packages/quickjs.json' };
+const withMqtt = {
+  js,
+  entry: 'targets/quickjs/main-mqtt.js',
+  mqtt: true,
+  packages: 'dist/packages/quickjs-mqtt.json',
+};
 
 export default [
   bundle({ ...agent, output: 'dist/quickjs/agent.js', native: 'baton' }),

@@ -124,10 +124,26 @@ export function accessSync(path: string, mode = 0): void {
   checked(NATIVE.access(path, mode), `access '${path}'`);
 }
 
-export function readdirSync(path: string): string[] {
-  const [names, error] = os.readdir(path);
+export interface Dirent {
+  readonly name: string;
+  isFile(): boolean;
+  isDirectory(): boolean;
+}
+
+export function readdirSync(path: string): string[];
+export function readdirSync(path: string, how: { withFileTypes: true }): Dirent[];
+export function readdirSync(path: string, { withFileTypes = false } = {}): string[] | Dirent[] {
+  const [all, error] = os.readdir(path);
   if (error !== 0) throw systemError(-error, `scandir '${path}'`);
-  return names.filter((name) => name !== '.' && name !== '..');
+  const names = all.filter((name) => name !== '.' && name !== '..');
+  return withFileTypes ? names.map((name) => direntOf(path, name)) : names;
+}
+
+function direntOf(folder: string, name: string): Dirent {
+  const [stat, error] = os.lstat(`${folder}/${name}`);
+  // What is gone meanwhile is neither.
+  const kind = error === 0 ? stat.mode & os.S_IFMT : 0;
+  return { name, isFile: () => kind === os.S_IFREG, isDirectory: () => kind === os.S_IFDIR };
 }
 
 export function readlinkSync(path: string): string {

@@ -1,4 +1,4 @@
-/** What docs/PLATFORMS.md gives to owners that sleep works: its hooks on files in place of /sys/power, its unit's commands. */
+/** What owners that sleep are given works: the hooks of docs/PLATFORMS.md on files in place of /sys/power, the unit's commands. */
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,12 +14,12 @@ import { ANDROID, PANEL } from '../../src/simulation/machine/board.ts';
 import { openHooks } from '../../targets/node/hooks.ts';
 import { EPOCH } from '../hooks/support.ts';
 
-const docs = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
 const folder = mkdtempSync(join(tmpdir(), 'baton-sleep-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test('the wake lock is held from before the suspend until after the resume', async () => {
-  const [, example = ''] = /```json\n(\{\n {2}"panel"[\s\S]*?)```/.exec(docs('PLATFORMS.md')) ?? [];
+  const [, example = ''] = /```json\n(\{\n {2}"panel"[\s\S]*?)```/.exec(read('docs/PLATFORMS.md')) ?? [];
   const text = example.replaceAll('/sys/power', folder);
   const config = readConfig(HOOKS_SCHEMA, 'PLATFORMS.md', text) as HooksConfig;
   mkdirSync(join(folder, 'state'));
@@ -46,7 +46,7 @@ test('the wake lock is held from before the suspend until after the resume', asy
 });
 
 test('the commands of the unit are requests that the agent knows', async () => {
-  const unit = docs('examples/baton-sleep.service');
+  const unit = read('targets/linux/systemd/baton-sleep.service');
   const argsOf = (key: string) => new RegExp(`^${key}=/usr/bin/baton (.*)$`, 'm').exec(unit)![1]!.split(' ');
   const requests: Json[] = [];
   const client = {

@@ -1,0 +1,113 @@
+/**
+ * docs/DEPLOY.md as it stands: its commands set up two emulated Linux guests with an agent each, a host and a broker, and one borrows from
+ * the other. What is changed: the port of the broker, and the folder for temporary files.
+ */
+
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, it, test } from 'vitest';
+import { AGENT_EXAMPLE, AGENT_SCHEMA, HOST_EXAMPLE, HOST_SCHEMA } from '../../src/config/daemon-config.ts';
+import { readConfig } from '../../src/config/read.ts';
+import { freePorts } from '../transport/worlds.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+const TEXT = read('docs/DEPLOY.md');
+/** Longest run of all commands, in ms: they take 10 s with a warm cache; the first time, a kernel is fetched and unpacked. */
+const RUN_MS = 120_000;
+
+const folder = mkdtempSync(join(tmpdir(), 'baton-deploy-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Returns the blocks of `language` below the headings that fit. */
+function blocks(headings: RegExp, language: string): string[] {
+  const sections = TEXT.split(/^## /m).filter((section) => headings.test(section));
+  return sections.flatMap((section) =>
+    [...section.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(
+      ([, block]) => block!,
+    ),
+  );
+}
+
+/** Runs commands in a group of processes, which is ended with them. */
+function run(script: string): Promise<{ status: number | null; output: string }> {
+  const shell = spawn('bash', ['-eu', '-o', 'pipefail', '-c', script], {
+    cwd: ROOT,
+    detached: true,
+    env: { ...process.env, TMPDIR: folder },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [shell.stdout, shell.stderr]) {
+    stream.on('data', (bytes) => {
+      output += bytes;
+    });
+  }
+  const end = () => {
+    try {
+      process.kill(-shell.pid!, 'SIGKILL');
+    } catch {
+      // Nobody is left, as it should be.
+    }
+  };
+  const limit = setTimeout(end, RUN_MS);
+  return new Promise((resolve) => {
+    shell.once('exit', (status) => {
+      clearTimeout(limit);
+      end();
+      resolve({ status, output });
+    });
+  });
+}
+
+test('the commands of DEPLOY lend a device from guest to guest', { timeout: RUN_MS + 5_000 }, async () => {
+  const agent = 'dist/quickjs/aarch64/baton-agent-mqtt';
+  if (!existsSync(join(ROOT, agent))) throw new Error(`no ${agent}: npm run build:quickjs makes it`);
+  const commands = blocks(/^[2-8]\. /, 'sh');
+  expect(commands).toHaveLength(7);
+  const script = commands.join('\n');
+  expect(script.split('port=1883 ')).toHaveLength(2);
+  const [port] = await freePorts(1);
+
+  const { status, output } = await run(script.replace('port=1883 ', `port=${port} `));
+
+  const [made] = readdirSync(folder);
+  const log = (name: string) => readFileSync(join(folder, made!, name), 'utf8');
+  const all = `${output}\n${['android', 'host', 'broker'].map((name) => log(`${name}.log`)).join('\n')}`;
+  expect(status, all).toBe(0);
+  // What the page says that one sees.
+  const [shown] = blocks(/^8\. /, 'text');
+  for (const line of shown!.trim().split('\n')) expect(output, all).toContain(line);
+  // In this order: the owner let go before the borrower had it, and has it again after that.
+  const owner = log('android.log');
+  expect(owner).toMatch(/lent to vault at epoch 2 [\s\S]*resumed at epoch 3 /);
+  expect(output).toMatch(/granted at epoch 2 [\s\S]*while it holds[\s\S]*given back/);
+  expect(output).toMatch(/^clock +android +3 +held +.*NO ISOLATION/m);
+});
+
+it.each(blocks(/./, 'sh'))('%s is in the language of the shell', (block) => {
+  const { status, stderr } = spawnSync('bash', ['-n', '-c', block], { encoding: 'utf8' });
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+});
+
+it('builds by commands that there are', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const named = [...TEXT.matchAll(/npm run ([a-z:]+)/g)].map(([, name]) => name!);
+  expect(named.length).toBeGreaterThan(2);
+  expect(named.filter((name) => !(name in scripts))).toEqual([]);
+  for (const [file] of TEXT.matchAll(/vitest\.\w+\.config\.ts/g))
+    expect(existsSync(join(ROOT, file))).toBe(true);
+});
+
+it.each(blocks(/^Over vsock/, 'json'))('%s is a transport that the program takes', (block) => {
+  const { transport } = JSON.parse(block) as { transport: { listen?: unknown } };
+  const [schema, example] = transport.listen
+    ? ([HOST_SCHEMA, HOST_EXAMPLE] as const)
+    : ([AGENT_SCHEMA, AGENT_EXAMPLE] as const);
+  const text = example.replace(/^ {2}"transport": .*$/m, `  "transport": ${JSON.stringify(transport)},`);
+  expect(readConfig(schema, 'DEPLOY.md', text).transport).toEqual(transport);
+});
