@@ -9,7 +9,7 @@ import type { ByteStream, ByteStreamListener, Clock, StreamNetwork } from '../..
 import { type CoreAddress, coreAddress } from './addresses.ts';
 import { AGAIN, errorName, FAMILY, type NativeCore, type Poller } from './core.ts';
 
-/** Bytes that may wait to be sent on one stream: 64 full frames; a slower peer loses what comes after. */
+/** Bytes that may wait to be sent on one stream: 32 full frames; a slower peer loses what comes after. */
 const QUEUE_BYTES_MAX = 256 * 1024;
 /** Longest wait for a connection, in ms. Loopback and vsock answer at once or never. */
 const CONNECT_MS = 5_000;

@@ -10,7 +10,7 @@ import { CLOCK } from './clock.ts';
 import { vsockStreams } from './native-streams.ts';
 import { takeSocketPlace } from './socket-place.ts';
 
-/** Bytes that may wait to be sent on one stream: 64 full frames; a slower peer loses what comes after. */
+/** Bytes that may wait to be sent on one stream: 32 full frames; a slower peer loses what comes after. */
 const QUEUE_BYTES_MAX = 256 * 1024;
 /** Longest wait for a connection. Loopback and vsock answer at once or never. */
 const CONNECT_MS = 5_000;
