@@ -31,7 +31,8 @@ export type Role =
   | 'nvmem'
   | 'io-channel'
   | 'pwm'
-  | 'sound';
+  | 'sound'
+  | 'bus';
 
 /** One reference. */
 export interface Need extends Link {
@@ -66,6 +67,12 @@ const LISTS = new Map<string, List>([
   ['io-channels', ['io-channel', '#io-channel-cells', 'io-channel-names']],
   ['pwms', ['pwm', '#pwm-cells', 'pwm-names']],
   ['sound-dai', ['sound', '#sound-dai-cells']],
+  // What is reached through a bus of another.
+  ['i2c-parent', ['bus', undefined]],
+  ['ddc-i2c-bus', ['bus', undefined]],
+  ['mdio-parent-bus', ['bus', undefined]],
+  ['phy-handle', ['phy', undefined]],
+  ['usb-phy', ['phy', undefined]],
 ]);
 /** Names that say what they are at their end or beginning. */
 const PATTERNS: readonly (readonly [RegExp, List])[] = [

@@ -1,6 +1,6 @@
 /** What `baton plan` makes besides words: the views of other VMs in a bundle, and the bundle file. */
 
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type CliWorld, UsageError } from '../../src/cli/world.ts';
 import { bundleFileText, readBundleFile } from '../../src/config/bundle-file.ts';
 import { ConfigError } from '../../src/config/read.ts';
@@ -77,11 +77,14 @@ export function writeBundle(world: CliWorld, file: string, bundle: BundleDefinit
   if (!isResettable(bundle)) world.err('a host lends it only with "acceptDriverResidue": true');
 }
 
-/** Writes a file. Throws a ConfigError that names it. */
+/** Writes a file, whole or not at all. Throws a ConfigError that names it. */
 export function writeText(file: string, text: string): void {
+  const made = `${file}.${process.pid}`;
   try {
-    writeFileSync(file, text);
+    writeFileSync(made, text);
+    renameSync(made, file);
   } catch (error) {
+    rmSync(made, { force: true });
     throw new ConfigError(`${file}: cannot be written: ${(error as Error).message}`);
   }
 }

@@ -339,6 +339,19 @@ it('every kind of blocker has its case', () => {
   expect([...new Set([...CASES.map(([kind]) => kind), ...others])].sort()).toEqual([...BLOCKER_KINDS].sort());
 });
 
+it.each(['i2c-parent', 'ddc-i2c-bus', 'mdio-parent-bus', 'phy-handle', 'usb-phy'])(
+  'a device outside that reaches others through it by %s depends on it',
+  (property) => {
+    const board = boardOf({
+      'a@50000': other({ phandle: [20] }),
+      'b@60000': other({ reg: [0x6_0000, 0x1000], [property]: [20] }),
+    });
+    expect(planOf(board, 'a@50000').blockers).toMatchObject([
+      { kind: 'consumerOutside', users: ['/b@60000'] },
+    ]);
+  },
+);
+
 it('lines of one foreign controller are one blocker', () => {
   const lines = [PINS, 1, 8, PINS, 2, 8, PINS, 3, 8, PINS, 4, 8, PINS, 5, 8];
   const { blockers } = planOf(boardOf({ 'a@50000': other({ 'interrupts-extended': lines }) }), 'a@50000');
