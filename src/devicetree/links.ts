@@ -105,11 +105,22 @@ export function needsOf(tree: Tree, node: DtNode): readonly Need[] {
   });
 }
 
+/** Nodes never change, are of one tree, and what is below asks for theirs again. */
+const STREAMS = new WeakMap<DtNode, readonly Stream[]>();
+
 /**
  * The streams that a node's DMA can have. SMMUs take an ID, and a mask where they have two cells; what another IOMMU's cells mean
  * is not known here, and comes with its first cell as the ID. Throws a TreeError.
  */
 export function streamsOf(tree: Tree, node: DtNode): readonly Stream[] {
+  const known = STREAMS.get(node);
+  if (known) return known;
+  const streams = readStreams(tree, node);
+  STREAMS.set(node, streams);
+  return streams;
+}
+
+function readStreams(tree: Tree, node: DtNode): readonly Stream[] {
   const direct = tree
     .links(node, 'iommus', '#iommu-cells')
     .flatMap((link) =>
