@@ -1,5 +1,6 @@
 /** What the static agent may take: bytes on disk, memory in long use, time to its first answer. */
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ControlClient } from '../../src/cli/world.ts';
@@ -84,15 +85,27 @@ describe('the static agent', () => {
     for (const list of [wallMs, cpuMs]) list.sort((a, b) => a - b);
     const shown = [wallMs, cpuMs].map((list) => list.map((ms) => ms.toFixed(1)).join(' '));
     console.log(`start to first answer in ms: ${shown[0]}; on the processor: ${shown[1]}`);
-    // A start waits for nothing but a processor: on a machine with nothing else to do, both are the same.
-    expect(cpuMs[Math.floor(cpuMs.length / 2)]).toBeLessThanOrEqual(20);
-    expect(wallMs[0]).toBeLessThanOrEqual(20);
+    // 20 ms on a machine on which Node itself starts in 40; on a slower one, or a busy one, as much more as Node takes.
+    const limitMs = 20 * Math.max(1, nodeStartMs() / 40);
+    console.log(`limit: ${limitMs.toFixed(1)} ms`);
+    expect(cpuMs[Math.floor(cpuMs.length / 2)]).toBeLessThanOrEqual(limitMs);
+    expect(wallMs[0]).toBeLessThanOrEqual(limitMs);
   }, 60_000);
 });
 
 /** Both agents with MQTT. */
 function castOfMqtt(): Cast {
   return { agents: { android: MQTT_AGENTS.x86_64, vault: MQTT_AGENTS.x86_64 }, transport: 'mqtt' };
+}
+
+/** The fastest of several starts of Node with nothing to do. */
+function nodeStartMs(): number {
+  const times = Array.from({ length: STARTS }, () => {
+    const startMs = performance.now();
+    spawnSync(process.execPath, ['-e', '0']);
+    return performance.now() - startMs;
+  });
+  return Math.min(...times);
 }
 
 /** Time that a process had a processor. */
