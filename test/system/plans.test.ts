@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { bundleFileText, readBundleFile } from '../../src/config/bundle-file.ts';
-import { readBlob } from '../../src/devicetree/blob.ts';
+import { type DtNode, readBlob } from '../../src/devicetree/blob.ts';
 import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planLines } from '../../src/devicetree/describe.ts';
@@ -100,6 +100,27 @@ else {
         node.path,
       ).toEqual([]);
     }
+  });
+
+  it.each(Object.keys(PLANS))('%s: order in the tree changes no bundle and no digest', (name) => {
+    const { root } = readBlob(readFileSync(join(BOARDS_FOLDER, `${name}.dtb`)));
+    /** The same tree from its end to its beginning. */
+    const turned = (node: DtNode, parent?: DtNode): DtNode => {
+      const children: DtNode[] = [];
+      const copy = { ...node, parent, properties: new Map([...node.properties].reverse()), children };
+      for (const child of [...node.children].reverse()) children.push(turned(child, copy));
+      return copy;
+    };
+    const digests = (tree: Tree) =>
+      survey(new Board(tree), { accept: ACCEPTABLE })
+        .flatMap(({ node, plan }) => {
+          const bundle = definitionOf(plan, bundleId('bundle'), vmId('owner'));
+          return bundle ? [`${node.path} ${Buffer.from(bundleDigest(bundle)).toString('hex')}`] : [];
+        })
+        .sort();
+    const found = digests(new Tree({ root, reservations: [] }));
+    expect(found.length).toBeGreaterThan(0);
+    expect(digests(new Tree({ root: turned(root), reservations: [] }))).toEqual(found);
   });
 
   it('all devices of all boards that can move are these', async () => {
