@@ -12,9 +12,9 @@ export const NODES_MAX = 65_536;
 export const PROPERTIES_MAX = 524_288;
 export const DEPTH_MAX = 64;
 /** Most memory reservations. */
-export const RESERVATIONS_MAX = 1_024;
+const RESERVATIONS_MAX = 1_024;
 /** Longest name of a node or property, in characters. The specification has 31; boards exceed it. */
-export const NAME_CHARS_MAX = 255;
+const NAME_CHARS_MAX = 255;
 
 /** Longest path, in characters: several times that of real boards. Without it a blob could ask for a thousand times its size. */
 export const PATH_CHARS_MAX = 1_024;

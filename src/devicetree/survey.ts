@@ -11,7 +11,7 @@ import { isWithin, textOf } from './tree.ts';
  * What a plan comes to. `free`: nothing stands in the way, and every member with registers has its DMA behind an IOMMU. `unsure`: nothing
  * stands in the way as far as the tree tells, but a member has no stream, so it must not do DMA. `blocked`: something stands in the way.
  */
-export const VERDICTS = ['free', 'unsure', 'blocked'] as const;
+const VERDICTS = ['free', 'unsure', 'blocked'] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
 export function verdictOf({ blockers, members }: Plan): Verdict {

@@ -65,12 +65,6 @@ export class Tree {
     return this.#byPhandle.get(phandle);
   }
 
-  /** Name of the alias that points to a node, if there is one. */
-  aliasOf(node: DtNode): string | undefined {
-    const aliases = this.#byPath.get('/aliases');
-    return [...(aliases?.properties.keys() ?? [])].find((name) => textOf(aliases, name) === node.path);
-  }
-
   /**
    * Reads a list of references, each a phandle and as many cells as its target says in `cellsProperty`, or as `fixed` says. A
    * phandle 0 is an empty place of the list. Throws a TreeError.

@@ -21,7 +21,6 @@ describe('a node', () => {
     expect(node('touch@20').path).toBe('/soc@0/i2c@1000/touch@20');
     expect(tree.find('/soc@0/none')).toBeUndefined();
     expect(tree.find('none')).toBeUndefined();
-    expect(tree.aliasOf(node('i2c0'))).toBe('i2c0');
   });
 
   it('is disabled with all below it', () => {

@@ -3,7 +3,7 @@
  * the other. What is changed: the port of the broker, and the folder for temporary files.
  */
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import { afterAll, expect, it, test } from 'vitest';
 import { AGENT_EXAMPLE, AGENT_SCHEMA, HOST_EXAMPLE, HOST_SCHEMA } from '../../src/config/daemon-config.ts';
 import { readConfig } from '../../src/config/read.ts';
 import { freePorts } from '../transport/worlds.ts';
+import { runShell } from './shell.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
@@ -32,37 +33,6 @@ function blocks(headings: RegExp, language: string): string[] {
   );
 }
 
-/** Runs commands in a group of processes, which is ended with them. */
-function run(script: string): Promise<{ status: number | null; output: string }> {
-  const shell = spawn('bash', ['-eu', '-o', 'pipefail', '-c', script], {
-    cwd: ROOT,
-    detached: true,
-    env: { ...process.env, TMPDIR: folder },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [shell.stdout, shell.stderr]) {
-    stream.on('data', (bytes) => {
-      output += bytes;
-    });
-  }
-  const end = () => {
-    try {
-      process.kill(-shell.pid!, 'SIGKILL');
-    } catch {
-      // Nobody is left, as it should be.
-    }
-  };
-  const limit = setTimeout(end, RUN_MS);
-  return new Promise((resolve) => {
-    shell.once('exit', (status) => {
-      clearTimeout(limit);
-      end();
-      resolve({ status, output });
-    });
-  });
-}
-
 test('the commands of DEPLOY lend a device from guest to guest', { timeout: RUN_MS + 5_000 }, async () => {
   const agent = 'dist/quickjs/aarch64/baton-agent-mqtt';
   if (!existsSync(join(ROOT, agent))) throw new Error(`no ${agent}: npm run build:quickjs makes it`);
@@ -72,7 +42,11 @@ test('the commands of DEPLOY lend a device from guest to guest', { timeout: RUN_
   expect(script.split('port=1883 ')).toHaveLength(2);
   const [port] = await freePorts(1);
 
-  const { status, output } = await run(script.replace('port=1883 ', `port=${port} `));
+  const { status, output } = await runShell(script.replace('port=1883 ', `port=${port} `), {
+    cwd: ROOT,
+    env: { TMPDIR: folder },
+    limitMs: RUN_MS,
+  });
 
   const [made] = readdirSync(folder);
   const log = (name: string) => {

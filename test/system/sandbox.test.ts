@@ -3,12 +3,13 @@
  * programs, with hooks, traced by strace. What the filter would refuse is refused to Node here as well. Needs strace and systemd.
  */
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
+import { runShell } from './shell.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const isHere = (program: string) => spawnSync(program, ['--version']).status === 0;
@@ -71,29 +72,7 @@ it.skipIf(!CAN_RUN)(
     const allowed = new Set(callsOf('@system-service'));
     expect(allowed.size).toBeGreaterThan(200);
 
-    const shell = spawn('bash', ['-eu', '-c', SCRIPT], {
-      cwd: folder,
-      detached: true,
-      env: { ...process.env, ROOT },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let output = '';
-    for (const stream of [shell.stdout, shell.stderr]) {
-      stream.on('data', (bytes) => {
-        output += bytes;
-      });
-    }
-    const end = () => {
-      try {
-        process.kill(-shell.pid!, 'SIGKILL');
-      } catch {
-        // Nobody is left.
-      }
-    };
-    const limit = setTimeout(end, RUN_MS);
-    const status = await new Promise((resolve) => shell.once('exit', resolve));
-    clearTimeout(limit);
-    end();
+    const { status, output } = await runShell(SCRIPT, { cwd: folder, env: { ROOT }, limitMs: RUN_MS });
 
     expect(status, output).toBe(0);
     expect(output).toContain('\n1\nheld\n');
