@@ -1,6 +1,8 @@
 /** `npm run bench`: runs the benches, or is one of the processes that they start. */
 
 import { parseArgs } from 'node:util';
+import { benchEngines } from './across-engines.ts';
+import { benchFootprint } from './footprint.ts';
 import { benchHandover } from './handover.ts';
 import { benchMemorySlope, runSlope } from './heap.ts';
 import { benchCodec, benchMac, benchRemap, benchSession, benchStep } from './parts.ts';
@@ -12,7 +14,7 @@ import { benchScale } from './scale.ts';
 const HELP = `npm run bench -- [--json] [--full] [--only NAME[,NAME...]]
 
   --json    rows as JSON lines: bench, case, value, unit, baseline, ratio, bar, holds
-  --full    more rounds, and the memory slope over 100,000 handovers: about ten minutes
+  --full    more rounds, and the memory slope over 100,000 handovers: about twenty minutes
   --only    these benches: NAMES
 `;
 
@@ -20,6 +22,8 @@ type Bench = (report: Report, isFull: boolean) => void | Promise<void>;
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   handover: benchHandover,
+  engines: benchEngines,
+  footprint: benchFootprint,
   remap: benchRemap,
   codec: benchCodec,
   mac: benchMac,

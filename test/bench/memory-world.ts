@@ -11,7 +11,6 @@ import { Host } from '../../src/host/host.ts';
 import { HostTable } from '../../src/host/table.ts';
 import { Link, type LinkListener, type LinkParts } from '../../src/link/link.ts';
 import type { DriverHooks, DriverStatus, Entropy, Journal } from '../../src/ports.ts';
-import type { BorrowTerms } from '../../src/protocol/agent-io.ts';
 import {
   BORROWER_TABLE,
   type BundleDefinition,
@@ -27,18 +26,7 @@ import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import { MemoryNetwork } from '../../src/transport/memory.ts';
 import { bundleDigest } from '../../src/wire/digest.ts';
 import { CLOCK } from '../../targets/node/clock.ts';
-
-/** What a borrower asks for in every bench. The lease outlasts a round by far. */
-export const TERMS: BorrowTerms = {
-  purpose: 'pin',
-  leaseMs: 60_000,
-  minTenureMs: 0,
-  noticeMs: 500,
-  waitMs: 2_000,
-  evidence: 'none',
-};
-export const VMS: readonly VmId[] = [ANDROID, VAULT];
-export const PARTIES: readonly VmId[] = [HOST, ...VMS];
+import { PARTIES, pairKey, TERMS, VMS } from './parties.ts';
 
 /** Told what goes on, in order; all in the call that does it. */
 export interface Watch {
@@ -189,12 +177,6 @@ export function instantHooks(status: DriverStatus): DriverHooks {
     run: (_bundle, _hook, _epoch, done) => done({ ok: true }),
     inspect: (_bundle, done) => done(status),
   };
-}
-
-/** The key that two parties share in benches: the same in every process, another for every pair. */
-export function pairKey(a: VmId, b: VmId): Uint8Array {
-  const name = [a, b].sort().join('/');
-  return Uint8Array.from({ length: 32 }, (_, i) => (name.charCodeAt(i % name.length) * 31 + i) & 0xff);
 }
 
 /** A link that tells what goes through it. */

@@ -5,7 +5,7 @@ import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { PARTIES } from './memory-world.ts';
+import { PARTIES } from './parties.ts';
 
 /** Beside the built program, dist/bench.mjs. */
 const DOCS = new URL('../docs/mosquitto/', import.meta.url);

@@ -10,7 +10,7 @@ import { bundleDigest } from '../../src/wire/digest.ts';
 import { CLOCK } from '../../targets/node/clock.ts';
 import { ENTROPY } from '../../targets/node/entropy.ts';
 import { openFileJournal } from '../../targets/node/file-journal.ts';
-import { PARTIES, pairKey, TERMS } from './memory-world.ts';
+import { PARTIES, pairKey, TERMS } from './parties.ts';
 import type { PartyProgram, PartyWorld } from './party.ts';
 
 /** Time between two looks whether the agent is ready, in ms. */

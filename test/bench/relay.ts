@@ -18,9 +18,9 @@ import { HELLO_CHALLENGE_BYTES, PROTOCOL_VERSION } from '../../src/wire/limits.t
 import { Session } from '../../src/wire/session.ts';
 import { CLOCK } from '../../targets/node/clock.ts';
 import { ENTROPY } from '../../targets/node/entropy.ts';
-import { PARTIES, pairKey } from './memory-world.ts';
+import { PARTIES, pairKey } from './parties.ts';
 import type { PartyProgram, PartyWorld } from './party.ts';
-import { type Deed, type Script, type Sending, takeScript } from './script.ts';
+import type { Deed, Script, Sending } from './script.ts';
 
 /** Between script numbers and frames. */
 interface Envelope {
@@ -33,8 +33,7 @@ interface Envelope {
 
 /** Starts a relay. */
 export function relay(world: PartyWorld, transport: Transport): PartyProgram {
-  const { self, kind, folder } = world.spec;
-  const script = takeScript();
+  const { self, kind, folder, script } = world.spec;
   const envelope = kind === 'bare' ? bareEnvelope(self, script) : new Sealed(self, script, transport);
   const sync = journal(join(folder, `state-${self}`));
   const { lend, granted, back, over } = script.marks;

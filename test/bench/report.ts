@@ -33,6 +33,11 @@ export class Report {
     this.add({ ...row, ratio, ...bar });
   }
 
+  /** Adds `value`, which must not exceed `max`. */
+  limit(row: Omit<Row, 'ratio' | 'bar' | 'baseline'>, max: number): void {
+    this.add({ ...row, bar: { text: `≤ ${max} ${row.unit}`, holds: row.value <= max } });
+  }
+
   skip(bench: string, which: string, why: string): void {
     this.skipped.push({ bench, case: which, why });
   }

@@ -7,7 +7,8 @@ import { HEADER_BYTES } from '../../src/journal/format.ts';
 import { HOST, type VmId } from '../../src/protocol/ids.ts';
 import type { Message } from '../../src/protocol/messages.ts';
 import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
-import { MemoryWorld, PARTIES } from './memory-world.ts';
+import { MemoryWorld } from './memory-world.ts';
+import { PARTIES } from './parties.ts';
 
 /** A message of the script. */
 export interface Sending {

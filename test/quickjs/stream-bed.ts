@@ -9,7 +9,7 @@ import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
 import { ended, Parties, START_MS } from '../../targets/demo/parties.ts';
 import { prepareMosquitto } from '../system/mosquitto.ts';
-import { FakeVmm } from '../transport/fake-vmm.ts';
+import { type FakeVmm, handingVmm } from '../transport/fake-vmm.ts';
 import type { TestBroker } from '../transport/worlds.ts';
 
 /** The port of vsock that the host listens on. */
@@ -74,23 +74,11 @@ export class StreamBed extends Parties {
       this.#way === 'unix'
         ? `unix:${this.path(`${vm}.link`)}`
         : `vsock-unix:${this.path(`${vm}.vmm`)}:${PORT}`;
-    if (this.#way === 'vsock-unix') for (const vm of [ANDROID, VAULT]) await this.#startVmm(vm);
+    if (this.#way === 'vsock-unix')
+      for (const vm of [ANDROID, VAULT]) this.#vmms.push(await handingVmm(this.path(`${vm}.vmm`), PORT));
     const listen = Object.fromEntries([ANDROID, VAULT].map((vm) => [vm, address(vm)]));
     return (party) =>
       party === HOST ? { kind: 'stream', listen } : { kind: 'stream', address: address(party) };
-  }
-
-  /** A VMM whose guest hands on to the host, as a guest's kernel does for a program that dials it. */
-  async #startVmm(vm: VmId): Promise<void> {
-    const vmm = new FakeVmm(this.path(`${vm}.vmm`));
-    this.#vmms.push(vmm);
-    vmm.guest.set(PORT, (socket) => {
-      const on = vmm.dial(PORT);
-      on.on('close', () => socket.destroy());
-      socket.on('close', () => on.destroy());
-      socket.pipe(on).pipe(socket);
-    });
-    await vmm.listen();
   }
 
   /** Starts the agent of a VM, and waits until it knows who holds. */

@@ -59,3 +59,16 @@ export class FakeVmm {
     socket.on('data', onData);
   }
 }
+
+/** Starts a VMM whose guest hands on to the same port of the host, as a guest's kernel does for a program that dials it. */
+export async function handingVmm(path: string, port: number): Promise<FakeVmm> {
+  const vmm = new FakeVmm(path);
+  vmm.guest.set(port, (socket) => {
+    const on = vmm.dial(port);
+    on.on('close', () => socket.destroy());
+    socket.on('close', () => on.destroy());
+    socket.pipe(on).pipe(socket);
+  });
+  await vmm.listen();
+  return vmm;
+}
