@@ -12,31 +12,21 @@ import { afterAll, expect, it, test } from 'vitest';
 import { AGENT_EXAMPLE, AGENT_SCHEMA, HOST_EXAMPLE, HOST_SCHEMA } from '../../src/config/daemon-config.ts';
 import { readConfig } from '../../src/config/read.ts';
 import { freePorts } from '../transport/worlds.ts';
+import { DEPLOY, deployBlocks } from './deploy-blocks.ts';
 import { runShell } from './shell.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
-const TEXT = read('docs/DEPLOY.md');
 /** Longest run of all commands, in ms: they take 10 s with a warm cache; the first time, a kernel is fetched and unpacked. */
 const RUN_MS = 120_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'baton-deploy-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Returns the blocks of `language` below the headings that fit. */
-function blocks(headings: RegExp, language: string): string[] {
-  const sections = TEXT.split(/^## /m).filter((section) => headings.test(section));
-  return sections.flatMap((section) =>
-    [...section.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(
-      ([, block]) => block!,
-    ),
-  );
-}
-
 test('the commands of DEPLOY lend a device from guest to guest', { timeout: RUN_MS + 5_000 }, async () => {
   const agent = 'dist/quickjs/aarch64/baton-agent-mqtt';
   if (!existsSync(join(ROOT, agent))) throw new Error(`no ${agent}: npm run build:quickjs makes it`);
-  const commands = blocks(/^[2-8]\. /, 'sh');
+  const commands = deployBlocks(/^[2-8]\. /, 'sh');
   expect(commands).toHaveLength(7);
   const script = commands.join('\n');
   expect(script.split('port=1883 ')).toHaveLength(2);
@@ -57,7 +47,7 @@ test('the commands of DEPLOY lend a device from guest to guest', { timeout: RUN_
   const all = `${output}\n${['android', 'host', 'broker'].map((name) => log(`${name}.log`)).join('\n')}`;
   expect(status, all).toBe(0);
   // What the page says that one sees.
-  const [shown] = blocks(/^8\. /, 'text');
+  const [shown] = deployBlocks(/^8\. /, 'text');
   for (const line of shown!.trim().split('\n')) expect(output, all).toContain(line);
   // In this order: the owner let go before the borrower had it, and has it again after that.
   const owner = log('android.log');
@@ -66,7 +56,7 @@ test('the commands of DEPLOY lend a device from guest to guest', { timeout: RUN_
   expect(output).toMatch(/^clock +android +3 +held +.*NO ISOLATION/m);
 });
 
-it.each(blocks(/./, 'sh'))('%s is in the language of the shell', (block) => {
+it.each(deployBlocks(/./, 'sh'))('%s is in the language of the shell', (block) => {
   const { status, stderr } = spawnSync('bash', ['-n', '-c', block], { encoding: 'utf8' });
   expect(stderr).toBe('');
   expect(status).toBe(0);
@@ -74,14 +64,14 @@ it.each(blocks(/./, 'sh'))('%s is in the language of the shell', (block) => {
 
 it('builds by commands that there are', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
-  const named = [...TEXT.matchAll(/npm run ([a-z:]+)/g)].map(([, name]) => name!);
+  const named = [...DEPLOY.matchAll(/npm run ([a-z:]+)/g)].map(([, name]) => name!);
   expect(named.length).toBeGreaterThan(2);
   expect(named.filter((name) => !(name in scripts))).toEqual([]);
-  for (const [file] of TEXT.matchAll(/vitest\.\w+\.config\.ts/g))
+  for (const [file] of DEPLOY.matchAll(/vitest\.\w+\.config\.ts/g))
     expect(existsSync(join(ROOT, file))).toBe(true);
 });
 
-it.each(blocks(/^Over vsock/, 'json'))('%s is a transport that the program takes', (block) => {
+it.each(deployBlocks(/^Over vsock/, 'json'))('%s is a transport that the program takes', (block) => {
   const { transport } = JSON.parse(block) as { transport: { listen?: unknown } };
   const [schema, example] = transport.listen
     ? ([HOST_SCHEMA, HOST_EXAMPLE] as const)

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { run } from './run.ts';
 
 /** Address of the outer machine in the network of the emulated one (QEMU's user network). */
-const OUTER = '10.0.2.2';
+export const OUTER = '10.0.2.2';
 
 /** What a test gives to its guests. */
 export interface LinuxGuests {
@@ -25,20 +25,21 @@ export function makeGuests(root: string, cache: string, share: string, guests: L
     if ('copy' in file) copyFileSync(file.copy, to);
     else writeFileSync(to, file.text, { mode: 0o600 });
   }
-  compile(root, 'guest-link', join(staged, 'baton/guest-link'));
+  compileForGuest(root, 'guest-link', join(staged, 'baton/guest-link'));
   run('/bin/sh', ['-c', `cd ${staged} && find . | cpio -o -H newc -R 0:0 --quiet > ../own.cpio`]);
   // The kernel unpacks archives that stand behind each other.
   const base = readFileSync(join(cache, 'l2.cpio'));
   writeFileSync(join(share, 'files.cpio'), Buffer.concat([base, readFileSync(join(share, 'own.cpio'))]));
   rmSync(staged, { recursive: true });
-  compile(root, 'vsock-relay', join(share, 'vsock-relay'));
+  compileForGuest(root, 'vsock-relay', join(share, 'vsock-relay'));
   const lines = Object.entries(guests.relays).map(([port, places]) =>
     [port, ...Object.entries(places).map(([cid, to]) => `${cid}=${OUTER}:${to}`)].join(' '),
   );
   writeFileSync(join(share, 'relays'), `${lines.join('\n')}\n`);
 }
 
-function compile(root: string, name: string, to: string): void {
+/** Compiles a program of this folder, static, for a machine of arm64. */
+export function compileForGuest(root: string, name: string, to: string): void {
   const source = join(root, 'targets/native/bed', `${name}.c`);
   const flags = ['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-O2', '-static'];
   run('aarch64-linux-gnu-gcc', [...flags, source, '-o', to]);
