@@ -1,4 +1,4 @@
-/** Agents with MQTT, on every engine: over the broker of the demo, and over mosquitto with the files of docs/mosquitto. */
+/** The static agents with MQTT: the command line over the broker of the demo, and an end of mosquitto. On every engine: compliance-mqtt.test.ts. */
 
 import { statSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -6,7 +6,6 @@ import { VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
 import { borrowSuite } from '../processes/borrow.suite.ts';
 import { ENGINES, MQTT_AGENTS } from './cells.ts';
-import { livesSuite } from './lives.suite.ts';
 import { BORROW, StreamBed } from './stream-bed.ts';
 
 const MB = 1_000_000;
@@ -17,20 +16,6 @@ const cast = (android: readonly string[], vault: readonly string[]): Cast => ({
 const BOTH = cast(MQTT_AGENTS.x86_64, MQTT_AGENTS.x86_64);
 
 borrowSuite('static over MQTT', BOTH, ENGINES.x86_64.baton);
-livesSuite('static over MQTT 3.1.1', BOTH, ENGINES.node.agent, 'mqtt 3.1.1');
-livesSuite(
-  'Node and static over MQTT 5',
-  cast(ENGINES.node.agent, MQTT_AGENTS.x86_64),
-  MQTT_AGENTS.script,
-  'mqtt 5',
-);
-livesSuite(
-  'aarch64 and Node over MQTT 3.1.1',
-  cast(MQTT_AGENTS.aarch64, ENGINES.node.agent),
-  MQTT_AGENTS.aarch64,
-  'mqtt 3.1.1',
-);
-
 describe('the static agent with MQTT', () => {
   let bed: StreamBed | undefined;
   afterEach(() => bed?.stop());

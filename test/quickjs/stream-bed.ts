@@ -42,8 +42,8 @@ export class StreamBed extends Parties {
     for (const vmm of this.#vmms) vmm.close();
   }
 
-  /** Starts everything. `hooks` of the device `touch`, by VM. */
-  async start(hooks: Readonly<Record<string, Json>> = {}): Promise<void> {
+  /** Starts everything. `hooks` of the device `touch`, by VM; `rest`: what else agents are configured with. */
+  async start(hooks: Readonly<Record<string, Json>> = {}, rest: Json = {}): Promise<void> {
     this.write('bundles.json', bundleFileText([PANEL]));
     this.writeKeys();
     const transport = await this.#transports();
@@ -51,7 +51,7 @@ export class StreamBed extends Parties {
     this.writeHost(enforcer, transport(HOST));
     for (const vm of [ANDROID, VAULT]) {
       const own: Json = hooks[vm] ? { touch: hooks[vm] } : {};
-      this.writeAgent(vm, PANEL, transport(vm), own);
+      this.writeAgent(vm, PANEL, transport(vm), own, rest);
     }
     await this.startHost(['--create-table']);
     for (const vm of [ANDROID, VAULT]) await this.startAgent(vm);

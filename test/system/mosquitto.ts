@@ -23,9 +23,14 @@ export interface Mosquitto {
   output(): string;
 }
 
+/** Where the broker is; undefined when it is not installed. */
+export function mosquittoProgram(): string | undefined {
+  return PROGRAMS.find((path) => existsSync(path));
+}
+
 /** Prepares a broker whose files are in `folder`. Throws an Error that says what to install, if it is missing. */
 export async function prepareMosquitto(folder: string): Promise<Mosquitto> {
-  const program = PROGRAMS.find((path) => existsSync(path));
+  const program = mosquittoProgram();
   if (!program) {
     throw new Error('mosquitto is not installed: apt-get install mosquitto, or the package of your system');
   }

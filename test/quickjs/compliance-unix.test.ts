@@ -1,0 +1,5 @@
+/** Every engine with every engine over UNIX sockets. */
+
+import { complianceSuite } from './compliance.suite.ts';
+
+complianceSuite('unix');
