@@ -43,7 +43,7 @@ const UNSHOWN = new Set([
 ]);
 
 /**
- * The driver of a VM: active while a file is there. It waits where there is a gate, and writes down what it did. Arguments: the VM, the
+ * The driver of a VM: active while a file is there. It waits where there is a gate, for ten seconds at most, and writes down what it did. Arguments: the VM, the
  * bed's folder.
  */
 const DRIVER = `
@@ -51,7 +51,8 @@ cd "$2" || exit 1
 case $BATON_HOOK in
   inspect) if [ -e "active-$1" ]; then echo active; else echo suspended; fi ;;
   suspend)
-    while [ -e "gate-$1" ]; do sleep 0.01; done
+    tries=0
+    while [ -e "gate-$1" ] && [ $tries -lt 1000 ]; do sleep 0.01; tries=$((tries + 1)); done
     rm -f "active-$1"
     echo "$1 is suspended at $BATON_EPOCH" >> drivers ;;
   resume)

@@ -139,8 +139,6 @@ export class KvmMachine {
     if (variant().ownQemu) run('/bin/bash', [join(bed, 'prepare-qemu.sh'), cache]);
     const share = join(this.folder, 'share');
     mkdirSync(share, { recursive: true });
-    const source = join(this.#root, 'targets/native/kvm');
-    run('make', ['-s', '-C', source, 'CROSS_COMPILE=aarch64-linux-gnu-', `OUT=${share}`]);
     copyFileSync(join(bed, 'l1-run.sh'), join(share, 'run.sh'));
     const { bundles, vfio, options } = this.#hardware;
     writeFileSync(join(share, 'bundles.json'), bundleFileText(bundles));
@@ -149,8 +147,12 @@ export class KvmMachine {
     this.eduBytes = eduBytes(programOf(cache));
     const edu = `--edu-bytes ${this.eduBytes}`;
     writeFileSync(join(share, 'options'), [...vms, edu, ...options].join(' '));
-    if (guests) makeGuests(this.#root, cache, share, guests);
     this.#boot(cache, share);
+    // While it boots. It waits for the last file.
+    const source = join(this.#root, 'targets/native/kvm');
+    run('make', ['-s', '-C', source, 'CROSS_COMPILE=aarch64-linux-gnu-', `OUT=${share}`]);
+    if (guests) makeGuests(this.#root, cache, share, guests);
+    writeFileSync(join(share, 'whole'), '');
     // A socket is there before QEMU listens at it.
     await this.until('QEMU listens at its sockets', QEMU_MS, () =>
       connectControl(this.#bench).then(

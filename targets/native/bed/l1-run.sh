@@ -1,5 +1,12 @@
 # What the emulated machine runs: gives its devices to vfio-pci, and starts baton-kvm with the options of the shared folder,
 # again when it was killed.
+# Programs are compiled meanwhile; a minute is more than that takes.
+tries=0
+until [ -f /share/whole ]; do
+  [ $tries -lt 600 ] || { echo "l1: the shared folder never became whole"; exit 1; }
+  sleep 0.1
+  tries=$((tries + 1))
+done
 for pci in $(cat /share/vfio); do
   echo vfio-pci > /sys/bus/pci/devices/$pci/driver_override
   echo $pci > /sys/bus/pci/drivers_probe

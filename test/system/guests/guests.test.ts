@@ -20,7 +20,12 @@ if (missing !== undefined) console.warn(`test:guests ${missing}`);
 
 const MOVES = 3;
 const STEP_MS = 20_000;
+/** Shortest wait that is printed, in ms. */
+const SHOWN_MS = 500;
 const SOCKET = '--socket /run/agent.sock';
+/** What borrows: a program that is content with 20 touches, of 2 events of 24 bytes each. */
+const NODE = '/dev/input/event0';
+const TOUCHED = `/bin/sh -c "until [ -e ${NODE} ]; do sleep 0.02; done; head -c 960 ${NODE} > /dev/null"`;
 
 const bed = new LinuxBed(ROOT, join(ROOT, 'dist'), AGENT);
 let finger: Finger;
@@ -38,6 +43,8 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
   });
   afterEach(({ task }) => {
     if (task.result?.state === 'fail') bed.machine.keep();
+    const waits = bed.waits.splice(0).filter(({ ms }) => ms >= SHOWN_MS);
+    console.log(waits.map(({ what, ms }) => `${(ms / 1000).toFixed(1)} s: ${what}`).join('\n'));
   });
 
   const isBack = () =>
@@ -63,7 +70,7 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
   it('feel the finger in turn, each only while it holds the tablet', async () => {
     const from = finger.place;
     for (let move = 0; move < MOVES; move++) {
-      const { status, output } = await borrow('--lease 15s', 'sleep 1');
+      const { status, output } = await borrow('--lease 15s', TOUCHED);
       expect(status, output).toBe(0);
       await isBack();
       await feels(ANDROID);
@@ -89,9 +96,10 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
 
   it('kill -9 of the owner’s agent while it is lent: it starts again and takes its tablet back', async () => {
     const from = finger.place;
-    const borrowed = borrow('--lease 20s', 'sleep 3');
+    const borrowed = borrow('--lease 20s', 'sleep 2');
     await feels(VAULT);
     await bed.signalAgent(ANDROID, 'KILL');
+    expect(await bed.view()).toMatchObject({ holder: VAULT });
     expect((await borrowed).status).toBe(0);
     await isBack();
     await feels(ANDROID);
@@ -121,7 +129,7 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
       await bed.restart(VAULT);
       await isBack();
       await feels(ANDROID);
-      const { status, output } = await borrow('--lease 15s', 'sleep 2');
+      const { status, output } = await borrow('--lease 15s', TOUCHED);
       expect(status, output).toBe(0);
       await isBack();
       await feels(ANDROID);

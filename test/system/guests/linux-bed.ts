@@ -33,6 +33,8 @@ export interface Said {
 export class LinuxBed extends Parties {
   readonly machine: KvmMachine;
   readonly said: Said[] = [];
+  /** What was waited for, and how long it took: it tells where the time of the tests goes. */
+  readonly waits: { readonly what: string; readonly ms: number }[] = [];
   readonly #servers: Server[] = [];
   readonly #links = new Map<VmId, Socket>();
   /** Guests that run a command. */
@@ -46,6 +48,16 @@ export class LinuxBed extends Parties {
     this.#agent = agent;
   }
 
+  override async until(
+    what: string,
+    limitMs: number,
+    holds: () => boolean | Promise<boolean>,
+  ): Promise<void> {
+    const startMs = performance.now();
+    await super.until(what, limitMs, holds);
+    this.waits.push({ what, ms: performance.now() - startMs });
+  }
+
   /** Boots the machine and both guests; resolves when their agents know who holds. */
   async start(): Promise<void> {
     const links = await this.#ports((vm) => this.#listenForLink(vm));
@@ -54,11 +66,13 @@ export class LinuxBed extends Parties {
     this.writeKeys();
     const listen = Object.fromEntries(VMS.map((vm) => [vm, `tcp:127.0.0.1:${agents[CIDS[vm]!]}`]));
     this.writeHost({ kind: 'kvm', address: `unix:${this.machine.enforcer}` }, { kind: 'stream', listen });
-    await this.machine.start([], {
-      files: this.#files(),
-      relays: { [AGENT_PORT]: agents, [LINK_PORT]: links },
-    });
-    await this.startHost(['--create-table']);
+    await this.#timed('the machine boots', () =>
+      this.machine.start([], {
+        files: this.#files(),
+        relays: { [AGENT_PORT]: agents, [LINK_PORT]: links },
+      }),
+    );
+    await this.#timed('the host starts', () => this.startHost(['--create-table']));
     for (const vm of VMS) await this.machine.ask({ do: 'startVm', vm, linux: 1 });
     for (const vm of VMS)
       await this.until(`${vm} tells its touches`, GUEST_MS, () => this.heard(vm).includes('ready'));
@@ -115,6 +129,12 @@ export class LinuxBed extends Parties {
     await this.until(`the agent of ${vm} serves`, GUEST_MS, async () => {
       return (await this.run(vm, 'test -S /run/agent.sock')).status === 0;
     });
+  }
+
+  async #timed(what: string, work: () => Promise<void>): Promise<void> {
+    const startMs = performance.now();
+    await work();
+    this.waits.push({ what, ms: performance.now() - startMs });
   }
 
   /** The host's view of the bundle. */
