@@ -207,7 +207,8 @@ export class LinuxBed extends Parties {
 const START = `
 cd /baton
 chmod 755 baton-agent guest-link
-ln -s baton-agent baton
+# A file of its own: busybox's killall takes whatever runs this file for the agent.
+cp baton-agent baton
 ./guest-link ${LINK_PORT} &
 while :; do
   ./baton-agent --config /baton/$VM.json
