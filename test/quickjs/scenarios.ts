@@ -98,6 +98,9 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
         },
       );
       await stage.step('the owner’s driver is suspended at last', BACK, () => stage.open(ANDROID));
+      // The epoch of its reservation is used up.
+      await lend(stage);
+      await giveBack(stage);
     },
   },
   'one-program-at-a-time': {

@@ -10,7 +10,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/control/lines.ts';
 import { readJournal } from '../../src/journal/format.ts';
-import type { VmId } from '../../src/protocol/ids.ts';
+import { HOST, type VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
 import type { Told } from '../../targets/demo/parties.ts';
@@ -218,13 +218,21 @@ export class Stage {
   /** Waits until every party is where it is to be; then it has told all that it told on the way. */
   async #arrive({ holder, ...states }: Rest): Promise<void> {
     await this.bed.until(`rest: ${JSON.stringify(states)}, ${holder} holds`, STEP_MS, async () => {
+      const running = Object.keys(states);
       for (const [vm, state] of Object.entries(states))
-        if ((await this.bed.stateOf(vm as VmId)) !== state) return false;
+        if ((await this.bed.stateOf(vm as VmId)) !== state || !(await this.#hears(vm, running))) return false;
       const view = await this.bed.view();
       return view['holder'] === holder && view['state'] === 'held' && view['confirmed'] === true;
     });
     // Its connection is another one: what was said on it before this answer has arrived with it.
     if (states.vault !== undefined) await this.#program?.request({ do: 'status' });
+  }
+
+  /** Whether a party has a session with the host, and with whoever else runs: what is asked before comes later, or in another way. */
+  async #hears(vm: string, running: readonly string[]): Promise<boolean> {
+    const { peers } = await this.bed.ask(vm, { do: 'status' });
+    const others = (peers as Json[]).filter(({ peer }) => peer === HOST || running.includes(String(peer)));
+    return others.every(({ up }) => up === true);
   }
 
   /** What was seen since the last call, by party. */
