@@ -41,10 +41,10 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     play: async (stage) => {
       stage.shut(VAULT);
       await stage.step(
-        'a program asks for it, leaseMs 500, noticeMs 5000; it is told when the lease is over',
+        'a program asks for it, leaseMs 1500, noticeMs 5000; it is told when the lease is over',
         LENT,
         async () => {
-          await stage.ask({ leaseMs: 500, noticeMs: 5_000 });
+          await stage.ask({ leaseMs: 1_500, noticeMs: 5_000 });
           await stage.hears('recalled');
         },
       );
@@ -62,8 +62,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'lease-runs-out-without-notice': {
     title: 'A lease without a notice ends: the agent gives back at once, whatever its program does.',
     play: async (stage) => {
-      await stage.step('a program asks for it, leaseMs 500, noticeMs 0', BACK, async () => {
-        await stage.ask({ leaseMs: 500, noticeMs: 0 });
+      await stage.step('a program asks for it, leaseMs 1500, noticeMs 0', BACK, async () => {
+        await stage.ask({ leaseMs: 1_500, noticeMs: 0 });
         await stage.hears('returned');
       });
     },
