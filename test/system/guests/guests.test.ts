@@ -48,10 +48,14 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
   });
 
   const isBack = () =>
-    bed.until('android holds, its driver works', STEP_MS, async () => {
-      const { holder, confirmed } = await bed.view();
-      return holder === ANDROID && confirmed === true;
-    });
+    bed
+      .until('android holds, its driver works', STEP_MS, async () => {
+        const { holder, confirmed } = await bed.view();
+        return holder === ANDROID && confirmed === true;
+      })
+      .catch(async (error) => {
+        throw new Error(`${error.message}; the host says ${JSON.stringify(await bed.view())}`);
+      });
   /** Waits until a guest feels where the finger is now. */
   const feels = (vm: VmId) => {
     const from = finger.place;
