@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, test } from 'vitest';
 import {
   crc32c,
   encodeRecord,
@@ -79,6 +79,7 @@ describe('a journal in a file', () => {
   const folder = mkdtempSync(join(tmpdir(), 'baton-journal-'));
   const path = join(folder, 'state', 'j');
   afterEach(() => rmSync(join(folder, 'state'), { recursive: true, force: true }));
+  afterAll(() => rmSync(folder, { recursive: true }));
   const records = () => {
     const journal = openFileJournal(path);
     const bodies = journal.records.map((body) => [...body]);
