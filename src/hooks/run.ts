@@ -8,7 +8,7 @@
 
 import type { DriverStatus, HookResult, Log } from '../ports.ts';
 import type { BundleId, Epoch } from '../protocol/ids.ts';
-import { Limit, messageOf, type StepError, stepError } from './limit.ts';
+import { Limit, messageOf, type StepError, stepError, tookMs } from './limit.ts';
 import type { BundlePlan, DevicePlan } from './plan.ts';
 import type { HookWord, Step, StepCall } from './step.ts';
 import type { HookLock, HookWorld } from './world.ts';
@@ -167,8 +167,8 @@ async function call(
   const startMs = world.clock.nowMs();
   try {
     await act(callOf(run, step, hook));
-    const tookMs = Math.round((world.clock.nowMs() - startMs) * 1000) / 1000;
-    log('debug', `${hook}: ${step.name} done`, { bundle, device: step.device, ms: tookMs });
+    const ms = tookMs(world.clock, startMs);
+    log('debug', `${hook}: ${step.name} done`, { bundle, device: step.device, ms });
     return undefined;
   } catch (error) {
     return { step, error: stepError(error) };

@@ -5,7 +5,7 @@
 
 import { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
-import { access, open, readlink } from 'node:fs/promises';
+import { access, open, readdir, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { createHooks, type HooksParts } from '../../src/hooks/hooks.ts';
 import type { Attributes, HookWorld } from '../../src/hooks/world.ts';
@@ -91,4 +91,5 @@ const ATTRIBUTES: Attributes = {
       () => true,
       () => false,
     ),
+  list: readdir,
 };

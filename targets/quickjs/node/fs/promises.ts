@@ -4,7 +4,7 @@ import * as os from 'qjs:os';
 import { systemError } from '../../errors.ts';
 import { NATIVE } from '../../native.ts';
 import { POLLER } from '../../poller.ts';
-import { accessSync, closeSync, openSync, readlinkSync } from '../fs.ts';
+import { accessSync, closeSync, openSync, readdirSync, readlinkSync } from '../fs.ts';
 
 /** Bytes of a result: an int32, and behind it at most a page. */
 const REPORT_BYTES = 4 + 4_096;
@@ -66,4 +66,9 @@ export async function access(path: string): Promise<void> {
 
 export async function readlink(path: string): Promise<string> {
   return readlinkSync(path);
+}
+
+/** The names in a folder. */
+export async function readdir(path: string): Promise<string[]> {
+  return readdirSync(path);
 }
