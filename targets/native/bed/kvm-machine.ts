@@ -358,8 +358,8 @@ export class KvmMachine {
   }
 }
 
-/** BATON_CACHE, else the user's cache. */
-function cacheFolder(): string {
+/** Where what the beds boot is kept: BATON_CACHE, else in the user's cache. */
+export function cacheFolder(): string {
   const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   return process.env['BATON_CACHE'] ?? join(base, 'baton', 'kvm');
 }
