@@ -57,8 +57,11 @@ function sysfs(step: Extract<AttributeHookStep, { kind: 'sysfs' }>, world: HookW
 }
 
 function inputInhibit(input: string, world: HookWorld): StepActions {
+  /** Those that were inhibited last. */
+  let found: readonly string[] = [];
   const set = async (limit: Limit, value: string) => {
     const [first, ...others] = await inhibitedOf(input, world, limit);
+    found = [first, ...others];
     await setInhibited(world, limit, first, value);
     for (const path of others) await begun(setInhibited(world, limit, path, value));
   };
@@ -73,7 +76,7 @@ function inputInhibit(input: string, world: HookWorld): StepActions {
       return seen.size === 1 ? status : 'unknown';
     },
     recheck: async ({ limit }) => {
-      for (const path of await inhibitedOf(input, world, limit)) await still(world, limit, path, '1');
+      for (const path of found) await still(world, limit, path, '1');
     },
   };
 }

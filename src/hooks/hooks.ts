@@ -80,14 +80,21 @@ class BundleHooks {
   async run(hook: HookName, epoch: Epoch): Promise<HookResult> {
     if (this.#plan.length === 0) return { ok: true };
     const { world, log } = this.#parts;
+    const took: string[] | undefined = (log.level ?? 'debug') === 'debug' ? [] : undefined;
     const startMs = world.clock.nowMs();
     const result = await this.#inTurn<HookResult>(
       epoch,
-      (run) => this.#runOf(hook)(run, this.#plan),
+      (run) => this.#runOf(hook)({ ...run, took }, this.#plan),
       (error, outcome) => ({ ok: false, outcome, error }),
     );
-    const how = result.ok ? 'done' : result.outcome;
-    log('debug', `hook ${hook}: ${how}`, { bundle: this.#bundle.id, ms: tookMs(world.clock, startMs) });
+    const ms = tookMs(world.clock, startMs);
+    // One line, when it is over: a line costs as much as a step.
+    if (took)
+      log('debug', `hook ${hook}: ${result.ok ? 'done' : result.outcome}`, {
+        bundle: this.#bundle.id,
+        ms,
+        steps: took,
+      });
     return result;
   }
 

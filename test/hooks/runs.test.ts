@@ -56,8 +56,7 @@ describe('an owner suspends', () => {
     rig.world.onWrite.set(blank, () => new Promise((done) => rig.world.clock.after(12, done)));
     await rig.run('suspend');
     expect(rig.logs).toEqual([
-      'debug suspend: fb-blank done {"bundle":"panel","device":"touch","ms":12}',
-      'debug hook suspend: done {"bundle":"panel","ms":12}',
+      'debug hook suspend: done {"bundle":"panel","ms":12,"steps":["suspend touch/fb-blank: 12"]}',
     ]);
   });
 
