@@ -10,7 +10,7 @@ import { type BundleDefinition, nameResources } from '../../../src/protocol/bund
 import { bundleId, deviceId, type VmId } from '../../../src/protocol/ids.ts';
 import { Parties } from '../../demo/parties.ts';
 import { ANDROID, VAULT } from './hardware.ts';
-import { cacheFolder } from './kvm-machine.ts';
+import { cacheFolder, missingPrograms } from './kvm-machine.ts';
 import { freePort, GUEST_START, OUTER, PlainGuest } from './plain-guest.ts';
 import { run } from './run.ts';
 
@@ -67,6 +67,11 @@ function definition(name: DriverBundle, index: number): BundleDefinition {
   return { id: bundleId(name), owner: ANDROID, keeper: 'owner', devices };
 }
 
+/** What has to be installed, as a sentence; undefined when nothing is missing. */
+export function missingForDrivers(): string | undefined {
+  return missingPrograms({ dtc: 'device-tree-compiler' });
+}
+
 export class DriverBed extends Parties {
   readonly #root: string;
   readonly #guests = new Map<VmId, PlainGuest>();
@@ -100,9 +105,13 @@ export class DriverBed extends Parties {
   /** Waits until the agent of a guest serves and knows who holds what, and watches it. */
   async serves(vm: VmId): Promise<void> {
     const guest = this.guest(vm);
-    const isThere = async () => (await guest.run('test -S /run/agent.sock')).status === 0;
-    await guest.until('its agent serves', AGENT_MS, isThere);
-    await this.watch(vm, vm as 'android' | 'vault');
+    // Whoever connects is let in by QEMU, and learns only then that nobody is there.
+    await guest.until('its agent serves', AGENT_MS, () =>
+      this.watch(vm, vm as 'android' | 'vault').then(
+        () => true,
+        () => false,
+      ),
+    );
     const settled = vm === ANDROID ? ['held', 'lent'] : ['idle', 'held'];
     await guest.until('its agent knows who holds', AGENT_MS, async () => {
       const { bundles } = await this.ask(vm, { do: 'status' });

@@ -2,7 +2,8 @@
  * guest-drivers: what a guest with drivers under test is asked to do by its test, each by a word:
  *
  *   control SOCKET                    hands its input to a UNIX socket, and prints what comes from there
- *   events NAME                       has the input device of this name open, and tells what it says: `open`, `event TYPE CODE VALUE`, `gone`
+ *   events NAME                       has the input device of this name open until its input ends, and tells what it says: `open`,
+ *                                     `event TYPE CODE VALUE`, `gone`
  *   rebind DRIVER DEVICE NODE         unbinds the device and binds it again: `rebound UNBIND BIND USABLE TOTAL` in us. USABLE: from the write
  *                                     to `bind` until a node that begins with NODE (`input/event`) is there and opens.
  *   serve SOCKET ATTRIBUTE            a long-lived program for hooks of kind `socket`: writes 1 to suspend, 0 to resume
@@ -125,9 +126,19 @@ static int tell_events(const char *name)
 	if (node < 0)
 		return fail(name);
 	printf("open\n");
-	while ((length = read(node, events, sizeof events)) > 0)
+	struct pollfd ends[2] = { { node, POLLIN, 0 }, { 0, POLLIN, 0 } };
+	while (poll(ends, 2, -1) > 0) {
+		/* Nobody listens any more. */
+		if (ends[1].revents && read(0, events, sizeof events) <= 0)
+			return 0;
+		if (!ends[0].revents)
+			continue;
+		length = read(node, events, sizeof events);
+		if (length <= 0)
+			break;
 		for (ssize_t i = 0; i < length / (ssize_t)sizeof *events; i++)
 			printf("event %d %d %d\n", events[i].type, events[i].code, events[i].value);
+	}
 	printf("gone %s\n", strerror(errno));
 	return 0;
 }

@@ -74,8 +74,8 @@ const ANSWER_MS = 60_000;
 /** Time between two looks while waiting, in ms. */
 const LOOK_MS = 2;
 
-/** What has to be installed, as a sentence; undefined when nothing is missing. */
-export function missingPrograms(): string | undefined {
+/** What has to be installed, with `more` (program → packages), as a sentence; undefined when nothing is missing. */
+export function missingPrograms(more: Readonly<Record<string, string>> = {}): string | undefined {
   const needed = {
     'qemu-system-aarch64': 'qemu-system-arm',
     'aarch64-linux-gnu-gcc': 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross',
@@ -84,6 +84,7 @@ export function missingPrograms(): string | undefined {
     make: 'make',
     'apt-get': 'apt',
     'dpkg-deb': 'dpkg',
+    ...more,
   };
   const missing = Object.entries(needed).filter(([program]) => !isInstalled(program));
   if (missing.length === 0) return undefined;
