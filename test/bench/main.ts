@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { benchEngines } from './across-engines.ts';
 import { benchFootprint } from './footprint.ts';
+import { benchDrivers } from './drivers.ts';
 import { benchHandover } from './handover.ts';
 import { benchMemorySlope, runSlope } from './heap.ts';
 import { benchCodec, benchMac, benchRemap, benchSession, benchStep } from './parts.ts';
@@ -32,6 +33,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'memory-slope': benchMemorySlope,
   scale: benchScale,
   plan: benchPlan,
+  drivers: benchDrivers,
 };
 
 const { values } = parseArgs({

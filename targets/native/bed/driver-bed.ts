@@ -209,13 +209,10 @@ export class DriverBed extends Parties {
   }
 }
 
-/**
- * Run in each guest. No text console on the display: it would be drawn anew each time that the display comes back.
- */
+/** Run in each guest. */
 const START = `
 ${GUEST_START}
 cd /baton
-for console in /sys/class/vtconsole/*; do grep -q 'frame buffer' $console/name && echo 0 > $console/bind; done
 tablet=$(ls -d /sys/devices/platform/*/virtio*/input)
 sed -i "s|${TABLET_PLACE}|\${tablet%/input}|" /baton/$VM.json
 ./guest-drivers serve /run/socket.hook '${inhibited('socket')}' &

@@ -6,6 +6,7 @@
  *                                     `event TYPE CODE VALUE`, `gone`
  *   rebind DRIVER DEVICE NODE         unbinds the device and binds it again: `rebound UNBIND BIND USABLE TOTAL` in us. USABLE: from the write
  *                                     to `bind` until a node that begins with NODE (`input/event`) is there and opens.
+ *   console                           puts the text console on the display, where it is not by itself
  *   serve SOCKET ATTRIBUTE            a long-lived program for hooks of kind `socket`: writes 1 to suspend, 0 to resume
  *   write ATTRIBUTE VALUE             the same as a program that ends
  */
@@ -23,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/fb.h>
 #include <linux/input.h>
 #include <linux/netlink.h>
 
@@ -155,13 +157,12 @@ static int hear_devices(void)
 	return heard;
 }
 
-/* Whether a message is of a node that begins with `node`, below `device`; then it is opened. */
-static int is_usable(const char *message, ssize_t length, const char *device, const char *node)
+/* Whether a message is of a new node that begins with `node`, and it opens. Nothing else is bound meanwhile. */
+static int is_usable(const char *message, ssize_t length, const char *node)
 {
 	const char *name = NULL;
-	char path[64], below[80];
-	snprintf(below, sizeof below, "/%s/", device);
-	if (strncmp(message, "add@", 4) != 0 || !strstr(message, below))
+	char path[64];
+	if (strncmp(message, "add@", 4) != 0)
 		return 0;
 	for (const char *word = message; word < message + length; word += strlen(word) + 1)
 		if (strncmp(word, "DEVNAME=", 8) == 0)
@@ -196,7 +197,7 @@ static int rebind(const char *driver, const char *device, const char *node)
 		if (length <= 0)
 			break;
 		message[length] = 0;
-		if (!is_usable(message, length, device, node))
+		if (!is_usable(message, length, node))
 			continue;
 		long long usable = now_us();
 		printf("rebound %lld %lld %lld %lld\n", unbound - start, bound - unbound, usable - unbound, usable - start);
@@ -204,6 +205,16 @@ static int rebind(const char *driver, const char *device, const char *node)
 	}
 	fprintf(stderr, "no %s of %s within %d ms\n", node, device, NODE_MS);
 	return 71;
+}
+
+static int show_console(void)
+{
+	struct fb_con2fbmap map = { .console = 1, .framebuffer = 0 };
+	int display = open("/dev/fb0", O_RDWR | O_CLOEXEC);
+	if (display < 0 || ioctl(display, FBIOPUT_CON2FBMAP, &map))
+		return fail("/dev/fb0");
+	close(display);
+	return 0;
 }
 
 /* Answers one line: {"id":7,"hook":"suspend",...}. */
@@ -258,12 +269,14 @@ int main(int count, char **words)
 		return control(words[2]);
 	if (count == 3 && strcmp(what, "events") == 0)
 		return tell_events(words[2]);
+	if (count == 2 && strcmp(what, "console") == 0)
+		return show_console();
 	if (count == 5 && strcmp(what, "rebind") == 0)
 		return rebind(words[2], words[3], words[4]);
 	if (count == 4 && strcmp(what, "serve") == 0)
 		return serve(words[2], words[3]);
 	if (count == 4 && strcmp(what, "write") == 0)
 		return put(words[2], words[3]) ? fail(words[2]) : 0;
-	fprintf(stderr, "guest-drivers control|events|rebind|serve|write ...: see its source\n");
+	fprintf(stderr, "guest-drivers control|events|rebind|console|serve|write ...: see its source\n");
 	return 64;
 }

@@ -27,7 +27,8 @@
 struct worker {
   pthread_cond_t wanted;
   /* The job: `report` is -1 when there is none. */
-  int fd, report, is_read;
+  int report, is_read;
+  char *path;
   size_t count;
   uint8_t bytes[JOB_BYTES_MAX];
 };
@@ -35,6 +36,12 @@ struct worker {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* The one that waits, if any: jobs seldom run at the same time. */
 static struct worker *idle;
+
+static void end_worker(struct worker *worker) {
+  pthread_cond_destroy(&worker->wanted);
+  free(worker->path);
+  free(worker);
+}
 
 /* Waits for another job, with the lock held; 0: none came. */
 static int waits(struct worker *self) {
@@ -50,14 +57,25 @@ static int waits(struct worker *self) {
   return 0;
 }
 
+/* Makes no file, and writes from the start: a driver takes a value by one write. */
+static void carry_out(struct worker *self, int32_t told[2]) {
+  int fd = open(self->path, (self->is_read ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
+  ssize_t done = fd;
+  if (fd >= 0) done = self->is_read ? pread(fd, self->bytes, self->count, 0) : pwrite(fd, self->bytes, self->count, 0);
+  told[0] = done < 0 ? -errno : (int32_t)done;
+  told[1] = fd >= 0;
+  if (fd >= 0) close(fd);
+  free(self->path);
+  self->path = NULL;
+}
+
 static void *work(void *argument) {
   struct worker *self = argument;
   int has_work;
   do {
-    ssize_t done =
-        self->is_read ? pread(self->fd, self->bytes, self->count, 0) : pwrite(self->fd, self->bytes, self->count, 0);
-    int32_t told = done < 0 ? -errno : (int32_t)done;
-    struct iovec parts[] = {{&told, sizeof told}, {self->bytes, self->is_read && done > 0 ? (size_t)done : 0}};
+    int32_t told[2];
+    carry_out(self, told);
+    struct iovec parts[] = {{told, sizeof told}, {self->bytes, self->is_read && told[0] > 0 ? (size_t)told[0] : 0}};
     // Whoever hears of the end finds this thread waiting: it gets no lock before. An empty pipe takes a page without a wait.
     pthread_mutex_lock(&lock);
     // Whoever started this may not read it any more; then nobody is interested.
@@ -68,8 +86,7 @@ static void *work(void *argument) {
     has_work = waits(self);
     pthread_mutex_unlock(&lock);
   } while (has_work);
-  pthread_cond_destroy(&self->wanted);
-  free(self);
+  end_worker(self);
   return NULL;
 }
 
@@ -101,31 +118,27 @@ static int start_thread(struct worker *worker) {
   return error;
 }
 
-static int start(int fd, const void *bytes, size_t count) {
+static int start(const char *path, const void *bytes, size_t count) {
   int ends[2], error = 0;
   if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
   pthread_mutex_lock(&lock);
   struct worker *worker = idle;
   int is_new = worker == NULL;
   if (is_new) worker = new_worker();
-  if (worker == NULL) error = ENOMEM;
+  if (worker == NULL || (worker->path = strdup(path)) == NULL) error = ENOMEM;
   if (error == 0) {
-    worker->fd = fd;
     worker->count = count;
     worker->is_read = bytes == NULL;
     if (bytes != NULL) memcpy(worker->bytes, bytes, count);
     worker->report = ends[1];
     if (is_new) {
       error = start_thread(worker);
-      if (error != 0) {
-        pthread_cond_destroy(&worker->wanted);
-        free(worker);
-      }
     } else {
       idle = NULL;
       pthread_cond_signal(&worker->wanted);
     }
   }
+  if (error != 0 && is_new && worker != NULL) end_worker(worker);
   pthread_mutex_unlock(&lock);
   if (error == 0) return ends[0];
   close(ends[0]);
@@ -133,8 +146,10 @@ static int start(int fd, const void *bytes, size_t count) {
   return -error;
 }
 
-int baton_start_read(int fd, size_t count) { return start(fd, NULL, count > JOB_BYTES_MAX ? JOB_BYTES_MAX : count); }
+int baton_start_read(const char *path, size_t count) {
+  return start(path, NULL, count > JOB_BYTES_MAX ? JOB_BYTES_MAX : count);
+}
 
-int baton_start_write(int fd, const void *bytes, size_t count) {
-  return count > JOB_BYTES_MAX ? -E2BIG : start(fd, bytes, count);
+int baton_start_write(const char *path, const void *bytes, size_t count) {
+  return count > JOB_BYTES_MAX ? -E2BIG : start(path, bytes, count);
 }

@@ -110,16 +110,21 @@ FUNCTION(js_bytes) {
   return bytes;
 }
 
-/* (fd, bytes to be read | text to be written) → a descriptor to be read: an int32, as a call of the kernel returns it, and what was read. */
+/* (path, bytes to be read | text to be written) → a descriptor to be read: jobs.h says what comes from there. */
 FUNCTION(js_start_job) {
   UNUSED;
-  int fd = int_of(ctx, argv[0]);
-  if (JS_IsNumber(argv[1])) return JS_NewInt32(ctx, baton_start_read(fd, (size_t)int_of(ctx, argv[1])));
   size_t count;
-  const char *text = JS_ToCStringLen(ctx, &count, argv[1]);
-  if (text == NULL) return JS_EXCEPTION;
-  int report = baton_start_write(fd, text, count);
-  JS_FreeCString(ctx, text);
+  const char *path = JS_ToCString(ctx, argv[0]);
+  if (path == NULL) return JS_EXCEPTION;
+  int report = -EINVAL;
+  if (JS_IsNumber(argv[1])) {
+    report = baton_start_read(path, (size_t)int_of(ctx, argv[1]));
+  } else {
+    const char *text = JS_ToCStringLen(ctx, &count, argv[1]);
+    if (text != NULL) report = baton_start_write(path, text, count);
+    JS_FreeCString(ctx, text);
+  }
+  JS_FreeCString(ctx, path);
   return JS_NewInt32(ctx, report);
 }
 
