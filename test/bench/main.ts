@@ -2,8 +2,8 @@
 
 import { parseArgs } from 'node:util';
 import { benchEngines } from './across-engines.ts';
-import { benchFootprint } from './footprint.ts';
 import { benchDrivers } from './drivers.ts';
+import { benchFootprint } from './footprint.ts';
 import { benchHandover } from './handover.ts';
 import { benchMemorySlope, runSlope } from './heap.ts';
 import { benchCodec, benchMac, benchRemap, benchSession, benchStep } from './parts.ts';

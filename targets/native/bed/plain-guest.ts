@@ -3,12 +3,12 @@
  * driver (driver/). It is told what to do through shells behind a port. One process, with a limit of its own.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { VmId } from '../../../src/protocol/ids.ts';
 import { type GuestFiles, packFiles } from './linux-guests.ts';
+import { Qemu } from './qemu.ts';
 import { run } from './run.ts';
 
 /** Whole life of a guest, in seconds; then it is ended from outside. The bench takes 5 minutes, twice that on a busy machine. */
@@ -71,8 +71,7 @@ export class PlainGuest {
   readonly #parts: PlainParts;
   readonly #log: string;
   #ports = { shell: 0, control: 0 };
-  #qemu: ChildProcess | undefined;
-  #over: string | undefined;
+  #qemu: Qemu | undefined;
 
   constructor(parts: PlainParts) {
     this.#parts = parts;
@@ -106,20 +105,7 @@ export class PlainGuest {
       // No text console on the display: it would be drawn anew each time that the display comes back.
       ...['-append', `console=ttyAMA0 panic=-1 quiet cma=0 kpti=off fbcon=map:1 vm=${vm}`],
     ];
-    // The limit holds even when this process is killed. It hands signals on to QEMU.
-    const command = ['--kill-after=5', String(RUN_S), 'qemu-system-aarch64', ...args];
-    const qemu = spawn('timeout', command, { stdio: ['ignore', 'ignore', 'pipe'] });
-    this.#qemu = qemu;
-    let errors = '';
-    qemu.stderr.on('data', (bytes: Buffer) => {
-      errors = (errors + bytes.toString()).slice(-2_000);
-    });
-    qemu.once('error', (error) => {
-      this.#over = `QEMU did not start: ${error.message}`;
-    });
-    qemu.once('exit', (status) => {
-      this.#over = `QEMU ended with status ${status}: ${errors}`;
-    });
+    this.#qemu = new Qemu('qemu-system-aarch64', args, RUN_S);
     const isUp = () =>
       this.run('true').then(
         ({ status }) => status === 0,
@@ -168,7 +154,7 @@ export class PlainGuest {
   async until(what: string, limitMs: number, holds: () => boolean | Promise<boolean>): Promise<void> {
     const endMs = performance.now() + limitMs;
     while (!(await holds())) {
-      if (this.#over !== undefined) throw this.#failure(`${what}: ${this.#over}`);
+      if (this.#qemu?.over !== undefined) throw this.#failure(`${what}: ${this.#qemu.over}`);
       if (performance.now() > endMs) throw this.#failure(`not within ${limitMs} ms: ${what}`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
@@ -180,11 +166,7 @@ export class PlainGuest {
   }
 
   async stop(): Promise<void> {
-    const qemu = this.#qemu;
-    if (!qemu || this.#over !== undefined) return;
-    const ended = new Promise((resolve) => qemu.once('exit', resolve));
-    qemu.kill('SIGTERM');
-    await ended;
+    await this.#qemu?.end();
   }
 
   /** The board's device tree with the touch screens in it. */
