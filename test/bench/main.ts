@@ -2,7 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { benchEngines } from './across-engines.ts';
-import { benchDrivers } from './drivers.ts';
+import { benchDriverHandovers, benchDrivers } from './drivers.ts';
 import { benchFootprint } from './footprint.ts';
 import { benchHandover } from './handover.ts';
 import { benchMemorySlope, runSlope } from './heap.ts';
@@ -34,6 +34,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   scale: benchScale,
   plan: benchPlan,
   drivers: benchDrivers,
+  'driver-handovers': benchDriverHandovers,
 };
 
 const { values } = parseArgs({

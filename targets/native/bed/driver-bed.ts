@@ -74,12 +74,17 @@ export function missingForDrivers(): string | undefined {
 
 export class DriverBed extends Parties {
   readonly #root: string;
+  readonly #counts: boolean;
   readonly #guests = new Map<VmId, PlainGuest>();
 
-  /** `root`: this repository, with its programs built, those of QuickJS for aarch64 as well. */
-  constructor(root: string) {
+  /**
+   * `root`: this repository, with its programs built, those of QuickJS for aarch64 as well. `counts`: the clocks of the guests count
+   * instructions; then only times within a guest mean anything.
+   */
+  constructor(root: string, counts = false) {
     super(join(root, 'dist'));
     this.#root = root;
+    this.#counts = counts;
   }
 
   /** Boots both guests; resolves when their agents know who holds what. */
@@ -197,7 +202,7 @@ export class DriverBed extends Parties {
       ]),
     );
     return new PlainGuest({
-      ...{ vm, root: this.#root, cache, folder: this.folder },
+      ...{ vm, root: this.#root, cache, folder: this.folder, counts: this.#counts },
       files: {
         ...files,
         '/baton/start.sh': { text: START },

@@ -23,6 +23,11 @@ const LOOK_MS = 20;
 export const OUTER = '10.0.2.2';
 const SHELL_PORT = 7001;
 const CONTROL_PORT = 7000;
+/**
+ * Where a guest's clock counts instructions, each takes 2 to this power in ns: half a billion a second, as a small core of a phone does when
+ * little is in its caches. Waits take as long as ever.
+ */
+const COUNT_SHIFT = 1;
 const BOARD = ['-M', 'virt', '-cpu', 'cortex-a57', '-m', '128'];
 
 /** What a guest is made of. */
@@ -38,6 +43,8 @@ export interface PlainParts {
   /** Names of touch screens; of those in `borrowed`, this side is the borrower's. */
   readonly touches: readonly string[];
   readonly borrowed: readonly string[];
+  /** Its clock counts instructions: what it measures depends neither on how slow the emulation is, nor on what else this machine does. */
+  readonly counts: boolean;
 }
 
 /** What a command in a guest prints, line by line, while it runs. */
@@ -95,6 +102,7 @@ export class PlainGuest {
     const forwards = `hostfwd=tcp:127.0.0.1:${shell}-:${SHELL_PORT},hostfwd=tcp:127.0.0.1:${control}-:${CONTROL_PORT}`;
     const args = [
       ...BOARD,
+      ...(this.#parts.counts ? ['-icount', `shift=${COUNT_SHIFT},sleep=on`] : []),
       ...'-nodefaults -no-reboot -display none -global virtio-mmio.force-legacy=false'.split(' '),
       ...'-device virtio-tablet-device -device virtio-gpu-device -device virtio-net-device,netdev=net'.split(
         ' ',
