@@ -19,7 +19,6 @@ import { median } from './statistics.ts';
 /** From dist. */
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const ROUNDS = 50;
-const ROUNDS_FULL = 150;
 /** Longest wait for a consumer to have its device open, in ms. */
 const OPEN_MS = 10_000;
 
@@ -74,17 +73,17 @@ interface Times {
   readonly giveBack: number[];
 }
 
-export function benchDrivers(report: Report, isFull: boolean): Promise<void> {
-  return benchCases(report, isFull, 'drivers', true, (each, { rebind, driver }) => {
+export function benchDrivers(report: Report): Promise<void> {
+  return benchCases(report, 'drivers', true, (each, { rebind, driver }) => {
     const value = median(driver);
     const row = { bench: 'drivers', case: each.name, value, unit: 'ms', baseline: baselineOf(rebind) };
     report.compare(row, each.bar === undefined ? undefined : 1 / each.bar);
   });
 }
 
-export function benchDriverHandovers(report: Report, isFull: boolean): Promise<void> {
+export function benchDriverHandovers(report: Report): Promise<void> {
   const bench = 'driver-handovers';
-  return benchCases(report, isFull, bench, false, (each, { rebind, handover, giveBack }) => {
+  return benchCases(report, bench, false, (each, { rebind, handover, giveBack }) => {
     const row = (what: string, ms: number[]) =>
       ({ bench, case: `${each.name}: ${what}`, value: median(ms), unit: 'ms' }) as const;
     report.compare(
@@ -99,7 +98,6 @@ const baselineOf = (rebind: number[]) => ({ name: 'unbind + bind', value: median
 
 async function benchCases(
   report: Report,
-  isFull: boolean,
   bench: string,
   counts: boolean,
   tell: (each: Case, times: Times) => void,
@@ -110,19 +108,19 @@ async function benchCases(
   const bed = new DriverBed(ROOT, counts);
   try {
     await bed.start();
-    for (const each of CASES) tell(each, await timesOf(bed, each, isFull ? ROUNDS_FULL : ROUNDS));
+    for (const each of CASES) tell(each, await timesOf(bed, each));
   } finally {
     await bed.stop();
   }
 }
 
-async function timesOf(bed: DriverBed, each: Case, rounds: number): Promise<Times> {
+async function timesOf(bed: DriverBed, each: Case): Promise<Times> {
   const guest = bed.guest(ANDROID);
   const times: Times = { rebind: [], driver: [], handover: [], giveBack: [] };
   const { bundle, probeMs = PROBE_MS } = each;
   await guest.tell(`echo ${probeMs} > /sys/module/baton_touch/parameters/probe_ms`);
   const rebind = await rebindOf(guest, each);
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const [, total] = /^rebound \d+ \d+ \d+ (\d+)$/m.exec(await guest.tell(rebind)) ?? [];
     times.rebind.push(Number(total) / 1_000);
     const consumer =
@@ -137,10 +135,10 @@ async function timesOf(bed: DriverBed, each: Case, rounds: number): Promise<Time
     consumer?.close();
     await consumer?.ended;
   }
-  const suspended = (await bed.tookMs(ANDROID, bundle, 'suspend')).slice(-rounds);
-  const resumed = (await bed.tookMs(ANDROID, bundle, 'resume')).slice(-rounds);
-  if (suspended.length !== rounds || resumed.length !== rounds)
-    throw new Error(`${bundle}: the log has ${suspended.length} and ${resumed.length} runs of ${rounds}`);
+  const suspended = (await bed.tookMs(ANDROID, bundle, 'suspend')).slice(-ROUNDS);
+  const resumed = (await bed.tookMs(ANDROID, bundle, 'resume')).slice(-ROUNDS);
+  if (suspended.length !== ROUNDS || resumed.length !== ROUNDS)
+    throw new Error(`${bundle}: the log has ${suspended.length} and ${resumed.length} runs of ${ROUNDS}`);
   times.driver.push(...suspended.map((ms, round) => ms + resumed[round]!));
   return times;
 }

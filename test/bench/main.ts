@@ -15,7 +15,7 @@ import { benchScale } from './scale.ts';
 const HELP = `npm run bench -- [--json] [--full] [--only NAME[,NAME...]]
 
   --json    rows as JSON lines: bench, case, value, unit, baseline, ratio, bar, holds
-  --full    more rounds, and the memory slope over 100,000 handovers: about twenty minutes
+  --full    more rounds, and the memory slope over 100,000 handovers: about half an hour
   --only    these benches: NAMES
 `;
 
