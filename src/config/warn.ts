@@ -106,7 +106,7 @@ function namedBy(step: HookStep): (readonly [string, string])[] {
     case 'sysfs':
       return [['path', step.path], ...(step.expect ? [['expect', step.expect.path] as const] : [])];
     case 'input-inhibit':
-      return [['input', `/sys/class/input/${step.input}`]];
+      return [['input', step.input.startsWith('/') ? step.input : `/sys/class/input/${step.input}`]];
     case 'runtime-pm':
     case 'trusted-touch':
       return [['device', step.device]];

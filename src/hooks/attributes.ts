@@ -26,7 +26,7 @@ export function attributeActions(step: AttributeHookStep, world: HookWorld): Ste
     case 'sysfs':
       return sysfs(step, world);
     case 'input-inhibit':
-      return inputInhibit(`${world.sys}/class/input/${step.input}/inhibited`, world);
+      return inputInhibit(step.input, world);
     case 'runtime-pm':
       return runtimePm(`${step.device}/power`, world);
     case 'fb-blank':
@@ -56,18 +56,46 @@ function sysfs(step: Extract<AttributeHookStep, { kind: 'sysfs' }>, world: HookW
   };
 }
 
-function inputInhibit(path: string, world: HookWorld): StepActions {
-  // The write of 0 opens the device, which may fail; either value is read back.
+function inputInhibit(input: string, world: HookWorld): StepActions {
+  /** Those that were inhibited last. */
+  let found: readonly string[] = [];
   const set = async (limit: Limit, value: string) => {
-    await writeAttribute(world, limit, path, value);
-    await still(world, limit, path, value);
+    const [first, ...others] = await inhibitedOf(input, world, limit);
+    found = [first, ...others];
+    await setInhibited(world, limit, first, value);
+    for (const path of others) await begun(setInhibited(world, limit, path, value));
   };
   return {
     apply: ({ limit }) => set(limit, '1'),
     undo: ({ limit }) => set(limit, '0'),
-    status: (call) => statusOf(world, call, path, '1', '0'),
-    recheck: ({ limit }) => still(world, limit, path, '1'),
+    status: async (call) => {
+      const seen = new Set<DriverStatus>();
+      const paths = await inhibitedOf(input, world, call.limit).catch(() => []);
+      for (const path of paths) seen.add(await statusOf(world, call, path, '1', '0'));
+      const [status = 'unknown'] = seen;
+      return seen.size === 1 ? status : 'unknown';
+    },
+    recheck: async ({ limit }) => {
+      for (const path of found) await still(world, limit, path, '1');
+    },
   };
+}
+
+/** The write of 0 opens the device, which may fail; either value is read back. */
+async function setInhibited(world: HookWorld, limit: Limit, path: string, value: string): Promise<void> {
+  await writeAttribute(world, limit, path, value);
+  await still(world, limit, path, value);
+}
+
+/** The attributes of an input device, or of all that a device has now: their numbers change with each boot and each bind. */
+async function inhibitedOf(input: string, world: HookWorld, limit: Limit): Promise<[string, ...string[]]> {
+  if (!input.startsWith('/')) return [`${world.sys}/class/input/${input}/inhibited`];
+  const folder = `${input}/input`;
+  const names = await limit.wait(() => world.attributes.list(folder), `looking into ${folder}`);
+  const [first, ...others] = names.filter((name) => /^input\d+$/.test(name)).sort();
+  const path = (name: string) => `${folder}/${name}/inhibited`;
+  if (first !== undefined) return [path(first), ...others.map(path)];
+  throw refused(`${folder}: no input device in it: is the driver bound?`, false);
 }
 
 function runtimePm(power: string, world: HookWorld): StepActions {

@@ -105,15 +105,16 @@ const SYSFS_STEP_UNDO = Type.Object(
   },
   closed,
 );
-/** Inhibits an input device: /sys/class/input/INPUT/inhibited. */
+/** Inhibits input devices: /sys/class/input/INPUT/inhibited, or DEVICE/input/inputN/inhibited for each N. */
 const INPUT_INHIBIT_STEP = Type.Object(
   {
     ...common,
     kind: Type.Literal('input-inhibit', { description: 'inhibits an input device' }),
     input: Type.String({
-      pattern: '^input[0-9]+$',
-      title: 'a name of /sys/class/input, as input3',
-      description: 'the input device',
+      pattern: '^(input[0-9]+$|/)',
+      title: 'a name of /sys/class/input, as input3, or an absolute path',
+      description:
+        'the input device; or folder of its parent in /sys: all of its input devices, whatever number they have this time',
     }),
   },
   closed,

@@ -13,7 +13,7 @@ import type { DriverHooks, DriverStatus, HookName, HookResult, Log } from '../po
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import type { BundleId, Epoch, VmId } from '../protocol/ids.ts';
 import { type HooksConfig, hookComplaints } from './hooks-config.ts';
-import { messageOf, pause } from './limit.ts';
+import { messageOf, pause, tookMs } from './limit.ts';
 import { type BundlePlan, planOf } from './plan.ts';
 import { inspect, leave, lend, prepare, type RunContext, resume } from './run.ts';
 import { SocketPrograms } from './socket-step.ts';
@@ -77,13 +77,25 @@ class BundleHooks {
     this.#plan = plan;
   }
 
-  run(hook: HookName, epoch: Epoch): Promise<HookResult> {
-    if (this.#plan.length === 0) return Promise.resolve({ ok: true });
-    return this.#inTurn<HookResult>(
+  async run(hook: HookName, epoch: Epoch): Promise<HookResult> {
+    if (this.#plan.length === 0) return { ok: true };
+    const { world, log } = this.#parts;
+    const took: string[] | undefined = (log.level ?? 'debug') === 'debug' ? [] : undefined;
+    const startMs = world.clock.nowMs();
+    const result = await this.#inTurn<HookResult>(
       epoch,
-      (run) => this.#runOf(hook)(run, this.#plan),
+      (run) => this.#runOf(hook)({ ...run, took }, this.#plan),
       (error, outcome) => ({ ok: false, outcome, error }),
     );
+    const ms = tookMs(world.clock, startMs);
+    // One line, when it is over: a line costs as much as a step.
+    if (took)
+      log('debug', `hook ${hook}: ${result.ok ? 'done' : result.outcome}`, {
+        bundle: this.#bundle.id,
+        ms,
+        steps: took,
+      });
+    return result;
   }
 
   inspect(): Promise<DriverStatus> {

@@ -32,6 +32,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Milliseconds since a moment, to the microsecond. */
+export function tookMs(clock: Clock, startMs: number): number {
+  return Math.round((clock.nowMs() - startMs) * 1000) / 1000;
+}
+
 /** Resolves after `ms` milliseconds. */
 export function pause(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => clock.after(ms, resolve));

@@ -8,7 +8,7 @@
 
 import type { DriverStatus, HookResult, Log } from '../ports.ts';
 import type { BundleId, Epoch } from '../protocol/ids.ts';
-import { Limit, messageOf, type StepError, stepError } from './limit.ts';
+import { Limit, messageOf, type StepError, stepError, tookMs } from './limit.ts';
 import type { BundlePlan, DevicePlan } from './plan.ts';
 import type { HookWord, Step, StepCall } from './step.ts';
 import type { HookLock, HookWorld } from './world.ts';
@@ -23,6 +23,8 @@ export interface RunContext {
   readonly bundle: BundleId;
   readonly epoch: Epoch | undefined;
   readonly lock: HookLock;
+  /** What each step took, in ms; absent when nobody wants to know. */
+  readonly took?: string[] | undefined;
   /** Work that was abandoned and has not ended. */
   readonly leftovers: Set<Promise<unknown>>;
 }
@@ -163,12 +165,11 @@ async function call(
   hook: HookWord,
   act: (call: StepCall) => Promise<void>,
 ): Promise<Failure | undefined> {
-  const { world, log, bundle } = run;
+  const { world } = run;
   const startMs = world.clock.nowMs();
   try {
     await act(callOf(run, step, hook));
-    const tookMs = Math.round((world.clock.nowMs() - startMs) * 1000) / 1000;
-    log('debug', `${hook}: ${step.name} done`, { bundle, device: step.device, ms: tookMs });
+    run.took?.push(`${hook} ${step.device}/${step.name}: ${tookMs(world.clock, startMs)}`);
     return undefined;
   } catch (error) {
     return { step, error: stepError(error) };

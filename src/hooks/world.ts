@@ -28,6 +28,8 @@ export interface Attributes {
   /** Name of what a symbolic link points to; undefined when there is no such link. */
   linkName(path: string): Promise<string | undefined>;
   exists(path: string): Promise<boolean>;
+  /** Names in a folder. */
+  list(path: string): Promise<readonly string[]>;
 }
 
 /** Locks that tell whether anything of an earlier run still lives, whoever started it. */

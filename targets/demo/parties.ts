@@ -14,7 +14,7 @@ import type { Json } from '../../src/control/lines.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
-import { connectControl } from '../node/control-client.ts';
+import { connectControlAt } from '../node/control-client.ts';
 
 /** Longest wait for a process to come up, in ms: six Node programs on two busy cores. */
 export const START_MS = 10_000;
@@ -75,7 +75,7 @@ export class Parties {
 
   /** A connection of its own to an agent: the lease ends with it. */
   async program(vm: VmId): Promise<ControlClient> {
-    return connectControl(this.path(`${vm}.sock`));
+    return connectControlAt(this.controlOf(vm));
   }
 
   /** Waits until `holds` does. Rejects with `what` after `limitMs`. */
@@ -104,6 +104,11 @@ export class Parties {
     for (const child of this.#children.reverse()) child.kill('SIGTERM');
     await Promise.all(this.#children.map((child) => ended(child)));
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Address of a party's control socket. */
+  protected controlOf(party: string): string {
+    return `unix:${this.path(`${party}.sock`)}`;
   }
 
   protected path(name: string): string {
@@ -145,7 +150,7 @@ export class Parties {
   protected async connect(socket: string, party: string): Promise<ControlClient> {
     let client: ControlClient | undefined;
     await this.until(`${socket}.sock answers`, START_MS, async () => {
-      client = await connectControl(this.path(`${socket}.sock`));
+      client = await connectControlAt(this.controlOf(socket));
       return true;
     });
     this.#clients.get(party)?.close();

@@ -21,10 +21,10 @@ export interface NativeSystem {
   /** Encodes as UTF-8. */
   bytesOf(text: string): ArrayBuffer;
   /**
-   * Reads at most 4096 bytes at the start of a file, or writes a text there, on a thread of its own. Returns a descriptor to be read:
-   * an int32, the result, and behind it what was read. The file's descriptor has to stay until then.
+   * Opens a file and reads at most 4096 bytes at its start, or writes a text there, on a thread of its own. Returns a descriptor to be
+   * read: two int32, the result and 1 if it was opened, and behind them what was read.
    */
-  startJob(fd: number, what: number | string): number;
+  startJob(path: string, what: number | string): number;
   /** Makes the pipe that signals arrive at, a byte each. Returns its end. Once. */
   signals(): number;
   /** Has a signal arrive there, or do again what it does without us. */

@@ -6,8 +6,13 @@ import { STREAMS } from './streams.ts';
 
 /** Connects to the control socket at `path`. Rejects when nobody answers there. */
 export function connectControl(path: string): Promise<ControlClient> {
+  return connectControlAt(`unix:${path}`);
+}
+
+/** The same, at an address of any kind: behind it somebody may hand on to a control socket elsewhere. */
+export function connectControlAt(address: string): Promise<ControlClient> {
   return new Promise((resolve, reject) => {
-    STREAMS.connect(`unix:${path}`, (stream) => {
+    STREAMS.connect(address, (stream) => {
       if (stream instanceof Error) return reject(stream);
       const open = new Map<number, { resolve: (answer: Json) => void; reject: (error: Error) => void }>();
       let nextId = 1;

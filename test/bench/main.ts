@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { benchEngines } from './across-engines.ts';
+import { benchDriverHandovers, benchDrivers } from './drivers.ts';
 import { benchFootprint } from './footprint.ts';
 import { benchHandover } from './handover.ts';
 import { benchMemorySlope, runSlope } from './heap.ts';
@@ -14,7 +15,7 @@ import { benchScale } from './scale.ts';
 const HELP = `npm run bench -- [--json] [--full] [--only NAME[,NAME...]]
 
   --json    rows as JSON lines: bench, case, value, unit, baseline, ratio, bar, holds
-  --full    more rounds, and the memory slope over 100,000 handovers: about twenty minutes
+  --full    more rounds, and the memory slope over 100,000 handovers: about half an hour
   --only    these benches: NAMES
 `;
 
@@ -32,6 +33,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'memory-slope': benchMemorySlope,
   scale: benchScale,
   plan: benchPlan,
+  drivers: benchDrivers,
+  'driver-handovers': benchDriverHandovers,
 };
 
 const { values } = parseArgs({

@@ -112,6 +112,7 @@ abstract class FakeDriver {
       },
       linkName: async () => undefined,
       exists: async (path) => path === folder,
+      list: async () => ['trusted_touch_enable', 'trusted_touch_event'],
     };
   }
 

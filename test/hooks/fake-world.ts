@@ -44,6 +44,13 @@ export class FakeWorld implements HookWorld {
     },
     linkName: async (path) => this.links.get(path),
     exists: async (path) => this.folders.has(path),
+    list: async (path) => {
+      const names = [...this.files.keys()].flatMap((file) =>
+        file.startsWith(`${path}/`) ? [file.slice(path.length + 1).split('/')[0]!] : [],
+      );
+      if (names.length === 0) throw new Error(`ENOENT: ${path}`);
+      return [...new Set(names)];
+    },
   };
 
   readonly streams: HookWorld['streams'] = {

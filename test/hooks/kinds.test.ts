@@ -120,6 +120,58 @@ describe('input-inhibit', () => {
     });
   });
 
+  describe('by the folder of its parent', () => {
+    const all = { kind: 'input-inhibit', input: '/sys/devices/touch' } as const;
+    const at = (input: string) => `/sys/devices/touch/input/${input}/inhibited`;
+
+    it('means every input device in it, whatever its number', async () => {
+      const rig = new Rig({ touch: { suspend: [all] } });
+      rig.world.files
+        .set(at('input7'), '0')
+        .set(at('input12'), '0')
+        .set('/sys/devices/touch/input/power', '0');
+      expect(await rig.run('suspend')).toEqual({ ok: true });
+      expect(rig.world.events.sort()).toEqual([`${at('input12')}=1`, `${at('input7')}=1`]);
+      expect(await rig.inspect()).toBe('suspended');
+      // Bound anew.
+      rig.world.files.delete(at('input7'));
+      rig.world.files.set(at('input13'), '1');
+      expect(await rig.run('resume')).toEqual({ ok: true });
+      expect(await rig.inspect()).toBe('active');
+    });
+
+    it('cannot tell when they differ, or when there is none', async () => {
+      const rig = new Rig({ touch: { suspend: [all] } });
+      expect(await rig.inspect()).toBe('unknown');
+      rig.world.files.set(at('input7'), '0').set(at('input8'), '1');
+      expect(await rig.inspect()).toBe('unknown');
+    });
+
+    it('fails without one, and says what may be the reason', async () => {
+      const rig = new Rig({ touch: { suspend: [all] } });
+      rig.world.files.set('/sys/devices/touch/input/power', '0');
+      expect(await rig.run('suspend')).toEqual({
+        ok: false,
+        outcome: 'failed',
+        error: 'touch/input-inhibit: /sys/devices/touch/input: no input device in it: is the driver bound?',
+      });
+    });
+
+    it('undoes the first when the second is refused', async () => {
+      const rig = new Rig({ touch: { suspend: [all] } });
+      rig.world.files.set(at('input7'), '0').set(at('input8'), '0');
+      rig.world.onWrite.set(at('input8'), (text) => {
+        if (text === '1') throw new Error('EIO');
+      });
+      expect(await rig.run('suspend')).toEqual({
+        ok: false,
+        outcome: 'failed',
+        error: 'touch/input-inhibit: EIO',
+      });
+      expect(rig.world.files.get(at('input7'))).toBe('0');
+    });
+  });
+
   it('means the other direction in a list of resume steps', async () => {
     const rig = new Rig({ touch: { suspend: [INHIBIT], resume: [INHIBIT] } });
     rig.world.files.set(INHIBITED, '1');

@@ -151,6 +151,14 @@ describe('attributes on Node', () => {
     expect(await inspect(hooks)).toBe('suspended');
   });
 
+  it('are found below the folder of a device', async () => {
+    mkdirSync(path('touch/input/input9'), { recursive: true });
+    writeFileSync(path('touch/input/input9/inhibited'), '0\n');
+    const hooks = agent({ suspend: [{ kind: 'input-inhibit', input: path('touch') }] });
+    expect(await run(hooks, 'suspend')).toEqual({ ok: true });
+    expect(await inspect(hooks)).toBe('suspended');
+  });
+
   it('are never made: a step on a missing one fails', async () => {
     const hooks = agent({ suspend: [{ kind: 'sysfs', path: path('nothing'), write: '1' }] });
     expect(await run(hooks, 'suspend')).toMatchObject({

@@ -49,6 +49,17 @@ describe('an owner suspends', () => {
     expect(rig.world.events.at(-1)).toBe('release-supplies: undo rail');
   });
 
+  it('and says how long each step took, and the whole', async () => {
+    const rig = new Rig({ touch: { suspend: [{ kind: 'fb-blank', fb: 'fb0' }] } });
+    const blank = '/sys/class/graphics/fb0/blank';
+    rig.world.files.set(blank, '0');
+    rig.world.onWrite.set(blank, () => new Promise((done) => rig.world.clock.after(12, done)));
+    await rig.run('suspend');
+    expect(rig.logs).toEqual([
+      'debug hook suspend: done {"bundle":"panel","ms":12,"steps":["suspend touch/fb-blank: 12"]}',
+    ]);
+  });
+
   it('undoing no step that was not done', async () => {
     const rig = new Rig(TWO_DEVICES);
     rig.world.scripts.set('clock', exits(1));

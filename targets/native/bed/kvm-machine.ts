@@ -3,7 +3,7 @@
  * kernel with its KVM, and `baton-kvm`. Built from Debian packages into a cache folder; booted once for a run.
  */
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
@@ -15,6 +15,7 @@ import type { VmId } from '../../../src/protocol/ids.ts';
 import { connectControl } from '../../node/control-client.ts';
 import { ANDROID, BARE, ENGINE, type Hardware, MACHINE_OPTIONS, PROCESSORS, VAULT } from './hardware.ts';
 import { type LinuxGuests, makeGuests } from './linux-guests.ts';
+import { Qemu } from './qemu.ts';
 import { run } from './run.ts';
 
 /** What a bare guest writes down in its RAM, in the order of targets/native/kvm/guest.S. */
@@ -71,11 +72,13 @@ const RUN_S = 240;
 const QEMU_MS = 10_000;
 /** Longest wait for an answer of the bench, in ms: the first comes after the boot. */
 const ANSWER_MS = 60_000;
+/** Longest wait for the machine to end when it is told to, in ms. */
+const END_MS = 5_000;
 /** Time between two looks while waiting, in ms. */
 const LOOK_MS = 2;
 
-/** What has to be installed, as a sentence; undefined when nothing is missing. */
-export function missingPrograms(): string | undefined {
+/** What has to be installed, with `more` (program → packages), as a sentence; undefined when nothing is missing. */
+export function missingPrograms(more: Readonly<Record<string, string>> = {}): string | undefined {
   const needed = {
     'qemu-system-aarch64': 'qemu-system-arm',
     'aarch64-linux-gnu-gcc': 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross',
@@ -84,6 +87,7 @@ export function missingPrograms(): string | undefined {
     make: 'make',
     'apt-get': 'apt',
     'dpkg-deb': 'dpkg',
+    ...more,
   };
   const missing = Object.entries(needed).filter(([program]) => !isInstalled(program));
   if (missing.length === 0) return undefined;
@@ -115,8 +119,7 @@ export class KvmMachine {
   readonly #bench = join(this.folder, 'bench.sock');
   readonly #log = join(this.folder, 'l1.log');
   readonly #trace = join(this.folder, 'smmu.log');
-  #qemu: ChildProcess | undefined;
-  #over: string | undefined;
+  #qemu: Qemu | undefined;
   #client: ControlClient | undefined;
   #isKept = false;
 
@@ -260,7 +263,7 @@ export class KvmMachine {
   async until(what: string, limitMs: number, holds: () => boolean | Promise<boolean>): Promise<void> {
     const endMs = performance.now() + limitMs;
     while (!(await holds())) {
-      if (this.#over !== undefined) throw this.#failure(`${what}: ${this.#over}`);
+      if (this.#qemu?.over !== undefined) throw this.#failure(`${what}: ${this.#qemu.over}`);
       if (performance.now() > endMs) throw this.#failure(`not within ${limitMs} ms: ${what}`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
@@ -299,14 +302,8 @@ export class KvmMachine {
 
   /** Ends the machine, and removes its folder unless something failed. */
   async stop(): Promise<void> {
-    const qemu = this.#qemu;
-    if (qemu && this.#over === undefined) {
-      const ended = new Promise((resolve) => qemu.once('exit', resolve));
-      const limit = setTimeout(() => qemu.kill('SIGTERM'), 5_000);
-      this.#client?.request({ do: 'end' }).catch(() => {});
-      await ended;
-      clearTimeout(limit);
-    }
+    if (this.#qemu?.over === undefined) this.#client?.request({ do: 'end' }).catch(() => {});
+    await this.#qemu?.end(END_MS);
     this.#client?.close();
     if (!this.#isKept) rmSync(this.folder, { recursive: true, force: true });
   }
@@ -328,20 +325,7 @@ export class KvmMachine {
       ...this.#hardware.devices,
       ...['-qmp', `unix:${this.qmp},server=on,wait=off`],
     ];
-    // The limit holds even when this process is killed. It hands signals on to QEMU.
-    const command = ['--kill-after=5', String(RUN_S), programOf(cache), ...args];
-    const qemu = spawn('timeout', command, { stdio: ['ignore', 'ignore', 'pipe'] });
-    this.#qemu = qemu;
-    let errors = '';
-    qemu.stderr.on('data', (bytes: Buffer) => {
-      errors = (errors + bytes.toString()).slice(-2_000);
-    });
-    qemu.once('error', (error) => {
-      this.#over = `QEMU did not start: ${error.message}`;
-    });
-    qemu.once('exit', (status) => {
-      this.#over = `QEMU ended with status ${status}: ${errors}`;
-    });
+    this.#qemu = new Qemu(programOf(cache), args, RUN_S);
   }
 
   #port(name: string, path: string): string[] {
@@ -358,8 +342,8 @@ export class KvmMachine {
   }
 }
 
-/** BATON_CACHE, else the user's cache. */
-function cacheFolder(): string {
+/** Where what the beds boot is kept: BATON_CACHE, else in the user's cache. */
+export function cacheFolder(): string {
   const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   return process.env['BATON_CACHE'] ?? join(base, 'baton', 'kvm');
 }

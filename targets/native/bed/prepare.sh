@@ -1,11 +1,11 @@
 #!/bin/bash
-# prepare.sh FOLDER: makes what the bed boots in FOLDER, unless it is there: vmlinuz, l1.cpio for the machine and l2.cpio for Linux
-# guests in it, from Debian's arm64 kernel and busybox, whichever are current. Nothing is installed, and nothing outside FOLDER
-# is written; no root needed.
+# prepare.sh FOLDER: makes what the beds boot in FOLDER, unless it is there: vmlinuz, l1.cpio for the machine with KVM, l2.cpio for
+# Linux guests in it, plain.cpio for guests of QEMU alone with the touch driver of driver/, from Debian's arm64 kernel and busybox,
+# whichever are current. Nothing is installed, and nothing outside FOLDER is written; no root needed.
 set -euo pipefail
 folder=$1
 here=$(cd "$(dirname "$0")" && pwd)
-stamp=$(cat "$here/prepare.sh" "$here/l1-init.sh" "$here/l2-init.sh" | sha256sum | cut -d' ' -f1)
+stamp=$(cat "$here/prepare.sh" "$here/l1-init.sh" "$here/l2-init.sh" "$here"/driver/* | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
 
 mkdir -p "$folder"
@@ -14,17 +14,32 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial" "$work/unpacked"
 : > "$work/apt/status"
 
-# A package list of its own, so that the machine's apt never hears of arm64.
-options=(-q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State="$work/apt"
+# A package list of its own, so that the machine's apt never hears of arm64; with the machine's own packages, for what builds the driver.
+own=$(dpkg --print-architecture)
+options=(-q -o APT::Architecture=arm64 -o APT::Architectures="arm64,$own" -o Dir::State="$work/apt"
   -o Dir::State::lists="$work/apt/lists" -o Dir::State::status="$work/apt/status" -o Dir::Cache="$work/apt"
   -o APT::Sandbox::User="$(id -un)")
+# depends PACKAGE PREFIX: what PACKAGE depends on and begins with PREFIX.
+depends() {
+  apt-cache "${options[@]}" depends "$1" | awk -v prefix="$2" '/Depends:/ && index($2, prefix) == 1 { print $2; exit }'
+}
 cd "$work"
 apt-get "${options[@]}" update
-kernel=$(apt-cache "${options[@]}" depends linux-image-arm64 | awk '/Depends: linux-image-/ { print $2; exit }')
-apt-get "${options[@]}" download "$kernel" busybox-static
+kernel=$(depends linux-image-arm64 linux-image-)
+headers=${kernel/image/headers}
+common=$(depends "$headers" linux-headers-)
+kbuild=$(depends "$headers" linux-kbuild-)
+apt-get "${options[@]}" download "$kernel" busybox-static "$headers" "$common" "${kbuild%%:*}:$own"
 for package in ./*.deb; do dpkg-deb -x "$package" unpacked; done
 
+# The driver, by the kernel's own build; its headers name places where they would be installed.
+sed -i "s|/usr/src/|$work/unpacked/usr/src/|" "unpacked/usr/src/$headers/Makefile"
+cp -r "$here/driver" driver
+make -s -C "unpacked/usr/src/$headers" M="$work/driver" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC=aarch64-linux-gnu-gcc \
+  KCFLAGS=-Werror modules
 version=$(ls unpacked/lib/modules)
+install -D -t "unpacked/lib/modules/$version/extra" driver/baton-touch.ko
+
 depmod -b unpacked "$version"
 # archive OUT INIT MODULE...: busybox, an init, and the modules with what they depend on, in the order in which they are loaded.
 archive() {
@@ -45,5 +60,6 @@ archive() {
 archive "$folder/l1.cpio" "$here/l1-init.sh" virtio_pci virtio_console virtio_net 9p 9pnet_virtio vfio-pci vfio_iommu_type1 \
   vhost_vsock
 archive "$folder/l2.cpio" "$here/l2-init.sh" virtio_mmio virtio_net vmw_vsock_virtio_transport xhci-plat-hcd usbhid hid-generic evdev
+archive "$folder/plain.cpio" "$here/l2-init.sh" virtio_mmio virtio_net virtio_input virtio_gpu evdev baton-touch
 cp "unpacked/boot/vmlinuz-$version" "$folder/vmlinuz"
 echo "$stamp" > "$folder/stamp"

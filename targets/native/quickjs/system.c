@@ -16,14 +16,11 @@
 #include <unistd.h>
 
 #include "binding.h"
+#include "jobs.h"
 
 #define FUNCTION(name) static JSValue name(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
 #define UNUSED (void)this_value, (void)argc, (void)argv
 
-/* Longest file that a thread reads or writes for us: an attribute of the kernel has a page at most. */
-#define JOB_BYTES_MAX 4096
-/* Stack of such a thread: it makes two calls of the kernel. */
-#define JOB_STACK_BYTES (64 * 1024)
 /* Most arguments, or variables of the environment, of a program. */
 #define WORDS_MAX 4096
 /* Most descriptors that a program is given. */
@@ -113,70 +110,22 @@ FUNCTION(js_bytes) {
   return bytes;
 }
 
-/* Reading or writing of a file that may take as long as a driver likes, on a thread of its own. */
-struct job {
-  int fd, report, is_read;
-  size_t count;
-  int32_t done;
-  uint8_t bytes[JOB_BYTES_MAX];
-};
-
-static void *work(void *argument) {
-  struct job *job = argument;
-  ssize_t done = job->is_read ? pread(job->fd, job->bytes, job->count, 0) : pwrite(job->fd, job->bytes, job->count, 0);
-  job->done = done < 0 ? -errno : (int32_t)done;
-  // Whoever started this may not read it any more; then nobody is interested.
-  struct iovec parts[] = {{&job->done, sizeof job->done}, {job->bytes, job->is_read && done > 0 ? (size_t)done : 0}};
-  ssize_t told = writev(job->report, parts, 2);
-  (void)told;
-  close(job->report);
-  free(job);
-  return NULL;
-}
-
-/* (fd, bytes to be read | text to be written) → a descriptor to be read: an int32, as a call of the kernel returns it, and what was read. */
+/* (path, bytes to be read | text to be written) → a descriptor to be read: jobs.h says what comes from there. */
 FUNCTION(js_start_job) {
   UNUSED;
-  int ends[2];
-  pthread_t thread;
-  pthread_attr_t attributes;
-  sigset_t all, before;
-  struct job *job = calloc(1, sizeof *job);
-  if (job == NULL) return JS_NewInt32(ctx, -ENOMEM);
-  job->fd = int_of(ctx, argv[0]);
-  job->is_read = JS_IsNumber(argv[1]);
-  if (job->is_read) {
-    job->count = (size_t)int_of(ctx, argv[1]);
-    if (job->count > JOB_BYTES_MAX) job->count = JOB_BYTES_MAX;
+  size_t count;
+  const char *path = JS_ToCString(ctx, argv[0]);
+  if (path == NULL) return JS_EXCEPTION;
+  int report = -EINVAL;
+  if (JS_IsNumber(argv[1])) {
+    report = baton_start_read(path, (size_t)int_of(ctx, argv[1]));
   } else {
-    const char *text = JS_ToCStringLen(ctx, &job->count, argv[1]);
-    if (text == NULL || job->count > JOB_BYTES_MAX) {
-      JS_FreeCString(ctx, text);
-      free(job);
-      return text == NULL ? JS_EXCEPTION : JS_NewInt32(ctx, -E2BIG);
-    }
-    memcpy(job->bytes, text, job->count);
+    const char *text = JS_ToCStringLen(ctx, &count, argv[1]);
+    if (text != NULL) report = baton_start_write(path, text, count);
     JS_FreeCString(ctx, text);
   }
-  if (pipe2(ends, O_CLOEXEC) < 0) {
-    free(job);
-    return result(ctx, -1);
-  }
-  job->report = ends[1];
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, JOB_STACK_BYTES);
-  // Signals are for the thread that runs the script.
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int error = pthread_create(&thread, &attributes, work, job);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
-  if (error == 0) return JS_NewInt32(ctx, ends[0]);
-  close(ends[0]);
-  close(ends[1]);
-  free(job);
-  return JS_NewInt32(ctx, -error);
+  JS_FreeCString(ctx, path);
+  return JS_NewInt32(ctx, report);
 }
 
 /* The end of the pipe that signal handlers write to. */

@@ -178,9 +178,12 @@ export class Engine {
   }
 
   #headers(): string[] {
-    return ['targets/native/core/core.h', 'targets/native/quickjs/binding.h', 'targets/quickjs/heap.h'].map(
-      (file) => join(this.#root, file),
-    );
+    return [
+      'targets/native/core/core.h',
+      'targets/native/quickjs/binding.h',
+      'targets/native/quickjs/jobs.h',
+      'targets/quickjs/heap.h',
+    ].map((file) => join(this.#root, file));
   }
 
   /** Returns the file `name`, made anew unless one is kept that came from the same. */

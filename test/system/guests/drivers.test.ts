@@ -1,0 +1,188 @@
+/**
+ * Every kind of hook on a real kernel: two plain guests, an agent in each, lend devices of theirs to each other. What a hook has done is
+ * judged by the kernel alone: by what a consumer of the input device reads, and by attributes that no step writes.
+ */
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { VmId } from '../../../src/protocol/ids.ts';
+import { DriverBed, type DriverBundle, missingForDrivers } from '../../../targets/native/bed/driver-bed.ts';
+import { ANDROID, VAULT } from '../../../targets/native/bed/hardware.ts';
+import type { GuestCommand } from '../../../targets/native/bed/plain-guest.ts';
+import { Finger } from './touch.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const AGENT = join(ROOT, 'dist/quickjs/aarch64/baton-agent');
+const missing = missingForDrivers() ?? (existsSync(AGENT) ? undefined : 'needs npm run build:quickjs');
+if (missing !== undefined) console.warn(`test:guests ${missing}`);
+
+/** Handovers of each kind. */
+const ROUNDS = 2;
+const STEP_MS = 10_000;
+/** Of linux/input-event-codes.h, as `guest-drivers events` prints them: type and code. */
+const X = 'event 3 53 ';
+const FINGER_GONE = 'event 3 57 -1';
+const TOUCH_UP = 'event 1 330 0';
+const TABLET_X = 'event 3 0 ';
+
+const bed = new DriverBed(ROOT);
+const touch = (name: DriverBundle) => `/sys/devices/platform/touch-${name}`;
+
+describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${missing}` : ''}`, () => {
+  beforeAll(() => bed.start());
+  afterAll(() => bed.stop());
+
+  const read = (path: string, vm: VmId = ANDROID) => bed.guest(vm).tell(`cat ${path}`);
+  const poke = (name: DriverBundle, what: string, vm: VmId = ANDROID) =>
+    bed.guest(vm).tell(`echo "${what}" > ${touch(name)}/touch`);
+  const sees = (consumer: GuestCommand, line: string) =>
+    bed.guest(ANDROID).until(`a consumer reads ${line}`, STEP_MS, () => consumer.lines.includes(line));
+  /** A program in `android` that has an input device open, and reads it. */
+  const consume = async (name: string) => {
+    const consumer = await bed.guest(ANDROID).command(`/baton/guest-drivers events '${name}'`);
+    await sees(consumer, 'open');
+    return consumer;
+  };
+  /** A few handovers. */
+  const lend = async (bundle: DriverBundle, look: (isLent: boolean, round: number) => Promise<void>) => {
+    for (let round = 0; round < ROUNDS; round++) {
+      await bed.borrow(bundle);
+      await look(true, round);
+      await bed.giveBack(bundle);
+      await look(false, round);
+    }
+  };
+
+  it.each(['inhibit', 'off', 'command', 'shell', 'socket'] as const)(
+    '%s: what has the device open reads nothing while it is lent, and reads on after that',
+    async (name) => {
+      const consumer = await consume(`touch-${name}`);
+      await poke(name, '1 1');
+      await sees(consumer, `${X}1`);
+      const lostBefore = Number(await read(`${touch(name)}/lost`));
+      await lend(name, async (isLent, round) => {
+        const place = 10 * (round + 1);
+        if (isLent) {
+          // The finger was down: the kernel lifts it for whoever reads.
+          await sees(consumer, FINGER_GONE);
+          await sees(consumer, TOUCH_UP);
+          expect(await read(`${touch(name)}/power/runtime_status`)).toBe('suspended');
+          await poke(name, `${place} 1`);
+          await poke(name, 'up');
+        } else {
+          expect(await read(`${touch(name)}/power/runtime_status`)).toBe('active');
+          await poke(name, `${place + 1} 1`);
+          await sees(consumer, `${X}${place + 1}`);
+        }
+      });
+      const places = consumer.lines.filter((line) => line.startsWith(X));
+      expect(places).toEqual(['1', '11', '21'].map((place) => X + place));
+      expect(Number(await read(`${touch(name)}/lost`)) - lostBefore).toBe(2 * ROUNDS);
+      expect(consumer.lines.join()).not.toContain('gone');
+      consumer.close();
+    },
+  );
+
+  it('input-inhibit: a finger that moves all the time on a device of virtio is felt only while it is held', async () => {
+    const consumer = await consume('QEMU Virtio Tablet');
+    const finger = await Finger.on(bed.guest(ANDROID).qmp);
+    const places = () =>
+      consumer.lines.flatMap((line) =>
+        line.startsWith(TABLET_X) ? [Number(line.slice(TABLET_X.length))] : [],
+      );
+    const feels = (from: number) =>
+      bed.guest(ANDROID).until('android feels the finger', STEP_MS, () => (places().at(-1) ?? 0) > from);
+    const lent: [number, number][] = [];
+    let from = 0;
+    await feels(0);
+    await lend('tablet', async (isLent) => {
+      if (isLent) {
+        from = finger.place;
+        await bed.guest(ANDROID).until('the finger moves', STEP_MS, () => finger.place > from + 10);
+        lent.push([from, finger.place]);
+      } else await feels(finger.place);
+    });
+    finger.lift();
+    consumer.close();
+    const felt = (first: number, last: number) => places().filter((place) => place > first && place <= last);
+    // QEMU may still have had one on its way when the loan was told.
+    for (const [first, last] of lent) expect(felt(first + 1, last)).toEqual([]);
+    expect(felt(0, lent[0]![0]).length).toBeGreaterThan(3);
+  });
+
+  it.each(['runtime', 'attribute'] as const)(
+    '%s: suspended while it is lent, active after that',
+    async (name) => {
+      await lend(name, async (isLent) => {
+        expect(await read(`${touch(name)}/power/runtime_status`)).toBe(isLent ? 'suspended' : 'active');
+      });
+    },
+  );
+
+  it('runtime-pm: a device that somebody has open stays awake, so it is not lent, and works on', async () => {
+    const consumer = await consume('touch-runtime');
+    await expect(bed.borrow('runtime')).rejects.toThrow('declined');
+    await poke('runtime', '5 5');
+    await sees(consumer, `${X}5`);
+    expect(await read(`${touch('runtime')}/power/control`)).toBe('on');
+    consumer.close();
+  });
+
+  it('fb-blank: the display is off while it is lent', async () => {
+    await lend('display', async (isLent) => {
+      expect(await read('/sys/class/drm/card0-Virtual-1/dpms')).toBe(isLent ? 'Off' : 'On');
+    });
+  });
+
+  it('unbind: the driver is gone while it is lent, and with it what had the device open', async () => {
+    const consumer = await consume('touch-unbind');
+    await lend('unbind', async (isLent) => {
+      const driver = await bed.guest(ANDROID).run(`readlink ${touch('unbind')}/driver`);
+      expect(driver.output).toBe(isLent ? '' : '../../../bus/platform/drivers/baton-touch');
+      if (isLent) await sees(consumer, 'gone No such device');
+    });
+    const again = await consume('touch-unbind');
+    await poke('unbind', '7 7');
+    await sees(again, `${X}7`);
+    again.close();
+  });
+
+  it('trusted-touch: lent in one guest and accepted in the other, touches reach the one that has it', async () => {
+    const consumer = await consume('touch-trusted');
+    await lend('trusted', async (isLent, round) => {
+      for (const vm of [ANDROID, VAULT])
+        expect(await read(`${touch('trusted')}/trusted_touch_enable`, vm)).toBe(isLent ? '1' : '0');
+      await poke('trusted', `${2 * round + (isLent ? 0 : 1)} 1`);
+      if (!isLent) await sees(consumer, `${X}${2 * round + 1}`);
+    });
+    expect(consumer.lines.filter((line) => line.startsWith(X))).toEqual([`${X}1`, `${X}3`]);
+    // The first write finds no notices, so it took a second one.
+    expect(await read(`${touch('trusted')}/trusted_touch_event`, VAULT)).toBe('0');
+    consumer.close();
+  });
+
+  it('kill -9 of the owner’s agent while all is lent: the next one finds out what each driver does, and mends what it finds', async () => {
+    const told: DriverBundle[] = ['inhibit', 'runtime', 'off', 'tablet', 'attribute', 'unbind', 'trusted'];
+    for (const name of told) await bed.borrow(name);
+    // Somebody wakes one of them while no agent is there.
+    const wake = `for each in ${touch('off')}/input/input*/inhibited; do echo 0 > $each; done`;
+    await bed.guest(ANDROID).tell(`killall -9 baton-agent; ${wake}`);
+    await bed.serves(ANDROID);
+    for (const name of told)
+      expect(await bed.view(ANDROID, name), name).toMatchObject({ state: 'lent', driver: 'suspended' });
+    expect(await read(`${touch('off')}/input/input*/inhibited`)).toBe('1');
+    for (const name of told) {
+      await bed.giveBack(name);
+      expect(await bed.view(ANDROID, name), name).toMatchObject({ state: 'held', driver: 'active' });
+    }
+    expect(await read(`${touch('unbind')}/input/input*/inhibited`)).toBe('0');
+  });
+
+  it('no kernel has anything to complain about', async () => {
+    for (const vm of [ANDROID, VAULT]) {
+      expect(bed.guest(vm).console()).not.toMatch(/cannot load/);
+      expect(await bed.guest(vm).tell('dmesg')).not.toMatch(/Oops|BUG:|Kernel panic|Call trace|WARNING:/);
+    }
+  });
+});
