@@ -14,7 +14,8 @@ import { definitionOf } from '../../src/devicetree/definition.ts';
 import { type Plan, planBundle } from '../../src/devicetree/plan.ts';
 import { Tree } from '../../src/devicetree/tree.ts';
 import { type BundleDefinition, resourcesOf } from '../../src/protocol/bundle.ts';
-import { ANDROID, ENGINE, MACHINE_OPTIONS, PROCESSORS, SPARE } from '../../targets/native/bed/hardware.ts';
+import { MACHINE_OPTIONS, PROCESSORS } from '../../targets/native/bed/emulated.ts';
+import { ANDROID, ENGINE, SPARE } from '../../targets/native/bed/hardware.ts';
 import { compare } from './dts.ts';
 
 const HOST = '/pcie@10000000';

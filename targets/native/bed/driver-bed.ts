@@ -9,9 +9,10 @@ import type { Json } from '../../../src/control/lines.ts';
 import { type BundleDefinition, nameResources } from '../../../src/protocol/bundle.ts';
 import { bundleId, deviceId, type VmId } from '../../../src/protocol/ids.ts';
 import { Parties } from '../../demo/parties.ts';
+import { OUTER } from './emulated.ts';
 import { ANDROID, VAULT } from './hardware.ts';
 import { cacheFolder, missingPrograms } from './kvm-machine.ts';
-import { freePort, GUEST_START, OUTER, PlainGuest } from './plain-guest.ts';
+import { freePort, GUEST_START, PlainGuest } from './plain-guest.ts';
 import { run } from './run.ts';
 
 const VMS = [ANDROID, VAULT];

@@ -1,7 +1,10 @@
 /** QEMU's words for the emulated machine, whoever runs guests in it: EL2, GICv3, SMMUv3, Debian's kernel, and a folder that it shares. */
 
 import { join } from 'node:path';
-import { MACHINE_OPTIONS, PROCESSORS } from './hardware.ts';
+
+/** The machine, whichever hardware: what its device tree depends on. */
+export const MACHINE_OPTIONS = 'virtualization=on,gic-version=3,iommu=smmuv3';
+export const PROCESSORS = '-cpu cortex-a57 -smp 2';
 
 /** One such machine. */
 export interface Emulated {
@@ -44,6 +47,9 @@ export function sharedFolder(tag: string, path: string): string[] {
     ...['-device', `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`],
   ];
 }
+
+/** Address of this machine in the network of QEMU's guests (its user network). */
+export const OUTER = '10.0.2.2';
 
 /** A network by which it reaches TCP ports of this machine. */
 export const NETWORK: readonly string[] = ['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net'];

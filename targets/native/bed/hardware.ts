@@ -2,10 +2,8 @@
 
 import { type BundleDefinition, nameResources, type Trigger } from '../../../src/protocol/bundle.ts';
 import { bundleId, deviceId, vmId } from '../../../src/protocol/ids.ts';
+import { NETWORK } from './emulated.ts';
 
-/** The machine, whichever hardware: what its device tree depends on. */
-export const MACHINE_OPTIONS = 'virtualization=on,gic-version=3,iommu=smmuv3';
-export const PROCESSORS = '-cpu cortex-a57 -smp 2';
 /** Slots of devices that only keep the VMs' IOMMU domains alive. */
 const KEEPERS = [7, 8];
 
@@ -113,7 +111,7 @@ export const LINUX: Hardware = {
   devices: [
     ...['-device', 'qemu-xhci,addr=5,id=usb', '-device', 'usb-tablet,bus=usb.0,id=tablet'],
     ...KEEPERS.flatMap(eduAt),
-    ...['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net'],
+    ...NETWORK,
   ],
   vfio: [5, ...KEEPERS].map(pci),
   options: [...keepers, `--device usb=${pci(5)}`, '--kernel /run/Image --files /run/files.cpio'],

@@ -13,7 +13,8 @@ import { bundleFileText } from '../../../src/config/bundle-file.ts';
 import type { Json } from '../../../src/control/lines.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
 import { connectControl } from '../../node/control-client.ts';
-import { ANDROID, BARE, ENGINE, type Hardware, MACHINE_OPTIONS, PROCESSORS, VAULT } from './hardware.ts';
+import { emulatedWords } from './emulated.ts';
+import { ANDROID, BARE, ENGINE, type Hardware, VAULT } from './hardware.ts';
 import { type LinuxGuests, makeGuests } from './linux-guests.ts';
 import { Qemu } from './qemu.ts';
 import { run } from './run.ts';
@@ -311,15 +312,13 @@ export class KvmMachine {
   #boot(cache: string, share: string): void {
     const { machine, more, kernel } = variant();
     const args = [
-      ...['-M', `${machine},${MACHINE_OPTIONS}`, ...more],
-      ...`${PROCESSORS} -m ${this.#hardware.memoryMib}`.split(' '),
-      ...'-nodefaults -no-reboot -display none'.split(' '),
-      ...['-kernel', join(cache, 'vmlinuz'), '-initrd', join(cache, 'l1.cpio')],
-      ...['-append', `console=ttyAMA0 panic=-1 quiet cma=0${kernel}`],
-      ...['-serial', `file:${this.#log}`],
+      ...emulatedWords({
+        ...{ machine, cache, share, console: this.#log, kernel },
+        memoryMib: this.#hardware.memoryMib,
+      }),
+      ...more,
       ...['-trace', 'smmuv3_record_event', '-trace', 'smmuv3_cmdq_cfgi_ste', '-D', this.#trace],
-      ...['-fsdev', `local,id=s,path=${share},security_model=none,multidevs=remap`],
-      ...'-device virtio-9p-pci,fsdev=s,mount_tag=share -device virtio-serial-pci'.split(' '),
+      ...['-device', 'virtio-serial-pci'],
       ...this.#port('enforcer', this.enforcer),
       ...this.#port('bench', this.#bench),
       ...this.#hardware.devices,

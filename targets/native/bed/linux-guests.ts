@@ -2,10 +2,8 @@
 
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { OUTER } from './emulated.ts';
 import { run } from './run.ts';
-
-/** Address of the outer machine in the network of the emulated one (QEMU's user network). */
-export const OUTER = '10.0.2.2';
 
 /** Path in a guest → a file of this machine, or text. `/baton/start.sh` is run when the guest is up, with its name in $VM. */
 export type GuestFiles = Readonly<Record<string, { readonly copy: string } | { readonly text: string }>>;

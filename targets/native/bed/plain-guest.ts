@@ -19,8 +19,6 @@ const BOOT_MS = 60_000;
 const COMMAND_MS = 20_000;
 /** Time between two tries, in ms. */
 const LOOK_MS = 20;
-/** Address of this machine in a guest's network (QEMU's user network). */
-export const OUTER = '10.0.2.2';
 const SHELL_PORT = 7001;
 const CONTROL_PORT = 7000;
 /**

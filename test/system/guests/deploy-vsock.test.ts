@@ -14,12 +14,13 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { emulatedWords, NETWORK, sharedFolder } from '../../../targets/native/bed/emulated.ts';
-import { missingPrograms } from '../../../targets/native/bed/kvm-machine.ts';
-import { compileForGuest, OUTER } from '../../../targets/native/bed/linux-guests.ts';
+import { emulatedWords, NETWORK, OUTER, sharedFolder } from '../../../targets/native/bed/emulated.ts';
+import { cacheFolder, missingPrograms } from '../../../targets/native/bed/kvm-machine.ts';
+import { compileForGuest } from '../../../targets/native/bed/linux-guests.ts';
+import { Qemu } from '../../../targets/native/bed/qemu.ts';
 import { run } from '../../../targets/native/bed/run.ts';
 import { freePorts } from '../../transport/worlds.ts';
 import { deployBlocks } from '../deploy-blocks.ts';
@@ -46,8 +47,7 @@ test.skipIf(missing !== undefined)(
   `the QEMU lines of DEPLOY lend a device from guest to guest over vsock${missing ? `: ${missing}` : ''}`,
   { timeout: 300_000 },
   async () => {
-    const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-    const cache = process.env['BATON_CACHE'] ?? join(base, 'baton', 'kvm');
+    const cache = cacheFolder();
     const bed = join(ROOT, 'targets/native/bed');
     run('/bin/bash', [join(bed, 'prepare.sh'), cache]);
     run('/bin/bash', [join(bed, 'prepare-guest-qemu.sh'), cache]);
@@ -125,33 +125,25 @@ async function lent(
   cache: string,
   share: string,
 ): Promise<{ hostSaid: string; console: string }> {
-  const words = ['--config', join(place, 'host.json'), '--create-table'];
-  const host = spawn(process.execPath, [join(ROOT, 'dist/baton-host.mjs'), ...words]);
+  const config = ['--config', join(place, 'host.json'), '--create-table'];
+  const host = spawn(process.execPath, [join(ROOT, 'dist/baton-host.mjs'), ...config]);
   let hostSaid = '';
   host.stderr.on('data', (bytes) => {
     hostSaid += bytes;
   });
   const log = join(place, 'l1.log');
-  const qemu = spawn('timeout', [
-    ...['--kill-after=5', String(LIFE_S), 'qemu-system-aarch64'],
+  const words = [
     ...emulatedWords({ cache, share, console: log, memoryMib: 1024 }),
     ...sharedFolder('qemu', join(cache, 'qemu-arm64')),
     ...NETWORK,
-  ]);
+  ];
+  const qemu = new Qemu('qemu-system-aarch64', words, LIFE_S);
   const said = () => (existsSync(log) ? readFileSync(log, 'utf8').replaceAll('\r', '') : '');
-  let isOver = false;
-  const over = new Promise<void>((resolve) =>
-    qemu.once('exit', () => {
-      isOver = true;
-      resolve();
-    }),
-  );
   // The owner's guest goes on until somebody ends it; its last lines may wait in its serial line, so the host is asked.
   const isDone = () => /borrow ended with/.test(said()) && BACK.test(hostSaid);
-  while (!isOver && !isDone()) await new Promise((done) => setTimeout(done, LOOK_MS));
-  qemu.kill('SIGTERM');
+  while (qemu.over === undefined && !isDone()) await new Promise((done) => setTimeout(done, LOOK_MS));
+  await qemu.end();
   host.kill('SIGTERM');
-  await over;
   return { hostSaid, console: said() };
 }
 

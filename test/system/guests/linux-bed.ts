@@ -10,6 +10,7 @@ import type { VmId } from '../../../src/protocol/ids.ts';
 import { Parties } from '../../../targets/demo/parties.ts';
 import { ANDROID, LINUX, TABLET, VAULT } from '../../../targets/native/bed/hardware.ts';
 import { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
+import { freePort } from '../../../targets/native/bed/plain-guest.ts';
 
 /** The guests, with the CID by which their host's kernel knows them. */
 const CIDS: Readonly<Record<VmId, number>> = { [ANDROID]: 3, [VAULT]: 4 };
@@ -222,12 +223,4 @@ function listening(server: Server): Promise<number> {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
   });
-}
-
-/** A port that nobody listens at now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listening(server);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
