@@ -108,12 +108,12 @@ export class DriverBed extends Parties {
     return this.#guests.get(vm)!;
   }
 
-  /** Waits until the agent of a guest serves and knows who holds what, and watches it. */
+  /** Waits until the agent of a guest serves and knows who holds what. Nobody watches it: what it would tell costs it time. */
   async serves(vm: VmId): Promise<void> {
     const guest = this.guest(vm);
     // Whoever connects is let in by QEMU, and learns only then that nobody is there.
     await guest.until('its agent serves', AGENT_MS, () =>
-      this.watch(vm, vm as 'android' | 'vault').then(
+      this.connect(vm, vm).then(
         () => true,
         () => false,
       ),
@@ -144,7 +144,7 @@ export class DriverBed extends Parties {
     await resumed;
   }
 
-  /** Resolves with the owner's next word that it has resumed. */
+  /** Resolves when the host has heard from the owner that it has resumed. */
   #resumed(bundle: DriverBundle): Promise<void> {
     return new Promise((resolve, reject) => {
       const limit = setTimeout(
@@ -155,7 +155,8 @@ export class DriverBed extends Parties {
       this.onTold = (told) => {
         before(told);
         const { event } = told;
-        if (told.by !== ANDROID || event['event'] !== 'resumed' || event['bundle'] !== bundle) return;
+        if (told.by !== 'host' || event['event'] !== 'changed' || event['bundle'] !== bundle) return;
+        if (event['holder'] !== ANDROID || event['confirmed'] !== true) return;
         clearTimeout(limit);
         this.onTold = before;
         resolve();
