@@ -9,7 +9,7 @@ import type { Json } from '../../src/control/lines.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, VAULT } from '../native/bed/hardware.ts';
-import type { KvmMachine } from '../native/bed/kvm-machine.ts';
+import { EMULATED_TIMES, type KvmMachine } from '../native/bed/kvm-machine.ts';
 import { ended, Parties, START_MS } from './parties.ts';
 
 export class RealBed extends Parties {
@@ -33,7 +33,13 @@ export class RealBed extends Parties {
     this.writeKeys();
     const address = (vm: VmId) => `unix:${this.path(`${vm}.link`)}`;
     const listen = Object.fromEntries([ANDROID, VAULT].map((vm) => [vm, address(vm)]));
-    this.writeHost({ kind: 'kvm', address: `unix:${enforcer}` }, { kind: 'stream', listen }, { times });
+    this.writeHost(
+      { kind: 'kvm', address: `unix:${enforcer}` },
+      { kind: 'stream', listen },
+      {
+        times: { ...EMULATED_TIMES, ...times },
+      },
+    );
     for (const vm of [ANDROID, VAULT])
       this.writeAgent(vm, this.bundle, { kind: 'stream', address: address(vm) }, {});
     await this.startHost(['--create-table']);

@@ -9,7 +9,7 @@ import type { Json } from '../../../src/control/lines.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
 import { Parties } from '../../../targets/demo/parties.ts';
 import { ANDROID, LINUX, TABLET, VAULT } from '../../../targets/native/bed/hardware.ts';
-import { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
+import { EMULATED_TIMES, KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
 import { freePort } from '../../../targets/native/bed/plain-guest.ts';
 
 /** The guests, with the CID by which their host's kernel knows them. */
@@ -66,7 +66,8 @@ export class LinuxBed extends Parties {
     this.write('bundles.json', bundleFileText([TABLET]));
     this.writeKeys();
     const listen = Object.fromEntries(VMS.map((vm) => [vm, `tcp:127.0.0.1:${agents[CIDS[vm]!]}`]));
-    this.writeHost({ kind: 'kvm', address: `unix:${this.machine.enforcer}` }, { kind: 'stream', listen });
+    const enforcer = { kind: 'kvm', address: `unix:${this.machine.enforcer}` };
+    this.writeHost(enforcer, { kind: 'stream', listen }, { times: EMULATED_TIMES });
     await this.#timed('the machine boots', () =>
       this.machine.start([], {
         files: this.#files(),
