@@ -78,6 +78,7 @@ export class LinuxBed extends Parties {
     for (const vm of VMS) await this.machine.ask({ do: 'startVm', vm, linux: 1 });
     for (const vm of VMS)
       await this.until(`${vm} tells its touches`, GUEST_MS, () => this.heard(vm).includes('ready'));
+    for (const vm of VMS) await this.#serves(vm);
   }
 
   /** What a guest said since `sinceMs`. */
@@ -128,7 +129,12 @@ export class LinuxBed extends Parties {
     );
     this.#busy.delete(vm);
     await this.until(`${vm} is up`, GUEST_MS, () => this.heard(vm, mark).includes('ready'));
-    await this.until(`the agent of ${vm} serves`, GUEST_MS, async () => {
+    await this.#serves(vm);
+  }
+
+  /** Waits until a program in the guest can ask its agent. */
+  #serves(vm: VmId): Promise<void> {
+    return this.until(`the agent of ${vm} serves`, GUEST_MS, async () => {
       return (await this.run(vm, 'test -S /run/agent.sock')).status === 0;
     });
   }
