@@ -2,7 +2,7 @@
  * The bench (bench.h). One JSON object a line; the id of a request comes back with its answer.
  *
  *   {"id":1,"do":"startVm","vm":"a"}: its guest drives the first device, or that of "bundle" and "device"; with "ram" bytes of
- *   RAM, a multiple of 2 MiB, else 2 MiB; with "linux":1 it is Linux, with 96 MiB
+ *   RAM, a multiple of 2 MiB, else 2 MiB; with "linux":1 it is Linux, with 96 MiB. Answered when it is made; others are meanwhile
  *   {"do":"killVm","vm":"a"}   {"do":"end"}   {"do":"crash"}: as killed, without an answer
  *   {"do":"lie","name":"skip-unmap","on":1}: switches a safeguard off, or with 0 on again
  *   {"do":"master","bundle":"b","device":"d","on":0}: takes the device's leave to be a bus master behind the enforcer's back
@@ -12,11 +12,17 @@
  *   {"do":"raise","bundle":"b","device":"d","value":5}: the world outside makes the device signal
  *   {"do":"signal","bundle":"b","device":"d"}  ->  "waits":true when a signal has come that nobody took
  */
+#define _GNU_SOURCE
 #include "bench.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "enforcer.h"
 #include "linux.h"
@@ -28,20 +34,50 @@
 struct port bench_port;
 static bool over;
 
-static bool start(const struct json *request, struct vm *vm, char *error)
+/*
+ * A VM that is being made. On a thread of its own, for to load and pin the RAM of a guest takes seconds on a busy machine, and no move of
+ * another VM's bundle may wait for that: its host would take the silence for a failure, and put the bundle into quarantine.
+ */
+static struct {
+	struct vm *vm; /* NULL: none is */
+	uint64_t id;   /* of the request that waits for its answer */
+	pthread_t thread;
+	bool is_made;
+	atomic_bool is_done;
+	char error[ERROR_BYTES];
+} birth;
+
+static void *make(void *ignored)
 {
+	uint64_t one = 1;
+	/* As the guest itself: never instead of the main thread. */
+	setpriority(PRIO_PROCESS, (id_t)gettid(), 10);
+	birth.is_made = vm_create(birth.vm, birth.error);
+	birth.is_done = true;
+	ssize_t rung = write(machine.bell, &one, sizeof one);
+	(void)rung; /* A bell that is full rings already. */
+	return ignored;
+}
+
+/* Begins to make a VM; bench_turn answers. */
+static bool start(const struct json *request, uint64_t id, char *error)
+{
+	struct vm *vm = vm_named(json_text(request, "vm"));
 	struct bundle *bundle = bundle_named(json_text(request, "bundle"));
 	struct device *device = bundle ? device_named(bundle, json_text(request, "device")) : NULL;
-	uint64_t ram = RAM_BYTES;
+	uint64_t ram = RAM_BYTES, is_linux = 0;
 	if (json_get(request, "ram") && (!json_whole(request, "ram", &ram) || !ram || ram % RAM_BYTES || ram > RAM_BYTES_MAX)) {
 		snprintf(error, ERROR_BYTES, "ram: a multiple of 2 MiB, at most 256 MiB");
+		return false;
+	}
+	if (!vm || birth.vm) {
+		snprintf(error, ERROR_BYTES, "%s", vm ? "another VM is being made" : "unknown VM");
 		return false;
 	}
 	if (vm->life != ABSENT) {
 		snprintf(error, ERROR_BYTES, "%s: its last life is not over", vm->name);
 		return false;
 	}
-	uint64_t is_linux = 0;
 	json_whole(request, "linux", &is_linux);
 	if (is_linux && !(machine.kernel && machine.files)) {
 		snprintf(error, ERROR_BYTES, "no Linux to start: --kernel and --files");
@@ -50,10 +86,14 @@ static bool start(const struct json *request, struct vm *vm, char *error)
 	vm->is_linux = is_linux;
 	vm->drives = device ? device : &machine.devices[0];
 	vm->ram_bytes = is_linux ? LINUX_RAM_BYTES : ram;
-	if (!vm_create(vm, error))
-		return false;
-	enforcer_tell_start(vm);
-	return true;
+	birth.vm = vm;
+	birth.id = id;
+	birth.is_done = false;
+	errno = pthread_create(&birth.thread, NULL, make, NULL);
+	if (errno == 0)
+		return true;
+	birth.vm = NULL;
+	return failed(error, "%s: start the thread that makes it", vm->name);
 }
 
 static bool peek(const struct vm *vm, uint64_t address, uint64_t words, struct text *out, char *error)
@@ -136,8 +176,6 @@ static bool serve(const struct json *request, struct text *out, char *error)
 		snprintf(error, ERROR_BYTES, "unknown request or VM");
 		return false;
 	}
-	if (strcmp(what, "startVm") == 0)
-		return start(request, vm, error);
 	if (strcmp(what, "exits") == 0) {
 		text_add(out, ",\"reads\":%llu,\"writes\":%llu,\"address\":%llu", vm->refused_reads, vm->refused_writes,
 			 vm->refused_at);
@@ -155,6 +193,16 @@ static bool serve(const struct json *request, struct text *out, char *error)
 	return false;
 }
 
+static void answer_failure(uint64_t id, const char *error)
+{
+	static char bytes[4096];
+	struct text out = { .bytes = bytes, .size = sizeof bytes };
+	text_add(&out, "{\"id\":%llu,\"ok\":false,\"error\":", (unsigned long long)id);
+	text_quote(&out, error);
+	text_add(&out, "}");
+	port_send(&bench_port, &out);
+}
+
 void bench_take(char *line)
 {
 	static char bytes[4096];
@@ -163,13 +211,32 @@ void bench_take(char *line)
 	const struct json *request = json_read(line);
 	uint64_t id = 0;
 	json_whole(request, "id", &id);
-	text_add(&out, "{\"id\":%llu,\"ok\":true", (unsigned long long)id);
-	if (!serve(request, &out, error)) {
-		out.used = 0;
-		text_add(&out, "{\"id\":%llu,\"ok\":false,\"error\":", (unsigned long long)id);
-		text_quote(&out, error);
+	if (strcmp(json_text(request, "do"), "startVm") == 0) {
+		if (!start(request, id, error))
+			answer_failure(id, error);
+		return;
 	}
+	text_add(&out, "{\"id\":%llu,\"ok\":true", (unsigned long long)id);
+	if (!serve(request, &out, error))
+		return answer_failure(id, error);
 	text_add(&out, "}");
+	port_send(&bench_port, &out);
+}
+
+void bench_turn(void)
+{
+	static char bytes[64];
+	struct text out = { .bytes = bytes, .size = sizeof bytes };
+	struct vm *vm = birth.vm;
+	if (!vm || !birth.is_done)
+		return;
+	pthread_join(birth.thread, NULL);
+	birth.vm = NULL;
+	if (!birth.is_made)
+		return answer_failure(birth.id, birth.error);
+	vm->life = STARTING;
+	enforcer_tell_start(vm);
+	text_add(&out, "{\"id\":%llu,\"ok\":true}", (unsigned long long)birth.id);
 	port_send(&bench_port, &out);
 }
 

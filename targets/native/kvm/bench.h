@@ -8,6 +8,8 @@ extern struct port bench_port;
 
 void bench_take(char *line);
 void bench_gone(void);
+/* Answers what took its time. After each look at the machine. */
+void bench_turn(void);
 /* The bench has said that all is over. */
 bool bench_is_over(void);
 

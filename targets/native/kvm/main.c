@@ -289,6 +289,7 @@ int main(int count, char **words)
 			smmu_read();
 		port_serve(&enforcer_port, wanted[0].revents, enforcer_take, enforcer_gone);
 		port_serve(&bench_port, wanted[1].revents, bench_take, bench_gone);
+		bench_turn();
 		waits = enforcer_turn();
 	}
 	return 0;

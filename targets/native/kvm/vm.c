@@ -156,10 +156,8 @@ bool vm_create(struct vm *vm, char *error)
 	vm->fd = ioctl(machine.kvm, KVM_CREATE_VM, 0);
 	bool is_made = vm->fd >= 0 || failed(error, "%s: KVM_CREATE_VM", vm->name);
 	if (is_made && make_ram(vm, error) && make_processor(vm, error) && make_gic(vm, error) &&
-	    set_registers(vm, error) && (!vm->is_linux || vsock_open(vm, error))) {
-		vm->life = STARTING;
+	    set_registers(vm, error) && (!vm->is_linux || vsock_open(vm, error)))
 		return true;
-	}
 	release(vm);
 	return false;
 }

@@ -4,7 +4,10 @@
 
 #include "machine.h"
 
-/* Makes a VM whose life is ABSENT: everything but its first instruction. Then it is STARTING. */
+/*
+ * Makes a VM whose life is ABSENT: everything but its first instruction. Any thread may, for it touches nothing else; that it is STARTING
+ * then, the main thread says.
+ */
 bool vm_create(struct vm *vm, char *error);
 /* Runs the first instruction of a STARTING VM. */
 bool vm_run(struct vm *vm, char *error);

@@ -42,21 +42,21 @@ static enum progress reset(struct device *device, char *error)
 		device->reset_step = HALTING;
 		device->reset_until = now_ms() + RESET_MS_MAX;
 	}
-	if (now_ms() > device->reset_until) {
-		device->reset_step = RESTING;
-		snprintf(error, ERROR_BYTES, "%s: neither halted nor ready after %d ms", device->name, RESET_MS_MAX);
-		return FAILED;
-	}
-	if (device->reset_step == HALTING) {
-		if (!is_halted(device))
-			return AGAIN;
+	if (device->reset_step == HALTING && is_halted(device)) {
 		*operational(device, USBCMD) = USBCMD_RESET;
 		device->reset_step = RESETTING;
 	}
-	if ((*operational(device, USBCMD) & USBCMD_RESET) || (*operational(device, USBSTS) & USBSTS_NOT_READY))
+	bool is_busy = (*operational(device, USBCMD) & USBCMD_RESET) || (*operational(device, USBSTS) & USBSTS_NOT_READY);
+	if (device->reset_step == RESETTING && !is_busy) {
+		device->reset_step = RESTING;
+		return DONE;
+	}
+	/* After the look: whoever comes late to it finds it done. */
+	if (now_ms() <= device->reset_until)
 		return AGAIN;
 	device->reset_step = RESTING;
-	return DONE;
+	snprintf(error, ERROR_BYTES, "%s: neither halted nor ready after %d ms", device->name, RESET_MS_MAX);
+	return FAILED;
 }
 
 /* A USB device is touched from outside the machine, not by a register. */
