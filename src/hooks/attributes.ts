@@ -57,11 +57,8 @@ function sysfs(step: Extract<AttributeHookStep, { kind: 'sysfs' }>, world: HookW
 }
 
 function inputInhibit(input: string, world: HookWorld): StepActions {
-  /** Those that were inhibited last. */
-  let found: readonly string[] = [];
   const set = async (limit: Limit, value: string) => {
     const [first, ...others] = await inhibitedOf(input, world, limit);
-    found = [first, ...others];
     await setInhibited(world, limit, first, value);
     for (const path of others) await begun(setInhibited(world, limit, path, value));
   };
@@ -76,7 +73,8 @@ function inputInhibit(input: string, world: HookWorld): StepActions {
       return seen.size === 1 ? status : 'unknown';
     },
     recheck: async ({ limit }) => {
-      for (const path of found) await still(world, limit, path, '1');
+      // All that there are now: one that came meanwhile is not inhibited.
+      for (const path of await begun(inhibitedOf(input, world, limit))) await still(world, limit, path, '1');
     },
   };
 }

@@ -140,6 +140,22 @@ describe('input-inhibit', () => {
       expect(await rig.inspect()).toBe('active');
     });
 
+    it('finds one that came after the others were inhibited, and the owner keeps its bundle', async () => {
+      const other = { kind: 'sysfs', path: '/sys/v/enable', write: '0', undo: '1' } as const;
+      const rig = new Rig({ touch: { suspend: [all, other] } });
+      rig.world.files.set(at('input7'), '0').set('/sys/v/enable', '1');
+      rig.world.onWrite.set('/sys/v/enable', (text) => {
+        if (text === '0') rig.world.files.set(at('input8'), '0');
+      });
+      expect(await rig.run('suspend')).toEqual({
+        ok: false,
+        outcome: 'failed',
+        error: `touch/input-inhibit: ${at('input8')} reads "0", not "1"`,
+      });
+      expect(await rig.inspect()).not.toBe('suspended');
+      for (const input of ['input7', 'input8']) expect(rig.world.files.get(at(input))).toBe('0');
+    });
+
     it('cannot tell when they differ, or when there is none', async () => {
       const rig = new Rig({ touch: { suspend: [all] } });
       expect(await rig.inspect()).toBe('unknown');
