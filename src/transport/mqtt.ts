@@ -54,6 +54,16 @@ const ATTEMPT_MS = 5_000;
 const KEEPALIVE_S = 5;
 /** Largest packet that the broker may send us (MQTT 5 only): a frame, a topic and what is around them. */
 const PACKET_BYTES_MAX = FRAME_BYTES_MAX + 512;
+/**
+ * Bytes that a broker may send without one whole packet among them. Of a packet that is announced as 256 MiB, which MQTT allows, the library
+ * would keep all that comes. Several chunks of a socket may be on their way through it.
+ */
+const UNREAD_BYTES_MAX = 256 * 1024;
+/**
+ * Packets that a broker may send while it takes nothing of ours: the library would keep every acknowledgement. An honest one stops at the
+ * messages that may be under way, 20 by default of mosquitto.
+ */
+const UNHEARD_MAX = 2_000;
 /** Messages that a broker may send before we acknowledge (MQTT 5 only): as mosquitto does by default. */
 const RECEIVE_MAX = 20;
 /** Random letters of a client id, 4 bits each. Who guesses it could make the broker close our connection. */
@@ -128,14 +138,32 @@ export class MqttTransport implements Transport {
       end();
       events.down(reason);
     };
+    let unreadBytes = 0;
+    const connect: StreamBuilder = (ofClient) => {
+      const stream = this.#parts.broker.connect(ofClient);
+      stream.on('data', (bytes: Uint8Array) => {
+        unreadBytes += bytes.length;
+        if (unreadBytes > UNREAD_BYTES_MAX) lose(`${UNREAD_BYTES_MAX} bytes without a whole packet`);
+      });
+      return stream;
+    };
     try {
-      client = new Client(this.#parts.broker.connect, this.#options());
+      client = new Client(connect, this.#options());
     } catch (error) {
       lose(reasonOf(error));
       return end;
     }
     const connection = client;
     connection.on('error', (error) => lose(reasonOf(error)));
+    let unheard = 0;
+    connection.on('packetreceive', (packet) => {
+      unreadBytes = 0;
+      unheard = connection.stream.writableLength === 0 ? 0 : unheard + 1;
+      if (unheard > UNHEARD_MAX) lose(`${UNHEARD_MAX} packets came while it took none of ours`);
+      // Of these the library keeps each until it is released.
+      if (packet.cmd === 'publish' && packet.qos === 2)
+        lose('a message of QoS 2, for which nobody has asked');
+    });
     connection.on('disconnect', ({ reasonCode }) =>
       lose(`the broker ended it with reason code ${reasonCode}`),
     );

@@ -11,6 +11,8 @@ import { AGAIN, errorName, FAMILY, type NativeCore, type Poller } from './core.t
 
 /** Bytes that may wait to be sent on one stream: 32 full frames; a slower peer loses what comes after. */
 const QUEUE_BYTES_MAX = 256 * 1024;
+/** Pieces that may wait there: each takes some 200 bytes more than it has, and acknowledgements of MQTT have four. */
+const QUEUE_PIECES_MAX = 1_024;
 /** Longest wait for a connection, in ms. Loopback and vsock answer at once or never. */
 const CONNECT_MS = 5_000;
 /** How long, in ms, a closed stream may still send what was queued without getting on; then its peer does not read. */
@@ -149,7 +151,9 @@ class NativeStream implements ByteStream {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.#reason !== undefined || this.#queuedBytes + bytes.length > QUEUE_BYTES_MAX) return false;
+    const isFull =
+      this.#queuedBytes + bytes.length > QUEUE_BYTES_MAX || this.#queue.length >= QUEUE_PIECES_MAX;
+    if (this.#reason !== undefined || isFull) return false;
     const sent = this.#queue.length === 0 ? this.#send(bytes) : 0;
     if (sent === undefined) return false;
     if (sent === bytes.length) return true;

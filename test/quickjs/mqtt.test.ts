@@ -1,6 +1,7 @@
 /** The static agents with MQTT: the command line over the broker of the demo, and an end of mosquitto. On every engine: compliance-mqtt.test.ts. */
 
-import { statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
@@ -36,4 +37,48 @@ describe('the static agent with MQTT', () => {
     program.close();
     await bed.isBack();
   });
+
+  it('leaves a broker that sends on and reads no answer, and lives on', async () => {
+    bed = new StreamBed(BOTH, 'mqtt 3.1.1');
+    await bed.start();
+    const flood = floodingBroker(`baton/${VAULT}/in/host`);
+    await new Promise<void>((resolve) => flood.listen(bed!.file('flood'), resolve));
+    await bed.killAgent(VAULT);
+    const file = bed.file(`${VAULT}.json`);
+    const config = JSON.parse(readFileSync(file, 'utf8'));
+    config.transport.url = `mqtt+unix://${bed.file('flood')}`;
+    writeFileSync(file, JSON.stringify(config));
+    const agent = bed.agentProcess(VAULT, MQTT_AGENTS.x86_64);
+    const from = bed.said.get(VAULT)!.length;
+    const said = () => bed!.said.get(VAULT)!.slice(from);
+    await bed.until(
+      'it is left',
+      15_000,
+      () => said().includes('took none of ours') || agent.exitCode !== null,
+    );
+    expect(said()).not.toContain('uncaught');
+    expect(agent.exitCode).toBeNull();
+    flood.close();
+  });
 });
+
+/** Lets whoever connects subscribe, and sends it messages for ever, to be acknowledged, without looking for that. */
+function floodingBroker(topic: string): Server {
+  const text = Buffer.from(topic);
+  const body = [text.length >> 8, text.length & 0xff, ...text, 0, 1, ...Buffer.from('nothing')];
+  const messages = Buffer.concat(Array(512).fill(Uint8Array.of(0x32, body.length, ...body)));
+  return createServer((socket) => {
+    const flood = () => {
+      while (!socket.destroyed && socket.write(messages));
+    };
+    socket.on('error', () => {}).on('drain', flood);
+    socket.once('data', () => {
+      socket.write(Uint8Array.of(0x20, 2, 0, 0));
+      socket.once('data', (subscribe) => {
+        socket.pause();
+        socket.write(Uint8Array.of(0x90, 3, subscribe[2]!, subscribe[3]!, 1));
+        flood();
+      });
+    });
+  });
+}

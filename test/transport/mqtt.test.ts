@@ -13,6 +13,8 @@ import type { MqttSettings } from '../../targets/node/mqtt-address.ts';
 import { ANDROID, counts, numbered, Party, VAULT } from './party.ts';
 import { randomPasswords, rawClient, temporaryFolder, until } from './worlds.ts';
 
+/** What a broker that floods sends at a time. */
+const FLOOD = new Uint8Array(64 * 1024);
 const passwords = randomPasswords();
 const cleanups: (() => unknown)[] = [];
 let broker: Broker;
@@ -70,6 +72,62 @@ describe('a broker that refuses', () => {
     await until('it failed', () => party.downs.length > 0);
     expect(party.ups).toBe(0);
   });
+});
+
+test.each(['3.1.1', '5'] as const)(
+  'a broker that announces 256 MiB and sends them is left long before (version %s)',
+  async (protocol) => {
+    let sent = 0;
+    const server = createServer((socket) => {
+      const flood = () => {
+        while (!socket.destroyed && sent < 0x0fff_ffff && socket.write(FLOOD)) sent += FLOOD.length;
+      };
+      socket.on('error', () => {}).on('drain', flood);
+      // CONNACK of either version, then a PUBLISH of the greatest length.
+      const connack = protocol === '5' ? [0x20, 3, 0, 0, 0] : [0x20, 2, 0, 0];
+      socket.once('data', () => {
+        socket.write(Uint8Array.of(...connack, 0x30, 0xff, 0xff, 0xff, 0x7f));
+        flood();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => server.close());
+    const { port } = server.address() as { port: number };
+    const party = open({ url: `mqtt://127.0.0.1:${port}`, protocol });
+    await until('it is left', () => party.downs.length > 0);
+    expect(party.downs[0]).toMatch(/bytes without a whole packet/);
+    // What sockets keep is among it.
+    expect(sent).toBeLessThan(32 * 1024 * 1024);
+  },
+);
+test.each([
+  ['messages and reads no acknowledgement', 1, /packets came while it took none of ours/],
+  ['messages of QoS 2, of which each would be kept', 2, /QoS 2/],
+] as const)('a broker that sends %s is left', async (_what, qos, reason) => {
+  const body = [0, 1, 0x61, 0, 1, ...Buffer.from('nothing')];
+  const message = Uint8Array.of(0x30 | (qos << 1), body.length, ...body);
+  const messages = Buffer.concat(Array(512).fill(message));
+  const server = createServer((socket) => {
+    const flood = () => {
+      while (!socket.destroyed && socket.write(messages));
+    };
+    socket.on('error', () => {}).on('drain', flood);
+    socket.once('data', () => {
+      socket.write(Uint8Array.of(0x20, 2, 0, 0));
+      socket.once('data', (subscribe) => {
+        socket.pause();
+        socket.write(Uint8Array.of(0x90, 3, subscribe[2]!, subscribe[3]!, 1));
+        flood();
+      });
+    });
+  });
+  const folder = temporaryFolder();
+  cleanups.push(() => folder.remove());
+  await new Promise<void>((resolve) => server.listen(`${folder.path}/broker`, resolve));
+  cleanups.push(() => server.close());
+  const party = open({ url: `mqtt+unix://${folder.path}/broker` });
+  await until('it is left', () => party.downs.length > 0);
+  expect(party.downs[0]).toMatch(reason);
 });
 
 describe('a broker without rules', () => {
