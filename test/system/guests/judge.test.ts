@@ -1,7 +1,7 @@
 /** The judge of the touches: what it says of turns, and what it does not let pass. */
 
 import { expect, it } from 'vitest';
-import { turnsOf } from './touch.ts';
+import { straysOf, turnsOf } from './touch.ts';
 
 const felt = (vm: string, ...places: number[]) => places.map((place) => ({ vm, place }));
 
@@ -25,4 +25,32 @@ it('one touch of another’s turn makes more turns than there were', () => {
 
 it('a touch that both felt is refused', () => {
   expect(() => turnsOf([...felt('a', 1, 2), ...felt('b', 2)])).toThrow('place 2 was felt twice');
+});
+
+const told = [
+  { holder: 'a', place: 0, atMs: 0 },
+  { holder: 'b', place: 100, atMs: 5_000 },
+  { holder: undefined, place: 200, atMs: 10_000 },
+  { holder: 'a', place: 300, atMs: 15_000 },
+];
+const stray = (vm: string, place: number, atMs: number) => straysOf([{ vm, place, atMs }], told);
+
+it('a touch of whoever holds is none that went astray, nor one that was made before the next one held', () => {
+  expect(stray('a', 50, 100)).toEqual([]);
+  expect(stray('a', 100, 5_100)).toEqual([]);
+  expect(stray('b', 150, 7_000)).toEqual([]);
+  expect(stray('a', 310, 15_500)).toEqual([]);
+});
+
+it('a touch that the old holder feels goes astray, although it makes no other turn', () => {
+  expect(stray('a', 101, 5_100)).toEqual([{ vm: 'a', place: 101 }]);
+  expect(stray('b', 301, 15_100)).toEqual([{ vm: 'b', place: 301 }]);
+});
+
+it('nobody may feel what nobody holds', () => {
+  for (const vm of ['a', 'b']) expect(stray(vm, 201, 10_100)).toEqual([{ vm, place: 201 }]);
+});
+
+it('where the finger was when it was let go, the next one learns from the tablet', () => {
+  expect(stray('a', 250, 15_500)).toEqual([]);
 });

@@ -91,6 +91,13 @@ export class LinuxBed extends Parties {
     return this.heard(vm, sinceMs).flatMap((text) => (text.startsWith('x ') ? [Number(text.slice(2))] : []));
   }
 
+  /** What both guests felt, and when they said so. */
+  felt(): { vm: VmId; place: number; atMs: number }[] {
+    return this.said.flatMap(({ vm, atMs, text }) =>
+      text.startsWith('x ') ? [{ vm, atMs, place: Number(text.slice(2)) }] : [],
+    );
+  }
+
   /** Runs a command in a guest; resolves with its status and words. One at a time in each. */
   async run(vm: VmId, command: string, limitMs = COMMAND_MS): Promise<{ status: number; output: string }> {
     if (this.#busy.has(vm)) throw new Error(`${vm} has a command already`);
@@ -106,9 +113,10 @@ export class LinuxBed extends Parties {
 
   /** Signals a guest's agent. One that is killed is started again by the guest. */
   async signalAgent(vm: VmId, signal: 'KILL' | 'STOP' | 'CONT'): Promise<void> {
+    const mark = performance.now();
     this.#links.get(vm)!.write(`signal ${signal}\n`);
     await this.until(`${vm} has sent ${signal}`, COMMAND_MS, () =>
-      this.heard(vm).includes(`signalled ${signal}`),
+      this.heard(vm, mark).includes(`signalled ${signal}`),
     );
   }
 
@@ -117,19 +125,27 @@ export class LinuxBed extends Parties {
     return !this.#busy.has(vm);
   }
 
-  /** Ends a guest at once, and starts it again; resolves when it is up. */
-  async restart(vm: VmId): Promise<void> {
+  /**
+   * Ends a guest at once, and starts it again; resolves when it is up, with what `baton-kvm` answered first: that the guest is made, which
+   * takes long, or what it was asked after that. Bundles of other guests move meanwhile.
+   */
+  async restart(vm: VmId): Promise<readonly string[]> {
     const mark = performance.now();
+    let answered: string[] = [];
     await this.machine.ask({ do: 'killVm', vm });
-    await this.machine.until(`${vm} may start`, GUEST_MS, () =>
-      this.machine.ask({ do: 'startVm', vm, linux: 1 }).then(
-        () => true,
+    await this.machine.until(`${vm} may start`, GUEST_MS, async () => {
+      answered = [];
+      const isMade = this.machine.ask({ do: 'startVm', vm, linux: 1 }).then(
+        () => answered.push('made') > 0,
         () => false,
-      ),
-    );
+      );
+      await this.machine.exits(vm).then(() => answered.push('asked later'));
+      return isMade;
+    });
     this.#busy.delete(vm);
     await this.until(`${vm} is up`, GUEST_MS, () => this.heard(vm, mark).includes('ready'));
     await this.#serves(vm);
+    return answered;
   }
 
   /** Waits until a program in the guest can ask its agent. */

@@ -58,6 +58,28 @@ export interface Felt {
   readonly place: number;
 }
 
+/** Who may feel from now on, as the host told it when the finger was at `place`. */
+export interface Told {
+  readonly holder: string | undefined;
+  readonly place: number;
+  readonly atMs: number;
+}
+
+/** How long the host's word may be on its way behind a touch that follows from it, in ms: a resumed driver takes longer. */
+const WORD_MS = 1_000;
+
+/**
+ * Touches of guests that could not have had them: made after the host had told that somebody else holds, or nobody, and felt before the one
+ * who felt them held again. `turnsOf` alone would take what an old holder still feels for a turn that lasts longer.
+ */
+export function straysOf(felt: readonly (Felt & { readonly atMs: number })[], told: readonly Told[]): Felt[] {
+  return felt.flatMap(({ vm, place, atMs }) => {
+    const since = told.filter((each) => each.place < place).length - 1;
+    const may = told.filter((each, index) => index >= since && each.atMs <= atMs + WORD_MS);
+    return since < 0 || may.some(({ holder }) => holder === vm) ? [] : [{ vm, place }];
+  });
+}
+
 /** Touches of one guest in a row, without one of the other between them. */
 export interface Turn {
   readonly vm: string;
