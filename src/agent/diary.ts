@@ -50,6 +50,8 @@ export class Diary {
   moved(from: string, to: string, row: string): void {
     this.note(`${from} → ${to} (${row})`);
     this.#reason = stateText(to as Parameters<typeof stateText>[0]);
+    // Nobody's message says so, and without an operator it stays like this.
+    if (to === 'quarantined') this.#log('warn', this.#reason, { bundle: this.#bundle });
   }
 
   /** The agent's clients are told something. */
