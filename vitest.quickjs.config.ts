@@ -9,5 +9,7 @@ export default defineConfig({
     pool: 'threads',
     maxWorkers: 2,
     testTimeout: 30_000,
+    // A transcript that is missing is not made up: `-u` writes it.
+    update: 'none',
   },
 });

@@ -254,7 +254,9 @@ export class Stage {
       ...this.#written('drivers').map((line) => `driver of ${this.#relative(line)}`),
     ];
     this.#fresh.clear();
-    return news.filter((line, index) => line !== news[index - 1]).map((line) => `  ${line}`);
+    // Not all that changes is shown. What is done twice stands there twice.
+    const isView = (line: string) => /^(host: |agent of \w+: \w+, driver )/.test(line);
+    return news.filter((line, index) => line !== news[index - 1] || !isView(line)).map((line) => `  ${line}`);
   }
 
   #agentWords(event: Json): string {
