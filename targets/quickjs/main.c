@@ -4,8 +4,11 @@
  * One file is called by several names; the script looks at its first argument.
  */
 
+#define _DEFAULT_SOURCE
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <quickjs-libc.h>
 #include <quickjs.h>
@@ -44,6 +47,13 @@ JSContext *baton_new_context(JSRuntime *runtime) {
   return ctx;
 }
 
+/* The bytecode was read once, and copied: its pages need not stay. They are the file's own, and come back should anybody want them. */
+static void forget_bytecode(void) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)agent_bytecode;
+  uintptr_t first = (from + page - 1) / page * page, last = (from + agent_bytecode_size) / page * page;
+  if (first < last) madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
 int main(int argc, char **argv) {
   JSMemoryUsage loaded;
   JSRuntime *runtime = JS_NewRuntime2(&baton_heap, NULL);
@@ -61,6 +71,7 @@ int main(int argc, char **argv) {
   JS_SetGCThreshold(runtime, HEAP_BYTES_MAX);
   // Ends the process with status 1 when the script throws.
   js_std_eval_binary(ctx, agent_bytecode, agent_bytecode_size, 0);
+  forget_bytecode();
   JS_ComputeMemoryUsage(runtime, &loaded);
   JS_SetGCThreshold(runtime, (size_t)loaded.malloc_size + GARBAGE_BYTES);
   js_std_loop(ctx);

@@ -3,8 +3,10 @@
  * 100,000, over which a straight line is laid through what was looked at.
  */
 
-import { readFileSync, statSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { ControlClient } from '../../src/cli/world.ts';
 import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
@@ -44,7 +46,9 @@ interface Look {
 
 describe('the static agent', () => {
   let bed: StreamBed | undefined;
+  const folder = mkdtempSync(join(tmpdir(), 'baton-memory-'));
   afterEach(() => bed?.stop());
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it.each([
     ['over UNIX streams', castOf('x86_64', 'x86_64'), 'unix'],
@@ -52,7 +56,7 @@ describe('the static agent', () => {
   ] as const)(
     `has at most 4 MB of proportional memory after ${HANDOVERS} handovers %s, and does not grow by them`,
     async (name, cast, way) => {
-      bed = new StreamBed(cast, way);
+      bed = new StreamBed(apart(cast, join(folder, way)), way);
       await bed.start();
       const looks = await watch(bed);
       const whole = AGENTS.map((vm) => memoryBytes(bed!.pidOf(vm), 'Pss'));
@@ -68,6 +72,17 @@ describe('the static agent', () => {
     LIMIT_MS,
   );
 });
+
+/** The same agents, each from a file of its own: in a guest nobody shares the pages of the program, and so it has them all itself. */
+function apart(cast: Cast, folder: string): Cast {
+  const agents = Object.entries(cast.agents).map(([vm, [program = '', ...words]]) => {
+    const own = join(folder, vm, basename(program));
+    mkdirSync(join(folder, vm), { recursive: true });
+    copyFileSync(program, own);
+    return [vm, [own, ...words]] as const;
+  });
+  return { ...cast, agents: Object.fromEntries(agents) };
+}
 
 /** Plays the handovers, and looks in between. Rejects when one does not end. */
 async function watch(bed: StreamBed): Promise<Look[]> {
@@ -123,7 +138,11 @@ function expectLevel(vm: string, warm: readonly Look[], index: number): void {
   console.log(`${vm}: ${words}, ${bytes.at(-1)! - bytes[0]!} bytes more at the end`);
   // A page may come and go.
   if (HANDOVERS < FEW) expect(bytes.at(-1)! - bytes[0]!).toBeLessThan(100_000);
-  else expect(Math.abs(slope) - halfWidth, words).toBeLessThanOrEqual(SLOPE_MAX);
+  else {
+    expect(Math.abs(slope) - halfWidth, words).toBeLessThanOrEqual(SLOPE_MAX);
+    // Looks that differ so much tell nothing.
+    expect(halfWidth, words).toBeLessThanOrEqual(SLOPE_MAX);
+  }
 }
 
 function everyTenth(values: readonly unknown[]): string {
