@@ -12,6 +12,7 @@ import { POLLER } from './poller.ts';
 const ATTRIBUTE_BYTES_MAX = 4_096;
 /** Before what was read: its count or the error, and whether the file was opened, an int32 each. */
 const HEAD_BYTES = 8;
+const EIO = -5;
 
 /** Files below /sys. Asynchronous, because a driver may take as long as its suspend. */
 export const ATTRIBUTES: Attributes = {
@@ -61,6 +62,8 @@ function job(path: string, what: number | string): Promise<Done> {
       const count = os.read(report, bytes.buffer, 0, bytes.length);
       POLLER.onReadable(report, undefined);
       NATIVE.close(report);
+      // The thread could not even say how it went: nobody knows.
+      if (count < HEAD_BYTES) return done({ result: EIO, hasOpened: true, text: '' });
       const head = new DataView(bytes.buffer);
       const text = NATIVE.textOf(bytes.buffer, HEAD_BYTES, Math.max(count - HEAD_BYTES, 0));
       done({ result: head.getInt32(0, true), hasOpened: head.getInt32(4, true) === 1, text });
