@@ -111,12 +111,14 @@ export class DriverBed extends Parties {
   /** Waits until the agent of a guest serves and knows who holds what. Nobody watches it: what it would tell costs it time. */
   async serves(vm: VmId): Promise<void> {
     const guest = this.guest(vm);
-    // Whoever connects is let in by QEMU, and learns only then that nobody is there.
+    // Whoever connects is let in by QEMU, and learns only by asking that nobody is there.
     await guest.until('its agent serves', AGENT_MS, () =>
-      this.connect(vm, vm).then(
-        () => true,
-        () => false,
-      ),
+      this.connect(vm, vm)
+        .then((client) => client.request({ do: 'status' }))
+        .then(
+          () => true,
+          () => false,
+        ),
     );
     const settled = vm === ANDROID ? ['held', 'lent'] : ['idle', 'held'];
     await guest.until('its agent knows who holds', AGENT_MS, async () => {

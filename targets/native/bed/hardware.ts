@@ -21,6 +21,8 @@ export interface Hardware {
 
 const pci = (slot: number) => `0000:00:${slot.toString(16).padStart(2, '0')}.0`;
 const eduAt = (slot: number) => ['-device', `edu,addr=${slot},dma_mask=0xffffffffffffffff`];
+/** Where l1-run.sh puts what Linux guests boot. */
+const GUESTS = ['--kernel /run/Image --files /run/files.cpio'];
 const keepers = KEEPERS.map((slot) => `--keeper ${pci(slot)}`);
 
 export const ANDROID = vmId('android');
@@ -30,6 +32,9 @@ export const VAULT = vmId('vault');
 export const ENGINE = edu('engine', 5, 'level');
 /** Another in slot 6 that signals by messages (MSI). */
 export const SPARE = edu('spare', 6, 'edge');
+
+/** That in slot 5 as a touch screen, for Linux guests with a driver of ours (driver/). */
+export const TOUCH = edu('touch', 5, 'level');
 
 /** The VMs see its registers and its interrupt at different places. */
 function edu(name: string, slot: number, trigger: Trigger): BundleDefinition {
@@ -114,5 +119,14 @@ export const LINUX: Hardware = {
     ...NETWORK,
   ],
   vfio: [5, ...KEEPERS].map(pci),
-  options: [...keepers, `--device usb=${pci(5)}`, '--kernel /run/Image --files /run/files.cpio'],
+  options: [...keepers, `--device usb=${pci(5)}`, ...GUESTS],
+};
+
+/** One `edu` that is a touch screen, for Linux guests with a driver of ours. */
+export const LINUX_TOUCH: Hardware = {
+  bundles: [TOUCH],
+  memoryMib: LINUX.memoryMib,
+  devices: [...[5, ...KEEPERS].flatMap(eduAt), ...NETWORK],
+  vfio: [5, ...KEEPERS].map(pci),
+  options: [...keepers, `--device touch=${pci(5)}`, ...GUESTS],
 };

@@ -1,6 +1,6 @@
 #!/bin/bash
 # prepare.sh FOLDER: makes what the beds boot in FOLDER, unless it is there: vmlinuz, l1.cpio for the machine with KVM, l2.cpio for
-# Linux guests in it, plain.cpio for guests of QEMU alone with the touch driver of driver/, from Debian's arm64 kernel and busybox,
+# Linux guests in it, plain.cpio for guests of QEMU alone, both with the touch driver of driver/, from Debian's arm64 kernel and busybox,
 # whichever are current. Nothing is installed, and nothing outside FOLDER is written; no root needed.
 set -euo pipefail
 folder=$1
@@ -59,7 +59,8 @@ archive() {
 }
 archive "$folder/l1.cpio" "$here/l1-init.sh" virtio_pci virtio_console virtio_net 9p 9pnet_virtio vfio-pci vfio_iommu_type1 \
   vhost_vsock
-archive "$folder/l2.cpio" "$here/l2-init.sh" virtio_mmio virtio_net vmw_vsock_virtio_transport xhci-plat-hcd usbhid hid-generic evdev
+archive "$folder/l2.cpio" "$here/l2-init.sh" virtio_mmio virtio_net vmw_vsock_virtio_transport xhci-plat-hcd usbhid hid-generic evdev \
+  baton-touch
 archive "$folder/plain.cpio" "$here/l2-init.sh" virtio_mmio virtio_net virtio_input virtio_gpu evdev baton-touch
 cp "unpacked/boot/vmlinuz-$version" "$folder/vmlinuz"
 echo "$stamp" > "$folder/stamp"

@@ -8,9 +8,10 @@ import { bundleFileText } from '../../../src/config/bundle-file.ts';
 import type { Json } from '../../../src/control/lines.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
 import { Parties } from '../../../targets/demo/parties.ts';
-import { ANDROID, LINUX, TABLET, VAULT } from '../../../targets/native/bed/hardware.ts';
+import { ANDROID, type Hardware, LINUX, LINUX_TOUCH, VAULT } from '../../../targets/native/bed/hardware.ts';
 import { EMULATED_TIMES, KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
 import { freePort } from '../../../targets/native/bed/plain-guest.ts';
+import { Tap } from '../kvm/tap.ts';
 
 /** The guests, with the CID by which their host's kernel knows them. */
 const CIDS: Readonly<Record<VmId, number>> = { [ANDROID]: 3, [VAULT]: 4 };
@@ -31,6 +32,35 @@ export interface Said {
   readonly text: string;
 }
 
+/** What the guests lend each other: one bundle of one device, and how its driver is suspended. */
+export interface Lent {
+  readonly hardware: Hardware;
+  readonly suspend: (vm: VmId) => readonly Json[];
+}
+
+/** Where a guest sees the registers: its kernel names the device by them. */
+const placeOf = (vm: VmId) => (vm === ANDROID ? 'a000000' : 'b000000');
+
+/** A guest binds the driver of the device when it has it, and unbinds it before it lends it: the driver knows nothing of us. */
+export const LENT_TABLET: Lent = {
+  hardware: LINUX,
+  suspend: (vm) => [
+    { kind: 'unbind', bus: 'platform', driver: 'xhci-hcd', device: `${placeOf(vm)}.usb`, limitMs: 5_000 },
+  ],
+};
+
+/** Folder of the touch screen in a guest. */
+export const touchFolder = (vm: VmId) => `/sys/devices/platform/${placeOf(vm)}.touch`;
+
+/** Our own driver stays bound: its input device is inhibited, so it has no more users, and its power goes. */
+export const LENT_TOUCH: Lent = {
+  hardware: LINUX_TOUCH,
+  suspend: (vm) => [
+    { kind: 'input-inhibit', input: touchFolder(vm) },
+    { kind: 'runtime-pm', device: touchFolder(vm) },
+  ],
+};
+
 export class LinuxBed extends Parties {
   readonly machine: KvmMachine;
   readonly said: Said[] = [];
@@ -41,12 +71,17 @@ export class LinuxBed extends Parties {
   /** Guests that run a command. */
   readonly #busy = new Set<VmId>();
   readonly #agent: string;
+  readonly #lent: Lent;
+  /** Tells what the host orders of `baton-kvm`. */
+  readonly tap: Tap;
 
   /** `root`: this repository; `agent`: the agent's program for the guests. */
-  constructor(root: string, programs: string, agent: string) {
+  constructor(root: string, programs: string, agent: string, lent = LENT_TABLET) {
     super(programs);
-    this.machine = new KvmMachine(root, LINUX);
+    this.machine = new KvmMachine(root, lent.hardware);
+    this.tap = new Tap(this.path('tap.sock'), this.machine.enforcer);
     this.#agent = agent;
+    this.#lent = lent;
   }
 
   override async until(
@@ -63,10 +98,10 @@ export class LinuxBed extends Parties {
   async start(): Promise<void> {
     const links = await this.#ports((vm) => this.#listenForLink(vm));
     const agents = await this.#ports(() => freePort());
-    this.write('bundles.json', bundleFileText([TABLET]));
+    this.write('bundles.json', bundleFileText(this.#lent.hardware.bundles));
     this.writeKeys();
     const listen = Object.fromEntries(VMS.map((vm) => [vm, `tcp:127.0.0.1:${agents[CIDS[vm]!]}`]));
-    const enforcer = { kind: 'kvm', address: `unix:${this.machine.enforcer}` };
+    const enforcer = { kind: 'kvm', address: `unix:${this.tap.path}` };
     this.writeHost(enforcer, { kind: 'stream', listen }, { times: EMULATED_TIMES });
     await this.#timed('the machine boots', () =>
       this.machine.start([], {
@@ -74,6 +109,7 @@ export class LinuxBed extends Parties {
         relays: { [AGENT_PORT]: agents, [LINK_PORT]: links },
       }),
     );
+    await this.tap.listen();
     await this.#timed('the host starts', () => this.startHost(['--create-table']));
     for (const vm of VMS) await this.machine.ask({ do: 'startVm', vm, linux: 1 });
     for (const vm of VMS)
@@ -168,6 +204,7 @@ export class LinuxBed extends Parties {
 
   override async stop(): Promise<void> {
     await super.stop();
+    this.tap.close();
     await this.machine.stop();
     for (const server of this.#servers) server.close();
   }
@@ -185,11 +222,10 @@ export class LinuxBed extends Parties {
     };
   }
 
-  /** A guest binds the driver of the device when it has it, and unbinds it before it lends it: the driver knows nothing of us. */
   #writeGuest(vm: VmId): void {
-    const device = vm === ANDROID ? 'a000000.usb' : 'b000000.usb';
-    const step = { kind: 'unbind', bus: 'platform', driver: 'xhci-hcd', device, limitMs: 5_000 };
-    const rule = { bundle: TABLET.id, borrower: VAULT, leaseMaxMs: 60_000 };
+    const [bundle] = this.#lent.hardware.bundles;
+    const { id, devices } = bundle!;
+    const rule = { bundle: id, borrower: VAULT, leaseMaxMs: 60_000 };
     this.write(`${vm}.json`, {
       vm,
       bundles: 'bundles.json',
@@ -198,7 +234,7 @@ export class LinuxBed extends Parties {
       state: '/run/baton',
       control: '/run/agent.sock',
       ...(vm === ANDROID ? { policy: { kind: 'list', allow: [rule] } } : {}),
-      hooks: { [TABLET.id]: { usb: { suspend: [step] } } },
+      hooks: { [id]: { [devices[0]!.id]: { suspend: this.#lent.suspend(vm) } } },
     });
   }
 

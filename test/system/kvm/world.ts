@@ -1,9 +1,8 @@
 /**
  * What the KVM tests share: calls of the enforcer's contract made by hand, and a host with its agents as processes, with a
- * tap between host and `baton-kvm` that tells what is ordered and how long it takes.
+ * tap between host and `baton-kvm`.
  */
 
-import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { ControlClient } from '../../../src/cli/world.ts';
 import type { Json } from '../../../src/control/lines.ts';
@@ -14,12 +13,12 @@ import { RealBed } from '../../../targets/demo/real-bed.ts';
 import { ANDROID, ENGINE, SPARE, VAULT } from '../../../targets/native/bed/hardware.ts';
 import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
 import { openEnforcer } from '../../../targets/node/enforcers.ts';
+import { type Op, Tap } from './tap.ts';
 
 export const ROOT = join(import.meta.dirname, '../../..');
 /** Longest wait for a handover, in ms: reset takes 100 of them, the emulated machine the rest. */
 export const MOVE_MS = 10_000;
 
-type Op = EnforcerCall['op'];
 const onResources = (bundle: BundleDefinition) => resourcesOf(bundle).map(({ id }) => id);
 
 /** The calls of the phases. */
@@ -59,71 +58,6 @@ export function runCalls(
   calls: readonly EnforcerCall[],
 ): Promise<readonly EnforcerAnswer[]> {
   return new Promise((resolve) => enforcer.run(bundle.id, calls, resolve));
-}
-
-/** Stands between host and `baton-kvm`, and hands everything on. */
-class Tap {
-  /** How long the runs took that began with a call, in ms, seen from here. */
-  readonly tookMs: { readonly op: Op; readonly ms: number }[] = [];
-  readonly path: string;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  readonly #open = new Map<number, { readonly op: Op; readonly startMs: number }>();
-  readonly #waiting: { readonly op: Op; readonly done: () => void }[] = [];
-
-  constructor(path: string, behind: string) {
-    this.path = path;
-    this.#server = createServer((host) => {
-      const kvm = createConnection(behind);
-      this.#join(host, kvm, (line) => this.#onRequest(line));
-      this.#join(kvm, host, (line) => this.#onAnswer(line));
-    });
-  }
-
-  listen(): Promise<void> {
-    return new Promise((resolve) => this.#server.listen(this.path, resolve));
-  }
-
-  /** Resolves as soon as the host has ordered a run that begins with `op`, and before it is answered. */
-  ordered(op: Op): Promise<void> {
-    return new Promise((done) => this.#waiting.push({ op, done }));
-  }
-
-  close(): void {
-    for (const socket of this.#sockets) socket.destroy();
-    this.#server.close();
-  }
-
-  #join(from: Socket, to: Socket, look: (line: Json) => void): void {
-    let text = '';
-    this.#sockets.add(from);
-    from.on('error', () => {});
-    from.on('close', () => {
-      this.#sockets.delete(from);
-      to.destroy();
-    });
-    from.on('data', (bytes: Buffer) => {
-      to.write(bytes);
-      const lines = (text + bytes.toString()).split('\n');
-      text = lines.pop()!;
-      for (const line of lines) if (line !== '') look(JSON.parse(line) as Json);
-    });
-  }
-
-  #onRequest({ id, calls }: Json): void {
-    const op = (calls as EnforcerCall[] | undefined)?.[0]?.op;
-    if (op === undefined) return;
-    this.#open.set(Number(id), { op, startMs: performance.now() });
-    const index = this.#waiting.findIndex((waiter) => waiter.op === op);
-    if (index >= 0) this.#waiting.splice(index, 1)[0]!.done();
-  }
-
-  #onAnswer({ id }: Json): void {
-    const open = this.#open.get(Number(id));
-    if (!open) return;
-    this.#open.delete(Number(id));
-    this.tookMs.push({ op: open.op, ms: performance.now() - open.startMs });
-  }
 }
 
 export class KvmWorld {

@@ -2,17 +2,22 @@
 /*
  * baton-touch: a touch screen that is not there, so that driver hooks meet a real kernel. A platform device for each node
  * "baton,touch" of the device tree. Its power is runtime PM: open while somebody has it open, or a loan keeps it on.
+ * A node with registers and an interrupt is a touch screen that is there: QEMU's `edu` (QEMU, docs/specs/edu.rst), as baton-kvm shows it
+ * to Linux guests. What the world outside raises in it is a place in X. Only its interrupt handler reads registers, and the interrupt is on
+ * while the power is: so the driver is bound in a guest that has lent the device, or has not borrowed it yet.
  *
  *   touch                 written "X Y": a finger is there; "up": it has left
  *   lost                  touches that came while the device was off, or lent: nobody has seen them
  *   trusted_touch_enable  }  stand-ins for the attributes of Qualcomm's drivers, written from their contract as docs/PLATFORMS.md
  *   trusted_touch_event   }  has it. A node with "baton,borrower" is the borrower's side, which needs notices before it accepts.
  *
- * For tests alone: it lends nothing, since there is nothing to lend.
+ * For tests alone: the attributes lend nothing, since there is nothing to lend.
  */
 #include <linux/delay.h>
 #include <linux/input.h>
 #include <linux/input/mt.h>
+#include <linux/interrupt.h>
+#include <linux/io.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/of.h>
@@ -30,6 +35,9 @@ MODULE_PARM_DESC(power_up_ms, "from power to the first touch");
 
 #define PLACE_MAX 4095
 #define FINGERS_MAX 10
+/* Of edu: what was raised and not acknowledged, and where it is acknowledged. */
+#define EDU_RAISED 0x24
+#define EDU_ACKNOWLEDGE 0x64
 /* Until both notices of a loan have arrived; a few calls of a hypervisor. */
 #define NOTICE_MS 3
 /* Of trusted_touch_event. */
@@ -40,6 +48,9 @@ MODULE_PARM_DESC(power_up_ms, "from power to the first touch");
 struct touch {
 	struct device *dev;
 	struct input_dev *input;
+	/* Of a device that is there. 0: there is none. */
+	int interrupt;
+	void __iomem *registers;
 	struct mutex lock;
 	unsigned int lost;
 	bool is_borrower;
@@ -218,6 +229,34 @@ static struct attribute *touch_attrs[] = {
 };
 ATTRIBUTE_GROUPS(touch);
 
+/* A place without a finger: what reads is two events long, as of the tablet. */
+static irqreturn_t touch_interrupt(int number, void *data)
+{
+	struct touch *touch = data;
+	u32 place = readl(touch->registers + EDU_RAISED);
+
+	if (!place)
+		return IRQ_NONE;
+	writel(place, touch->registers + EDU_ACKNOWLEDGE);
+	input_report_abs(touch->input, ABS_X, place);
+	input_sync(touch->input);
+	return IRQ_HANDLED;
+}
+
+/* Finds registers and interrupt of a device that is there, and leaves both alone. */
+static int touch_find(struct platform_device *device, struct touch *touch)
+{
+	if (!platform_get_resource(device, IORESOURCE_MEM, 0))
+		return 0;
+	touch->registers = devm_platform_ioremap_resource(device, 0);
+	if (IS_ERR(touch->registers))
+		return PTR_ERR(touch->registers);
+	touch->interrupt = platform_get_irq(device, 0);
+	if (touch->interrupt < 0)
+		return touch->interrupt;
+	return devm_request_irq(touch->dev, touch->interrupt, touch_interrupt, IRQF_NO_AUTOEN, dev_name(touch->dev), touch);
+}
+
 static int touch_probe(struct platform_device *device)
 {
 	struct device *dev = &device->dev;
@@ -245,7 +284,9 @@ static int touch_probe(struct platform_device *device)
 	error = input_mt_init_slots(input, FINGERS_MAX, INPUT_MT_DIRECT);
 	if (error)
 		return error;
-	error = devm_pm_runtime_enable(dev);
+	error = touch_find(device, touch);
+	if (!error)
+		error = devm_pm_runtime_enable(dev);
 	if (error)
 		return error;
 	return input_register_device(input);
@@ -262,13 +303,22 @@ static int touch_remove(struct platform_device *device)
 
 static int touch_runtime_suspend(struct device *dev)
 {
+	struct touch *touch = dev_get_drvdata(dev);
+
+	/* Returns when no handler runs any more. */
+	if (touch->interrupt)
+		disable_irq(touch->interrupt);
 	return 0;
 }
 
 static int touch_runtime_resume(struct device *dev)
 {
+	struct touch *touch = dev_get_drvdata(dev);
+
 	if (power_up_ms)
 		usleep_range(power_up_ms * 1000, power_up_ms * 1000 + 100);
+	if (touch->interrupt)
+		enable_irq(touch->interrupt);
 	return 0;
 }
 
