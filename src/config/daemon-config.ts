@@ -33,14 +33,15 @@ const address = (description: string) =>
   });
 /** A CID or a port of vsock has 32 bits. */
 const VSOCK_NUMBER = '[0-9]{1,10}';
-/** An address that messages may travel by. */
-const way = (description: string) =>
+/** An address that messages may travel by; `cid`: the expression for it, and its words. */
+const way = (description: string, [cid, words] = [VSOCK_NUMBER, 'CID']) =>
   Type.String({
-    pattern: `^(unix:.{1,107}|tcp:.+:${PORT}|vsock:(any|${VSOCK_NUMBER}):${VSOCK_NUMBER}|vsock-unix:.{1,107}:${VSOCK_NUMBER})$`,
-    title:
-      'unix:/path (at most 107 bytes), tcp:host:port (at most 65535), vsock:CID:port, or vsock-unix:/path:port of Firecracker and Cloud Hypervisor',
+    pattern: `^(unix:.{1,107}|tcp:.+:${PORT}|vsock:${cid}:${VSOCK_NUMBER}|vsock-unix:.{1,107}:${VSOCK_NUMBER})$`,
+    title: `unix:/path (at most 107 bytes), tcp:host:port (at most 65535), vsock:${words}:port, or vsock-unix:/path:port of Firecracker and Cloud Hypervisor`,
     description,
   });
+/** Who listens may do so for every guest; nobody dials them all. */
+const ANY_GUEST = [`(any|${VSOCK_NUMBER})`, 'any'] as const;
 /** A program and what it is given. */
 const command = (description: string) =>
   Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description });
@@ -264,7 +265,7 @@ export const HOST_SCHEMA = Type.Object(
             kind: Type.Literal('stream', { description: 'the host listens, and hands on between agents' }),
             listen: Type.Record(
               Type.String({ pattern: NAME_PATTERN }),
-              way('where it listens for this VM; vsock:any:port for every guest of the machine'),
+              way('where it listens for this VM', [...ANY_GUEST]),
               {
                 ...closed,
                 description: 'one address per VM: it vouches for the route',
@@ -332,7 +333,7 @@ export const AGENT_EXAMPLE = `{
   "control": "/run/baton/agent.sock",
   "policy": { "kind": "list", "allow": [{ "bundle": "panel", "borrower": "vault", "leaseMaxMs": 60000 }] },
   "hooks": { "panel": { "touch": {
-    "suspend": [{ "name": "inhibit", "kind": "input-inhibit", "input": "input3" }]
+    "suspend": [{ "name": "inhibit", "kind": "input-inhibit", "input": "/sys/devices/platform/soc/a90000.i2c/i2c-3/3-0020" }]
   } } }
 }
 `;

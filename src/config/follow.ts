@@ -27,6 +27,8 @@ export interface ConfigFiles {
   look(path: string): FileLook | undefined;
   /** Reads a device tree blob; of the path `live` that of this machine. Throws a ConfigError. */
   readTree(path: string): Tree;
+  /** Why this program cannot speak MQTT; undefined when it can. */
+  readonly mqttFault?: string | undefined;
 }
 
 /** What is at a path. */
@@ -72,7 +74,7 @@ export function followAgent(
   const bundles = follow.bundles(config.bundles);
   const keys = follow.keys(config.keys);
   follow.control(config.control);
-  if (transport.kind === 'mqtt') follow.password(transport.passwordFile);
+  if (transport.kind === 'mqtt') follow.mqtt(transport.passwordFile);
   const need = (peer: string, why: string) =>
     keys && !keys.has(peer) && follow.complain(['keys'], noKey(config.keys, peer, why));
   if (vm === HOST) follow.complain(['vm'], `"${HOST}": the host’s own name: expected the VM’s`);
@@ -105,7 +107,7 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   const bundles = follow.bundles(config.bundles);
   const keys = follow.keys(config.keys);
   follow.control(config.control);
-  if (transport.kind === 'mqtt') follow.password(transport.passwordFile);
+  if (transport.kind === 'mqtt') follow.mqtt(transport.passwordFile);
   if (enforcer.kind === 'command') follow.program(['enforcer', 'command'], enforcer.command);
   if (enforcer.kind === 'trusted-touch' && enforcer.lives.kind === 'command')
     follow.program(['enforcer', 'lives', 'command'], enforcer.lives.command);
@@ -194,7 +196,13 @@ class Follower {
     }
   }
 
-  password(name: string | undefined): void {
+  mqtt(passwordFile: string | undefined): void {
+    const { mqttFault } = this.#files;
+    if (mqttFault !== undefined) this.complain(['transport', 'kind'], mqttFault);
+    this.#password(passwordFile);
+  }
+
+  #password(name: string | undefined): void {
     if (name === undefined) return;
     const path = ['transport', 'passwordFile'];
     const isEmpty = this.#contents(path, name, 'a file with the password', (_, text) => text.trim() === '');

@@ -114,7 +114,7 @@ const INPUT_INHIBIT_STEP = Type.Object(
       pattern: '^(input[0-9]+$|/)',
       title: 'a name of /sys/class/input, as input3, or an absolute path',
       description:
-        'the input device; or folder of its parent in /sys: all of its input devices, whatever number they have this time',
+        'the input device; or the folder in /sys of the device that it belongs to, as `readlink -f /sys/class/input/input3/device` tells: all input devices of that, whatever numbers they have this time',
     }),
   },
   closed,

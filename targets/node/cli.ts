@@ -8,6 +8,7 @@ import { ConfigError } from '../../src/config/read.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';
 import { besideConfig, look, readText, readTree } from './files.ts';
+import { MQTT_FAULT } from './mqtt.ts';
 import { VERSION } from './version.ts';
 
 /** As a program that SIGPIPE ends: whoever reads has seen enough. */
@@ -70,6 +71,7 @@ const WORLD: CliWorld = {
   besideConfig,
   look,
   readTree,
+  mqttFault: MQTT_FAULT,
   out: (line) => void process.stdout.write(`${forTerminal(line)}\n`),
   err: (line) => void process.stderr.write(`${forTerminal(line)}\n`),
 };

@@ -5,6 +5,9 @@ import type { MqttBroker } from '../../src/transport/mqtt.ts';
 import { brokerAddress, type MqttSettings } from './mqtt-address.ts';
 import { parseAddress } from './streams.ts';
 
+/** Why this program cannot speak MQTT. */
+export const MQTT_FAULT: string | undefined = undefined;
+
 /** Returns the broker of these settings; protocol 3.1.1 unless told otherwise. Throws an Error for other URLs. */
 export function mqttBroker(settings: MqttSettings): MqttBroker {
   const where = parseAddress(brokerAddress(settings.url));

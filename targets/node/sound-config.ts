@@ -6,8 +6,9 @@ import { type ConfigFiles, followAgent, followHost } from '../../src/config/foll
 import { ConfigError, complaintAt, readConfig } from '../../src/config/read.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { besideConfig, look, readText, readTree } from './files.ts';
+import { MQTT_FAULT } from './mqtt.ts';
 
-export const FILES: ConfigFiles = { readText, besideConfig, look, readTree };
+export const FILES: ConfigFiles = { readText, besideConfig, look, readTree, mqttFault: MQTT_FAULT };
 
 /** Reads the configuration of an agent, its bundles and all else that it names. Throws a ConfigError with every complaint. */
 export function soundAgent(path: string): { config: AgentFile; bundles: readonly BundleDefinition[] } {

@@ -11,6 +11,9 @@ const PIECE_BYTES = 4 * 1024;
 /** Between two tries to send, in ms, while the broker takes nothing. */
 const RETRY_MS = 5;
 
+/** Why this program cannot speak MQTT. */
+export const MQTT_FAULT: string | undefined = undefined;
+
 /** Returns the broker of these settings; protocol 3.1.1 unless told otherwise. Throws an Error for other URLs. */
 export function mqttBroker(settings: MqttSettings): MqttBroker {
   const address = brokerAddress(settings.url);

@@ -2,11 +2,13 @@
 
 import { ConfigError } from '../../src/config/read.ts';
 
-/** The first that is asked for when a configuration names a broker. */
+/** Why this program cannot speak MQTT: told of a configuration that names a broker. */
+export const MQTT_FAULT: string | undefined =
+  'this baton-agent is built without MQTT: expected "stream", or baton-agent-mqtt';
+
+/** Never asked for: the configuration was refused. */
 export function mqttBroker(): never {
-  throw new ConfigError(
-    'transport: this baton-agent is built without MQTT: use baton-agent-mqtt, or "kind": "stream"',
-  );
+  throw new ConfigError(`transport: ${MQTT_FAULT}`);
 }
 
 /** Never made: it takes a broker. */

@@ -19,6 +19,9 @@ const HELP = `npm run bench -- [--json] [--full] [--only NAME[,NAME...]]
   --only    these benches: NAMES
 `;
 
+/** EX_USAGE of sysexits.h. */
+const EXIT_USAGE = 64;
+
 type Bench = (report: Report, isFull: boolean) => void | Promise<void>;
 
 const BENCHES: Readonly<Record<string, Bench>> = {
@@ -56,8 +59,10 @@ else await runBenches(values.only?.split(',') ?? Object.keys(BENCHES));
 
 async function runBenches(names: readonly string[]): Promise<void> {
   const unknown = names.filter((name) => !BENCHES[name]);
-  if (unknown.length > 0)
-    throw new Error(`no bench ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}`);
+  if (unknown.length > 0) {
+    process.stderr.write(`no bench ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}\n`);
+    process.exit(EXIT_USAGE);
+  }
   const report = new Report();
   for (const name of names) {
     if (!values.json) process.stderr.write(`${name} …\n`);

@@ -239,3 +239,15 @@ it.each([`unix:/${'a'.repeat(107)}`, 'tcp:h:65536', 'tcp:h:99999', 'tcp:h:70000'
     expect(() => readConfig(AGENT_SCHEMA, 'a.json', text)).toThrow('transport.address');
   },
 );
+
+test('a host may listen for every guest; an agent dials one CID', () => {
+  const replaced = (example: string, transport: object) =>
+    example.replace(/^ {2}"transport": .*$/m, `  "transport": ${JSON.stringify(transport)},`);
+  const host = replaced(HOST_EXAMPLE, { kind: 'stream', listen: { android: 'vsock:any:7000' } });
+  expect(readConfig(HOST_SCHEMA, 'h', host).transport).toMatchObject({ kind: 'stream' });
+  const agent = (address: string) => replaced(AGENT_EXAMPLE, { kind: 'stream', address });
+  expect(readConfig(AGENT_SCHEMA, 'a', agent('vsock:2:7000')).transport).toMatchObject({ kind: 'stream' });
+  expect(() => readConfig(AGENT_SCHEMA, 'a', agent('vsock:any:7000'))).toThrow(
+    /transport\.address: "vsock:any:7000": expected .*vsock:CID:port/,
+  );
+});

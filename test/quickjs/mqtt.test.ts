@@ -1,5 +1,6 @@
 /** The static agents with MQTT: the command line over the broker of the demo, and an end of mosquitto. On every engine: compliance-mqtt.test.ts. */
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -23,6 +24,21 @@ describe('the static agent with MQTT', () => {
 
   it.each(['x86_64', 'aarch64'] as const)('for %s has at most 1.5 MB', (machine) => {
     expect(statSync(MQTT_AGENTS[machine].at(-1)!).size).toBeLessThanOrEqual(1.5 * MB);
+  });
+
+  it('the one without it says so, whether it is to run or to check', async () => {
+    bed = new StreamBed(BOTH, 'mqtt 3.1.1');
+    await bed.start();
+    const config = bed.file(`${VAULT}.json`);
+    const small = ENGINES.x86_64;
+    for (const words of [
+      [...small.baton, 'check-config', config],
+      [...small.agent, '--config', config],
+    ]) {
+      const { status, stdout, stderr } = spawnSync(words[0]!, words.slice(1), { encoding: 'utf8' });
+      expect(stdout + stderr).toMatch(/transport\.kind: this baton-agent is built without MQTT/);
+      expect(status).toBe(78);
+    }
   });
 
   it('comes back when its broker does', async () => {

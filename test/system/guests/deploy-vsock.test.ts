@@ -104,7 +104,7 @@ function sharedWith(place: string, cache: string, bed: string): string {
     [join(cache, 'vmlinuz'), '/tmp/Image'],
     [join(place, 'files.cpio'), '/tmp/files.cpio'],
     // The machine's busybox has another one; that the machine ends, somebody else sees to.
-    ['timeout --foreground 60 ', ''],
+    ['timeout --foreground 600 ', ''],
   ] as const) {
     expect(command).toContain(from);
     command = command.replace(from, to);
