@@ -2,11 +2,11 @@
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
 import { borrowSuite } from '../processes/borrow.suite.ts';
+import { floodingBroker } from '../transport/flooding-broker.ts';
 import { ENGINES, MQTT_AGENTS } from './cells.ts';
 import { BORROW, StreamBed } from './stream-bed.ts';
 
@@ -57,7 +57,7 @@ describe('the static agent with MQTT', () => {
   it('leaves a broker that sends on and reads no answer, and lives on', async () => {
     bed = new StreamBed(BOTH, 'mqtt 3.1.1');
     await bed.start();
-    const flood = floodingBroker(`baton/${VAULT}/in/host`);
+    const flood = floodingBroker(`baton/${VAULT}/in/host`, 1);
     await new Promise<void>((resolve) => flood.listen(bed!.file('flood'), resolve));
     await bed.killAgent(VAULT);
     const file = bed.file(`${VAULT}.json`);
@@ -77,24 +77,3 @@ describe('the static agent with MQTT', () => {
     flood.close();
   });
 });
-
-/** Lets whoever connects subscribe, and sends it messages for ever, to be acknowledged, without looking for that. */
-function floodingBroker(topic: string): Server {
-  const text = Buffer.from(topic);
-  const body = [text.length >> 8, text.length & 0xff, ...text, 0, 1, ...Buffer.from('nothing')];
-  const messages = Buffer.concat(Array(512).fill(Uint8Array.of(0x32, body.length, ...body)));
-  return createServer((socket) => {
-    const flood = () => {
-      while (!socket.destroyed && socket.write(messages));
-    };
-    socket.on('error', () => {}).on('drain', flood);
-    socket.once('data', () => {
-      socket.write(Uint8Array.of(0x20, 2, 0, 0));
-      socket.once('data', (subscribe) => {
-        socket.pause();
-        socket.write(Uint8Array.of(0x90, 3, subscribe[2]!, subscribe[3]!, 1));
-        flood();
-      });
-    });
-  });
-}

@@ -10,6 +10,7 @@ import { CLOCK } from '../../targets/node/clock.ts';
 import { ENTROPY } from '../../targets/node/entropy.ts';
 import { mqttBroker } from '../../targets/node/mqtt.ts';
 import type { MqttSettings } from '../../targets/node/mqtt-address.ts';
+import { floodingBroker } from './flooding-broker.ts';
 import { ANDROID, counts, numbered, Party, VAULT } from './party.ts';
 import { randomPasswords, rawClient, temporaryFolder, until } from './worlds.ts';
 
@@ -104,23 +105,7 @@ test.each([
   ['messages and reads no acknowledgement', 1, /packets came while it took none of ours/],
   ['messages of QoS 2, of which each would be kept', 2, /QoS 2/],
 ] as const)('a broker that sends %s is left', async (_what, qos, reason) => {
-  const body = [0, 1, 0x61, 0, 1, ...Buffer.from('nothing')];
-  const message = Uint8Array.of(0x30 | (qos << 1), body.length, ...body);
-  const messages = Buffer.concat(Array(512).fill(message));
-  const server = createServer((socket) => {
-    const flood = () => {
-      while (!socket.destroyed && socket.write(messages));
-    };
-    socket.on('error', () => {}).on('drain', flood);
-    socket.once('data', () => {
-      socket.write(Uint8Array.of(0x20, 2, 0, 0));
-      socket.once('data', (subscribe) => {
-        socket.pause();
-        socket.write(Uint8Array.of(0x90, 3, subscribe[2]!, subscribe[3]!, 1));
-        flood();
-      });
-    });
-  });
+  const server = floodingBroker('a', qos);
   const folder = temporaryFolder();
   cleanups.push(() => folder.remove());
   await new Promise<void>((resolve) => server.listen(`${folder.path}/broker`, resolve));
