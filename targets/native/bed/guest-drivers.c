@@ -28,6 +28,8 @@
 #include <linux/input.h>
 #include <linux/netlink.h>
 
+#include "pass.h"
+
 /* Numbers of input devices that are looked through: each bind takes the lowest free one. */
 #define NODES_MAX 32
 /* Longest wait for a node after a bind, in ms: the slowest, a framebuffer, takes some 100. */
@@ -73,20 +75,6 @@ static int local_socket(const char *path, struct sockaddr_un *place)
 	*place = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	strncpy(place->sun_path, path, sizeof place->sun_path - 1);
 	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-}
-
-/* Hands on what is there; 0 when one side has ended. */
-static int pass(int from, int to)
-{
-	char bytes[16384];
-	ssize_t length = read(from, bytes, sizeof bytes), written = 0;
-	while (length > 0 && written < length) {
-		ssize_t more = write(to, bytes + written, (size_t)(length - written));
-		if (more <= 0)
-			return 0;
-		written += more;
-	}
-	return length > 0;
 }
 
 static int control(const char *path)

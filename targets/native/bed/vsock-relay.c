@@ -14,26 +14,14 @@
 
 #include <linux/vm_sockets.h>
 
+#include "pass.h"
+
 #define WAITING_MAX 8
 
 struct place {
 	unsigned cid;
 	struct sockaddr_in to;
 };
-
-/* Hands on what is there; 0 when one side has ended. */
-static int pass(int from, int to)
-{
-	char bytes[16384];
-	ssize_t length = read(from, bytes, sizeof bytes), written = 0;
-	while (length > 0 && written < length) {
-		ssize_t more = write(to, bytes + written, (size_t)(length - written));
-		if (more <= 0)
-			return 0;
-		written += more;
-	}
-	return length > 0;
-}
 
 static void relay(int guest, const struct sockaddr_in *to)
 {
