@@ -34,12 +34,15 @@ const bundle = (name, input, external = []) => ({
   },
 });
 
-const all = [
-  ...Object.entries(programs).map(([name, input]) => bundle(name, input)),
-  // The broker is a development dependency: the demo finds it in node_modules.
-  bundle('baton-broker', 'simulator/broker-main', ['aedes']),
-];
+// The broker is a development dependency: the demo finds it in node_modules.
+const broker = bundle('baton-broker', 'simulator/broker-main', ['aedes']);
+const programsOf = (...names) => names.map((name) => bundle(name, programs[name]));
 
-/** All programs; with `--configHalf 0` or `1` every other one, so that two processes share the work. */
-export default ({ configHalf }) =>
-  configHalf === undefined ? all : all.filter((_, index) => index % 2 === Number(configHalf));
+/** What `--configPart` builds. `a` and `b` take two processes about as long; the benchmark is built when it is run. */
+const parts = {
+  a: programsOf('baton-agent', 'baton-machine', 'baton-driver'),
+  b: [...programsOf('baton-host', 'baton'), broker],
+  bench: programsOf('bench'),
+};
+
+export default ({ configPart }) => parts[configPart] ?? Object.values(parts).flat();

@@ -5,7 +5,6 @@
  * resource; two that overlap are refused with both names.
  */
 
-import { type Static, Type } from 'typebox';
 import {
   BUNDLES_MAX,
   type BundleDefinition,
@@ -19,6 +18,7 @@ import {
 } from '../protocol/bundle.ts';
 import { PAGE_BYTES } from '../protocol/evidence.ts';
 import { bundleId, deviceId, HOST, type VmId, vmId } from '../protocol/ids.ts';
+import { type Static, Type } from '../schema.ts';
 import { NAME_WORDS } from './faults.ts';
 import { readConfig, refuseAt } from './read.ts';
 

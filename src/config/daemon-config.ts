@@ -6,9 +6,9 @@
  * without it. Paths are relative to the configuration file.
  */
 
-import { type Static, Type } from 'typebox';
 import { HOOKS_SCHEMA } from '../hooks/hooks-config.ts';
 import { HOST_TIMES } from '../protocol/timers.ts';
+import { type Static, Type } from '../schema.ts';
 import { NAME_WORDS } from './faults.ts';
 import { TREE_SCHEMA } from './own-tree.ts';
 

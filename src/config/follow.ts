@@ -5,11 +5,11 @@
  * Sockets, attributes below /sys and folders for state are not looked at: they come and go with the machine.
  */
 
-import type { Static, TSchema } from 'typebox';
 import type { Tree } from '../devicetree/tree.ts';
 import { type HooksConfig, hookComplaints } from '../hooks/hooks-config.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import { HOST, type VmId } from '../protocol/ids.ts';
+import type { Static, TSchema } from '../schema.ts';
 import { backEndComplaints, namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';

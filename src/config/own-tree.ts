@@ -3,13 +3,13 @@
  * from it: what the VM must be granted. Pure: the tree comes in.
  */
 
-import { type Static, Type } from 'typebox';
 import type { DtNode } from '../devicetree/blob.ts';
 import { expectedByTree } from '../devicetree/expected.ts';
 import { type Tree, TreeError } from '../devicetree/tree.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import { expectedByDefinition, findResourceMismatch, type GrantedForm } from '../protocol/evidence.ts';
 import type { BundleId, VmId } from '../protocol/ids.ts';
+import { type Static, Type } from '../schema.ts';
 import type { Path } from './faults.ts';
 
 /** Name of the tree of the machine that runs. */

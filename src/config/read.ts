@@ -14,8 +14,7 @@ import {
   parseTree,
   printParseErrorCode,
 } from 'jsonc-parser';
-import type { Static, TSchema } from 'typebox';
-import { Value } from 'typebox/value';
+import type { Static, TSchema } from '../schema.ts';
 import { type Fault, faultsOf, type Path } from './faults.ts';
 
 /** A configuration that cannot be used. The message has one line per complaint. */
@@ -48,10 +47,7 @@ function parseNodes(file: string, text: string): Node {
 export function readConfig<T extends TSchema>(schema: T, file: string, text: string): Static<T> {
   const tree = parseNodes(file, text);
   const value: unknown = getNodeValue(tree);
-  const faults: Located[] = [
-    ...repeatedKeys(tree),
-    ...(Value.Check(schema, value) ? [] : schemaFaults(schema, value)),
-  ];
+  const faults: Located[] = [...repeatedKeys(tree), ...faultsOf(schema, value)];
   if (faults.length > 0) throw new ConfigError(complaints(file, text, tree, faults));
   return value as Static<T>;
 }
@@ -69,14 +65,6 @@ export function refuseAt(file: string, text: string, path: Path, message: string
 /** A fault at a place that its path alone does not tell. */
 interface Located extends Fault {
   readonly offset?: number;
-}
-
-/** typebox decides whether a value fits; the words are ours. */
-function schemaFaults(schema: TSchema, value: unknown): readonly Fault[] {
-  const faults = faultsOf(schema, value);
-  if (faults.length > 0) return faults;
-  const [error] = Value.Errors(schema, value);
-  return [{ path: [], at: 'value', message: `${error?.instancePath}: ${error?.message}` }];
 }
 
 function repeatedKeys(node: Node | undefined, path: Path = []): Located[] {

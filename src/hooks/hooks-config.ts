@@ -6,9 +6,9 @@
  * schema says what is well formed; `hookComplaints` says what is well formed and still makes no sense.
  */
 
-import { type Static, Type } from 'typebox';
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import type { VmId } from '../protocol/ids.ts';
+import { type Static, Type } from '../schema.ts';
 
 const closed = { additionalProperties: false } as const;
 

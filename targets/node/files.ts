@@ -3,7 +3,6 @@
 import { Buffer } from 'node:buffer';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import type { Static, TSchema } from 'typebox';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
 import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
 import type { FileLook } from '../../src/config/follow.ts';
@@ -13,6 +12,7 @@ import { BLOB_BYTES_MAX, DeviceTreeError, readBlob } from '../../src/devicetree/
 import { Tree } from '../../src/devicetree/tree.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { type VmId, vmId } from '../../src/protocol/ids.ts';
+import type { Static, TSchema } from '../../src/schema.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
 
 /** Reads a file as text. Throws a ConfigError that says what is wrong with it. */

@@ -14,8 +14,6 @@ import { recordPackages } from '../../linux/sbom/record-packages.mjs';
 /** What is replaced by which file of targets/quickjs, by path of the emitted file or by name of a package. */
 const SUBSTITUTES = {
   'src/wire/hash.js': 'hash.js',
-  typebox: 'typebox.js',
-  'typebox/value': 'typebox-value.js',
 };
 const WITHOUT_MQTT = {
   ...SUBSTITUTES,
