@@ -7,7 +7,7 @@
  */
 
 import type { HookName, Journal, Log } from '../ports.ts';
-import type { BundleId } from '../protocol/ids.ts';
+import { type BundleId, isId } from '../protocol/ids.ts';
 import { asciiBytes, asciiText } from '../wire/bytes.ts';
 
 /** The last attempt of one bundle. */
@@ -15,6 +15,8 @@ export interface JournalNote {
   readonly attempt: HookName;
   readonly epoch: number;
 }
+
+const HOOKS: readonly HookName[] = ['prepare', 'suspend', 'quiesce', 'resume'];
 
 /** Records after which the file is rewritten with one record per bundle: some 60 KiB. */
 const COMPACT_AFTER = 1_000;
@@ -26,15 +28,18 @@ export class AgentJournal {
   readonly #log: Log;
   #records: number;
 
-  /** Reads what is there. A record that is not ours is a programming error and throws. */
+  /** Reads what is there. A record that is none of ours, as of another version, is left out with a warning. */
   constructor(journal: Journal, log: Log) {
     this.#journal = journal;
     this.#log = log;
     this.#records = journal.records.length;
+    let unread = 0;
     for (const record of journal.records) {
-      const { bundle, ...note } = JSON.parse(asciiText(record)) as JournalNote & { bundle: BundleId };
-      this.last.set(bundle, note);
+      const entry = decode(record);
+      if (entry) this.last.set(entry.bundle, entry.note);
+      else unread += 1;
     }
+    if (unread > 0) log('warn', `${unread} records of the journal are not of this version, and are left out`);
   }
 
   /** Writes a note. With `sync` it is durable before this returns, or this throws; without, a failure goes to the log. */
@@ -55,6 +60,21 @@ export class AgentJournal {
       this.#log('error', text, { bundle, ...note });
     }
   }
+}
+
+function decode(record: Uint8Array): { bundle: BundleId; note: JournalNote } | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(asciiText(record));
+  } catch {
+    return undefined;
+  }
+  const { bundle, attempt, epoch } = (value ?? {}) as Partial<JournalNote> & { bundle?: unknown };
+  if (!isId(bundle) || !HOOKS.includes(attempt as HookName) || !Number.isInteger(epoch)) return undefined;
+  return {
+    bundle: bundle as string as BundleId,
+    note: { attempt: attempt as HookName, epoch: epoch as number },
+  };
 }
 
 function encode(bundle: BundleId, note: JournalNote): Uint8Array {

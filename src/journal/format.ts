@@ -1,98 +1,177 @@
 /**
- * The journal's bytes: records of length, sequence, checksums and body, as agents and the host service keep them.
+ * The journal's bytes: records as agents and the host keep them. Pure.
  *
- * Pure. A record cut off at the end of the file (a crash while writing) is tolerated and dropped; anything else
- * that does not check out is refused, because a journal that lies is worse than none. The head has a checksum of its
- * own: a damaged length would else look like a last record that was cut off, and hide all records behind it.
+ * After a power cut a file holds, from the last fsync on, any mix of good bytes, zeros and old blocks. So each record names the bytes that
+ * were durable when it was written. Damage behind all of those is a torn tail: reading ends there, since nobody acted on what follows.
+ * Damage before them is refused, because a journal that lies is worse than none.
  *
- * Layout of a record, big endian: body length (4), sequence (4), CRC32C over those two (4), CRC32C over the body (4),
- * body. The file starts with 8 bytes: `BATONJ2\n`.
+ * Layout, big endian. The file starts with 8 bytes: `BATONJ3\n`. A record is: body length (4), sequence (4), CRC32C over those two (4),
+ * CRC32C over the body (4), body. Record 0 has as its body the file's id (8) and the bytes that were durable when the file got its name
+ * (4). The body of every other record starts with the bytes that were durable when it was written (4). Checksums of all but record 0 begin
+ * with the file's id, so that a block of an earlier file is no record of this one.
  */
 
 /** First bytes of every journal file. */
-export const JOURNAL_MAGIC: Uint8Array = Uint8Array.of(0x42, 0x41, 0x54, 0x4f, 0x4e, 0x4a, 0x32, 0x0a);
-/** Longest body: a bundle's state at the host is about 1 KiB as JSON. */
+export const JOURNAL_MAGIC: Uint8Array = Uint8Array.of(0x42, 0x41, 0x54, 0x4f, 0x4e, 0x4a, 0x33, 0x0a);
+/** Longest body that a caller may write: a bundle's state at the host is about 1 KiB as JSON. */
 export const RECORD_BYTES_MAX = 65_536;
 /** Longest file that is read: the owner of the journal compacts it long before. */
 export const JOURNAL_BYTES_MAX = 16 * 1024 * 1024;
+/** Bytes of a file's id, drawn at random for each file. */
+export const JOURNAL_ID_BYTES = 8;
 
 /** Bytes of a record before its body. */
 export const HEADER_BYTES = 16;
+/** Bytes of the mark that a body starts with: how much of the file was durable. */
+export const MARK_BYTES = 4;
 /** Where the checksums stand. */
 const HEADER_CRC_AT = 8;
 const BODY_CRC_AT = 12;
+/** Bytes of record 0, and where the records of the caller begin. */
+const FILE_RECORD_BYTES = HEADER_BYTES + JOURNAL_ID_BYTES + MARK_BYTES;
+const FIRST_AT = JOURNAL_MAGIC.length + FILE_RECORD_BYTES;
 
 /** What reading a journal came to. */
 export type JournalRead =
   | {
       readonly ok: true;
+      readonly id: Uint8Array;
+      /** Bodies of the caller's records. */
       readonly bodies: readonly Uint8Array[];
       /** Sequence of the next record. */
       readonly nextSequence: number;
-      /** Bytes of the file that are good; a torn tail starts here. */
+      /** Bytes of the file that are good. */
       readonly goodBytes: number;
+      /** Bytes of a torn tail behind them. */
+      readonly tornBytes: number;
     }
   | { readonly ok: false; readonly error: string };
 
-/** Returns one record. `body` is at most RECORD_BYTES_MAX bytes, else a RangeError is thrown. */
-export function encodeRecord(sequence: number, body: Uint8Array): Uint8Array {
+/** Returns a whole file with these records, durable as one. `id`: JOURNAL_ID_BYTES at random. Throws as encodeRecord. */
+export function encodeJournal(id: Uint8Array, bodies: readonly Uint8Array[]): Uint8Array {
+  const records = bodies.map((body, index) => encodeRecord(id, index + 1, 0, body));
+  const bytes = records.reduce((sum, record) => sum + record.length, FIRST_AT);
+  const first = new Uint8Array(JOURNAL_ID_BYTES + MARK_BYTES);
+  first.set(id);
+  new DataView(first.buffer).setUint32(JOURNAL_ID_BYTES, bytes);
+  const file = new Uint8Array(bytes);
+  file.set(JOURNAL_MAGIC);
+  file.set(frame(new Uint8Array(0), 0, first), JOURNAL_MAGIC.length);
+  let at = FIRST_AT;
+  for (const record of records) {
+    file.set(record, at);
+    at += record.length;
+  }
+  return file;
+}
+
+/**
+ * Returns one record of the file `id`. `durableBytes`: how much of the file is durable already. `body` is at most RECORD_BYTES_MAX bytes,
+ * else a RangeError is thrown.
+ */
+export function encodeRecord(
+  id: Uint8Array,
+  sequence: number,
+  durableBytes: number,
+  body: Uint8Array,
+): Uint8Array {
   if (body.length > RECORD_BYTES_MAX) {
     throw new RangeError(`journal record of ${body.length} bytes: at most ${RECORD_BYTES_MAX}`);
   }
+  const marked = new Uint8Array(MARK_BYTES + body.length);
+  new DataView(marked.buffer).setUint32(0, durableBytes);
+  marked.set(body, MARK_BYTES);
+  return frame(id, sequence, marked);
+}
+
+function frame(id: Uint8Array, sequence: number, body: Uint8Array): Uint8Array {
   const record = new Uint8Array(HEADER_BYTES + body.length);
   const view = new DataView(record.buffer);
   view.setUint32(0, body.length);
   view.setUint32(4, sequence);
-  view.setUint32(HEADER_CRC_AT, crc32c(record.subarray(0, HEADER_CRC_AT)));
-  view.setUint32(BODY_CRC_AT, crc32c(body));
+  view.setUint32(HEADER_CRC_AT, crc32c(record.subarray(0, HEADER_CRC_AT), crc32c(id)));
+  view.setUint32(BODY_CRC_AT, crc32c(body, crc32c(id)));
   record.set(body, HEADER_BYTES);
   return record;
 }
 
-/** Reads a whole journal file. An empty file is an empty journal. */
+/** Reads a whole journal file. */
 export function readJournal(file: Uint8Array): JournalRead {
   if (file.length > JOURNAL_BYTES_MAX) {
     return { ok: false, error: `file of ${file.length} bytes: at most ${JOURNAL_BYTES_MAX} are read` };
   }
-  const magic = file.subarray(0, JOURNAL_MAGIC.length);
-  if (!magic.every((byte, i) => byte === JOURNAL_MAGIC[i])) {
-    return { ok: false, error: 'the file does not start like a journal (BATONJ2)' };
+  if (!JOURNAL_MAGIC.every((byte, i) => byte === file[i])) {
+    return { ok: false, error: 'the file does not start like a journal (BATONJ3)' };
   }
+  const reader = new Reader(file);
+  const head = reader.recordAt(JOURNAL_MAGIC.length);
+  if (head?.sequence !== 0 || head.body.length !== JOURNAL_ID_BYTES + MARK_BYTES) {
+    return { ok: false, error: `record 0 at byte ${JOURNAL_MAGIC.length} is damaged` };
+  }
+  const id = head.body.slice(0, JOURNAL_ID_BYTES);
+  reader.seed = crc32c(id);
+  let durableBytes = uint32At(head.body, JOURNAL_ID_BYTES);
   const bodies: Uint8Array[] = [];
-  const view = new DataView(file.buffer, file.byteOffset, file.length);
-  let at = JOURNAL_MAGIC.length;
-  if (file.length < at) return { ok: true, bodies, nextSequence: 0, goodBytes: 0 };
-  while (file.length - at >= HEADER_BYTES) {
-    if (view.getUint32(at + HEADER_CRC_AT) !== crc32c(file.subarray(at, at + HEADER_CRC_AT))) {
-      // A crash may leave the file longer than what reached the disk.
-      if (file.subarray(at).every((byte) => byte === 0)) break;
-      return refused(bodies, at, 'checksum of its head does not fit');
-    }
-    const length = view.getUint32(at);
-    const sequence = view.getUint32(at + 4);
-    const end = at + HEADER_BYTES + length;
-    if (length > RECORD_BYTES_MAX) return refused(bodies, at, `length ${length} is over ${RECORD_BYTES_MAX}`);
-    if (sequence !== bodies.length)
-      return refused(bodies, at, `sequence ${sequence}, expected ${bodies.length}`);
-    if (end > file.length) break;
-    if (view.getUint32(at + BODY_CRC_AT) !== crc32c(file.subarray(at + HEADER_BYTES, end))) {
-      // A crash may leave the last record half-written at full length; it was never acted upon.
-      if (end === file.length) break;
-      return refused(bodies, at, 'checksum does not fit');
-    }
-    bodies.push(file.slice(at + HEADER_BYTES, end));
-    at = end;
+  let at = FIRST_AT;
+  for (;;) {
+    const record = reader.recordAt(at);
+    if (record?.sequence !== bodies.length + 1 || record.body.length < MARK_BYTES) break;
+    durableBytes = Math.max(durableBytes, uint32At(record.body, 0));
+    bodies.push(record.body.slice(MARK_BYTES));
+    at = record.end;
   }
-  return { ok: true, bodies, nextSequence: bodies.length, goodBytes: at };
+  const nextSequence = bodies.length + 1;
+  if (at < durableBytes || (at < file.length && reader.laterMark(at, nextSequence) > at)) {
+    return { ok: false, error: `record ${nextSequence} at byte ${at} is damaged, and was durable` };
+  }
+  return { ok: true, id, bodies, nextSequence, goodBytes: at, tornBytes: file.length - at };
 }
 
-function refused(bodies: readonly Uint8Array[], at: number, why: string): JournalRead {
-  return { ok: false, error: `record ${bodies.length} at byte ${at}: ${why}` };
+/** Finds records in the bytes of a file. */
+class Reader {
+  /** Checksum of the file's id, which the checksums of records go on from. */
+  seed = 0;
+  readonly #file: Uint8Array;
+  readonly #view: DataView;
+
+  constructor(file: Uint8Array) {
+    this.#file = file;
+    this.#view = new DataView(file.buffer, file.byteOffset, file.length);
+  }
+
+  /** The record that starts at `at`; undefined when none does. */
+  recordAt(at: number): { sequence: number; body: Uint8Array; end: number } | undefined {
+    if (at + HEADER_BYTES > this.#file.length) return undefined;
+    const length = this.#view.getUint32(at);
+    const end = at + HEADER_BYTES + length;
+    if (length > RECORD_BYTES_MAX + MARK_BYTES || end > this.#file.length) return undefined;
+    const head = this.#file.subarray(at, at + HEADER_CRC_AT);
+    if (this.#view.getUint32(at + HEADER_CRC_AT) !== crc32c(head, this.seed)) return undefined;
+    const body = this.#file.subarray(at + HEADER_BYTES, end);
+    if (this.#view.getUint32(at + BODY_CRC_AT) !== crc32c(body, this.seed)) return undefined;
+    return { sequence: this.#view.getUint32(at + 4), body, end };
+  }
+
+  /** The most that a record behind `at` says was durable. Few places look like a head, so this costs one look at each byte. */
+  laterMark(at: number, nextSequence: number): number {
+    let most = 0;
+    for (let place = at + 1; place + HEADER_BYTES + MARK_BYTES <= this.#file.length; place++) {
+      if (this.#view.getUint32(place) > RECORD_BYTES_MAX + MARK_BYTES) continue;
+      if (this.#view.getUint32(place + 4) < nextSequence) continue;
+      const record = this.recordAt(place);
+      if (record && record.body.length >= MARK_BYTES) most = Math.max(most, uint32At(record.body, 0));
+    }
+    return most;
+  }
 }
 
-/** CRC-32C (Castagnoli), reflected polynomial 0x82f63b78 (RFC 3720, appendix B.4). */
-export function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffff_ffff;
+function uint32At(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(at);
+}
+
+/** CRC-32C (Castagnoli), reflected polynomial 0x82f63b78 (RFC 3720, appendix B.4). `before`: of the bytes that these follow. */
+export function crc32c(bytes: Uint8Array, before = 0): number {
+  let crc = (before ^ 0xffff_ffff) >>> 0;
   for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ CRC_TABLE[(crc ^ bytes[i]!) & 0xff]!;
   return (crc ^ 0xffff_ffff) >>> 0;
 }

@@ -18,14 +18,13 @@ import {
   type DaemonArguments,
   type DaemonFace,
   daemonArguments,
-  EXIT_AGAIN,
   endingJournal,
   exitOn,
   onTermination,
   orExit,
 } from './daemon.ts';
 import { ENTROPY } from './entropy.ts';
-import { openFileJournal } from './file-journal.ts';
+import { openSpareJournal } from './file-journal.ts';
 import { besideConfig, readConfigFile, readKeys } from './files.ts';
 import { openHooks } from './hooks.ts';
 import { stderrLog } from './log.ts';
@@ -64,7 +63,7 @@ export function runAgent(words: readonly string[]): void {
   // Before anything is read or listened to: two agents of one journal would take each other's place at the host.
   lockState(besideConfig(args.config, config.state)).then(
     () => orExit(FACE.name, () => serve(args, config, bundles, control)),
-    (error) => exitOn(FACE.name, error, EXIT_AGAIN),
+    (error) => exitOn(FACE.name, error),
   );
 }
 
@@ -100,7 +99,7 @@ function serve(
     policy: policyOf(config),
     clock: CLOCK,
     entropy: ENTROPY,
-    journal: endingJournal(FACE.name, openFileJournal(join(state, 'agent.journal'))),
+    journal: endingJournal(FACE.name, openSpareJournal(join(state, 'agent.journal'), log)),
     log,
     borrowerTable: args.lies.includes('resume-early') ? resumeEarly(BORROWER_TABLE) : BORROWER_TABLE,
   });

@@ -15,6 +15,11 @@ export const EXIT_CONFIG = 78;
 /** Exit status for a wrong command line (EX_USAGE). */
 export const EXIT_USAGE = 64;
 
+/** Exit status over an error of the program itself (EX_SOFTWARE). */
+export const EXIT_SOFTWARE = 70;
+/** Errors that only a mistake in the program makes. */
+const OURS = [TypeError, ReferenceError];
+
 /** Exit status of what may be otherwise at the next start, and was not on this one (EX_TEMPFAIL): start it again. */
 export const EXIT_AGAIN = 75;
 
@@ -79,7 +84,7 @@ function parse(args: readonly string[]) {
   });
 }
 
-/** Runs `start`; what a person can mend ends the process with one message and status 78. */
+/** Runs `start`; what it throws ends the process (exitOn). */
 export function orExit<T>(name: string, start: () => T): T {
   try {
     return start();
@@ -88,14 +93,15 @@ export function orExit<T>(name: string, start: () => T): T {
   }
 }
 
-/** Ends the process over `error`: plainly when a person can mend it, with a stack when it is our own fault. */
-export function exitOn(name: string, error: unknown, status = EXIT_CONFIG): never {
-  const plain =
-    error instanceof ConfigError || error instanceof JournalError || !(error instanceof TypeError);
-  process.stderr.write(`${name}: ${plain ? (error as Error).message : (error as Error).stack}\n`);
-  // A person has to mend it; another start is no better.
+/**
+ * Ends the process over `error`: with status 78 when a person has to mend something first, with 75 for anything else that the machine
+ * refuses, as a full disk, and with a stack and 70 when it is our own fault.
+ */
+export function exitOn(name: string, error: unknown): never {
+  const isOurs = OURS.some((kind) => error instanceof kind);
+  process.stderr.write(`${name}: ${isOurs ? (error as Error).stack : (error as Error).message}\n`);
   const isTheirs = error instanceof ConfigError || error instanceof FolderError;
-  process.exit(isTheirs ? EXIT_CONFIG : status);
+  process.exit(isTheirs ? EXIT_CONFIG : isOurs ? EXIT_SOFTWARE : EXIT_AGAIN);
 }
 
 /**
@@ -127,7 +133,7 @@ export function endingJournal(name: string, journal: Journal): Journal {
       write();
     } catch (error) {
       const text = `${(error as Error).message}; free space or mend the disk, then start it again`;
-      exitOn(name, new JournalError(text), EXIT_AGAIN);
+      exitOn(name, new JournalError(text));
     }
   };
   return {

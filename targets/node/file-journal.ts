@@ -4,7 +4,6 @@
  * A rewrite goes to a new file that replaces the old one, so a crash leaves the old or the new, never a mixture.
  */
 
-import { Buffer } from 'node:buffer';
 import {
   closeSync,
   existsSync,
@@ -19,37 +18,48 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { encodeRecord, JOURNAL_MAGIC, readJournal } from '../../src/journal/format.ts';
-import type { Journal } from '../../src/ports.ts';
+import {
+  encodeJournal,
+  encodeRecord,
+  JOURNAL_ID_BYTES,
+  type JournalRead,
+  readJournal,
+} from '../../src/journal/format.ts';
+import type { Journal, Log } from '../../src/ports.ts';
+import { ENTROPY } from './entropy.ts';
+import { attempt } from './processes.ts';
 
 /** A journal that cannot be used, with what to do. */
 export class JournalError extends Error {}
 
 /**
- * Opens the journal at `path`, or makes a new one. `whole`: only with its first records, so that a file without any was
- * damaged. Throws a JournalError when the file is not a sound journal.
+ * Opens the journal at `path`, or begins a new one; the file is made by the first record. Of a torn tail nothing stays: the first record
+ * then makes a new file. Throws a JournalError when the file is no sound journal.
  */
-export function openFileJournal(path: string, how: 'empty' | 'whole' = 'empty'): Journal {
+export function openFileJournal(path: string): Journal {
   mkdirSync(dirname(path), { recursive: true });
-  const isThere = existsSync(path);
-  const read = readJournal(isThere ? readFileSync(path) : new Uint8Array(0));
-  if (!read.ok) {
+  const read = existsSync(path) ? readJournal(readFileSync(path)) : undefined;
+  if (read?.ok === false) {
     throw new JournalError(`${path}: ${read.error}; move the file away to start without it`);
   }
-  let fd = isThere || how === 'empty' ? openSync(path, isThere ? 'r+' : 'wx+', 0o600) : undefined;
-  let next = read.nextSequence;
-  if (fd !== undefined && read.goodBytes < JOURNAL_MAGIC.length) {
-    ftruncateSync(fd, 0);
-    writeAt(fd, JOURNAL_MAGIC, 0);
-    syncFolder(path);
-  } else if (fd !== undefined) ftruncateSync(fd, read.goodBytes);
-  let end = Math.max(read.goodBytes, JOURNAL_MAGIC.length);
+  return fileJournal(path, read);
+}
+
+/** `read`: what is in the file already; undefined when a new one begins. */
+function fileJournal(path: string, read: Extract<JournalRead, { ok: true }> | undefined): Journal {
+  const records = read?.bodies ?? [];
+  let id = read?.id;
+  let fd = read?.tornBytes === 0 ? openSync(path, 'r+', 0o600) : undefined;
+  let next = read?.nextSequence ?? 0;
+  let end = read?.goodBytes ?? 0;
+  /** How much of the file is known to be durable. */
+  let durableBytes = 0;
   /** Set while there may be something behind `end`: part of a record that could not be written, or all of one. */
   let isDirty = false;
   const append = (body: Uint8Array, sync: boolean) => {
-    if (fd === undefined) return rewrite([body]);
-    const record = encodeRecord(next, body);
-    // A longer record that failed would stick out behind this one, and the file would be refused for it.
+    if (fd === undefined || id === undefined) return rewrite([...records, body]);
+    const record = encodeRecord(id, next, durableBytes, body);
+    // A longer record that failed would stick out behind this one.
     if (isDirty) ftruncateSync(fd, end);
     isDirty = true;
     writeAt(fd, record, end);
@@ -57,26 +67,45 @@ export function openFileJournal(path: string, how: 'empty' | 'whole' = 'empty'):
     isDirty = false;
     next += 1;
     end += record.length;
+    if (sync) durableBytes = end;
   };
   const rewrite = (bodies: readonly Uint8Array[]) => {
-    const whole = Buffer.concat([JOURNAL_MAGIC, ...bodies.map((body, i) => encodeRecord(i, body))]);
+    const freshId = ENTROPY.random(JOURNAL_ID_BYTES);
+    const whole = encodeJournal(freshId, bodies);
     const fresh = replace(path, whole);
+    id = freshId;
     if (fd !== undefined) closeSync(fd);
     fd = fresh;
     isDirty = false;
-    next = bodies.length;
+    next = bodies.length + 1;
     end = whole.length;
+    durableBytes = end;
     // From here on the new file is the journal, even if its name is not known to be durable.
     syncFolder(path);
   };
   return {
-    records: read.bodies,
+    records,
     append: (body, sync) => told(path, () => append(body, sync)),
     rewrite: (bodies) => told(path, () => rewrite(bodies)),
     close: () => {
       if (fd !== undefined) closeSync(fd);
     },
   };
+}
+
+/**
+ * Opens a journal that nothing depends on but what people can read in it: one that is damaged or cannot be read is moved aside, in place
+ * of the one that was moved before, and a new one begins. Throws nothing.
+ */
+export function openSpareJournal(path: string, log: Log): Journal {
+  try {
+    return openFileJournal(path);
+  } catch (error) {
+    const aside = `${path}.broken`;
+    const words = attempt(() => renameSync(path, aside) ?? `it is now ${aside}`) ?? 'it stays where it is';
+    log('error', `${(error as Error).message.replace(/; move.*/, '')}; ${words}, and a new journal begins`);
+    return fileJournal(path, undefined);
+  }
 }
 
 /** Writes a new file in place of the one at `path`; returns its descriptor. On an error the old one stays. */

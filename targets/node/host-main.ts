@@ -69,12 +69,12 @@ const state = beside(config.state);
 // Before anything is read or listened to: a second host would write the same table, and turn the agents' way to itself.
 lockState(state).then(
   () => openEnforcer(config.enforcer, bundles, state, log, onEnforcer),
-  (error) => exitOn(FACE.name, error, EXIT_AGAIN),
+  (error) => exitOn(FACE.name, error),
 );
 
 function onEnforcer(enforcer: Enforcer | Error): void {
   // A helper that is being started answers the next time.
-  if (enforcer instanceof Error) exitOn(FACE.name, enforcer, EXIT_AGAIN);
+  if (enforcer instanceof Error) exitOn(FACE.name, enforcer);
   orExit(FACE.name, () => serve(enforcer, bundles));
 }
 

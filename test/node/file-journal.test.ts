@@ -1,11 +1,11 @@
 /** A journal on a disk that fails: what was written before stays readable, and so does what comes after. */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { readJournal } from '../../src/journal/format.ts';
-import { JournalError, openFileJournal } from '../../targets/node/file-journal.ts';
+import { encodeJournal, readJournal } from '../../src/journal/format.ts';
+import { JournalError, openFileJournal, openSpareJournal } from '../../targets/node/file-journal.ts';
 
 /** Calls that fail, by name. */
 const failing = vi.hoisted(() => new Set<string>());
@@ -52,13 +52,14 @@ test('a long record that could not be made durable does not stick out behind a s
 
 test('nothing is appended while what sticks out cannot be removed', () => {
   const journal = openFileJournal(path);
+  journal.append(bytes('one'), true);
   failing.add('fdatasyncSync').add('ftruncateSync');
   expect(() => journal.append(bytes('x'.repeat(500)), true)).toThrow(`${path} cannot be written: EIO`);
   failing.delete('fdatasyncSync');
   expect(() => journal.append(bytes('two'), true)).toThrow('EIO: ftruncateSync');
   failing.clear();
   journal.append(bytes('two'), true);
-  expect(records()).toEqual(['two']);
+  expect(records()).toEqual(['one', 'two']);
 });
 
 test('a rewrite that fails leaves the old journal, which goes on, and no file beside it', () => {
@@ -70,4 +71,79 @@ test('a rewrite that fails leaves the old journal, which goes on, and no file be
   failing.clear();
   journal.append(bytes('two'), true);
   expect(records()).toEqual(['one', 'two']);
+});
+
+const BODIES = [[1, 2, 3], [], [0xff, 0, 7, 7, 7, 7]].map((body) => Uint8Array.from(body));
+const first = (count: number) => BODIES.slice(0, count).map((body) => [...body]);
+const found = () => {
+  const journal = openFileJournal(path);
+  journal.close();
+  return journal.records.map((body) => [...body]);
+};
+
+test('a journal goes on after a torn tail, of which nothing stays', () => {
+  const journal = openFileJournal(path);
+  journal.append(BODIES[0]!, true);
+  journal.append(BODIES[2]!, false);
+  journal.close();
+  writeFileSync(path, Buffer.concat([readFileSync(path).subarray(0, -2), Buffer.alloc(200)]));
+  const again = openFileJournal(path);
+  expect(again.records.map((body) => [...body])).toEqual(first(1));
+  again.append(BODIES[1]!, false);
+  again.close();
+  expect(found()).toEqual(first(2));
+  expect(readFileSync(path).length).toBe(encodeJournal(new Uint8Array(8), BODIES.slice(0, 2)).length);
+});
+
+test('a journal is replaced as a whole by a rewrite', () => {
+  const journal = openFileJournal(path);
+  for (const body of BODIES) journal.append(body, false);
+  journal.rewrite([BODIES[2]!]);
+  journal.append(BODIES[0]!, true);
+  journal.close();
+  expect(found()).toEqual([[...BODIES[2]!], [...BODIES[0]!]]);
+});
+
+test('a record that was durable and is damaged is refused as soon as a later record says so', () => {
+  const journal = openFileJournal(path);
+  journal.append(BODIES[0]!, true);
+  const at = readFileSync(path).length;
+  journal.append(BODIES[2]!, true);
+  journal.append(BODIES[1]!, false);
+  journal.close();
+  const damaged = readFileSync(path);
+  damaged[at + 20]! ^= 0x80;
+  writeFileSync(path, damaged);
+  expect(() => openFileJournal(path)).toThrow(JournalError);
+  expect(() => openFileJournal(path)).toThrow(
+    `record 2 at byte ${at} is damaged, and was durable; move the file away`,
+  );
+  expect(readFileSync(path)).toEqual(damaged);
+});
+
+test.each([
+  ['is empty', ''],
+  ['is none of ours', 'no journal at all'],
+])('an agent whose journal %s starts with a new one, keeps the old one, and says so', (_what, text) => {
+  writeFileSync(path, text);
+  const lines: string[] = [];
+  const journal = openSpareJournal(path, (level, line) => void lines.push(`${level}: ${line}`));
+  expect(journal.records).toEqual([]);
+  expect(lines).toEqual([
+    `error: ${path}: the file does not start like a journal (BATONJ3); it is now ${path}.broken, and a new journal begins`,
+  ]);
+  expect(readFileSync(`${path}.broken`, 'utf8')).toBe(text);
+  journal.append(bytes('one'), false);
+  expect(records()).toEqual(['one']);
+});
+
+test('an agent whose journal cannot be moved aside starts all the same', () => {
+  writeFileSync(path, '');
+  failing.add('renameSync');
+  const lines: string[] = [];
+  const journal = openSpareJournal(path, (_level, line) => void lines.push(line));
+  expect(lines[0]).toContain('it stays where it is');
+  failing.clear();
+  journal.append(bytes('one'), true);
+  expect(records()).toEqual(['one']);
 });

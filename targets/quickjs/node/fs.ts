@@ -19,7 +19,6 @@ const FLAGS: Readonly<Record<string, number>> = {
   r: os.O_RDONLY,
   'r+': os.O_RDWR,
   w: os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
-  'wx+': os.O_RDWR | os.O_CREAT | os.O_EXCL,
 };
 /** Bytes that are read at once of a file of which the size is not known, as those below /proc. */
 const CHUNK_BYTES = 16 * 1024;
