@@ -1,4 +1,4 @@
-/** `baton audit verify` and `check-config`: checks of files, without a daemon. */
+/** `baton check-config`: checks of files, without a daemon. */
 
 import { BUNDLE_FILE_SCHEMA, readBundleFile } from '../config/bundle-file.ts';
 import { AGENT_SCHEMA, HOST_SCHEMA, KEYS_SCHEMA } from '../config/daemon-config.ts';
@@ -6,15 +6,9 @@ import { faultsOf } from '../config/faults.ts';
 import { followAgent, followHost } from '../config/follow.ts';
 import { ConfigError, parseConfig, readConfig } from '../config/read.ts';
 import { warnAgent, warnHost } from '../config/warn.ts';
-import { verifyAudit } from '../host/audit.ts';
 import { parseWords } from './arguments.ts';
 import { type CliWorld, EXIT, UsageError } from './world.ts';
 
-export const AUDIT_HELP = `baton audit verify FILE
-
-Checks the hash chain of an audit log, and prints its last hash: compare it with a copy kept elsewhere, for a tail
-that was cut off does not show in the chain alone.
-`;
 export const CHECK_CONFIG_HELP = `baton check-config FILE...
 
 Checks configurations of agents and hosts with the files they name (bundle file, key file, password file, programs
@@ -26,20 +20,6 @@ forgotten is a warning. The daemons check the same when they start. Exit status:
 
 /** An unknown key says more about the kind of a file than everything else that may be wrong with it. */
 const KEY_WEIGHT = 1_000;
-
-export function audit(world: CliWorld, args: readonly string[]): number {
-  const { plain, flags } = parseWords(args, {});
-  const [verb, file] = plain;
-  if (verb !== 'verify' || file === undefined) throw new UsageError('audit verify takes one FILE');
-  const check = verifyAudit(world.readText(file));
-  if (flags.has('--json')) world.out(JSON.stringify(check));
-  else if (check.ok) {
-    world.out(`${file}: ${check.lines} lines, chain intact, last hash ${check.hash}`);
-    for (const line of check.losses)
-      world.out(`${file}:${line}: lines before this one were lost, and the host says so here`);
-  } else world.out(`${file}:${check.line}: ${check.error}`);
-  return check.ok ? EXIT.ok : EXIT.failed;
-}
 
 export function checkConfig(world: CliWorld, args: readonly string[]): number {
   const { plain, flags } = parseWords(args, {});

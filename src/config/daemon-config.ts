@@ -298,6 +298,30 @@ export const HOST_SCHEMA = Type.Object(
         { ...closed, description: 'deadlines' },
       ),
     ),
+    audit: Type.Optional(
+      Type.Object(
+        {
+          fileBytes: Type.Optional(
+            Type.Integer({
+              minimum: 65_536,
+              maximum: 1_073_741_824,
+              default: 4_194_304,
+              title: 'bytes',
+              description: 'size from which on another file is begun; one handover makes about 2,000',
+            }),
+          ),
+          files: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: 10_000,
+              default: 8,
+              description: 'older files that are kept; the oldest is deleted first',
+            }),
+          ),
+        },
+        { ...closed, description: 'how much of the audit log is kept' },
+      ),
+    ),
     acceptDriverResidue: Type.Optional(
       Type.Boolean({
         default: false,

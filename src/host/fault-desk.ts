@@ -12,6 +12,8 @@ import type { Attributed } from './attribution.ts';
 const REPORT_EVERY_MS = 1_000;
 /** Kinds (VM, resource, CPU or DMA) that are kept apart: 32 resources x a few VMs. */
 const KINDS_MAX = 128;
+/** Stands for all kinds that are not kept apart; no kind has this name, since each has spaces. */
+const OTHERS = 'others';
 
 interface Kind {
   last: Attributed;
@@ -34,8 +36,9 @@ export class FaultDesk {
   /** Takes in one attributed fault, and reports it now or later. */
   add(attributed: Attributed): void {
     const { fault, offender, epoch } = attributed;
-    const name = `${offender?.vm ?? '?'} ${offender?.incarnation ?? 0} ${fault.resource ?? fault.stream ?? fault.address} ${fault.by} ${epoch}`;
+    const full = `${offender?.vm ?? '?'} ${offender?.incarnation ?? 0} ${fault.resource ?? fault.stream ?? fault.address} ${fault.by} ${epoch}`;
     const nowMs = this.#clock.nowMs();
+    const name = this.#kinds.has(full) || this.#hasRoom(nowMs) ? full : OTHERS;
     const kind = this.#kinds.get(name);
     if (kind && nowMs < kind.nextMs) {
       kind.waiting += fault.count;
@@ -43,7 +46,6 @@ export class FaultDesk {
       this.#cancel ??= this.#clock.after(REPORT_EVERY_MS, () => this.#flush());
       return;
     }
-    if (!kind && this.#kinds.size >= KINDS_MAX) this.#kinds.clear();
     const count = fault.count + (kind?.waiting ?? 0);
     this.#kinds.set(name, { last: attributed, waiting: 0, nextMs: nowMs + REPORT_EVERY_MS });
     this.#report(attributed, count);
@@ -53,6 +55,14 @@ export class FaultDesk {
   stop(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+  }
+
+  /** Whether another kind may be kept: those that are over make room. */
+  #hasRoom(nowMs: number): boolean {
+    if (this.#kinds.size < KINDS_MAX) return true;
+    for (const [name, { waiting, nextMs }] of this.#kinds)
+      if (waiting === 0 && nextMs <= nowMs) this.#kinds.delete(name);
+    return this.#kinds.size < KINDS_MAX;
   }
 
   #flush(): void {

@@ -67,6 +67,8 @@ export interface Entry {
   readonly runs: Map<string, PhaseRun>;
   /** The `prepare` that is being dealt with: its record must be durable, or it is undone. */
   preparing: Extract<HostInput, { on: 'prepare' }> | undefined;
+  /** The VM behind the last step; undefined: the machine or an operator. */
+  cause: VmId | undefined;
   phases: Record<string, number>;
   faults: number;
   reason: string;

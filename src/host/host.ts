@@ -206,6 +206,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       tally: NO_TALLY,
       runs: new Map(),
       preparing: undefined,
+      cause: undefined,
       phases: {},
       faults: 0,
       reason: 'started',
@@ -215,6 +216,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       perform: (effect) => this.#perform(entry, effect),
       onStep: (before, input, step) => {
         entry.preparing = input.on === 'prepare' ? input : undefined;
+        entry.cause = causeOf(before, input);
         if (!this.#showsSteps) return;
         const fields = { bundle: definition.id, row: step.row };
         if (step.ignored !== undefined)
@@ -371,7 +373,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     const { fault } = attributed;
     const bundle = entry.definition.id;
     entry.faults += count;
-    this.#audit(entry, 'fault', faultText(attributed, count));
+    this.#audit(entry, 'fault', faultText(attributed, count), attributed.offender?.vm);
     this.emit('fault', bundle, attributed, count);
     if (fault.resource === undefined) return;
     const { holder } = entry.runner.state;
@@ -387,12 +389,12 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     return { claims, ...readStamp(this.#parts.bootId, nowMs, claims.stamp) };
   }
 
-  #audit(entry: Entry, event: string, detail: string | undefined): void {
+  #audit(entry: Entry, event: string, detail: string | undefined, cause = entry.cause): void {
     const { state } = entry.runner;
     const holder = state.holder?.vm ?? null;
     const epoch = state.holder?.epoch ?? state.attempt?.epoch ?? state.lastEpoch;
     const atMs = Math.round(this.#nowMs());
-    this.#scribe.writeAudit({ atMs, bundle: entry.definition.id, event, epoch, holder, detail });
+    this.#scribe.writeAudit({ atMs, bundle: entry.definition.id, event, epoch, holder, detail }, cause);
     const text = detail === undefined ? event : `${event}: ${detail}`;
     if (event !== 'fault') entry.reason = text;
     entry.events.push(`${atMs} ${text} (epoch ${epoch})`);
@@ -420,4 +422,11 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   #nowMs(): number {
     return this.#parts.clock.nowMs();
   }
+}
+
+/** The VM behind an input: who sent it, whose life it is about, or who is on the way to hold the bundle or holds it. */
+function causeOf({ attempt, holder }: HostState, input: HostInput): VmId | undefined {
+  if ('from' in input) return input.from;
+  if ('vm' in input) return input.vm;
+  return input.on === 'lift' || input.on === 'start' ? undefined : (attempt?.to?.vm ?? holder?.vm);
 }

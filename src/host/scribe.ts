@@ -11,8 +11,9 @@
 
 import type { Clock, Log } from '../ports.ts';
 import type { HostState } from '../protocol/hypervisor-state.ts';
-import type { BundleId } from '../protocol/ids.ts';
+import type { BundleId, VmId } from '../protocol/ids.ts';
 import { AUDIT_START, type AuditEntry, auditLine, SKIPPED_EVENT } from './audit.ts';
+import { AuditShares, OVER_SHARE_EVERY_MS } from './audit-share.ts';
 import type { HostTable } from './table.ts';
 import type { RegistryRecord } from './vm-registry.ts';
 
@@ -50,6 +51,8 @@ export class Scribe {
   #entries: AuditEntry[] = [];
   #skipped = 0;
   #cancel: (() => void) | undefined;
+  readonly #shares = new AuditShares();
+  #cancelLeftOut: (() => void) | undefined;
   #isStopped = false;
   /** Why table or audit log could not be written when it was last tried. */
   #tableFault: string | undefined;
@@ -108,7 +111,9 @@ export class Scribe {
     return this.knowsLives;
   }
 
-  writeAudit(entry: AuditEntry): void {
+  /** Writes a line of the audit log. `cause`: the VM behind it, which has a share of the log (audit-share.ts). */
+  writeAudit(entry: AuditEntry, cause: VmId | undefined): void {
+    if (!this.#shares.take(cause, entry, this.#parts.clock.nowMs())) return this.#leftOutLater();
     this.#entries.push(entry);
     if (entry.event === END_EVENT && this.fault === undefined) this.#later(0);
     else this.#later();
@@ -130,9 +135,11 @@ export class Scribe {
 
   /** Writes nothing more. */
   stop(): void {
+    this.#entries.push(...this.#shares.leftOut(this.#parts.clock.nowMs()));
     this.catchUp();
     this.#isStopped = true;
     this.#cancel?.();
+    this.#cancelLeftOut?.();
   }
 
   #writeTable(): void {
@@ -201,6 +208,16 @@ export class Scribe {
     const what =
       this.#tableFault === undefined ? 'bundles are lent all the same' : 'nothing is lent until then';
     this.#parts.log('error', `${this.fault}; free space or mend the disk: it is tried again, and ${what}`);
+  }
+
+  /** Lines that were left out are told of once in a while. */
+  #leftOutLater(): void {
+    if (this.#isStopped) return;
+    this.#cancelLeftOut ??= this.#parts.clock.after(OVER_SHARE_EVERY_MS, () => {
+      this.#cancelLeftOut = undefined;
+      this.#entries.push(...this.#shares.leftOut(this.#parts.clock.nowMs()));
+      this.#later();
+    });
   }
 
   #later(ms = this.fault === undefined ? LATER_MS : RETRY_MS): void {

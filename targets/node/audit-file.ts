@@ -1,18 +1,26 @@
 /**
- * The audit log as a file. A line that a crash cut off is moved aside, so that the chain goes on from the last good
- * one, with an entry that says so; a log that is broken elsewhere is left for people to look at.
+ * The audit log as files: `audit.jsonl`, and older ones with rising numbers, `audit-00000001.jsonl`. The chain goes on across them.
+ *
+ * A start reads the end of the last file alone, so it takes as long after a year as on the first day. What comes after the last sound line
+ * was left by a crash: it is moved aside, and an entry says so. Damage before that stays, for `baton audit verify` to find.
  */
 
 import {
-  appendFileSync,
   closeSync,
   fstatSync,
+  fsyncSync,
   ftruncateSync,
   openSync,
-  readFileSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
-import { AUDIT_START, auditLine, TORN_EVENT, verifyAudit } from '../../src/host/audit.ts';
+import { basename, dirname, join } from 'node:path';
+import { AUDIT_START, auditLine, lastSoundLine, TORN_EVENT } from '../../src/host/audit.ts';
 import type { Log } from '../../src/ports.ts';
 
 /** An audit log that is being written. */
@@ -23,67 +31,178 @@ export interface AuditFile {
   readonly hash: string | undefined;
 }
 
-const NEWLINE = 0x0a;
+/** How much of the log is kept. */
+export interface AuditLimits {
+  /** Size from which on a file is closed and another begun, in bytes. */
+  readonly fileBytes: number;
+  /** Files kept besides the one that is written. */
+  readonly files: number;
+}
+
+/** 36 MiB in all: at 7 lines of 250 bytes a handover, some 20,000 handovers. */
+export const AUDIT_LIMITS: AuditLimits = { fileBytes: 4 * 1024 * 1024, files: 8 };
+
+/** Bytes at the end of the log that are looked at first for a sound line, and at most: a crash leaves less than the kernel writes late. */
+const TAIL_BYTES = 64 * 1024;
+const TAIL_BYTES_MAX = 8 * 1024 * 1024;
+/** Bytes of a torn tail that are kept for people. */
+const TORN_BYTES_MAX = 64 * 1024;
 
 /** Opens the audit log at `path`, or makes a new one. Throws an Error when it cannot be read or written. */
-export function openAudit(path: string, nowMs: number, log: Log): AuditFile {
-  const fd = openSync(path, 'a+', 0o600);
+export function openAudit(path: string, nowMs: number, log: Log, limits = AUDIT_LIMITS): AuditFile {
   try {
-    const { good, torn } = split(readFileSync(path));
-    const check = verifyAudit(good.toString('latin1'));
-    if (torn.length > 0) {
-      appendFileSync(`${path}.torn`, torn, { mode: 0o600 });
-      ftruncateSync(fd, good.length);
-      log(
-        'warn',
-        `${path}: its last line was cut off and is lost; the ${torn.length} bytes are in ${path}.torn`,
-      );
-    }
-    if (!check.ok) log('error', `${path}:${check.line}: ${check.error}; the chain starts anew after it`);
-    const last = check.ok && check.lines > 0 ? check.hash : undefined;
-    const append = appender(path, fd);
-    if (torn.length === 0) return { append, hash: last };
-    const detail = `${torn.length} bytes of a line that was cut off are in ${path}.torn`;
+    const files = new AuditFiles(path, limits, log);
+    const { hash, tornBytes } = files.mend();
+    if (tornBytes === 0) return { append: (lines) => files.append(lines), hash };
+    const detail = `${tornBytes} bytes that are no whole line are in ${basename(path)}.torn`;
     const entry = { atMs: Math.round(nowMs), bundle: '-', event: TORN_EVENT, epoch: 0, holder: null, detail };
-    const { line, hash } = auditLine(last ?? AUDIT_START, entry);
-    append(line);
-    return { append, hash };
+    const line = auditLine(hash ?? AUDIT_START, entry);
+    files.append(line.line);
+    return { append: (lines) => files.append(lines), hash: line.hash };
   } catch (error) {
-    closeSync(fd);
     throw new Error(`${path}: the audit log cannot be used: ${(error as Error).message}`, { cause: error });
   }
 }
 
-/** Each line is written with its newline: what comes after the last one was cut off. */
-function split(bytes: Buffer): { good: Buffer; torn: Buffer } {
-  const end = bytes.lastIndexOf(NEWLINE) + 1;
-  return { good: bytes.subarray(0, end), torn: bytes.subarray(end) };
+/**
+ * Returns the files of a log, oldest first. `path`: its folder, or the file that is written: with all older ones; or one older file.
+ */
+export function auditFiles(path: string): string[] {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const written = isFolder ? auditIn(path) : path;
+  if (/-\d{8}\.jsonl$/.test(path)) return [path];
+  return [...numbersOf(written).map((number) => numbered(written, number)), written];
 }
 
-function appender(path: string, fd: number): (lines: string) => void {
+class AuditFiles {
+  readonly #path: string;
+  readonly #limits: AuditLimits;
+  readonly #log: Log;
+  /** Numbers of older files, rising. */
+  readonly #numbers: number[];
+  #fd: number;
   /** Length of the file without what a failed write left behind. */
-  let end = fstatSync(fd).size;
-  let isDirty = false;
-  /** Part of a line in the middle would break the chain for good. */
-  const mend = () => {
-    if (isDirty) ftruncateSync(fd, end);
-    isDirty = false;
-  };
-  return (lines) => {
+  #end: number;
+  #isDirty = false;
+
+  constructor(path: string, limits: AuditLimits, log: Log) {
+    this.#path = path;
+    this.#limits = limits;
+    this.#log = log;
+    this.#numbers = numbersOf(path);
+    this.#fd = openSync(path, 'a+', 0o600);
+    this.#end = fstatSync(this.#fd).size;
+  }
+
+  /** Removes what is no whole line from the end of the log. Returns the hash of the last line, if there is one. */
+  mend(): { hash: string | undefined; tornBytes: number } {
+    if (this.#end === 0) return { hash: this.#lastOfOlder(), tornBytes: 0 };
+    const sound = lastSound(this.#fd, this.#end);
+    const good = sound?.end ?? 0;
+    const tornBytes = this.#end - good;
+    if (tornBytes === 0) return { hash: sound?.hash, tornBytes };
+    const torn = read(this.#fd, good, Math.min(this.#end, good + TORN_BYTES_MAX));
+    writeFileSync(`${this.#path}.torn`, torn, { mode: 0o600 });
+    const words = sound ? 'what comes after its last whole line' : 'no line of it is whole: all of it';
+    this.#log('warn', `${this.#path}: ${words} is left out, ${tornBytes} bytes; see ${this.#path}.torn`);
+    if (!sound && this.#end > TORN_BYTES_MAX) this.#rotate();
+    else {
+      ftruncateSync(this.#fd, good);
+      this.#end = good;
+    }
+    return { hash: sound ? sound.hash : this.#lastOfOlder(), tornBytes };
+  }
+
+  append(lines: string): void {
     const bytes = Buffer.from(lines, 'latin1');
     try {
-      mend();
-      isDirty = true;
-      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+      this.#restore();
+      if (this.#end > 0 && this.#end + bytes.length > this.#limits.fileBytes) this.#rotate();
+      this.#isDirty = true;
+      for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
     } catch (error) {
       try {
-        mend();
+        this.#restore();
       } catch {
         // It is tried again before the next line.
       }
-      throw new Error(`${path} cannot be written: ${(error as Error).message}`, { cause: error });
+      throw new Error(`${this.#path} cannot be written: ${(error as Error).message}`, { cause: error });
     }
-    isDirty = false;
-    end += bytes.length;
-  };
+    this.#isDirty = false;
+    this.#end += bytes.length;
+  }
+
+  /** Part of a line in the middle would break the chain for good. */
+  #restore(): void {
+    if (this.#isDirty) ftruncateSync(this.#fd, this.#end);
+    this.#isDirty = false;
+  }
+
+  /** Begins another file, and deletes those that are too old. */
+  #rotate(): void {
+    const number = (this.#numbers.at(-1) ?? 0) + 1;
+    fsyncSync(this.#fd);
+    renameSync(this.#path, numbered(this.#path, number));
+    this.#numbers.push(number);
+    const fresh = openSync(this.#path, 'a+', 0o600);
+    closeSync(this.#fd);
+    this.#fd = fresh;
+    this.#end = 0;
+    while (this.#numbers.length > this.#limits.files) {
+      rmSync(numbered(this.#path, this.#numbers[0]!), { force: true });
+      this.#numbers.shift();
+    }
+  }
+
+  /** Hash of the last line of the newest older file: a crash may come between the two. */
+  #lastOfOlder(): string | undefined {
+    const newest = this.#numbers.at(-1);
+    if (newest === undefined) return undefined;
+    const fd = openSync(numbered(this.#path, newest), 'r');
+    try {
+      return lastSound(fd, fstatSync(fd).size)?.hash;
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+/** The last sound line of a file of `size` bytes. */
+function lastSound(fd: number, size: number): { hash: string; end: number } | undefined {
+  for (let bytes = TAIL_BYTES; ; bytes *= 4) {
+    const from = Math.max(0, size - bytes);
+    const sound = lastSoundLine(read(fd, from, size).toString('latin1'), from === 0);
+    if (sound) return { hash: sound.hash, end: from + sound.end };
+    if (from === 0 || bytes >= TAIL_BYTES_MAX) return undefined;
+  }
+}
+
+function read(fd: number, from: number, to: number): Buffer {
+  const bytes = Buffer.alloc(to - from);
+  let done = 0;
+  while (done < bytes.length) {
+    const count = readSync(fd, bytes, done, bytes.length - done, from + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return bytes.subarray(0, done);
+}
+
+const DIGITS = 8;
+
+function numbered(path: string, number: number): string {
+  return `${path.replace(/\.jsonl$/, '')}-${String(number).padStart(DIGITS, '0')}.jsonl`;
+}
+
+function numbersOf(path: string): number[] {
+  const stem = `${basename(path).replace(/\.jsonl$/, '')}-`;
+  const names = readdirSync(dirname(path)).filter(
+    (name) => name.startsWith(stem) && /^\d{8}\.jsonl$/.test(name.slice(stem.length)),
+  );
+  return names.map((name) => Number(name.slice(stem.length, stem.length + DIGITS))).sort((a, b) => a - b);
+}
+
+/** The log in a folder. */
+export function auditIn(folder: string): string {
+  return join(folder, 'audit.jsonl');
 }

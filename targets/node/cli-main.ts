@@ -1,6 +1,6 @@
 /** `baton` on Node: every command there is. */
 
-import { AUDIT_HELP, audit } from '../../src/cli/checks.ts';
+import { AUDIT_HELP, audit } from '../../src/cli/audit.ts';
 import { LIFT_HELP, lift } from '../../src/cli/orders.ts';
 import { DEMO_HELP, demo } from '../demo/demo.ts';
 import { AGENT_COMMANDS, CHECK_COMMANDS } from './agent-commands.ts';

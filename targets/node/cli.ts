@@ -5,9 +5,10 @@ import { constants } from 'node:os';
 import { connectText, forTerminal, guardSocket } from '../../src/cli/words.ts';
 import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
+import { auditFiles } from './audit-file.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';
-import { besideConfig, look, readText, readTree } from './files.ts';
+import { besideConfig, look, readParts, readText, readTree } from './files.ts';
 import { MQTT_FAULT } from './mqtt.ts';
 import { VERSION } from './version.ts';
 
@@ -68,6 +69,8 @@ const WORLD: CliWorld = {
   },
   after: CLOCK.after,
   readText,
+  readParts,
+  auditFiles,
   besideConfig,
   look,
   readTree,

@@ -1,7 +1,7 @@
 /** Reads the files of a daemon: configuration, bundle file, key file. Errors are ConfigErrors a person can use. */
 
 import { Buffer } from 'node:buffer';
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
 import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
@@ -15,18 +15,40 @@ import { type VmId, vmId } from '../../src/protocol/ids.ts';
 import type { Static, TSchema } from '../../src/schema.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
 
+/** Bytes of a file that are read at once. */
+const PART_BYTES = 64 * 1024;
+
 /** Reads a file as text. Throws a ConfigError that says what is wrong with it. */
 export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why: Readonly<Record<string, string>> = {
-      ENOENT: 'no such file',
-      EISDIR: 'a folder: expected a file',
-      EACCES: 'this user may not read it',
-    };
-    throw new ConfigError(`${path}: ${why[code ?? ''] ?? `cannot be read: ${message}`}`);
+    throw unreadable(path, error as NodeJS.ErrnoException);
+  }
+}
+
+function unreadable(path: string, { code, message }: NodeJS.ErrnoException): ConfigError {
+  const why: Readonly<Record<string, string>> = {
+    ENOENT: 'no such file',
+    EISDIR: 'a folder: expected a file',
+    EACCES: 'this user may not read it',
+  };
+  return new ConfigError(`${path}: ${why[code ?? ''] ?? `cannot be read: ${message}`}`);
+}
+
+/** Reads a file of any length in parts, a byte a character. Throws a ConfigError. */
+export function* readParts(path: string): Generator<string> {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, 'r');
+    const part = Buffer.alloc(PART_BYTES);
+    for (let count = readSync(fd, part); count > 0; count = readSync(fd, part)) {
+      yield part.toString('latin1', 0, count);
+    }
+  } catch (error) {
+    throw unreadable(path, error as NodeJS.ErrnoException);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 

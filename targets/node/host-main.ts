@@ -10,7 +10,7 @@ import type { LogLevel } from '../../src/ports.ts';
 import { type BundleDefinition, HOST, HOST_TABLE } from '../../src/protocol/index.ts';
 import { skipEpochCheck } from '../../src/simulation/lies.ts';
 import { bundleDigest } from '../../src/wire/digest.ts';
-import { openAudit } from './audit-file.ts';
+import { AUDIT_LIMITS, auditIn, openAudit } from './audit-file.ts';
 import { CLOCK } from './clock.ts';
 import {
   controlPath,
@@ -83,7 +83,7 @@ function serve(enforcer: Enforcer, definitions: readonly BundleDefinition[]): vo
   if (evidence === 'none') log('warn', `NO ISOLATION: the back end ${name} isolates nothing`);
   if (args.lies.length > 0) log('warn', `LYING: ${args.lies.join(', ')} is switched off`);
   const tableFile = join(state, 'table.journal');
-  const audit = openAudit(join(state, 'audit.jsonl'), CLOCK.nowMs(), log);
+  const audit = openAudit(auditIn(state), CLOCK.nowMs(), log, { ...AUDIT_LIMITS, ...config.audit });
   const bootId = ENTROPY.random(16);
   const link = new Link({
     self: HOST,

@@ -58,6 +58,8 @@ class Rig {
       timeOfDay: () => '12:00:00.000',
       after: (ms, fire) => this.clock.after(ms, fire),
       readText: () => '',
+      readParts: () => [],
+      auditFiles: () => [],
       besideConfig: (_, path) => path,
       look: (path) => LOOKS[path],
       readTree: () => expect.unreachable(),

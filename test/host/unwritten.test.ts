@@ -6,11 +6,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { NoneEnforcer } from '../../src/enforcer/none.ts';
 import type { EnforcerDescription, EnforcerEvent, FaultRecord } from '../../src/enforcer/port.ts';
-import { AUDIT_START, verifyAudit } from '../../src/host/audit.ts';
+import { AUDIT_START } from '../../src/host/audit.ts';
 import { HostTable } from '../../src/host/table.ts';
 import type { VmId } from '../../src/protocol/index.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
+import { checkAudit } from '../support/check-audit.ts';
 import { MemoryJournal } from '../support/memory-journal.ts';
 
 const VMS = [ANDROID, VAULT];
@@ -185,7 +186,7 @@ describe('an audit log that cannot be written', () => {
     world.clock.advance(1_000);
     expect(world.host.facts().writeFault).toBeNull();
     expect(world.audit.at(-1)).toContain('"event":"confirmed"');
-    expect(verifyAudit(`${world.audit.join('\n')}\n`)).toMatchObject({ ok: true, losses: [] });
+    expect(checkAudit(`${world.audit.join('\n')}\n`)).toMatchObject({ ok: true, losses: [] });
   });
 
   it('is waited for by a bounded number of lines; a line says how many were lost', () => {

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/control/lines.ts';
-import { verifyAudit } from '../../src/host/audit.ts';
 import { type Cast, DemoBed } from '../../targets/demo/demo-bed.ts';
+import { checkAudit } from '../support/check-audit.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
 const LIMIT_MS = 30_000;
@@ -47,7 +47,7 @@ export function restartSuite(name: string, cast: Cast): void {
         await bed.until('android is back', STEP_MS, async () => (await stateOf('android')) === 'held');
         expect(await view()).toMatchObject({ holder: 'android' });
         const log = readFileSync(join(bed.folder, 'host-state/audit.jsonl'), 'utf8');
-        expect(verifyAudit(log)).toMatchObject({ ok: true });
+        expect(checkAudit(log)).toMatchObject({ ok: true });
       },
       LIMIT_MS,
     );

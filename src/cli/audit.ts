@@ -1,0 +1,93 @@
+/** `baton audit verify`: checks the chain of an audit log, without a daemon. */
+
+import { AUDIT_LINE_MAX, AUDIT_START, AuditChecker } from '../host/audit.ts';
+import { parseWords } from './arguments.ts';
+import { type CliWorld, EXIT, UsageError } from './world.ts';
+
+export const AUDIT_HELP = `baton audit verify PATH
+
+Checks the hash chain of an audit log, and prints its last hash: compare it with a copy kept elsewhere, for a tail
+that was cut off does not show in the chain alone. PATH is the state folder of a host (or the log in it, audit.jsonl):
+then the chain is followed across its older files; or one older file alone.
+
+  --json  one object: ok, files, lines, hash, begins, losses; or where it breaks: file, line, error
+`;
+
+export function audit(world: CliWorld, args: readonly string[]): number {
+  const { plain, flags } = parseWords(args, {});
+  const [verb, path] = plain;
+  if (verb !== 'verify' || path === undefined) throw new UsageError('audit verify takes one PATH');
+  const found = verify(world, path);
+  if (flags.has('--json')) world.out(JSON.stringify(found));
+  else if (!found.ok) world.out(`${found.file}${found.line === 0 ? '' : `:${found.line}`}: ${found.error}`);
+  else {
+    const words = found.files.length > 1 ? ` in ${found.files.length} files` : '';
+    world.out(`${path}: ${found.lines} lines${words}, chain intact, last hash ${found.hash}`);
+    if (found.begins !== AUDIT_START)
+      world.out(`${path}: begins after hash ${found.begins}; what was before is not here`);
+    for (const loss of found.losses)
+      world.out(`${loss}: lines before this one were lost, and the host says so here`);
+  }
+  return found.ok ? EXIT.ok : EXIT.failed;
+}
+
+type Found =
+  | {
+      readonly ok: true;
+      readonly files: readonly string[];
+      readonly lines: number;
+      readonly hash: string;
+      /** Hash that the first line is chained to. */
+      readonly begins: string;
+      /** `FILE:LINE` of lines that say that lines before them were lost. */
+      readonly losses: readonly string[];
+    }
+  | { readonly ok: false; readonly file: string; readonly line: number; readonly error: string };
+
+/** An older file of a log, by its number. */
+const NUMBER = /-(\d{8})\.jsonl$/;
+
+function verify(world: CliWorld, path: string): Found {
+  const files = world.auditFiles(path);
+  const checker = new AuditChecker();
+  const losses: string[] = [];
+  for (const [index, file] of files.entries()) {
+    const wrong = index > 0 ? missingBefore(files[index - 1]!, file) : undefined;
+    if (wrong !== undefined) return { ok: false, file, line: 0, error: wrong };
+    const before = checker.lines;
+    const known = checker.losses.length;
+    const error = checkFile(world, file, checker);
+    const line = checker.lines - before;
+    if (error !== undefined) return { ok: false, file, line, error };
+    losses.push(...checker.losses.slice(known).map((number) => `${file}:${number - before}`));
+  }
+  const { lines, hash, begins = AUDIT_START } = checker;
+  // Older files are deleted from the first one on, so a log that still has it begins at its beginning.
+  const isFirst = files.length > 1 ? Number(NUMBER.exec(files[0]!)?.[1]) === 1 : !NUMBER.test(files[0] ?? '');
+  if (isFirst && begins !== AUDIT_START)
+    return { ok: false, file: files[0]!, line: 1, error: 'lines before this one were removed' };
+  return { ok: true, files, lines, hash, begins, losses };
+}
+
+/** Why `file` cannot be the next of a log after `before`; undefined when it can. */
+function missingBefore(before: string, file: string): string | undefined {
+  const number = Number(NUMBER.exec(before)?.[1]) + 1;
+  const next = NUMBER.exec(file)?.[1];
+  if (next === undefined || Number(next) === number) return undefined;
+  return `the file before it is missing: after ${before} number ${number} is expected`;
+}
+
+/** Gives the lines of a file to the checker. */
+function checkFile(world: CliWorld, file: string, checker: AuditChecker): string | undefined {
+  let rest = '';
+  for (const part of world.readParts(file)) {
+    const lines = (rest + part).split('\n');
+    rest = lines.pop()!;
+    if (rest.length > AUDIT_LINE_MAX) lines.push(rest.slice(0, AUDIT_LINE_MAX + 1));
+    for (const line of lines) {
+      const error = checker.next(line);
+      if (error !== undefined) return error;
+    }
+  }
+  return rest === '' ? undefined : (checker.next(rest) ?? 'the line has no end');
+}
