@@ -10,8 +10,10 @@ import {
   recall,
   SLEEP_HELP,
   sleep,
+  sleepWithoutAgent,
   WAKE_HELP,
   wake,
+  wakeWithoutAgent,
 } from '../../src/cli/orders.ts';
 import type { Commands } from './cli.ts';
 
@@ -19,8 +21,18 @@ export const AGENT_COMMANDS = {
   borrow: { says: 'hold a bundle while a command runs', help: BORROW_HELP, daemon: ['agent', borrow] },
   return: { says: 'give a bundle back', help: RETURN_HELP, daemon: ['agent', giveBack] },
   recall: { says: 'ask for a lent bundle back', help: RECALL_HELP, daemon: ['agent', recall] },
-  sleep: { says: 'call everything in before the system sleeps', help: SLEEP_HELP, daemon: ['agent', sleep] },
-  wake: { says: 'lend again after a sleep', help: WAKE_HELP, daemon: ['agent', wake] },
+  sleep: {
+    says: 'call everything in before the system sleeps',
+    help: SLEEP_HELP,
+    daemon: ['agent', sleep],
+    withoutDaemon: sleepWithoutAgent,
+  },
+  wake: {
+    says: 'lend again after a sleep',
+    help: WAKE_HELP,
+    daemon: ['agent', wake],
+    withoutDaemon: wakeWithoutAgent,
+  },
   status: { says: 'who holds what', help: STATUS_HELP, daemon: ['agent', status] },
   describe: { says: 'one bundle, with its last events', help: DESCRIBE_HELP, daemon: ['agent', describe] },
   events: { says: 'what happens, as it happens', help: EVENTS_HELP, daemon: ['agent', events] },

@@ -82,12 +82,22 @@ const WORLD: CliWorld = {
 type WithDaemon = (world: CliWorld, client: ControlClient, args: readonly string[]) => Promise<number>;
 type WithoutDaemon = (world: CliWorld, args: readonly string[]) => Promise<number> | number;
 
+/** `connect` tries again. */
+type WithoutAnswer = (
+  world: CliWorld,
+  args: readonly string[],
+  error: Error,
+  connect: () => Promise<ControlClient>,
+) => Promise<number>;
+
 /** A command of `baton`: with a daemon to ask, or `alone`. */
 export interface Command {
   /** What it does, for the list. */
   readonly says: string;
   readonly help: string;
   readonly daemon?: readonly ['agent' | 'host', WithDaemon];
+  /** What to do when no daemon answers; absent: say so and end with 69. */
+  readonly withoutDaemon?: WithoutAnswer;
   readonly alone?: WithoutDaemon;
 }
 
@@ -148,10 +158,12 @@ async function main(commands: Commands, args: readonly string[]): Promise<number
   if (command.alone) return command.alone(WORLD, rest);
   const [kind, run] = command.daemon!;
   const path = socketOf(kind, rest);
+  const connect = async () => guardSocket(await WORLD.connect(path), name, kind, path);
   let client: ControlClient;
   try {
-    client = guardSocket(await WORLD.connect(path), name, kind, path);
+    client = await connect();
   } catch (error) {
+    if (command.withoutDaemon) return command.withoutDaemon(WORLD, rest, error as Error, connect);
     WORLD.err(
       `baton: ${connectText((error as Error).message, rest.includes('--host') ? 'host' : kind, path)}`,
     );
@@ -166,6 +178,8 @@ async function main(commands: Commands, args: readonly string[]): Promise<number
 
 /** Runs the command that the words after `baton` name, and says what is wrong with them. Returns the exit status. */
 export async function runCommand(commands: Commands, args: readonly string[]): Promise<number> {
+  // Else Node would open a debugger's port.
+  process.on('SIGUSR1', () => {});
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (hangUps.size === 0) process.exit(error.code === 'EPIPE' ? EXIT_PIPE : EXIT.failed);
     for (const hangUp of hangUps) hangUp();

@@ -40,8 +40,15 @@ export interface DaemonFace {
   readonly dump: (config: string) => unknown;
 }
 
+/**
+ * Signals that would end a daemon, or on Node open a debugger's port to whoever may connect, although nobody meant that: a terminal that
+ * closed, a reload that some supervisors send, a slip.
+ */
+const UNHEEDED = ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
+
 /** Parses the command line; answers --help, --version, --example, --schema and --dump-config itself. */
 export function daemonArguments(face: DaemonFace, args: readonly string[]): DaemonArguments {
+  for (const signal of UNHEEDED) process.on(signal, () => {});
   let parsed: ReturnType<typeof parse>;
   try {
     parsed = parse(args);

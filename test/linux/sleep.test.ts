@@ -3,14 +3,15 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
-import { sleep, wake } from '../../src/cli/orders.ts';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { sleep, sleepWithoutAgent, wake, wakeWithoutAgent } from '../../src/cli/orders.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
 import { readConfig } from '../../src/config/read.ts';
 import type { Json } from '../../src/control/lines.ts';
 import { HOOKS_SCHEMA, type HooksConfig } from '../../src/hooks/hooks-config.ts';
 import type { HookName, HookResult } from '../../src/ports.ts';
 import { ANDROID, PANEL } from '../../src/simulation/machine/board.ts';
+import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import { openHooks } from '../../targets/node/hooks.ts';
 import { EPOCH } from '../hooks/support.ts';
 
@@ -61,4 +62,67 @@ test('the commands of the unit are requests that the agent knows', async () => {
   expect(argsOf('ExecStop')[0]).toBe('wake');
   expect(await wake(world, client, argsOf('ExecStop').slice(1))).toBe(0);
   expect(requests).toEqual([{ do: 'sleep', graceMs: 2_000, waitMs: 10_000 }, { do: 'wake' }]);
+});
+
+describe('where no agent answers', () => {
+  const refused = new Error('connect ECONNREFUSED /run/baton/agent.sock');
+  const absent = new Error('connect ENOENT /run/baton/agent.sock');
+  let clock: VirtualClock;
+  let said: string[];
+  let world: CliWorld;
+  beforeEach(() => {
+    clock = new VirtualClock();
+    said = [];
+    world = {
+      err: (line: string) => said.push(line),
+      nowMs: () => clock.nowMs(),
+      after: (ms: number, fire: () => void) => clock.after(ms, fire),
+    } as unknown as CliWorld;
+  });
+  /** Lets the time pass, and what waits for it. */
+  const pass = async (ms: number) => {
+    for (let left = ms; left > 0; left -= 100) {
+      clock.advance(100);
+      for (let i = 0; i < 5; i++) await Promise.resolve();
+    }
+  };
+
+  test('a machine that never had one sleeps at once', async () => {
+    const connect = () => Promise.reject(absent);
+    expect(await sleepWithoutAgent(world, ['--wait', '10s'], absent, connect)).toBe(0);
+    expect(await wakeWithoutAgent(world)).toBe(0);
+    expect(said[0]).toBe('baton: no agent answers: nothing was called in');
+  });
+
+  test('one that was killed is given time to come back, and then asked', async () => {
+    const requests: Json[] = [];
+    const client = {
+      request: async (request: Json) => {
+        requests.push(request);
+        return { ok: false, error: { code: 'stillLent', message: 'panel' } };
+      },
+      close: () => {},
+    } as unknown as ControlClient;
+    let tries = 0;
+    const connect = () => (++tries < 4 ? Promise.reject(refused) : Promise.resolve(client));
+    const ended = sleepWithoutAgent(world, ['--grace', '1s'], refused, connect);
+    await pass(2_000);
+    expect(await ended).toBe(75);
+    expect(requests).toEqual([{ do: 'sleep', graceMs: 1_000, waitMs: 10_000 }]);
+  });
+
+  test('one that does not come back keeps no machine awake for longer than the wait', async () => {
+    let tries = 0;
+    const connect = () => Promise.reject(++tries > 0 ? refused : absent);
+    const ended = sleepWithoutAgent(world, ['-w', '3s'], refused, connect);
+    await pass(4_000);
+    expect(await ended).toBe(0);
+    expect(tries).toBe(15);
+  });
+});
+
+test('the unit starts and stops without what a sleeping system may lack', () => {
+  const [unit = ''] = read('targets/linux/systemd/baton-sleep.service').split('[Service]');
+  expect(unit).toMatch(/^DefaultDependencies=no$/m);
+  expect(unit).toMatch(/^Before=sleep.target$/m);
 });

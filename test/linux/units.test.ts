@@ -24,6 +24,12 @@ describe.each([
     expect(settingOf(text, 'RestartPreventExitStatus')).toBe(`${EXIT_USAGE} ${EXIT_CONFIG}`);
   });
 
+  it('is started again however often, for 75 promises that another start may go better', () => {
+    const [unit = ''] = text.split('[Service]');
+    expect(settingOf(unit, 'StartLimitIntervalSec')).toBe('0');
+    expect(text).not.toMatch(/^StartLimitBurst=/m);
+  });
+
   it('makes the folders that the example names', () => {
     const { state, control } = parseConfig('example', example) as Record<string, string>;
     expect(state).toBe(`/var/lib/${settingOf(text, 'StateDirectory')}`);

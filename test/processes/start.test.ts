@@ -186,3 +186,51 @@ it('a first start that failed before it began is followed by another first start
   await second.says('serving');
   expect(second.err).not.toContain('quarantine');
 }, 30_000);
+
+it.each(['host', 'agent'] as const)(
+  'no signal but those that end it ends %s, or opens a debugger',
+  async (program) => {
+    const run =
+      program === 'host' ? start('host', 'host.json', '--create-table') : start('agent', 'vault.json');
+    await run.says('serving');
+    for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) run.child.kill(signal);
+    const client = await connectControl(at(program === 'host' ? 'run/host.sock' : 'run/vault.sock'));
+    expect(await client.request({ do: 'status' })).toMatchObject({ ok: true });
+    client.close();
+    expect(run.err).not.toMatch(/[Dd]ebugger/);
+    run.child.kill('SIGTERM');
+    expect(await run.ended).toBe(0);
+  },
+);
+
+it.each(['host', 'agent'] as const)(
+  'a full disk at the first start of %s is none that a person must mend first',
+  async (program) => {
+    // No file may grow: what a write then says is EFBIG, and for ENOSPC it goes the same way.
+    const file = join(DIST, `baton-${program}.mjs`);
+    const config = at(program === 'host' ? 'host.json' : 'vault.json');
+    const words = [
+      '-c',
+      'trap "" XFSZ; ulimit -f 0; exec "$@"',
+      'sh',
+      process.execPath,
+      file,
+      '--config',
+      config,
+    ];
+    const child = spawn('sh', [...words, ...(program === 'host' ? ['--create-table'] : [])], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    children.push(child);
+    let said = '';
+    child.stderr.on('data', (bytes: Buffer) => {
+      said += bytes.toString();
+      // An agent needs no file to serve: what it may not begin without one it says when it is asked to.
+      if (said.includes('serving')) child.kill('SIGTERM');
+    });
+    const status = await new Promise((resolve) => child.once('close', resolve));
+    expect(said).not.toMatch(/^\s+at /m);
+    expect([program, status]).toEqual([program, program === 'host' ? 75 : 0]);
+    if (program === 'host') expect(said).toContain('EFBIG');
+  },
+);
