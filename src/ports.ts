@@ -11,6 +11,8 @@ export interface Clock {
   nowMs(): number;
   /** Calls `fire` once after `ms` milliseconds; the returned function cancels. */
   after(ms: number, fire: () => void): () => void;
+  /** Calls `fire` once after what is ready now (input, timers) had its turn; the returned function cancels. */
+  soon(fire: () => void): () => void;
 }
 
 /** Random bytes from the operating system. Fails closed: throws rather than return weak bytes. */
@@ -87,8 +89,13 @@ export interface Log {
 export interface ByteStream {
   /** Sets the one listener; nothing is read before. */
   open(listener: ByteStreamListener): void;
-  /** Queues bytes. Returns false, taking none of them, when its buffer limit would be exceeded. */
-  write(bytes: Uint8Array): boolean;
+  /**
+   * Queues bytes. Returns false, taking none of them, when its buffer limit would be exceeded; of somebody else's, when half of it would:
+   * what we have to say ourselves still finds room.
+   */
+  write(bytes: Uint8Array, isForeign?: boolean): boolean;
+  /** Reads nothing until it is called with false: the peer has to wait. */
+  hold?(isHeld: boolean): void;
   /** Closes after what is queued was sent; `onClose` follows. */
   close(): void;
 }

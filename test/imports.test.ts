@@ -38,7 +38,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   'src/wire/': ['src/protocol/', '@noble/hashes/', 'cbor-x/index-no-eval'],
   'src/journal/': [],
   'src/control/': ['src/agent/', 'src/host/', 'src/ports.ts', 'src/protocol/', 'src/wire/utf8.ts'],
-  'src/link/': ['src/ports.ts', 'src/protocol/', 'src/wire/'],
+  'src/link/': ['src/ports.ts', 'src/protocol/', 'src/turns.ts', 'src/wire/'],
   'src/agent/': [
     'src/link/',
     'src/ports.ts',
@@ -59,7 +59,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     'tiny-typed-emitter',
   ],
   'src/enforcer/': ['src/control/lines.ts', 'src/ports.ts', 'src/protocol/'],
-  'src/transport/': ['src/ports.ts', 'src/protocol/', 'src/wire/', 'mqtt', 'mqtt-packet'],
+  'src/transport/': ['src/ports.ts', 'src/protocol/', 'src/turns.ts', 'src/wire/', 'mqtt', 'mqtt-packet'],
   'src/hooks/': ['src/control/lines.ts', 'src/ports.ts', 'src/protocol/', 'src/schema.ts'],
   'src/config/': [
     'src/devicetree/',

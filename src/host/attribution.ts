@@ -6,8 +6,8 @@
  */
 
 import type { FaultRecord } from '../enforcer/port.ts';
-import type { HostState, Life } from '../protocol/hypervisor-state.ts';
-import type { Epoch } from '../protocol/ids.ts';
+import type { HostInput, HostState, Life } from '../protocol/hypervisor-state.ts';
+import type { Epoch, VmId } from '../protocol/ids.ts';
 
 /** A fault with its name. */
 export interface Attributed {
@@ -36,4 +36,11 @@ export function attribute(state: HostState, fault: FaultRecord): Attributed {
   if (holder) return { fault, epoch, offender: { vm: holder.vm, incarnation: holder.incarnation } };
   if (attempt?.from && attempt.phase !== 'grant') return { fault, epoch, offender: attempt.from };
   return { fault, epoch };
+}
+
+/** The VM behind an input: who sent it, whose life it is about, or who is on the way to hold the bundle or holds it. */
+export function causeOf({ attempt, holder }: HostState, input: HostInput): VmId | undefined {
+  if ('from' in input) return input.from;
+  if ('vm' in input) return input.vm;
+  return input.on === 'lift' || input.on === 'start' ? undefined : (attempt?.to?.vm ?? holder?.vm);
 }

@@ -18,7 +18,7 @@ import type {
 import type { Runner } from '../runner.ts';
 import type { Attributed } from './attribution.ts';
 import type { FaultDesk } from './fault-desk.ts';
-import type { PhaseRun, Tally } from './remap.ts';
+import type { PhaseRuns, Tally } from './remap.ts';
 import type { HostTable } from './table.ts';
 
 /** What a host is made of. */
@@ -63,8 +63,7 @@ export interface Entry {
   runner: Runner<HostState, HostInput, HostConfig, HostEffect>;
   readonly desk: FaultDesk;
   tally: Tally;
-  /** By phase and new holder. */
-  readonly runs: Map<string, PhaseRun>;
+  readonly runs: PhaseRuns;
   /** The `prepare` that is being dealt with: its record must be durable, or it is undone. */
   preparing: Extract<HostInput, { on: 'prepare' }> | undefined;
   /** The VM behind the last step; undefined: the machine or an operator. */

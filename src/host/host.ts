@@ -27,7 +27,7 @@ import {
 import { Runner } from '../runner.ts';
 import { QuietLog } from '../transport/quiet-log.ts';
 import { bundleDigest } from '../wire/digest.ts';
-import { type Attributed, attribute } from './attribution.ts';
+import { type Attributed, attribute, causeOf } from './attribution.ts';
 import { FaultDesk } from './fault-desk.ts';
 import type { Entry, HostEvents, HostParts } from './host-parts.ts';
 import {
@@ -39,7 +39,7 @@ import {
   hostView,
   unknownBundleRefusal,
 } from './host-view.ts';
-import { foldAnswers, NO_TALLY, type PhaseRun, phaseRun } from './remap.ts';
+import { foldAnswers, NO_TALLY, PhaseRuns } from './remap.ts';
 import { Scribe } from './scribe.ts';
 import { readStamp, Stamper } from './stamp.ts';
 import { VmDesk } from './vm-desk.ts';
@@ -204,7 +204,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       runner: undefined as never,
       desk: new FaultDesk(clock, (attributed, count) => this.#reportFault(entry, attributed, count)),
       tally: NO_TALLY,
-      runs: new Map(),
+      runs: new PhaseRuns(definition),
       preparing: undefined,
       cause: undefined,
       phases: {},
@@ -289,7 +289,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       entry.tally = NO_TALLY;
       entry.phases = {};
     }
-    const run = this.#runOf(entry, phase, to);
+    const run = entry.runs.of(phase, to);
     enforcer.run(definition.id, run.calls, (answers) => {
       // What the queues hold now is the old holder's: it is booked before anybody else is let in.
       if (phase === 'settle' || phase === 'clean') this.#fetchFaults();
@@ -304,14 +304,6 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       this.emit('phase', definition.id, phase, epoch, ms, folded.result.ok);
       this.#feed(entry, { on: 'phaseDone', epoch, phase, result: folded.result, nowMs: this.#nowMs() });
     });
-  }
-
-  /** What a phase asks for depends on bundle, phase and new holder alone: it is made up once for each. */
-  #runOf(entry: Entry, phase: RemapPhase, to: VmId | undefined): PhaseRun {
-    const name = `${phase} ${to ?? ''}`;
-    const known = entry.runs.get(name) ?? phaseRun(entry.definition, phase, to);
-    entry.runs.set(name, known);
-    return known;
   }
 
   #onEnforcer(event: EnforcerEvent): void {
@@ -422,11 +414,4 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   #nowMs(): number {
     return this.#parts.clock.nowMs();
   }
-}
-
-/** The VM behind an input: who sent it, whose life it is about, or who is on the way to hold the bundle or holds it. */
-function causeOf({ attempt, holder }: HostState, input: HostInput): VmId | undefined {
-  if ('from' in input) return input.from;
-  if ('vm' in input) return input.vm;
-  return input.on === 'lift' || input.on === 'start' ? undefined : (attempt?.to?.vm ?? holder?.vm);
 }

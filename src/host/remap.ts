@@ -32,6 +32,23 @@ export interface PhaseRun {
   readonly calls: readonly EnforcerCall[];
 }
 
+/** The runs of one bundle: what a phase asks for depends on bundle, phase and new holder alone, so it is made once for each. */
+export class PhaseRuns {
+  readonly #bundle: BundleDefinition;
+  readonly #known = new Map<string, PhaseRun>();
+
+  constructor(bundle: BundleDefinition) {
+    this.#bundle = bundle;
+  }
+
+  of(phase: RemapPhase, to: VmId | undefined): PhaseRun {
+    const name = `${phase} ${to ?? ''}`;
+    const run = this.#known.get(name) ?? phaseRun(this.#bundle, phase, to);
+    this.#known.set(name, run);
+    return run;
+  }
+}
+
 /** Returns what `phase` asks of the enforcer. `to` is the new holder; throws when a grant has none. */
 export function phaseRun(bundle: BundleDefinition, phase: RemapPhase, to: VmId | undefined): PhaseRun {
   return { bundle, phase, to, calls: callsOf(bundle, phase, to) };

@@ -9,6 +9,7 @@
 import type { Clock, Entropy, Log, LogLevel, Transport, TransportListener } from '../ports.ts';
 import { type BundleId, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
 import type { ConsentClaims, Message } from '../protocol/messages.ts';
+import { Turns } from '../turns.ts';
 import { routeOf } from '../wire/envelope.ts';
 import type { BundleDigest } from '../wire/handshake.ts';
 import { HELLO_CHALLENGE_BYTES, PROTOCOL_VERSION } from '../wire/limits.ts';
@@ -56,6 +57,8 @@ export interface LinkCounts {
   sent: number;
   received: number;
   dropped: number;
+  /** Of those, frames of a peer that sends more than its turns allow. */
+  shed: number;
   /** Messages that could not be sealed or handed over. */
   unsent: number;
 }
@@ -93,10 +96,12 @@ interface Peer {
 
 /** The link of one party to all its peers. */
 export class Link implements TransportListener {
-  readonly counts: LinkCounts = { sent: 0, received: 0, dropped: 0, unsent: 0 };
+  readonly counts: LinkCounts = { sent: 0, received: 0, dropped: 0, shed: 0, unsent: 0 };
   readonly #parts: LinkParts;
   readonly #peers = new Map<VmId, Peer>();
   readonly #isHost: boolean;
+  /** Several peers may share one connection, which is always read: what is too much of one is shed, and no other waits for it. */
+  readonly #turns: Turns<VmId>;
   #listener: LinkListener | undefined;
   #incarnation = 0 as Incarnation;
   #dropLogMs = Number.NEGATIVE_INFINITY;
@@ -105,6 +110,7 @@ export class Link implements TransportListener {
   constructor(parts: LinkParts) {
     this.#parts = parts;
     this.#isHost = parts.self === HOST;
+    this.#turns = new Turns(parts.clock);
     for (const [id, pairKey] of parts.pairKeys) {
       this.#peers.set(id, {
         id,
@@ -141,6 +147,7 @@ export class Link implements TransportListener {
 
   close(): void {
     this.#listener = undefined;
+    this.#turns.stop();
     this.#cancelMissed();
     for (const peer of this.#peers.values()) peer.cancelRetry?.();
     this.#parts.transport.close();
@@ -218,9 +225,16 @@ export class Link implements TransportListener {
     const route = routeOf(frame);
     const peer = route && route.to === this.#parts.self ? this.#peers.get(route.from) : undefined;
     if (!peer) return this.#dropped(route?.from ?? 'nobody', 'unknown sender or not for us');
+    if (this.#turns.take(peer.id, frame.length, () => this.#receive(peer, frame))) return;
+    this.counts.shed += 1;
+    this.#dropped(peer.id, 'it sends more than can be worked on');
+  }
+
+  #receive(peer: Peer, frame: Uint8Array): void {
     const session = peer.session ?? this.#create(peer);
     if (!session) return this.#dropped(peer.id, 'no session can be made yet', 'debug');
-    const challenge = route?.channel === 'h' ? this.#parts.entropy.random(HELLO_CHALLENGE_BYTES) : undefined;
+    const challenge =
+      routeOf(frame)?.channel === 'h' ? this.#parts.entropy.random(HELLO_CHALLENGE_BYTES) : undefined;
     this.#take(peer, session.receive(frame, challenge));
   }
 

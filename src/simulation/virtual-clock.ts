@@ -29,6 +29,10 @@ export class VirtualClock implements Clock {
     return () => this.#waiting.delete(entry);
   }
 
+  soon(fire: () => void): () => void {
+    return this.after(0, fire);
+  }
+
   /** Moment of the next timer, or undefined. */
   nextMs(): number | undefined {
     return this.#next()?.atMs;

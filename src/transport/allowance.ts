@@ -1,34 +1,43 @@
+/** A token bucket: how much of something a guest may do, however often it connects. */
+
+/** What a bucket allows. */
+export interface AllowanceTerms {
+  /** At once. */
+  readonly most: number;
+  /** After that, for each millisecond. */
+  readonly perMs: number;
+}
+
 /**
- * How much one guest may send: a token bucket in bytes. What exceeds it is dropped before it costs more than a look.
- *
- * It keeps a flooding guest from filling another guest's queue and from keeping the host busy with MACs. The
- * figures are far above honest traffic: a handover moves about ten frames of less than 1 KiB.
+ * Bytes from one guest to others. It keeps a flooding guest from filling another guest's queue, and its agent from being kept busy with
+ * MACs. Honest traffic is far less: a handover moves about ten frames of less than 1 KiB. At once: half of what a receiver's queue takes.
+ * Sustained: 1,000 of the shortest frames a second, of which an agent verifies 20,000 and more.
  */
+export const FRAMES_TO_GUESTS: AllowanceTerms = { most: 128 * 1024, perMs: 256 };
+/** What a frame costs at least, in bytes, since short ones are work as well. */
+export const FRAME_COST_BYTES = 256;
+/** Connections of one guest: an agent that restarts dials a few times, and then at most twice a second. */
+export const DIALS: AllowanceTerms = { most: 10, perMs: 1 / 500 };
 
-/** Sustained: 2,000 of the longest frames or 32,000 of the shortest each second. */
-const BYTES_PER_MS = 8 * 1024;
-/** At once: half of what a receiver's queue takes, so that one sender alone cannot fill it. */
-const BURST_BYTES = 128 * 1024;
-/** What a frame costs at least, since short ones are work as well. */
-const FRAME_COST_BYTES = 256;
-
-/** The allowance of one connection. */
+/** One bucket, full at its start. */
 export class Allowance {
-  #leftBytes = BURST_BYTES;
+  readonly #terms: AllowanceTerms;
+  #left: number;
   #filledMs: number;
 
-  constructor(nowMs: number) {
+  constructor(terms: AllowanceTerms, nowMs: number) {
+    this.#terms = terms;
+    this.#left = terms.most;
     this.#filledMs = nowMs;
   }
 
-  /** Returns whether a frame of `bytes` may pass now, and takes it off. */
-  take(bytes: number, nowMs: number): boolean {
-    const refill = Math.max(0, nowMs - this.#filledMs) * BYTES_PER_MS;
+  /** Returns whether `cost` is allowed now, and takes it off. */
+  take(cost: number, nowMs: number): boolean {
+    const { most, perMs } = this.#terms;
+    this.#left = Math.min(most, this.#left + Math.max(0, nowMs - this.#filledMs) * perMs);
     this.#filledMs = nowMs;
-    this.#leftBytes = Math.min(BURST_BYTES, this.#leftBytes + refill);
-    const cost = Math.max(bytes, FRAME_COST_BYTES);
-    if (cost > this.#leftBytes) return false;
-    this.#leftBytes -= cost;
+    if (cost > this.#left) return false;
+    this.#left -= cost;
     return true;
   }
 }

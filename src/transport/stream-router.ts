@@ -4,8 +4,11 @@
  * It reads of a frame the key id alone and holds no keys. Every VM has an address of its own (a UNIX socket
  * that belongs to one vsock CID, for example), and the address a connection came in by says which VM it is: a
  * frame under another sender's name is dropped. The newest connection of a VM counts, since a VM that was
- * killed may leave an old one behind. A guest that floods is cut down to an allowance; one that does not read
- * loses its frames. Neither holds up anybody else.
+ * killed may leave an old one behind.
+ *
+ * Guests have turns (turns.ts). One that sends faster than its turns come is not read for a while: it waits, and nobody
+ * else does. Frames between guests have an allowance of their sender besides, and are lost when their receiver does not read:
+ * neither holds up anybody else, nor what the host has to say. What a VM used up it has not anew by dialling again.
  *
  * An address without a VM is for benches: there a connection is whoever its first frame says, and whoever comes
  * last under a name gets its frames. This only delays a victim (no session key is at stake), but for good.
@@ -13,10 +16,11 @@
 
 import type { ByteStream, Clock, Log, StreamNetwork, Transport, TransportListener } from '../ports.ts';
 import { HOST, type VmId } from '../protocol/ids.ts';
+import { Turns } from '../turns.ts';
 import { routeOf } from '../wire/envelope.ts';
 import { FrameDecoder, frameForStream } from '../wire/framing.ts';
 import { FRAME_BYTES_MAX } from '../wire/limits.ts';
-import { Allowance } from './allowance.ts';
+import { Allowance, DIALS, FRAME_COST_BYTES, FRAMES_TO_GUESTS } from './allowance.ts';
 import { type TransportCounts, zeroCounts } from './counts.ts';
 import { QuietLog } from './quiet-log.ts';
 
@@ -42,10 +46,12 @@ export interface RouterCounts extends TransportCounts {
   routed: number;
   /** Frames from guest to guest that were lost: nobody of this name is connected, or it does not read. */
   unrouted: number;
-  /** Frames of guests that exceeded their allowance. */
+  /** Frames between guests that exceeded their sender’s allowance, and frames of a stream that could not be held up. */
   throttled: number;
   /** Connections that took the place of an older one of the same VM. */
   replaced: number;
+  /** Connections that were refused: their VM dials too often. */
+  refused: number;
 }
 
 /** Most connections that have not said who they are; those of VMs are one a VM. */
@@ -59,6 +65,9 @@ const LISTEN_RETRY_MS = 1_000;
 interface Point extends ListenPoint {
   /** One VM cannot use up the log lines of another. */
   readonly quiet: QuietLog;
+  readonly dials: Allowance;
+  /** What its VM may send to others; each connection’s own on a shared address. */
+  readonly toGuests: Allowance;
   /** Ends listening, or the wait before it is tried again. */
   end: () => void;
 }
@@ -66,27 +75,43 @@ interface Point extends ListenPoint {
 interface Connection {
   readonly stream: ByteStream;
   readonly quiet: QuietLog;
-  readonly allowance: Allowance;
+  readonly toGuests: Allowance;
   vm: VmId | undefined;
   cancelLimit: () => void;
 }
 
 /** The host's transport and the router between guests. */
 export class StreamRouter implements Transport {
-  readonly counts: RouterCounts = { ...zeroCounts(), routed: 0, unrouted: 0, throttled: 0, replaced: 0 };
+  readonly counts: RouterCounts = {
+    ...zeroCounts(),
+    routed: 0,
+    unrouted: 0,
+    throttled: 0,
+    replaced: 0,
+    refused: 0,
+  };
   readonly #parts: StreamRouterParts;
   readonly #points: readonly Point[];
   /** VMs that come in by an address of their own and by no other. */
   readonly #placed: ReadonlySet<VmId>;
   readonly #guests = new Map<VmId, Connection>();
   readonly #nameless = new Set<Connection>();
+  readonly #turns: Turns<VmId>;
   #listener: TransportListener | undefined;
   #isUp = false;
 
   constructor(parts: StreamRouterParts) {
     this.#parts = parts;
     const { listen, log, clock } = parts;
-    this.#points = listen.map((point) => ({ ...point, quiet: new QuietLog(log, clock), end: () => {} }));
+    const nowMs = clock.nowMs();
+    this.#points = listen.map((point) => ({
+      ...point,
+      quiet: new QuietLog(log, clock),
+      dials: new Allowance(DIALS, nowMs),
+      toGuests: new Allowance(FRAMES_TO_GUESTS, nowMs),
+      end: () => {},
+    }));
+    this.#turns = new Turns(clock, (vm) => this.#guests.get(vm)?.stream.hold?.(false));
     this.#placed = new Set(listen.flatMap(({ vm }) => (vm === undefined ? [] : [vm])));
   }
 
@@ -109,6 +134,7 @@ export class StreamRouter implements Transport {
 
   close(): void {
     this.#listener = undefined;
+    this.#turns.stop();
     for (const point of this.#points) point.end();
     const connections = [...this.#guests.values(), ...this.#nameless];
     this.#guests.clear();
@@ -144,10 +170,16 @@ export class StreamRouter implements Transport {
 
   #onConnection(point: Point, stream: ByteStream): void {
     if (!this.#listener) return stream.close();
+    const nowMs = this.#parts.clock.nowMs();
+    if (point.vm !== undefined && !point.dials.take(1, nowMs)) {
+      this.counts.refused += 1;
+      point.quiet.line('warn', 'connection refused: the VM dials too often', { vm: point.vm });
+      return stream.close();
+    }
     const connection: Connection = {
       stream,
       quiet: point.quiet,
-      allowance: new Allowance(this.#parts.clock.nowMs()),
+      toGuests: point.vm === undefined ? new Allowance(FRAMES_TO_GUESTS, nowMs) : point.toGuests,
       vm: undefined,
       cancelLimit: () => {},
     };
@@ -159,6 +191,12 @@ export class StreamRouter implements Transport {
         const { frames, broken } = decoder.push(bytes);
         for (const frame of frames) this.#onFrame(connection, frame);
         if (broken) this.#refuse(connection, 'length of a frame out of range');
+        else if (
+          connection.vm !== undefined &&
+          this.#isCurrent(connection) &&
+          this.#turns.isBusy(connection.vm)
+        )
+          stream.hold?.(true);
       },
       onClose: () => this.#remove(connection),
     });
@@ -199,11 +237,6 @@ export class StreamRouter implements Transport {
 
   #onFrame(connection: Connection, frame: Uint8Array): void {
     if (!this.#listener || !this.#isCurrent(connection)) return;
-    if (!connection.allowance.take(frame.length, this.#parts.clock.nowMs())) {
-      this.counts.throttled += 1;
-      connection.quiet.line('warn', 'frame dropped: the VM sends too much', { vm: connection.vm });
-      return;
-    }
     const route = routeOf(frame);
     if (!route) return this.#malformed(connection, 'no envelope');
     if (connection.vm === undefined) {
@@ -213,19 +246,36 @@ export class StreamRouter implements Transport {
       this.#name(connection, route.from);
     }
     if (route.from !== connection.vm) return this.#malformed(connection, `it says it is from ${route.from}`);
-    if (route.to === HOST) {
+    const { from, to } = route;
+    if (!this.#turns.take(from, frame.length, () => this.#onTurn(connection, from, to, frame)))
+      this.#throttled(connection, 'it sends without waiting');
+  }
+
+  /** A frame of a guest has its turn. What was read before its connection ended counts. */
+  #onTurn(connection: Connection, from: VmId, to: VmId, frame: Uint8Array): void {
+    if (!this.#listener) return;
+    if (to === HOST) {
       this.counts.received += 1;
-      this.#listener.onFrame(route.from, frame);
-    } else this.#pass(route.to, frame);
+      this.#listener.onFrame(from, frame);
+    } else if (
+      connection.toGuests.take(Math.max(frame.length, FRAME_COST_BYTES), this.#parts.clock.nowMs())
+    ) {
+      this.#pass(to, frame);
+    } else this.#throttled(connection, 'it sends too much to other guests');
   }
 
   #pass(to: VmId, frame: Uint8Array): void {
-    if (!this.#guests.get(to)?.stream.write(frameForStream(frame))) {
+    if (!this.#guests.get(to)?.stream.write(frameForStream(frame), true)) {
       this.counts.unrouted += 1;
       return;
     }
     this.counts.routed += 1;
     this.counts.crossings += 1;
+  }
+
+  #throttled({ quiet, vm }: Connection, why: string): void {
+    this.counts.throttled += 1;
+    quiet.line('warn', `frame dropped: ${why}`, { vm });
   }
 
   /** Whether frames of it count: it was not replaced, refused or closed. */

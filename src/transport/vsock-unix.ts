@@ -75,8 +75,12 @@ class Dialled implements ByteStream {
     if (this.#ended !== undefined) listener.onClose(this.#ended);
   }
 
-  write(bytes: Uint8Array): boolean {
-    return this.#stream.write(bytes);
+  write(bytes: Uint8Array, isForeign = false): boolean {
+    return this.#stream.write(bytes, isForeign);
+  }
+
+  hold(isHeld: boolean): void {
+    this.#stream.hold?.(isHeld);
   }
 
   close(): void {

@@ -147,12 +147,19 @@ class NativeStream implements ByteStream {
   open(listener: ByteStreamListener): void {
     this.#listener = listener;
     if (this.#isGone) this.#tell();
-    else if (this.#reason === undefined) this.#poller.onReadable(this.#fd, () => this.#read());
+    else this.hold(false);
   }
 
-  write(bytes: Uint8Array): boolean {
+  hold(isHeld: boolean): void {
+    if (this.#reason !== undefined) return;
+    this.#poller.onReadable(this.#fd, isHeld ? undefined : () => this.#read());
+  }
+
+  write(bytes: Uint8Array, isForeign = false): boolean {
+    const parts = isForeign ? 2 : 1;
     const isFull =
-      this.#queuedBytes + bytes.length > QUEUE_BYTES_MAX || this.#queue.length >= QUEUE_PIECES_MAX;
+      this.#queuedBytes + bytes.length > QUEUE_BYTES_MAX / parts ||
+      this.#queue.length >= QUEUE_PIECES_MAX / parts;
     if (this.#reason !== undefined || isFull) return false;
     const sent = this.#queue.length === 0 ? this.#send(bytes) : 0;
     if (sent === undefined) return false;

@@ -7,6 +7,10 @@ const DELAY_MAX_MS = 0x7fff_ffff;
 
 /** The clock of this machine. */
 export const CLOCK: Clock = {
+  soon: (fire) => {
+    const soon = setImmediate(fire);
+    return () => clearImmediate(soon);
+  },
   nowMs: () => {
     // Not by way of bigint, which takes longer, nor from an origin of the process, which would have to be measured.
     const [seconds, nanoseconds] = process.hrtime();

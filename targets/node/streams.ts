@@ -134,12 +134,14 @@ function streamOf(socket: Socket): ByteStream {
       else socket.once('close', () => listener.onClose(reason));
       socket.resume();
     },
-    write: (bytes) => {
+    write: (bytes, isForeign = false) => {
       if (socket.destroyed || socket.writableEnded) return false;
-      if (socket.writableLength + bytes.length > QUEUE_BYTES_MAX) return false;
+      const most = isForeign ? QUEUE_BYTES_MAX / 2 : QUEUE_BYTES_MAX;
+      if (socket.writableLength + bytes.length > most) return false;
       socket.write(bytes);
       return true;
     },
+    hold: (isHeld) => void (isHeld ? socket.pause() : socket.resume()),
     close: () => {
       reason = 'closed by us';
       socket.setTimeout(LINGER_MS, () => socket.destroy());

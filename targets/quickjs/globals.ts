@@ -15,4 +15,5 @@ globals['clearTimeout'] = (timer: number | undefined) => {
   if (timer !== undefined) os.clearTimeout(timer);
 };
 globals['setImmediate'] = (fire: () => void) => os.setTimeout(guarded(fire), 0);
+globals['clearImmediate'] = (timer: number) => os.clearTimeout(timer);
 globals['process'] = PROCESS;

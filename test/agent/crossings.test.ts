@@ -277,7 +277,7 @@ describe.each([
   it('a handover and its way back take the crossings of the design, and no sync in the dark', async () => {
     const wire = new Wire();
     const world = await make(wire);
-    await until('all know who holds', () => world.isReady());
+    await until('all know who holds', () => world.isReady() && world.isConfirmed(ANDROID));
     const crossings = (path: readonly Happening[], ...names: string[]) =>
       names.reduce((sum, name) => {
         const sent = path.filter(({ what }) => what === name);

@@ -53,6 +53,7 @@ function agent(touch: DeviceHooksConfig, clock: Clock = CLOCK): DriverHooks {
 const hastyAgent = (touch: DeviceHooksConfig): DriverHooks =>
   agent(touch, {
     nowMs: () => CLOCK.nowMs() * 5,
+    soon: CLOCK.soon,
     after: (ms, fire) => CLOCK.after(ms / 5, fire),
   });
 

@@ -1,11 +1,12 @@
-/** The parts of transports that only need a clock: redialling, lanes to a broker, allowances, quiet logs. */
+/** The parts of transports that only need a clock: redialling, lanes to a broker, allowances, turns, quiet logs. */
 
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
-import { Allowance } from '../../src/transport/allowance.ts';
+import { Allowance, DIALS, FRAMES_TO_GUESTS } from '../../src/transport/allowance.ts';
 import { MqttLanes } from '../../src/transport/mqtt-lanes.ts';
 import { QuietLog } from '../../src/transport/quiet-log.ts';
 import { type DialEvents, Redial } from '../../src/transport/redial.ts';
+import { Turns } from '../../src/turns.ts';
 import { ANDROID, VAULT } from './party.ts';
 import { memoryLog } from './worlds.ts';
 
@@ -154,29 +155,102 @@ describe('lanes to a broker', () => {
 });
 
 describe('the allowance of a guest', () => {
-  /** Takes frames of `bytes` until one is refused. */
-  const drain = (allowance: Allowance, bytes: number, nowMs: number) => {
-    for (let taken = 0; taken < 10_000; taken++) if (!allowance.take(bytes, nowMs)) return taken;
+  /** Takes `cost` until it is refused. */
+  const drain = (allowance: Allowance, cost: number, nowMs: number) => {
+    for (let taken = 0; taken < 10_000; taken++) if (!allowance.take(cost, nowMs)) return taken;
     return 10_000;
   };
 
   test('a burst fills half the queue of a receiver', () => {
-    expect(drain(new Allowance(0), 4096, 0)).toBe(32);
-  });
-
-  test('short frames cost as much as 256 bytes', () => {
-    expect(drain(new Allowance(0), 1, 0)).toBe(512);
+    expect(drain(new Allowance(FRAMES_TO_GUESTS, 0), 4096, 0)).toBe(32);
   });
 
   test('time refills it, up to a burst', () => {
-    const allowance = new Allowance(0);
+    const allowance = new Allowance(FRAMES_TO_GUESTS, 0);
     drain(allowance, 4096, 0);
-    expect([drain(allowance, 4096, 1), drain(allowance, 4096, 60_000)]).toEqual([2, 32]);
+    expect([drain(allowance, 4096, 32), drain(allowance, 4096, 60_000)]).toEqual([2, 32]);
   });
 
   test('a clock that steps back takes nothing away', () => {
-    const allowance = new Allowance(100);
+    const allowance = new Allowance(FRAMES_TO_GUESTS, 100);
     expect(drain(allowance, 4096, 0)).toBe(32);
+  });
+
+  test('of connections is ten at once, and two a second', () => {
+    const allowance = new Allowance(DIALS, 0);
+    expect([drain(allowance, 1, 0), drain(allowance, 1, 1_000)]).toEqual([10, 2]);
+  });
+});
+
+describe('turns', () => {
+  let clock: VirtualClock;
+  let done: string[];
+  let room: string[];
+  let turns: Turns<string>;
+  beforeEach(() => {
+    clock = new VirtualClock();
+    done = [];
+    room = [];
+    turns = new Turns(clock, (from) => room.push(from));
+  });
+  const take = (from: string, bytes = 1_000) => turns.take(from, bytes, () => done.push(from));
+
+  test('work is done at once where nothing waits, and a sender’s own waits for the next turn', () => {
+    expect([take('a'), take('b'), take('a')]).toEqual([true, true, true]);
+    expect(done).toEqual(['a', 'b']);
+    clock.advance(0);
+    expect(done).toEqual(['a', 'b', 'a']);
+  });
+
+  test('one piece of each sender is done in a turn, and timers come between two turns', () => {
+    for (let i = 0; i < 4; i++) take('flood');
+    take('quiet');
+    take('other');
+    clock.after(0, () => done.push('timer'));
+    clock.step();
+    expect(done).toEqual(['flood', 'flood', 'quiet', 'other']);
+    clock.step();
+    clock.step();
+    expect(done.slice(4)).toEqual(['timer', 'flood']);
+    clock.advance(0);
+    expect(done.slice(6)).toEqual(['flood']);
+    expect(clock.nextMs()).toBeUndefined();
+  });
+
+  test('a sender has room for 128 KiB, and none of another’s', () => {
+    take('a');
+    let taken = 0;
+    while (take('a')) taken += 1;
+    expect(taken).toBe(131);
+    expect(take('b')).toBe(true);
+    turns.stop();
+    clock.advance(1_000);
+    expect(done).toEqual(['a']);
+    // Short pieces are work as well.
+    take('c');
+    taken = 0;
+    while (take('c', 1)) taken += 1;
+    expect(taken).toBe(512);
+  });
+
+  test('one that is busy is named when little of it waits, and one that never was is not', () => {
+    for (let i = 0; i < 100; i++) take('a');
+    for (let i = 0; i < 3; i++) take('b');
+    expect([turns.isBusy('a'), turns.isBusy('b'), turns.isBusy('c')]).toEqual([true, false, false]);
+    for (let i = 0; i < 66; i++) clock.step();
+    expect(room).toEqual([]);
+    clock.advance(0);
+    expect(room).toEqual(['a']);
+    expect(done).toHaveLength(103);
+  });
+
+  test('what a piece leads to waits as well, and an end in the middle is an end', () => {
+    turns.take('a', 1, () => take('a'));
+    expect(done).toEqual([]);
+    turns.take('b', 1, () => turns.stop());
+    take('c');
+    clock.advance(0);
+    expect(done).toEqual(['a']);
   });
 });
 

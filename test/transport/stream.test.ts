@@ -1,5 +1,5 @@
 /**
- * What only streams have: names that belong to addresses, shared addresses, connections that take over, allowances.
+ * What only streams have: names that belong to addresses, shared addresses, connections that take over, turns and allowances.
  */
 
 import { mkdirSync, rmdirSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ByteStream, ByteStreamListener, Log, StreamNetwork } from '../../src/ports.ts';
 import { HOST, type VmId } from '../../src/protocol/ids.ts';
+import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import { StreamTransport } from '../../src/transport/stream.ts';
 import { type ListenPoint, StreamRouter } from '../../src/transport/stream-router.ts';
 import { frameForStream } from '../../src/wire/framing.ts';
@@ -98,21 +99,85 @@ describe('a guest on an address of its own', () => {
     expect(counts(android)).toMatchObject({ malformed: 2, received: 1 });
   });
 
-  test('that floods is cut down to its allowance', async () => {
-    const { own, host, raw, router } = await rig();
+  test('that floods the host is made to wait, loses nothing, and has one turn for each of another’s', async () => {
+    const { own, shared, host, raw, router } = await rig();
     const android = await raw(own);
+    const vault = await raw(shared);
     const long = frameOf(ANDROID, HOST, new Uint8Array(4_000));
     for (let sent = 0; sent < 1_000; sent++) android.write(long);
-    await until('all were seen', () => router.counts.throttled + router.counts.received === 1_000);
-    expect(host.frames.length).toBeLessThan(900);
-    await until('it is heard again', () => {
-      android.write(numbered(ANDROID, HOST, 1));
+    await until('the flood has come', () => host.frames.length > 0);
+    const before = host.frames.length;
+    vault.write(numbered(VAULT, HOST, 7));
+    await until('the other is heard', () => host.heard(VAULT, 7));
+    // What one read of the other's socket takes at most: nobody waits for the whole flood.
+    expect(host.frames.length - before).toBeLessThan(300);
+    await until('all came', () => router.counts.received === 1_001);
+    expect(router.counts.throttled).toBe(0);
+  });
+
+  test('that floods another guest is cut down to its allowance, also when it dials again', async () => {
+    const { own, shared, guest, raw, router } = await rig();
+    const vault = guest(VAULT, shared);
+    await until('vault is known', () => {
+      vault.say(HOST, 1);
+      return router.connected().includes(VAULT);
+    });
+    const long = frameOf(ANDROID, VAULT, new Uint8Array(4_000));
+    const fromMs = CLOCK.nowMs();
+    for (let dial = 0; dial < 4; dial++) {
+      const android = await raw(own);
+      for (let sent = 0; sent < 50; sent++) android.write(long);
+      await until('all were seen', () => router.counts.throttled + router.counts.routed === 50 * (dial + 1));
+    }
+    const most = (128 * 1024 + 256 * (CLOCK.nowMs() - fromMs)) / long.length;
+    expect(router.counts.routed).toBeLessThanOrEqual(most);
+    expect(router.counts.routed).toBeGreaterThan(20);
+  });
+
+  test('that dials without end is refused, and the connection that it has stays', async () => {
+    const { own, host, raw, router } = await rig();
+    const kept: Awaited<ReturnType<typeof raw>>[] = [];
+    for (let dial = 0; dial < 30; dial++) kept.push(await raw(own));
+    await until('some were refused', () => router.counts.refused > 10);
+    expect(router.counts.replaced).toBeLessThanOrEqual(12);
+    await until('one is heard', () => {
+      for (const each of kept) each.write(numbered(ANDROID, HOST, 1));
       return host.heard(ANDROID, 1);
     });
   });
 });
 
-test('what was read from a connection after a newer one took over counts for nothing', () => {
+test('a stream that cannot be held up loses what it sends beyond its room', () => {
+  let accept: (stream: ByteStream) => void = () => {};
+  const streams = {
+    connect: () => {},
+    listen: (_address: string, onConnection: typeof accept, done: (error: undefined) => void) => {
+      accept = onConnection;
+      done(undefined);
+      return () => {};
+    },
+  } as StreamNetwork;
+  const clock = new VirtualClock();
+  const router = new StreamRouter({ listen: [{ vm: ANDROID, address: 'a' }], streams, clock, log: () => {} });
+  const host = new Party(HOST, router);
+  let data: (bytes: Uint8Array) => void = () => {};
+  const stream = {
+    open: ({ onData }: ByteStreamListener) => {
+      data = onData;
+    },
+    write: () => true,
+    close: () => {},
+  };
+  accept(stream);
+  for (let sent = 0; sent < 100; sent++) data(frameForStream(frameOf(ANDROID, HOST, new Uint8Array(4_000))));
+  clock.advance(10);
+  // One at once, and 128 KiB that waited.
+  expect(host.frames.length).toBeGreaterThan(30);
+  expect(host.frames.length).toBeLessThanOrEqual(33);
+  expect(router.counts.throttled).toBe(100 - host.frames.length);
+});
+
+test('what was read from a connection after a newer one took over counts for nothing', async () => {
   const connections: ((stream: ByteStream) => void)[] = [];
   const streams: StreamNetwork = {
     connect: () => {},
@@ -140,6 +205,7 @@ test('what was read from a connection after a newer one took over counts for not
   newer.onData(frameForStream(numbered(ANDROID, HOST, 2)));
   older.onClose('late');
   newer.onData(frameForStream(numbered(ANDROID, HOST, 3)));
+  await until('what was read last had its turn', () => host.heard(ANDROID, 3));
   expect([1, 2, 3].map((number) => host.heard(ANDROID, number))).toEqual([false, true, true]);
 });
 
