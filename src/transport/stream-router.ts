@@ -174,6 +174,8 @@ export class StreamRouter implements Transport {
     if (point.vm !== undefined && !point.dials.take(1, nowMs)) {
       this.counts.refused += 1;
       point.quiet.line('warn', 'connection refused: the VM dials too often', { vm: point.vm });
+      // What it sent has to be read, or its end would not be seen.
+      stream.open({ onData: () => {}, onClose: () => {} });
       return stream.close();
     }
     const connection: Connection = {

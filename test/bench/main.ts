@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { benchEngines } from './across-engines.ts';
 import { benchDriverHandovers, benchDrivers } from './drivers.ts';
+import { benchFlood, runFlood } from './flood.ts';
 import { benchFootprint } from './footprint.ts';
 import { benchHandover } from './handover.ts';
 import { benchMemorySlope, runSlope } from './heap.ts';
@@ -27,6 +28,7 @@ type Bench = (report: Report, isFull: boolean) => void | Promise<void>;
 const BENCHES: Readonly<Record<string, Bench>> = {
   handover: benchHandover,
   engines: benchEngines,
+  flood: benchFlood,
   footprint: benchFootprint,
   remap: benchRemap,
   codec: benchCodec,
@@ -49,11 +51,13 @@ const { values } = parseArgs({
     // For the processes that benches start.
     party: { type: 'string' },
     slope: { type: 'string' },
+    flood: { type: 'string' },
   },
 });
 
 if (values.party) runParty(values.party);
 else if (values.slope) runSlope(values.slope);
+else if (values.flood) runFlood(values.flood);
 else if (values.help) process.stdout.write(HELP.replace('NAMES', Object.keys(BENCHES).join(', ')));
 else await runBenches(values.only?.split(',') ?? Object.keys(BENCHES));
 
