@@ -1,6 +1,9 @@
 /** Tests of Linux guests under a real hypervisor, each with an agent of its own. Needs QEMU; `npm test` runs none of them. */
 
 import { defineConfig } from 'vitest/config';
+import { measurePace, paced } from './test/support/pace.ts';
+
+measurePace();
 
 export default defineConfig({
   test: {
@@ -8,8 +11,10 @@ export default defineConfig({
     pool: 'threads',
     // One emulated machine at a time: it takes both cores.
     maxWorkers: 1,
-    testTimeout: 120_000,
+    testTimeout: paced(120_000),
     // The first time, packages are fetched and unpacked.
-    hookTimeout: 300_000,
+    // What is compared with a file that is missing fails: `-u` alone writes it.
+    update: 'none',
+    hookTimeout: paced(300_000),
   },
 });

@@ -22,10 +22,11 @@ import type { Clock, DriverHooks, DriverStatus, HookName, HookResult } from '../
 import { ANDROID, PANEL } from '../../src/simulation/machine/board.ts';
 import { CLOCK } from '../../targets/node/clock.ts';
 import { type NodeHookWorld, nodeHookWorld } from '../../targets/node/hooks.ts';
+import { paced } from '../support/pace.ts';
 import { EPOCH } from './support.ts';
 
 /** Longest wait for something that another process does, in ms. */
-const PATIENCE_MS = 4_000;
+const PATIENCE_MS = paced(4_000);
 
 let folder: string;
 let worlds: NodeHookWorld[];

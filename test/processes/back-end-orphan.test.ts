@@ -11,10 +11,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../src/simulation/machine/board.ts';
+import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
 const EXAMPLE = join(import.meta.dirname, '../../docs/examples/command-backend.sh');
-const STEP_MS = 8_000;
+const STEP_MS = paced(8_000);
 const LOOK_MS = 10;
 /** Longer than any test: what is not ended is found alive. */
 const SLOW_S = 60;
@@ -119,19 +120,19 @@ it('a host that was killed: its next life ends the call under way before it asks
   await until('it serves', () => second.said().includes('serving'));
   expect(lives(orphan())).toBe(false);
   expect(second.said()).toContain('ended a program of the back end that an earlier host had started');
-}, 30_000);
+});
 
 it('so also when the program has closed the lock that it inherited', async () => {
   write('forgetful', '');
   await diesAndIsFollowed();
-}, 30_000);
+});
 
 it('so also when its state folder has moved meanwhile', async () => {
   await diesAndIsFollowed([], () => {
     renameSync(at('state'), at('elsewhere'));
     configure('elsewhere');
   });
-}, 30_000);
+});
 
 const NETWORK = ['unshare', '--net'];
 const mayUnshare = spawnSync('unshare', ['--net', 'true']).status === 0;
@@ -139,7 +140,7 @@ if (!mayUnshare) console.warn('no leave for network name spaces: a host in one o
 else
   it('so also when each life has a network of its own', async () => {
     await diesAndIsFollowed(NETWORK);
-  }, 30_000);
+  });
 
 async function diesAndIsFollowed(before: readonly string[] = [], meanwhile = () => {}): Promise<void> {
   const first = await busyHost(before);
@@ -165,11 +166,11 @@ it('a call that cannot be ended keeps the next life from starting', async () => 
     /^baton-host: .*state: a program of the back end that an earlier host started still runs/,
   );
   expect(lives(orphan())).toBe(true);
-}, 30_000);
+});
 
 it('a host that is told to end takes the call under way with it', async () => {
   const first = await busyHost();
   first.child.kill('SIGTERM');
   expect(await first.ended).toBe(0);
   await until('it is gone', () => !lives(orphan()));
-}, 30_000);
+});

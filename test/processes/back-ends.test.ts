@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../src/simulation/machine/board.ts';
+import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
 const BUNDLE = {
@@ -86,7 +87,8 @@ function start(program: 'host' | 'agent', name: string, ...args: string[]) {
     child,
     err: '',
     ended: new Promise<number | null>((resolve) => child.once('close', resolve)),
-    says: (text: string) => expect.poll(() => run.err, { timeout: 8_000, interval: 10 }).toContain(text),
+    says: (text: string) =>
+      expect.poll(() => run.err, { timeout: paced(8_000), interval: 10 }).toContain(text),
   };
   child.stderr!.on('data', (bytes: Buffer) => {
     run.err += bytes.toString();
@@ -100,7 +102,7 @@ function baton(...args: string[]): Promise<{ status: number; output: string }> {
     const child = execFile(
       process.execPath,
       [join(DIST, 'baton.mjs'), ...args],
-      { timeout: 15_000 },
+      { timeout: paced(15_000) },
       (error, output, errors) =>
         resolve({ status: error ? Number(error.code ?? -1) : 0, output: output + errors }),
     );
@@ -122,7 +124,9 @@ it('trusted-touch lends by the attributes of both guests, and takes back', async
   const attributes = ['android', 'vault'].map((vm) => at(`${vm}/trusted_touch_enable`));
   const held = await borrow('asserted', 'cat', ...attributes);
   expect(held).toMatchObject({ status: 0, output: expect.stringContaining('11') });
-  await expect.poll(() => [enabled('android'), enabled('vault')], { timeout: 8_000 }).toEqual(['0', '0']);
+  await expect
+    .poll(() => [enabled('android'), enabled('vault')], { timeout: paced(8_000) })
+    .toEqual(['0', '0']);
   const noted = JSON.parse(readFileSync(at('host-state/holders.json'), 'utf8'));
   expect(new Set(Object.values(noted.notes.panel))).toEqual(new Set(['android']));
   // There is no more evidence than somebody's word.
@@ -152,10 +156,10 @@ esac
   const vault = start('agent', 'vault');
   await vault.says('serving');
   void borrow('asserted', 'sleep', '20');
-  await expect.poll(() => enabled('vault'), { timeout: 8_000 }).toBe('1');
+  await expect.poll(() => enabled('vault'), { timeout: paced(8_000) }).toBe('1');
   vault.child.kill('SIGKILL');
   write('ended', '');
-  await expect.poll(() => enabled('android'), { timeout: 8_000 }).toBe('0');
+  await expect.poll(() => enabled('android'), { timeout: paced(8_000) }).toBe('0');
   await expect.poll(() => readFileSync(at('asked'), 'utf8')).toContain('{"acknowledgeExit":"vault"}');
   // It is asked for nothing that is about bundles.
   expect(readFileSync(at('asked'), 'utf8')).not.toContain('panel');

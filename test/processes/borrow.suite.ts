@@ -8,15 +8,16 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/control/lines.ts';
 import { type Cast, DemoBed } from '../../targets/demo/demo-bed.ts';
+import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
-const STEP_MS = 6_000;
+const STEP_MS = paced(6_000);
 
 /** `cast`: which agents, over what; `baton`: the words that call the command line. */
 export function borrowSuite(name: string, cast: Cast, baton: readonly string[]): void {
   const bed = new DemoBed(DIST, cast);
   const started: ChildProcess[] = [];
-  beforeAll(() => bed.start(5, { machine: [], host: [], vault: [] }), 30_000);
+  beforeAll(() => bed.start(5, { machine: [], host: [], vault: [] }));
   afterEach(() => bed.until('the bundle is back', STEP_MS, isBack));
   afterAll(() => {
     for (const child of started) child.kill('SIGKILL');
@@ -144,7 +145,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
       const startMs = performance.now();
       const ended = await borrow('--min-evidence', 'attested', ...MARKS).ended;
       expect(ended).toMatchObject({ status: 80, err: expect.stringContaining('evidenceTooWeak') });
-      expect(performance.now() - startMs).toBeLessThan(3_000);
+      expect(performance.now() - startMs).toBeLessThan(paced(3_000));
       expect(existsSync(mark)).toBe(false);
     });
 

@@ -24,7 +24,7 @@ beforeAll(async () => {
     if (performance.now() > endMs) throw new Error('host and agent do not listen');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}, 10_000);
+});
 afterAll(() => {
   for (const child of started) child.kill('SIGKILL');
   rmSync(folder, { recursive: true });

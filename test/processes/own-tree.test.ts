@@ -11,13 +11,14 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Json } from '../../src/control/lines.ts';
 import { VAULT } from '../../src/simulation/machine/board.ts';
 import { DemoBed } from '../../targets/demo/demo-bed.ts';
+import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
-const STEP_MS = 6_000;
+const STEP_MS = paced(6_000);
 const trees = mkdtempSync(join(tmpdir(), 'baton-trees-'));
 cpSync(join(import.meta.dirname, '../fixtures'), trees, { recursive: true });
 const bed = new DemoBed(DIST, { trees });
-beforeAll(() => bed.start(3, { machine: [], host: [], vault: [] }), 30_000);
+beforeAll(() => bed.start(3, { machine: [], host: [], vault: [] }));
 afterAll(async () => {
   await bed.stop();
   rmSync(trees, { recursive: true });
@@ -89,7 +90,7 @@ it('rejects what its tree does not say, and borrows again after tree and bar are
   expect(await baton('vault', 'borrow', 'panel', '--purpose', 'pin', '--', 'true')).toMatchObject({
     status: 0,
   });
-}, 60_000);
+});
 
 it('--host at the socket of an agent is refused, not answered with the agent’s view', async () => {
   expect(await baton('vault', 'status', '--host')).toMatchObject({

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { BOARD } from '../devicetree/board.ts';
 import { blobOf } from '../devicetree/builder.ts';
+import { paced } from '../support/pace.ts';
 
 const BATON = join(import.meta.dirname, '../../dist/baton.mjs');
 const folder = mkdtempSync(join(tmpdir(), 'baton-plan-'));
@@ -113,7 +114,7 @@ it.each<[string, readonly string[], number, string]>([
   const ended = spawnSync(process.execPath, [BATON, 'plan', ...args], {
     encoding: 'utf8',
     env: plain,
-    timeout: 20_000,
+    timeout: paced(20_000),
   });
   expect(ended.stderr).toContain(words);
   expect(ended.status).toBe(status);

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { paced } from '../support/pace.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -13,7 +14,11 @@ it('the first run of README borrows and gives back', () => {
   const folder = mkdtempSync(join(tmpdir(), 'baton-readme-'));
   for (const name of ['dist', 'docs']) symlinkSync(join(ROOT, name), join(folder, name));
   try {
-    const run = spawnSync('/bin/bash', ['-c', block], { cwd: folder, encoding: 'utf8', timeout: 15_000 });
+    const run = spawnSync('/bin/bash', ['-c', block], {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: paced(15_000),
+    });
     expect(run.stdout).toContain('bench/host.json: a sound configuration of baton-host\n');
     expect(run.stdout).toMatch(/^held$/m);
     expect(run.stdout).toMatch(/^panel +android +3 +held .*NO ISOLATION/m);
@@ -25,4 +30,4 @@ it('the first run of README borrows and gives back', () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
-}, 20_000);
+});

@@ -5,10 +5,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/control/lines.ts';
 import { type Cast, DemoBed } from '../../targets/demo/demo-bed.ts';
 import { checkAudit } from '../support/check-audit.ts';
+import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
-const LIMIT_MS = 30_000;
-const STEP_MS = 6_000;
+const LIMIT_MS = paced(30_000);
+const STEP_MS = paced(6_000);
 
 /** `cast`: which agents, over what. */
 export function restartSuite(name: string, cast: Cast): void {

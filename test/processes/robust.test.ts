@@ -13,9 +13,10 @@ import { bundleFileText } from '../../src/config/bundle-file.ts';
 import type { Json } from '../../src/control/lines.ts';
 import { PANEL } from '../../src/simulation/machine/board.ts';
 import { connectControl } from '../../targets/node/control-client.ts';
+import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
-const STEP_MS = 8_000;
+const STEP_MS = paced(8_000);
 const LOOK_MS = 10;
 
 let folder: string;
@@ -121,7 +122,7 @@ describe.sequential('a daemon', () => {
     first.child.kill('SIGKILL');
     await first.ended;
     await host().says('serving');
-  }, 30_000);
+  });
 
   it('with another state folder does not disturb agents whose sockets it wants', async () => {
     const first = host();
@@ -135,7 +136,7 @@ describe.sequential('a daemon', () => {
     expect(second.err).toContain('another process listens there');
     expect(agent.err).not.toContain('not connected');
     expect(first.err).not.toContain('takes over');
-  }, 30_000);
+  });
 
   it('serves with everything in quarantine when both its tables are broken', async () => {
     const first = host();
@@ -156,7 +157,7 @@ describe.sequential('a daemon', () => {
     const third = new Run('host', 'host.json');
     await third.says('serving');
     expect(await view()).not.toMatchObject({ state: 'quarantined' });
-  }, 30_000);
+  });
 
   it('that is a host lives on when its audit log can take no more, and shows it', async () => {
     const first = host();
@@ -177,14 +178,14 @@ describe.sequential('a daemon', () => {
     expect(full.child.exitCode).toBeNull();
     full.child.kill('SIGTERM');
     expect(await full.ended).toBe(0);
-  }, 30_000);
+  });
 
   it('that is a host and cannot write its table at all does not begin, in one line', async () => {
     const full = new Run('host', 'host.json', ['--create-table'], 0);
     expect(await full.ended).not.toBe(0);
     expect(full.err).toContain('EFBIG');
     expect(full.err).not.toContain('    at ');
-  }, 30_000);
+  });
 
   it('that is an agent ends in one line when its journal cannot be written', async () => {
     await host().says('serving');
@@ -197,7 +198,7 @@ describe.sequential('a daemon', () => {
         .filter((line) => line.includes('EFBIG')),
     ).toHaveLength(1);
     expect(agent.err).not.toContain('    at ');
-  }, 30_000);
+  });
 
   it('that is an agent resumes its driver also when its journal can take no more', async () => {
     await host().says('serving');
@@ -211,7 +212,7 @@ describe.sequential('a daemon', () => {
     expect(await view()).toMatchObject({ holder: 'android', state: 'held' });
     expect(agent.child.exitCode).toBeNull();
     expect(agent.err).not.toContain('    at ');
-  }, 30_000);
+  });
 
   it('that is a host ends when its back end goes, and its next life goes on where it was', async () => {
     const machine = new FakeMachine(at('machine'));
@@ -234,7 +235,7 @@ describe.sequential('a daemon', () => {
     const third = new Run('host', 'host.json');
     expect(await third.ended).toBe(75);
     expect(third.err).toMatch(/^baton-host: enforcer .*machine.*\n$/);
-  }, 30_000);
+  });
 });
 
 /** A helper on an enforcer socket that keeps who reaches what. */

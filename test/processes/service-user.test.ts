@@ -19,10 +19,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../src/simulation/machine/board.ts';
+import { paced } from '../support/pace.ts';
 
 const NOBODY = 65_534;
 const SERVES = 'info: serving';
-const WAIT_MS = 8_000;
+const WAIT_MS = paced(8_000);
 
 let folder: string;
 const at = (name: string) => join(folder, name);

@@ -11,9 +11,10 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../src/simulation/machine/board.ts';
 import { connectControl } from '../../targets/node/control-client.ts';
+import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
-const STEP_MS = 8_000;
+const STEP_MS = paced(8_000);
 const KEY = '1'.repeat(64);
 
 let folder: string;
@@ -170,7 +171,7 @@ it('a host without its table says what is in quarantine and what ends it, at eac
   const third = start('host', 'host.json');
   await third.says('serving');
   expect(third.err).not.toContain('quarantine');
-}, 30_000);
+});
 
 it('a first start that failed before it began is followed by another first start', async () => {
   // Somebody else listens where its control socket should be.
@@ -185,7 +186,7 @@ it('a first start that failed before it began is followed by another first start
   const second = start('host', 'host.json', '--create-table');
   await second.says('serving');
   expect(second.err).not.toContain('quarantine');
-}, 30_000);
+});
 
 it.each(['host', 'agent'] as const)(
   'no signal but those that end it ends %s, or opens a debugger',

@@ -7,10 +7,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/control/lines.ts';
 import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
+import { paced } from '../support/pace.ts';
 import { castOf, ENGINES } from './cells.ts';
 import { BORROW, StreamBed } from './stream-bed.ts';
 
-const WAIT_MS = 8_000;
+const WAIT_MS = paced(8_000);
 
 let bed: StreamBed;
 beforeEach(() => {

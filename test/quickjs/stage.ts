@@ -14,10 +14,11 @@ import { HOST, type VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
 import type { Told } from '../../targets/demo/parties.ts';
+import { paced } from '../support/pace.ts';
 import { BORROW, StreamBed, type Way } from './stream-bed.ts';
 
 /** Longest step, in ms: a start of Node, or of an emulated processor, while every core is busy. */
-const STEP_MS = 10_000;
+const STEP_MS = paced(10_000);
 
 /** Where a step is to end: states of both agents, and who holds. A party that is not named is not running. */
 export interface Rest {

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it, test } from 'vitest';
 import { AGENT_EXAMPLE, AGENT_SCHEMA, HOST_EXAMPLE, HOST_SCHEMA } from '../../src/config/daemon-config.ts';
 import { readConfig } from '../../src/config/read.ts';
+import { paced } from '../support/pace.ts';
 import { freePorts } from '../transport/worlds.ts';
 import { DEPLOY, deployBlocks } from './deploy-blocks.ts';
 import { runShell } from './shell.ts';
@@ -18,7 +19,7 @@ import { runShell } from './shell.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 /** Longest run of all commands, in ms: they take 10 s with a warm cache; the first time, a kernel is fetched and unpacked. */
-const RUN_MS = 120_000;
+const RUN_MS = paced(120_000);
 
 const folder = mkdtempSync(join(tmpdir(), 'baton-deploy-'));
 afterAll(() => rmSync(folder, { recursive: true }));

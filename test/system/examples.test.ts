@@ -12,6 +12,7 @@ import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { SimulatedMachine } from '../../src/simulation/machine/machine.ts';
 import { STREAMS } from '../../targets/node/streams.ts';
 import { BenchWorld } from '../support/bench-world.ts';
+import { paced } from '../support/pace.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../docs/examples/', import.meta.url));
 const VMS = [ANDROID, VAULT];
@@ -71,7 +72,7 @@ afterAll(() => {
 
 const back = () =>
   expect
-    .poll(() => world.host.views()[0], { timeout: 5_000 })
+    .poll(() => world.host.views()[0], { timeout: paced(5_000) })
     .toMatchObject({ state: 'held', holder: ANDROID });
 
 test('borrow.py', async () => {

@@ -21,6 +21,7 @@ import { backendTest } from '../../targets/node/backend-test.ts';
 import { openEnforcer } from '../../targets/node/enforcers.ts';
 import { key } from '../enforcer/fake-qmp.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
+import { paced } from '../support/pace.ts';
 import { until } from '../transport/worlds.ts';
 import { needQemu, Qemu, READY, SCAN, UP } from './qemu-guest.ts';
 
@@ -77,12 +78,12 @@ const keys = (...names: (keyof typeof SCAN)[]) => names.flatMap((name) => [SCAN[
 
 /** What a guest has written since the last time it was asked, as soon as it is `expected`. */
 async function reads(qemu: Qemu, expected: readonly number[]): Promise<void> {
-  await expect.poll(() => qemu.written, { timeout: 5_000, interval: 10 }).toEqual(expected);
+  await expect.poll(() => qemu.written, { timeout: paced(5_000), interval: 10 }).toEqual(expected);
   qemu.written.length = 0;
 }
 
 async function running(vms: readonly VmId[]): Promise<void> {
-  await expect.poll(() => enforcer.running(), { timeout: 5_000, interval: 20 }).toEqual(vms);
+  await expect.poll(() => enforcer.running(), { timeout: paced(5_000), interval: 20 }).toEqual(vms);
 }
 
 beforeAll(async () => {
@@ -145,7 +146,7 @@ test('a loan between two agents: the digits of a PIN reach the borrower’s gues
     world.startAgent(VAULT, 'suspended');
     const holder = (vm: VmId) =>
       expect
-        .poll(() => world.host.views()[0], { timeout: 8_000 })
+        .poll(() => world.host.views()[0], { timeout: paced(8_000) })
         .toMatchObject({ state: 'held', holder: vm, confirmed: true });
     await holder(ANDROID);
     await type('a');
@@ -158,7 +159,7 @@ test('a loan between two agents: the digits of a PIN reach the borrower’s gues
           if (world.agents.get(VAULT)!.view(PANEL.id).state === 'idle') borrow();
           return world.host.views()[0];
         },
-        { timeout: 8_000, interval: 200 },
+        { timeout: paced(8_000), interval: 200 },
       )
       .toMatchObject({ holder: VAULT, confirmed: true });
     for (const digit of ['1', '2', '3', '4'] as const) await type(digit);
@@ -224,7 +225,9 @@ test('a QEMU that is killed has ended; one started with -S runs when that is ack
   expect(events).toEqual([{ kind: 'vmExited', vm: VAULT }]);
   await move(ANDROID);
   vault.start(true);
-  await expect.poll(() => events.at(-1), { timeout: 5_000 }).toEqual({ kind: 'vmStarting', vm: VAULT });
+  await expect
+    .poll(() => events.at(-1), { timeout: paced(5_000) })
+    .toEqual({ kind: 'vmStarting', vm: VAULT });
   expect(enforcer.running()).toEqual([ANDROID]);
   expect(vault.written).toEqual([]);
   enforcer.acknowledgeStart(VAULT);
@@ -237,7 +240,7 @@ test('a guest that is reset has ended and begins anew; a QEMU that is told to qu
   events.length = 0;
   await vault.command('system_reset');
   await expect
-    .poll(() => events, { timeout: 5_000 })
+    .poll(() => events, { timeout: paced(5_000) })
     .toEqual([
       { kind: 'vmExited', vm: VAULT },
       { kind: 'vmStarting', vm: VAULT },

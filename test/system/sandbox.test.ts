@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
+import { paced } from '../support/pace.ts';
 import { runShell } from './shell.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -18,7 +19,7 @@ if (!CAN_RUN) console.warn('system calls are not checked: apt-get install strace
 
 /** Asked for by the engine of Node, which does without when it is refused. */
 const REFUSED = 'pkey_alloc';
-const RUN_MS = 60_000;
+const RUN_MS = paced(60_000);
 
 const folder = mkdtempSync(join(tmpdir(), 'baton-sandbox-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -16,6 +16,7 @@ import { Tree } from '../../src/devicetree/tree.ts';
 import { type BundleDefinition, resourcesOf } from '../../src/protocol/bundle.ts';
 import { MACHINE_OPTIONS, PROCESSORS } from '../../targets/native/bed/emulated.ts';
 import { ANDROID, ENGINE, SPARE } from '../../targets/native/bed/hardware.ts';
+import { paced } from '../support/pace.ts';
 import { compare } from './dts.ts';
 
 const HOST = '/pcie@10000000';
@@ -26,7 +27,7 @@ beforeAll(() => {
   const machine = `virt,${MACHINE_OPTIONS},dumpdtb=${file()}`;
   execFileSync('qemu-system-aarch64', ['-M', machine, ...PROCESSORS.split(' ')], {
     stdio: 'pipe',
-    timeout: 20_000,
+    timeout: paced(20_000),
   });
   for (const [slot, base] of [
     [5, 0x1000_0000],

@@ -21,11 +21,12 @@ import { CLOCK } from '../../targets/node/clock.ts';
 import { ENTROPY } from '../../targets/node/entropy.ts';
 import { mqttBroker } from '../../targets/node/mqtt.ts';
 import { parseAddress, STREAMS } from '../../targets/node/streams.ts';
+import { paced } from '../support/pace.ts';
 import type { WireWorld, World } from './compliance.ts';
 import { frameOf, GUESTS, numbered, PARTIES, Party } from './party.ts';
 
 /** Longest wait of a test for something that takes milliseconds. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = paced(5_000);
 
 /** Waits in real time. */
 export function until(what: string, condition: () => boolean): Promise<void> {

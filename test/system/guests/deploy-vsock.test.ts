@@ -22,6 +22,7 @@ import { cacheFolder, missingPrograms } from '../../../targets/native/bed/kvm-ma
 import { compileForGuest } from '../../../targets/native/bed/linux-guests.ts';
 import { Qemu } from '../../../targets/native/bed/qemu.ts';
 import { run } from '../../../targets/native/bed/run.ts';
+import { paced } from '../../support/pace.ts';
 import { freePorts } from '../../transport/worlds.ts';
 import { deployBlocks } from '../deploy-blocks.ts';
 import { runShell } from '../shell.ts';
@@ -31,7 +32,7 @@ const AGENT = 'dist/quickjs/aarch64/baton-agent';
 /** Longest life of the machine, in s: both guests are done after 15 s on a quiet machine. */
 const LIFE_S = 90;
 /** Longest run of the commands before, in ms: they compile nothing. */
-const COMMANDS_MS = 30_000;
+const COMMANDS_MS = paced(30_000);
 
 /** The owner has its bundle back, and uses it. */
 const BACK = /confirmed bundle=clock holder=android epoch=3/;
@@ -45,7 +46,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test.skipIf(missing !== undefined)(
   `the QEMU lines of DEPLOY lend a device from guest to guest over vsock${missing ? `: ${missing}` : ''}`,
-  { timeout: 300_000 },
+  { timeout: paced(300_000) },
   async () => {
     const cache = cacheFolder();
     const bed = join(ROOT, 'targets/native/bed');

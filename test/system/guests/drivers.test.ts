@@ -10,6 +10,7 @@ import type { VmId } from '../../../src/protocol/ids.ts';
 import { DriverBed, type DriverBundle, missingForDrivers } from '../../../targets/native/bed/driver-bed.ts';
 import { ANDROID, VAULT } from '../../../targets/native/bed/hardware.ts';
 import type { GuestCommand } from '../../../targets/native/bed/plain-guest.ts';
+import { paced } from '../../support/pace.ts';
 import { Finger } from './touch.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -19,7 +20,7 @@ if (missing !== undefined) console.warn(`test:guests ${missing}`);
 
 /** Handovers of each kind. */
 const ROUNDS = 2;
-const STEP_MS = 10_000;
+const STEP_MS = paced(10_000);
 /** Of linux/input-event-codes.h, as `guest-drivers events` prints them: type and code. */
 const X = 'event 3 53 ';
 const FINGER_GONE = 'event 3 57 -1';

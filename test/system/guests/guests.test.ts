@@ -10,6 +10,7 @@ import type { Json } from '../../../src/control/lines.ts';
 import type { VmId } from '../../../src/protocol/ids.ts';
 import { ANDROID, VAULT } from '../../../targets/native/bed/hardware.ts';
 import { missingPrograms } from '../../../targets/native/bed/kvm-machine.ts';
+import { paced } from '../../support/pace.ts';
 import { GUEST_MS, LinuxBed } from './linux-bed.ts';
 import { Finger, straysOf, type Told, turnsOf } from './touch.ts';
 
@@ -19,7 +20,7 @@ const missing = missingPrograms() ?? (existsSync(AGENT) ? undefined : 'needs npm
 if (missing !== undefined) console.warn(`test:guests ${missing}`);
 
 const MOVES = 3;
-const STEP_MS = 20_000;
+const STEP_MS = paced(20_000);
 /** Places by which the finger has moved on when a guest counts as one that feels nothing: most of a second. */
 const MOVED = 100;
 /** Shortest wait that is printed, in ms. */

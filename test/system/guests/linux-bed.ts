@@ -11,6 +11,7 @@ import { Parties } from '../../../targets/demo/parties.ts';
 import { ANDROID, type Hardware, LINUX, LINUX_TOUCH, VAULT } from '../../../targets/native/bed/hardware.ts';
 import { EMULATED_TIMES, KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
 import { freePort } from '../../../targets/native/bed/plain-guest.ts';
+import { paced } from '../../support/pace.ts';
 import { Tap } from '../kvm/tap.ts';
 
 /** The guests, with the CID by which their host's kernel knows them. */
@@ -20,10 +21,10 @@ const VMS = [ANDROID, VAULT];
 const AGENT_PORT = 7000;
 const LINK_PORT = 7100;
 /** Longest boot of a guest to its first words, in ms: two at once take some 6 s. */
-export const GUEST_MS = 40_000;
+export const GUEST_MS = paced(40_000);
 
 /** Longest command in a guest, in ms: a handover with drivers that are bound anew takes one or two seconds. */
-const COMMAND_MS = 20_000;
+const COMMAND_MS = paced(20_000);
 
 /** One word of a guest about its input devices. */
 export interface Said {

@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { VmId } from '../../../src/protocol/ids.ts';
 import { ANDROID, TOUCH, VAULT } from '../../../targets/native/bed/hardware.ts';
 import { missingPrograms } from '../../../targets/native/bed/kvm-machine.ts';
+import { paced } from '../../support/pace.ts';
 import { LENT_TOUCH, LinuxBed, touchFolder } from './linux-bed.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -18,7 +19,7 @@ const missing = missingPrograms() ?? (existsSync(AGENT) ? undefined : 'needs npm
 if (missing !== undefined) console.warn(`test:guests ${missing}`);
 
 const MOVES = 3;
-const STEP_MS = 20_000;
+const STEP_MS = paced(20_000);
 /** Touches of a holder in a turn. */
 const TOUCHES = 5;
 /** What borrows: a program that reads the input device until it has felt so many touches, of 2 events of 24 bytes each. */

@@ -4,6 +4,7 @@
  */
 
 import { connect, type Socket } from 'node:net';
+import { paced } from '../../support/pace.ts';
 
 /** Time between two places, in ms: a little more than 100 Hz. */
 const STEP_MS = 8;
@@ -66,7 +67,7 @@ export interface Told {
 }
 
 /** How long the host's word may be on its way behind a touch that follows from it, in ms: a resumed driver takes longer. */
-const WORD_MS = 1_000;
+const WORD_MS = paced(1_000);
 
 /**
  * Touches of guests that could not have had them: made after the host had told that somebody else holds, or nobody, and felt before the one

@@ -13,11 +13,12 @@ import { RealBed } from '../../../targets/demo/real-bed.ts';
 import { ANDROID, ENGINE, SPARE, VAULT } from '../../../targets/native/bed/hardware.ts';
 import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
 import { openEnforcer } from '../../../targets/node/enforcers.ts';
+import { paced } from '../../support/pace.ts';
 import { type Op, Tap } from './tap.ts';
 
 export const ROOT = join(import.meta.dirname, '../../..');
 /** Longest wait for a handover, in ms: reset takes 100 of them, the emulated machine the rest. */
-export const MOVE_MS = 10_000;
+export const MOVE_MS = paced(10_000);
 
 const onResources = (bundle: BundleDefinition) => resourcesOf(bundle).map(({ id }) => id);
 
