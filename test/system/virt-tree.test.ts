@@ -25,7 +25,7 @@ const file = () => join(folder, 'virt.dtb');
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'baton-virt-'));
   const machine = `virt,${MACHINE_OPTIONS},dumpdtb=${file()}`;
-  execFileSync('qemu-system-aarch64', ['-M', machine, ...PROCESSORS.split(' ')], {
+  execFileSync('qemu-system-aarch64', ['-M', machine, '-net', 'none', ...PROCESSORS.split(' ')], {
     stdio: 'pipe',
     timeout: paced(20_000),
   });

@@ -52,4 +52,9 @@ export function sharedFolder(tag: string, path: string): string[] {
 export const OUTER = '10.0.2.2';
 
 /** A network by which it reaches TCP ports of this machine. */
-export const NETWORK: readonly string[] = ['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net'];
+export const NETWORK: readonly string[] = [
+  '-netdev',
+  'user,id=net',
+  '-device',
+  'virtio-net-pci,netdev=net,romfile=',
+];

@@ -180,7 +180,15 @@ export class PlainGuest {
     const { vm, folder, touches, borrowed } = this.#parts;
     const at = (kind: string) => join(folder, `${vm}.${kind}`);
     const [machine = '', board = '', ...more] = BOARD;
-    run('qemu-system-aarch64', [machine, `${board},dumpdtb=${at('board')}`, ...more, '-display', 'none']);
+    run('qemu-system-aarch64', [
+      machine,
+      `${board},dumpdtb=${at('board')}`,
+      ...more,
+      '-net',
+      'none',
+      '-display',
+      'none',
+    ]);
     const nodes = touches.map((name) => {
       const side = borrowed.includes(name) ? ' baton,borrower;' : '';
       return `touch-${name} { compatible = "baton,touch";${side} };`;
