@@ -42,6 +42,8 @@ export interface Extras {
   readonly running?: readonly VmId[];
   readonly events: readonly EnforcerEvent[];
   readonly faults: readonly FaultRecord[];
+  /** The first part that is none of the contract; undefined when all of it is. */
+  readonly refused?: string;
 }
 
 type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: string };
@@ -81,13 +83,29 @@ export function parseAnswers(line: string, calls: readonly EnforcerCall[]): read
   return answers;
 }
 
-/** Reads what rides on an answer; what does not fit the contract is left out. */
+/**
+ * Reads what rides on an answer. What does not fit the contract is left out and named in `refused`. Where more events come than are looked
+ * at, the platform is lost: a start or an exit would else be.
+ */
 export function parseExtras(line: string): Extras {
-  const fields = parseLine(line);
-  const running = parseVms(fields?.['running']);
-  const events = listOf(fields?.['events']).flatMap(parseEvent);
-  const faults = listOf(fields?.['faults']).flatMap(parseFault);
-  return { ...(running === undefined ? {} : { running }), events, faults };
+  const fields = parseLine(line) ?? {};
+  const running = parseVms(fields['running']);
+  const said = [listOf(fields['events']), listOf(fields['faults'])] as const;
+  const events = said[0].slice(0, EXTRAS_MAX).flatMap(parseEvent);
+  const faults = said[1].slice(0, EXTRAS_MAX).flatMap(parseFault);
+  if (said[0].length > EXTRAS_MAX)
+    events.push({ kind: 'lost', error: `${said[0].length} events in one answer: at most ${EXTRAS_MAX}` });
+  const wrong = [
+    ...(fields['running'] === undefined || running !== undefined ? [] : [fields['running']]),
+    ...said[0].filter((event) => parseEvent(event).length === 0),
+    ...said[1].slice(0, EXTRAS_MAX).filter((fault) => parseFault(fault).length === 0),
+  ];
+  return {
+    ...(running === undefined ? {} : { running }),
+    events,
+    faults,
+    ...(wrong.length === 0 ? {} : { refused: String(JSON.stringify(wrong[0])).slice(0, TEXT_MAX) }),
+  };
 }
 
 /** Returns why an answer does not say that its request was taken in; undefined when it does. */
@@ -189,7 +207,7 @@ function asFields(value: unknown): Fields | undefined {
 }
 
 function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value.slice(0, EXTRAS_MAX) : [];
+  return Array.isArray(value) ? value : [];
 }
 
 function failure(error: string): { readonly ok: false; readonly error: string } {

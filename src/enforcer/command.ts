@@ -9,14 +9,8 @@
 import type { Log } from '../ports.ts';
 import { type BundleDefinition, type Resource, resourcesOf, viewOf } from '../protocol/bundle.ts';
 import type { BundleId, VmId } from '../protocol/ids.ts';
-import {
-  type Extras,
-  type Hello,
-  parseAnswers,
-  parseExtras,
-  parseHello,
-  whyNotTaken,
-} from './command-contract.ts';
+import { type Hello, parseAnswers, parseExtras, parseHello, whyNotTaken } from './command-contract.ts';
+import { EarlyEvents, OVERTAKEN } from './early-events.ts';
 import { FaultLog } from './fault-log.ts';
 import type {
   Enforcer,
@@ -48,8 +42,11 @@ export function openCommandEnforcer(
 ): void {
   runLine(JSON.stringify({ hello: 1 }), (answer) => {
     const hello = answer.ok ? parseHello(answer.line) : answer;
-    if (hello.ok) done({ ok: true, enforcer: new CommandEnforcer(bundles, runLine, hello.value, log) });
-    else done({ ok: false, error: `enforcer command: ${hello.error}` });
+    if (!hello.ok) return done({ ok: false, error: `enforcer command: ${hello.error}` });
+    const enforcer = new CommandEnforcer(bundles, runLine, hello.value, log);
+    // What happened before it was asked rides on the first answer already.
+    if (answer.ok) enforcer.takeExtras(answer.line);
+    done({ ok: true, enforcer });
   });
 }
 
@@ -58,18 +55,22 @@ export class CommandEnforcer implements Enforcer {
   readonly #runLine: RunLine;
   readonly #hello: Hello;
   readonly #faults = new FaultLog();
-  /** Requests that wait for the one under way; as many as the coordinator has bundles, and a few notices. */
-  readonly #queue: { readonly line: string; readonly done: (answer: LineAnswer) => void }[] = [];
+  /**
+   * Requests that wait for the one under way, by what they are about: one a bundle, one a VM, one question for events. A newer one takes
+   * the place of the one that waits, so an executable that hangs gathers nothing.
+   */
+  readonly #queue = new Map<string, { readonly line: string; readonly done: (answer: LineAnswer) => void }>();
   #running: readonly VmId[];
   #isBusy = false;
+  /** Something that does not fit the contract was logged: once is enough for who mends it. */
+  #isOddTold = false;
   #isClosed = false;
   #listener: ((event: EnforcerEvent) => void) | null = null;
   /** Events that came before there was a listener. */
-  #early: EnforcerEvent[] = [];
+  readonly #early = new EarlyEvents();
   readonly #log: Log;
   /** What a VM may do and its executable has not taken in; of a VM one thing at a time. */
-  readonly #unheard = new Map<VmId, Acknowledgement>();
-  #polls = 0;
+  readonly #unheard = new Map<VmId, Unheard>();
 
   constructor(bundles: readonly BundleDefinition[], runLine: RunLine, hello: Hello, log: Log = () => {}) {
     this.#log = log;
@@ -102,7 +103,7 @@ export class CommandEnforcer implements Enforcer {
       return;
     }
     const detailed = calls.map((call) => detailsOf(definition, call));
-    this.#ask({ bundle, calls: detailed }, (answer) => {
+    this.#ask(`run ${bundle}`, { bundle, calls: detailed }, (answer) => {
       if (!answer.ok) done([{ ok: false, error: answer.error }]);
       else done(parseAnswers(answer.line, calls));
     });
@@ -114,11 +115,11 @@ export class CommandEnforcer implements Enforcer {
    */
   poll(done: () => void): void {
     if (this.#isClosed) return;
-    this.#polls += 1;
-    if (this.#polls % POLLS_PER_REPEAT === 0) {
-      for (const [vm, what] of this.#unheard) this.#acknowledge(vm, what);
+    for (const [vm, unheard] of this.#unheard) {
+      unheard.pollsLeft -= 1;
+      if (unheard.pollsLeft <= 0) this.#repeat(vm, unheard);
     }
-    this.#ask({ poll: 1 }, () => done());
+    this.#ask('poll', { poll: 1 }, () => done());
   }
 
   faults(): readonly FaultRecord[] {
@@ -135,52 +136,86 @@ export class CommandEnforcer implements Enforcer {
 
   onEvent(listener: (event: EnforcerEvent) => void): void {
     this.#listener = listener;
-    const early = this.#early;
-    this.#early = [];
-    for (const event of early) listener(event);
+    for (const event of this.#early.take()) listener(event);
   }
 
   close(): void {
     this.#isClosed = true;
     this.#listener = null;
-    for (const { done } of this.#queue.splice(0)) done({ ok: false, error: 'the enforcer was closed' });
+    const waiting = [...this.#queue.values()];
+    this.#queue.clear();
+    for (const { done } of waiting) done({ ok: false, error: 'the enforcer was closed' });
   }
 
   /** The platform waits for this, a VM's start or the memory of one that is gone: it is said until it is heard. */
   #acknowledge(vm: VmId, what: Acknowledgement): void {
-    const isFirst = this.#unheard.get(vm) !== what;
-    this.#unheard.set(vm, what);
-    this.#ask({ [what]: vm }, (answer) => {
+    const known = this.#unheard.get(vm);
+    const unheard =
+      known?.what === what ? known : { what, pollsLeft: 0, waitPolls: POLLS_PER_REPEAT, isTold: false };
+    this.#unheard.set(vm, unheard);
+    this.#repeat(vm, unheard);
+  }
+
+  #repeat(vm: VmId, unheard: Unheard): void {
+    const { what } = unheard;
+    unheard.pollsLeft = unheard.waitPolls;
+    unheard.waitPolls = Math.min(2 * unheard.waitPolls, POLLS_PER_REPEAT_MAX);
+    this.#ask(`acknowledge ${vm}`, { [what]: vm }, (answer) => {
       // An event may have overtaken it.
-      if (this.#unheard.get(vm) !== what) return;
+      if (this.#unheard.get(vm) !== unheard) return;
       const error = answer.ok ? whyNotTaken(answer.line) : answer.error;
-      if (error === undefined) this.#unheard.delete(vm);
-      if (error === undefined && isFirst) return;
-      if (error === undefined) this.#log('info', `${what} was taken in`, { vm });
-      else if (isFirst) this.#log('error', `${what} was not taken in, and is repeated: ${error}`, { vm });
+      if (error === undefined) {
+        this.#unheard.delete(vm);
+        if (unheard.isTold) this.#log('info', `${what} was taken in`, { vm });
+      } else if (!unheard.isTold) {
+        unheard.isTold = true;
+        this.#log('error', `${what} was not taken in, and is repeated: ${error}`, { vm });
+      }
     });
   }
 
-  #ask(request: unknown, done: (answer: LineAnswer) => void): void {
-    if (this.#isClosed) done({ ok: false, error: 'the enforcer was closed' });
-    else this.#queue.push({ line: JSON.stringify(request), done });
+  /** `about`: what the request is about. One that waits and is about the same is overtaken. */
+  #ask(about: string, request: unknown, done: (answer: LineAnswer) => void): void {
+    if (this.#isClosed) return done({ ok: false, error: 'the enforcer was closed' });
+    const before = this.#queue.get(about);
+    this.#queue.set(about, { line: JSON.stringify(request), done });
+    before?.done({ ok: false, error: OVERTAKEN });
     this.#next();
   }
 
   #next(): void {
     if (this.#isBusy) return;
-    const request = this.#queue.shift();
-    if (request === undefined) return;
+    // Somebody waits for an order; what is repeated anyway comes after.
+    const waiting = [...this.#queue.keys()];
+    const about = waiting.find((key) => key.startsWith('run ')) ?? waiting[0];
+    if (about === undefined) return;
+    const request = this.#queue.get(about)!;
+    this.#queue.delete(about);
     this.#isBusy = true;
     this.#runLine(request.line, (answer) => {
       this.#isBusy = false;
-      const extras: Extras = answer.ok ? parseExtras(answer.line) : { faults: [], events: [] };
-      if (extras.running !== undefined) this.#running = extras.running;
+      if (answer.ok) this.#takeRunning(answer.line);
       request.done(answer);
-      for (const fault of extras.faults) this.#faults.add(fault);
-      if (extras.faults.length > 0) this.#tell({ kind: 'faultsPending' });
-      for (const event of extras.events) this.#tell(event);
+      if (answer.ok) this.takeExtras(answer.line);
       this.#next();
+    });
+  }
+
+  #takeRunning(line: string): void {
+    const { running } = parseExtras(line);
+    if (running !== undefined) this.#running = running;
+  }
+
+  /** Takes in events and faults that ride on an answer. */
+  takeExtras(line: string): void {
+    const { faults, events, refused } = parseExtras(line);
+    for (const fault of faults) this.#faults.add(fault);
+    if (faults.length > 0) this.#tell({ kind: 'faultsPending' });
+    for (const event of events) this.#tell(event);
+    if (refused === undefined || this.#isOddTold) return;
+    this.#isOddTold = true;
+    this.#log('warn', 'the executable says something that its contract does not have: it is left out', {
+      refused,
     });
   }
 
@@ -189,7 +224,7 @@ export class CommandEnforcer implements Enforcer {
     // A VM that starts or ends waits for nothing of its state before.
     if (event.kind === 'vmStarting' || event.kind === 'vmExited') this.#unheard.delete(event.vm);
     if (this.#listener !== null) this.#listener(event);
-    else if (this.#early.length < EARLY_EVENTS_MAX) this.#early.push(event);
+    else this.#early.add(event);
   }
 }
 
@@ -211,7 +246,16 @@ function kindDetails(resource: Resource): object {
 /** What the platform waits for. */
 type Acknowledgement = 'acknowledgeStart' | 'acknowledgeExit';
 
-/** Polls from one repetition to the next: about a second, since an executable that hangs holds up all others. */
+/** An acknowledgement that was not taken in. */
+interface Unheard {
+  readonly what: Acknowledgement;
+  /** Polls until it is repeated, and from that repetition to the next. */
+  pollsLeft: number;
+  waitPolls: number;
+  /** It stands in the log that it was not taken in. */
+  isTold: boolean;
+}
+
+/** Polls from one repetition to the next: about a second, then twice as many each time, up to a minute. */
 const POLLS_PER_REPEAT = 5;
-/** Events kept for a listener that is not there yet: starts of a handful of VMs. */
-const EARLY_EVENTS_MAX = 32;
+const POLLS_PER_REPEAT_MAX = 300;

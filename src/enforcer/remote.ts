@@ -11,6 +11,7 @@ import { type Json, Lines } from '../control/lines.ts';
 import type { Clock, StreamNetwork } from '../ports.ts';
 import type { BundleId, VmId } from '../protocol/ids.ts';
 import { type Hello, parseAnswers, parseExtras, parseHello } from './command-contract.ts';
+import { EarlyEvents, OVERTAKEN } from './early-events.ts';
 import type {
   Enforcer,
   EnforcerAnswer,
@@ -65,6 +66,8 @@ export function connectRemoteEnforcer(
         const hello = parseHello(JSON.stringify(line));
         if (!hello.ok) return finish(`${address}: ${hello.error}`);
         enforcer = new RemoteEnforcer(ours, hello.value);
+        // What happened before anybody asked may ride on the first answer.
+        enforcer.take({ ...line, id: null });
         finish(enforcer);
       },
       onBad: () => {},
@@ -79,19 +82,27 @@ export function connectRemoteEnforcer(
   });
 }
 
+/** A run that the host ordered. */
+interface Order {
+  readonly bundle: BundleId;
+  readonly calls: readonly EnforcerCall[];
+  readonly done: (answers: readonly EnforcerAnswer[]) => void;
+}
+
 class RemoteEnforcer implements Enforcer {
   readonly #lines: Lines;
   readonly #description: EnforcerDescription;
   readonly #machineBoot: string;
   readonly #running: readonly VmId[];
-  readonly #open = new Map<
-    number,
-    { readonly calls: readonly EnforcerCall[]; readonly done: (answers: readonly EnforcerAnswer[]) => void }
-  >();
+  /** Runs that are not answered yet: one of a bundle. */
+  readonly #open = new Map<number, Order>();
+  /** The run of a bundle that waits until the one before it is answered; a newer one takes its place. */
+  readonly #waiting = new Map<BundleId, Order>();
   #nextId = 1;
   #faults: FaultRecord[] = [];
   #dropped = false;
   #listener: ((event: EnforcerEvent) => void) | undefined;
+  readonly #early = new EarlyEvents();
   #error: string | undefined;
 
   constructor(lines: Lines, hello: Hello) {
@@ -119,9 +130,17 @@ class RemoteEnforcer implements Enforcer {
     done: (answers: readonly EnforcerAnswer[]) => void,
   ): void {
     if (this.#error !== undefined) return done([{ ok: false, error: this.#error }]);
+    const order = { bundle, calls, done };
+    if (![...this.#open.values()].some((open) => open.bundle === bundle)) return this.#send(order);
+    const before = this.#waiting.get(bundle);
+    this.#waiting.set(bundle, order);
+    before?.done([{ ok: false, error: OVERTAKEN }]);
+  }
+
+  #send(order: Order): void {
     const id = this.#nextId++;
-    this.#open.set(id, { calls, done });
-    this.#lines.send({ id, do: 'run', bundle, calls });
+    this.#open.set(id, order);
+    this.#lines.send({ id, do: 'run', bundle: order.bundle, calls: order.calls });
   }
 
   faults(): readonly FaultRecord[] {
@@ -140,6 +159,7 @@ class RemoteEnforcer implements Enforcer {
 
   onEvent(listener: (event: EnforcerEvent) => void): void {
     this.#listener = listener;
+    for (const event of this.#early.take()) listener(event);
     // Starts and exits that nobody acknowledged are told now, not before somebody listens.
     this.#lines.send({ do: 'listen' });
   }
@@ -154,26 +174,37 @@ class RemoteEnforcer implements Enforcer {
     // Behind a channel that outlives it, as a virtual serial port, the platform was started anew: its VMs are gone.
     if (line['event'] === 'lost') return this.lost(String(line['error']).slice(0, ERROR_CHARS_MAX));
     const text = JSON.stringify(line);
+    const isEvent = line['event'] !== undefined && line['event'] !== 'faultsPending';
     const { faults, events } = parseExtras(
-      JSON.stringify({ ...line, events: line['event'] ? [eventOf(line)] : [] }),
+      isEvent ? JSON.stringify({ ...line, events: [eventOf(line)] }) : text,
     );
     this.#keep(faults);
-    if (line['event'] === 'faultsPending') this.#listener?.({ kind: 'faultsPending' });
-    for (const event of events) this.#listener?.(event);
+    if (line['event'] === 'faultsPending') this.#tell({ kind: 'faultsPending' });
+    for (const event of events) this.#tell(event);
     const { id } = line;
     const open = typeof id === 'number' ? this.#open.get(id) : undefined;
     if (!open) return;
     this.#open.delete(id as number);
+    const next = this.#waiting.get(open.bundle);
+    this.#waiting.delete(open.bundle);
+    if (next) this.#send(next);
     open.done(parseAnswers(text, open.calls));
+  }
+
+  #tell(event: EnforcerEvent): void {
+    if (this.#listener) this.#listener(event);
+    else this.#early.add(event);
   }
 
   /** The platform is gone. */
   lost(reason: string): void {
     this.#error = `the enforcer is lost: ${reason}`;
     // First, so that no open call counts as failed by the machine: that would be written down as a quarantine.
-    this.#listener?.({ kind: 'lost', error: this.#error });
-    for (const { done } of this.#open.values()) done([{ ok: false, error: this.#error }]);
+    this.#tell({ kind: 'lost', error: this.#error });
+    const orders = [...this.#open.values(), ...this.#waiting.values()];
     this.#open.clear();
+    this.#waiting.clear();
+    for (const { done } of orders) done([{ ok: false, error: this.#error }]);
   }
 
   #keep(faults: readonly FaultRecord[]): void {

@@ -3,9 +3,11 @@
 import { describe, expect, it } from 'vitest';
 import { CommandEnforcer, type LineAnswer } from '../../src/enforcer/command.ts';
 import { LINE_CHARS_MAX, parseAnswers, parseHello } from '../../src/enforcer/command-contract.ts';
+import { EarlyEvents } from '../../src/enforcer/early-events.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../src/enforcer/port.ts';
+import { vmId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import { always, HELLO, open, openFake } from './fake-command.ts';
+import { always, FakeCommand, HELLO, open, openFake } from './fake-command.ts';
 
 const GRANT = { op: 'grant', resource: 'touch.mmio0', vm: VAULT } as EnforcerCall;
 
@@ -187,5 +189,119 @@ describe('command', () => {
     ['no capabilities', JSON.stringify({ ...HELLO, capabilities: {} }), 'capabilities need forceRevoke'],
   ])('hello with %s is refused', (_, line, error) => {
     expect(open(always(line)).error).toContain(error);
+  });
+});
+
+describe('what the platform says before anybody listens', () => {
+  it('on the answer to hello is heard: events, faults and who runs', () => {
+    const fake = new FakeCommand();
+    const fault = { by: 'cpu', vm: 'vault', address: 4096, write: true, event: 'stage-2 abort' };
+    fake.extras = { events: [{ kind: 'vmExited', vm: 'vault' }], faults: [fault], running: ['android'] };
+    const { enforcer } = openFake(fake);
+    const events: EnforcerEvent[] = [];
+    enforcer.onEvent((event) => events.push(event));
+    expect(events).toEqual([{ kind: 'vmExited', vm: VAULT }, { kind: 'faultsPending' }]);
+    expect(enforcer.faults()).toMatchObject([fault]);
+    expect(enforcer.running()).toEqual([ANDROID]);
+  });
+
+  it('is kept however much it is, of each VM its last end and start', () => {
+    const early = new EarlyEvents();
+    for (let i = 0; i < 1_000; i++) {
+      early.add({ kind: 'vmExited', vm: VAULT });
+      early.add({ kind: 'vmStarting', vm: VAULT });
+    }
+    early.add({ kind: 'vmExited', vm: ANDROID });
+    expect(early.take()).toEqual([
+      { kind: 'vmExited', vm: VAULT },
+      { kind: 'vmStarting', vm: VAULT },
+      { kind: 'vmExited', vm: ANDROID },
+    ]);
+    expect(early.take()).toEqual([]);
+    for (let i = 0; i < 1_000; i++) early.add({ kind: 'vmExited', vm: vmId(`vm${i}`) });
+    expect(early.take()).toHaveLength(257);
+  });
+
+  it('with more events than are looked at is a platform that is lost', () => {
+    const { enforcer, fake } = openFake();
+    const events: EnforcerEvent[] = [];
+    enforcer.onEvent((event) => events.push(event));
+    fake.extras = { events: Array.from({ length: 129 }, () => ({ kind: 'vmExited', vm: 'vault' })) };
+    enforcer.poll(() => {});
+    expect(events.at(-1)).toEqual({ kind: 'lost', error: '129 events in one answer: at most 128' });
+  });
+
+  it('that is none of the contract is logged once, and hides nothing else', () => {
+    const logs: unknown[] = [];
+    const fake = new FakeCommand();
+    const { enforcer } = openFake(fake, (_level, _text, fields) => logs.push(fields));
+    const events: EnforcerEvent[] = [];
+    enforcer.onEvent((event) => events.push(event));
+    for (let i = 0; i < 3; i++) {
+      fake.extras = {
+        events: [
+          { kind: 'vmExit', vm: 'vault' },
+          { kind: 'vmExited', vm: 'vault' },
+        ],
+      };
+      enforcer.poll(() => {});
+    }
+    expect(events).toHaveLength(3);
+    expect(logs).toEqual([{ refused: '{"kind":"vmExit","vm":"vault"}' }]);
+  });
+});
+
+describe('an executable that hangs', () => {
+  /** Answers nothing until it is told to; `asked`: what it was given. */
+  function hanging() {
+    const asked: { request: Record<string, unknown>; answer: (answer: LineAnswer) => void }[] = [];
+    let isOpen = false;
+    const { enforcer } = open((line, done) => {
+      if (!isOpen) done({ ok: true, line: JSON.stringify(HELLO) });
+      else asked.push({ request: JSON.parse(line), answer: done });
+      isOpen = true;
+    });
+    return { enforcer: enforcer!, asked };
+  }
+  const FENCE = [{ op: 'settle' }] as EnforcerCall[];
+
+  it('gathers one order a bundle and one notice a VM, and each order is answered once', () => {
+    const { enforcer, asked } = hanging();
+    const answers: string[] = [];
+    for (let i = 0; i < 359; i++) {
+      enforcer.run(PANEL.id, FENCE, ([answer]) => answers.push(`${i} ${answer!.ok ? 'ok' : answer!.error}`));
+      enforcer.acknowledgeExit(VAULT);
+      enforcer.poll(() => {});
+    }
+    expect(asked).toHaveLength(1);
+    expect(answers).toHaveLength(357);
+    expect(answers[0]).toMatch(/^1 overtaken: the enforcer has not answered/);
+    for (let next = 0; next < asked.length; next++)
+      asked[next]!.answer({ ok: true, line: '{"answers":[{"ok":true}]}' });
+    // The newest order comes before what is repeated anyway.
+    expect(asked.map(({ request }) => Object.keys(request)[0])).toEqual([
+      'bundle',
+      'bundle',
+      'acknowledgeExit',
+      'poll',
+    ]);
+    expect(answers.slice(357)).toEqual(['0 ok', '358 ok']);
+  });
+
+  it('is told of an acknowledgement less and less often, and at once when it is given anew', () => {
+    const { enforcer, asked } = hanging();
+    enforcer.acknowledgeExit(VAULT);
+    const times: number[] = [];
+    for (let poll = 0; poll < 2_000; poll++) {
+      for (const { request, answer } of asked.splice(0)) {
+        if ('acknowledgeExit' in request) times.push(poll);
+        answer({ ok: false, error: 'no answer' });
+      }
+      enforcer.poll(() => {});
+    }
+    const gaps = times.slice(1).map((time, i) => time - times[i]!);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(302);
+    expect(times.length).toBeLessThan(15);
+    expect(times.length).toBeGreaterThan(8);
   });
 });

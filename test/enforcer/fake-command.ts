@@ -6,6 +6,7 @@ import {
   openCommandEnforcer,
   type RunLine,
 } from '../../src/enforcer/command.ts';
+import type { Log } from '../../src/ports.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 
 export const HELLO = {
@@ -76,18 +77,22 @@ export class FakeCommand {
 }
 
 /** An enforcer over the fake, opened. */
-export function openFake(fake = new FakeCommand()): { enforcer: CommandEnforcer; fake: FakeCommand } {
-  const { enforcer, error } = open((line, done) => done({ ok: true, line: fake.answer(line) }));
+export function openFake(
+  fake = new FakeCommand(),
+  log?: Log,
+): { enforcer: CommandEnforcer; fake: FakeCommand } {
+  const { enforcer, error } = open((line, done) => done({ ok: true, line: fake.answer(line) }), log);
   if (enforcer === undefined) throw new Error(error);
   return { enforcer, fake };
 }
 
 /** Opens a command enforcer; gives it, or the error. */
-export function open(runLine: RunLine): { enforcer?: CommandEnforcer; error?: string } {
+export function open(runLine: RunLine, log?: Log): { enforcer?: CommandEnforcer; error?: string } {
   let opened: { enforcer?: CommandEnforcer; error?: string } = {};
-  openCommandEnforcer([PANEL], runLine, (result) => {
+  const done: Parameters<typeof openCommandEnforcer>[2] = (result) => {
     opened = result.ok ? { enforcer: result.enforcer } : { error: result.error };
-  });
+  };
+  openCommandEnforcer([PANEL], runLine, done, log);
   return opened;
 }
 

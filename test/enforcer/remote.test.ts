@@ -231,6 +231,66 @@ describe('the opening of an enforcer socket', () => {
     expect(messages()).toEqual(['opened']);
   });
 
+  it('hears what rides on the answer to hello, and what is told before anybody listens', () => {
+    const fault = { by: 'cpu', vm: 'vault', address: 4096, write: true, event: 'stage-2 abort' };
+    streams.listeners.set(ADDRESS, (stream) =>
+      stream.open({
+        onData: (bytes) => {
+          if (!String.fromCharCode(...bytes).includes('hello')) return;
+          const events = [{ kind: 'vmExited', vm: 'vault' }];
+          stream.write(encodeLine({ id: 0, ...HELLO, faults: [fault], events }));
+          stream.write(encodeLine({ event: 'vmStarting', vm: 'vault' }));
+        },
+        onClose: () => {},
+      }),
+    );
+    connect();
+    clock.advance(10);
+    const events: EnforcerEvent[] = [];
+    const opened = results[0] as Enforcer;
+    opened.onEvent((event) => events.push(event));
+    expect(events).toEqual([
+      { kind: 'vmExited', vm: VAULT },
+      { kind: 'vmStarting', vm: VAULT },
+    ]);
+    expect(opened.faults()).toMatchObject([fault]);
+  });
+
+  it('a helper that hangs gathers one order a bundle, and the newest is sent when it has answered', () => {
+    const sent: { id: number; calls: unknown[] }[] = [];
+    let answer = (_id: number) => {};
+    streams.listeners.set(ADDRESS, (stream) => {
+      answer = (id) => void stream.write(encodeLine({ id, answers: [{ ok: true }] }));
+      stream.open({
+        onData: (bytes) => {
+          for (const line of String.fromCharCode(...bytes)
+            .split('\n')
+            .filter((text) => text !== '')) {
+            const request = JSON.parse(line);
+            if (request.do === 'hello') stream.write(encodeLine({ id: 0, ...HELLO }));
+            if (request.do === 'run') sent.push(request);
+          }
+        },
+        onClose: () => {},
+      });
+    });
+    connect();
+    clock.advance(10);
+    const opened = results[0] as Enforcer;
+    const answers: string[] = [];
+    for (let i = 0; i < 359; i++)
+      opened.run(PANEL.id, [{ op: 'settle' }], ([given]) => answers.push(`${i} ${given!.ok}`));
+    opened.run('other' as BundleId, [{ op: 'settle' }], ([given]) => answers.push(`other ${given!.ok}`));
+    clock.advance(10);
+    expect(sent).toHaveLength(2);
+    expect(answers).toHaveLength(357);
+    for (let next = 0; next < sent.length; next++) {
+      answer(sent[next]!.id);
+      clock.advance(10);
+    }
+    expect(answers.slice(357)).toEqual(['0 true', 'other true', '358 true']);
+  });
+
   it('says once that a hello is not understood', () => {
     streams.listeners.set(ADDRESS, (stream) =>
       stream.open({ onData: () => stream.write(encodeLine({ id: 0, name: 7 })), onClose: () => {} }),
