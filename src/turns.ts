@@ -8,12 +8,17 @@
 
 import type { Clock } from './ports.ts';
 
-/** Room of one sender, in bytes: 16 of the longest frames. A handover of every bundle at once sends fewer. */
-const ROOM_BYTES = 128 * 1024;
+/** Room of one sender, in bytes, unless told otherwise: 256 short frames. A handover of every bundle at once sends fewer. */
+const ROOM_BYTES = 64 * 1024;
 /** What a piece counts for at least, for what is kept around it. */
 const COST_MIN_BYTES = 256;
-/** From here on a sender that can be held up is, in bytes; what is on its way already still finds room. */
-const BUSY_BYTES = ROOM_BYTES / 2;
+/** From here on a sender that can be held up is, in bytes. */
+const BUSY_BYTES = 64 * 1024;
+/**
+ * Room of a sender that can be held up, in bytes. Two chunks of a socket may be on their way when it is: 64 KiB each, that count for 160 KiB
+ * where the frames are the shortest.
+ */
+export const ROOM_HELD_UP_BYTES = 512 * 1024;
 /** A sender that was held up goes on when no more than this waits: it always finds something to do at its turn. */
 const LOW_BYTES = 32 * 1024;
 
@@ -27,6 +32,7 @@ interface Queue {
 export class Turns<K> {
   readonly #clock: Clock;
   readonly #onRoom: (from: K) => void;
+  readonly #roomBytes: number;
   /** Senders of which something waits, in the order of their turns. */
   readonly #queues = new Map<K, Queue>();
   /** Senders that had their turn since the others had one. */
@@ -34,9 +40,10 @@ export class Turns<K> {
   #cancel: (() => void) | undefined;
 
   /** `onRoom`: there is room again for a sender that `isBusy` was true of. */
-  constructor(clock: Clock, onRoom: (from: K) => void = () => {}) {
+  constructor(clock: Clock, onRoom: (from: K) => void = () => {}, roomBytes = ROOM_BYTES) {
     this.#clock = clock;
     this.#onRoom = onRoom;
+    this.#roomBytes = roomBytes;
   }
 
   /** Does `work`, now or at its turn. Returns false, and never does it, when the sender’s room is full. `bytes`: what is kept for it. */
@@ -49,7 +56,7 @@ export class Turns<K> {
     }
     const queue = this.#queues.get(from) ?? { pieces: [], bytes: 0, isHeldUp: false };
     const cost = Math.max(bytes, COST_MIN_BYTES);
-    if (queue.bytes + cost > ROOM_BYTES) return false;
+    if (queue.bytes + cost > this.#roomBytes) return false;
     queue.pieces.push({ bytes: cost, work });
     queue.bytes += cost;
     this.#queues.set(from, queue);

@@ -16,7 +16,7 @@
 
 import type { ByteStream, Clock, Log, StreamNetwork, Transport, TransportListener } from '../ports.ts';
 import { HOST, type VmId } from '../protocol/ids.ts';
-import { Turns } from '../turns.ts';
+import { ROOM_HELD_UP_BYTES, Turns } from '../turns.ts';
 import { routeOf } from '../wire/envelope.ts';
 import { FrameDecoder, frameForStream } from '../wire/framing.ts';
 import { FRAME_BYTES_MAX } from '../wire/limits.ts';
@@ -111,7 +111,8 @@ export class StreamRouter implements Transport {
       toGuests: new Allowance(FRAMES_TO_GUESTS, nowMs),
       end: () => {},
     }));
-    this.#turns = new Turns(clock, (vm) => this.#guests.get(vm)?.stream.hold?.(false));
+    const letGoOn = (vm: VmId) => this.#guests.get(vm)?.stream.hold?.(false);
+    this.#turns = new Turns(clock, letGoOn, ROOM_HELD_UP_BYTES);
     this.#placed = new Set(listen.flatMap(({ vm }) => (vm === undefined ? [] : [vm])));
   }
 

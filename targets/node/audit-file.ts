@@ -8,7 +8,7 @@
 import {
   closeSync,
   fstatSync,
-  fsyncSync,
+  fsync,
   ftruncateSync,
   openSync,
   readdirSync,
@@ -141,11 +141,12 @@ class AuditFiles {
   /** Begins another file, and deletes those that are too old. */
   #rotate(): void {
     const number = (this.#numbers.at(-1) ?? 0) + 1;
-    fsyncSync(this.#fd);
     renameSync(this.#path, numbered(this.#path, number));
     this.#numbers.push(number);
     const fresh = openSync(this.#path, 'a+', 0o600);
-    closeSync(this.#fd);
+    // A file with a number is whole after a power cut, too. Nobody waits for that, and the event loop must not.
+    const full = this.#fd;
+    fsync(full, () => closeSync(full));
     this.#fd = fresh;
     this.#end = 0;
     while (this.#numbers.length > this.#limits.files) {

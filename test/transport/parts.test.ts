@@ -191,7 +191,7 @@ describe('turns', () => {
     clock = new VirtualClock();
     done = [];
     room = [];
-    turns = new Turns(clock, (from) => room.push(from));
+    turns = new Turns(clock, (from) => room.push(from), 128 * 1024);
   });
   const take = (from: string, bytes = 1_000) => turns.take(from, bytes, () => done.push(from));
 

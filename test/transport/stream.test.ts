@@ -169,12 +169,12 @@ test('a stream that cannot be held up loses what it sends beyond its room', () =
     close: () => {},
   };
   accept(stream);
-  for (let sent = 0; sent < 100; sent++) data(frameForStream(frameOf(ANDROID, HOST, new Uint8Array(4_000))));
+  for (let sent = 0; sent < 200; sent++) data(frameForStream(frameOf(ANDROID, HOST, new Uint8Array(4_000))));
   clock.advance(10);
-  // One at once, and 128 KiB that waited.
-  expect(host.frames.length).toBeGreaterThan(30);
-  expect(host.frames.length).toBeLessThanOrEqual(33);
-  expect(router.counts.throttled).toBe(100 - host.frames.length);
+  // One at once, and 512 KiB that waited.
+  expect(host.frames.length).toBeGreaterThan(120);
+  expect(host.frames.length).toBeLessThanOrEqual(132);
+  expect(router.counts.throttled).toBe(200 - host.frames.length);
 });
 
 test('what was read from a connection after a newer one took over counts for nothing', async () => {
