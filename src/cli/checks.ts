@@ -98,11 +98,14 @@ function checked(world: CliWorld, file: string, text: string): Checked {
   return { is: `a sound bundle file: ${names.join(', ')}`, complaints: [] };
 }
 
-/** A key file has texts only: no configuration looks so. */
+/** A key file has texts, and no key of a configuration or bundle file: whatever else is wrong with it, its names and values are not shown. */
 function isKeyFile(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const texts = Object.values(value);
-  return texts.length > 0 && texts.every((text) => typeof text === 'string');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const known = [BUNDLE_FILE_SCHEMA, AGENT_SCHEMA, HOST_SCHEMA].flatMap(({ properties }) =>
+    Object.keys(properties),
+  );
+  const texts = Object.values(value).filter((text) => typeof text === 'string');
+  return texts.length > 0 && !Object.keys(value).some((key) => known.includes(key));
 }
 
 function checkedKeys(world: CliWorld, file: string, text: string): Checked {

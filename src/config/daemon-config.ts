@@ -83,6 +83,7 @@ const MQTT = Type.Object(
     ),
     passwordFile: Type.Optional(
       Type.String({
+        secret: true,
         description: 'file with the password, mode 0600; spaces and newlines at its end do not count',
       }),
     ),
@@ -134,6 +135,7 @@ export const AGENT_SCHEMA = Type.Object(
     vm: name('name of this VM, as the bundle file and the host’s key file have it'),
     bundles: BUNDLES,
     keys: Type.String({
+      secret: true,
       description:
         'the key file of this party, mode 0600: the host and every peer it lends to or borrows from',
     }),
@@ -255,7 +257,7 @@ const ENFORCER = Type.Union(
 export const HOST_SCHEMA = Type.Object(
   {
     bundles: BUNDLES,
-    keys: Type.String({ description: 'the key file of the host, mode 0600: one key per VM' }),
+    keys: Type.String({ secret: true, description: 'the key file of the host, mode 0600: one key per VM' }),
     enforcer: ENFORCER,
     transport: Type.Union(
       [
@@ -317,6 +319,7 @@ export const KEYS_SCHEMA = Type.Record(
   Type.String({
     pattern: '^[0-9a-f]{64}$',
     title: '64 digits 0 to 9, a to f: openssl rand -hex 32',
+    secret: true,
     description: 'the key that this party and that peer share',
   }),
   { ...closed, description: 'name of the peer (a VM, or "host") → key' },

@@ -6,6 +6,8 @@
  * records, lists, unions by `kind` and of literals, texts, integers, booleans.
  */
 
+import { shapeOf, withoutSecret, withoutSecrets } from './secrets.ts';
+
 export type Path = readonly (string | number)[];
 
 /** One thing that is wrong. */
@@ -14,6 +16,8 @@ export interface Fault {
   /** Whether the key at `path` is wrong, or the value. */
   readonly at: 'key' | 'value';
   readonly message: string;
+  /** The last part of the path may itself be a secret, as where name and key of a key file were swapped: it is not shown. */
+  readonly hidesKey?: true;
 }
 
 /** The parts of a JSON Schema that are understood. */
@@ -31,6 +35,8 @@ interface Schema {
   readonly pattern?: string;
   readonly minimum?: number;
   readonly maximum?: number;
+  /** A complaint says its shape, never the value; of a record neither the names that do not fit. */
+  readonly secret?: boolean;
   /** The form of a value in words. */
   readonly title?: string;
   /** What it is for. */
@@ -48,7 +54,7 @@ export function faultsOf(schema: object, value: unknown): readonly Fault[] {
 function faultsAt(schema: Schema, value: unknown, path: Path): Fault[] {
   const { anyOf, patternProperties } = schema;
   if (anyOf) return unionFaults(schema, anyOf, value, path);
-  if (!fits(schema, value)) return [wrong(value, expected(schema), path)];
+  if (!fits(schema, value)) return [wrong(value, expected(schema), path, schema.secret)];
   if (Array.isArray(value)) {
     return value.flatMap((item, index) => faultsAt(schema.items ?? {}, item, [...path, index]));
   }
@@ -79,12 +85,14 @@ function recordFaults(
   object: Readonly<Record<string, unknown>>,
   path: Path,
 ): Fault[] {
-  const [[pattern, schema] = ['', {}]] = Object.entries(patterns);
-  return Object.entries(object).flatMap(([key, value]) =>
-    expressionOf(pattern).test(key)
-      ? faultsAt(schema, value, [...path, key])
-      : [{ path: [...path, key], at: 'key' as const, message: `${shown(key)}: expected ${NAME_WORDS}` }],
-  );
+  const [[pattern, schema] = ['', {} as Schema]] = Object.entries(patterns);
+  return Object.entries(object).flatMap(([key, value]): Fault[] => {
+    if (expressionOf(pattern).test(key)) return faultsAt(schema, value, [...path, key]);
+    const fault = { path: [...path, key], at: 'key' } as const;
+    return schema.secret
+      ? [{ ...fault, message: `${shapeOf(key)} as a name: expected ${NAME_WORDS}`, hidesKey: true }]
+      : [{ ...fault, message: `${shown(key)}: expected ${NAME_WORDS}` }];
+  });
 }
 
 function objectFaults(schema: Schema, object: Readonly<Record<string, unknown>>, path: Path): Fault[] {
@@ -175,8 +183,8 @@ function lengthWords({ minLength, maxLength }: Schema): string {
   return parts.length === 0 ? '' : ` of ${parts.join(' and ')} characters`;
 }
 
-function wrong(value: unknown, what: string, path: Path): Fault {
-  return { path, at: 'value', message: `${shown(value)}: expected ${what}` };
+function wrong(value: unknown, what: string, path: Path, isSecret = false): Fault {
+  return { path, at: 'value', message: `${isSecret ? shapeOf(value) : shown(value)}: expected ${what}` };
 }
 
 /** The names that stand as keys and values: of VMs, bundles and devices. */
@@ -188,9 +196,10 @@ function either(values: readonly unknown[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 
-/** Returns a value as JSON, clipped. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
+/** Returns a value as JSON, clipped, without what looks like a secret in a wrong place. */
+export function shown(value: unknown): string {
+  const hide = (_: string, inner: unknown) => (typeof inner === 'string' ? withoutSecret(inner) : inner);
+  const text = withoutSecrets(JSON.stringify(value, hide) ?? 'nothing');
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX - 3)}…` : text;
 }
 

@@ -13,7 +13,7 @@ import { HOST, type VmId } from '../protocol/ids.ts';
 import { backEndComplaints, namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
-import type { Path } from './faults.ts';
+import { type Path, shown } from './faults.ts';
 import { LIVE, ownTree, type TreePart } from './own-tree.ts';
 import { ConfigError, complaintAt, readConfig } from './read.ts';
 
@@ -260,7 +260,10 @@ class Follower {
     const look = this.#files.look(full);
     if (!look?.isFile) {
       const why = look ? 'not a file' : 'no such file';
-      this.complain(path, `"${name}": ${why}: expected ${what} at ${full}`);
+      // Who took the field for the password itself must not find it in a log.
+      const isSecret = !look && path.at(-1) === 'passwordFile';
+      const text = `${shown(name)}: ${why}: expected ${what} at ${full}`;
+      this.complain(path, isSecret ? `${why}: expected the path of ${what}` : text);
       return undefined;
     }
     try {

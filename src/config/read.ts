@@ -17,6 +17,7 @@ import {
 import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { type Fault, faultsOf, type Path } from './faults.ts';
+import { withoutSecrets } from './secrets.ts';
 
 /** A configuration that cannot be used. The message has one line per complaint. */
 export class ConfigError extends Error {
@@ -75,8 +76,8 @@ interface Located extends Fault {
 function schemaFaults(schema: TSchema, value: unknown): readonly Fault[] {
   const faults = faultsOf(schema, value);
   if (faults.length > 0) return faults;
-  const [error] = Value.Errors(schema, value);
-  return [{ path: [], at: 'value', message: `${error?.instancePath}: ${error?.message}` }];
+  // Neither path nor message of the library: both may repeat what is refused.
+  return [{ path: [], at: 'value', message: 'does not fit its schema: --schema prints it' }];
 }
 
 function repeatedKeys(node: Node | undefined, path: Path = []): Located[] {
@@ -96,15 +97,22 @@ function repeatedKeys(node: Node | undefined, path: Path = []): Located[] {
 
 /** Lines in the order of the file. */
 function complaints(file: string, text: string, tree: Node | undefined, faults: readonly Located[]): string {
-  const lines = faults.map(({ path, at, message, offset = offsetOf(tree, path, at) }) => {
-    const where = path.length > 0 ? `${path.join('.')}: ` : '';
-    return { offset, line: `${file}:${position(text, offset)}: ${where}${message}` };
+  const lines = faults.map(({ path, at, message, hidesKey, offset = offsetOf(tree, path, at) }) => {
+    const parts = hidesKey ? path.slice(0, -1) : path;
+    const where = parts.length > 0 ? `${parts.map(partText).join('.')}: ` : '';
+    return { offset, line: `${file}:${position(text, offset)}: ${where}${withoutSecrets(message)}` };
   });
   return lines
     .sort((a, b) => a.offset - b.offset)
     .slice(0, COMPLAINTS_MAX)
     .map(({ line }) => line)
     .join('\n');
+}
+
+/** A key of ours is a word. Anything else is found by its line and column, and may be a secret that stands in the wrong place. */
+function partText(part: string | number): string {
+  const isWord = typeof part === 'number' || /^[A-Za-z][A-Za-z0-9._-]{0,31}$/.test(part);
+  return isWord ? withoutSecrets(String(part)) : '…';
 }
 
 /** Offset of the key or value at `path`, or of the nearest thing around it that exists. */

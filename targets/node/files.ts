@@ -9,6 +9,7 @@ import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
 import type { FileLook } from '../../src/config/follow.ts';
 import { LIVE } from '../../src/config/own-tree.ts';
 import { ConfigError, readConfig } from '../../src/config/read.ts';
+import { withoutSecret } from '../../src/config/secrets.ts';
 import { BLOB_BYTES_MAX, DeviceTreeError, readBlob } from '../../src/devicetree/blob.ts';
 import { Tree } from '../../src/devicetree/tree.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
@@ -33,6 +34,18 @@ export function readText(path: string): string {
 /** Reads and checks a configuration file. */
 export function readConfigFile<T extends TSchema>(schema: T, path: string): Static<T> {
   return readConfig(schema, path, readText(path));
+}
+
+/**
+ * Returns a configuration as it may be printed, for it ends up in reports of faults: without what looks like a key or a login, and without
+ * a `passwordFile` that is no file, for then it may be the password.
+ */
+export function dumpable(config: string, value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value), (key, inner: unknown) => {
+    if (typeof inner !== 'string') return inner;
+    const isFile = key !== 'passwordFile' || look(besideConfig(config, inner))?.isFile;
+    return isFile ? withoutSecret(inner) : '(no such file)';
+  });
 }
 
 /** Paths in a configuration are relative to its file. */

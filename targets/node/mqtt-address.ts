@@ -1,5 +1,6 @@
 /** Where an MQTT broker is, by its URL. */
 
+import { withoutSecret } from '../../src/config/secrets.ts';
 import type { MqttBroker } from '../../src/transport/mqtt.ts';
 
 /** What an agent or the host is told about its broker. */
@@ -21,6 +22,6 @@ export function brokerAddress(url: string): string {
   const tcp = /^mqtt:\/\/([^/:@]+)(?::(\d{1,5}))?\/?$/.exec(url);
   if (tcp) return `tcp:${tcp[1]}:${tcp[2] ?? MQTT_PORT}`;
   throw new Error(
-    `${JSON.stringify(url)} is no broker: expected mqtt://host:port or mqtt+unix:///path, user and password apart`,
+    `${JSON.stringify(withoutSecret(url))} is no broker: expected mqtt://host:port or mqtt+unix:///path, user and password apart`,
   );
 }

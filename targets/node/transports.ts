@@ -59,6 +59,7 @@ function readPassword(path: string): string {
   try {
     return readFileSync(path, 'utf8').trimEnd();
   } catch (error) {
-    throw new ConfigError(`${path}: the password cannot be read: ${(error as Error).message}`);
+    const { code = 'no file' } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`transport.passwordFile: the password cannot be read: ${code}`);
   }
 }

@@ -103,7 +103,7 @@ describe('what an agent’s configuration names', () => {
     [
       '"passwordFile": "password"',
       '"passwordFile": "pass"',
-      'agent.json:7:21: transport.passwordFile: "pass": no such file: expected a file with the password at pass',
+      'agent.json:7:21: transport.passwordFile: no such file: expected the path of a file with the password',
     ],
   ])('with %s as %s', (from, to, message) => {
     expect(agentWith(from, to).join('\n')).toContain(message);
@@ -171,7 +171,7 @@ describe('what an agent’s configuration names', () => {
     write('android.keys.json', '{\n "host": "12" }', 0o600);
     expect(check('agent.json', 'host.json').lines).toEqual([
       'bundles.json:2:24: bundles.panel: 1: expected an object',
-      'android.keys.json:2:10: host: "12": expected 64 digits 0 to 9, a to f: openssl rand -hex 32',
+      'android.keys.json:2:10: host: a text of 2 characters: expected 64 digits 0 to 9, a to f: openssl rand -hex 32',
     ]);
   });
 
@@ -350,6 +350,20 @@ it('takes a key file for one, and says who may read it', () => {
 it('takes a file of texts for keys also when most are none', () => {
   write('bad.keys.json', '{"host":"secret","vault":"hunter2"}', 0o600);
   expect(check('bad.keys.json').lines.join('\n')).toContain('bad.keys.json:1:9: host: ');
+  expect(check('bad.keys.json').lines.join('\n')).not.toMatch(/secret|hunter2/);
+});
+
+it('takes it for one also when names and keys were swapped, or one key is no text', () => {
+  const key = '3f9c5b27'.repeat(8);
+  for (const text of [`{"${key}":"host"}`, `{"${key}":"host","${'c0'.repeat(32)}":null}`]) {
+    write('bad.keys.json', text, 0o600);
+    const { status, lines } = check('bad.keys.json');
+    expect({ status, first: lines[0] }).toEqual({
+      status: 78,
+      first: expect.stringContaining('bad.keys.json:1:2: a text of 64 characters as a name: expected a name'),
+    });
+    expect(lines.join()).not.toMatch(/[0-9a-f]{9}/);
+  }
 });
 
 it('says of a folder that it is one', () => {
