@@ -61,10 +61,24 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   'src/enforcer/': ['src/control/lines.ts', 'src/ports.ts', 'src/protocol/'],
   'src/transport/': ['src/ports.ts', 'src/protocol/', 'src/wire/', 'mqtt', 'mqtt-packet'],
   'src/hooks/': ['src/control/lines.ts', 'src/ports.ts', 'src/protocol/', 'typebox'],
-  'src/config/': ['src/devicetree/', 'src/hooks/hooks-config.ts', 'src/protocol/', 'jsonc-parser', 'typebox'],
+  'src/config/': [
+    'src/addresses.ts',
+    'src/devicetree/',
+    'src/hooks/hooks-config.ts',
+    'src/protocol/',
+    'src/wire/digest.ts',
+    'jsonc-parser',
+    'typebox',
+  ],
   'src/devicetree/': ['src/protocol/bundle.ts', 'src/protocol/evidence.ts', 'src/protocol/ids.ts'],
   'src/simulation/': ['src/enforcer/', 'src/ports.ts', 'src/protocol/'],
-  'src/cli/': ['src/config/', 'src/control/', 'src/host/audit.ts', 'src/protocol/codes.ts'],
+  'src/cli/': [
+    'src/config/',
+    'src/control/',
+    'src/host/audit.ts',
+    'src/protocol/codes.ts',
+    'src/protocol/ids.ts',
+  ],
 };
 
 describe('imports', () => {

@@ -6,6 +6,7 @@
  * records, lists, unions by `kind` and of literals, texts, integers, booleans.
  */
 
+import { ID_WORDS, takenName } from '../protocol/ids.ts';
 import { shapeOf, withoutSecret, withoutSecrets } from './secrets.ts';
 
 export type Path = readonly (string | number)[];
@@ -89,9 +90,9 @@ function recordFaults(
   return Object.entries(object).flatMap(([key, value]): Fault[] => {
     if (expressionOf(pattern).test(key)) return faultsAt(schema, value, [...path, key]);
     const fault = { path: [...path, key], at: 'key' } as const;
-    return schema.secret
-      ? [{ ...fault, message: `${shapeOf(key)} as a name: expected ${NAME_WORDS}`, hidesKey: true }]
-      : [{ ...fault, message: `${shown(key)}: expected ${NAME_WORDS}` }];
+    if (schema.secret && takenName(key) === undefined)
+      return [{ ...fault, message: `${shapeOf(key)} as a name: expected ${ID_WORDS}`, hidesKey: true }];
+    return [{ ...fault, message: `${shown(key)}: ${takenName(key) ?? `expected ${ID_WORDS}`}` }];
   });
 }
 
@@ -184,11 +185,10 @@ function lengthWords({ minLength, maxLength }: Schema): string {
 }
 
 function wrong(value: unknown, what: string, path: Path, isSecret = false): Fault {
+  const taken = what === ID_WORDS ? takenName(value) : undefined;
+  if (taken !== undefined) return { path, at: 'value', message: `${shown(value)}: ${taken}` };
   return { path, at: 'value', message: `${isSecret ? shapeOf(value) : shown(value)}: expected ${what}` };
 }
-
-/** The names that stand as keys and values: of VMs, bundles and devices. */
-export const NAME_WORDS = 'a name: a to z first, then a to z, 0 to 9, ".", "_", "-", at most 32 in all';
 
 /** Returns `"a", "b" or "c"`. */
 function either(values: readonly unknown[]): string {

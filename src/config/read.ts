@@ -38,6 +38,8 @@ export function parseConfig(file: string, text: string): unknown {
 function parseNodes(file: string, text: string): Node {
   if (text.length > TEXT_CHARACTERS_MAX)
     throw new ConfigError(`${file}: longer than ${TEXT_CHARACTERS_MAX} characters`);
+  if (/^\ufffd|\0/.test(text))
+    throw new ConfigError(`${file}:1:1: not text in UTF-8: expected JSON, saved as UTF-8`);
   const errors: ParseError[] = [];
   const tree = parseTree(text, errors, OPTIONS);
   const first = errors[0];
@@ -87,11 +89,10 @@ function repeatedKeys(node: Node | undefined, path: Path = []): Located[] {
     const [key, value] = child.children!;
     const name = String(key!.value);
     const here = [...path, name];
-    const isRepeated = seen.has(name);
+    const { offset } = key!;
+    if (seen.has(name)) return [{ path: here, at: 'key', message: 'stands twice: expected it once', offset }];
     seen.add(name);
-    return isRepeated
-      ? [{ path: here, at: 'key', message: 'stands twice: expected it once', offset: key!.offset }]
-      : repeatedKeys(value, here);
+    return repeatedKeys(value, here);
   });
 }
 

@@ -7,8 +7,7 @@ import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from 
 import { ConfigError } from '../../src/config/read.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';
-import { besideConfig, look, readText, readTree } from './files.ts';
-import { MQTT_FAULT } from './mqtt.ts';
+import { FILES } from './sound-config.ts';
 import { VERSION } from './version.ts';
 
 /** As a program that SIGPIPE ends: whoever reads has seen enough. */
@@ -67,11 +66,7 @@ const WORLD: CliWorld = {
     return `${now.toTimeString().slice(0, 8)}.${String(now.getMilliseconds()).padStart(3, '0')}`;
   },
   after: CLOCK.after,
-  readText,
-  besideConfig,
-  look,
-  readTree,
-  mqttFault: MQTT_FAULT,
+  ...FILES,
   out: (line) => void process.stdout.write(`${forTerminal(line)}\n`),
   err: (line) => void process.stderr.write(`${forTerminal(line)}\n`),
 };
@@ -134,7 +129,7 @@ async function main(commands: Commands, args: readonly string[]): Promise<number
     WORLD.out(help(commands));
     return name === undefined ? EXIT.usage : EXIT.ok;
   }
-  const command = commands[name];
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command)
     throw new UsageError(`no command ${JSON.stringify(name)}; there are ${Object.keys(commands).join(', ')}`);
   const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;

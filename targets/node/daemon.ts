@@ -2,7 +2,7 @@
 
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { socketPathFault } from '../../src/config/follow.ts';
+import { socketPathFault } from '../../src/addresses.ts';
 import { ConfigError, complaintAt } from '../../src/config/read.ts';
 import type { Journal } from '../../src/ports.ts';
 import { JournalError } from './file-journal.ts';

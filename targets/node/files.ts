@@ -16,10 +16,10 @@ import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { type VmId, vmId } from '../../src/protocol/ids.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
 
-/** Reads a file as text. Throws a ConfigError that says what is wrong with it. */
+/** Reads a file as text, without the mark that some editors put at its start. Throws a ConfigError that says what is wrong with it. */
 export function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8').replace(BYTE_ORDER_MARK, '');
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const why: Readonly<Record<string, string>> = {
@@ -30,6 +30,8 @@ export function readText(path: string): string {
     throw new ConfigError(`${path}: ${why[code ?? ''] ?? `cannot be read: ${message}`}`);
   }
 }
+
+const BYTE_ORDER_MARK = /^\ufeff/;
 
 /** Reads and checks a configuration file. */
 export function readConfigFile<T extends TSchema>(schema: T, path: string): Static<T> {

@@ -129,3 +129,10 @@ it('what a VM says reaches a terminal without controls; colours and ends of line
   expect(forTerminal(said)).toBe('vault rejected it: ?]0;owned??[2J?1A? done');
   expect(forTerminal('\u001b[31mred\u001b[0m\nnext\tüber…')).toBe('\u001b[31mred\u001b[0m\nnext\tüber…');
 });
+
+test('a word that every object knows has no sentence', () => {
+  expect(fullReason({ evidence: 'observed', reason: 'vault rejected it: constructor' })).toBe(
+    'vault rejected it: constructor',
+  );
+  expect(causeText('toString')).toBe('toString');
+});
