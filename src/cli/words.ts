@@ -139,14 +139,3 @@ export function connectText(message: string, kind: 'agent' | 'host', path: strin
     return `no ${kind} at ${path}: nobody listens there any more; ${start}`;
   return `no ${kind} at ${path}: ${message}; ${start}`;
 }
-
-/**
- * A line as a terminal may be sent it, for VMs say some of it: its controls (ECMA-48) are question marks, but for ends of lines, tabs
- * and colours (SGR).
- */
-export function forTerminal(line: string): string {
-  const isColour = (at: number) => /^\[\d{1,2}m/.test(line.slice(at + 1, at + 5));
-  return line.replace(/\p{Cc}/gu, (sign, at: number) =>
-    sign === '\n' || sign === '\t' || (sign === '\u001b' && isColour(at)) ? sign : '?',
-  );
-}

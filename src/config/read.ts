@@ -16,12 +16,17 @@ import {
 } from 'jsonc-parser';
 import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
+import { plainText } from '../plain-text.ts';
 import { type Fault, faultsOf, type Path } from './faults.ts';
 import { withoutSecrets } from './secrets.ts';
 
-/** A configuration that cannot be used. The message has one line per complaint. */
+/** A configuration that cannot be used. The message has one line per complaint; what a complaint quotes ends no line. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
+
+  constructor(...complaints: readonly string[]) {
+    super(complaints.map((line) => plainText(line)).join('\n'));
+  }
 }
 
 /** Longest configuration file, in characters: a hundred times a large one. */
@@ -55,13 +60,13 @@ export function readConfig<T extends TSchema>(schema: T, file: string, text: str
     ...repeatedKeys(tree),
     ...(Value.Check(schema, value) ? [] : schemaFaults(schema, value)),
   ];
-  if (faults.length > 0) throw new ConfigError(complaints(file, text, tree, faults));
+  if (faults.length > 0) throw new ConfigError(...complaints(file, text, tree, faults));
   return value as Static<T>;
 }
 
 /** Returns the complaint about the key or the value at `path` in `text`, with file, line and column. */
 export function complaintAt(file: string, text: string, fault: Fault): string {
-  return complaints(file, text, parseTree(text, [], OPTIONS), [fault]);
+  return complaints(file, text, parseTree(text, [], OPTIONS), [fault]).join();
 }
 
 /** Throws a ConfigError about the value at `path` in `text`: for checks that a schema cannot express. */
@@ -97,7 +102,12 @@ function repeatedKeys(node: Node | undefined, path: Path = []): Located[] {
 }
 
 /** Lines in the order of the file. */
-function complaints(file: string, text: string, tree: Node | undefined, faults: readonly Located[]): string {
+function complaints(
+  file: string,
+  text: string,
+  tree: Node | undefined,
+  faults: readonly Located[],
+): string[] {
   const lines = faults.map(({ path, at, message, hidesKey, offset = offsetOf(tree, path, at) }) => {
     const parts = hidesKey ? path.slice(0, -1) : path;
     const where = parts.length > 0 ? `${parts.map(partText).join('.')}: ` : '';
@@ -106,8 +116,7 @@ function complaints(file: string, text: string, tree: Node | undefined, faults: 
   return lines
     .sort((a, b) => a.offset - b.offset)
     .slice(0, COMPLAINTS_MAX)
-    .map(({ line }) => line)
-    .join('\n');
+    .map(({ line }) => plainText(line));
 }
 
 /** A key of ours is a word. Anything else is found by its line and column, and may be a secret that stands in the wrong place. */

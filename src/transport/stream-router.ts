@@ -13,12 +13,12 @@
 
 import type { ByteStream, Clock, Log, StreamNetwork, Transport, TransportListener } from '../ports.ts';
 import { HOST, type VmId } from '../protocol/ids.ts';
+import { quietLog } from '../quiet-log.ts';
 import { routeOf } from '../wire/envelope.ts';
 import { FrameDecoder, frameForStream } from '../wire/framing.ts';
 import { FRAME_BYTES_MAX } from '../wire/limits.ts';
 import { Allowance } from './allowance.ts';
 import { type TransportCounts, zeroCounts } from './counts.ts';
-import { QuietLog } from './quiet-log.ts';
 
 /** Where the host listens. */
 export interface ListenPoint {
@@ -57,15 +57,12 @@ const LISTEN_RETRY_MS = 1_000;
 
 /** A listen point at work. */
 interface Point extends ListenPoint {
-  /** One VM cannot use up the log lines of another. */
-  readonly quiet: QuietLog;
   /** Ends listening, or the wait before it is tried again. */
   end: () => void;
 }
 
 interface Connection {
   readonly stream: ByteStream;
-  readonly quiet: QuietLog;
   readonly allowance: Allowance;
   vm: VmId | undefined;
   cancelLimit: () => void;
@@ -75,6 +72,7 @@ interface Connection {
 export class StreamRouter implements Transport {
   readonly counts: RouterCounts = { ...zeroCounts(), routed: 0, unrouted: 0, throttled: 0, replaced: 0 };
   readonly #parts: StreamRouterParts;
+  readonly #log: Log;
   readonly #points: readonly Point[];
   /** VMs that come in by an address of their own and by no other. */
   readonly #placed: ReadonlySet<VmId>;
@@ -84,9 +82,10 @@ export class StreamRouter implements Transport {
   #isUp = false;
 
   constructor(parts: StreamRouterParts) {
+    const { listen, clock } = parts;
+    this.#log = quietLog(parts.log, clock);
     this.#parts = parts;
-    const { listen, log, clock } = parts;
-    this.#points = listen.map((point) => ({ ...point, quiet: new QuietLog(log, clock), end: () => {} }));
+    this.#points = listen.map((point) => ({ ...point, end: () => {} }));
     this.#placed = new Set(listen.flatMap(({ vm }) => (vm === undefined ? [] : [vm])));
   }
 
@@ -125,18 +124,18 @@ export class StreamRouter implements Transport {
   }
 
   #listen(point: Point): void {
-    const { streams, clock, log } = this.#parts;
+    const { streams, clock } = this.#parts;
     const onDone = (error: Error | undefined) => {
       if (!this.#listener) return;
       if (!error) return this.#onListening(point);
-      log('error', `cannot listen, trying again: ${error.message}`, { vm: point.vm });
+      this.#log('error', `cannot listen, trying again: ${error.message}`, { vm: point.vm });
       point.end = clock.after(LISTEN_RETRY_MS, () => this.#listen(point));
     };
     point.end = streams.listen(point.address, (stream) => this.#onConnection(point, stream), onDone);
   }
 
   #onListening(point: Point): void {
-    this.#parts.log('info', `listening on ${point.address}`, { vm: point.vm });
+    this.#log('info', `listening on ${point.address}`, { vm: point.vm });
     if (this.#isUp) return;
     this.#isUp = true;
     this.#listener?.onUp();
@@ -146,7 +145,6 @@ export class StreamRouter implements Transport {
     if (!this.#listener) return stream.close();
     const connection: Connection = {
       stream,
-      quiet: point.quiet,
       allowance: new Allowance(this.#parts.clock.nowMs()),
       vm: undefined,
       cancelLimit: () => {},
@@ -167,7 +165,7 @@ export class StreamRouter implements Transport {
   /** Takes in a connection on a shared address, for a while. */
   #admit(connection: Connection): boolean {
     if (this.#nameless.size >= NAMELESS_MAX) {
-      connection.quiet.line('warn', 'connection refused: too many that do not say who they are', {});
+      this.#log('warn', 'connection refused: too many that do not say who they are', {});
       return false;
     }
     this.#nameless.add(connection);
@@ -185,15 +183,11 @@ export class StreamRouter implements Transport {
     this.#guests.set(vm, connection);
     if (older) {
       this.counts.replaced += 1;
-      connection.quiet.line(
-        'warn',
-        'a newer connection of the same VM takes over: does its agent run twice?',
-        {
-          vm,
-        },
-      );
+      this.#log('warn', 'a newer connection of the same VM takes over: does its agent run twice?', {
+        vm,
+      });
       older.stream.close();
-    } else connection.quiet.line('info', 'connected', { vm });
+    } else this.#log('info', 'connected', { vm });
     this.#listener?.onUp(vm);
   }
 
@@ -201,7 +195,7 @@ export class StreamRouter implements Transport {
     if (!this.#listener || !this.#isCurrent(connection)) return;
     if (!connection.allowance.take(frame.length, this.#parts.clock.nowMs())) {
       this.counts.throttled += 1;
-      connection.quiet.line('warn', 'frame dropped: the VM sends too much', { vm: connection.vm });
+      this.#log('warn', 'frame dropped: the VM sends too much', { vm: connection.vm });
       return;
     }
     const route = routeOf(frame);
@@ -236,12 +230,12 @@ export class StreamRouter implements Transport {
 
   #malformed(connection: Connection, why: string): void {
     this.counts.malformed += 1;
-    connection.quiet.line('warn', `frame dropped: ${why}`, { vm: connection.vm });
+    this.#log('warn', `frame dropped: ${why}`, { vm: connection.vm });
   }
 
   #refuse(connection: Connection, why: string): void {
     this.counts.malformed += 1;
-    connection.quiet.line('warn', `connection closed: ${why}`, { vm: connection.vm });
+    this.#log('warn', `connection closed: ${why}`, { vm: connection.vm });
     this.#remove(connection);
     connection.stream.close();
   }
@@ -252,6 +246,6 @@ export class StreamRouter implements Transport {
     const { vm } = connection;
     if (vm === undefined || this.#guests.get(vm) !== connection) return;
     this.#guests.delete(vm);
-    connection.quiet.line('info', 'disconnected', { vm });
+    this.#log('info', 'disconnected', { vm });
   }
 }

@@ -8,6 +8,7 @@ import type { Journal } from '../../src/ports.ts';
 import { JournalError } from './file-journal.ts';
 import { besideConfig, readText } from './files.ts';
 import { FolderError, makeFolder } from './folder.ts';
+import { writeErrors } from './terminal.ts';
 import { VERSION } from './version.ts';
 
 /** Exit status of a daemon that was given something it cannot use, as sysexits.h has it (EX_CONFIG). */
@@ -41,7 +42,7 @@ export function daemonArguments(face: DaemonFace, args: readonly string[]): Daem
   try {
     parsed = parse(args);
   } catch (error) {
-    process.stderr.write(`${face.name}: ${(error as Error).message}\n`);
+    writeErrors(`${face.name}: ${(error as Error).message}`);
     process.exit(EXIT_USAGE);
   }
   const { values } = parsed;
@@ -54,7 +55,7 @@ export function daemonArguments(face: DaemonFace, args: readonly string[]): Daem
   if (values.example) answer(face.example);
   if (values.schema) answer(`${JSON.stringify(face.schema, null, 2)}\n`);
   if (!values.config) {
-    process.stderr.write(`${face.name}: --config FILE is needed; --example prints one to start from\n`);
+    writeErrors(`${face.name}: --config FILE is needed; --example prints one to start from`);
     process.exit(EXIT_USAGE);
   }
   const { config } = values;
@@ -92,7 +93,9 @@ export function orExit<T>(name: string, start: () => T): T {
 export function exitOn(name: string, error: unknown, status = EXIT_CONFIG): never {
   const plain =
     error instanceof ConfigError || error instanceof JournalError || !(error instanceof TypeError);
-  process.stderr.write(`${name}: ${plain ? (error as Error).message : (error as Error).stack}\n`);
+  const text = `${name}: ${plain ? (error as Error).message : (error as Error).stack}`;
+  // A ConfigError has a complaint in each line, and a stack a call; any other message is one line.
+  writeErrors(...(plain && !(error instanceof ConfigError) ? [text] : text.split('\n')));
   // A person has to mend it; another start is no better.
   const isTheirs = error instanceof ConfigError || error instanceof FolderError;
   process.exit(isTheirs ? EXIT_CONFIG : status);

@@ -102,7 +102,7 @@ export function plan(world: CliWorld, args: readonly string[]): number {
     return tellPlan(world, found, [id, owner], { values, lists, flags, paint });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    world.err(`baton plan: ${error.message}`);
+    for (const line of error.message.split('\n')) world.err(`baton plan: ${line}`);
     return EXIT.configuration;
   }
 }
@@ -152,7 +152,7 @@ function readTree(world: CliWorld, file: string): Tree | undefined {
     return world.readTree(file);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    world.err(`baton plan: ${error.message}`);
+    for (const line of error.message.split('\n')) world.err(`baton plan: ${line}`);
     return undefined;
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Policy } from '../../src/agent/policy.ts';
 import { POLICY_LIMIT_MS } from '../../src/config/daemon-config.ts';
+import { plainText } from '../../src/plain-text.ts';
 import type { PolicyDecision } from '../../src/protocol/agent-io.ts';
 import { type BundleId, UINT32_MAX } from '../../src/protocol/ids.ts';
 import { TEXT_BYTES_MAX } from '../../src/protocol/messages.ts';
@@ -31,7 +32,8 @@ export function programPolicy(
   const start: Policy = (question, done) => {
     const order = {
       command,
-      input: `${JSON.stringify(question)}\n`,
+      // What the borrower says in it may end up in a log of the program.
+      input: `${plainText(JSON.stringify(question))}\n`,
       limitMs,
       outputCharsMax: OUTPUT_CHARS_MAX,
     };

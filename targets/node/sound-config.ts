@@ -42,5 +42,5 @@ export function soundHost(path: string): HostFile {
 }
 
 function refuse(complaints: readonly string[]): void {
-  if (complaints.length > 0) throw new ConfigError([...new Set(complaints)].join('\n'));
+  if (complaints.length > 0) throw new ConfigError(...new Set(complaints));
 }

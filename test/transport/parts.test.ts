@@ -1,10 +1,9 @@
-/** The parts of transports that only need a clock: redialling, lanes to a broker, allowances, quiet logs. */
+/** The parts of transports that only need a clock: redialling, lanes to a broker, allowances. */
 
 import { describe, expect, test } from 'vitest';
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import { Allowance } from '../../src/transport/allowance.ts';
 import { MqttLanes } from '../../src/transport/mqtt-lanes.ts';
-import { QuietLog } from '../../src/transport/quiet-log.ts';
 import { type DialEvents, Redial } from '../../src/transport/redial.ts';
 import { ANDROID, VAULT } from './party.ts';
 import { memoryLog } from './worlds.ts';
@@ -178,15 +177,4 @@ describe('the allowance of a guest', () => {
     const allowance = new Allowance(100);
     expect(drain(allowance, 4096, 0)).toBe(32);
   });
-});
-
-test('a flood of log lines is cut to ten in ten seconds, and the rest counted', () => {
-  const clock = new VirtualClock();
-  const seen: unknown[] = [];
-  const quiet = new QuietLog((_level, message, fields) => seen.push([message, fields]), clock);
-  for (let line = 0; line < 50; line++) quiet.line('warn', 'flood', {});
-  clock.advance(10_000);
-  quiet.line('warn', 'later', { vm: ANDROID });
-  expect(seen).toHaveLength(11);
-  expect(seen.at(-1)).toEqual(['later', { vm: ANDROID, leftOut: 40 }]);
 });
