@@ -30,6 +30,7 @@ import {
 } from '../protocol/index.ts';
 import { consentMark } from '../protocol/messages.ts';
 import type { Step } from '../protocol/table.ts';
+import { quietLog } from '../quiet-log.ts';
 import { Runner } from '../runner.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { AgentJournal } from './agent-journal.ts';
@@ -104,8 +105,9 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   readonly sleep: Sleep;
   readonly #watch: HostWatch;
 
-  constructor(parts: AgentParts) {
+  constructor(given: AgentParts) {
     super();
+    const parts = { ...given, log: quietLog(given.log, given.clock) };
     this.#parts = parts;
     this.#journal = new AgentJournal(parts.journal, parts.log);
     this.#watch = new HostWatch(parts.clock, {

@@ -38,7 +38,7 @@ export function parseWords(args: readonly string[], options: OptionTable): Words
     }
     const [word, inline] = splitInline(arg);
     const name = SHORT[word] ?? word;
-    const kind = known[name];
+    const kind = Object.hasOwn(known, name) ? known[name] : undefined;
     if (kind === undefined) throw new UsageError(`unknown option ${word}`);
     if (kind === 'flag') flags.add(name);
     else {

@@ -1,19 +1,22 @@
 /** `baton check-config`: checks of files, without a daemon. */
 
 import { BUNDLE_FILE_SCHEMA, readBundleFile } from '../config/bundle-file.ts';
+import { compareDaemons, type Daemon } from '../config/compare.ts';
 import { AGENT_SCHEMA, HOST_SCHEMA, KEYS_SCHEMA } from '../config/daemon-config.ts';
 import { faultsOf } from '../config/faults.ts';
 import { followAgent, followHost } from '../config/follow.ts';
 import { ConfigError, parseConfig, readConfig } from '../config/read.ts';
 import { warnAgent, warnHost } from '../config/warn.ts';
+import { HOST } from '../protocol/ids.ts';
 import { parseWords } from './arguments.ts';
 import { type CliWorld, EXIT, UsageError } from './world.ts';
 
 export const CHECK_CONFIG_HELP = `baton check-config FILE...
 
-Checks configurations of agents and hosts with the files they name (bundle file, key file, password file, programs
-with absolute paths), bundle files and key files. Each complaint names file, line and column; what may have been
-forgotten is a warning. The daemons check the same when they start. Exit status: 78 when there is a complaint.
+Checks configurations of agents and hosts with all that they name (bundle file, key file, password file, programs, addresses),
+bundle files and key files. The daemons do the same checks when they start. Each complaint names file, line and column;
+what may have been forgotten is a warning. Given several configurations of one machine it compares them: keys and
+bundles, names, addresses and brokers. Exit status: 78 when there is a complaint.
 
   --json  one object: ok, complaints, warnings
 `;
@@ -33,9 +36,10 @@ export function checkConfig(world: CliWorld, args: readonly string[]): number {
       return { is: '', complaints: error.message.split('\n') };
     }
   });
+  const compared = compareDaemons(found.flatMap(({ daemon }) => (daemon ? [daemon] : [])));
   // Two configurations may name the same file.
-  const complaints = [...new Set(found.flatMap((each) => each.complaints))];
-  const warnings = found.flatMap((each) => each.warnings ?? []);
+  const complaints = [...new Set([...found.flatMap((each) => each.complaints), ...compared.complaints])];
+  const warnings = [...found.flatMap((each) => each.warnings ?? []), ...compared.warnings];
   if (isJson) world.out(JSON.stringify({ ok: complaints.length === 0, complaints, warnings }));
   else {
     const sound = found.flatMap(({ is, complaints: { length } }, index) =>
@@ -51,6 +55,8 @@ interface Checked {
   readonly is: string;
   readonly complaints: readonly string[];
   readonly warnings?: readonly string[];
+  /** Of a daemon's configuration: what is compared with others. */
+  readonly daemon?: Daemon;
 }
 
 /** A file is taken for the kind that knows most of its keys, and else for that of which the fewest things are wrong. */
@@ -66,23 +72,53 @@ function checked(world: CliWorld, file: string, text: string): Checked {
     const config = readConfig(AGENT_SCHEMA, file, text);
     const { complaints } = followAgent(file, text, config, world);
     const warnings = complaints.length === 0 ? warnAgent(file, text, config, world) : [];
-    return { is: 'a sound configuration of baton-agent', complaints, warnings };
+    const daemon = { ...readFiles(world, file, text, config), party: config.vm, agent: config };
+    return { is: 'a sound configuration of baton-agent', complaints, warnings, daemon };
   }
   if (kind === 2) {
     const config = readConfig(HOST_SCHEMA, file, text);
     const complaints = followHost(file, text, config, world);
     const warnings = complaints.length === 0 ? warnHost(file, text, config, world) : [];
-    return { is: 'a sound configuration of baton-host', complaints, warnings };
+    const daemon = { ...readFiles(world, file, text, config), party: HOST, host: config };
+    return { is: 'a sound configuration of baton-host', complaints, warnings, daemon };
   }
   const names = readBundleFile(file, text).map(({ id }) => id);
   return { is: `a sound bundle file: ${names.join(', ')}`, complaints: [] };
 }
 
-/** A key file has texts only: no configuration looks so. */
+/** What a configuration names, where it can be read: what is wrong with it was told already. */
+function readFiles(
+  world: CliWorld,
+  file: string,
+  text: string,
+  { keys, bundles }: { readonly keys: string; readonly bundles: string },
+): Pick<Daemon, 'file' | 'text' | 'keys' | 'bundles' | 'beside'> {
+  const beside = (path: string) => world.besideConfig(file, path);
+  const read = <T>(path: string, parse: (file: string, text: string) => T): T | undefined => {
+    try {
+      return parse(path, world.readText(path));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      return undefined;
+    }
+  };
+  return {
+    file,
+    text,
+    beside,
+    keys: read(beside(keys), (path, found) => readConfig(KEYS_SCHEMA, path, found)),
+    bundles: read(beside(bundles), readBundleFile),
+  };
+}
+
+/** A key file has texts, and no key of a configuration or bundle file: whatever else is wrong with it, its names and values are not shown. */
 function isKeyFile(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const texts = Object.values(value);
-  return texts.length > 0 && texts.every((text) => typeof text === 'string');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const known = [BUNDLE_FILE_SCHEMA, AGENT_SCHEMA, HOST_SCHEMA].flatMap(({ properties }) =>
+    Object.keys(properties),
+  );
+  const texts = Object.values(value).filter((text) => typeof text === 'string');
+  return texts.length > 0 && !Object.keys(value).some((key) => known.includes(key));
 }
 
 function checkedKeys(world: CliWorld, file: string, text: string): Checked {

@@ -112,7 +112,7 @@ function eventText(event: Json): string {
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([key, value]) => {
       const text = key === 'reason' ? reasonText(event) : valueText(value);
-      return `${key}=${text.includes(' ') ? JSON.stringify(text) : text}`;
+      return `${key}=${/[\s"=]/.test(text) ? JSON.stringify(text) : text}`;
     });
   return `${name} ${named.join(' ')}`;
 }

@@ -46,7 +46,7 @@ export async function refusalText(
 }
 
 function declined({ reason = 'no reason', retryAfterMs = 0, detail }: Refusal): string {
-  const sentence = reason === 'hookFailed' && retryAfterMs === 0 ? OWN_HOOK : SENTENCES[reason];
+  const sentence = reason === 'hookFailed' && retryAfterMs === 0 ? OWN_HOOK : own(SENTENCES, reason);
   const more = detail === undefined ? '' : `: ${detail}`;
   const again = retryAfterMs > 0 ? `; ask again in ${duration(retryAfterMs)}` : '';
   return `declined: ${reason}${sentence === undefined ? '' : ` (${sentence})`}${more}${again}`;
@@ -82,14 +82,19 @@ export function fullReason(view: Json): string {
   const [first = ''] = /^\w+(?=, )/.exec(reason) ?? [];
   const [, last = ''] = /: (\w+)$/.exec(reason) ?? [];
   const causes: Readonly<Record<string, string>> = QUARANTINE_CAUSES;
-  const sentence = causes[first] ?? { ...MOVES, ...SENTENCES }[last];
+  const sentence = own(causes, first) ?? own({ ...MOVES, ...SENTENCES }, last);
   return `${reasonText(view)}${sentence === undefined ? '' : ` (${sentence})`}`;
 }
 
 /** Why a bundle moves: the code and its sentence. */
 export function causeText(cause: unknown): string {
-  const sentence = MOVES[String(cause)];
+  const sentence = own(MOVES, String(cause));
   return sentence === undefined ? String(cause ?? 'cause not told') : `${cause}: ${sentence}`;
+}
+
+/** The sentence of a word, which others may have chosen: `constructor` has none. */
+function own(sentences: Readonly<Record<string, string>>, word: string): string | undefined {
+  return Object.hasOwn(sentences, word) ? sentences[word] : undefined;
 }
 
 /** A value of a view or an event: times of phases with their unit, broken numbers with one digit. */
@@ -133,15 +138,4 @@ export function connectText(message: string, kind: 'agent' | 'host', path: strin
   if (message.includes('ECONNREFUSED'))
     return `no ${kind} at ${path}: nobody listens there any more; ${start}`;
   return `no ${kind} at ${path}: ${message}; ${start}`;
-}
-
-/**
- * A line as a terminal may be sent it, for VMs say some of it: its controls (ECMA-48) are question marks, but for ends of lines, tabs
- * and colours (SGR).
- */
-export function forTerminal(line: string): string {
-  const isColour = (at: number) => /^\[\d{1,2}m/.test(line.slice(at + 1, at + 5));
-  return line.replace(/\p{Cc}/gu, (sign, at: number) =>
-    sign === '\n' || sign === '\t' || (sign === '\u001b' && isColour(at)) ? sign : '?',
-  );
 }

@@ -4,6 +4,7 @@
 
 import type { ConfigFiles } from '../config/follow.ts';
 import type { Json } from '../control/lines.ts';
+import { plainText } from '../plain-text.ts';
 
 /** A connection to a control socket. */
 export interface ControlClient {
@@ -40,6 +41,7 @@ export interface CliWorld extends ConfigFiles {
   /** The time of day, for people: `15:04:05.678`. */
   timeOfDay(): string;
   after(ms: number, fire: () => void): () => void;
+  /** Writes one line, harmless whatever is in it: a text of several has to be taken apart. */
   out(line: string): void;
   err(line: string): void;
 }
@@ -90,7 +92,9 @@ export function parseDuration(text: string, option: string): number {
 }
 
 /** Returns a table as lines, its columns as wide as they need to be. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+export function table(given: readonly (readonly string[])[]): string[] {
+  // As they will be written: what is invisible becomes longer.
+  const rows = given.map((row) => row.map((cell) => plainText(cell)));
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
     row

@@ -17,28 +17,31 @@ import {
   viewOf,
 } from '../protocol/bundle.ts';
 import { PAGE_BYTES } from '../protocol/evidence.ts';
-import { bundleId, deviceId, HOST, type VmId, vmId } from '../protocol/ids.ts';
+import { bundleId, deviceId, ID_PATTERN, ID_WORDS, VM_PATTERN, type VmId, vmId } from '../protocol/ids.ts';
 import { type Static, Type } from '../schema.ts';
-import { NAME_WORDS } from './faults.ts';
 import { readConfig, refuseAt } from './read.ts';
 
-const NAME_PATTERN = '^[a-z][a-z0-9._-]{0,31}$';
-const KEY = Type.String({ pattern: NAME_PATTERN });
+const KEY = Type.String({ pattern: ID_PATTERN });
+const VM_KEY = Type.String({ pattern: VM_PATTERN });
 const address = (description: string) =>
   Type.String({ pattern: '^0x[0-9a-f]{1,11}$', title: 'hexadecimal bytes, as 0x0a900000', description });
 const closed = { additionalProperties: false } as const;
 const ADDRESS_VIEWS = Type.Optional(
-  Type.Record(KEY, address('where this VM sees it'), {
+  Type.Record(VM_KEY, address('where this VM sees it'), {
     ...closed,
     description: 'VM → where it sees the registers; absent: at the physical address',
   }),
 );
 const NUMBER_VIEWS = (what: string) =>
   Type.Optional(
-    Type.Record(KEY, Type.Integer({ minimum: 0, maximum: 0xffff_ffff, description: `its ${what} there` }), {
-      ...closed,
-      description: `VM → ${what} under which it sees it; absent: the physical one`,
-    }),
+    Type.Record(
+      VM_KEY,
+      Type.Integer({ minimum: 0, maximum: 0xffff_ffff, description: `its ${what} there` }),
+      {
+        ...closed,
+        description: `VM → ${what} under which it sees it; absent: the physical one`,
+      },
+    ),
   );
 
 const DEVICE = Type.Object(
@@ -122,8 +125,8 @@ export const BUNDLE_FILE_SCHEMA = Type.Object(
       Type.Object(
         {
           owner: Type.String({
-            pattern: NAME_PATTERN,
-            title: NAME_WORDS,
+            pattern: VM_PATTERN,
+            title: ID_WORDS,
             description: 'VM with permanent title; it alone lends',
           }),
           keeper: Type.Union([Type.Literal('owner'), Type.Literal('hypervisor')], {
@@ -152,7 +155,6 @@ export function readBundleFile(file: string, text: string): BundleDefinition[] {
   const bundles = names.map((name): BundleDefinition => {
     const { owner, keeper, devices } = parsed.bundles[name]!;
     const path = ['bundles', name];
-    if (owner === HOST) refuseAt(file, text, [...path, 'owner'], `no VM may be called ${HOST}`);
     const ids = Object.keys(devices);
     if (ids.length > DEVICES_MAX)
       refuseAt(file, text, [...path, 'devices'], `at most ${DEVICES_MAX} devices`);

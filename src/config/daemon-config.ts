@@ -7,14 +7,14 @@
  */
 
 import { HOOKS_SCHEMA } from '../hooks/hooks-config.ts';
+import { ID_PATTERN, ID_WORDS, PARTY_PATTERN, VM_PATTERN } from '../protocol/ids.ts';
 import { HOST_TIMES } from '../protocol/timers.ts';
 import { type Static, Type } from '../schema.ts';
-import { NAME_WORDS } from './faults.ts';
 import { TREE_SCHEMA } from './own-tree.ts';
 
 const closed = { additionalProperties: false } as const;
-const NAME_PATTERN = '^[a-z][a-z0-9._-]{0,31}$';
-const name = (description: string) => Type.String({ pattern: NAME_PATTERN, title: NAME_WORDS, description });
+const name = (description: string) => Type.String({ pattern: ID_PATTERN, title: ID_WORDS, description });
+const vmName = (description: string) => Type.String({ pattern: VM_PATTERN, title: ID_WORDS, description });
 const ms = (description: string, otherwise?: number) =>
   Type.Integer({
     minimum: 1,
@@ -83,6 +83,7 @@ const MQTT = Type.Object(
     ),
     passwordFile: Type.Optional(
       Type.String({
+        secret: true,
         description: 'file with the password, mode 0600; spaces and newlines at its end do not count',
       }),
     ),
@@ -99,7 +100,7 @@ const POLICY = Type.Union(
           Type.Object(
             {
               bundle: name('bundle that may be borrowed'),
-              borrower: name('VM that may borrow it'),
+              borrower: vmName('VM that may borrow it'),
               purposes: Type.Optional(
                 Type.Array(Type.String(), { description: 'purposes that are allowed; absent: any' }),
               ),
@@ -131,9 +132,10 @@ const POLICY = Type.Union(
 /** Schema of `baton-agent`’s configuration. */
 export const AGENT_SCHEMA = Type.Object(
   {
-    vm: name('name of this VM, as the bundle file and the host’s key file have it'),
+    vm: vmName('name of this VM, as the bundle file and the host’s key file have it'),
     bundles: BUNDLES,
     keys: Type.String({
+      secret: true,
       description:
         'the key file of this party, mode 0600: the host and every peer it lends to or borrows from',
     }),
@@ -167,7 +169,7 @@ const LIVES = Type.Union(
     Type.Object(
       {
         kind: Type.Literal('fixed', { description: 'as long as the host runs; no VM is ever seen to end' }),
-        vms: Type.Array(name('a VM'), { description: 'VMs that count as running' }),
+        vms: Type.Array(vmName('a VM'), { description: 'VMs that count as running' }),
       },
       closed,
     ),
@@ -198,12 +200,12 @@ const TRUSTED_TOUCH = Type.Object(
 const QMP = Type.Object(
   {
     kind: Type.Literal('qmp', { description: 'plain QEMU: input events go to the holder alone' }),
-    vms: Type.Record(Type.String({ pattern: NAME_PATTERN }), address('QMP socket of this VM’s QEMU'), {
+    vms: Type.Record(Type.String({ pattern: VM_PATTERN }), address('QMP socket of this VM’s QEMU'), {
       ...closed,
       description: 'VM → its QEMU; a VM runs for as long as its QMP answers',
     }),
     inputs: Type.Record(
-      Type.String({ pattern: NAME_PATTERN }),
+      Type.String({ pattern: ID_PATTERN }),
       address('where the host listens for who reads the device'),
       { ...closed, description: 'bundle → where its input events come in' },
     ),
@@ -239,7 +241,7 @@ const ENFORCER = Type.Union(
     Type.Object(
       {
         kind: Type.Literal('none', { description: 'isolates nothing: for a bench' }),
-        vms: Type.Array(name('a VM'), {
+        vms: Type.Array(vmName('a VM'), {
           description: 'VMs that count as running, for as long as the host runs',
         }),
       },
@@ -255,7 +257,7 @@ const ENFORCER = Type.Union(
 export const HOST_SCHEMA = Type.Object(
   {
     bundles: BUNDLES,
-    keys: Type.String({ description: 'the key file of the host, mode 0600: one key per VM' }),
+    keys: Type.String({ secret: true, description: 'the key file of the host, mode 0600: one key per VM' }),
     enforcer: ENFORCER,
     transport: Type.Union(
       [
@@ -264,7 +266,7 @@ export const HOST_SCHEMA = Type.Object(
           {
             kind: Type.Literal('stream', { description: 'the host listens, and hands on between agents' }),
             listen: Type.Record(
-              Type.String({ pattern: NAME_PATTERN }),
+              Type.String({ pattern: VM_PATTERN }),
               way('where it listens for this VM', [...ANY_GUEST]),
               {
                 ...closed,
@@ -337,10 +339,11 @@ export type HostFile = Static<typeof HOST_SCHEMA>;
 
 /** Schema of a key file: 32 bytes in hexadecimal per peer. */
 export const KEYS_SCHEMA = Type.Record(
-  Type.String({ pattern: NAME_PATTERN }),
+  Type.String({ pattern: PARTY_PATTERN }),
   Type.String({
     pattern: '^[0-9a-f]{64}$',
     title: '64 digits 0 to 9, a to f: openssl rand -hex 32',
+    secret: true,
     description: 'the key that this party and that peer share',
   }),
   { ...closed, description: 'name of the peer (a VM, or "host") → key' },

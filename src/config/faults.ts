@@ -6,6 +6,9 @@
  * records, lists, unions by `kind` and of literals, texts, integers, booleans.
  */
 
+import { ID_WORDS, takenName } from '../protocol/ids.ts';
+import { shapeOf, withoutSecret, withoutSecrets } from './secrets.ts';
+
 export type Path = readonly (string | number)[];
 
 /** One thing that is wrong. */
@@ -14,6 +17,8 @@ export interface Fault {
   /** Whether the key at `path` is wrong, or the value. */
   readonly at: 'key' | 'value';
   readonly message: string;
+  /** The last part of the path may itself be a secret, as where name and key of a key file were swapped: it is not shown. */
+  readonly hidesKey?: true;
 }
 
 /** The parts of a JSON Schema that are understood. */
@@ -31,6 +36,8 @@ interface Schema {
   readonly pattern?: string;
   readonly minimum?: number;
   readonly maximum?: number;
+  /** A complaint says its shape, never the value; of a record neither the names that do not fit. */
+  readonly secret?: boolean;
   /** The form of a value in words. */
   readonly title?: string;
   /** What it is for. */
@@ -48,7 +55,7 @@ export function faultsOf(schema: object, value: unknown): readonly Fault[] {
 function faultsAt(schema: Schema, value: unknown, path: Path): Fault[] {
   const { anyOf, patternProperties } = schema;
   if (anyOf) return unionFaults(schema, anyOf, value, path);
-  if (!fits(schema, value)) return [wrong(value, expected(schema), path)];
+  if (!fits(schema, value)) return [wrong(value, expected(schema), path, schema.secret)];
   if (Array.isArray(value)) {
     return value.flatMap((item, index) => faultsAt(schema.items ?? {}, item, [...path, index]));
   }
@@ -79,12 +86,14 @@ function recordFaults(
   object: Readonly<Record<string, unknown>>,
   path: Path,
 ): Fault[] {
-  const [[pattern, schema] = ['', {}]] = Object.entries(patterns);
-  return Object.entries(object).flatMap(([key, value]) =>
-    expressionOf(pattern).test(key)
-      ? faultsAt(schema, value, [...path, key])
-      : [{ path: [...path, key], at: 'key' as const, message: `${shown(key)}: expected ${NAME_WORDS}` }],
-  );
+  const [[pattern, schema] = ['', {} as Schema]] = Object.entries(patterns);
+  return Object.entries(object).flatMap(([key, value]): Fault[] => {
+    if (expressionOf(pattern).test(key)) return faultsAt(schema, value, [...path, key]);
+    const fault = { path: [...path, key], at: 'key' } as const;
+    if (schema.secret && takenName(key) === undefined)
+      return [{ ...fault, message: `${shapeOf(key)} as a name: expected ${ID_WORDS}`, hidesKey: true }];
+    return [{ ...fault, message: `${shown(key)}: ${takenName(key) ?? `expected ${ID_WORDS}`}` }];
+  });
 }
 
 function objectFaults(schema: Schema, object: Readonly<Record<string, unknown>>, path: Path): Fault[] {
@@ -175,12 +184,11 @@ function lengthWords({ minLength, maxLength }: Schema): string {
   return parts.length === 0 ? '' : ` of ${parts.join(' and ')} characters`;
 }
 
-function wrong(value: unknown, what: string, path: Path): Fault {
-  return { path, at: 'value', message: `${shown(value)}: expected ${what}` };
+function wrong(value: unknown, what: string, path: Path, isSecret = false): Fault {
+  const taken = what === ID_WORDS ? takenName(value) : undefined;
+  if (taken !== undefined) return { path, at: 'value', message: `${shown(value)}: ${taken}` };
+  return { path, at: 'value', message: `${isSecret ? shapeOf(value) : shown(value)}: expected ${what}` };
 }
-
-/** The names that stand as keys and values: of VMs, bundles and devices. */
-export const NAME_WORDS = 'a name: a to z first, then a to z, 0 to 9, ".", "_", "-", at most 32 in all';
 
 /** Returns `"a", "b" or "c"`. */
 function either(values: readonly unknown[]): string {
@@ -188,9 +196,10 @@ function either(values: readonly unknown[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 
-/** Returns a value as JSON, clipped. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
+/** Returns a value as JSON, clipped, without what looks like a secret in a wrong place. */
+export function shown(value: unknown): string {
+  const hide = (_: string, inner: unknown) => (typeof inner === 'string' ? withoutSecret(inner) : inner);
+  const text = withoutSecrets(JSON.stringify(value, hide) ?? 'nothing');
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX - 3)}…` : text;
 }
 

@@ -1,10 +1,19 @@
 /**
- * Checks a daemon's configuration together with the files that it names: bundle file, key file, password file, and
- * programs with absolute paths. Pure: what is on the machine comes in through a port.
+ * Checks a daemon's configuration together with all that it names: bundle file, key file, password file, programs, addresses. Both daemons
+ * at their start and `check-config` do it by these two functions, so neither knows a complaint that the other lacks. Pure: what is on the
+ * machine comes in through a port.
  *
- * Sockets, attributes below /sys and folders for state are not looked at: they come and go with the machine.
+ * Sockets of others and attributes below /sys are not looked at: they come and go with the machine.
  */
 
+import {
+  addressFault,
+  addressText,
+  isLookedUp,
+  parseAddress,
+  parseBroker,
+  socketPathFault,
+} from '../addresses.ts';
 import type { Tree } from '../devicetree/tree.ts';
 import { type HooksConfig, hookComplaints } from '../hooks/hooks-config.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
@@ -13,8 +22,9 @@ import type { Static, TSchema } from '../schema.ts';
 import { backEndComplaints, namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
-import type { Path } from './faults.ts';
+import { type Path, shown } from './faults.ts';
 import { LIVE, ownTree, type TreePart } from './own-tree.ts';
+import { type NamedProgram, programsOfAgent, programsOfHost } from './programs.ts';
 import { ConfigError, complaintAt, readConfig } from './read.ts';
 
 /** Files of this machine. */
@@ -29,6 +39,10 @@ export interface ConfigFiles {
   readTree(path: string): Tree;
   /** Why this program cannot speak MQTT; undefined when it can. */
   readonly mqttFault?: string | undefined;
+  /** Why this program cannot find a machine by its name; undefined when it can. */
+  readonly nameFault?: string | undefined;
+  /** The folders of PATH, where a program is looked up that is named without one. */
+  readonly programFolders?: readonly string[];
 }
 
 /** What is at a path. */
@@ -38,22 +52,6 @@ export interface FileLook {
   readonly mode: number;
   /** Whether this process may run it. */
   readonly isExecutable: boolean;
-}
-
-/** Longest path of a UNIX socket, in bytes: the kernel's 108 with the zero at the end. */
-const SOCKET_PATH_BYTES_MAX = 107;
-
-/** Returns what is wrong with the full path of a socket; undefined when it can be one. */
-export function socketPathFault(path: string): string | undefined {
-  const bytes = [...path].reduce((sum, char) => sum + utf8BytesOf(char.codePointAt(0)!), 0);
-  if (bytes <= SOCKET_PATH_BYTES_MAX) return undefined;
-  return `${path} has ${bytes} bytes: expected the path of a socket, at most ${SOCKET_PATH_BYTES_MAX} bytes in all`;
-}
-
-function utf8BytesOf(codePoint: number): number {
-  if (codePoint < 0x80) return 1;
-  if (codePoint < 0x800) return 2;
-  return codePoint < 0x1_0000 ? 3 : 4;
 }
 
 /** What following a configuration came to: every complaint, a line each, and the bundles, where they could be read. */
@@ -73,14 +71,15 @@ export function followAgent(
   const { vm, transport, policy, hooks = {} } = config;
   const bundles = follow.bundles(config.bundles);
   const keys = follow.keys(config.keys);
-  follow.control(config.control);
-  if (transport.kind === 'mqtt') follow.mqtt(transport.passwordFile);
+  follow.folders(config);
+  if (transport.kind === 'mqtt') follow.mqtt(transport, vm);
+  else follow.address(['transport', 'address'], transport.address);
+  follow.programs(programsOfAgent(config));
+  follow.notItself(keys, vm);
   const need = (peer: string, why: string) =>
     keys && !keys.has(peer) && follow.complain(['keys'], noKey(config.keys, peer, why));
-  if (vm === HOST) follow.complain(['vm'], `"${HOST}": the host’s own name: expected the VM’s`);
   need(HOST, 'the host');
   for (const { id, owner } of bundles ?? []) if (owner !== vm) need(owner, `the owner of ${id}`);
-  if (policy?.kind === 'program') follow.program(['policy', 'command'], policy.command);
   if (policy?.kind === 'list') {
     for (const [index, { bundle, borrower }] of policy.allow.entries()) {
       const path = ['policy', 'allow', index];
@@ -106,20 +105,14 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   const { transport, enforcer } = config;
   const bundles = follow.bundles(config.bundles);
   const keys = follow.keys(config.keys);
-  follow.control(config.control);
-  if (transport.kind === 'mqtt') follow.mqtt(transport.passwordFile);
-  if (enforcer.kind === 'command') follow.program(['enforcer', 'command'], enforcer.command);
-  if (enforcer.kind === 'trusted-touch' && enforcer.lives.kind === 'command')
-    follow.program(['enforcer', 'lives', 'command'], enforcer.lives.command);
-  if (enforcer.kind === 'qmp') {
-    for (const [vm, address] of Object.entries(enforcer.vms))
-      follow.address(['enforcer', 'vms', vm], address);
-    for (const [bundle, address] of Object.entries(enforcer.inputs))
-      follow.address(['enforcer', 'inputs', bundle], address);
-  }
+  follow.folders(config);
+  if (transport.kind === 'mqtt') follow.mqtt(transport, HOST);
+  follow.programs(programsOfHost(config));
+  follow.notItself(keys, HOST);
   for (const { path, message } of bundles ? backEndComplaints(enforcer, bundles) : [])
     follow.complain(['enforcer', ...path], message, 'key');
-  if (transport.kind === 'stream') follow.listens(transport.listen, bundles ?? []);
+  if (transport.kind === 'stream') follow.owners(transport.listen, bundles ?? []);
+  follow.sockets(socketsOf(config));
   if (!keys) return follow.complaints;
   for (const { id, owner } of bundles ?? []) {
     if (!keys.has(owner)) follow.complain(['keys'], noKey(config.keys, owner, `the owner of ${id}`));
@@ -172,34 +165,76 @@ class Follower {
     this.complain(path, `"${name}": others may read it (mode ${found}): expected 0600; do chmod 600 ${full}`);
   }
 
-  control(name: string): void {
-    const fault = socketPathFault(this.#files.besideConfig(this.#file, name));
+  /** Folders of both are made if they are missing: where something else is, they cannot be. */
+  folders({ control, state }: Pick<AgentFile, 'control' | 'state'>): void {
+    const at = this.#files.besideConfig(this.#file, control);
+    const fault =
+      socketPathFault(at) ??
+      (this.#files.look(at)?.isFile ? `${at}: a file: expected room for a socket` : undefined);
     if (fault !== undefined) this.complain(['control'], fault);
+    this.#folder(['control'], parentOf(at));
+    this.#folder(['state'], this.#files.besideConfig(this.#file, state));
   }
 
-  address(path: Path, address: string): void {
-    // Of the form of a VMM the longer one of its two names counts, which a listener has.
-    const [, file] = /^(?:vsock-)?unix:(.+)$/.exec(address) ?? [];
-    const fault = file === undefined ? undefined : socketPathFault(file.replace(/:(?=\d+$)/, '_'));
-    if (fault !== undefined) this.complain(path, fault);
-  }
-
-  /** Each VM has an address of its own: it says who is heard there. */
-  listens(listen: Readonly<Record<string, string>>, bundles: readonly BundleDefinition[]): void {
-    for (const { id, owner } of bundles)
-      if (listen[owner] === undefined)
-        this.complain(['transport', 'listen'], `no address for "${owner}", the owner of ${id}`);
-    const vms = Object.keys(listen);
-    for (const [index, vm] of vms.entries()) {
-      const other = vms.slice(0, index).find((each) => listen[each] === listen[vm]);
-      if (other) this.complain(['transport', 'listen', vm], `the same address as that of "${other}"`);
+  #folder(path: Path, folder: string): void {
+    for (let at = folder; at !== '/'; at = parentOf(at)) {
+      const look = this.#files.look(at);
+      if (look?.isFile) return this.complain(path, `${at}: a file: expected a folder, or nothing`);
+      if (look) return;
     }
   }
 
-  mqtt(passwordFile: string | undefined): void {
-    const { mqttFault } = this.#files;
+  /** An address that the daemon dials or listens at. */
+  address(path: Path, address: string): void {
+    const parsed = parseAddress(address);
+    const isLookedUpHere = typeof parsed !== 'string' && parsed.kind === 'tcp' && isLookedUp(parsed.host);
+    const fault = addressFault(address) ?? (isLookedUpHere ? this.#files.nameFault : undefined);
+    if (fault !== undefined) this.complain(path, `${shown(address)}: ${fault}`);
+  }
+
+  /** A host cannot listen twice at one place: each VM's address says who is heard there. */
+  sockets(all: readonly NamedSocket[]): void {
+    for (const { path, address } of all) this.address(path, address);
+    const places = all.map(({ address, listens }) => (listens ? placeOf(address) : undefined));
+    const control = all.length;
+    for (const [index, place] of places.entries()) {
+      const first = place === undefined ? control : places.indexOf(place);
+      if (first < index)
+        this.complain(all[index]!.path, `the same address as that of "${all[first]!.path.at(-1)}"`);
+    }
+  }
+
+  owners(listen: Readonly<Record<string, string>>, bundles: readonly BundleDefinition[]): void {
+    for (const { id, owner } of bundles)
+      if (listen[owner] === undefined)
+        this.complain(['transport', 'listen'], `no address for "${owner}", the owner of ${id}`);
+  }
+
+  /** `self`: the name under which the broker's access list knows this party. */
+  mqtt({ url, username, passwordFile }: MqttPart, self: string): void {
+    const { mqttFault, nameFault } = this.#files;
     if (mqttFault !== undefined) this.complain(['transport', 'kind'], mqttFault);
+    const broker = parseBroker(url);
+    if (typeof broker === 'string') this.complain(['transport', 'url'], `${shown(url)}: ${broker}`);
+    else if (broker.kind === 'tcp' && isLookedUp(broker.host) && nameFault !== undefined)
+      this.complain(['transport', 'url'], `${shown(url)}: ${nameFault}`);
+    if (username !== undefined && username !== self)
+      this.complain(
+        ['transport', 'username'],
+        `${shown(username)}: expected "${self}": the access list of the broker goes by this name`,
+      );
+    if (passwordFile !== undefined && username === undefined)
+      this.complain(
+        ['transport', 'passwordFile'],
+        `a password without a user: expected "username": "${self}" beside it`,
+      );
     this.#password(passwordFile);
+  }
+
+  /** Nobody talks to itself. */
+  notItself(keys: ReadonlySet<string> | undefined, self: string): void {
+    if (keys?.has(self))
+      this.complain(['keys'], `a key for "${self}", which is this party itself: expected those of its peers`);
   }
 
   #password(name: string | undefined): void {
@@ -210,32 +245,39 @@ class Follower {
     this.#secret(path, name);
   }
 
-  /** A program that is looked up in PATH may be another one for the daemon than for us: only absolute paths count. */
-  program(path: Path, command: readonly string[] | undefined): void {
-    const [name = ''] = command ?? [];
-    if (!name.startsWith('/')) return;
-    const look = this.#files.look(name);
-    const why = !look ? 'no such file' : look.isFile ? 'not executable' : 'not a file';
-    if (!look?.isFile || !look.isExecutable)
-      this.complain([...path, 0], `"${name}": ${why}: expected a program that this user may run`);
+  programs(programs: readonly NamedProgram[]): void {
+    for (const { path, command } of programs) this.#program([...path, 0], command[0] ?? '');
+  }
+
+  #program(path: Path, name: string): void {
+    const why = name.includes('/') ? this.#whyNotRun(name) : this.#whyNotFound(name);
+    if (why === undefined) return;
+    // All of it as one text: what follows the program may be a password.
+    const [program = '', ...more] = name.split(/\s/);
+    const hint = more.length > 0 ? '; its arguments are texts of their own' : '';
+    const text = `${shown(program)}${more.length > 0 ? ' …' : ''}: ${why}: expected a program that this user may run${hint}`;
+    this.complain(path, text);
+  }
+
+  #whyNotRun(name: string): string | undefined {
+    const look = this.#files.look(this.#files.besideConfig(this.#file, name));
+    if (!look) return 'no such file';
+    if (!look.isFile) return 'not a file';
+    return look.isExecutable ? undefined : 'not executable';
+  }
+
+  #whyNotFound(name: string): string | undefined {
+    const { programFolders } = this.#files;
+    const isFound = programFolders?.some((folder) => {
+      const look = this.#files.look(`${folder}/${name}`);
+      return look?.isFile && look.isExecutable;
+    });
+    return isFound === false ? 'no such program in PATH' : undefined;
   }
 
   hooks(hooks: HooksConfig, bundles: readonly BundleDefinition[], self: VmId): void {
     for (const { path, message } of hookComplaints(hooks, bundles, self))
       this.complain(['hooks', ...path], message, 'key');
-    for (const [bundle, devices] of Object.entries(hooks)) {
-      for (const [device, { inspect, ...lists }] of Object.entries(devices)) {
-        const path = ['hooks', bundle, device];
-        if (inspect?.kind === 'command') this.program([...path, 'inspect', 'command'], inspect.command);
-        for (const [list, steps = []] of Object.entries(lists)) {
-          for (const [index, step] of steps.entries()) {
-            if (step.kind !== 'command') continue;
-            this.program([...path, list, index, 'command'], step.command);
-            this.program([...path, list, index, 'undo'], step.undo);
-          }
-        }
-      }
-    }
   }
 
   tree(part: AgentFile['tree'], bundles: readonly BundleDefinition[], self: VmId): void {
@@ -260,7 +302,10 @@ class Follower {
     const look = this.#files.look(full);
     if (!look?.isFile) {
       const why = look ? 'not a file' : 'no such file';
-      this.complain(path, `"${name}": ${why}: expected ${what} at ${full}`);
+      // Who took the field for the password itself must not find it in a log.
+      const isSecret = !look && path.at(-1) === 'passwordFile';
+      const text = `${shown(name)}: ${why}: expected ${what} at ${full}`;
+      this.complain(path, isSecret ? `${why}: expected the path of ${what}` : text);
       return undefined;
     }
     try {
@@ -277,6 +322,49 @@ class Follower {
 export function treeOf(file: string, { file: name = LIVE }: TreePart, files: ConfigFiles): Tree {
   return files.readTree(name === LIVE ? LIVE : files.besideConfig(file, name));
 }
+
+/** An address of a host, and whether it listens there. */
+interface NamedSocket {
+  readonly path: Path;
+  readonly address: string;
+  readonly listens: boolean;
+}
+
+/** Every socket of a host but its control socket. */
+function socketsOf({ transport, enforcer }: HostFile): NamedSocket[] {
+  const each = (at: Path, addresses: Readonly<Record<string, string>>, listens: boolean) =>
+    Object.entries(addresses).map(([name, address]) => ({ path: [...at, name], address, listens }));
+  return [
+    ...(transport.kind === 'stream' ? each(['transport', 'listen'], transport.listen, true) : []),
+    ...('address' in enforcer
+      ? [{ path: ['enforcer', 'address'], address: enforcer.address, listens: false }]
+      : []),
+    ...(enforcer.kind === 'qmp' ? each(['enforcer', 'vms'], enforcer.vms, false) : []),
+    ...(enforcer.kind === 'qmp' ? each(['enforcer', 'inputs'], enforcer.inputs, true) : []),
+  ];
+}
+
+/** Where a listener is, however its address is spelt. */
+function placeOf(address: string): string {
+  const parsed = parseAddress(address);
+  if (typeof parsed === 'string') return address;
+  if (parsed.kind === 'vsock-unix') return `unix:${plainPath(`${parsed.path}_${parsed.port}`)}`;
+  if (parsed.kind === 'unix') return `unix:${plainPath(parsed.path)}`;
+  if (parsed.kind === 'tcp' && parsed.host === 'localhost')
+    return addressText({ ...parsed, host: '127.0.0.1' });
+  return addressText(parsed);
+}
+
+/** A path without `//` and `/./`. */
+function plainPath(path: string): string {
+  return path.replace(/\/(\.?\/)+/g, '/');
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 0)) || '/';
+}
+
+type MqttPart = Extract<AgentFile['transport'], { kind: 'mqtt' }>;
 
 function reader<T extends TSchema>(schema: T): (file: string, text: string) => Static<T> {
   return (file, text) => readConfig(schema, file, text);

@@ -8,14 +8,14 @@ import { expectedByTree } from '../devicetree/expected.ts';
 import { type Tree, TreeError } from '../devicetree/tree.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import { expectedByDefinition, findResourceMismatch, type GrantedForm } from '../protocol/evidence.ts';
-import type { BundleId, VmId } from '../protocol/ids.ts';
+import { type BundleId, ID_PATTERN, type VmId } from '../protocol/ids.ts';
 import { type Static, Type } from '../schema.ts';
 import type { Path } from './faults.ts';
 
 /** Name of the tree of the machine that runs. */
 export const LIVE = 'live';
 const closed = { additionalProperties: false } as const;
-const KEY = Type.String({ pattern: '^[a-z][a-z0-9._-]{0,31}$' });
+const KEY = Type.String({ pattern: ID_PATTERN });
 
 /** Schema of `tree`. */
 export const TREE_SCHEMA = Type.Object(

@@ -14,12 +14,18 @@ import {
   parseTree,
   printParseErrorCode,
 } from 'jsonc-parser';
+import { plainText } from '../plain-text.ts';
 import type { Static, TSchema } from '../schema.ts';
 import { type Fault, faultsOf, type Path } from './faults.ts';
+import { withoutSecrets } from './secrets.ts';
 
-/** A configuration that cannot be used. The message has one line per complaint. */
+/** A configuration that cannot be used. The message has one line per complaint; what a complaint quotes ends no line. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
+
+  constructor(...complaints: readonly string[]) {
+    super(complaints.map((line) => plainText(line)).join('\n'));
+  }
 }
 
 /** Longest configuration file, in characters: a hundred times a large one. */
@@ -36,6 +42,8 @@ export function parseConfig(file: string, text: string): unknown {
 function parseNodes(file: string, text: string): Node {
   if (text.length > TEXT_CHARACTERS_MAX)
     throw new ConfigError(`${file}: longer than ${TEXT_CHARACTERS_MAX} characters`);
+  if (/^\ufffd|\0/.test(text))
+    throw new ConfigError(`${file}:1:1: not text in UTF-8: expected JSON, saved as UTF-8`);
   const errors: ParseError[] = [];
   const tree = parseTree(text, errors, OPTIONS);
   const first = errors[0];
@@ -48,13 +56,13 @@ export function readConfig<T extends TSchema>(schema: T, file: string, text: str
   const tree = parseNodes(file, text);
   const value: unknown = getNodeValue(tree);
   const faults: Located[] = [...repeatedKeys(tree), ...faultsOf(schema, value)];
-  if (faults.length > 0) throw new ConfigError(complaints(file, text, tree, faults));
+  if (faults.length > 0) throw new ConfigError(...complaints(file, text, tree, faults));
   return value as Static<T>;
 }
 
 /** Returns the complaint about the key or the value at `path` in `text`, with file, line and column. */
 export function complaintAt(file: string, text: string, fault: Fault): string {
-  return complaints(file, text, parseTree(text, [], OPTIONS), [fault]);
+  return complaints(file, text, parseTree(text, [], OPTIONS), [fault]).join();
 }
 
 /** Throws a ConfigError about the value at `path` in `text`: for checks that a schema cannot express. */
@@ -74,25 +82,35 @@ function repeatedKeys(node: Node | undefined, path: Path = []): Located[] {
     const [key, value] = child.children!;
     const name = String(key!.value);
     const here = [...path, name];
-    const isRepeated = seen.has(name);
+    const { offset } = key!;
+    if (seen.has(name)) return [{ path: here, at: 'key', message: 'stands twice: expected it once', offset }];
     seen.add(name);
-    return isRepeated
-      ? [{ path: here, at: 'key', message: 'stands twice: expected it once', offset: key!.offset }]
-      : repeatedKeys(value, here);
+    return repeatedKeys(value, here);
   });
 }
 
 /** Lines in the order of the file. */
-function complaints(file: string, text: string, tree: Node | undefined, faults: readonly Located[]): string {
-  const lines = faults.map(({ path, at, message, offset = offsetOf(tree, path, at) }) => {
-    const where = path.length > 0 ? `${path.join('.')}: ` : '';
-    return { offset, line: `${file}:${position(text, offset)}: ${where}${message}` };
+function complaints(
+  file: string,
+  text: string,
+  tree: Node | undefined,
+  faults: readonly Located[],
+): string[] {
+  const lines = faults.map(({ path, at, message, hidesKey, offset = offsetOf(tree, path, at) }) => {
+    const parts = hidesKey ? path.slice(0, -1) : path;
+    const where = parts.length > 0 ? `${parts.map(partText).join('.')}: ` : '';
+    return { offset, line: `${file}:${position(text, offset)}: ${where}${withoutSecrets(message)}` };
   });
   return lines
     .sort((a, b) => a.offset - b.offset)
     .slice(0, COMPLAINTS_MAX)
-    .map(({ line }) => line)
-    .join('\n');
+    .map(({ line }) => plainText(line));
+}
+
+/** A key of ours is a word. Anything else is found by its line and column, and may be a secret that stands in the wrong place. */
+function partText(part: string | number): string {
+  const isWord = typeof part === 'number' || /^[A-Za-z][A-Za-z0-9._-]{0,31}$/.test(part);
+  return isWord ? withoutSecrets(String(part)) : '…';
 }
 
 /** Offset of the key or value at `path`, or of the nearest thing around it that exists. */

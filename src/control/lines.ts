@@ -97,8 +97,9 @@ export class Lines {
     let value: unknown;
     try {
       value = JSON.parse(this.#decoder(line));
-    } catch (error) {
-      return listener.onBad(`not JSON: ${(error as Error).message}`);
+    } catch {
+      // Engines quote what they do not understand, each in its own way; who sent it knows it.
+      return listener.onBad('not JSON');
     }
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       return listener.onBad('not a JSON object');

@@ -46,7 +46,7 @@ const IOMMUS: Readonly<Record<string, IommuKind>> = {
 
 export function iommuKind(iommu: DtNode): IommuKind {
   for (const name of textsOf(iommu, 'compatible')) {
-    const kind = IOMMUS[name];
+    const kind = Object.hasOwn(IOMMUS, name) ? IOMMUS[name] : undefined;
     if (kind !== undefined) return kind;
   }
   return 'unknown';

@@ -8,7 +8,7 @@ import {
   RESOURCES_MAX,
   type Resource,
 } from '../protocol/bundle.ts';
-import { type BundleId, type DeviceId, deviceId, type VmId } from '../protocol/ids.ts';
+import { type BundleId, type DeviceId, deviceId, isId, type VmId } from '../protocol/ids.ts';
 import { GRANULE } from './access.ts';
 import { registersOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
@@ -100,7 +100,7 @@ function nameOf({ node }: Member, others: readonly Device[], members: readonly M
     .replace(/@(0x)?/, '-')
     .replace(/[^a-z0-9._-]/g, '-');
   const base = (/^[a-z]/.test(plain) ? plain : `d${plain}`).slice(0, 28);
-  const isTaken = (name: string) => others.some(({ id }) => id === name);
+  const isTaken = (name: string) => !isId(name) || others.some(({ id }) => id === name);
   let name = base;
   for (let i = 2; isTaken(name); i++) name = `${base}.${i}`;
   return deviceId(name);

@@ -17,9 +17,11 @@ const asIs: Brush = (text) => text;
 /** No colour at all. */
 export const PLAIN: Paint = { strong: asIs, bad: asIs, warn: asIs, good: asIs };
 
-/** Select Graphic Rendition, ECMA-48 8.3.117: a number switches on, 0 all off. */
-const sgr =
-  (code: string): Brush =>
-  (text) =>
-    `\u001b[${code}m${text}\u001b[0m`;
-export const COLOURED: Paint = { strong: sgr('1'), bad: sgr('31'), warn: sgr('33'), good: sgr('32') };
+/** Returns the colours of a plan. `paint`: gives a text a colour by its number, ECMA-48 8.3.117. */
+export function painted(paint: (code: string, text: string) => string): Paint {
+  const brush =
+    (code: string): Brush =>
+    (text) =>
+      paint(code, text);
+  return { strong: brush('1'), bad: brush('31'), warn: brush('33'), good: brush('32') };
+}

@@ -1,5 +1,7 @@
 /** Cards, edges and texts of a picture, as SVG. Pure; every text is escaped here, and cut to where it has to stay. */
 
+import { plainText } from '../plain-text.ts';
+
 /** Height of a row, and room around the rows of a card, in pixels. */
 const ROW = 17;
 const PAD = 10;
@@ -45,7 +47,7 @@ export function escapeXml(text: string): string {
     '"': '&quot;',
     "'": '&apos;',
   };
-  return text
+  return plainText(text)
     .replace(/[^\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd]/g, '?')
     .replace(/[&<>"']/g, (sign) => signs[sign]!);
 }

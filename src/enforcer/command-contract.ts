@@ -13,7 +13,7 @@
  */
 
 import { EVIDENCE_LEVELS } from '../protocol/codes.ts';
-import { isId, isUint32, type VmId } from '../protocol/ids.ts';
+import { isId, isUint32, isVm, type VmId } from '../protocol/ids.ts';
 import { ENTRY_BYTES_MAX } from '../protocol/messages.ts';
 import type {
   EnforcerAnswer,
@@ -130,7 +130,9 @@ function parseAnswer(value: unknown, call: EnforcerCall): EnforcerAnswer {
     return typeof idle === 'boolean' ? { ok: true, idle } : failure('drained: idle is missing');
   }
   if (call.op === 'inspect') {
-    return isId(reach) ? { ok: true, reach: reach as VmId } : failure('inspect: reach is missing');
+    return isVm(reach) || reach === 'blocked' || reach === 'unknown'
+      ? { ok: true, reach }
+      : failure('inspect: reach is neither a VM, "blocked" nor "unknown"');
   }
   if (call.op === 'settle') return isUint32(syncs) ? { ok: true, syncs } : { ok: true };
   if (call.op !== 'grant') return { ok: true };
@@ -144,8 +146,8 @@ function parseEvent(value: unknown): EnforcerEvent[] {
   const { kind, vm, error } = fields ?? {};
   if (kind === 'lost')
     return [{ kind, error: typeof error === 'string' ? error.slice(0, TEXT_MAX) : 'lost' }];
-  if ((kind !== 'vmStarting' && kind !== 'vmExited') || !isId(vm)) return [];
-  return [{ kind, vm: vm as VmId }];
+  if ((kind !== 'vmStarting' && kind !== 'vmExited') || !isVm(vm)) return [];
+  return [{ kind, vm }];
 }
 
 function parseFault(value: unknown): FaultRecord[] {
@@ -184,7 +186,7 @@ function parseCapabilities(value: unknown): EnforcerDescription['capabilities'] 
 }
 
 function parseVms(value: unknown): readonly VmId[] | undefined {
-  return Array.isArray(value) && value.every(isId) ? (value as VmId[]) : undefined;
+  return Array.isArray(value) && value.every(isVm) ? value : undefined;
 }
 
 function parseHex(value: unknown): Uint8Array | undefined {
@@ -219,7 +221,11 @@ const NAMES = ['vm', 'bundle', 'resource'] as const;
 
 /** A resource is named by its device, a dot, its kind and a number: longer than any other name. */
 function isName(name: string, value: unknown): boolean {
-  return name === 'resource' ? typeof value === 'string' && RESOURCE_PATTERN.test(value) : isId(value);
+  return name === 'resource'
+    ? typeof value === 'string' && RESOURCE_PATTERN.test(value)
+    : name === 'vm'
+      ? isVm(value)
+      : isId(value);
 }
 
 const RESOURCE_PATTERN = /^[a-z][a-z0-9._-]{0,31}\.[a-z]+[0-9]{1,2}$/;

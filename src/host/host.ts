@@ -24,8 +24,8 @@ import {
   type RemapPhase,
   type VmId,
 } from '../protocol/index.ts';
+import { quietLog } from '../quiet-log.ts';
 import { Runner } from '../runner.ts';
-import { QuietLog } from '../transport/quiet-log.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { type Attributed, attribute, causeOf } from './attribution.ts';
 import { FaultDesk } from './fault-desk.ts';
@@ -59,14 +59,13 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   readonly #scribe: Scribe;
   readonly #vms: VmDesk;
   readonly #stamper: Stamper;
-  /** A VM can touch what is in no bundle as often as it likes. */
-  readonly #quiet: QuietLog;
   readonly #showsSteps: boolean;
   #stopHeartbeat: (() => void) | undefined;
   #isOver = false;
 
-  constructor(parts: HostParts) {
+  constructor(given: HostParts) {
     super();
+    const parts = { ...given, log: quietLog(given.log, given.clock) };
     this.#parts = parts;
     this.#protocol = parts.protocol ?? HOST_TABLE;
     this.#showsSteps = (parts.log.level ?? 'debug') === 'debug';
@@ -78,7 +77,6 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     const onWritten = () => this.#releaseStarts();
     const written = table ?? parts.freshTable();
     this.#scribe = new Scribe({ table: written, audit, auditHash, clock, log, onWritten });
-    this.#quiet = new QuietLog(log, clock);
     for (const definition of parts.bundles) this.#entries.set(definition.id, this.#entryOf(definition));
   }
 
@@ -354,7 +352,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     for (const fault of this.#parts.enforcer.faults()) {
       const entry = fault.bundle === undefined ? undefined : this.#entries.get(fault.bundle);
       if (!entry) {
-        this.#quiet.line('warn', 'a refused access outside every bundle', faultFields(fault));
+        this.#parts.log('warn', 'a refused access outside every bundle', faultFields(fault));
         continue;
       }
       entry.desk.add(attribute(entry.runner.state, fault));

@@ -2,13 +2,14 @@
  * Authenticated messages over an untrusted transport: one session (wire/session.ts) per configured peer.
  *
  * It picks the session by the key id of a frame, keeps the retry clock of handshakes, and draws challenges. What
- * does not verify is counted and dropped with one log line a second at most; peers that are not configured do
+ * does not verify is counted and dropped; its log is a quiet one (quiet-log.ts). Peers that are not configured do
  * not exist. It knows nothing of bundles beyond their digests.
  */
 
 import type { Clock, Entropy, Log, LogLevel, Transport, TransportListener } from '../ports.ts';
 import { type BundleId, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
 import type { ConsentClaims, Message } from '../protocol/messages.ts';
+import { quietLog } from '../quiet-log.ts';
 import { Turns } from '../turns.ts';
 import { routeOf } from '../wire/envelope.ts';
 import type { BundleDigest } from '../wire/handshake.ts';
@@ -78,8 +79,6 @@ const MISSED_AGAIN_MS = 60_000;
 /** What may be wrong while a peer answers nothing, and while what it sends does not verify. */
 const SILENT_HINT = 'no answer: does it run, reach the same broker or host, and know this party?';
 const UNVERIFIED_HINT = 'what it sends does not verify: do both key files hold the same key for this pair?';
-/** Shortest time between two log lines about dropped frames, so that a flood does not fill a log. */
-const DROP_LOG_EVERY_MS = 1_000;
 
 interface Peer {
   readonly id: VmId;
@@ -104,11 +103,10 @@ export class Link implements TransportListener {
   readonly #turns: Turns<VmId>;
   #listener: LinkListener | undefined;
   #incarnation = 0 as Incarnation;
-  #dropLogMs = Number.NEGATIVE_INFINITY;
   #cancelMissed: () => void = () => {};
 
   constructor(parts: LinkParts) {
-    this.#parts = parts;
+    this.#parts = { ...parts, log: quietLog(parts.log, parts.clock) };
     this.#isHost = parts.self === HOST;
     this.#turns = new Turns(parts.clock);
     for (const [id, pairKey] of parts.pairKeys) {
@@ -224,15 +222,16 @@ export class Link implements TransportListener {
   onFrame(_from: VmId, frame: Uint8Array): void {
     const route = routeOf(frame);
     const peer = route && route.to === this.#parts.self ? this.#peers.get(route.from) : undefined;
-    if (!peer) return this.#dropped(route?.from ?? 'nobody', 'unknown sender or not for us');
+    // Whoever this is chooses the name: not one to keep an account for.
+    if (!peer) return this.#dropped({ sender: route?.from ?? 'nobody' }, 'unknown sender or not for us');
     if (this.#turns.take(peer.id, frame.length, () => this.#receive(peer, frame))) return;
     this.counts.shed += 1;
-    this.#dropped(peer.id, 'it sends more than can be worked on');
+    this.#dropped({ from: peer.id }, 'it sends more than can be worked on');
   }
 
   #receive(peer: Peer, frame: Uint8Array): void {
     const session = peer.session ?? this.#create(peer);
-    if (!session) return this.#dropped(peer.id, 'no session can be made yet', 'debug');
+    if (!session) return this.#dropped({ from: peer.id }, 'no session can be made yet', 'debug');
     const challenge =
       routeOf(frame)?.channel === 'h' ? this.#parts.entropy.random(HELLO_CHALLENGE_BYTES) : undefined;
     this.#take(peer, session.receive(frame, challenge));
@@ -248,7 +247,7 @@ export class Link implements TransportListener {
       }
       // An answer that nobody waits for is what crossing and repeated handshakes leave behind.
       const level = received.drop === 'stale' ? 'debug' : 'warn';
-      return this.#dropped(peer.id, received.detail ?? received.drop, level);
+      return this.#dropped({ from: peer.id }, received.detail ?? received.drop, level);
     }
     if (!received.message) return;
     this.counts.received += 1;
@@ -346,12 +345,8 @@ export class Link implements TransportListener {
     });
   }
 
-  #dropped(from: string, why: string, level: LogLevel = 'warn'): void {
+  #dropped(who: Readonly<Record<string, string>>, why: string, level: LogLevel = 'warn'): void {
     this.counts.dropped += 1;
-    if (level === 'debug') return this.#parts.log(level, `frame dropped: ${why}`, { from });
-    const nowMs = this.#parts.clock.nowMs();
-    if (nowMs - this.#dropLogMs < DROP_LOG_EVERY_MS) return;
-    this.#dropLogMs = nowMs;
-    this.#parts.log('warn', `frame dropped: ${why}`, { from, dropped: this.counts.dropped });
+    this.#parts.log(level, `frame dropped: ${why}`, { ...who, dropped: this.counts.dropped });
   }
 }

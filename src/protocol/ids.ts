@@ -30,12 +30,49 @@ export const ID_BYTES_MAX = 32;
 /** The address of the hypervisor service among the VMs. No VM may be called so. */
 export const HOST: VmId = 'host' as VmId;
 
-/** Lower case letters, digits, dash, underscore and dot; starts with a letter. No `/`, `+` or `#` (MQTT). */
-const ID_PATTERN = /^[a-z][a-z0-9._-]{0,31}$/;
+/**
+ * Lower case letters, digits, dash, underscore and dot; starts with a letter. No `/`, `+` or `#` (MQTT). `constructor` is the one such name
+ * that every object of JavaScript has already, so that a list by name which lacks it seems to have it.
+ */
+export const ID_PATTERN = '^(?!constructor$)[a-z][a-z0-9._-]{0,31}$';
+/**
+ * Names that no VM may have: those of the host, of nobody, and of what a back end answers in place of a VM (enforcer/port.ts). Such an
+ * answer and a VM share one field of the enforcer contract, and must never be taken for each other.
+ */
+const NO_VMS = ['host', 'nobody', 'blocked', 'unknown', 'mixed', 'fenced', 'unsettled'] as const;
+/** Of a VM. */
+export const VM_PATTERN = `^(?!(?:constructor|${NO_VMS.join('|')})$)[a-z][a-z0-9._-]{0,31}$`;
+/** Of who has a key: a VM, or the host. */
+export const PARTY_PATTERN = `^(?!(?:constructor|${NO_VMS.slice(1).join('|')})$)[a-z][a-z0-9._-]{0,31}$`;
+/** What a name looks like, for people. */
+export const ID_WORDS = 'a name: a to z first, then a to z, 0 to 9, ".", "_", "-", at most 32 in all';
+/** Returns why a name of the right form is refused, for people; undefined of any other text. */
+export function takenName(text: unknown): string | undefined {
+  if (text === 'constructor')
+    return 'every object of the program has something of this name: expected another';
+  const isTaken = NO_VMS.some((name) => name === text);
+  return isTaken
+    ? 'no VM may be called so, for the host and back ends mean something else by it: expected another name'
+    : undefined;
+}
+
+const ID = new RegExp(ID_PATTERN);
+const VM = new RegExp(VM_PATTERN);
+const PARTY = new RegExp(PARTY_PATTERN);
 
 /** Returns whether `text` may name a VM, a bundle or a device. */
 export function isId(text: unknown): text is string {
-  return typeof text === 'string' && ID_PATTERN.test(text);
+  return typeof text === 'string' && ID.test(text);
+}
+
+/** Returns whether `text` may name a VM. */
+export function isVm(text: unknown): text is VmId {
+  return typeof text === 'string' && VM.test(text);
+}
+
+/** Returns whether `text` may name a party: a VM, or the host. */
+export function isParty(text: unknown): text is VmId {
+  return typeof text === 'string' && PARTY.test(text);
 }
 
 /** Returns whether `value` is an integer from 0 to 2^32 - 1. */
@@ -43,9 +80,9 @@ export function isUint32(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= UINT32_MAX;
 }
 
-/** Returns `text` as the name of a VM. Throws a RangeError that says what a name looks like. */
+/** Returns `text` as the name of a VM, or of the host as a party. Throws a RangeError that says what a name looks like. */
 export function vmId(text: string): VmId {
-  return checkedId(text, 'VM') as VmId;
+  return checkedId(text, 'VM', isParty) as VmId;
 }
 
 /** Returns `text` as the name of a bundle. Throws a RangeError that says what a name looks like. */
@@ -77,9 +114,9 @@ export function incarnation(value: number): Incarnation {
   return value as Incarnation;
 }
 
-function checkedId(text: string, what: string): string {
-  if (isId(text)) return text;
+function checkedId(text: string, what: string, isGood: (text: unknown) => boolean = isId): string {
+  if (isGood(text)) return text;
   throw new RangeError(
-    `${JSON.stringify(text)} cannot name a ${what}: expected 1 to ${ID_BYTES_MAX} of a-z 0-9 . _ -, a letter first`,
+    `${JSON.stringify(text)} cannot name a ${what}: ${takenName(text) ?? `expected ${ID_WORDS}`}`,
   );
 }

@@ -13,11 +13,11 @@ import type { IClientOptions, MqttClient, StreamBuilder } from 'mqtt';
 import clientModule from 'mqtt/lib/client';
 import type { Clock, Entropy, Log, Transport, TransportListener } from '../ports.ts';
 import { isId, type VmId } from '../protocol/ids.ts';
+import { quietLog } from '../quiet-log.ts';
 import { routeOf } from '../wire/envelope.ts';
 import { FRAME_BYTES_MAX } from '../wire/limits.ts';
 import { type TransportCounts, zeroCounts } from './counts.ts';
 import { MqttLanes } from './mqtt-lanes.ts';
-import { QuietLog } from './quiet-log.ts';
 import { type DialEvents, Redial } from './redial.ts';
 
 /** How a party meets its broker. */
@@ -87,16 +87,17 @@ export class MqttTransport implements Transport {
   readonly counts: TransportCounts = zeroCounts();
   readonly #parts: MqttTransportParts;
   readonly #redial: Redial;
-  readonly #quiet: QuietLog;
+  readonly #log: Log;
   readonly #clientId: string;
   readonly #inbox: string;
   #listener: TransportListener | undefined;
   #lanes: MqttLanes | undefined;
 
   constructor(parts: MqttTransportParts) {
-    const { self, broker, clock, entropy, log } = parts;
+    const { self, broker, clock, entropy } = parts;
+    const log = quietLog(parts.log, clock);
     this.#parts = parts;
-    this.#quiet = new QuietLog(log, clock);
+    this.#log = log;
     // The same for the life of this object: the broker then ends a connection of ours that it still believes in.
     this.#clientId = `${self}-${letters(entropy.random(CLIENT_ID_LETTERS))}`;
     this.#inbox = `baton/${self}/in/`;
@@ -223,8 +224,7 @@ export class MqttTransport implements Transport {
         // The library holds a packet back until the work that sent it is done; its receiver need not wait for that.
         client.stream.uncork();
       },
-      onRefused: (to, error) =>
-        this.#quiet.line('warn', `the broker refused a frame: ${reasonOf(error)}`, { to }),
+      onRefused: (to, error) => this.#log('warn', `the broker refused a frame: ${reasonOf(error)}`, { to }),
     });
   }
 
@@ -235,7 +235,7 @@ export class MqttTransport implements Transport {
     const isOurs = isId(from) && route?.from === from && route.to === this.#parts.self;
     if (!isOurs || isRetained) {
       this.counts.malformed += 1;
-      this.#quiet.line('warn', 'message dropped: no frame for us of the sender in its topic', {
+      this.#log('warn', 'message dropped: no frame for us of the sender in its topic', {
         topic: topic.slice(0, TOPIC_CHARS_SHOWN),
       });
       return;

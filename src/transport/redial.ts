@@ -6,6 +6,7 @@
  */
 
 import type { Clock, Entropy, Log, TransportListener } from '../ports.ts';
+import { quietLog } from '../quiet-log.ts';
 
 /** What an attempt reports. After `down`, and after it was hung up, nothing it reports counts. */
 export interface DialEvents {
@@ -46,7 +47,7 @@ export class Redial {
   #toldReason: string | undefined;
 
   constructor(parts: RedialParts, dial: Dial) {
-    this.#parts = parts;
+    this.#parts = { ...parts, log: quietLog(parts.log, parts.clock) };
     this.#dial = dial;
   }
 

@@ -16,13 +16,13 @@
 
 import type { ByteStream, Clock, Log, StreamNetwork, Transport, TransportListener } from '../ports.ts';
 import { HOST, type VmId } from '../protocol/ids.ts';
+import { quietLog } from '../quiet-log.ts';
 import { ROOM_HELD_UP_BYTES, Turns } from '../turns.ts';
 import { routeOf } from '../wire/envelope.ts';
 import { FrameDecoder, frameForStream } from '../wire/framing.ts';
 import { FRAME_BYTES_MAX } from '../wire/limits.ts';
 import { Allowance, DIALS, FRAME_COST_BYTES, FRAMES_TO_GUESTS } from './allowance.ts';
 import { type TransportCounts, zeroCounts } from './counts.ts';
-import { QuietLog } from './quiet-log.ts';
 
 /** Where the host listens. */
 export interface ListenPoint {
@@ -63,8 +63,6 @@ const LISTEN_RETRY_MS = 1_000;
 
 /** A listen point at work. */
 interface Point extends ListenPoint {
-  /** One VM cannot use up the log lines of another. */
-  readonly quiet: QuietLog;
   readonly dials: Allowance;
   /** What its VM may send to others; each connection’s own on a shared address. */
   readonly toGuests: Allowance;
@@ -74,7 +72,6 @@ interface Point extends ListenPoint {
 
 interface Connection {
   readonly stream: ByteStream;
-  readonly quiet: QuietLog;
   readonly toGuests: Allowance;
   vm: VmId | undefined;
   cancelLimit: () => void;
@@ -91,6 +88,7 @@ export class StreamRouter implements Transport {
     refused: 0,
   };
   readonly #parts: StreamRouterParts;
+  readonly #log: Log;
   readonly #points: readonly Point[];
   /** VMs that come in by an address of their own and by no other. */
   readonly #placed: ReadonlySet<VmId>;
@@ -101,12 +99,12 @@ export class StreamRouter implements Transport {
   #isUp = false;
 
   constructor(parts: StreamRouterParts) {
+    const { listen, clock } = parts;
+    this.#log = quietLog(parts.log, clock);
     this.#parts = parts;
-    const { listen, log, clock } = parts;
     const nowMs = clock.nowMs();
     this.#points = listen.map((point) => ({
       ...point,
-      quiet: new QuietLog(log, clock),
       dials: new Allowance(DIALS, nowMs),
       toGuests: new Allowance(FRAMES_TO_GUESTS, nowMs),
       end: () => {},
@@ -152,18 +150,18 @@ export class StreamRouter implements Transport {
   }
 
   #listen(point: Point): void {
-    const { streams, clock, log } = this.#parts;
+    const { streams, clock } = this.#parts;
     const onDone = (error: Error | undefined) => {
       if (!this.#listener) return;
       if (!error) return this.#onListening(point);
-      log('error', `cannot listen, trying again: ${error.message}`, { vm: point.vm });
+      this.#log('error', `cannot listen, trying again: ${error.message}`, { vm: point.vm });
       point.end = clock.after(LISTEN_RETRY_MS, () => this.#listen(point));
     };
     point.end = streams.listen(point.address, (stream) => this.#onConnection(point, stream), onDone);
   }
 
   #onListening(point: Point): void {
-    this.#parts.log('info', `listening on ${point.address}`, { vm: point.vm });
+    this.#log('info', `listening on ${point.address}`, { vm: point.vm });
     if (this.#isUp) return;
     this.#isUp = true;
     this.#listener?.onUp();
@@ -174,14 +172,13 @@ export class StreamRouter implements Transport {
     const nowMs = this.#parts.clock.nowMs();
     if (point.vm !== undefined && !point.dials.take(1, nowMs)) {
       this.counts.refused += 1;
-      point.quiet.line('warn', 'connection refused: the VM dials too often', { vm: point.vm });
+      this.#log('warn', 'connection refused: the VM dials too often', { vm: point.vm });
       // What it sent has to be read, or its end would not be seen.
       stream.open({ onData: () => {}, onClose: () => {} });
       return stream.close();
     }
     const connection: Connection = {
       stream,
-      quiet: point.quiet,
       toGuests: point.vm === undefined ? new Allowance(FRAMES_TO_GUESTS, nowMs) : point.toGuests,
       vm: undefined,
       cancelLimit: () => {},
@@ -208,7 +205,7 @@ export class StreamRouter implements Transport {
   /** Takes in a connection on a shared address, for a while. */
   #admit(connection: Connection): boolean {
     if (this.#nameless.size >= NAMELESS_MAX) {
-      connection.quiet.line('warn', 'connection refused: too many that do not say who they are', {});
+      this.#log('warn', 'connection refused: too many that do not say who they are', {});
       return false;
     }
     this.#nameless.add(connection);
@@ -226,15 +223,11 @@ export class StreamRouter implements Transport {
     this.#guests.set(vm, connection);
     if (older) {
       this.counts.replaced += 1;
-      connection.quiet.line(
-        'warn',
-        'a newer connection of the same VM takes over: does its agent run twice?',
-        {
-          vm,
-        },
-      );
+      this.#log('warn', 'a newer connection of the same VM takes over: does its agent run twice?', {
+        vm,
+      });
       older.stream.close();
-    } else connection.quiet.line('info', 'connected', { vm });
+    } else this.#log('info', 'connected', { vm });
     this.#listener?.onUp(vm);
   }
 
@@ -276,9 +269,9 @@ export class StreamRouter implements Transport {
     this.counts.crossings += 1;
   }
 
-  #throttled({ quiet, vm }: Connection, why: string): void {
+  #throttled({ vm }: Connection, why: string): void {
     this.counts.throttled += 1;
-    quiet.line('warn', `frame dropped: ${why}`, { vm });
+    this.#log('warn', `frame dropped: ${why}`, { vm });
   }
 
   /** Whether frames of it count: it was not replaced, refused or closed. */
@@ -289,12 +282,12 @@ export class StreamRouter implements Transport {
 
   #malformed(connection: Connection, why: string): void {
     this.counts.malformed += 1;
-    connection.quiet.line('warn', `frame dropped: ${why}`, { vm: connection.vm });
+    this.#log('warn', `frame dropped: ${why}`, { vm: connection.vm });
   }
 
   #refuse(connection: Connection, why: string): void {
     this.counts.malformed += 1;
-    connection.quiet.line('warn', `connection closed: ${why}`, { vm: connection.vm });
+    this.#log('warn', `connection closed: ${why}`, { vm: connection.vm });
     this.#remove(connection);
     connection.stream.close();
   }
@@ -305,6 +298,6 @@ export class StreamRouter implements Transport {
     const { vm } = connection;
     if (vm === undefined || this.#guests.get(vm) !== connection) return;
     this.#guests.delete(vm);
-    connection.quiet.line('info', 'disconnected', { vm });
+    this.#log('info', 'disconnected', { vm });
   }
 }

@@ -33,7 +33,7 @@ export class DemoReport {
   /** A chapter of the story. */
   chapter(text: string): void {
     if (this.#json) this.#line({ event: 'chapter', text });
-    else this.#world.out(`\n                    ${text}`);
+    else for (const line of ['', `                    ${text}`]) this.#world.out(line);
   }
 
   /** A step. */

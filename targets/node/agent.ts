@@ -8,7 +8,7 @@ import { treeOf } from '../../src/config/follow.ts';
 import { ownTree } from '../../src/config/own-tree.ts';
 import { AgentControl } from '../../src/control/agent-control.ts';
 import { Link } from '../../src/link/link.ts';
-import type { LogLevel } from '../../src/ports.ts';
+import type { Log, LogLevel } from '../../src/ports.ts';
 import { BORROWER_TABLE, type BundleDefinition, vmId } from '../../src/protocol/index.ts';
 import { resumeEarly } from '../../src/simulation/lies.ts';
 import { bundleDigest } from '../../src/wire/digest.ts';
@@ -25,7 +25,7 @@ import {
 } from './daemon.ts';
 import { ENTROPY } from './entropy.ts';
 import { openSpareJournal } from './file-journal.ts';
-import { besideConfig, readConfigFile, readKeys } from './files.ts';
+import { besideConfig, dumpable, readConfigFile, readKeys } from './files.ts';
 import { openHooks } from './hooks.ts';
 import { stderrLog } from './log.ts';
 import { lockState } from './name-lock.ts';
@@ -52,7 +52,7 @@ another process uses its state folder; 78 when a person has to mend something fi
 `,
   example: AGENT_EXAMPLE,
   schema: AGENT_SCHEMA,
-  dump: (config) => readConfigFile(AGENT_SCHEMA, config),
+  dump: (config) => dumpable(config, readConfigFile(AGENT_SCHEMA, config)),
 };
 
 /** Runs an agent with these words on its command line, until it is told to end. */
@@ -96,7 +96,7 @@ function serve(
     ...(own ? { expected: own.expected } : {}),
     link,
     hooks: openHooks({ self, bundles, config: config.hooks ?? {}, stateFolder: state, log }),
-    policy: policyOf(config),
+    policy: policyOf(config, log),
     clock: CLOCK,
     entropy: ENTROPY,
     journal: endingJournal(FACE.name, openSpareJournal(join(state, 'agent.journal'), log)),
@@ -121,9 +121,10 @@ function serve(
   });
 }
 
-function policyOf(file: AgentFile): Policy {
+function policyOf(file: AgentFile, log: Log): Policy {
   const { policy } = file;
   if (!policy) return allowList([]);
-  if (policy.kind === 'program') return programPolicy(policy.command, policy.limitMs);
+  if (policy.kind === 'program')
+    return programPolicy(policy.command, policy.limitMs, (error) => log('warn', `policy program: ${error}`));
   return allowList(policy.allow as unknown as PolicyRule[]);
 }

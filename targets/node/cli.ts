@@ -2,14 +2,15 @@
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { connectText, forTerminal, guardSocket } from '../../src/cli/words.ts';
+import { connectText, guardSocket } from '../../src/cli/words.ts';
 import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
 import { auditFiles } from './audit-file.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';
-import { besideConfig, look, readParts, readText, readTree } from './files.ts';
-import { MQTT_FAULT } from './mqtt.ts';
+import { readParts } from './files.ts';
+import { FILES } from './sound-config.ts';
+import { terminalLine } from './terminal.ts';
 import { VERSION } from './version.ts';
 
 /** As a program that SIGPIPE ends: whoever reads has seen enough. */
@@ -28,7 +29,7 @@ const WORLD: CliWorld = {
     const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env }, detached });
     const ended = new Promise<number>((resolve) => {
       child.once('error', (error) => {
-        process.stderr.write(`baton: ${program}: ${error.message}\n`);
+        WORLD.err(`baton: ${program}: ${error.message}`);
         resolve((error as NodeJS.ErrnoException).code === 'ENOENT' ? 127 : 126);
       });
       child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal!] ?? 0)));
@@ -68,15 +69,11 @@ const WORLD: CliWorld = {
     return `${now.toTimeString().slice(0, 8)}.${String(now.getMilliseconds()).padStart(3, '0')}`;
   },
   after: CLOCK.after,
-  readText,
+  ...FILES,
   readParts,
   auditFiles,
-  besideConfig,
-  look,
-  readTree,
-  mqttFault: MQTT_FAULT,
-  out: (line) => void process.stdout.write(`${forTerminal(line)}\n`),
-  err: (line) => void process.stderr.write(`${forTerminal(line)}\n`),
+  out: (line) => void process.stdout.write(`${terminalLine(line)}\n`),
+  err: (line) => void process.stderr.write(`${terminalLine(line)}\n`),
 };
 
 type WithDaemon = (world: CliWorld, client: ControlClient, args: readonly string[]) => Promise<number>;
@@ -136,6 +133,11 @@ function socketOf(kind: 'agent' | 'host', args: readonly string[]): string {
   return process.env['BATON_SOCKET'] ?? '/run/baton/agent.sock';
 }
 
+/** Text of our own, in several lines. */
+function writeOwn(text: string): void {
+  for (const line of text.trimEnd().split('\n')) WORLD.out(line);
+}
+
 async function main(commands: Commands, args: readonly string[]): Promise<number> {
   const isAbout = args[0] === 'help' && args[1] !== undefined;
   const [name, ...rest] = isAbout ? [args[1]!, '--help'] : args;
@@ -144,15 +146,15 @@ async function main(commands: Commands, args: readonly string[]): Promise<number
     return EXIT.ok;
   }
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    WORLD.out(help(commands));
+    writeOwn(help(commands));
     return name === undefined ? EXIT.usage : EXIT.ok;
   }
-  const command = commands[name];
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command)
     throw new UsageError(`no command ${JSON.stringify(name)}; there are ${Object.keys(commands).join(', ')}`);
   const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
   if (own.includes('--help') || own.includes('-h')) {
-    WORLD.out(command.help.trimEnd());
+    writeOwn(command.help);
     return EXIT.ok;
   }
   if (command.alone) return command.alone(WORLD, rest);
@@ -188,11 +190,12 @@ export async function runCommand(commands: Commands, args: readonly string[]): P
     return await main(commands, args);
   } catch (error) {
     if (error instanceof UsageError) {
-      WORLD.err(`baton: ${error.message}\nbaton: try --help`);
+      WORLD.err(`baton: ${error.message}`);
+      WORLD.err('baton: try --help');
       return EXIT.usage;
     }
     if (error instanceof ConfigError) {
-      WORLD.err(error.message);
+      for (const line of error.message.split('\n')) WORLD.err(line);
       return EXIT.configuration;
     }
     WORLD.err(`baton: ${(error as Error).message}`);

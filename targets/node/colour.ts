@@ -1,7 +1,10 @@
 /** Whether what is written to standard output may have colours: --color, NO_COLOR (no-color.org), TERM, and whether it is a terminal. */
 
 import { UsageError } from '../../src/cli/world.ts';
-import { COLOURED, type Paint, PLAIN } from '../../src/devicetree/paint.ts';
+import { type Paint, PLAIN, painted } from '../../src/devicetree/paint.ts';
+import { coloured } from './terminal.ts';
+
+const COLOURED = painted(coloured);
 
 /** `choice`: what `--color` says. Throws a UsageError when it says something else. */
 export function paintFor(

@@ -2,12 +2,13 @@
 
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { socketPathFault } from '../../src/config/follow.ts';
+import { socketPathFault } from '../../src/addresses.ts';
 import { ConfigError, complaintAt } from '../../src/config/read.ts';
 import type { Journal } from '../../src/ports.ts';
 import { JournalError } from './file-journal.ts';
 import { besideConfig, readText } from './files.ts';
 import { FolderError, makeFolder } from './folder.ts';
+import { writeErrors } from './terminal.ts';
 import { VERSION } from './version.ts';
 
 /** Exit status of a daemon that was given something it cannot use, as sysexits.h has it (EX_CONFIG). */
@@ -53,7 +54,7 @@ export function daemonArguments(face: DaemonFace, args: readonly string[]): Daem
   try {
     parsed = parse(args);
   } catch (error) {
-    process.stderr.write(`${face.name}: ${(error as Error).message}\n`);
+    writeErrors(`${face.name}: ${(error as Error).message}`);
     process.exit(EXIT_USAGE);
   }
   const { values } = parsed;
@@ -66,7 +67,7 @@ export function daemonArguments(face: DaemonFace, args: readonly string[]): Daem
   if (values.example) answer(face.example);
   if (values.schema) answer(`${JSON.stringify(face.schema, null, 2)}\n`);
   if (!values.config) {
-    process.stderr.write(`${face.name}: --config FILE is needed; --example prints one to start from\n`);
+    writeErrors(`${face.name}: --config FILE is needed; --example prints one to start from`);
     process.exit(EXIT_USAGE);
   }
   const { config } = values;
@@ -106,7 +107,9 @@ export function orExit<T>(name: string, start: () => T): T {
  */
 export function exitOn(name: string, error: unknown): never {
   const isOurs = OURS.some((kind) => error instanceof kind);
-  process.stderr.write(`${name}: ${isOurs ? (error as Error).stack : (error as Error).message}\n`);
+  const text = `${name}: ${isOurs ? (error as Error).stack : (error as Error).message}`;
+  // A ConfigError has a complaint in each line, and a stack a call; any other message is one line.
+  writeErrors(...(isOurs || error instanceof ConfigError ? text.split('\n') : [text]));
   const isTheirs = error instanceof ConfigError || error instanceof FolderError;
   process.exit(isTheirs ? EXIT_CONFIG : isOurs ? EXIT_SOFTWARE : EXIT_AGAIN);
 }

@@ -78,7 +78,8 @@ async function openCommand(
 ): Promise<Enforcer> {
   const lock = await lockBackEnd(state, log);
   const runLine = runLineCommand(config.command, config.limitMs, lock);
-  log('debug', 'asking the command back end', { command: config.command });
+  // Its arguments may have a password.
+  log('debug', 'asking the command back end', { program: config.command[0] });
   const enforcer = await new Promise<CommandEnforcer>((resolve, reject) => {
     openCommandEnforcer(
       bundles,

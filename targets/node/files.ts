@@ -8,6 +8,7 @@ import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
 import type { FileLook } from '../../src/config/follow.ts';
 import { LIVE } from '../../src/config/own-tree.ts';
 import { ConfigError, readConfig } from '../../src/config/read.ts';
+import { withoutSecret } from '../../src/config/secrets.ts';
 import { BLOB_BYTES_MAX, DeviceTreeError, readBlob } from '../../src/devicetree/blob.ts';
 import { Tree } from '../../src/devicetree/tree.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
@@ -18,10 +19,10 @@ import { LIVE_TREE, readLiveTree } from './live-tree.ts';
 /** Bytes of a file that are read at once. */
 const PART_BYTES = 64 * 1024;
 
-/** Reads a file as text. Throws a ConfigError that says what is wrong with it. */
+/** Reads a file as text, without the mark that some editors put at its start. Throws a ConfigError that says what is wrong with it. */
 export function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8').replace(BYTE_ORDER_MARK, '');
   } catch (error) {
     throw unreadable(path, error as NodeJS.ErrnoException);
   }
@@ -52,9 +53,23 @@ export function* readParts(path: string): Generator<string> {
   }
 }
 
+const BYTE_ORDER_MARK = /^\ufeff/;
+
 /** Reads and checks a configuration file. */
 export function readConfigFile<T extends TSchema>(schema: T, path: string): Static<T> {
   return readConfig(schema, path, readText(path));
+}
+
+/**
+ * Returns a configuration as it may be printed, for it ends up in reports of faults: without what looks like a key or a login, and without
+ * a `passwordFile` that is no file, for then it may be the password.
+ */
+export function dumpable(config: string, value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value), (key, inner: unknown) => {
+    if (typeof inner !== 'string') return inner;
+    const isFile = key !== 'passwordFile' || look(besideConfig(config, inner))?.isFile;
+    return isFile ? withoutSecret(inner) : '(no such file)';
+  });
 }
 
 /** Paths in a configuration are relative to its file. */

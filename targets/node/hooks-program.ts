@@ -11,12 +11,7 @@ import {
   type ProgramOrder,
   type RunningProgram,
 } from '../../src/hooks/world.ts';
-
-/**
- * Longest wait, in ms, for the rest of the output after a program ended: what a descendant in another session keeps
- * open does not count.
- */
-const OUTPUT_GRACE_MS = 50;
+import { afterOutput } from './run-once.ts';
 
 /** Starts a program that inherits `lockFd`. Calls `done` once. */
 export function startProgram(
@@ -56,11 +51,8 @@ export function startProgram(
     // stays taken while the group has members, and numbers are handed out in a circle.
     signalGroup(child, 'SIGKILL');
     const how = status === null ? { signal: signal ?? 'a signal' } : { status };
-    const timer = setTimeout(() => end(how), OUTPUT_GRACE_MS);
-    child.once('close', () => {
-      clearTimeout(timer);
-      end(how);
-    });
+    child.once('close', () => end(how));
+    afterOutput(() => end(how));
   });
   return {
     signal: (kind) => {

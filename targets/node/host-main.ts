@@ -23,7 +23,7 @@ import {
 } from './daemon.ts';
 import { openEnforcer } from './enforcers.ts';
 import { ENTROPY } from './entropy.ts';
-import { besideConfig, readBundles, readConfigFile, readKeys } from './files.ts';
+import { besideConfig, dumpable, readBundles, readConfigFile, readKeys } from './files.ts';
 import { stderrLog } from './log.ts';
 import { lockState } from './name-lock.ts';
 import { warnQuarantined } from './quarantine.ts';
@@ -53,7 +53,7 @@ another process uses its state folder; 78 when a person has to mend something fi
 `,
   example: HOST_EXAMPLE,
   schema: HOST_SCHEMA,
-  dump: (config) => readConfigFile(HOST_SCHEMA, config),
+  dump: (config) => dumpable(config, readConfigFile(HOST_SCHEMA, config)),
 };
 
 const args = daemonArguments(FACE, process.argv.slice(2));

@@ -1,5 +1,7 @@
 /** Where an MQTT broker is, by its URL. */
 
+import { addressText, parseBroker } from '../../src/addresses.ts';
+import { withoutSecret } from '../../src/config/secrets.ts';
 import type { MqttBroker } from '../../src/transport/mqtt.ts';
 
 /** What an agent or the host is told about its broker. */
@@ -11,16 +13,9 @@ export interface MqttSettings {
   readonly password?: string;
 }
 
-/** Port of MQTT without TLS, as IANA registered it. */
-const MQTT_PORT = 1883;
-
-/** Returns the stream address of a broker's URL. Throws an Error for other URLs. */
+/** Returns the stream address of a broker's URL. Throws an Error that says what is wrong with it, without a login that it has. */
 export function brokerAddress(url: string): string {
-  const unix = /^mqtt\+unix:\/\/(\/.+)$/.exec(url);
-  if (unix) return `unix:${unix[1]}`;
-  const tcp = /^mqtt:\/\/([^/:@]+)(?::(\d{1,5}))?\/?$/.exec(url);
-  if (tcp) return `tcp:${tcp[1]}:${tcp[2] ?? MQTT_PORT}`;
-  throw new Error(
-    `${JSON.stringify(url)} is no broker: expected mqtt://host:port or mqtt+unix:///path, user and password apart`,
-  );
+  const broker = parseBroker(url);
+  if (typeof broker !== 'string') return addressText(broker);
+  throw new Error(`${JSON.stringify(withoutSecret(url))} is no broker: ${broker}`);
 }

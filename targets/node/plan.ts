@@ -12,7 +12,7 @@ import { pictureOf } from '../../src/devicetree/picture.ts';
 import { ACCEPTABLE, type Choices, type Plan, planBundle } from '../../src/devicetree/plan.ts';
 import { survey, surveyLines } from '../../src/devicetree/survey.ts';
 import { type Tree, textOf } from '../../src/devicetree/tree.ts';
-import { type BundleId, bundleId, type VmId, vmId } from '../../src/protocol/ids.ts';
+import { type BundleId, bundleId, isId, type VmId, vmId } from '../../src/protocol/ids.ts';
 import { paintFor } from './colour.ts';
 import { LIVE_TREE } from './live-tree.ts';
 import { planDiff } from './plan-diff.ts';
@@ -102,7 +102,7 @@ export function plan(world: CliWorld, args: readonly string[]): number {
     return tellPlan(world, found, [id, owner], { values, lists, flags, paint });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    world.err(`baton plan: ${error.message}`);
+    for (const line of error.message.split('\n')) world.err(`baton plan: ${line}`);
     return EXIT.configuration;
   }
 }
@@ -152,7 +152,7 @@ function readTree(world: CliWorld, file: string): Tree | undefined {
     return world.readTree(file);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    world.err(`baton plan: ${error.message}`);
+    for (const line of error.message.split('\n')) world.err(`baton plan: ${line}`);
     return undefined;
   }
 }
@@ -194,6 +194,7 @@ function plainName(node: DtNode): string {
   const name = node.name
     .split('@')[0]!
     .toLowerCase()
-    .replace(/[^a-z0-9._-]/g, '-');
-  return /^[a-z]/.test(name) ? name.slice(0, 32) : 'bundle';
+    .replace(/[^a-z0-9._-]/g, '-')
+    .slice(0, 32);
+  return isId(name) ? name : 'bundle';
 }

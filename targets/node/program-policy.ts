@@ -2,6 +2,7 @@
 
 import type { Policy } from '../../src/agent/policy.ts';
 import { POLICY_LIMIT_MS } from '../../src/config/daemon-config.ts';
+import { plainText } from '../../src/plain-text.ts';
 import type { PolicyDecision } from '../../src/protocol/agent-io.ts';
 import { type BundleId, UINT32_MAX } from '../../src/protocol/ids.ts';
 import { TEXT_BYTES_MAX } from '../../src/protocol/messages.ts';
@@ -18,21 +19,30 @@ const OUTPUT_CHARS_MAX = 4_096;
  *
  * An owner decides one request of a bundle at a time. So a new question about it ends the program that decides the last,
  * which is answered no more; then its own starts. However often one borrower asks, others and other bundles are served.
+ *
+ * The borrower, another VM, hears what the program prints as `detail` and nothing else of it: why it failed, with its path and what it said
+ * on standard error, is for `failed`.
  */
-export function programPolicy(command: readonly string[], limitMs = POLICY_LIMIT_MS): Policy {
+export function programPolicy(
+  command: readonly string[],
+  limitMs = POLICY_LIMIT_MS,
+  failed: (error: string) => void = () => {},
+): Policy {
   const runs = new Map<BundleId, Run>();
   const start: Policy = (question, done) => {
     const order = {
       command,
-      input: `${JSON.stringify(question)}\n`,
+      // What the borrower says in it may end up in a log of the program.
+      input: `${plainText(JSON.stringify(question))}\n`,
       limitMs,
       outputCharsMax: OUTPUT_CHARS_MAX,
     };
     const cancel = runOnce(order, (end) => {
       const { next } = runs.get(question.bundle)!;
       runs.delete(question.bundle);
-      if (next) next();
-      else done(end.ok ? parseDecision(end.output) : no(`policy program: ${end.error}`));
+      if (next) return next();
+      if (!end.ok) failed(end.error);
+      done(end.ok ? parseDecision(end.output) : no('the policy program gave no answer'));
     });
     runs.set(question.bundle, { cancel });
   };

@@ -11,8 +11,11 @@ import type { Buffer } from 'node:buffer';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { groupLives } from './processes.ts';
 
-/** Longest wait, in ms, for the rest of the output after the program ended: it is in the pipe already. */
-const OUTPUT_GRACE_MS = 50;
+/**
+ * Longest waits, in ms, for the rest of the output after the program ended: it is in the pipe already. Two, since a process that had no
+ * processor for longer than one of them comes to its timers before it reads; between the two it reads.
+ */
+const OUTPUT_GRACES_MS = [40, 10] as const;
 /** Longest wait for a killed group to be gone. A process in an uninterruptible wait outlives it. */
 const GONE_MS = 1_000;
 const LOOK_MS = 10;
@@ -122,12 +125,14 @@ function whenEnded(child: ChildProcessWithoutNullStreams, ended: (why: string | 
   child.once('error', (error) => end(error.message));
   child.once('exit', (status, signal) => {
     const why = status === 0 ? undefined : signal ? `ended by ${signal}` : `status ${status}`;
-    const grace = setTimeout(() => end(why), OUTPUT_GRACE_MS);
-    child.once('close', () => {
-      clearTimeout(grace);
-      end(why);
-    });
+    child.once('close', () => end(why));
+    afterOutput(() => end(why));
   });
+}
+
+/** Calls back when what a program that ended has printed had time to be read. */
+export function afterOutput(done: () => void): void {
+  setTimeout(() => setTimeout(done, OUTPUT_GRACES_MS[1]), OUTPUT_GRACES_MS[0]);
 }
 
 function killGroup(pid: number | undefined): void {

@@ -3,7 +3,7 @@
 import { chmodSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
-import { socketPathFault } from '../../src/config/follow.ts';
+import { parseAddress as parse } from '../../src/addresses.ts';
 import type { ByteStream, StreamNetwork } from '../../src/ports.ts';
 import { withVsockUnix } from '../../src/transport/vsock-unix.ts';
 import { CLOCK } from './clock.ts';
@@ -91,20 +91,20 @@ export const STREAMS: StreamNetwork = withVsockUnix(
   CLOCK,
 );
 
-/** Parses `unix:/path` and `tcp:host:port`. Throws an Error that says what an address looks like. */
+/** Returns where an address is, as Node's sockets take it. Throws an Error that says what is wrong with it. */
 export function parseAddress(
   address: string,
 ): { path: string } | { host: string; port: number; noDelay: true } {
-  if (address.startsWith('unix:') && address.length > 5) {
-    const path = address.slice(5);
-    const fault = socketPathFault(path);
-    if (fault === undefined) return { path };
-    throw new Error(fault);
-  }
-  const tcp = /^tcp:(.+):(\d{1,5})$/.exec(address);
-  if (tcp && Number(tcp[2]) <= 65_535) return { host: tcp[1]!, port: Number(tcp[2]), noDelay: true };
-  throw new Error(`${JSON.stringify(address)} is no address: expected unix:/path or tcp:host:port`);
+  const parsed = parse(address);
+  if (typeof parsed !== 'string' && parsed.kind === 'unix') return { path: parsed.path };
+  if (typeof parsed !== 'string' && parsed.kind === 'tcp')
+    return { host: parsed.host, port: parsed.port, noDelay: true };
+  const why = typeof parsed === 'string' ? parsed : 'expected unix:/path or tcp:host:port';
+  throw new Error(`${JSON.stringify(address)} is no address: ${why}`);
 }
+
+/** Why this program cannot look names up. */
+export const NAME_FAULT: string | undefined = undefined;
 
 /** Says what went wrong. Errors of several addresses tried have a code and no message. */
 function describe(error: Error): string {

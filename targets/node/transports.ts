@@ -1,6 +1,5 @@
 /** Makes the transport that a configuration names. */
 
-import { readFileSync } from 'node:fs';
 import type { AgentFile, HostFile } from '../../src/config/daemon-config.ts';
 import { ConfigError } from '../../src/config/read.ts';
 import type { Log, Transport } from '../../src/ports.ts';
@@ -10,6 +9,7 @@ import { StreamTransport } from '../../src/transport/stream.ts';
 import { StreamRouter } from '../../src/transport/stream-router.ts';
 import { CLOCK } from './clock.ts';
 import { ENTROPY } from './entropy.ts';
+import { readText } from './files.ts';
 import { mqttBroker } from './mqtt.ts';
 import { STREAMS } from './streams.ts';
 
@@ -55,10 +55,11 @@ function mqtt(self: VmId, config: MqttPart, beside: Beside, log: Log): Transport
   return new MqttTransport({ self, broker: mqttBroker(settings), clock: CLOCK, entropy: ENTROPY, log });
 }
 
+/** Node's message would have the path: where the file was taken for the password itself, that is the password. */
 function readPassword(path: string): string {
   try {
-    return readFileSync(path, 'utf8').trimEnd();
-  } catch (error) {
-    throw new ConfigError(`${path}: the password cannot be read: ${(error as Error).message}`);
+    return readText(path).trimEnd();
+  } catch {
+    throw new ConfigError('transport.passwordFile: the file with the password cannot be read');
   }
 }

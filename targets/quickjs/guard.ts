@@ -5,13 +5,14 @@
 
 import * as os from 'qjs:os';
 import * as std from 'qjs:std';
+import { plainLines } from '../../src/plain-text.ts';
 import { NATIVE } from './native.ts';
 
 /** Ends the process over something that nobody caught. */
 export function die(error: unknown): never {
   const text =
     error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ''}` : String(error);
-  const bytes = NATIVE.bytesOf(`uncaught ${text}\n`);
+  const bytes = NATIVE.bytesOf(`uncaught ${plainLines(text)}\n`);
   os.write(2, bytes, 0, bytes.byteLength);
   return std.exit(1);
 }

@@ -8,6 +8,8 @@ import { takeSocketPlace } from '../node/socket-place.ts';
 import { NATIVE } from './native.ts';
 import { POLLER } from './poller.ts';
 
+export { NAME_FAULT } from '../native/addresses.ts';
+
 /** The sockets of this machine. */
 export const STREAMS: StreamNetwork = withVsockUnix(
   nativeStreams({ core: NATIVE, poller: POLLER, clock: CLOCK, takePlace: takeSocketPlace }),

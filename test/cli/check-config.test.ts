@@ -40,7 +40,7 @@ const AGENT = () => `{
   "bundles": "bundles.json",
   "keys": "android.keys.json",
   "transport": {
-    "kind": "mqtt", "url": "mqtt://127.0.0.1",
+    "kind": "mqtt", "url": "mqtt://127.0.0.1", "username": "android",
     "passwordFile": "password"
   },
   "state": "/no/such/state",
@@ -80,11 +80,11 @@ function agentWith(from: string, to: string): string[] {
 }
 
 it('finds nothing wrong with sound files', () => {
-  expect(check('agent.json', 'host.json', 'bundles.json', 'host.keys.json')).toEqual({
+  expect(check('host.json').lines).toEqual(['host.json: a sound configuration of baton-host']);
+  expect(check('agent.json', 'bundles.json', 'host.keys.json')).toEqual({
     status: 0,
     lines: [
       'agent.json: a sound configuration of baton-agent',
-      'host.json: a sound configuration of baton-host',
       'bundles.json: a sound bundle file: panel',
       'host.keys.json: a sound key file: android, vault',
       'agent.json:12:23: hooks.panel: warning: no hooks for panel.display: handed over as the driver left it',
@@ -103,7 +103,7 @@ describe('what an agent’s configuration names', () => {
     [
       '"passwordFile": "password"',
       '"passwordFile": "pass"',
-      'agent.json:7:21: transport.passwordFile: "pass": no such file: expected a file with the password at pass',
+      'agent.json:7:21: transport.passwordFile: no such file: expected the path of a file with the password',
     ],
   ])('with %s as %s', (from, to, message) => {
     expect(agentWith(from, to).join('\n')).toContain(message);
@@ -131,9 +131,9 @@ describe('what an agent’s configuration names', () => {
       status: 78,
       lines: [
         `agent.json:11:46: policy.command.0: ${why}`,
-        `agent.json:16:49: hooks.panel.touch.inspect.command.0: ${why}`,
         `agent.json:13:55: hooks.panel.touch.holdSupplies.0.command.0: ${why}`,
         `agent.json:14:33: hooks.panel.touch.holdSupplies.0.undo.0: ${why}`,
+        `agent.json:16:49: hooks.panel.touch.inspect.command.0: ${why}`,
       ],
     });
   });
@@ -169,9 +169,9 @@ describe('what an agent’s configuration names', () => {
   it('are told with their own line when something is wrong inside', () => {
     write('bundles.json', '{\n "bundles": { "panel": 1 } }');
     write('android.keys.json', '{\n "host": "12" }', 0o600);
-    expect(check('agent.json', 'host.json').lines).toEqual([
+    expect(check('agent.json', 'agent.json').lines).toEqual([
       'bundles.json:2:24: bundles.panel: 1: expected an object',
-      'android.keys.json:2:10: host: "12": expected 64 digits 0 to 9, a to f: openssl rand -hex 32',
+      'android.keys.json:2:10: host: a text of 2 characters: expected 64 digits 0 to 9, a to f: openssl rand -hex 32',
     ]);
   });
 
@@ -272,7 +272,7 @@ it('says the same as JSON', () => {
   const world = { readText, besideConfig, look, readTree, out: (line: string) => lines.push(line) };
   const lines: string[] = [];
   write('password', '', 0o600);
-  checkConfig(world as unknown as CliWorld, ['--json', at('agent.json'), at('host.json')]);
+  checkConfig(world as unknown as CliWorld, ['--json', at('agent.json')]);
   expect(lines.map((line) => JSON.parse(line))).toEqual([
     {
       ok: false,
@@ -325,7 +325,7 @@ describe('warns', () => {
 
 it('refuses names and addresses by which nobody would come', () => {
   expect(agentWith('"vm": "android"', '"vm": "host"').join('\n')).toContain(
-    'agent.json:2:9: vm: "host": the host’s own name: expected the VM’s',
+    'agent.json:2:9: vm: "host": no VM may be called so',
   );
   write('host.json', HOST().replace('"android": "unix:/a", ', ''));
   expect(check('host.json').lines.join('\n')).toContain(
@@ -350,6 +350,20 @@ it('takes a key file for one, and says who may read it', () => {
 it('takes a file of texts for keys also when most are none', () => {
   write('bad.keys.json', '{"host":"secret","vault":"hunter2"}', 0o600);
   expect(check('bad.keys.json').lines.join('\n')).toContain('bad.keys.json:1:9: host: ');
+  expect(check('bad.keys.json').lines.join('\n')).not.toMatch(/secret|hunter2/);
+});
+
+it('takes it for one also when names and keys were swapped, or one key is no text', () => {
+  const key = '3f9c5b27'.repeat(8);
+  for (const text of [`{"${key}":"host"}`, `{"${key}":"host","${'c0'.repeat(32)}":null}`]) {
+    write('bad.keys.json', text, 0o600);
+    const { status, lines } = check('bad.keys.json');
+    expect({ status, first: lines[0] }).toEqual({
+      status: 78,
+      first: expect.stringContaining('bad.keys.json:1:2: a text of 64 characters as a name: expected a name'),
+    });
+    expect(lines.join()).not.toMatch(/[0-9a-f]{9}/);
+  }
 });
 
 it('says of a folder that it is one', () => {

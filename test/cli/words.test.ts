@@ -3,7 +3,7 @@
 import { expect, it, test } from 'vitest';
 import { describe as describeBundle, events } from '../../src/cli/inspect.ts';
 import { recall } from '../../src/cli/orders.ts';
-import { causeText, connectText, forTerminal, fullReason, guardSocket } from '../../src/cli/words.ts';
+import { causeText, connectText, fullReason, guardSocket } from '../../src/cli/words.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/control/lines.ts';
 
@@ -124,8 +124,9 @@ test.each([
   expect(await printed(recall, ['panel', ...args], { ok: true })).toEqual([said]);
 });
 
-it('what a VM says reaches a terminal without controls; colours and ends of lines stay', () => {
-  const said = 'vault rejected it: \u001b]0;owned\u0007\u001b[2J\u009b1A\r done';
-  expect(forTerminal(said)).toBe('vault rejected it: ?]0;owned??[2J?1A? done');
-  expect(forTerminal('\u001b[31mred\u001b[0m\nnext\tüber…')).toBe('\u001b[31mred\u001b[0m\nnext\tüber…');
+test('a word that every object knows has no sentence', () => {
+  expect(fullReason({ evidence: 'observed', reason: 'vault rejected it: constructor' })).toBe(
+    'vault rejected it: constructor',
+  );
+  expect(causeText('toString')).toBe('toString');
 });

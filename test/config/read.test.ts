@@ -170,7 +170,8 @@ test('a bundle file is told of a view under a name that no VM can have', () => {
 });
 
 test('a key file is told of a key that is too short', () => {
-  const message = 'k.json:1:9: host: "00": expected 64 digits 0 to 9, a to f: openssl rand -hex 32';
+  const message =
+    'k.json:1:9: host: a text of 2 characters: expected 64 digits 0 to 9, a to f: openssl rand -hex 32';
   expect(complaint(() => readConfig(KEYS_SCHEMA, 'k.json', '{"host":"00"}'))).toBe(message);
 });
 

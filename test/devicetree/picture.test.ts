@@ -212,7 +212,7 @@ describe('a crowded picture', () => {
     const texts = expectSound(svg).join('\n');
     expect(texts).toContain(`/${name}0`);
     expect(svg).not.toContain('<script');
-    expect(texts).toContain(`${name}???`);
+    expect(texts).toContain(`${name}\\u0000\\u001b\\ud800`);
   });
 });
 

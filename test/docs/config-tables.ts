@@ -1,6 +1,6 @@
 /** Renders schemas of configuration files as tables for docs/CONFIG.md: a row per field. */
 
-import { NAME_WORDS } from '../../src/config/faults.ts';
+import { ID_WORDS } from '../../src/protocol/ids.ts';
 
 /** The parts of a JSON Schema that a table shows. */
 export interface Shown {
@@ -69,5 +69,5 @@ function formOf(schema: Shown): string {
   if (type === 'integer') return `${title ?? 'integer'}, ${minimum} to ${maximum}`;
   if (type === 'boolean') return '`true`, `false`';
   if (type === 'object') return 'object';
-  return title === NAME_WORDS ? 'name' : (title ?? 'text');
+  return title === ID_WORDS ? 'name' : (title ?? 'text');
 }

@@ -168,7 +168,7 @@ describe('command', () => {
 
   it.each([
     ['drained', '{"ok":true}', 'drained: idle is missing'],
-    ['inspect', '{"ok":true,"reach":"No Such"}', 'inspect: reach is missing'],
+    ['inspect', '{"ok":true,"reach":"No Such"}', 'inspect: reach is neither a VM, "blocked" nor "unknown"'],
   ])('an answer to %s without its field fails', (op, answer, error) => {
     const call = { op, device: 'touch', resource: 'touch.mmio0' } as unknown as EnforcerCall;
     expect(parseAnswers(`{"answers":[${answer}]}`, [call])).toEqual([{ ok: false, error }]);

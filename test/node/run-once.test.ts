@@ -105,7 +105,7 @@ test('a program whose process group cannot be written down gets no input', async
 test('a policy program without a name declines', async () => {
   expect(await decide([''])).toMatchObject({
     allow: false,
-    detail: expect.stringContaining('policy program: ""'),
+    detail: 'the policy program gave no answer',
   });
 });
 
@@ -113,7 +113,7 @@ test('a policy program that hangs declines, and nothing of it is left', async ()
   const script = `sleep 20 & echo $! > ${folder}/pid; wait`;
   expect(await decide(['sh', '-c', script], 200)).toMatchObject({
     allow: false,
-    detail: 'policy program: sh: no answer within 200 ms',
+    detail: 'the policy program gave no answer',
   });
   expect(isAlive(Number(readFileSync(join(folder, 'pid'), 'utf8')))).toBe(false);
 });
@@ -140,6 +140,22 @@ test('a policy decides the newest question about a bundle, with one program at a
   expect(answers).toBe(0);
   // The first and the last of the 50, and the three; one that was superseded may have been ended before it said so.
   expect(readFileSync(join(folder, 'starts'), 'utf8').length).toBeLessThanOrEqual(5 * 'start\n'.length);
+});
+
+test('why a policy program failed is for the owner alone: no path and no word of it goes to the borrower', async () => {
+  const errors: string[] = [];
+  const program = join(folder, 'no-such-policy');
+  for (const command of [[program], ['sh', '-c', `echo see ${folder}/list >&2; exit 1`]]) {
+    const decision = await new Promise<PolicyDecision>((done) =>
+      programPolicy(command, 2_000, (error) => errors.push(error))(QUESTION, done),
+    );
+    expect(JSON.stringify(decision)).not.toContain(folder);
+    expect(decision).toMatchObject({ allow: false, detail: 'the policy program gave no answer' });
+  }
+  expect(errors).toEqual([
+    expect.stringContaining(program),
+    expect.stringContaining(`status 1: see ${folder}/list`),
+  ]);
 });
 
 test('a policy program decides', async () => {

@@ -126,10 +126,12 @@ it('the folder of the control socket is made, for this user alone; one that cann
   const { status, said } = await refused('agent', 'vault.json');
   expect(status).toBe(78);
   expect(said).toMatch(
-    /^baton-agent: vault\.json:\d+:\d+: control: the folder bundles\.json cannot be used: it is no folder; /,
+    /^baton-agent: vault\.json:\d+:\d+: control: bundles\.json: a file: expected a folder, or nothing/,
   );
   write('vault.json', { ...AGENT(), state: 'bundles.json/state' });
-  expect((await refused('agent', 'vault.json')).said).toContain('a part of it is no folder');
+  expect((await refused('agent', 'vault.json')).said).toContain(
+    'state: bundles.json: a file: expected a folder, or nothing',
+  );
 });
 
 it('a host that is ended, or ends by itself, leaves no lock that another user could not judge', async () => {

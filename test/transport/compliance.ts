@@ -92,7 +92,7 @@ export function describeTransport(name: string, make: () => Promise<World>): voi
 
     test('a frame for nobody harms nobody', async () => {
       const [host, android] = await started(world, ANDROID);
-      const nobody = vmId('nobody');
+      const nobody = vmId('stranger');
       android!.say(nobody, 1);
       host!.say(nobody, 2);
       android!.say(HOST, 3);

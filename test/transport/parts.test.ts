@@ -1,10 +1,9 @@
-/** The parts of transports that only need a clock: redialling, lanes to a broker, allowances, turns, quiet logs. */
+/** The parts of transports that only need a clock: redialling, lanes to a broker, allowances, turns. */
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import { Allowance, DIALS, FRAMES_TO_GUESTS } from '../../src/transport/allowance.ts';
 import { MqttLanes } from '../../src/transport/mqtt-lanes.ts';
-import { QuietLog } from '../../src/transport/quiet-log.ts';
 import { type DialEvents, Redial } from '../../src/transport/redial.ts';
 import { Turns } from '../../src/turns.ts';
 import { ANDROID, VAULT } from './party.ts';
@@ -252,15 +251,4 @@ describe('turns', () => {
     clock.advance(0);
     expect(done).toEqual(['a']);
   });
-});
-
-test('a flood of log lines is cut to ten in ten seconds, and the rest counted', () => {
-  const clock = new VirtualClock();
-  const seen: unknown[] = [];
-  const quiet = new QuietLog((_level, message, fields) => seen.push([message, fields]), clock);
-  for (let line = 0; line < 50; line++) quiet.line('warn', 'flood', {});
-  clock.advance(10_000);
-  quiet.line('warn', 'later', { vm: ANDROID });
-  expect(seen).toHaveLength(11);
-  expect(seen.at(-1)).toEqual(['later', { vm: ANDROID, leftOut: 40 }]);
 });

@@ -343,6 +343,8 @@ describe('sockets of this machine', () => {
   });
 
   test.each(['', 'unix:', 'tcp:host', 'tcp:host:99999', '/path'])('%j is no address', (address) => {
-    expect(() => STREAMS.connect(address, () => {})).toThrow('expected unix:/path or tcp:host:port');
+    expect(() => STREAMS.connect(address, () => {})).toThrow(
+      /is no address: .*expected|is no address: port 99999: expected/,
+    );
   });
 });

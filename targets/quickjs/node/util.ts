@@ -17,7 +17,7 @@ export function parseArgs({
   for (let i = 0; i < args.length; i++) {
     const [word = '', inline] = splitOnce(args[i]!);
     const name = nameOf(word, options);
-    const option = name === undefined ? undefined : options[name];
+    const option = name !== undefined && Object.hasOwn(options, name) ? options[name] : undefined;
     if (name === undefined || option === undefined)
       throw new TypeError(
         word.startsWith('-') ? `Unknown option '${word}'` : `Unexpected argument '${args[i]}'`,

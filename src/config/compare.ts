@@ -1,0 +1,223 @@
+/**
+ * Compares the configurations of one machine with each other: what each of them alone cannot know. Pure: their files come in read.
+ *
+ * What an agent in a guest and the host call by one name may be two things (`127.0.0.1`, `/run/baton`), so that counts only between daemons
+ * that run beside each other. Of keys nothing is told but that they differ.
+ */
+
+import { addressText, parseAddress, parseBroker, type StreamAddress } from '../addresses.ts';
+import type { BundleDefinition } from '../protocol/bundle.ts';
+import type { HOST } from '../protocol/ids.ts';
+import { bundleDigest } from '../wire/digest.ts';
+import { namedVms } from './back-ends.ts';
+import type { AgentFile, HostFile } from './daemon-config.ts';
+import type { Path } from './faults.ts';
+import { complaintAt } from './read.ts';
+
+/** A daemon's configuration with what it names. */
+export type Daemon = {
+  readonly file: string;
+  readonly text: string;
+  /** Name of the peer → key; undefined when the key file is unsound. */
+  readonly keys: Readonly<Record<string, string>> | undefined;
+  readonly bundles: readonly BundleDefinition[] | undefined;
+  /** A path of the configuration as an absolute one. */
+  readonly beside: (path: string) => string;
+} & (
+  | { readonly party: typeof HOST; readonly host: HostFile; readonly agent?: undefined }
+  | { readonly party: string; readonly agent: AgentFile; readonly host?: undefined }
+);
+
+/** What is wrong between two files, and what is only strange; each with file, line and column in the later of them. */
+export interface Compared {
+  readonly complaints: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Compares every pair. */
+export function compareDaemons(daemons: readonly Daemon[]): Compared {
+  const complaints: string[] = [];
+  const warnings: string[] = [];
+  for (const [index, daemon] of daemons.entries()) {
+    const say = (path: Path, message: string) =>
+      complaintAt(daemon.file, daemon.text, { path, at: 'value', message });
+    for (const other of daemons.slice(0, index).filter(({ file }) => file !== daemon.file)) {
+      for (const [path, message] of differences(daemon, other)) complaints.push(say(path, message));
+      for (const [path, message] of brokerDifferences(daemon, other)) {
+        if (isBeside(daemon) && isBeside(other)) complaints.push(say(path, message));
+        else warnings.push(say(path, `warning: ${message}`));
+      }
+    }
+  }
+  return { complaints, warnings };
+}
+
+type Difference = readonly [path: Path, message: string];
+
+function differences(a: Daemon, b: Daemon): Difference[] {
+  if (a.party === b.party) {
+    const path: Path = a.agent ? ['vm'] : [];
+    return [[path, `"${a.party}" is the name in ${b.file} as well: expected each party once`]];
+  }
+  return [
+    ...keyDifferences(a, b),
+    ...bundleDifferences(a, b),
+    ...placeDifferences(a, b),
+    ...(a.host ? routeDifferences(a, a.host, b) : []),
+    ...(b.host ? routeDifferences(a, b.host, b) : []),
+  ];
+}
+
+/** Host and agent share a key; two agents do when either has one for the other. */
+function keyDifferences(a: Daemon, b: Daemon): Difference[] {
+  if (!a.keys || !b.keys) return [];
+  const ours = own(a.keys, b.party);
+  const theirs = own(b.keys, a.party);
+  if (ours === undefined && theirs === undefined && !a.host && !b.host) return [];
+  if (ours === undefined) return [[['keys'], `no key for "${b.party}", whose configuration is ${b.file}`]];
+  if (theirs === undefined)
+    return [[['keys'], `a key for "${b.party}", and ${b.file} has none for "${a.party}"`]];
+  if (ours === theirs) return [];
+  return [
+    [
+      ['keys'],
+      `the key for "${b.party}" is not the one that ${b.file} has for "${a.party}": expected the same in both`,
+    ],
+  ];
+}
+
+/** One name has one meaning everywhere; the host knows all, and an owner its own. */
+function bundleDifferences(a: Daemon, b: Daemon): Difference[] {
+  if (!a.bundles || !b.bundles) return [];
+  const found: Difference[] = [];
+  for (const bundle of a.bundles) {
+    const same = b.bundles.find(({ id }) => id === bundle.id);
+    if (same && hexOf(bundle) !== hexOf(same))
+      found.push([
+        ['bundles'],
+        `${bundle.id} is defined otherwise than for ${b.file}: expected the same bundle file for all`,
+      ]);
+    if (!same && (b.host || bundle.owner === b.party))
+      found.push([['bundles'], `${bundle.id} is missing in the bundle file of ${b.file}`]);
+  }
+  for (const { id, owner } of b.bundles)
+    if (!a.bundles.some((bundle) => bundle.id === id) && (a.host || owner === a.party))
+      found.push([['bundles'], `${id} is missing, which ${b.file} has`]);
+  return found;
+}
+
+/** Two daemons beside each other have places of their own. */
+function placeDifferences(a: Daemon, b: Daemon): Difference[] {
+  if (!isBeside(a) || !isBeside(b)) return [];
+  return (['state', 'control'] as const).flatMap((key): Difference[] => {
+    const at = a.beside(configOf(a)[key]);
+    return at === b.beside(configOf(b)[key])
+      ? [[[key], `${at} is that of ${b.file} as well: expected one of its own`]]
+      : [];
+  });
+}
+
+/** Whether an agent is heard at the host: as a VM that may run, and by the way that both go. `a`: who is told. */
+function routeDifferences(a: Daemon, host: HostFile, b: Daemon): Difference[] {
+  const agent = (a.agent ?? b.agent)!;
+  const { vm, transport } = agent;
+  const at = (ofHost: Path, ofAgent: Path) => (a.host ? ofHost : ofAgent);
+  const found: Difference[] = [];
+  const running = namedVms(host.enforcer);
+  if (running.length > 0 && !running.some((named) => named.vm === vm))
+    found.push([
+      at(['enforcer'], ['vm']),
+      `"${vm}" is none of the VMs that the back end of the host names: its agent is never heard (${b.file})`,
+    ]);
+  if (transport.kind !== host.transport.kind) {
+    const kinds = a.host ? [host.transport.kind, transport.kind] : [transport.kind, host.transport.kind];
+    found.push([
+      ['transport', 'kind'],
+      `"${kinds[0]}", and "${kinds[1]}" in ${b.file}: expected the same for all parties`,
+    ]);
+    return found;
+  }
+  if (transport.kind !== 'stream' || host.transport.kind !== 'stream') return found;
+  const listen = own(host.transport.listen, vm);
+  if (listen === undefined) {
+    found.push([
+      at(['transport', 'listen'], ['transport', 'address']),
+      `the host listens nowhere for "${vm}" (${b.file})`,
+    ]);
+    return found;
+  }
+  const why = whyNoWay(transport.address, listen);
+  if (why !== undefined)
+    found.push([at(['transport', 'listen', vm], ['transport', 'address']), `${why} (${b.file})`]);
+  return found;
+}
+
+/** Why who dials `to` does not come out at `listen`; undefined when it may. */
+function whyNoWay(to: string, listen: string): string | undefined {
+  const dialled = parseAddress(to);
+  const heard = parseAddress(listen);
+  if (typeof dialled === 'string' || typeof heard === 'string') return undefined;
+  const differ = `the agent dials ${to}, and the host listens for it at ${listen}`;
+  if (dialled.kind === 'vsock') {
+    // A VMM with a socket of its own joins the two: PATH_PORT is its name for a port (transport/vsock-unix.ts).
+    const port =
+      heard.kind === 'unix' ? /_([0-9]+)$/.exec(heard.path)?.[1] : 'port' in heard ? heard.port : undefined;
+    const fits = heard.kind !== 'tcp' && (port === undefined || Number(port) === dialled.port);
+    return fits ? undefined : differ;
+  }
+  if (dialled.kind !== heard.kind) return differ;
+  if (dialled.kind === 'tcp' && heard.kind === 'tcp')
+    return dialled.port === heard.port && mayBeSame(dialled.host, heard.host) ? undefined : differ;
+  return addressText(dialled) === addressText(heard) ? undefined : differ;
+}
+
+/** `heard` may be every address of the machine; a name may be any. */
+function mayBeSame(dialled: string, heard: string): boolean {
+  if (heard === '0.0.0.0' || heard === '::' || dialled === heard) return true;
+  const isNumber = (host: string) => /^[0-9.]+$|:/.test(host);
+  if (isLoopback(heard) || isLoopback(dialled)) return isLoopback(heard) && isLoopback(dialled);
+  return !isNumber(dialled) || !isNumber(heard);
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
+/** All meet at one broker, under names of their own. The same broker may have several addresses, of which guests see others. */
+function brokerDifferences(a: Daemon, b: Daemon): Difference[] {
+  const [ours, theirs] = [configOf(a).transport, configOf(b).transport];
+  if (ours.kind !== 'mqtt' || theirs.kind !== 'mqtt') return [];
+  const [one, two] = [parseBroker(ours.url), parseBroker(theirs.url)];
+  if (typeof one === 'string' || typeof two === 'string' || isSameBroker(one, two)) return [];
+  return [[['transport', 'url'], `${ours.url}, and ${theirs.url} in ${b.file}: is it the same broker?`]];
+}
+
+function isSameBroker(a: StreamAddress, b: StreamAddress): boolean {
+  if (addressText(a) === addressText(b)) return true;
+  // A socket file and a port may lead to one broker.
+  if (a.kind !== 'tcp' || b.kind !== 'tcp') return a.kind !== b.kind;
+  if (a.port !== b.port) return false;
+  return isLoopback(a.host) || isLoopback(b.host) || mayBeSame(a.host, b.host);
+}
+
+/** Whether a daemon runs where the host does: it reaches the others without leaving the machine. */
+function isBeside({ agent }: Daemon): boolean {
+  if (!agent) return true;
+  const { transport } = agent;
+  const place = transport.kind === 'mqtt' ? parseBroker(transport.url) : parseAddress(transport.address);
+  return (
+    typeof place !== 'string' && (place.kind === 'unix' || (place.kind === 'tcp' && isLoopback(place.host)))
+  );
+}
+
+function configOf(daemon: Daemon): AgentFile | HostFile {
+  return daemon.agent ?? daemon.host!;
+}
+
+function hexOf(bundle: BundleDefinition): string {
+  return bundleDigest(bundle).join();
+}
+
+function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}

@@ -1,0 +1,485 @@
+/** What a daemon refuses at its start, `check-config` refuses in the same words: each case is given to both. */
+
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { checkConfig } from '../../src/cli/checks.ts';
+import type { CliWorld } from '../../src/cli/world.ts';
+import { bundleFileText } from '../../src/config/bundle-file.ts';
+import { ConfigError } from '../../src/config/read.ts';
+import { PANEL } from '../../src/simulation/machine/board.ts';
+import { NAME_FAULT } from '../../targets/native/addresses.ts';
+import { FILES, soundAgent, soundHost } from '../../targets/node/sound-config.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'baton-daemon-'));
+  write('bundles.json', bundleFileText([PANEL]));
+  write('android.keys.json', JSON.stringify({ host: '0'.repeat(64), vault: '1'.repeat(64) }), 0o600);
+  write('host.keys.json', JSON.stringify({ android: '0'.repeat(64), vault: '1'.repeat(64) }), 0o600);
+  write('password', 'secret\n', 0o600);
+  write('program', '#!/bin/sh\n', 0o755);
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function write(name: string, text: string, mode = 0o644): void {
+  writeFileSync(join(folder, name), text, { mode });
+  chmodSync(join(folder, name), mode);
+}
+
+type Config = Record<string, unknown>;
+const agent = (): Config => ({
+  vm: 'android',
+  bundles: 'bundles.json',
+  keys: 'android.keys.json',
+  transport: { kind: 'stream', address: 'tcp:127.0.0.1:7001' },
+  state: 'state',
+  control: 'agent.sock',
+});
+const host = (): Config => ({
+  bundles: 'bundles.json',
+  keys: 'host.keys.json',
+  enforcer: { kind: 'none', vms: ['android', 'vault'] },
+  transport: { kind: 'stream', listen: { android: 'unix:/run/a', vault: 'unix:/run/v' } },
+  state: 'host-state',
+  control: 'host.sock',
+});
+const mqtt = (more: Config) => ({ transport: { kind: 'mqtt', url: 'mqtt://127.0.0.1', ...more } });
+const hook = (step: Config) => ({ hooks: { panel: { touch: { suspend: [step] } } } });
+const listen = (more: Config) => ({
+  transport: { kind: 'stream', listen: { android: 'unix:/run/a', ...more } },
+});
+
+/** What both say of a configuration: the daemon, which must not start, and `check-config`. Paths without the folder. */
+function both(kind: 'agent' | 'host', text: string): { readonly daemon: string[]; readonly check: string[] } {
+  write('x.json', text);
+  const path = join(folder, 'x.json');
+  const plain = (lines: string) => lines.replaceAll(`${folder}/`, '').split('\n');
+  const lines: string[] = [];
+  checkConfig({ ...FILES, out: (line: string) => lines.push(line) } as unknown as CliWorld, [path]);
+  const check = plain(lines.join('\n')).filter(
+    (line) => !line.includes(': warning: ') && !line.includes('a sound'),
+  );
+  try {
+    if (kind === 'agent') soundAgent(path);
+    else soundHost(path);
+    return { daemon: [], check };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { daemon: plain(error.message), check };
+  }
+}
+
+it('is nothing of sound ones', () => {
+  expect(both('agent', JSON.stringify(agent()))).toEqual({ daemon: [], check: [] });
+  expect(both('host', JSON.stringify(host()))).toEqual({ daemon: [], check: [] });
+});
+
+describe('of an agent', () => {
+  it.each<[string, Config, string]>([
+    ['a name that means something else', { vm: 'blocked' }, '"blocked": no VM may be called so'],
+    ['a name that every object has', { vm: 'constructor' }, '"constructor": every object of the program has'],
+    ['the name of the host', { vm: 'host' }, '"host": no VM may be called so'],
+    [
+      'a broker with a password',
+      mqtt({ url: 'mqtt://u:hunter2@h' }),
+      'transport.url: "mqtt://(login)@h": user and password do not stand in the URL',
+    ],
+    [
+      'a broker with a port that is none',
+      mqtt({ url: 'mqtt://h:70000' }),
+      'transport.url: "mqtt://h:70000": port 70000',
+    ],
+    ['a broker at an IPv6 address without brackets', mqtt({ url: 'mqtt://fd00::7:1883' }), 'IPv6'],
+    ['a broker that wants TLS', mqtt({ url: 'mqtts://h' }), 'transport.url'],
+    [
+      'a user of another name',
+      mqtt({ username: 'vault' }),
+      'transport.username: "vault": expected "android"',
+    ],
+    [
+      'a password without a user',
+      mqtt({ passwordFile: 'password' }),
+      'a password without a user: expected "username": "android"',
+    ],
+    [
+      'a relative socket',
+      { transport: { kind: 'stream', address: 'unix:a.sock' } },
+      'transport.address: "unix:a.sock": relative',
+    ],
+    [
+      'a socket that is too long',
+      { transport: { kind: 'stream', address: `unix:/${'ö'.repeat(60)}` } },
+      'has 121 bytes',
+    ],
+    ['port 0', { transport: { kind: 'stream', address: 'tcp:h:0' } }, 'port 0'],
+    [
+      'an IPv4 address that is none',
+      { transport: { kind: 'stream', address: 'tcp:1.2.3:7' } },
+      'no IPv4 address',
+    ],
+    [
+      'an IPv6 address that is none',
+      { transport: { kind: 'stream', address: 'tcp:[::g]:7' } },
+      'no IPv6 address',
+    ],
+    [
+      'a CID that is none',
+      { transport: { kind: 'stream', address: 'vsock:5000000000:7' } },
+      'CID 5000000000',
+    ],
+    [
+      'a control socket where a file is',
+      { control: 'program' },
+      'control: program: a file: expected room for a socket',
+    ],
+    [
+      'a control socket below a file',
+      { control: 'program/agent.sock' },
+      'control: program: a file: expected a folder',
+    ],
+    ['a control socket that is too long', { control: `/${'c'.repeat(107)}` }, 'has 108 bytes'],
+    ['a state folder that is a file', { state: 'password' }, 'state: password: a file: expected a folder'],
+    [
+      'a policy program that is missing',
+      { policy: { kind: 'program', command: ['./no-such'] } },
+      'policy.command.0: "./no-such": no such file',
+    ],
+    [
+      'a policy program in no folder of PATH',
+      { policy: { kind: 'program', command: ['no-such-policy'] } },
+      'no such program in PATH',
+    ],
+    [
+      'a policy program with its arguments in one text',
+      { policy: { kind: 'program', command: ['program --password=hunter2'] } },
+      '"program" …: no such program in PATH',
+    ],
+    [
+      'a hook that is no program',
+      hook({ kind: 'command', command: ['./password'] }),
+      'hooks.panel.touch.suspend.0.command.0: "./password": not executable',
+    ],
+    [
+      'a hook whose undo is missing',
+      hook({ kind: 'command', command: ['sh'], undo: ['/no/such'] }),
+      'hooks.panel.touch.suspend.0.undo.0',
+    ],
+    ['hooks of no bundle', { hooks: { constructor: {} } }, 'hooks.constructor: no bundle of this name'],
+    [
+      'a lender that is no VM',
+      { policy: { kind: 'list', allow: [{ bundle: 'panel', borrower: 'nobody' }] } },
+      'policy.allow.0.borrower',
+    ],
+  ])('%s', (_, change, words) => {
+    const { daemon, check } = both('agent', JSON.stringify({ ...agent(), ...change }));
+    expect(daemon.join('\n')).toContain(words);
+    expect(check).toEqual(daemon);
+    expect(daemon.join('\n')).not.toContain('hunter2');
+  });
+
+  it('a key for itself', () => {
+    write('android.keys.json', JSON.stringify({ host: '0'.repeat(64), android: '1'.repeat(64) }), 0o600);
+    const { daemon, check } = both('agent', JSON.stringify(agent()));
+    expect(daemon).toEqual([expect.stringContaining('a key for "android", which is this party itself')]);
+    expect(check).toEqual(daemon);
+  });
+
+  it('a key that JavaScript would hide', () => {
+    const { daemon, check } = both(
+      'agent',
+      JSON.stringify(agent()).replace('{', '{"__proto__":{"logLevel":"debug"},'),
+    );
+    expect(daemon).toEqual([expect.stringContaining('x.json:1:2: …: unknown key: expected "vm"')]);
+    expect(check).toEqual(daemon);
+  });
+
+  it('another encoding; a byte order mark harms nobody', () => {
+    expect(both('agent', `\ufeff${JSON.stringify(agent())}`)).toEqual({ daemon: [], check: [] });
+    writeFileSync(join(folder, 'y.json'), Buffer.from(`\ufeff${JSON.stringify(agent())}`, 'utf16le'));
+    expect(() => soundAgent(join(folder, 'y.json'))).toThrow(
+      'not text in UTF-8: expected JSON, saved as UTF-8',
+    );
+  });
+
+  it('a name where names are not looked up, as in the small program', () => {
+    write(
+      'x.json',
+      JSON.stringify({ ...agent(), transport: { kind: 'stream', address: 'tcp:broker.example:7' } }),
+    );
+    const lines: string[] = [];
+    const world = { ...FILES, nameFault: NAME_FAULT, out: (line: string) => lines.push(line) };
+    checkConfig(world as unknown as CliWorld, [join(folder, 'x.json')]);
+    expect(lines.join('\n')).toContain(`"tcp:broker.example:7": ${NAME_FAULT}`);
+    expect(both('agent', JSON.stringify(agent()))).toEqual({ daemon: [], check: [] });
+  });
+});
+
+describe('of a host', () => {
+  it.each<[string, Config, string]>([
+    [
+      'a VM that means something else',
+      { enforcer: { kind: 'none', vms: ['android', 'unknown'] } },
+      '"unknown": no VM may be called so',
+    ],
+    [
+      'an address for such a VM',
+      listen({ mixed: 'unix:/run/m' }),
+      'transport.listen.mixed: "mixed": no VM may be called so',
+    ],
+    ['a relative socket', listen({ vault: 'unix:v' }), 'transport.listen.vault: "unix:v": relative'],
+    ['a socket that is too long', listen({ vault: `vsock-unix:/${'ä'.repeat(50)}a:70000` }), 'has 108 bytes'],
+    [
+      'one place under two spellings',
+      listen({ vault: 'unix:/run/./a' }),
+      'transport.listen.vault: the same address as that of "android"',
+    ],
+    [
+      'one place in two forms',
+      { transport: { kind: 'stream', listen: { android: 'unix:/run/a_7', vault: 'vsock-unix:/run/a:7' } } },
+      'the same address as that of "android"',
+    ],
+    ['an IPv6 address that is none', listen({ vault: 'tcp:[::1::]:7' }), 'no IPv6 address'],
+    [
+      'a helper at a port that is none',
+      { enforcer: { kind: 'kvm', address: 'tcp:h:0' } },
+      'enforcer.address: "tcp:h:0": port 0',
+    ],
+    [
+      'a back end in no folder of PATH',
+      { enforcer: { kind: 'command', command: ['no-such-hypervisor'] } },
+      'enforcer.command.0: "no-such-hypervisor": no such program in PATH',
+    ],
+    [
+      'a back end that is missing',
+      { enforcer: { kind: 'command', command: ['./hypervisor', '--token=hunter2'] } },
+      'enforcer.command.0: "./hypervisor": no such file',
+    ],
+    [
+      'a user that is not called host',
+      mqtt({ username: 'android' }),
+      'transport.username: "android": expected "host"',
+    ],
+    ['a control socket where a file is', { control: 'program' }, 'expected room for a socket'],
+  ])('%s', (_, change, words) => {
+    const { daemon, check } = both('host', JSON.stringify({ ...host(), ...change }));
+    expect(daemon.join('\n')).toContain(words);
+    expect(check).toEqual(daemon);
+    expect(daemon.join('\n')).not.toContain('hunter2');
+  });
+
+  it('a key for itself', () => {
+    write(
+      'host.keys.json',
+      JSON.stringify({ android: '0'.repeat(64), vault: '1'.repeat(64), host: '2'.repeat(64) }),
+      0o600,
+    );
+    const { daemon, check } = both('host', JSON.stringify(host()));
+    expect(daemon).toEqual([expect.stringContaining('a key for "host", which is this party itself')]);
+    expect(check).toEqual(daemon);
+  });
+});
+
+it('a program with a slash is beside the configuration, whatever folder the daemon is started in', () => {
+  const steps = [{ kind: 'command', command: ['./program', 'on'], undo: ['./program'] }];
+  write(
+    'x.json',
+    JSON.stringify({ ...agent(), ...hook(steps[0]!), policy: { kind: 'program', command: ['./program'] } }),
+  );
+  const { config } = soundAgent(join(folder, 'x.json'));
+  const whole = join(folder, 'program');
+  expect(config.policy).toMatchObject({ command: [whole] });
+  expect(config.hooks).toMatchObject({
+    panel: { touch: { suspend: [{ command: [whole, 'on'], undo: [whole] }] } },
+  });
+  write('h.json', JSON.stringify({ ...host(), enforcer: { kind: 'command', command: ['./program'] } }));
+  expect(soundHost(join(folder, 'h.json')).enforcer).toMatchObject({ command: [whole] });
+});
+
+describe('given several files, check-config', () => {
+  const files = (change: (configs: Record<'host' | 'android' | 'vault', Config>) => void): string[] => {
+    const configs = {
+      host: {
+        ...host(),
+        transport: { kind: 'stream', listen: { android: 'unix:/run/a', vault: 'unix:/run/v' } },
+      } as Config,
+      android: { ...agent(), transport: { kind: 'stream', address: 'unix:/run/a' } } as Config,
+      vault: {
+        ...agent(),
+        vm: 'vault',
+        keys: 'vault.keys.json',
+        transport: { kind: 'stream', address: 'unix:/run/v' },
+        state: 'vault-state',
+        control: 'vault.sock',
+      } as Config,
+    };
+    write('android.keys.json', JSON.stringify({ host: 'a'.repeat(64), vault: 'b'.repeat(64) }), 0o600);
+    write('vault.keys.json', JSON.stringify({ host: 'c'.repeat(64), android: 'b'.repeat(64) }), 0o600);
+    write('host.keys.json', JSON.stringify({ android: 'a'.repeat(64), vault: 'c'.repeat(64) }), 0o600);
+    change(configs);
+    for (const [name, config] of Object.entries(configs)) write(`${name}.json`, JSON.stringify(config));
+    const lines: string[] = [];
+    const world = { ...FILES, out: (line: string) => lines.push(line.replaceAll(`${folder}/`, '')) };
+    const status = checkConfig(
+      world as unknown as CliWorld,
+      ['host', 'android', 'vault'].map((name) => join(folder, `${name}.json`)),
+    );
+    const complaints = lines.filter((line) => !line.includes('a sound') && !line.includes('warning: no '));
+    expect(status).toBe(complaints.some((line) => !line.includes('warning: ')) ? 78 : 0);
+    return complaints;
+  };
+
+  it('finds nothing between those that fit', () => {
+    expect(files(() => {})).toEqual([]);
+  });
+
+  it.each<[string, (configs: Record<'host' | 'android' | 'vault', Config>) => void, string]>([
+    [
+      'keys of a pair that differ',
+      () =>
+        write('vault.keys.json', JSON.stringify({ host: 'd'.repeat(64), android: 'b'.repeat(64) }), 0o600),
+      'keys: the key for "host" is not the one that host.json has for "vault"',
+    ],
+    [
+      'keys between agents that differ',
+      () =>
+        write('vault.keys.json', JSON.stringify({ host: 'c'.repeat(64), android: 'e'.repeat(64) }), 0o600),
+      'keys: the key for "android" is not the one that android.json has for "vault"',
+    ],
+    [
+      'a VM that the host has no key for',
+      () => write('host.keys.json', JSON.stringify({ android: 'a'.repeat(64) }), 0o600),
+      'host.json has none for "vault"',
+    ],
+    [
+      'a borrower that the owner has no key for',
+      () => write('android.keys.json', JSON.stringify({ host: 'a'.repeat(64) }), 0o600),
+      'a key for "android", and android.json has none for "vault"',
+    ],
+    [
+      'bundle files that differ',
+      ({ vault }) => {
+        write(
+          'other.json',
+          bundleFileText([{ ...PANEL, keeper: PANEL.keeper === 'owner' ? 'hypervisor' : 'owner' }]),
+        );
+        vault['bundles'] = 'other.json';
+      },
+      'bundles: panel is defined otherwise than for host.json',
+    ],
+    [
+      'a bundle that the host lacks',
+      ({ host: h }) => {
+        write('other.json', bundleFileText([{ ...PANEL, id: 'camera' as never }]));
+        h['bundles'] = 'other.json';
+      },
+      'bundles: panel is missing in the bundle file of host.json',
+    ],
+    [
+      'two of one name',
+      ({ vault }) => (vault['vm'] = 'android'),
+      '"android" is the name in android.json as well',
+    ],
+    [
+      'a VM that the back end does not know',
+      ({ host: h }) => (h['enforcer'] = { kind: 'none', vms: ['android'] }),
+      '"vault" is none of the VMs that the back end of the host names',
+    ],
+    [
+      'another kind of transport',
+      ({ vault }) => Object.assign(vault, mqtt({})),
+      'transport.kind: "mqtt", and "stream" in host.json',
+    ],
+    [
+      'another address than the host listens at',
+      ({ vault }) => (vault['transport'] = { kind: 'stream', address: 'unix:/run/a' }),
+      'the agent dials unix:/run/a, and the host listens for it at unix:/run/v',
+    ],
+    [
+      'another port',
+      ({ host: h, vault }) => {
+        h['transport'] = { kind: 'stream', listen: { android: 'unix:/run/a', vault: 'tcp:[::]:7002' } };
+        vault['transport'] = { kind: 'stream', address: 'tcp:192.168.7.1:7001' };
+      },
+      'the agent dials tcp:192.168.7.1:7001, and the host listens for it at tcp:[::]:7002',
+    ],
+    [
+      'a loopback that no guest reaches',
+      ({ host: h, vault }) => {
+        h['transport'] = { kind: 'stream', listen: { android: 'unix:/run/a', vault: 'tcp:127.0.0.1:7001' } };
+        vault['transport'] = { kind: 'stream', address: 'tcp:192.168.7.1:7001' };
+      },
+      'the host listens for it at tcp:127.0.0.1:7001',
+    ],
+    [
+      'one state folder for two',
+      ({ vault }) => (vault['state'] = 'state'),
+      'state is that of android.json as well',
+    ],
+    [
+      'one control socket for two',
+      ({ vault }) => (vault['control'] = './host.sock'),
+      'host.sock is that of host.json as well',
+    ],
+    [
+      'brokers that differ',
+      (configs) => {
+        for (const config of Object.values(configs)) Object.assign(config, mqtt({}));
+        Object.assign(configs.vault, mqtt({ url: 'mqtt://localhost:1884' }));
+      },
+      'transport.url: mqtt://localhost:1884, and mqtt://127.0.0.1 in host.json: is it the same broker?',
+    ],
+    [
+      'brokers that may differ, as a warning',
+      (configs) => {
+        Object.assign(configs.host, mqtt({ url: 'mqtt://192.168.7.1' }));
+        Object.assign(configs.android, mqtt({ url: 'mqtt://192.168.7.1' }));
+        Object.assign(configs.vault, mqtt({ url: 'mqtt://192.168.8.1' }));
+      },
+      'warning: mqtt://192.168.8.1, and mqtt://192.168.7.1 in host.json: is it the same broker?',
+    ],
+  ])('finds %s', (_, change, words) => {
+    const text = files(change).join('\n');
+    expect(text).toContain(words);
+    expect(text).not.toMatch(/[0-9a-f]{9}/);
+  });
+
+  it('says nothing of guests that see one broker at another address, and have paths of their own', () => {
+    const complaints = files((configs) => {
+      Object.assign(configs.host, mqtt({ url: 'mqtt://127.0.0.1' }));
+      for (const guest of [configs.android, configs.vault])
+        Object.assign(guest, mqtt({ url: 'mqtt://10.0.2.2' }), {
+          state: '/var/lib/baton',
+          control: '/run/baton/agent.sock',
+        });
+    });
+    expect(complaints).toEqual([]);
+  });
+
+  it('takes the ends of a vsock for what they are', () => {
+    for (const address of [
+      'vsock:3:7000',
+      'vsock-unix:/run/v.sock:7000',
+      'unix:/run/v.sock_7000',
+      'vsock:any:7000',
+    ]) {
+      const change = ({ host: h, vault }: Record<'host' | 'vault', Config>) => {
+        h['transport'] = { kind: 'stream', listen: { android: 'unix:/run/a', vault: address } };
+        vault['transport'] = { kind: 'stream', address: 'vsock:2:7000' };
+      };
+      expect(files(change)).toEqual([]);
+    }
+  });
+});
+
+it('no folder is made by a check', () => {
+  mkdirSync(join(folder, 'empty'));
+  write('x.json', JSON.stringify({ ...agent(), state: 'empty/a/b', control: 'empty/c/d.sock' }));
+  const lines: string[] = [];
+  checkConfig({ ...FILES, out: (line: string) => lines.push(line) } as unknown as CliWorld, [
+    join(folder, 'x.json'),
+  ]);
+  expect(FILES.look(join(folder, 'empty/a'))).toBeUndefined();
+  expect(FILES.look(join(folder, 'empty/c'))).toBeUndefined();
+});
