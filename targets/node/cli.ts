@@ -7,7 +7,7 @@ import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from 
 import { ConfigError } from '../../src/config/read.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';
-import { besideConfig, look, readText, readTree } from './files.ts';
+import { besideConfig, list, look, readText, readTree, realPath } from './files.ts';
 import { MQTT_FAULT } from './mqtt.ts';
 import { VERSION } from './version.ts';
 
@@ -70,6 +70,8 @@ const WORLD: CliWorld = {
   readText,
   besideConfig,
   look,
+  list,
+  realPath,
   readTree,
   mqttFault: MQTT_FAULT,
   out: (line) => void process.stdout.write(`${forTerminal(line)}\n`),

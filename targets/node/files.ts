@@ -1,7 +1,7 @@
 /** Reads the files of a daemon: configuration, bundle file, key file. Errors are ConfigErrors a person can use. */
 
 import { Buffer } from 'node:buffer';
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Static, TSchema } from 'typebox';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
@@ -14,6 +14,7 @@ import { Tree } from '../../src/devicetree/tree.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { type VmId, vmId } from '../../src/protocol/ids.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
+import { attempt } from './processes.ts';
 
 /** Reads a file as text. Throws a ConfigError that says what is wrong with it. */
 export function readText(path: string): string {
@@ -48,6 +49,16 @@ export function look(path: string): FileLook | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Names in a folder; none when there is no such folder, or none that this user can see. */
+export function list(path: string): readonly string[] {
+  return attempt(() => readdirSync(path)) ?? [];
+}
+
+/** The path without symbolic links; undefined when nothing is there. */
+export function realPath(path: string): string | undefined {
+  return attempt(() => realpathSync(path));
 }
 
 /** Reads a device tree blob, or for `live` that of this machine. Throws a ConfigError. */

@@ -5,10 +5,18 @@ import { AGENT_SCHEMA, type AgentFile, HOST_SCHEMA, type HostFile } from '../../
 import { type ConfigFiles, followAgent, followHost } from '../../src/config/follow.ts';
 import { ConfigError, complaintAt, readConfig } from '../../src/config/read.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
-import { besideConfig, look, readText, readTree } from './files.ts';
+import { besideConfig, list, look, readText, readTree, realPath } from './files.ts';
 import { MQTT_FAULT } from './mqtt.ts';
 
-export const FILES: ConfigFiles = { readText, besideConfig, look, readTree, mqttFault: MQTT_FAULT };
+export const FILES: ConfigFiles = {
+  readText,
+  besideConfig,
+  look,
+  list,
+  realPath,
+  readTree,
+  mqttFault: MQTT_FAULT,
+};
 
 /** Reads the configuration of an agent, its bundles and all else that it names. Throws a ConfigError with every complaint. */
 export function soundAgent(path: string): { config: AgentFile; bundles: readonly BundleDefinition[] } {

@@ -35,13 +35,13 @@ function hooksOf(
   driver: FakeOwnerDriver | FakeBorrowerDriver,
   steps: object = { suspend: [STEP] },
 ): DriverHooks {
-  const { locks } = new FakeWorld();
+  const { locks, notes } = new FakeWorld();
   const { clock, sys, streams } = world;
   return createHooks({
     self,
     bundles: [PANEL],
     config: { panel: { touch: steps } },
-    world: { clock, sys, streams, locks, attributes: driver.attributes(FOLDER) },
+    world: { clock, sys, streams, locks, notes, attributes: driver.attributes(FOLDER) },
     log: () => {},
   });
 }
@@ -249,7 +249,7 @@ describe('a borrower whose bus fails', () => {
 });
 
 it('a lend that somebody else takes back before the owner is done is none', async () => {
-  const { clock, sys, streams, locks } = world;
+  const { clock, sys, streams, locks, notes } = world;
   const inner = owner.attributes(FOLDER);
   let looks = 0;
   const read = async (path: string) => {
@@ -262,7 +262,7 @@ it('a lend that somebody else takes back before the owner is done is none', asyn
     self: ANDROID,
     bundles: [PANEL],
     config: { panel: { touch: { suspend: [STEP] } } },
-    world: { clock, sys, streams, locks, attributes: { ...inner, read } },
+    world: { clock, sys, streams, locks, notes, attributes: { ...inner, read } },
     log: () => {},
   });
   expect(await run(hooks, 'suspend')).toMatchObject({
@@ -384,13 +384,13 @@ it('ignores an event that an earlier failure left', async () => {
 });
 
 it('fails on attributes that are not there, with nothing to undo', async () => {
-  const { clock, sys, streams, locks } = world;
+  const { clock, sys, streams, locks, notes } = world;
   const attributes = owner.attributes('/sys/elsewhere');
   const hooks = createHooks({
     self: ANDROID,
     bundles: [PANEL],
     config: { panel: { touch: { suspend: [STEP] } } },
-    world: { clock, sys, streams, locks, attributes },
+    world: { clock, sys, streams, locks, notes, attributes },
     log: () => {},
   });
   expect(await run(hooks, 'suspend')).toMatchObject({ ok: false, outcome: 'failed' });

@@ -112,6 +112,21 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
   });
 
   it.each(['runtime', 'attribute'] as const)(
+    '%s: a device that may sleep is left so by a start of the agent and by a loan',
+    async (name) => {
+      const control = `${touch(name)}/power/control`;
+      await bed.guest(ANDROID).tell(`echo auto > ${control}; killall -9 baton-agent`);
+      await bed.serves(ANDROID);
+      expect(await read(control)).toBe('auto');
+      await lend(name, async () => {
+        expect(await read(`${touch(name)}/power/runtime_status`)).toBe('suspended');
+        expect(await read(control)).toBe('auto');
+      });
+      await bed.guest(ANDROID).tell(`echo on > ${control}`);
+    },
+  );
+
+  it.each(['runtime', 'attribute'] as const)(
     '%s: suspended while it is lent, active after that',
     async (name) => {
       await lend(name, async (isLent) => {
