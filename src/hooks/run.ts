@@ -81,6 +81,7 @@ export async function leave(run: RunContext, plan: BundlePlan): Promise<HookResu
     const failure = await begin(run, item, false);
     if (failure) failures.push(failure);
   }
+  run.note.save();
   const [first, ...others] = failures;
   if (!first) return { ok: true };
   return failed('unknown', [text(first), ...others.map((other) => `also ${text(other)}`)]);

@@ -133,7 +133,7 @@ describe('an agent that starts', () => {
   it('binds a driver that could not come up while somebody else had the device', async () => {
     const world = machine();
     world.links.clear();
-    const rig = owner(world, UNBIND, INHIBIT);
+    const rig = owner(world, UNBIND);
     // So the agent quiesces it as one that may be in the way.
     expect(await rig.inspect()).toBe('unknown');
     expect(await rig.run('quiesce')).toEqual(OK);
@@ -148,6 +148,46 @@ describe('an agent that starts', () => {
     await rig.run('suspend');
     await rig.run('resume');
     expect(world.events).toEqual([]);
+  });
+});
+
+describe('a write that succeeds and does nothing', () => {
+  it('is no success of inhibiting', async () => {
+    const world = machine();
+    world.onWrite.set(INHIBITED, () => '0');
+    const error = `touch/input-inhibit: ${INHIBITED} reads "0", not "1"`;
+    const rig = owner(world, INHIBIT);
+    expect(await rig.run('suspend')).toEqual({ ok: false, outcome: 'failed', error });
+    expect(await rig.run('quiesce')).toEqual({ ok: false, outcome: 'unknown', error });
+  });
+
+  it('is no success of putting back', async () => {
+    const world = machine();
+    const rig = owner(world, INHIBIT);
+    await rig.lend();
+    world.onWrite.set(INHIBITED, () => '1');
+    expect(await rig.run('resume')).toMatchObject({
+      ok: false,
+      error: expect.stringContaining(`${INHIBITED} still reads "1" after 1000 ms, not "0"`),
+    });
+    // It is not forgotten.
+    world.onWrite.clear();
+    expect(await rig.run('resume')).toEqual(OK);
+    expect(world.files.get(INHIBITED)).toBe('0');
+  });
+
+  it('nor is an unbind whose driver somebody binds again', async () => {
+    const world = machine();
+    world.scripts.set('late', {
+      get stdout() {
+        world.links.set(`${DEVICE}/driver`, 'faketouch');
+        return '';
+      },
+    });
+    expect(await owner(world, UNBIND, step('late')).run('suspend')).toMatchObject({
+      outcome: 'failed',
+      error: expect.stringContaining('somebody has bound it'),
+    });
   });
 });
 

@@ -100,6 +100,28 @@ describe('the note', () => {
     expect(kept[1]).toContain('idle');
   });
 
+  it('does not grow, and keeps what was found first', async () => {
+    const world = machine();
+    await owner(world, SYSFS).lend();
+    for (let life = 0; life < 5; life++) {
+      world.files.set(MODE, `turbo${life}`);
+      expect(await owner(world, SYSFS).run('quiesce')).toEqual(OK);
+    }
+    expect(world.kept.get('panel')!.match(/"path"/g)).toHaveLength(1);
+    expect(await owner(world, SYSFS).run('resume')).toEqual(OK);
+    expect(world.files.get(MODE)).toBe('high');
+  });
+
+  it('keeps a program that was begun, when it is run again and fails', async () => {
+    const world = machine();
+    await owner(world, step('idle')).lend();
+    world.scripts.set('idle', { how: { status: 1 } });
+    const next = owner(world, step('idle'));
+    expect(await next.run('quiesce')).toMatchObject({ ok: false });
+    expect(await next.run('resume')).toEqual(OK);
+    expect(world.events.at(-1)).toBe('resume: undo idle');
+  });
+
   it('is empty after the return', async () => {
     const world = machine();
     const rig = owner(world, INHIBIT, SYSFS, step('idle'));
@@ -165,8 +187,10 @@ describe('an agent that was killed in the middle', () => {
   it('while the list of steps is put in another order: each finds its own', async () => {
     const world = machine();
     const before = stateOf(world);
-    await owner(world, INHIBIT, SYSFS).lend();
-    expect(await owner(world, SYSFS, { ...INHIBIT, name: 'quiet', limitMs: 50 }).run('resume')).toEqual(OK);
+    await owner(world, INHIBIT, SYSFS, step('idle')).lend();
+    const others = [{ ...step('idle'), name: 'still', limitMs: 50 }, SYSFS, INHIBIT] as const;
+    expect(await owner(world, ...others).run('resume')).toEqual(OK);
     expect(stateOf(world)).toEqual(before);
+    expect(world.events).toContain('resume: undo idle');
   });
 });

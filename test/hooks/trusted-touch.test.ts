@@ -97,6 +97,27 @@ describe('a loan', () => {
   });
 });
 
+it('a loan that was cut off before the lend is not reclaimed by the next agent', async () => {
+  const machine = new FakeWorld();
+  machine.scripts.set('idle', 'unkillable');
+  const hooksOn = () =>
+    createHooks({
+      self: ANDROID,
+      bundles: [PANEL],
+      config: { panel: { touch: { suspend: [{ kind: 'command', command: ['idle'] }, STEP] } } },
+      world: {
+        ...{ clock: world.clock, sys: world.sys, streams: world.streams },
+        ...{ locks: machine.locks, notes: machine.notes, attributes: owner.attributes(FOLDER) },
+      },
+      log: () => {},
+    });
+  hooksOn().run(PANEL.id, 'suspend', EPOCH, () => {});
+  for (let turns = 0; turns < 50; turns++) await new Promise((done) => setImmediate(done));
+  machine.isLocked = false;
+  expect(await run(hooksOn(), 'resume')).toEqual({ ok: true });
+  expect(owner.writes).toEqual([]);
+});
+
 describe('notices', () => {
   it('that come late are waited for, by writing again', async () => {
     manager.noticeMs = 100;
