@@ -136,6 +136,11 @@ export class BundleNote {
     };
   }
 
+  /** Whether there is anything to undo. */
+  get hasSteps(): boolean {
+    return [...this.#devices.values()].some(({ steps }) => steps.size > 0);
+  }
+
   isBegun(device: DeviceId, key: string): boolean {
     return this.#devices.get(device)?.steps.has(key) ?? false;
   }

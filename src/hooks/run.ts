@@ -91,10 +91,8 @@ export async function leave(run: RunContext, plan: BundlePlan): Promise<HookResu
 export async function resume(run: RunContext, plan: BundlePlan): Promise<HookResult> {
   let hasActed = false;
   for (const device of [...plan].reverse()) {
-    if (run.isOwner && !run.note.taken(device.device)) {
-      await leaveAlone(run, device);
-      continue;
-    }
+    // It was never taken from its driver, so there is nothing to undo.
+    if (run.isOwner && !run.note.taken(device.device)) continue;
     for (const { step, act } of backward(device)) {
       const failure = await call(run, step, 'resume', act);
       if (failure) {
@@ -117,15 +115,6 @@ export async function resume(run: RunContext, plan: BundlePlan): Promise<HookRes
   for (const { device } of plan) run.note.settle(device);
   run.note.save();
   return { ok: true };
-}
-
-/** A device that no agent of ours has taken from its driver stays as it is, and what does not work is told. */
-async function leaveAlone(run: RunContext, { device, suspend }: DevicePlan): Promise<void> {
-  for (const step of suspend) {
-    if ((await look(run, step)) !== 'suspended') continue;
-    const message = 'suspended already, and not by this agent: left as it is';
-    run.log('info', message, { bundle: run.bundle, device, step: step.name });
-  }
 }
 
 /** Puts back what steps have changed that are configured no more. What cannot be put back is told, and forgotten. */
@@ -164,30 +153,36 @@ export async function prepare(run: RunContext, plan: BundlePlan): Promise<HookRe
   return { ok: true };
 }
 
-/** Looks what the driver does. Only what all devices and all their steps agree on is known. */
+/**
+ * Looks what the driver does. Only what all devices agree on is known. An owner that has something to put back does not
+ * call its driver active: a device that somebody uses may still be changed.
+ */
 export async function inspect(run: RunContext, plan: BundlePlan): Promise<DriverStatus> {
   const seen = new Set<DriverStatus>();
-  for (const device of plan) {
-    for (const step of device.inspect ? [device.inspect] : device.suspend) {
-      seen.add(await statusOf(run, device, step));
-      if (seen.has('unknown') || seen.size > 1) return 'unknown';
-    }
-  }
+  // All of them: what the program of one says is needed later.
+  for (const device of plan)
+    if (device.inspect || device.suspend.length > 0) seen.add(await statusOf(run, device));
   const [status = 'unknown'] = seen;
+  if (seen.size > 1 || (run.isOwner && status === 'active' && run.note.hasSteps)) return 'unknown';
   return status;
 }
 
 /**
- * What one step, or the program that inspects, says of an owner's device that no agent of ours has taken. A program
- * means what it says: the driver has to be resumed. An attribute may read so because the device is idle, or by
- * somebody else's will.
+ * What one device does. Of an owner's device that no agent of ours has taken a program that inspects means what it
+ * says: the driver has to be resumed. An attribute may read suspended because the device is idle, or by somebody
+ * else's will.
  */
-async function statusOf(run: RunContext, { device, inspect }: DevicePlan, step: Step): Promise<DriverStatus> {
-  const status = await look(run, step);
+async function statusOf(run: RunContext, { device, inspect, suspend }: DevicePlan): Promise<DriverStatus> {
+  const seen = new Set<DriverStatus>();
+  for (const step of inspect ? [inspect] : suspend) {
+    seen.add(await look(run, step));
+    if (seen.has('unknown') || seen.size > 1) return 'unknown';
+  }
+  const [status = 'unknown'] = seen;
   if (status !== 'suspended' || !run.isOwner || run.note.taken(device)) return status;
-  if (!inspect) return 'unknown';
-  run.note.take(device, 'left');
-  return status;
+  if (inspect) run.note.take(device, 'left');
+  else run.log('info', 'found suspended, and not by this agent', { bundle: run.bundle, device });
+  return inspect ? status : 'unknown';
 }
 
 async function look(run: RunContext, step: Step): Promise<DriverStatus> {

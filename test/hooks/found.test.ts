@@ -18,7 +18,7 @@ import {
   stateOf,
   UNBIND,
 } from './machine.ts';
-import { step, VAULT } from './support.ts';
+import { Rig, step, VAULT } from './support.ts';
 
 const CASES: readonly (readonly [what: string, step: HookStep, found: Record<string, string>])[] = [
   ['runtime-pm, idle', RUNTIME_PM, {}],
@@ -117,8 +117,39 @@ describe('an agent that starts', () => {
 
   it('tells what it finds suspended, and leaves it', async () => {
     const rig = owner(machine({ [INHIBITED]: '1' }), INHIBIT);
+    expect(await rig.inspect()).toBe('unknown');
     await rig.run('resume');
-    expect(rig.logs.join()).toContain('suspended already, and not by this agent: left as it is');
+    expect(rig.logs.join()).toContain('info found suspended, and not by this agent');
+    expect(rig.world.events).toEqual([]);
+  });
+
+  it('asks the program of each device, whatever the others do', async () => {
+    const world = machine();
+    world.scripts.set('look', { stdout: 'suspended' });
+    const rig = new Rig(
+      {
+        touch: { suspend: [step('one')] },
+        display: { suspend: [step('two')], inspect: { kind: 'command', command: ['look'] } },
+      },
+      undefined,
+      world,
+    );
+    expect(await rig.inspect()).toBe('unknown');
+    await rig.run('resume');
+    expect(world.events).toEqual(['inspect: look', 'resume: undo two']);
+  });
+
+  it('does not call a device active of which something is to be put back', async () => {
+    const found = { [`${POWER}/control`]: 'on', [`${POWER}/runtime_status`]: 'active' };
+    const world = machine(found);
+    await owner(world, RUNTIME_PM).lend();
+    // Somebody uses it, and the agent is killed.
+    world.files.set(`${POWER}/runtime_status`, 'active');
+    const next = owner(world, RUNTIME_PM);
+    expect(await next.inspect()).toBe('unknown');
+    expect(await next.run('resume')).toEqual(OK);
+    expect(world.files.get(`${POWER}/control`)).toBe('on');
+    expect(await next.inspect()).toBe('active');
   });
 
   it('resumes a device of which the program that inspects says that it is suspended', async () => {

@@ -150,6 +150,22 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
     });
   });
 
+  it('fb-blank: while somebody is DRM master the write blanks nothing, so the display is not lent', async () => {
+    const dpms = '/sys/class/drm/card0-Virtual-1/dpms';
+    await bed.guest(ANDROID).tell('sleep 1000 < /dev/dri/card0 > /dev/null 2>&1 & echo $! > /run/master');
+    await expect(bed.borrow('display')).rejects.toThrow('declined');
+    expect(await read(dpms)).toBe('On');
+    await bed
+      .guest(ANDROID)
+      .until('its agent says why', STEP_MS, async () =>
+        (await bed.guest(ANDROID).tell('cat /run/agent.log')).includes('does a DRM master'),
+      );
+    await bed.guest(ANDROID).tell('kill $(cat /run/master)');
+    await lend('display', async (isLent) => {
+      expect(await read(dpms)).toBe(isLent ? 'Off' : 'On');
+    });
+  });
+
   it('unbind: the driver is gone while it is lent, and with it what had the device open', async () => {
     const consumer = await consume('touch-unbind');
     await lend('unbind', async (isLent) => {
