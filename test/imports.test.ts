@@ -74,6 +74,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     'src/addresses.ts',
     'src/devicetree/',
     'src/hooks/hooks-config.ts',
+    'src/hooks/names.ts',
     'src/plain-text.ts',
     'src/protocol/',
     'src/schema.ts',

@@ -35,6 +35,10 @@ export interface ConfigFiles {
   besideConfig(config: string, path: string): string;
   /** Returns what is at `path`; undefined when nothing is. */
   look(path: string): FileLook | undefined;
+  /** Names in a folder; none when there is no such folder. */
+  list(path: string): readonly string[];
+  /** The path without symbolic links; undefined when nothing is there. */
+  realPath(path: string): string | undefined;
   /** Reads a device tree blob; of the path `live` that of this machine. Throws a ConfigError. */
   readTree(path: string): Tree;
   /** Why this program cannot speak MQTT; undefined when it can. */

@@ -3,7 +3,6 @@
  * Pure: what is on the machine comes in through a port.
  */
 
-import type { HookStep } from '../hooks/hooks-config.ts';
 import { type BundleDefinition, isResettable } from '../protocol/bundle.ts';
 import type { VmId } from '../protocol/ids.ts';
 import { namedVms } from './back-ends.ts';
@@ -13,6 +12,7 @@ import type { Path } from './faults.ts';
 import { type ConfigFiles, treeOf } from './follow.ts';
 import { ownTree } from './own-tree.ts';
 import { complaintAt, readConfig } from './read.ts';
+import { hookWarnings } from './warn-hooks.ts';
 
 /** Returns warnings about a configuration of an agent of which `followAgent` has nothing to say, a line each. */
 export function warnAgent(file: string, text: string, config: AgentFile, files: ConfigFiles): string[] {
@@ -35,17 +35,7 @@ export function warnAgent(file: string, text: string, config: AgentFile, files: 
       ? [warn(['vm'], `no policy: ${owned.join(', ')} is lent to nobody`)]
       : []),
     ...forgotten,
-    ...Object.entries(hooks).flatMap(([bundle, devices]) =>
-      Object.entries(devices).flatMap(([device, { inspect: _, ...lists }]) =>
-        Object.entries(lists).flatMap(([list, steps = []]) =>
-          steps.flatMap((step, index) =>
-            absentOf(step, files).map(([key, path]) =>
-              warn(['hooks', bundle, device, list, index, key], `${path}: not on this machine now`),
-            ),
-          ),
-        ),
-      ),
-    ),
+    ...hookWarnings(hooks, files).map(({ path, message }) => warn(path, message)),
   ];
 }
 
@@ -94,27 +84,4 @@ function bundlesOf(file: string, name: string, files: ConfigFiles): BundleDefini
 /** VMs for which a bundle says where they see something. */
 function viewersOf({ devices }: BundleDefinition): string[] {
   return devices.flatMap(({ resources }) => resources.flatMap(({ views }) => Object.keys(views)));
-}
-
-/** What of /sys a step names that is not there: key of the step, and path. Sockets come and go with their programs. */
-function absentOf(step: HookStep, files: ConfigFiles): (readonly [string, string])[] {
-  return namedBy(step).filter(([, path]) => files.look(path) === undefined);
-}
-
-function namedBy(step: HookStep): (readonly [string, string])[] {
-  switch (step.kind) {
-    case 'sysfs':
-      return [['path', step.path], ...(step.expect ? [['expect', step.expect.path] as const] : [])];
-    case 'input-inhibit':
-      return [['input', step.input.startsWith('/') ? step.input : `/sys/class/input/${step.input}`]];
-    case 'runtime-pm':
-    case 'trusted-touch':
-      return [['device', step.device]];
-    case 'fb-blank':
-      return [['fb', `/sys/class/graphics/${step.fb}`]];
-    case 'unbind':
-      return [['device', `/sys/bus/${step.bus}/devices/${step.device}`]];
-    default:
-      return [];
-  }
 }

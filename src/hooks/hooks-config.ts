@@ -27,9 +27,13 @@ const LIMIT = Type.Optional(
 const command = (description: string) =>
   Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description });
 const path = (description: string) => Type.String({ pattern: '^/', title: 'an absolute path', description });
+/** A place below /sys, or a pattern (names.ts). It is looked for anew at each use. */
+const place = (description: string) => Type.String({ pattern: '^/', title: 'an absolute path', description });
 /** One name inside a folder of /sys: never a way out of it. */
 const sysName = (description: string) =>
   Type.String({ pattern: '^[^/.][^/]*$', title: 'a name in a folder of /sys, without /', description });
+const trait = (description: string) =>
+  Type.Optional(Type.String({ minLength: 1, title: 'a text, or a pattern', description }));
 const common = {
   name: Type.Optional(
     Type.String({
@@ -41,13 +45,16 @@ const common = {
   limitMs: LIMIT,
 };
 const RUNS = Type.Literal('command', {
-  description: 'runs a program; status 0 is success, any other: nothing was changed',
+  description:
+    'runs a program; status 0 is success, any other: nothing was changed. What it did, only it knows: nothing is read back',
 });
 const ASKS = Type.Literal('socket', {
-  description: 'asks a program that listens: one JSON line out, one in',
+  description:
+    'asks a program that listens: one JSON line out, one in. What it did, only it knows: nothing is read back',
 });
 const WRITES = Type.Literal('sysfs', {
-  description: 'writes an attribute, then waits until one reads as expected',
+  description:
+    'writes an attribute, then waits until one reads as expected. Without `expect` a write that the kernel takes is success, whatever it did',
 });
 
 /** Runs a program in a process group of its own; status 0 is success, any other: nothing was changed. */
@@ -60,7 +67,7 @@ const COMMAND_STEP_UNDO = Type.Object(
     ...common,
     kind: RUNS,
     command: command('program and its arguments'),
-    undo: Type.Optional(command('what undoes it; absent: nothing does')),
+    undo: Type.Optional(command('what undoes it; absent: nothing does, or the `resume` steps do')),
   },
   closed,
 );
@@ -71,12 +78,12 @@ const SYSFS_STEP = Type.Object(
   {
     ...common,
     kind: WRITES,
-    path: path('attribute that is written'),
+    path: place('attribute that is written'),
     write: Type.String({ description: 'what is written' }),
     expect: Type.Optional(
       Type.Object(
         {
-          path: path('attribute that is read'),
+          path: place('attribute that is read'),
           value: Type.String({ description: 'what it must read' }),
         },
         { ...closed, description: 'what is waited for; absent: nothing' },
@@ -89,15 +96,20 @@ const SYSFS_STEP_UNDO = Type.Object(
   {
     ...common,
     kind: WRITES,
-    path: path('attribute that is written'),
+    path: place('attribute that is written'),
     write: Type.String({ description: 'what is written' }),
-    undo: Type.Optional(Type.String({ description: 'what is written to undo it' })),
+    undo: Type.Optional(
+      Type.String({
+        description:
+          'what is written to undo it, where what was found is unknown or cannot be written back; absent: what was found',
+      }),
+    ),
     expect: Type.Optional(
       Type.Object(
         {
-          path: path('attribute that is read'),
+          path: place('attribute that is read'),
           value: Type.String({ description: 'what it must read' }),
-          undone: Type.Optional(Type.String({ description: 'what it reads once the step is undone' })),
+          undone: Type.Optional(Type.String({ description: 'what it reads once `undo` is written' })),
         },
         { ...closed, description: 'what is waited for; absent: nothing' },
       ),
@@ -105,40 +117,62 @@ const SYSFS_STEP_UNDO = Type.Object(
   },
   closed,
 );
-/** Inhibits input devices: /sys/class/input/INPUT/inhibited, or DEVICE/input/inputN/inhibited for each N. */
+/** Inhibits input devices: /sys/class/input/INPUT/inhibited, or that of each input device below a device. */
 const INPUT_INHIBIT_STEP = Type.Object(
   {
     ...common,
-    kind: Type.Literal('input-inhibit', { description: 'inhibits an input device' }),
-    input: Type.String({
-      pattern: '^(input[0-9]+$|/)',
-      title: 'a name of /sys/class/input, as input3, or an absolute path',
+    kind: Type.Literal('input-inhibit', {
       description:
-        'the input device; or the folder in /sys of the device that it belongs to, as `readlink -f /sys/class/input/input3/device` tells: all input devices of that, whatever numbers they have this time',
+        'inhibits input devices, and reads that back: no program gets events. Whether the driver lets the registers be, is up to the driver: it does if it suspends while nobody has the device open, and that of a virtio device does not',
     }),
+    input: Type.Optional(
+      Type.String({
+        pattern: '^(input[0-9]+$|/)',
+        title: 'a name of /sys/class/input, as input3, or an absolute path',
+        description:
+          'the folder in /sys of the device, as /sys/bus/i2c/devices/1-0038: all input devices below it, whatever numbers they have this time; or one input device. This or `find`',
+      }),
+    ),
+    find: Type.Optional(
+      Type.Object(
+        {
+          name: trait('its name'),
+          phys: trait('where it is plugged in'),
+          uniq: trait('its serial number'),
+        },
+        {
+          ...closed,
+          description: 'the one input device of which these attributes below /sys/class/input/inputN read so',
+        },
+      ),
+    ),
   },
   closed,
 );
-/** Lets runtime power management suspend a device (its folder in /sys) and waits for it; undo forbids it again. */
+/** Lets runtime power management suspend a device (its folder in /sys) and waits for it. */
 const RUNTIME_PM_STEP = Type.Object(
   {
     ...common,
     kind: Type.Literal('runtime-pm', {
-      description: 'lets runtime power management suspend a device, and waits',
+      description:
+        'lets runtime power management suspend a device, and waits until `runtime_status` reads suspended. It forces nothing: a device in use stays awake, and the step fails; who opens it later wakes it',
     }),
-    device: path('folder of the device in /sys'),
+    device: place('folder of the device in /sys'),
   },
   closed,
 );
-/** Powers a framebuffer down: /sys/class/graphics/FB/blank. */
+/** Powers a framebuffer down by its attribute `blank`. */
 const FB_BLANK_STEP = Type.Object(
   {
     ...common,
-    kind: Type.Literal('fb-blank', { description: 'powers a framebuffer down' }),
+    kind: Type.Literal('fb-blank', {
+      description:
+        'powers a framebuffer down, and waits until `dpms` of the connectors of its device reads Off. While a DRM master has the display, as a compositor, nothing is blanked, and the step fails; of a device without connectors nobody can tell',
+    }),
     fb: Type.String({
-      pattern: '^fb[0-9]+$',
-      title: 'a name of /sys/class/graphics, as fb0',
-      description: 'the framebuffer',
+      pattern: '^(fb[0-9]+$|/)',
+      title: 'a name of /sys/class/graphics, as fb0, or an absolute path',
+      description: 'the folder in /sys of the device, which has one framebuffer; or the framebuffer',
     }),
   },
   closed,
@@ -147,10 +181,17 @@ const FB_BLANK_STEP = Type.Object(
 const UNBIND_STEP = Type.Object(
   {
     ...common,
-    kind: Type.Literal('unbind', { description: 'unbinds the driver from the device: the last resort' }),
+    kind: Type.Literal('unbind', {
+      description:
+        'unbinds the driver from the device, and waits until it is gone: the last resort. Programs lose the device, and what it registers gets other numbers',
+    }),
     bus: sysName('bus, as platform'),
     driver: sysName('driver'),
-    device: sysName('device'),
+    device: Type.String({
+      pattern: '^([^/.][^/]*$|/)',
+      title: 'a name in a folder of /sys, or an absolute path',
+      description: 'device: its name on the bus, or its folder in /sys',
+    }),
   },
   closed,
 );
@@ -161,9 +202,9 @@ const TRUSTED_TOUCH_STEP = Type.Object(
     ...common,
     kind: Type.Literal('trusted-touch', {
       description:
-        'lends (owner) or releases (borrower) by `trusted_touch_enable`, and waits; last of its list. Undone it reclaims, or accepts',
+        'lends (owner) or releases (borrower) by `trusted_touch_enable`, and waits until it reads so; last of its list. Undone it reclaims, or accepts. What the hypervisor did, the driver says',
     }),
-    device: path('folder in /sys of `trusted_touch_enable` and `trusted_touch_event`'),
+    device: place('folder in /sys of `trusted_touch_enable` and `trusted_touch_event`'),
   },
   closed,
 );
@@ -307,6 +348,12 @@ function deviceComplaints(
   for (const [index, step] of (hooks.resume ?? []).entries()) {
     if (step.kind === 'trusted-touch' && index > 0) misplaced('resume', index, 'first');
   }
+  for (const list of ['suspend', 'resume'] as const) {
+    for (const [index, step] of (hooks[list] ?? []).entries()) {
+      const message = step.kind === 'input-inhibit' ? inputFault(step) : undefined;
+      if (message !== undefined) complaints.push({ path: [...path, list, index, 'kind'], message });
+    }
+  }
   for (const [index, step] of (hooks.suspend ?? []).entries()) {
     if (step.kind === 'trusted-touch' && index < hooks.suspend!.length - 1)
       misplaced('suspend', index, 'last');
@@ -316,4 +363,10 @@ function deviceComplaints(
     complaints.push({ path: [...path, 'suspend', index, 'undo'], message });
   }
   return complaints;
+}
+
+function inputFault({ input, find }: Extract<HookStep, { kind: 'input-inhibit' }>): string | undefined {
+  if (input !== undefined && find !== undefined) return 'both "input" and "find": expected one of them';
+  if (find ? Object.keys(find).length > 0 : input !== undefined) return undefined;
+  return 'no input device is named: expected "input", or "find" with "name", "phys" or "uniq"';
 }

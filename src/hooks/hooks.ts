@@ -14,6 +14,7 @@ import type { BundleDefinition } from '../protocol/bundle.ts';
 import type { BundleId, Epoch, VmId } from '../protocol/ids.ts';
 import { type HooksConfig, hookComplaints } from './hooks-config.ts';
 import { messageOf, pause, tookMs } from './limit.ts';
+import { BundleNote } from './note.ts';
 import { type BundlePlan, planOf } from './plan.ts';
 import { inspect, leave, lend, prepare, type RunContext, resume } from './run.ts';
 import { SocketPrograms } from './socket-step.ts';
@@ -70,6 +71,8 @@ class BundleHooks {
   readonly #plan: BundlePlan;
   #last: Promise<unknown> = Promise.resolve();
   #unfinished = 0;
+  /** Read under the first lock: then no other agent has it. */
+  #note: BundleNote | undefined;
 
   constructor(parts: HooksParts, bundle: BundleDefinition, plan: BundlePlan) {
     this.#parts = parts;
@@ -146,7 +149,9 @@ class BundleHooks {
     if (typeof lock === 'string') return refuse(`hookStuck: ${bundle}: ${lock}`, 'unknown');
     const leftovers = new Set<Promise<unknown>>();
     try {
-      return await work({ world, log, bundle, epoch, lock, leftovers });
+      this.#note ??= new BundleNote(world.notes, bundle, log);
+      const isOwner = this.#bundle.owner === this.#parts.self;
+      return await work({ world, log, bundle, epoch, lock, leftovers, note: this.#note, isOwner });
     } catch (error) {
       // A step reports; what is thrown past it is a fault of our own, and the driver may be anywhere.
       return refuse(`${bundle}: ${messageOf(error)}`, 'unknown');

@@ -5,7 +5,8 @@
 
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import type { DeviceId, VmId } from '../protocol/ids.ts';
-import { attributeActions, type StepActions } from './attributes.ts';
+import { attributeActions } from './attribute-steps.ts';
+import type { StepActions } from './attributes.ts';
 import { commandStatus, driverStatus, runCommand } from './command-step.ts';
 import {
   type DeviceHooksConfig,
@@ -50,13 +51,20 @@ export function planOf(
       {
         device,
         prepare: (hooks.prepare ?? []).map((step) => maker.step(step)),
-        holdSupplies: (hooks.holdSupplies ?? []).map((step) => maker.step(step)),
-        suspend: (hooks.suspend ?? []).map((step) => maker.step(step)),
-        resume: hooks.resume?.map((step) => maker.resumeStep(step)),
+        holdSupplies: (hooks.holdSupplies ?? []).map((step) => maker.noted('holdSupplies', step)),
+        suspend: (hooks.suspend ?? []).map((step) => maker.noted('suspend', step)),
+        resume: hooks.resume?.map((step) => maker.resumeStep(step, hooks.suspend ?? [])),
         inspect: hooks.inspect && maker.inspectStep(hooks.inspect),
       },
     ];
   });
+}
+
+type NotedList = 'holdSupplies' | 'suspend';
+
+/** Names a step in the note by what it does: a list may be put in another order while a device is away. */
+function keyOf(list: NotedList, { name: _, limitMs: __, ...form }: HookStep): string {
+  return `${list} ${JSON.stringify(form)}`;
 }
 
 class StepMaker {
@@ -66,6 +74,7 @@ class StepMaker {
   readonly #world: HookWorld;
   readonly #sockets: SocketPrograms;
   readonly #touch: TouchMemory = {};
+  readonly #keys = new Set<string>();
 
   constructor(
     bundle: BundleDefinition,
@@ -81,21 +90,39 @@ class StepMaker {
     this.#sockets = sockets;
   }
 
+  /** A step that is never undone. */
   step(step: HookStep): Step {
     const name = step.name ?? step.kind;
     return {
       device: this.#device,
       name,
       limitMs: step.limitMs ?? STEP_LIMIT_MS,
+      key: undefined,
       ...this.#actions(step, name),
     };
   }
 
-  /** A step of a `resume` list: kinds that undo themselves are meant in that direction. */
-  resumeStep(step: HookStep): Step {
+  /** A step whose changes are noted. */
+  noted(list: NotedList, step: HookStep): Step {
+    const form = keyOf(list, step);
+    let key = form;
+    for (let number = 2; this.#keys.has(key); number++) key = `${form} ${number}`;
+    this.#keys.add(key);
+    return { ...this.step(step), key };
+  }
+
+  /**
+   * A step of a `resume` list: kinds that undo themselves are meant in that direction. With a suspend step of the
+   * same form it undoes that; else it makes the device work, whatever was found.
+   */
+  resumeStep(step: HookStep, suspend: readonly HookStep[]): Step {
     const forward = this.step(step);
+    const { undo } = forward;
     const isOneWay = step.kind === 'command' || step.kind === 'socket' || step.kind === 'sysfs';
-    return isOneWay || !forward.undo ? forward : { ...forward, apply: forward.undo };
+    if (isOneWay || !undo) return forward;
+    const key = keyOf('suspend', step);
+    if (suspend.some((other) => keyOf('suspend', other) === key)) return { ...forward, key, apply: undo };
+    return { ...forward, apply: (call) => undo({ ...call, wakes: 'all' }) };
   }
 
   inspectStep(inspect: InspectHook): Step {
@@ -132,8 +159,11 @@ class StepMaker {
       };
     };
     return {
-      apply: run(step.command),
-      undo: step.undo && run(step.undo),
+      apply: async (call) => {
+        call.note.begin();
+        await run(step.command)(call);
+      },
+      undo: step.undo && ifBegun(run(step.undo)),
       // Running the program to see what it does is not looking.
       status: async () => 'unknown',
       recheck: undefined,
@@ -146,11 +176,21 @@ class StepMaker {
       await this.#sockets.ask(order, call);
     };
     return {
-      apply: ask,
+      apply: async (call) => {
+        call.note.begin();
+        await ask(call);
+      },
       // The request itself says which way: `resume` undoes `suspend`.
-      undo: ask,
+      undo: ifBegun(ask),
       status: async (call) => driverStatus((await this.#sockets.ask(order, call))['status']),
       recheck: undefined,
     };
   }
+}
+
+/** Undoes only what was begun, unless the driver has to work in any case. */
+function ifBegun(undo: Step['apply']): Step['apply'] {
+  return async (call) => {
+    if (call.note.isBegun || call.wakes !== 'nothing') await undo(call);
+  };
 }

@@ -2,13 +2,17 @@
  * The runs that are made of steps: lend (suspend, undone when it fails), leave (suspend as much as goes), resume,
  * prepare, and looking. One run at a time per bundle is the caller's duty (hooks.ts).
  *
- * The first error is the one that is reported; what went wrong while undoing is reported beside it, never instead
- * of it. Every undo belongs to a step that was done, or that may have been.
+ * The first error is the one that is reported; what went wrong while undoing is reported beside it, never instead of
+ * it. Every undo belongs to a step that was done, or that may have been: the note knows (note.ts), also after the
+ * death of the agent. So an owner's agent that starts with a bundle of its own changes nothing.
  */
 
 import type { DriverStatus, HookResult, Log } from '../ports.ts';
 import type { BundleId, Epoch } from '../protocol/ids.ts';
+import { writeAttribute } from './attributes.ts';
+import { STEP_LIMIT_MS } from './hooks-config.ts';
 import { Limit, messageOf, type StepError, stepError, tookMs } from './limit.ts';
+import { type BundleNote, NO_NOTE } from './note.ts';
 import type { BundlePlan, DevicePlan } from './plan.ts';
 import type { HookWord, Step, StepCall } from './step.ts';
 import type { HookLock, HookWorld } from './world.ts';
@@ -23,6 +27,8 @@ export interface RunContext {
   readonly bundle: BundleId;
   readonly epoch: Epoch | undefined;
   readonly lock: HookLock;
+  readonly note: BundleNote;
+  readonly isOwner: boolean;
   /** What each step took, in ms; absent when nobody wants to know. */
   readonly took?: string[] | undefined;
   /** Work that was abandoned and has not ended. */
@@ -44,16 +50,21 @@ interface Failure {
 
 /** Suspends for a loan: supplies are held first; a failure undoes everything this run did. */
 export async function lend(run: RunContext, plan: BundlePlan): Promise<HookResult> {
-  const todo = forward(plan);
+  for (const { device } of plan) run.note.take(device, 'lent');
+  const fault = run.note.save();
+  if (fault !== undefined) {
+    for (const { device } of plan) run.note.settle(device);
+    return failed('failed', [`${run.bundle}: what is changed cannot be noted, so nothing is: ${fault}`]);
+  }
   const done: Done[] = [];
-  for (const item of todo) {
-    const failure = await call(run, item.step, item.plan ? 'suspend' : 'hold-supplies', item.step.apply);
+  for (const item of forward(plan)) {
+    const failure = await begin(run, item, true);
     if (!failure || failure.error.mayHaveActed) done.push(item);
-    if (failure) return undo(run, done, failure);
+    if (failure) return undo(run, plan, done, failure);
   }
   for (const { step } of done) {
     const failure = step.recheck && (await call(run, step, 'suspend', step.recheck));
-    if (failure) return undo(run, done, failure);
+    if (failure) return undo(run, plan, done, failure);
   }
   return { ok: true };
 }
@@ -63,11 +74,14 @@ export async function lend(run: RunContext, plan: BundlePlan): Promise<HookResul
  * and nothing is undone.
  */
 export async function leave(run: RunContext, plan: BundlePlan): Promise<HookResult> {
+  for (const { device } of plan) run.note.take(device, 'left');
+  run.note.save();
   const failures: Failure[] = [];
-  for (const { step } of forward(plan)) {
-    const failure = await call(run, step, 'suspend', step.apply);
+  for (const item of forward(plan)) {
+    const failure = await begin(run, item, false);
     if (failure) failures.push(failure);
   }
+  run.note.save();
   const [first, ...others] = failures;
   if (!first) return { ok: true };
   return failed('unknown', [text(first), ...others.map((other) => `also ${text(other)}`)]);
@@ -77,19 +91,57 @@ export async function leave(run: RunContext, plan: BundlePlan): Promise<HookResu
 export async function resume(run: RunContext, plan: BundlePlan): Promise<HookResult> {
   let hasActed = false;
   for (const device of [...plan].reverse()) {
+    // It was never taken from its driver, so there is nothing to undo.
+    if (run.isOwner && !run.note.taken(device.device)) continue;
     for (const { step, act } of backward(device)) {
       const failure = await call(run, step, 'resume', act);
-      if (failure)
+      if (failure) {
+        run.note.save();
         return failed(hasActed || failure.error.mayHaveActed ? 'unknown' : 'failed', [text(failure)]);
+      }
       hasActed = true;
+      if (!device.resume) run.note.end(step.device, step.key!);
     }
+    for (const { key } of device.suspend) run.note.end(device.device, key!);
   }
   // A supply that stays on costs power; the driver works all the same.
   for (const step of plan.flatMap(({ holdSupplies }) => holdSupplies).reverse()) {
-    const failure = step.undo && (await call(run, step, 'release-supplies', step.undo));
+    if (!step.undo || !run.note.isBegun(step.device, step.key!)) continue;
+    const failure = await call(run, step, 'release-supplies', step.undo);
     if (failure) run.log('warn', 'a supply stays held', { bundle: run.bundle, error: text(failure) });
+    else run.note.end(step.device, step.key!);
   }
+  await undoOrphans(run, plan);
+  for (const { device } of plan) run.note.settle(device);
+  run.note.save();
   return { ok: true };
+}
+
+/** Puts back what steps have changed that are configured no more. What cannot be put back is told, and forgotten. */
+async function undoOrphans(
+  { world, log, bundle, note, leftovers }: RunContext,
+  plan: BundlePlan,
+): Promise<void> {
+  const steps = plan.flatMap(({ holdSupplies, suspend }) => [...holdSupplies, ...suspend]);
+  const isKnown = (device: string, key: string) =>
+    steps.some((step) => step.device === device && step.key === key);
+  for (const { changes } of note.orphans(isKnown)) {
+    const limit = new Limit(world.clock, STEP_LIMIT_MS, leftovers);
+    for (const { path, found, wrote } of changes) {
+      try {
+        const now = (await limit.wait(() => world.attributes.read(path), `reading ${path}`)).trim();
+        if (found !== undefined && now === wrote) await writeAttribute(world, limit, path, found);
+      } catch (error) {
+        log('warn', 'what a step has changed that is configured no more stays', {
+          bundle,
+          error: messageOf(error),
+        });
+      }
+    }
+    if (changes.length === 0)
+      log('warn', 'a step that is configured no more was begun, and nothing undoes it', { bundle });
+  }
+  note.dropOrphans(isKnown);
 }
 
 /** Warms up. Stops at the first failure; nothing is undone, for nothing is given up. */
@@ -101,17 +153,36 @@ export async function prepare(run: RunContext, plan: BundlePlan): Promise<HookRe
   return { ok: true };
 }
 
-/** Looks what the driver does. Only what all devices and all their steps agree on is known. */
+/**
+ * Looks what the driver does. Only what all devices agree on is known. An owner that has something to put back does not
+ * call its driver active: a device that somebody uses may still be changed.
+ */
 export async function inspect(run: RunContext, plan: BundlePlan): Promise<DriverStatus> {
-  const steps = plan.flatMap(({ inspect, suspend }) => (inspect ? [inspect] : suspend));
   const seen = new Set<DriverStatus>();
-  for (const step of steps) {
-    const status = await look(run, step);
-    seen.add(status);
-    if (status === 'unknown' || seen.size > 1) return 'unknown';
+  // All of them: what the program of one says is needed later.
+  for (const device of plan)
+    if (device.inspect || device.suspend.length > 0) seen.add(await statusOf(run, device));
+  const [status = 'unknown'] = seen;
+  if (seen.size > 1 || (run.isOwner && status === 'active' && run.note.hasSteps)) return 'unknown';
+  return status;
+}
+
+/**
+ * What one device does. Of an owner's device that no agent of ours has taken a program that inspects means what it
+ * says: the driver has to be resumed. An attribute may read suspended because the device is idle, or by somebody
+ * else's will.
+ */
+async function statusOf(run: RunContext, { device, inspect, suspend }: DevicePlan): Promise<DriverStatus> {
+  const seen = new Set<DriverStatus>();
+  for (const step of inspect ? [inspect] : suspend) {
+    seen.add(await look(run, step));
+    if (seen.has('unknown') || seen.size > 1) return 'unknown';
   }
   const [status = 'unknown'] = seen;
-  return status;
+  if (status !== 'suspended' || !run.isOwner || run.note.taken(device)) return status;
+  if (inspect) run.note.take(device, 'left');
+  else run.log('info', 'found suspended, and not by this agent', { bundle: run.bundle, device });
+  return inspect ? status : 'unknown';
 }
 
 async function look(run: RunContext, step: Step): Promise<DriverStatus> {
@@ -137,23 +208,44 @@ function backward({ resume, suspend }: DevicePlan): { step: Step; act: Step['app
   return [...suspend].reverse().flatMap((step) => (step.undo ? [{ step, act: step.undo }] : []));
 }
 
+/** Begins one step. One that has changed nothing, now or before, is not noted as begun. */
+async function begin(run: RunContext, { step, plan }: Done, isStrict: boolean): Promise<Failure | undefined> {
+  const wasBegun = run.note.isBegun(step.device, step.key!);
+  const hook = plan ? 'suspend' : 'hold-supplies';
+  const failure = await call(run, step, hook, step.apply, isStrict);
+  if (failure && !failure.error.mayHaveActed && !wasBegun) run.note.end(step.device, step.key!);
+  return failure;
+}
+
 /** Undoes what was done, last first. Goes on when an undo fails: the others still help. */
-async function undo(run: RunContext, done: readonly Done[], first: Failure): Promise<HookResult> {
+async function undo(
+  run: RunContext,
+  plan: BundlePlan,
+  done: readonly Done[],
+  first: Failure,
+): Promise<HookResult> {
   const failures: Failure[] = [];
   const attempt = async (step: Step, hook: HookWord, act: Step['apply'] | undefined) => {
     const failure = act && (await call(run, step, hook, act));
     if (failure) failures.push(failure);
+    return failure === undefined;
   };
   const resumed = new Set<DevicePlan>();
   for (const { step, plan } of [...done].reverse()) {
-    if (!plan) await attempt(step, 'release-supplies', step.undo);
-    else if (!plan.resume) await attempt(step, 'resume', step.undo);
-    else if (!resumed.has(plan)) {
+    const { device, key } = step;
+    if (!plan?.resume) {
+      const isUndone = await attempt(step, plan ? 'resume' : 'release-supplies', step.undo);
+      if (isUndone) run.note.end(device, key!);
+    } else if (!resumed.has(plan)) {
       // The device's own resume steps undo all of its suspend steps at once.
       resumed.add(plan);
-      for (const own of plan.resume) await attempt(own, 'resume', own.apply);
+      let isUndone = true;
+      for (const own of plan.resume) isUndone = (await attempt(own, 'resume', own.apply)) && isUndone;
+      if (isUndone) for (const { key } of plan.suspend) run.note.end(device, key!);
     }
   }
+  for (const { device } of plan) run.note.settle(device);
+  run.note.save();
   const outcome = first.error.timedOut || failures.length > 0 ? 'unknown' : 'failed';
   return failed(outcome, [text(first), ...failures.map((failure) => `undoing failed: ${text(failure)}`)]);
 }
@@ -164,11 +256,12 @@ async function call(
   step: Step,
   hook: HookWord,
   act: (call: StepCall) => Promise<void>,
+  isStrict = false,
 ): Promise<Failure | undefined> {
   const { world } = run;
   const startMs = world.clock.nowMs();
   try {
-    await act(callOf(run, step, hook));
+    await act(callOf(run, step, hook, isStrict));
     run.took?.push(`${hook} ${step.device}/${step.name}: ${tookMs(world.clock, startMs)}`);
     return undefined;
   } catch (error) {
@@ -176,8 +269,18 @@ async function call(
   }
 }
 
-function callOf({ world, lock, epoch, leftovers }: RunContext, step: Step, hook: HookWord): StepCall {
-  return { limit: new Limit(world.clock, step.limitMs, leftovers), lock, hook, epoch };
+function callOf(run: RunContext, step: Step, hook: HookWord, isStrict = false): StepCall {
+  const { world, lock, epoch, leftovers, note, log, bundle } = run;
+  const { device, key, name } = step;
+  return {
+    limit: new Limit(world.clock, step.limitMs, leftovers),
+    lock,
+    hook,
+    epoch,
+    note: key === undefined ? NO_NOTE : note.ofStep(device, key, isStrict),
+    wakes: !run.isOwner ? 'all' : note.taken(device) === 'left' ? 'drivers' : 'nothing',
+    warn: (message) => log('warn', message, { bundle, device, step: name }),
+  };
 }
 
 function text({ step, error }: Failure): string {

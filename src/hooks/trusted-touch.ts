@@ -21,6 +21,7 @@ import type { DriverStatus } from '../ports.ts';
 import { begun, readAttribute, type StepActions, statusOf, still, writeAttribute } from './attributes.ts';
 import type { HookStep } from './hooks-config.ts';
 import { type Limit, messageOf, StepError, stepError } from './limit.ts';
+import { placeOf } from './places.ts';
 import type { StepCall } from './step.ts';
 import type { HookWorld } from './world.ts';
 
@@ -53,20 +54,28 @@ export function trustedTouchActions(
   side: 'owner' | 'borrower',
   memory: TouchMemory,
 ): StepActions {
-  const driver = new Driver(world, step.device, memory);
-  if (side === 'owner') {
-    return {
-      apply: ({ limit }) => driver.lend(limit),
-      undo: ({ limit }) => driver.reclaim(limit),
-      status: (call) => driver.status(call, '1', '0'),
-      recheck: ({ limit }) => still(world, limit, driver.enable, '1'),
-    };
-  }
+  const driver = async (limit: Limit) => new Driver(world, await placeOf(world, limit, step.device), memory);
+  const status = (call: StepCall, suspended: '0' | '1', active: '0' | '1'): Promise<DriverStatus> =>
+    driver(call.limit).then(
+      (found) => found.status(call, suspended, active),
+      () => 'unknown',
+    );
+  const isOwner = side === 'owner';
   return {
-    apply: ({ limit }) => driver.release(limit),
-    undo: ({ limit }) => driver.accept(limit),
-    status: (call) => driver.status(call, '0', '1'),
-    recheck: undefined,
+    apply: async ({ limit, note }) => {
+      note.begin();
+      const found = await driver(limit);
+      await (isOwner ? found.lend(limit) : found.release(limit));
+    },
+    undo: async ({ limit, note, wakes }) => {
+      if (!note.isBegun && wakes === 'nothing') return;
+      const found = await driver(limit);
+      await (isOwner ? found.reclaim(limit) : found.accept(limit));
+    },
+    status: (call) => (isOwner ? status(call, '1', '0') : status(call, '0', '1')),
+    recheck: isOwner
+      ? async ({ limit }) => still(world, limit, (await begun(driver(limit))).enable, '1')
+      : undefined,
   };
 }
 

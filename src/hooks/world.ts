@@ -1,5 +1,5 @@
 /**
- * What hooks need from the machine: attributes below /sys, local programs, a lock. Types only.
+ * What hooks need from the machine: attributes below /sys, local programs, a lock, a note. Types only.
  *
  * A target implements it (targets/node/hooks.ts); tests supply a simulated one. Nothing here waits for ever by
  * itself: the time limits are kept by the hooks, over `clock`.
@@ -17,6 +17,7 @@ export interface HookWorld {
   /** Where `socket` steps find their programs, at `unix:` addresses. */
   readonly streams: Pick<StreamNetwork, 'connect'>;
   readonly locks: HookLocks;
+  readonly notes: HookNotes;
 }
 
 /** Files of one value. All reject with an Error that names the path. A write may take as long as a driver likes. */
@@ -30,6 +31,20 @@ export interface Attributes {
   exists(path: string): Promise<boolean>;
   /** Names in a folder. */
   list(path: string): Promise<readonly string[]>;
+  /** Names of the folders in a folder, without symbolic links. */
+  folders(path: string): Promise<readonly string[]>;
+  /** The path without symbolic links: two paths of one thing become the same. */
+  realPath(path: string): Promise<string>;
+}
+
+/** Keeps, per bundle, what its hooks have changed: beyond the death of the agent, not beyond that of the machine. */
+export interface HookNotes {
+  /** Names this boot of the machine. What was changed below /sys before it is gone. */
+  readonly boot: string;
+  /** Returns the text kept last; undefined when there is none. Throws an Error when it cannot be read. */
+  load(bundle: BundleId): string | undefined;
+  /** Returns when the text is with the kernel; nothing is synced. Throws an Error that names the file. */
+  save(bundle: BundleId, text: string): void;
 }
 
 /** Locks that tell whether anything of an earlier run still lives, whoever started it. */

@@ -2,7 +2,7 @@
 
 import { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
-import { access, open, readdir, readlink } from 'node:fs/promises';
+import { access, open, readdir, readlink, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Attributes } from '../../src/hooks/world.ts';
 
@@ -53,5 +53,10 @@ export const ATTRIBUTES: Attributes = {
       () => true,
       () => false,
     ),
-  list: readdir,
+  list: (path) => readdir(path),
+  folders: async (path) =>
+    (await readdir(path, { withFileTypes: true }))
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name),
+  realPath: (path) => realpath(path),
 };

@@ -1,7 +1,17 @@
 /** Reads the files of a daemon: configuration, bundle file, key file. Errors are ConfigErrors a person can use. */
 
 import { Buffer } from 'node:buffer';
-import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
 import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
@@ -15,6 +25,7 @@ import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { type VmId, vmId } from '../../src/protocol/ids.ts';
 import type { Static, TSchema } from '../../src/schema.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
+import { attempt } from './processes.ts';
 
 /** Bytes of a file that are read at once. */
 const PART_BYTES = 64 * 1024;
@@ -85,6 +96,16 @@ export function look(path: string): FileLook | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Names in a folder; none when there is no such folder, or none that this user can see. */
+export function list(path: string): readonly string[] {
+  return attempt(() => readdirSync(path)) ?? [];
+}
+
+/** The path without symbolic links; undefined when nothing is there. */
+export function realPath(path: string): string | undefined {
+  return attempt(() => realpathSync(path));
 }
 
 /** Reads a device tree blob, or for `live` that of this machine. Throws a ConfigError. */

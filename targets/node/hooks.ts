@@ -8,6 +8,7 @@ import type { HookWorld } from '../../src/hooks/world.ts';
 import type { DriverHooks, Log } from '../../src/ports.ts';
 import { ATTRIBUTES } from './attributes.ts';
 import { CLOCK } from './clock.ts';
+import { hookNotes } from './hook-notes.ts';
 import { NodeHookLocks } from './hooks-lock.ts';
 import { STREAMS } from './streams.ts';
 
@@ -37,6 +38,8 @@ export function nodeHookWorld(state: string, log: Log): NodeHookWorld {
     sys: '/sys',
     attributes: ATTRIBUTES,
     streams: STREAMS,
+    // Makes the folder.
     locks: new NodeHookLocks(state, log),
+    notes: hookNotes(state),
   };
 }

@@ -6,7 +6,7 @@ import { type ConfigFiles, followAgent, followHost } from '../../src/config/foll
 import { programsOfAgent, programsOfHost, withWholePaths } from '../../src/config/programs.ts';
 import { ConfigError, readConfig } from '../../src/config/read.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
-import { besideConfig, look, readText, readTree } from './files.ts';
+import { besideConfig, list, look, readText, readTree, realPath } from './files.ts';
 import { MQTT_FAULT } from './mqtt.ts';
 import { NAME_FAULT } from './streams.ts';
 
@@ -15,6 +15,8 @@ export const FILES: ConfigFiles = {
   readText,
   besideConfig,
   look,
+  list,
+  realPath,
   readTree,
   mqttFault: MQTT_FAULT,
   nameFault: NAME_FAULT,

@@ -4,7 +4,7 @@ import * as os from 'qjs:os';
 import type { Attributes } from '../../src/hooks/world.ts';
 import { systemError } from './errors.ts';
 import { NATIVE } from './native.ts';
-import { accessSync, readdirSync, readlinkSync } from './node/fs.ts';
+import { accessSync, readdirSync, readlinkSync, realpathSync } from './node/fs.ts';
 import { basename } from './node/path.ts';
 import { POLLER } from './poller.ts';
 
@@ -45,6 +45,11 @@ export const ATTRIBUTES: Attributes = {
     }
   },
   list: async (path) => readdirSync(path),
+  folders: async (path) =>
+    readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name),
+  realPath: async (path) => realpathSync(path),
 };
 
 interface Done {

@@ -62,6 +62,8 @@ class Rig {
       auditFiles: () => [],
       besideConfig: (_, path) => path,
       look: (path) => LOOKS[path],
+      list: () => [],
+      realPath: () => undefined,
       readTree: () => expect.unreachable(),
       out: (line) => this.said.push(line),
       err: (line) => this.said.push(line),

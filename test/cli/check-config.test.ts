@@ -8,7 +8,7 @@ import { checkConfig } from '../../src/cli/checks.ts';
 import type { CliWorld } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../src/simulation/machine/board.ts';
-import { besideConfig, look, readText, readTree } from '../../targets/node/files.ts';
+import { FILES } from '../../targets/node/sound-config.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -49,7 +49,7 @@ const AGENT = () => `{
   "hooks": { "panel": { "touch": {
     "holdSupplies": [{ "kind": "command", "command": ["${at('program')}", "on"],
                        "undo": ["${at('program')}", "off"] }],
-    "suspend": [{ "kind": "socket", "path": "/no/such/socket" }, { "kind": "command", "command": ["looked-up"] }],
+    "suspend": [{ "kind": "socket", "path": "/no/such/socket" }, { "kind": "command", "command": ["sh"], "undo": ["sh"] }],
     "inspect": { "kind": "command", "command": ["${at('program')}"] }
   } } }
 }`;
@@ -65,7 +65,7 @@ const HOST = () => `{
 /** What is printed and the exit status; the folder's name is left out. */
 function check(...names: string[]): { status: number; lines: string[] } {
   const lines: string[] = [];
-  const world = { readText, besideConfig, look, readTree, out: (line: string) => lines.push(line) };
+  const world = { ...FILES, out: (line: string) => lines.push(line) };
   const status = checkConfig(world as unknown as CliWorld, names.map(at));
   return { status, lines: lines.join('\n').replaceAll(`${folder}/`, '').split('\n') };
 }
@@ -269,7 +269,7 @@ it.each([
 });
 
 it('says the same as JSON', () => {
-  const world = { readText, besideConfig, look, readTree, out: (line: string) => lines.push(line) };
+  const world = { ...FILES, out: (line: string) => lines.push(line) };
   const lines: string[] = [];
   write('password', '', 0o600);
   checkConfig(world as unknown as CliWorld, ['--json', at('agent.json')]);
@@ -307,7 +307,9 @@ describe('warns', () => {
     expect(warnings('agent.json').map((line) => line.split(': ').slice(1).join(': '))).toEqual([
       'hooks.panel: warning: no hooks for panel.display: handed over as the driver left it',
       'hooks.panel.touch.suspend.0.input: warning: /sys/class/input/input987654: not on this machine now',
+      'hooks.panel.touch.suspend.0.input: warning: "input987654" has another number next time: name the device above it, or use "find"',
       'hooks.panel.touch.suspend.1.fb: warning: /sys/class/graphics/fb987654: not on this machine now',
+      'hooks.panel.touch.suspend.1.fb: warning: "fb987654" has another number next time: name the device above it, or write "fb*"',
       'hooks.panel.touch.suspend.2.expect: warning: /no/such: not on this machine now',
     ]);
   });

@@ -45,7 +45,7 @@ const PARTS = {
   steps: fieldTable([
     ...fieldsOf(SUSPEND.anyOf![0]!).filter(({ path }) => path === 'name' || path === 'limitMs'),
     ...SUSPEND.anyOf!.flatMap((branch) =>
-      fieldsOf(branch, [], kindOf(branch)).filter(({ path }) => !/\.(name|limitMs)$/.test(path)),
+      fieldsOf(branch, [], kindOf(branch)).filter(({ path }) => !/^[^.]+\.(name|limitMs)$/.test(path)),
     ),
   ]),
 };

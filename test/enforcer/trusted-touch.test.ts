@@ -131,12 +131,12 @@ class Bed {
   }
 
   #hooks(self: VmId, driver: FakeOwnerDriver | FakeBorrowerDriver): DriverHooks {
-    const { sys, streams, locks } = new FakeWorld();
+    const { sys, streams, locks, notes } = new FakeWorld();
     return createHooks({
       self,
       bundles: [BUNDLE],
       config: { touch: { touch: { suspend: [{ kind: 'trusted-touch', device: FOLDER, limitMs: 300 }] } } },
-      world: { clock: this.world.clock, sys, streams, locks, attributes: driver.attributes(FOLDER) },
+      world: { clock: this.world.clock, sys, streams, locks, notes, attributes: driver.attributes(FOLDER) },
       log: this.world.log(`${self} hooks`),
     });
   }

@@ -24,6 +24,7 @@ describe('the configuration of hooks', () => {
       { kind: 'socket', path: '/run/a.sock' },
       { ...sysfs, undo: '0', expect: { path: '/sys/b', value: 'x', undone: 'y' } },
       { kind: 'input-inhibit', input: 'input3' },
+      { kind: 'input-inhibit', find: { name: 'Goodix*', phys: 'i2c-*', uniq: '42' } },
       { kind: 'runtime-pm', device: '/sys/devices/a', limitMs: 5 },
       { kind: 'fb-blank', fb: 'fb0' },
       { kind: 'unbind', bus: 'platform', driver: 'a', device: 'b' },
@@ -56,6 +57,19 @@ describe('the configuration of hooks', () => {
       'pannel',
     ]);
     expect(hookComplaints({ panel: { touch: { holdSupplies: [] } } }, [PANEL], VAULT)).toHaveLength(1);
+  });
+
+  it.each([
+    [{}, 'no input device is named: expected "input", or "find" with "name", "phys" or "uniq"'],
+    [{ find: {} }, 'no input device is named: expected "input", or "find" with "name", "phys" or "uniq"'],
+    [{ input: 'input3', find: { name: 'a' } }, 'both "input" and "find": expected one of them'],
+  ])('names an input device in one way: %j', (how, message) => {
+    for (const list of ['suspend', 'resume'] as const) {
+      const config = read({ panel: { touch: { [list]: [{ kind: 'input-inhibit', ...how }] } } });
+      expect(hookComplaints(config, [PANEL], ANDROID)).toEqual([
+        { path: ['panel', 'touch', list, 0, 'kind'], message },
+      ]);
+    }
   });
 
   it('of which there are complaints makes no hooks', () => {

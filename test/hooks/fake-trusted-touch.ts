@@ -113,6 +113,8 @@ abstract class FakeDriver {
       linkName: async () => undefined,
       exists: async (path) => path === folder,
       list: async () => ['trusted_touch_enable', 'trusted_touch_event'],
+      folders: async () => [],
+      realPath: async (path) => path,
     };
   }
 

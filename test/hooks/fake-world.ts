@@ -17,8 +17,13 @@ export class FakeWorld implements HookWorld {
   readonly files = new Map<string, string>();
   readonly links = new Map<string, string>();
   readonly folders = new Set<string>();
-  /** The kernel: what a write to a path makes happen. A thrown error refuses it, a promise delays it. */
-  readonly onWrite = new Map<string, (text: string) => void | Promise<void>>();
+  /** Symbolic links to folders, by their path. */
+  readonly reals = new Map<string, string>();
+  /**
+   * The kernel: what a write to a path makes happen. A thrown error refuses it, a promise delays it, a text is what
+   * it reads then.
+   */
+  readonly onWrite = new Map<string, (text: string) => void | string | Promise<void>>();
   /** By the whole command line; a program without a script succeeds. */
   readonly scripts = new Map<string, Script>();
   readonly orders: ProgramOrder[] = [];
@@ -32,26 +37,71 @@ export class FakeWorld implements HookWorld {
 
   readonly attributes: HookWorld['attributes'] = {
     read: async (path) => {
-      const text = this.files.get(path);
+      const text = this.files.get(this.#real(path));
       if (text === undefined) throw new Error(`ENOENT: ${path}`);
       return `${text}\n`;
     },
-    write: async (path, text) => {
+    write: async (given, text) => {
+      const path = this.#real(given);
       if (!this.files.has(path)) throw new Error(`ENOENT: ${path}`);
       this.events.push(`${path}=${text}`);
-      await this.onWrite.get(path)?.(text);
-      this.files.set(path, text);
+      const reads = await this.onWrite.get(path)?.(text);
+      this.files.set(path, reads ?? text);
     },
     linkName: async (path) => this.links.get(path),
-    exists: async (path) => this.folders.has(path),
+    exists: async (path) => {
+      const real = this.#real(path);
+      return this.folders.has(real) || this.files.has(real) || this.#below(real).length > 0;
+    },
     list: async (path) => {
-      const names = [...this.files.keys()].flatMap((file) =>
-        file.startsWith(`${path}/`) ? [file.slice(path.length + 1).split('/')[0]!] : [],
-      );
+      const real = this.#real(path);
+      const links = [...this.reals.keys()].flatMap((link) => this.#nameIn(path, link));
+      const names = [...this.#below(real).map(({ name }) => name), ...links];
       if (names.length === 0) throw new Error(`ENOENT: ${path}`);
       return [...new Set(names)];
     },
+    folders: async (path) => {
+      const names = this.#below(this.#real(path)).flatMap(({ name, isFolder }) => (isFolder ? [name] : []));
+      return [...new Set(names)];
+    },
+    realPath: async (path) => this.#real(path),
   };
+
+  /** What this machine keeps for agents, by bundle. */
+  readonly kept = new Map<string, string>();
+  /** Why nothing can be kept. */
+  noteFault: string | undefined;
+
+  readonly notes: HookWorld['notes'] = {
+    boot: 'boot-1',
+    load: (bundle) => this.kept.get(bundle),
+    save: (bundle, text) => {
+      if (this.noteFault !== undefined) throw new Error(this.noteFault);
+      this.kept.set(bundle, text);
+    },
+  };
+
+  #real(path: string): string {
+    for (const [link, target] of this.reals)
+      if (path === link || path.startsWith(`${link}/`)) return this.#real(target + path.slice(link.length));
+    return path;
+  }
+
+  #nameIn(folder: string, path: string): string[] {
+    return path.startsWith(`${folder}/`) ? [path.slice(folder.length + 1).split('/')[0]!] : [];
+  }
+
+  #below(folder: string): { name: string; isFolder: boolean }[] {
+    const of = (path: string, isFolder: boolean) =>
+      this.#nameIn(folder, path).map((name) => ({
+        name,
+        isFolder: isFolder || path !== `${folder}/${name}`,
+      }));
+    return [
+      ...[...this.files.keys()].flatMap((path) => of(path, false)),
+      ...[...this.folders].flatMap((path) => of(path, true)),
+    ];
+  }
 
   readonly streams: HookWorld['streams'] = {
     connect: (address, done) => {

@@ -174,7 +174,8 @@ describe('attributes on Node', () => {
     mkdirSync(path('sys/bus/platform/devices/b0.touch'), { recursive: true });
     const step = { kind: 'unbind', bus: 'platform', driver: 'faketouch', device: 'b0.touch' } as const;
     const hooks = agent({ suspend: [step] });
-    expect(await inspect(hooks)).toBe('suspended');
+    // Not by this agent: the driver may have failed to come up.
+    expect(await inspect(hooks)).toBe('unknown');
     symlinkSync('../../drivers/faketouch', path('sys/bus/platform/devices/b0.touch/driver'));
     expect(await inspect(hooks)).toBe('active');
   });

@@ -11,11 +11,17 @@ export const EPOCH = 7 as Epoch;
 
 /** Hooks under test, with promises in place of callbacks. */
 export class Rig {
-  readonly world = new FakeWorld();
+  readonly world: FakeWorld;
   readonly logs: string[] = [];
   readonly hooks: DriverHooks;
 
-  constructor(config: Record<string, DeviceHooksConfig>, self: VmId = ANDROID) {
+  /** `world`: of an agent before this one, which was killed. */
+  constructor(
+    config: Record<string, DeviceHooksConfig>,
+    self: VmId = ANDROID,
+    world: FakeWorld = new FakeWorld(),
+  ) {
+    this.world = world;
     this.hooks = createHooks({
       self,
       bundles: [PANEL],
@@ -32,6 +38,13 @@ export class Rig {
   /** Runs a hook to its end in virtual time. */
   run(hook: HookName): Promise<HookResult> {
     return this.world.settle(this.start(hook));
+  }
+
+  /** Suspends for a loan, and forgets what was done for it. */
+  async lend(): Promise<void> {
+    const result = await this.run('suspend');
+    if (!result.ok) throw new Error(result.error);
+    this.world.events.length = 0;
   }
 
   inspect(): Promise<DriverStatus> {

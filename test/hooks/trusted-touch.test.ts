@@ -35,13 +35,13 @@ function hooksOf(
   driver: FakeOwnerDriver | FakeBorrowerDriver,
   steps: object = { suspend: [STEP] },
 ): DriverHooks {
-  const { locks } = new FakeWorld();
+  const { locks, notes } = new FakeWorld();
   const { clock, sys, streams } = world;
   return createHooks({
     self,
     bundles: [PANEL],
     config: { panel: { touch: steps } },
-    world: { clock, sys, streams, locks, attributes: driver.attributes(FOLDER) },
+    world: { clock, sys, streams, locks, notes, attributes: driver.attributes(FOLDER) },
     log: () => {},
   });
 }
@@ -95,6 +95,27 @@ describe('a loan', () => {
     expect(await run(android, 'resume')).toEqual({ ok: true });
     expect(owner).toMatchObject({ state: 'INIT', enabled: 0, votes: 0, interruptOn: true });
   });
+});
+
+it('a loan that was cut off before the lend is not reclaimed by the next agent', async () => {
+  const machine = new FakeWorld();
+  machine.scripts.set('idle', 'unkillable');
+  const hooksOn = () =>
+    createHooks({
+      self: ANDROID,
+      bundles: [PANEL],
+      config: { panel: { touch: { suspend: [{ kind: 'command', command: ['idle'] }, STEP] } } },
+      world: {
+        ...{ clock: world.clock, sys: world.sys, streams: world.streams },
+        ...{ locks: machine.locks, notes: machine.notes, attributes: owner.attributes(FOLDER) },
+      },
+      log: () => {},
+    });
+  hooksOn().run(PANEL.id, 'suspend', EPOCH, () => {});
+  for (let turns = 0; turns < 50; turns++) await new Promise((done) => setImmediate(done));
+  machine.isLocked = false;
+  expect(await run(hooksOn(), 'resume')).toEqual({ ok: true });
+  expect(owner.writes).toEqual([]);
 });
 
 describe('notices', () => {
@@ -249,7 +270,7 @@ describe('a borrower whose bus fails', () => {
 });
 
 it('a lend that somebody else takes back before the owner is done is none', async () => {
-  const { clock, sys, streams, locks } = world;
+  const { clock, sys, streams, locks, notes } = world;
   const inner = owner.attributes(FOLDER);
   let looks = 0;
   const read = async (path: string) => {
@@ -262,7 +283,7 @@ it('a lend that somebody else takes back before the owner is done is none', asyn
     self: ANDROID,
     bundles: [PANEL],
     config: { panel: { touch: { suspend: [STEP] } } },
-    world: { clock, sys, streams, locks, attributes: { ...inner, read } },
+    world: { clock, sys, streams, locks, notes, attributes: { ...inner, read } },
     log: () => {},
   });
   expect(await run(hooks, 'suspend')).toMatchObject({
@@ -384,13 +405,13 @@ it('ignores an event that an earlier failure left', async () => {
 });
 
 it('fails on attributes that are not there, with nothing to undo', async () => {
-  const { clock, sys, streams, locks } = world;
+  const { clock, sys, streams, locks, notes } = world;
   const attributes = owner.attributes('/sys/elsewhere');
   const hooks = createHooks({
     self: ANDROID,
     bundles: [PANEL],
     config: { panel: { touch: { suspend: [STEP] } } },
-    world: { clock, sys, streams, locks, attributes },
+    world: { clock, sys, streams, locks, notes, attributes },
     log: () => {},
   });
   expect(await run(hooks, 'suspend')).toMatchObject({ ok: false, outcome: 'failed' });

@@ -3,7 +3,7 @@
  * an agent that was killed leaves behind, for its next life on any engine.
  */
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/control/lines.ts';
 import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
@@ -106,6 +106,42 @@ describe('attributes', () => {
     expect(bed.said.get(ANDROID)).toContain('ENOENT');
     expect(existsSync(bed.file('nothing'))).toBe(false);
   });
+});
+
+describe('what was found', () => {
+  it.each(['x86_64', 'node'] as const)(
+    'is put back by the next life on %s, whatever the numbers are then',
+    async (engine) => {
+      const attribute = bed.file('attribute');
+      writeFileSync(attribute, '3\n');
+      const inhibitedOf = (number: number) => {
+        const input = bed.file(`1-0038/0018:1234:5678.000${number}/input/input${number}`);
+        mkdirSync(input, { recursive: true });
+        writeFileSync(`${input}/inhibited`, '0\n');
+        return `${input}/inhibited`;
+      };
+      const first = inhibitedOf(1);
+      const steps = [
+        { kind: 'sysfs', path: bed.file('attr*te'), write: '1' },
+        { kind: 'input-inhibit', input: bed.file('*-0038') },
+      ];
+      await bed.start({ [ANDROID]: { suspend: steps } });
+      await bed.isBack();
+      expect([read('attribute').trim(), readFileSync(first, 'utf8').trim()]).toEqual(['3', '0']);
+      const program = await bed.program(VAULT);
+      expect(await program.request(BORROW)).toMatchObject({ ok: true });
+      expect([read('attribute').trim(), readFileSync(first, 'utf8').trim()]).toEqual(['1', '1']);
+      await bed.killAgent(ANDROID);
+      rmSync(bed.file('1-0038/0018:1234:5678.0001'), { recursive: true });
+      const second = inhibitedOf(2);
+      await bed.startAgent(ANDROID, ENGINES[engine].agent);
+      // Bound anew, it is not inhibited: the agent has seen to that.
+      await bed.until('it is inhibited', WAIT_MS, () => readFileSync(second, 'utf8').trim() === '1');
+      program.close();
+      await bed.isBack();
+      expect([read('attribute').trim(), readFileSync(second, 'utf8').trim()]).toEqual(['3', '0']);
+    },
+  );
 });
 
 describe('M17: a hook that outlives its agent', () => {

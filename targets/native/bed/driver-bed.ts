@@ -102,6 +102,9 @@ export class DriverBed extends Parties {
     for (const vm of VMS) this.#guests.set(vm, this.#makeGuest(vm, cache, ports[vm]!));
     await Promise.all(VMS.map((vm) => this.guest(vm).start()));
     for (const vm of VMS) await this.serves(vm);
+    // Runtime PM forbids these two to sleep, so that a loan has something to change and to put back.
+    const forbid = ['runtime', 'attribute'].map((name) => `echo on > ${touch(name)}/power/control`);
+    await this.guest(ANDROID).tell(forbid.join('; '));
   }
 
   guest(vm: VmId): PlainGuest {

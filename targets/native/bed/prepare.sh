@@ -32,11 +32,12 @@ kbuild=$(depends "$headers" linux-kbuild-)
 apt-get "${options[@]}" download "$kernel" busybox-static "$headers" "$common" "${kbuild%%:*}:$own"
 for package in ./*.deb; do dpkg-deb -x "$package" unpacked; done
 
-# The driver, by the kernel's own build; its headers name places where they would be installed.
+# The driver, by the kernel's own build; its headers name places where they would be installed. Without BTF, for which headers of 6.12
+# want pahole.
 sed -i "s|/usr/src/|$work/unpacked/usr/src/|" "unpacked/usr/src/$headers/Makefile"
 cp -r "$here/driver" driver
 make -s -C "unpacked/usr/src/$headers" M="$work/driver" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC=aarch64-linux-gnu-gcc \
-  KCFLAGS=-Werror modules
+  KCFLAGS=-Werror CONFIG_DEBUG_INFO_BTF_MODULES= modules
 version=$(ls unpacked/lib/modules)
 install -D -t "unpacked/lib/modules/$version/extra" driver/baton-touch.ko
 

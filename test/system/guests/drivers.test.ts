@@ -113,6 +113,21 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
   });
 
   it.each(['runtime', 'attribute'] as const)(
+    '%s: a device that may sleep is left so by a start of the agent and by a loan',
+    async (name) => {
+      const control = `${touch(name)}/power/control`;
+      await bed.guest(ANDROID).tell(`echo auto > ${control}; killall -9 baton-agent`);
+      await bed.serves(ANDROID);
+      expect(await read(control)).toBe('auto');
+      await lend(name, async () => {
+        expect(await read(`${touch(name)}/power/runtime_status`)).toBe('suspended');
+        expect(await read(control)).toBe('auto');
+      });
+      await bed.guest(ANDROID).tell(`echo on > ${control}`);
+    },
+  );
+
+  it.each(['runtime', 'attribute'] as const)(
     '%s: suspended while it is lent, active after that',
     async (name) => {
       await lend(name, async (isLent) => {
@@ -133,6 +148,22 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
   it('fb-blank: the display is off while it is lent', async () => {
     await lend('display', async (isLent) => {
       expect(await read('/sys/class/drm/card0-Virtual-1/dpms')).toBe(isLent ? 'Off' : 'On');
+    });
+  });
+
+  it('fb-blank: while somebody is DRM master the write blanks nothing, so the display is not lent', async () => {
+    const dpms = '/sys/class/drm/card0-Virtual-1/dpms';
+    await bed.guest(ANDROID).tell('sleep 1000 < /dev/dri/card0 > /dev/null 2>&1 & echo $! > /run/master');
+    await expect(bed.borrow('display')).rejects.toThrow('declined');
+    expect(await read(dpms)).toBe('On');
+    await bed
+      .guest(ANDROID)
+      .until('its agent says why', STEP_MS, async () =>
+        (await bed.guest(ANDROID).tell('cat /run/agent.log')).includes('does a DRM master'),
+      );
+    await bed.guest(ANDROID).tell('kill $(cat /run/master)');
+    await lend('display', async (isLent) => {
+      expect(await read(dpms)).toBe(isLent ? 'Off' : 'On');
     });
   });
 

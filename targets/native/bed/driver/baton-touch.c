@@ -24,6 +24,7 @@
 #include <linux/platform_device.h>
 #include <linux/pm_runtime.h>
 #include <linux/sysfs.h>
+#include <linux/version.h>
 #include <linux/workqueue.h>
 
 static unsigned int probe_ms = 60;
@@ -292,14 +293,27 @@ static int touch_probe(struct platform_device *device)
 	return input_register_device(input);
 }
 
-static int touch_remove(struct platform_device *device)
+static void touch_stop(struct platform_device *device)
 {
 	struct touch *touch = platform_get_drvdata(device);
 
 	cancel_delayed_work_sync(&touch->notice);
 	touch_unvote(touch);
+}
+
+/* platform_driver.remove returns void since Linux 6.11; the value from before meant nothing. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+static void touch_remove(struct platform_device *device)
+{
+	touch_stop(device);
+}
+#else
+static int touch_remove(struct platform_device *device)
+{
+	touch_stop(device);
 	return 0;
 }
+#endif
 
 static int touch_runtime_suspend(struct device *dev)
 {
