@@ -18,6 +18,9 @@ import { connectControlAt } from '../node/control-client.ts';
 
 /** Longest wait for a process to come up, in ms: six Node programs on two busy cores. */
 export const START_MS = 10_000;
+/** What the first program takes to be ready on two quiet cores, in ms; other waits follow it, up to so many times. */
+const QUIET_START_MS = 250;
+const PACE_MAX = 8;
 /** Complaints of processes that an error shows. */
 const COMPLAINTS_SHOWN = 6;
 /** Time between two looks while waiting, in ms. */
@@ -40,6 +43,8 @@ export class Parties {
   readonly #children: ChildProcess[] = [];
   readonly #clients = new Map<string, ControlClient>();
   #host: ChildProcess | undefined;
+  /** How much slower than a quiet machine this one is, by the first program that was started. */
+  #pace: number | undefined;
 
   /** `programs`: the folder of the built bundles; that of the program that runs, unless told otherwise. */
   constructor(programs: string = dirname(fileURLToPath(import.meta.url))) {
@@ -78,12 +83,13 @@ export class Parties {
     return connectControlAt(this.controlOf(vm));
   }
 
-  /** Waits until `holds` does. Rejects with `what` after `limitMs`. */
+  /** Waits until `holds` does. Rejects with `what` after `limitMs` of a quiet machine. */
   async until(what: string, limitMs: number, holds: () => boolean | Promise<boolean>): Promise<void> {
-    const endMs = performance.now() + limitMs;
+    const pacedMs = Math.round(limitMs * (this.#pace ?? 1));
+    const endMs = performance.now() + pacedMs;
     while (!(await Promise.resolve(holds()).catch(() => false))) {
       if (performance.now() > endMs)
-        throw new Error(`not within ${limitMs} ms: ${what}: ${this.#lastComplaints()}`);
+        throw new Error(`not within ${pacedMs} ms: ${what}: ${this.#lastComplaints()}`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }
@@ -131,13 +137,16 @@ export class Parties {
   /** Starts a program that prints a line when it serves; resolves with both. */
   protected startReady(program: string, args: readonly string[]): Promise<[ChildProcess, Json]> {
     const child = this.spawn(program, args);
+    const startedMs = performance.now();
+    const limitMs = START_MS * (this.#pace ?? PACE_MAX / 2);
     return new Promise((resolve, reject) => {
       const limit = setTimeout(
-        () => reject(new Error(`${program} was not ready within ${START_MS} ms`)),
-        START_MS,
+        () => reject(new Error(`${program} was not ready within ${Math.round(limitMs)} ms`)),
+        limitMs,
       );
       child.stdout!.once('data', (bytes: Buffer) => {
         clearTimeout(limit);
+        this.#pace ??= Math.min(PACE_MAX, Math.max(1, (performance.now() - startedMs) / QUIET_START_MS));
         resolve([child, JSON.parse(bytes.toString().split('\n')[0]!) as Json]);
       });
       child.once('exit', (status) =>

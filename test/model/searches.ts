@@ -9,6 +9,7 @@
  * Two test files do half of the searches each, at the same time, and pin what they reach; coverage.test.ts adds it up.
  */
 import { describe, expect, it } from 'vitest';
+import { paced, WORK_MAX_MS } from '../support/pace.ts';
 import { explore, type Situation } from './explore.ts';
 import { B, O, SETTINGS, type Settings, USUAL } from './settings.ts';
 import { settled } from './transitions.ts';
@@ -134,7 +135,7 @@ export function searchHalf(half: 0 | 1): void {
         expect(found.violation).toBeUndefined();
         expect(found.states).toBe(states);
       },
-      120_000,
+      paced(120_000, WORK_MAX_MS),
     );
 
     it('reaches rows and situations as listed', async () => {

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import type { Json } from '../../src/control/lines.ts';
+import { auditLine } from '../../src/host/audit.ts';
 import { PANEL } from '../../src/simulation/machine/board.ts';
 import { connectControl } from '../../targets/node/control-client.ts';
 import { paced } from '../support/pace.ts';
@@ -167,8 +168,19 @@ describe.sequential('a daemon', () => {
     // A block of bash is 1 KiB: no line fits any more, while the table has room.
     const log = at('host-state/audit.jsonl');
     const limit = 39 * 1024;
-    const pad = limit - 10 - statSync(log).size;
-    writeFileSync(log, `${'x'.repeat(pad)}\n`, { flag: 'a' });
+    const text = readFileSync(log, 'utf8');
+    let hash = text.trimEnd().slice(-66, -2);
+    let left = limit - 9 - text.length;
+    const entry = { atMs: 1, bundle: 'panel', event: 'held', epoch: 1, holder: 'android' };
+    const bare = auditLine(hash, { ...entry, detail: '' }).line.length;
+    while (left > 0) {
+      // The last two share what is left, so that it is filled to the byte.
+      const bytes = left > 2 * (bare + 500) ? bare + 500 : left > bare + 500 ? left >> 1 : left;
+      const line = auditLine(hash, { ...entry, detail: 'x'.repeat(bytes - bare) });
+      writeFileSync(log, line.line, { flag: 'a' });
+      hash = line.hash;
+      left -= bytes;
+    }
     const full = new Run('host', 'host.json', [], 39);
     await full.says('audit.jsonl cannot be written: EFBIG');
     await until('it says so', async () => (await ask({ do: 'status' }))['writeFault'] !== null);
@@ -187,16 +199,36 @@ describe.sequential('a daemon', () => {
     expect(full.err).not.toContain('    at ');
   });
 
-  it('that is an agent ends in one line when its journal cannot be written', async () => {
+  it('that is an owner’s agent serves without its journal, and ends in one line before it lends without a record', async () => {
     await host().says('serving');
+    const owner = JSON.parse(readFileSync(at('android.json'), 'utf8'));
+    const policy = { kind: 'list', allow: [{ bundle: 'panel', borrower: 'vault' }] };
+    write('android.json', { ...owner, policy });
+    write('vault.keys.json', { host: '1'.repeat(64), android: '2'.repeat(64) }, 0o600);
+    const rest = { keys: 'vault.keys.json', state: 'vault-state', control: 'vault.sock' };
+    write('vault.json', {
+      ...owner,
+      vm: 'vault',
+      ...rest,
+      transport: { kind: 'stream', address: `unix:${at('vault')}` },
+    });
     const agent = new Run('agent', 'android.json', [], 0);
-    expect(await agent.ended).not.toBe(0);
-    expect(
-      agent.err
-        .trimEnd()
-        .split('\n')
-        .filter((line) => line.includes('EFBIG')),
-    ).toHaveLength(1);
+    const vault = new Run('agent', 'vault.json');
+    await vault.says('serving');
+    await until('it is confirmed', async () => (await view())['confirmed'] === true);
+    const client = await connectControl(at('vault.sock'));
+    await until('it lends no more', async () => {
+      if (agent.child.exitCode !== null) return true;
+      const terms = { leaseMs: 5_000, waitMs: 500, evidence: 'none', purpose: 'x' };
+      return client
+        .request({ do: 'borrow', bundle: 'panel', ...terms })
+        .then(() => agent.child.exitCode !== null);
+    });
+    client.close();
+    expect(await agent.ended).toBe(75);
+    expect(agent.err.split('\n').filter((line) => line.startsWith('baton-agent:'))).toEqual([
+      expect.stringMatching(/agent.journal cannot be written: EFBIG.*; free space or mend the disk/),
+    ]);
     expect(agent.err).not.toContain('    at ');
   });
 

@@ -15,6 +15,8 @@ const STARTS = 5;
 const PACE_MAX = 12;
 /** No limit is stretched beyond this, in ms: with what is around it, a test that hangs fails within a minute. */
 const STRETCHED_MAX_MS = 50_000;
+/** For work that only computes, or that has limits of its own inside: it cannot hang, and may take this long. */
+export const WORK_MAX_MS = 900_000;
 
 /** Measures the pace, unless that was done already; for configurations of vitest alone. */
 export function measurePace(): void {
@@ -30,8 +32,12 @@ export function measurePace(): void {
   console.log(`pace ${pace.toFixed(2)}: node starts in ${middle.toFixed(0)} ms`);
 }
 
-/** Returns a limit of `ms` on a quiet machine as it is on this one. */
-export function paced(ms: number): number {
-  const pace = Number(process.env['BATON_PACE'] ?? 1);
-  return Math.round(Math.max(ms, Math.min(ms * pace, STRETCHED_MAX_MS)));
+/** The pace that was measured: 1 and more. */
+export function paceNow(): number {
+  return Number(process.env['BATON_PACE'] ?? 1);
+}
+
+/** Returns a limit of `ms` on a quiet machine as it is on this one. `mostMs`: what it is not stretched beyond. */
+export function paced(ms: number, mostMs = STRETCHED_MAX_MS): number {
+  return Math.round(Math.max(ms, Math.min(ms * paceNow(), mostMs)));
 }
