@@ -49,8 +49,10 @@ export async function status(
   ]);
   for (const line of table([['BUNDLE', 'HOLDER', 'EPOCH', 'STATE', 'LEASE-LEFT', 'REASON'], ...rows]))
     world.out(line);
-  for (const { peer, up, forMs, hint } of (answer['peers'] ?? []) as Json[])
+  for (const { peer, up, forMs, hint } of (answer['peers'] ?? []) as Json[]) {
     if (up !== true) world.out(`${peer}: no session for ${duration(Number(forMs))}: ${hint}`);
+    else if (hint !== undefined) world.out(`${peer}: ${hint}`);
+  }
   if (answer['writeFault']) world.out(`NOT WRITTEN: ${answer['writeFault']}`);
   return EXIT.ok;
 }

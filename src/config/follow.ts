@@ -78,7 +78,8 @@ export function followAgent(
   follow.folders(config);
   if (transport.kind === 'mqtt') follow.mqtt(transport, vm);
   else follow.address(['transport', 'address'], transport.address);
-  follow.programs(programsOfAgent(config));
+  // The PATH of hooks and policy may be another one when they run: `check-config` warns.
+  follow.programs(programsOfAgent(config).filter(({ command }) => command[0]?.includes('/')));
   follow.notItself(keys, vm);
   const need = (peer: string, why: string) =>
     keys && !keys.has(peer) && follow.complain(['keys'], noKey(config.keys, peer, why));
@@ -271,12 +272,7 @@ class Follower {
   }
 
   #whyNotFound(name: string): string | undefined {
-    const { programFolders } = this.#files;
-    const isFound = programFolders?.some((folder) => {
-      const look = this.#files.look(`${folder}/${name}`);
-      return look?.isFile && look.isExecutable;
-    });
-    return isFound === false ? 'no such program in PATH' : undefined;
+    return isInPath(name, this.#files) ? undefined : 'no such program in PATH';
   }
 
   hooks(hooks: HooksConfig, bundles: readonly BundleDefinition[], self: VmId): void {
@@ -325,6 +321,12 @@ class Follower {
 /** The tree that an agent's configuration names. Throws a ConfigError. */
 export function treeOf(file: string, { file: name = LIVE }: TreePart, files: ConfigFiles): Tree {
   return files.readTree(name === LIVE ? LIVE : files.besideConfig(file, name));
+}
+
+/** Whether a program without a path is in a folder of PATH, as far as this process has one. */
+export function isInPath(name: string, { programFolders, look }: ConfigFiles): boolean {
+  const looks = programFolders?.map((folder) => look(`${folder}/${name}`));
+  return looks?.some((found) => found?.isFile && found.isExecutable) ?? true;
 }
 
 /** An address of a host, and whether it listens there. */

@@ -8,9 +8,10 @@ import type { VmId } from '../protocol/ids.ts';
 import { namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
-import type { Path } from './faults.ts';
-import { type ConfigFiles, treeOf } from './follow.ts';
+import { type Path, shown } from './faults.ts';
+import { type ConfigFiles, isInPath, treeOf } from './follow.ts';
 import { ownTree } from './own-tree.ts';
+import { programsOfAgent } from './programs.ts';
 import { complaintAt, readConfig } from './read.ts';
 import { hookWarnings } from './warn-hooks.ts';
 
@@ -34,6 +35,10 @@ export function warnAgent(file: string, text: string, config: AgentFile, files: 
     ...(owned.length > 0 && !policy
       ? [warn(['vm'], `no policy: ${owned.join(', ')} is lent to nobody`)]
       : []),
+    ...programsOfAgent(config)
+      .map(({ path, command: [name = ''] }) => ({ path, name }))
+      .filter(({ name }) => !name.includes('/') && !isInPath(name, files))
+      .map(({ path, name }) => warn([...path, 0], `${shown(name)}: no such program in PATH now`)),
     ...forgotten,
     ...hookWarnings(hooks, files).map(({ path, message }) => warn(path, message)),
   ];

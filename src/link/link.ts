@@ -11,11 +11,12 @@ import { type BundleId, HOST, type Incarnation, type VmId } from '../protocol/id
 import type { ConsentClaims, Message } from '../protocol/messages.ts';
 import { quietLog } from '../quiet-log.ts';
 import { Turns } from '../turns.ts';
-import { routeOf } from '../wire/envelope.ts';
+import { type Route, routeOf } from '../wire/envelope.ts';
 import type { BundleDigest } from '../wire/handshake.ts';
 import { HELLO_CHALLENGE_BYTES, PROTOCOL_VERSION } from '../wire/limits.ts';
 import { Session } from '../wire/session.ts';
 import type { Received, SessionEvent } from '../wire/session-io.ts';
+import { TwinWatch } from './twins.ts';
 
 /** What a link is made of. */
 export interface LinkParts {
@@ -49,7 +50,7 @@ export interface PeerView {
   readonly up: boolean;
   /** How long it has been so, in ms. */
   readonly forMs: number;
-  /** What may be wrong, while there is no session. */
+  /** What may be wrong: while there is no session, and when two take turns at one name. */
   readonly hint?: string;
 }
 
@@ -90,6 +91,7 @@ interface Peer {
   sinceMs: number;
   /** Something of it did not verify since. */
   isGarbled: boolean;
+  twins: TwinWatch;
   cancelRetry: (() => void) | undefined;
 }
 
@@ -118,6 +120,7 @@ export class Link implements TransportListener {
         renewedMs: Number.NEGATIVE_INFINITY,
         sinceMs: parts.clock.nowMs(),
         isGarbled: false,
+        twins: new TwinWatch(),
         cancelRetry: undefined,
       });
     }
@@ -137,9 +140,11 @@ export class Link implements TransportListener {
   /** How the ways to all peers stand. */
   peers(): PeerView[] {
     const nowMs = this.#parts.clock.nowMs();
-    return [...this.#peers.values()].map(({ id, session, sinceMs, isGarbled }) => {
+    return [...this.#peers.values()].map(({ id, session, sinceMs, isGarbled, twins }) => {
       const view = { peer: id, up: session?.isUp ?? false, forMs: Math.round(nowMs - sinceMs) };
-      return view.up ? view : { ...view, hint: isGarbled ? UNVERIFIED_HINT : SILENT_HINT };
+      const absent = isGarbled ? UNVERIFIED_HINT : SILENT_HINT;
+      const hint = twins.hint(nowMs) ?? (view.up ? undefined : absent);
+      return hint === undefined ? view : { ...view, hint };
     });
   }
 
@@ -203,6 +208,7 @@ export class Link implements TransportListener {
     peer.cancelRetry?.();
     peer.cancelRetry = undefined;
     peer.session = undefined;
+    peer.twins = new TwinWatch();
     peer.sinceMs = this.#parts.clock.nowMs();
   }
 
@@ -223,7 +229,7 @@ export class Link implements TransportListener {
     const route = routeOf(frame);
     const peer = route && route.to === this.#parts.self ? this.#peers.get(route.from) : undefined;
     // Whoever this is chooses the name: not one to keep an account for.
-    if (!peer) return this.#dropped({ sender: route?.from ?? 'nobody' }, 'unknown sender or not for us');
+    if (!peer) return this.#foreign(route);
     if (this.#turns.take(peer.id, frame.length, () => this.#receive(peer, frame))) return;
     this.counts.shed += 1;
     this.#dropped({ from: peer.id }, 'it sends more than can be worked on');
@@ -235,6 +241,12 @@ export class Link implements TransportListener {
     const challenge =
       routeOf(frame)?.channel === 'h' ? this.#parts.entropy.random(HELLO_CHALLENGE_BYTES) : undefined;
     this.#take(peer, session.receive(frame, challenge));
+  }
+
+  #foreign(route: Route | undefined): void {
+    if (!route) return this.#dropped({}, 'no envelope');
+    if (route.to !== this.#parts.self) return this.#dropped({}, `it is for ${route.to}`);
+    this.#dropped({}, `it says it is from ${route.from}, and there is no key for that name`);
   }
 
   #take(peer: Peer, received: Received): void {
@@ -271,6 +283,8 @@ export class Link implements TransportListener {
     peer.retryMs = RETRY_MIN_MS;
     peer.sinceMs = this.#parts.clock.nowMs();
     peer.isGarbled = false;
+    const hint = peer.twins.sessionUp(event.peerBootId, peer.sinceMs);
+    if (hint !== undefined) this.#parts.log('error', hint, { peer: peer.id });
     if (peer.id === HOST) {
       const before = this.#incarnation;
       this.#incarnation = event.incarnation;

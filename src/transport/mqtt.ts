@@ -12,10 +12,11 @@ import type { IClientOptions, MqttClient, StreamBuilder } from 'mqtt';
 // Not 'mqtt' itself, which would load web sockets, TLS and proxies; sockets are made by the target.
 import clientModule from 'mqtt/lib/client';
 import type { Clock, Entropy, Log, Transport, TransportListener } from '../ports.ts';
-import { isId, type VmId } from '../protocol/ids.ts';
+import type { VmId } from '../protocol/ids.ts';
 import { quietLog } from '../quiet-log.ts';
 import { routeOf } from '../wire/envelope.ts';
 import { FRAME_BYTES_MAX } from '../wire/limits.ts';
+import { DOES_NOT_READ, whyNot } from './complaints.ts';
 import { type TransportCounts, zeroCounts } from './counts.ts';
 import { MqttLanes } from './mqtt-lanes.ts';
 import { type DialEvents, Redial } from './redial.ts';
@@ -113,6 +114,7 @@ export class MqttTransport implements Transport {
     const fits = frame.length > 0 && frame.length <= FRAME_BYTES_MAX;
     if (!fits || !this.#lanes?.put(to, frame)) {
       this.counts.unsent += 1;
+      if (fits && this.#lanes) this.#log('warn', DOES_NOT_READ, { to });
       return false;
     }
     this.counts.sent += 1;
@@ -230,14 +232,12 @@ export class MqttTransport implements Transport {
 
   #onMessage(topic: string, payload: Uint8Array, isRetained: boolean): void {
     if (!this.#listener) return;
-    const from = topic.startsWith(this.#inbox) ? topic.slice(this.#inbox.length) : undefined;
+    const from = topic.startsWith(this.#inbox) ? topic.slice(this.#inbox.length) : '';
     const route = payload.length <= FRAME_BYTES_MAX ? routeOf(payload) : undefined;
-    const isOurs = isId(from) && route?.from === from && route.to === this.#parts.self;
-    if (!isOurs || isRetained) {
+    const why = isRetained ? 'the broker kept it' : whyNot(payload, route, this.#parts.self, from);
+    if (why !== undefined || route === undefined) {
       this.counts.malformed += 1;
-      this.#log('warn', 'message dropped: no frame for us of the sender in its topic', {
-        topic: topic.slice(0, TOPIC_CHARS_SHOWN),
-      });
+      this.#log('warn', `frame dropped: ${why}`, { topic: topic.slice(0, TOPIC_CHARS_SHOWN) });
       return;
     }
     this.counts.received += 1;

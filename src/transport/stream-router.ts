@@ -22,6 +22,7 @@ import { routeOf } from '../wire/envelope.ts';
 import { FrameDecoder, frameForStream } from '../wire/framing.ts';
 import { FRAME_BYTES_MAX } from '../wire/limits.ts';
 import { Allowance, DIALS, FRAME_COST_BYTES, FRAMES_TO_GUESTS } from './allowance.ts';
+import { BROKEN, DOES_NOT_READ } from './complaints.ts';
 import { type TransportCounts, zeroCounts } from './counts.ts';
 
 /** Where the host listens. */
@@ -122,8 +123,10 @@ export class StreamRouter implements Transport {
 
   send(to: VmId, frame: Uint8Array): boolean {
     const fits = frame.length > 0 && frame.length <= FRAME_BYTES_MAX;
-    if (!fits || !this.#guests.get(to)?.stream.write(frameForStream(frame))) {
+    const guest = this.#guests.get(to);
+    if (!fits || !guest?.stream.write(frameForStream(frame))) {
       this.counts.unsent += 1;
+      if (fits && guest) this.#log('warn', DOES_NOT_READ, { to });
       return false;
     }
     this.counts.sent += 1;
@@ -190,7 +193,7 @@ export class StreamRouter implements Transport {
       onData: (bytes) => {
         const { frames, broken } = decoder.push(bytes);
         for (const frame of frames) this.#onFrame(connection, frame);
-        if (broken) this.#refuse(connection, 'length of a frame out of range');
+        if (broken) this.#refuse(connection, BROKEN);
         else if (
           connection.vm !== undefined &&
           this.#isCurrent(connection) &&
@@ -223,9 +226,8 @@ export class StreamRouter implements Transport {
     this.#guests.set(vm, connection);
     if (older) {
       this.counts.replaced += 1;
-      this.#log('warn', 'a newer connection of the same VM takes over: does its agent run twice?', {
-        vm,
-      });
+      // Whether its agent runs twice, its sessions tell (link/twins.ts): a VM that was killed may leave a connection behind.
+      this.#log('warn', 'a newer connection of the same VM takes over', { vm });
       older.stream.close();
     } else this.#log('info', 'connected', { vm });
     this.#listener?.onUp(vm);
@@ -261,8 +263,10 @@ export class StreamRouter implements Transport {
   }
 
   #pass(to: VmId, frame: Uint8Array): void {
-    if (!this.#guests.get(to)?.stream.write(frameForStream(frame), true)) {
+    const guest = this.#guests.get(to);
+    if (!guest?.stream.write(frameForStream(frame), true)) {
       this.counts.unrouted += 1;
+      if (guest) this.#log('warn', DOES_NOT_READ, { to });
       return;
     }
     this.counts.routed += 1;

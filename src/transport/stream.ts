@@ -15,10 +15,12 @@ import type {
   Transport,
   TransportListener,
 } from '../ports.ts';
-import type { VmId } from '../protocol/ids.ts';
+import { HOST, type VmId } from '../protocol/ids.ts';
+import { quietLog } from '../quiet-log.ts';
 import { routeOf } from '../wire/envelope.ts';
 import { FrameDecoder, frameForStream } from '../wire/framing.ts';
 import { FRAME_BYTES_MAX } from '../wire/limits.ts';
+import { BROKEN, DOES_NOT_READ, whyNot } from './complaints.ts';
 import { type TransportCounts, zeroCounts } from './counts.ts';
 import { type DialEvents, Redial } from './redial.ts';
 
@@ -37,13 +39,15 @@ export interface StreamTransportParts {
 export class StreamTransport implements Transport {
   readonly counts: TransportCounts = zeroCounts();
   readonly #parts: StreamTransportParts;
+  readonly #log: Log;
   readonly #redial: Redial;
   #listener: TransportListener | undefined;
   #stream: ByteStream | undefined;
 
   constructor(parts: StreamTransportParts) {
     this.#parts = parts;
-    this.#redial = new Redial({ ...parts, where: `the host at ${parts.address}` }, (events) =>
+    this.#log = quietLog(parts.log, parts.clock);
+    this.#redial = new Redial({ ...parts, log: this.#log, where: `the host at ${parts.address}` }, (events) =>
       this.#dial(events),
     );
   }
@@ -57,6 +61,7 @@ export class StreamTransport implements Transport {
     const fits = frame.length > 0 && frame.length <= FRAME_BYTES_MAX;
     if (!fits || !this.#stream?.write(frameForStream(frame))) {
       this.counts.unsent += 1;
+      if (fits && this.#stream) this.#log('warn', DOES_NOT_READ, { to: HOST });
       return false;
     }
     this.counts.sent += 1;
@@ -100,7 +105,7 @@ export class StreamTransport implements Transport {
       },
       onClose: (reason) => {
         if (this.#stream === stream) this.#stream = undefined;
-        events.down(isBroken ? 'the other end sends no frames of ours' : reason);
+        events.down(isBroken ? BROKEN : reason);
       },
     });
     events.up();
@@ -108,8 +113,10 @@ export class StreamTransport implements Transport {
 
   #onFrame(frame: Uint8Array): void {
     const route = routeOf(frame);
-    if (route?.to !== this.#parts.self) {
+    const why = whyNot(frame, route, this.#parts.self);
+    if (why !== undefined || route === undefined) {
       this.counts.malformed += 1;
+      this.#log('warn', `frame dropped: ${why}`, { from: HOST });
       return;
     }
     if (!this.#listener) return;

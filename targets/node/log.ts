@@ -6,9 +6,9 @@ import { type QuietLog, quietLog } from '../../src/quiet-log.ts';
 import { CLOCK } from './clock.ts';
 
 const ORDER: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
-/** Longest message, and longest of the values behind it, in characters. */
-const MESSAGE_CHARS_MAX = 1_000;
-const VALUE_CHARS_MAX = 400;
+/** Longest message, and longest of the values behind it, in characters: a hook that failed has its last 2,000 in one. */
+const MESSAGE_CHARS_MAX = 4_000;
+const VALUE_CHARS_MAX = 4_000;
 
 // Where the log cannot be written, as on a full disk, the service goes on: nobody could be told.
 process.stderr.on('error', () => {});

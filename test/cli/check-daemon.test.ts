@@ -147,14 +147,9 @@ describe('of an agent', () => {
       'policy.command.0: "./no-such": no such file',
     ],
     [
-      'a policy program in no folder of PATH',
-      { policy: { kind: 'program', command: ['no-such-policy'] } },
-      'no such program in PATH',
-    ],
-    [
       'a policy program with its arguments in one text',
-      { policy: { kind: 'program', command: ['program --password=hunter2'] } },
-      '"program" …: no such program in PATH',
+      { policy: { kind: 'program', command: ['./program --password=hunter2'] } },
+      '"./program" …: no such file: expected a program that this user may run; its arguments are texts of their own',
     ],
     [
       'a hook that is no program',
@@ -177,6 +172,28 @@ describe('of an agent', () => {
     expect(daemon.join('\n')).toContain(words);
     expect(check).toEqual(daemon);
     expect(daemon.join('\n')).not.toContain('hunter2');
+  });
+
+  it('warns of programs of hooks and policy in no folder of PATH, which may be another for the daemon', () => {
+    const policy = { kind: 'program', command: ['no-such-policy'] };
+    write(
+      'x.json',
+      JSON.stringify({
+        ...agent(),
+        policy,
+        ...hook({ kind: 'command', command: ['sh'], undo: ['no-such-undo'] }),
+      }),
+    );
+    const lines: string[] = [];
+    const world = { ...FILES, out: (line: string) => lines.push(line) } as unknown as CliWorld;
+    expect(checkConfig(world, [join(folder, 'x.json')])).toBe(0);
+    expect(
+      lines.filter((line) => line.includes('PATH')).map((line) => line.split(': ').slice(1).join(': ')),
+    ).toEqual([
+      'policy.command.0: warning: "no-such-policy": no such program in PATH now',
+      'hooks.panel.touch.suspend.0.undo.0: warning: "no-such-undo": no such program in PATH now',
+    ]);
+    expect(() => soundAgent(join(folder, 'x.json'))).not.toThrow();
   });
 
   it('a key for itself', () => {

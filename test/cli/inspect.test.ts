@@ -14,3 +14,15 @@ it.each([
   await status(world, client as unknown as ControlClient, []);
   expect(lines.slice(1)).toEqual(shown);
 });
+
+it('status says what is amiss with a party that has a session', async () => {
+  const lines: string[] = [];
+  const world = { out: (line: string) => lines.push(line) } as unknown as CliWorld;
+  const peers = [
+    { peer: 'vault', up: true, forMs: 5, hint: 'two processes with its name and keys take turns' },
+    { peer: 'lidar', up: true, forMs: 5 },
+  ];
+  const client = { request: async () => ({ ok: true, bundles: [], peers }) };
+  await status(world, client as unknown as ControlClient, []);
+  expect(lines.slice(1)).toEqual(['vault: two processes with its name and keys take turns']);
+});

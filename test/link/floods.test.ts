@@ -107,7 +107,7 @@ describe('a peer that', () => {
       world.network.inject(name, HOST, frameOf(name, HOST, Uint8Array.of(1, 2, 3)));
     }
     world.clock.advance(11_000);
-    const found = lines('host link', 'unknown sender');
+    const found = lines('host link', 'there is no key for that name');
     expect(found.length).toBeLessThan(LINES_MAX);
   });
 

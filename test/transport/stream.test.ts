@@ -84,7 +84,7 @@ describe('a guest on an address of its own', () => {
     await until('the newer is heard', () => host.heard(ANDROID, 2));
     expect(host.heard(ANDROID, 1)).toBe(false);
     expect(router.counts.replaced).toBe(1);
-    expect(lines).toContain('warn: a newer connection of the same VM takes over: does its agent run twice?');
+    expect(lines).toContain('warn: a newer connection of the same VM takes over');
   });
 
   test('drops what is not for it, and survives it', async () => {
@@ -279,7 +279,7 @@ describe('a host', () => {
     cleanups.push(folder.remove, stop, () => vault.transport.close());
     await until('it came back', () => connections === 2);
     expect(counts(vault).malformed).toBeGreaterThan(0);
-    expect(vault.downs[0]).toBe('the other end sends no frames of ours');
+    expect(vault.downs[0]).toContain('the other end sends no frames of ours');
   });
 });
 
