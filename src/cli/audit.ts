@@ -13,11 +13,19 @@ then the chain is followed across its older files; or one older file alone.
   --json  one object: ok, files, lines, hash, begins, losses; or where it breaks: file, line, error
 `;
 
-export function audit(world: CliWorld, args: readonly string[]): number {
+/** What is needed of a log on disk. */
+export interface AuditLog {
+  /** The files of a log, oldest first: of its folder, of the file that is written, or one older file alone. */
+  readonly files: (path: string) => readonly string[];
+  /** Reads a file of any length in parts, a byte a character. Throws a ConfigError. */
+  readonly readParts: (file: string) => Iterable<string>;
+}
+
+export function audit(world: CliWorld, log: AuditLog, args: readonly string[]): number {
   const { plain, flags } = parseWords(args, {});
   const [verb, path] = plain;
   if (verb !== 'verify' || path === undefined) throw new UsageError('audit verify takes one PATH');
-  const found = verify(world, path);
+  const found = verify(log, path);
   if (flags.has('--json')) world.out(JSON.stringify(found));
   else if (!found.ok) world.out(`${found.file}${found.line === 0 ? '' : `:${found.line}`}: ${found.error}`);
   else {
@@ -47,8 +55,8 @@ type Found =
 /** An older file of a log, by its number. */
 const NUMBER = /-(\d{8})\.jsonl$/;
 
-function verify(world: CliWorld, path: string): Found {
-  const files = world.auditFiles(path);
+function verify(log: AuditLog, path: string): Found {
+  const files = log.files(path);
   const checker = new AuditChecker();
   const losses: string[] = [];
   for (const [index, file] of files.entries()) {
@@ -56,7 +64,7 @@ function verify(world: CliWorld, path: string): Found {
     if (wrong !== undefined) return { ok: false, file, line: 0, error: wrong };
     const before = checker.lines;
     const known = checker.losses.length;
-    const error = checkFile(world, file, checker);
+    const error = checkFile(log, file, checker);
     const line = checker.lines - before;
     if (error !== undefined) return { ok: false, file, line, error };
     losses.push(...checker.losses.slice(known).map((number) => `${file}:${number - before}`));
@@ -78,9 +86,9 @@ function missingBefore(before: string, file: string): string | undefined {
 }
 
 /** Gives the lines of a file to the checker. */
-function checkFile(world: CliWorld, file: string, checker: AuditChecker): string | undefined {
+function checkFile(log: AuditLog, file: string, checker: AuditChecker): string | undefined {
   let rest = '';
-  for (const part of world.readParts(file)) {
+  for (const part of log.readParts(file)) {
     const lines = (rest + part).split('\n');
     rest = lines.pop()!;
     if (rest.length > AUDIT_LINE_MAX) lines.push(rest.slice(0, AUDIT_LINE_MAX + 1));

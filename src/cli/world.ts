@@ -32,10 +32,6 @@ export interface CliWorld extends ConfigFiles {
   spawn(command: readonly string[], env: Readonly<Record<string, string>>): Child;
   /** Calls back when somebody wants this process to end; the returned function stops that. */
   onSignal(listener: (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT') => void): () => void;
-  /** Reads a file of any length in parts, a byte a character. Throws a ConfigError. */
-  readParts(path: string): Iterable<string>;
-  /** The files of an audit log, oldest first: of a folder, of the file that is written, or one older file. */
-  auditFiles(path: string): readonly string[];
   /** Milliseconds of a monotonic clock. */
   nowMs(): number;
   /** The time of day, for people: `15:04:05.678`. */

@@ -22,6 +22,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { AUDIT_START, auditLine, lastSoundLine, TORN_EVENT } from '../../src/host/audit.ts';
 import type { Log } from '../../src/ports.ts';
+import { unreadable } from './files.ts';
 
 /** An audit log that is being written. */
 export interface AuditFile {
@@ -206,4 +207,23 @@ function numbersOf(path: string): number[] {
 /** The log in a folder. */
 export function auditIn(folder: string): string {
   return join(folder, 'audit.jsonl');
+}
+
+/** Bytes of a file that are read at once. */
+const PART_BYTES = 64 * 1024;
+
+/** Reads a file of a log in parts, a byte a character. Throws a ConfigError. */
+export function* readParts(path: string): Generator<string> {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, 'r');
+    const part = Buffer.alloc(PART_BYTES);
+    for (let count = readSync(fd, part); count > 0; count = readSync(fd, part)) {
+      yield part.toString('latin1', 0, count);
+    }
+  } catch (error) {
+    throw unreadable(path, error as NodeJS.ErrnoException);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
 }

@@ -5,10 +5,8 @@ import { constants } from 'node:os';
 import { connectText, guardSocket } from '../../src/cli/words.ts';
 import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
-import { auditFiles } from './audit-file.ts';
 import { CLOCK } from './clock.ts';
 import { connectControl } from './control-client.ts';
-import { readParts } from './files.ts';
 import { FILES } from './sound-config.ts';
 import { terminalLine } from './terminal.ts';
 import { VERSION } from './version.ts';
@@ -70,8 +68,6 @@ const WORLD: CliWorld = {
   },
   after: CLOCK.after,
   ...FILES,
-  readParts,
-  auditFiles,
   out: (line) => void process.stdout.write(`${terminalLine(line)}\n`),
   err: (line) => void process.stderr.write(`${terminalLine(line)}\n`),
 };

@@ -1,17 +1,7 @@
 /** Reads the files of a daemon: configuration, bundle file, key file. Errors are ConfigErrors a person can use. */
 
 import { Buffer } from 'node:buffer';
-import {
-  accessSync,
-  closeSync,
-  constants,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  realpathSync,
-  statSync,
-} from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
 import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
@@ -27,8 +17,7 @@ import type { Static, TSchema } from '../../src/schema.ts';
 import { LIVE_TREE, readLiveTree } from './live-tree.ts';
 import { attempt } from './processes.ts';
 
-/** Bytes of a file that are read at once. */
-const PART_BYTES = 64 * 1024;
+const BYTE_ORDER_MARK = /^\ufeff/;
 
 /** Reads a file as text, without the mark that some editors put at its start. Throws a ConfigError that says what is wrong with it. */
 export function readText(path: string): string {
@@ -39,7 +28,7 @@ export function readText(path: string): string {
   }
 }
 
-function unreadable(path: string, { code, message }: NodeJS.ErrnoException): ConfigError {
+export function unreadable(path: string, { code, message }: NodeJS.ErrnoException): ConfigError {
   const why: Readonly<Record<string, string>> = {
     ENOENT: 'no such file',
     EISDIR: 'a folder: expected a file',
@@ -47,24 +36,6 @@ function unreadable(path: string, { code, message }: NodeJS.ErrnoException): Con
   };
   return new ConfigError(`${path}: ${why[code ?? ''] ?? `cannot be read: ${message}`}`);
 }
-
-/** Reads a file of any length in parts, a byte a character. Throws a ConfigError. */
-export function* readParts(path: string): Generator<string> {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, 'r');
-    const part = Buffer.alloc(PART_BYTES);
-    for (let count = readSync(fd, part); count > 0; count = readSync(fd, part)) {
-      yield part.toString('latin1', 0, count);
-    }
-  } catch (error) {
-    throw unreadable(path, error as NodeJS.ErrnoException);
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-}
-
-const BYTE_ORDER_MARK = /^\ufeff/;
 
 /** Reads and checks a configuration file. */
 export function readConfigFile<T extends TSchema>(schema: T, path: string): Static<T> {

@@ -58,8 +58,6 @@ class Rig {
       timeOfDay: () => '12:00:00.000',
       after: (ms, fire) => this.clock.after(ms, fire),
       readText: () => '',
-      readParts: () => [],
-      auditFiles: () => [],
       besideConfig: (_, path) => path,
       look: (path) => LOOKS[path],
       list: () => [],

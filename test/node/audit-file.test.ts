@@ -18,8 +18,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { audit } from '../../src/cli/audit.ts';
 import type { CliWorld } from '../../src/cli/world.ts';
 import { AUDIT_LINE_MAX, AUDIT_START, auditLine } from '../../src/host/audit.ts';
-import { AUDIT_LIMITS, type AuditLimits, auditFiles, openAudit } from '../../targets/node/audit-file.ts';
-import { readParts } from '../../targets/node/files.ts';
+import {
+  AUDIT_LIMITS,
+  type AuditLimits,
+  auditFiles,
+  openAudit,
+  readParts,
+} from '../../targets/node/audit-file.ts';
 import { checkAudit } from '../support/check-audit.ts';
 
 /** Bytes that were read, and calls that fail, by name. */
@@ -77,8 +82,8 @@ function write(lines = 2, limits: AuditLimits = AUDIT_LIMITS): void {
 /** What `baton audit verify` prints, and its exit status. */
 function verify(path = folder): { status: number; lines: string[] } {
   const lines: string[] = [];
-  const world = { readParts, auditFiles, out: (line: string) => lines.push(line) } as unknown as CliWorld;
-  return { status: audit(world, ['verify', path]), lines };
+  const world = { out: (line: string) => lines.push(line) } as unknown as CliWorld;
+  return { status: audit(world, { files: auditFiles, readParts }, ['verify', path]), lines };
 }
 
 describe('a tail that a crash left', () => {
