@@ -112,7 +112,19 @@ export async function until(
 
 /** Looks again and again until `arrived`, or until the limit. Stands after a write that was taken. */
 export async function look(limit: Limit, arrived: () => Promise<boolean>, late: () => string): Promise<void> {
-  for (let ms = LOOK_FIRST_MS; !(await begun(arrived())); ms = Math.min(2 * ms, LOOK_LAST_MS)) {
+  let hasLooked = false;
+  const isThere = async () => {
+    try {
+      return await begun(arrived());
+    } catch (error) {
+      const { timedOut, message } = stepError(error);
+      // The limit may end within a look: what was seen before says more than that.
+      if (!timedOut || !hasLooked) throw error;
+      throw new StepError(`${late()}; ${message}`, { timedOut, mayHaveActed: true });
+    }
+  };
+  for (let ms = LOOK_FIRST_MS; !(await isThere()); ms = Math.min(2 * ms, LOOK_LAST_MS)) {
+    hasLooked = true;
     await limit.sleep(ms);
     if (limit.isOver) throw refused(late(), true);
   }

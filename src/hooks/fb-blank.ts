@@ -47,6 +47,7 @@ export function fbBlank(fb: string, world: HookWorld): StepActions {
     await writeAttribute(world, limit, `${folder}/blank`, value);
     let shown: Shown = { blank: undefined, dpms: [] };
     const arrived = async () => {
+      // Only a whole look counts: one that the limit cuts off must not forget what was seen.
       shown = await shownBy(world, limit, folder);
       return shown.blank === undefined || shown.blank === value;
     };

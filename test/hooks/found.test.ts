@@ -207,6 +207,20 @@ describe('a write that succeeds and does nothing', () => {
     expect(world.files.get(INHIBITED)).toBe('0');
   });
 
+  it('is told by what was seen last, also when the limit ends within a look', async () => {
+    const world = machine({ [`${POWER}/control`]: 'on', [`${POWER}/runtime_status`]: 'active' });
+    world.onWrite.clear();
+    const { read } = world.attributes;
+    const slow = (path: string) =>
+      new Promise<string>((done) =>
+        world.clock.after(path.endsWith('status') ? 40 : 0, () => done(read(path))),
+      );
+    Object.assign(world.attributes, { read: slow });
+    expect(await owner(world, { ...RUNTIME_PM, limitMs: 100 }).run('suspend')).toMatchObject({
+      error: expect.stringContaining(`${POWER}/runtime_status still reads "active" after 100 ms`),
+    });
+  });
+
   it('nor is an unbind whose driver somebody binds again', async () => {
     const world = machine();
     world.scripts.set('late', {
