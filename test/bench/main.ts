@@ -12,6 +12,7 @@ import { runParty } from './party.ts';
 import { benchPlan } from './plan.ts';
 import { Report } from './report.ts';
 import { benchScale } from './scale.ts';
+import { benchStart } from './start.ts';
 
 const HELP = `npm run bench -- [--json] [--full] [--only NAME[,NAME...]]
 
@@ -37,6 +38,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   step: benchStep,
   'memory-slope': benchMemorySlope,
   scale: benchScale,
+  start: benchStart,
   plan: benchPlan,
   drivers: benchDrivers,
   'driver-handovers': benchDriverHandovers,
