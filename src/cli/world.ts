@@ -21,8 +21,14 @@ export interface ControlClient {
 export interface Child {
   /** Exit status, or 128 + signal number. */
   readonly ended: Promise<number>;
-  /** Signals it, and what it started, where it has no terminal. */
-  signal(name: 'SIGTERM' | 'SIGKILL' | 'SIGINT'): void;
+  /** Signals it, and everything that it started and that can be found. */
+  signal(name: 'SIGTERM' | 'SIGKILL'): void;
+  /** Processes that it started and that live after it. */
+  left(): readonly number[];
+  /** Whether any of them has ended, but has an entry until its new parent asks for it: to others it looks alive. */
+  hasEntries(): boolean;
+  /** It need not be ended any more when this process is killed. */
+  release(): void;
 }
 
 /** What a target gives the commands. */

@@ -53,6 +53,8 @@ interface Client {
 interface Borrowing {
   /** Id of the request for it. */
   readonly request: unknown;
+  /** It wants to know how far its request has come, and was told this. */
+  told: string | undefined;
   granted: boolean;
   /** Who waits for its return, with the ids of their requests. */
   readonly returning: { readonly client: Client; readonly id: unknown }[];
@@ -163,7 +165,8 @@ export class AgentControl {
       throw new RequestError('inUse', `${bundle}: another program of this VM borrows it, or is about to`);
     }
     const terms = termsOf(request);
-    client.borrows.set(bundle, { request: idOf(request), granted: false, returning: [] });
+    const told = request['progress'] === true ? '' : undefined;
+    client.borrows.set(bundle, { request: idOf(request), told, granted: false, returning: [] });
     this.#agent.borrow(bundle, terms);
     return undefined;
   }
@@ -199,8 +202,19 @@ export class AgentControl {
   }
 
   #onChanged(bundle: BundleId): void {
+    this.#tellProgress(bundle);
     if (![...this.#clients].some(({ watches }) => watches)) return;
     this.#tellWatchers({ event: 'changed', ...brief(this.#agent.view(bundle)) });
+  }
+
+  #tellProgress(bundle: BundleId): void {
+    const client = [...this.#clients].find((other) => other.borrows.has(bundle));
+    const borrow = client?.borrows.get(bundle);
+    if (!client || !borrow || borrow.granted || borrow.told === undefined) return;
+    const { state, owner } = this.#agent.view(bundle);
+    if (state === borrow.told) return;
+    borrow.told = state;
+    client.lines.send({ event: 'waiting', bundle, state, owner });
   }
 
   #onNotice(bundle: BundleId, notice: AgentNotice): void {

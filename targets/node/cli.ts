@@ -1,12 +1,12 @@
 /** The command line: finds the command, connects where it needs a daemon, and returns the exit status. */
 
-import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { connectText, guardSocket } from '../../src/cli/words.ts';
 import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
 import { auditFiles } from './audit-file.ts';
 import { CLOCK } from './clock.ts';
+import { startCommand } from './command.ts';
 import { connectControl } from './control-client.ts';
 import { readParts } from './files.ts';
 import { FILES } from './sound-config.ts';
@@ -22,28 +22,7 @@ const hangUps = new Set<() => void>();
 const WORLD: CliWorld = {
   env: process.env,
   connect: connectControl,
-  spawn: (command, env) => {
-    const [program = '', ...args] = command;
-    // A group of its own, so that what the command started ends with it; at a terminal that would take its input away.
-    const detached = !process.stdin.isTTY;
-    const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env }, detached });
-    const ended = new Promise<number>((resolve) => {
-      child.once('error', (error) => {
-        WORLD.err(`baton: ${program}: ${error.message}`);
-        resolve((error as NodeJS.ErrnoException).code === 'ENOENT' ? 127 : 126);
-      });
-      child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal!] ?? 0)));
-    });
-    const signal = (name: NodeJS.Signals) => {
-      if (!detached || child.pid === undefined) return void child.kill(name);
-      try {
-        process.kill(-child.pid, name);
-      } catch {
-        // Nobody is left in the group.
-      }
-    };
-    return { ended, signal };
-  },
+  spawn: (command, env) => startCommand(command, env, (line) => WORLD.err(line)),
   onSignal: (listener) => {
     const names = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
     const handlers = names.map((name) => {
