@@ -9,12 +9,12 @@
  * A guardian, a shell in a session of its own, does the same when this process is killed: the end of a pipe tells it.
  */
 
+import { Buffer } from 'node:buffer';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Child } from '../../src/cli/world.ts';
 import { ENTROPY } from './entropy.ts';
-import { readParts } from './files.ts';
 import { attempt, statOf } from './processes.ts';
 
 /** Variable of the environment that marks what belongs to a lease; leases within a lease add theirs. */
@@ -122,15 +122,22 @@ function processesOf(group: number | undefined, mark: string): number[] {
     });
 }
 
+/** Bytes of an environment that are read at once. */
+const PART_BYTES = 16 * 1024;
+
 function hasMark(pid: number, mark: string): boolean {
+  // Those of others cannot be read, and are not ours to end.
+  const fd = attempt(() => openSync(`/proc/${pid}/environ`, 'r'));
+  if (fd === undefined) return false;
+  const part = Buffer.alloc(PART_BYTES);
   let rest = '';
-  // Others' environments cannot be read, and are not ours to end.
-  const isFound = attempt(() => {
-    for (const part of readParts(`/proc/${pid}/environ`)) {
-      if ((rest + part).includes(mark)) return true;
-      rest = part.slice(-mark.length);
-    }
-    return false;
-  });
-  return isFound ?? false;
+  const read = () => attempt(() => readSync(fd, part)) ?? 0;
+  let isFound = false;
+  for (let count = read(); count > 0 && !isFound; count = read()) {
+    rest += part.toString('utf8', 0, count);
+    isFound = rest.includes(mark);
+    rest = rest.slice(-mark.length);
+  }
+  closeSync(fd);
+  return isFound;
 }
