@@ -74,6 +74,7 @@ class Rig {
       onSignal: () => () => {},
       nowMs: () => this.clock.nowMs(),
       timeOfDay: () => '12:00:00.000',
+      isoTime: () => '',
       after: (ms, fire) => this.clock.after(ms, fire),
       readText: () => '',
       readParts: () => [],
