@@ -57,7 +57,13 @@ export type HookName = 'prepare' | 'suspend' | 'quiesce' | 'resume';
 /** How a hook run ended. `unknown`: it was stopped half-way and nobody knows what the driver does. */
 export type HookResult =
   | { readonly ok: true }
-  | { readonly ok: false; readonly outcome: 'failed' | 'unknown'; readonly error: string };
+  | {
+      readonly ok: false;
+      readonly outcome: 'failed' | 'unknown';
+      readonly error: string;
+      /** Which step of which device failed, in words that may leave the VM: names alone. */
+      readonly where?: string | undefined;
+    };
 
 /** Runs the local driver's hooks. One run at a time per bundle. */
 export interface DriverHooks {

@@ -75,6 +75,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     'src/devicetree/',
     'src/hooks/hooks-config.ts',
     'src/hooks/names.ts',
+    'src/near.ts',
     'src/plain-text.ts',
     'src/protocol/',
     'src/schema.ts',
@@ -82,6 +83,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     'jsonc-parser',
   ],
   'src/devicetree/': [
+    'src/near.ts',
     'src/plain-text.ts',
     'src/protocol/bundle.ts',
     'src/protocol/evidence.ts',
@@ -92,6 +94,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     'src/config/',
     'src/control/',
     'src/host/audit.ts',
+    'src/near.ts',
     'src/plain-text.ts',
     'src/protocol/codes.ts',
     'src/protocol/ids.ts',

@@ -12,6 +12,8 @@ import type { OwnerStateName } from '../protocol/owner-state.ts';
 export interface BundleView {
   readonly bundle: BundleId;
   readonly role: 'owner' | 'borrower';
+  /** VM with title to the bundle. */
+  readonly owner: VmId;
   readonly state: string;
   readonly epoch: number;
   readonly holder: VmId | null;

@@ -383,6 +383,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     return {
       bundle: definition.id,
       role: machine.role,
+      owner: definition.owner,
       state: state.name,
       epoch: state.epoch,
       holder: holder ?? null,

@@ -1,9 +1,13 @@
 /** Parses the words after a command: options with and without values, and what stands after `--`. Pure. */
 
-import { UsageError } from './world.ts';
+import { nearest } from '../near.ts';
+import { timeOf, UsageError } from './world.ts';
 
-/** What an option takes: `flag` nothing, `value` one word, `list` one word each time that it is given. */
-export type OptionKind = 'flag' | 'value' | 'list';
+/**
+ * What an option takes: `flag` nothing, `value` one word, `list` one word each time that it is given, `time` a time if the next word is
+ * one.
+ */
+export type OptionKind = 'flag' | 'value' | 'list' | 'time';
 export type OptionTable = Readonly<Record<string, OptionKind>>;
 
 /** A parsed command line. */
@@ -12,48 +16,77 @@ export interface Words {
   readonly values: ReadonlyMap<string, string>;
   readonly lists: ReadonlyMap<string, readonly string[]>;
   readonly plain: readonly string[];
-  /** What stands after `--`; undefined without one. */
+  /** The words of another command: after `--`, or from the plain word on that begins it. Undefined without one. */
   readonly rest: readonly string[] | undefined;
 }
 
 /** Options that every command takes. */
 const COMMON: OptionTable = { '--json': 'flag', '--help': 'flag', '--socket': 'value' };
 
-/** Short forms. */
-const SHORT: Readonly<Record<string, string>> = { '-h': '--help', '-n': '--no-wait', '-w': '--wait' };
+/** Short forms: of each those count of which the command has the long one. */
+const SHORT: Readonly<Record<string, readonly string[]>> = {
+  '-h': ['--help'],
+  '-n': ['--no-wait', '--lines'],
+  '-w': ['--wait', '--watch'],
+  '-f': ['--follow'],
+};
 
-/** Parses `args`. Throws a UsageError on an option that is not in the table. */
-export function parseWords(args: readonly string[], options: OptionTable): Words {
+/**
+ * Parses `args`. `plainMax`: plain words of this command, after which the next one begins another. Throws a UsageError on an option that is
+ * not in the table.
+ */
+export function parseWords(
+  args: readonly string[],
+  options: OptionTable,
+  plainMax = Number.POSITIVE_INFINITY,
+): Words {
   const known: OptionTable = { ...COMMON, ...options };
   const flags = new Set<string>();
   const values = new Map<string, string>();
   const lists = new Map<string, readonly string[]>();
   const plain: string[] = [];
+  const words = { flags, values, lists, plain };
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
-    if (arg === '--') return { flags, values, lists, plain, rest: args.slice(i + 1) };
+    if (arg === '--') return { ...words, rest: args.slice(i + 1) };
     if (!arg.startsWith('-') || arg === '-') {
+      if (plain.length >= plainMax) return { ...words, rest: args.slice(i) };
       plain.push(arg);
       continue;
     }
-    const [word, inline] = splitInline(arg);
-    const name = SHORT[word] ?? word;
-    const kind = Object.hasOwn(known, name) ? known[name] : undefined;
-    if (kind === undefined) throw new UsageError(`unknown option ${word}`);
-    if (kind === 'flag') flags.add(name);
-    else {
+    const [word, name, inline] = optionOf(arg, known);
+    const kind = known[name]!;
+    if (kind === 'flag') {
+      if (inline !== undefined) throw new UsageError(`${word} takes no value`);
+      flags.add(name);
+    } else if (kind === 'time') {
+      flags.add(name);
+      const next = inline ?? args[i + 1];
+      if (next === undefined || (inline === undefined && timeOf(next) === undefined)) continue;
+      values.set(name, next);
+      if (inline === undefined) i += 1;
+    } else {
       const value = inline ?? args[++i];
       if (value === undefined) throw new UsageError(`${word} needs a value`);
       if (kind === 'list') lists.set(name, [...(lists.get(name) ?? []), value]);
       else values.set(name, value);
     }
   }
-  return { flags, values, lists, plain, rest: undefined };
+  return { ...words, rest: undefined };
 }
 
-function splitInline(arg: string): [string, string | undefined] {
+/** Returns an option as it was given, its long name, and a value that is written with it: `--wait=5s`, `-w5s`. */
+function optionOf(
+  arg: string,
+  known: OptionTable,
+): readonly [word: string, name: string, inline: string | undefined] {
   const equals = arg.indexOf('=');
-  return arg.startsWith('--') && equals > 0
-    ? [arg.slice(0, equals), arg.slice(equals + 1)]
-    : [arg, undefined];
+  const isLong = arg.startsWith('--');
+  const end = isLong ? (equals > 0 ? equals : arg.length) : 2;
+  const word = arg.slice(0, end);
+  const long = SHORT[word]?.find((name) => Object.hasOwn(known, name)) ?? word;
+  if (!Object.hasOwn(known, long))
+    throw new UsageError(`unknown option ${word}${nearest(word, Object.keys(known))}`);
+  if (end === arg.length) return [word, long, undefined];
+  return [word, long, arg.slice(isLong ? end + 1 : end)];
 }

@@ -24,7 +24,11 @@ export interface AuditLog {
 export function audit(world: CliWorld, log: AuditLog, args: readonly string[]): number {
   const { plain, flags } = parseWords(args, {});
   const [verb, path] = plain;
-  if (verb !== 'verify' || path === undefined) throw new UsageError('audit verify takes one PATH');
+  if (verb !== 'verify')
+    throw new UsageError(
+      `audit has one command, verify${verb === undefined ? '' : `, and no ${JSON.stringify(verb)}`}`,
+    );
+  if (path === undefined) throw new UsageError('audit verify takes one PATH');
   const found = verify(log, path);
   if (flags.has('--json')) world.out(JSON.stringify(found));
   else if (!found.ok) world.out(`${found.file}${found.line === 0 ? '' : `:${found.line}`}: ${found.error}`);

@@ -1,4 +1,4 @@
-/** `baton status`, `describe`, `events`: what stands and what happens, from an agent's or the host's socket. */
+/** `baton status`, `describe`: what stands, from an agent's or the host's socket. */
 
 import type { Json } from '../control/lines.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
@@ -13,10 +13,6 @@ With --host it asks the host in place of this VM’s agent.
 export const DESCRIBE_HELP = `baton describe BUNDLE [--host] [--json] [--socket PATH]
 
 Shows one bundle with its last events: why is it as it is. With --host: as the host sees it.
-`;
-export const EVENTS_HELP = `baton events [--host] [--json] [--socket PATH]
-
-Prints what happens, a line each with the time of day, until interrupted. With --host: at the host.
 `;
 
 function notTheHost(): UsageError {
@@ -83,38 +79,4 @@ export async function describe(
   world.out('last events (ms of the monotonic clock):');
   for (const event of events) world.out(`  ${event.replace(/^\d+\.\d+/, (ms) => Number(ms).toFixed(0))}`);
   return EXIT.ok;
-}
-
-export async function events(
-  world: CliWorld,
-  client: ControlClient,
-  args: readonly string[],
-): Promise<number> {
-  const words = parseWords(args, HOST_OPTION);
-  const json = words.flags.has('--json');
-  client.onEvent((event) =>
-    world.out(json ? JSON.stringify(event) : `${world.timeOfDay()} ${eventText(event)}`),
-  );
-  await client.request({ do: 'watch' });
-  let interrupted: () => void = () => {};
-  const signal = new Promise<string>((resolve) => {
-    interrupted = () => resolve('');
-  });
-  const unhook = world.onSignal(() => interrupted());
-  const reason = await Promise.race([client.ended, signal]);
-  unhook();
-  if (reason === '') return EXIT.ok;
-  world.err(`baton: the daemon ended: ${reason}`);
-  return EXIT.unavailable;
-}
-
-function eventText(event: Json): string {
-  const { event: name, ...rest } = event;
-  const named = Object.entries(rest)
-    .filter(([, value]) => value !== null && value !== undefined)
-    .map(([key, value]) => {
-      const text = key === 'reason' ? reasonText(event) : valueText(value);
-      return `${key}=${/[\s"=]/.test(text) ? JSON.stringify(text) : text}`;
-    });
-  return `${name} ${named.join(' ')}`;
 }

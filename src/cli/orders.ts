@@ -8,10 +8,18 @@ export const RETURN_HELP = `baton return BUNDLE [--socket PATH]
 
 Gives a bundle back that a program of this VM borrows. Returns when the host has taken it.
 `;
-export const RECALL_HELP = `baton recall BUNDLE [--grace TIME] [--force] [--socket PATH]
+export const RECALL_HELP = `baton recall BUNDLE [--grace TIME] [--force] [-w [TIME]] [--socket PATH]
 
 The owner asks for its bundle back. With --force the host takes it after the grace (default 2s), but never
-before the tenure to which the borrower's consent entitles it.
+before the minimum tenure to which the borrower's consent entitles it.
+
+  --grace TIME        time that the borrower has (default 2s)
+  --force             the host takes it after that
+  -w, --wait [TIME]   return when the bundle is back and its driver active, after TIME at most (default: the grace and 10s)
+
+TIME: seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s.
+Exit status: 0 it was called in; with -w: it is back. 1 it is not lent, or it is back and its driver does not resume, or it
+came to quarantine in place of back. 124 with -w: not back within the time.
 `;
 export const SLEEP_HELP = `baton sleep [--grace TIME] [-w TIME] [--socket PATH]
 
@@ -52,14 +60,64 @@ export async function recall(
   client: ControlClient,
   args: readonly string[],
 ): Promise<number> {
-  const { plain, flags, values } = parseWords(args, { '--grace': 'value', '--force': 'flag' });
+  const { plain, flags, values } = parseWords(args, {
+    '--grace': 'value',
+    '--force': 'flag',
+    '--wait': 'time',
+  });
   const graceMs = parseDuration(values.get('--grace') ?? '2s', '--grace');
-  const request = { do: 'recall', bundle: one(plain, 'recall'), graceMs, force: flags.has('--force') };
+  const wait = values.get('--wait');
+  const waitMs = wait === undefined ? graceMs + RECALL_WAIT_MS : parseDuration(wait, '--wait');
+  const bundle = one(plain, 'recall');
+  const json = flags.has('--json');
+  const request = { do: 'recall', bundle, graceMs, force: flags.has('--force') };
   const time = duration(graceMs);
   const done = flags.has('--force')
-    ? `called in: by force after ${time}, but not before the tenure that was agreed is over`
+    ? `called in: by force after ${time}, but not before the minimum tenure that was agreed is over`
     : `asked back: its borrower has ${time}`;
-  return order(world, client, request, flags.has('--json'), done);
+  if (!flags.has('--wait')) return order(world, client, request, json, done);
+  const endMs = world.nowMs() + waitMs;
+  const answer = await client.request(request);
+  const { code } = (answer['error'] ?? {}) as { code?: string };
+  // On its way, or back already: then there is nothing to be called in, but something to wait for.
+  if (answer['ok'] !== true && code !== 'notLent') return told(world, answer, request, json, done);
+  if (answer['ok'] === true && !json) world.err(`baton: ${bundle}: ${done}`);
+  return untilBack(world, client, bundle, endMs, json);
+}
+
+/** Time that a return takes at most, beyond the grace: remap, guard time, resume. In ms. */
+const RECALL_WAIT_MS = 10_000;
+/** Time between two looks at a bundle that is to come back, in ms. */
+const LOOK_MS = 50;
+
+/** Where a bundle ends that is called in, with what is said of it and the exit status. */
+const ENDS: Readonly<Record<string, readonly [text: string, status: number]>> = {
+  held: ['back', EXIT.ok],
+  failed: ['back, but its driver did not resume; it is tried again', EXIT.failed],
+  quarantined: ['in quarantine; an operator lifts it at the host', EXIT.failed],
+};
+
+async function untilBack(
+  world: CliWorld,
+  client: ControlClient,
+  bundle: string,
+  endMs: number,
+  json: boolean,
+): Promise<number> {
+  for (;;) {
+    const view = await client.request({ do: 'describe', bundle });
+    const state = String(view['state']);
+    const end = Object.hasOwn(ENDS, state) ? ENDS[state] : undefined;
+    const late: typeof end =
+      world.nowMs() >= endMs ? [`not back within the wait: ${state}`, EXIT.waited] : end;
+    const over = end ?? late;
+    if (over) {
+      if (json) world.out(JSON.stringify({ ok: over[1] === EXIT.ok, bundle, state, text: over[0] }));
+      else world.err(`baton: ${bundle}: ${over[0]}`);
+      return over[1];
+    }
+    await new Promise<void>((resolve) => void world.after(LOOK_MS, resolve));
+  }
 }
 
 export async function sleep(
@@ -132,7 +190,11 @@ async function order(
   json: boolean,
   done: string,
 ): Promise<number> {
-  const answer = await client.request(request);
+  return told(world, await client.request(request), request, json, done);
+}
+
+/** Says what became of an order, and returns the exit status. */
+function told(world: CliWorld, answer: Json, request: Json, json: boolean, done: string): number {
   if (json) world.out(JSON.stringify(answer));
   else if (answer['ok'] === true)
     world.err(`baton: ${request['bundle'] ?? 'agent'}: ${answer['state'] ?? done}`);

@@ -26,12 +26,16 @@ const OWN_HOOK = 'a driver hook of this VM failed; the log of its agent says whi
 /** Refusals that a missing session explains. */
 const SILENCES: ReadonlySet<string> = new Set(['timedOut', 'notReady', 'hostSilent']);
 
-/** Why a borrow came to nothing, in one line. Asks the agent for what else it knows. `asked`: the evidence asked for. */
+/**
+ * Why a borrow came to nothing, in one line. Asks the agent for what else it knows. `asked`: the evidence asked for; `isGoingOn`: it is
+ * asked for again anyway.
+ */
 export async function refusalText(
   client: ControlClient,
   bundle: string,
   error: Refusal,
   asked: string,
+  isGoingOn = false,
 ): Promise<string> {
   const { code, message, reason } = error;
   const isOfEvidence = code === 'evidenceMismatch' && message.includes('evidence ');
@@ -41,19 +45,19 @@ export async function refusalText(
       typeof view?.['evidence'] === 'string' ? `, and the back end gives ${view['evidence']}` : '';
     return `${withoutName(bundle, code === 'declined' ? declined(error) : message)}: asked for ${asked}${gives}`;
   }
-  const text = code === 'declined' ? declined(error) : withoutName(bundle, message);
+  const text = code === 'declined' ? declined(error, isGoingOn) : withoutName(bundle, message);
   return SILENCES.has(reason ?? code) ? `${text}${await silence(client)}` : text;
 }
 
-function declined({ reason = 'no reason', retryAfterMs = 0, detail }: Refusal): string {
+function declined({ reason = 'no reason', retryAfterMs = 0, detail }: Refusal, isGoingOn = false): string {
   const sentence = reason === 'hookFailed' && retryAfterMs === 0 ? OWN_HOOK : own(SENTENCES, reason);
   const more = detail === undefined ? '' : `: ${detail}`;
-  const again = retryAfterMs > 0 ? `; ask again in ${duration(retryAfterMs)}` : '';
+  const again = retryAfterMs > 0 && !isGoingOn ? `; ask again in ${duration(retryAfterMs)}` : '';
   return `declined: ${reason}${sentence === undefined ? '' : ` (${sentence})`}${more}${again}`;
 }
 
 /** Whom the agent has no session with. */
-async function silence(client: ControlClient): Promise<string> {
+export async function silence(client: ControlClient): Promise<string> {
   const status = await answerOf(client, { do: 'status' });
   const missing = ((status?.['peers'] ?? []) as Json[]).filter(({ up }) => up !== true);
   const words = missing.map(({ peer, hint }) => `no session with ${peer}${hint ? ` (${hint})` : ''}`);

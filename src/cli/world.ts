@@ -21,8 +21,14 @@ export interface ControlClient {
 export interface Child {
   /** Exit status, or 128 + signal number. */
   readonly ended: Promise<number>;
-  /** Signals it, and what it started, where it has no terminal. */
-  signal(name: 'SIGTERM' | 'SIGKILL' | 'SIGINT'): void;
+  /** Signals it, and everything that it started and that can be found. */
+  signal(name: 'SIGTERM' | 'SIGKILL'): void;
+  /** Processes that it started and that live after it. */
+  left(): readonly number[];
+  /** Whether any of them has ended, but has an entry until its new parent asks for it: to others it looks alive. */
+  hasEntries(): boolean;
+  /** It need not be ended any more when this process is killed. */
+  release(): void;
 }
 
 /** What a target gives the commands. */
@@ -34,8 +40,10 @@ export interface CliWorld extends ConfigFiles {
   onSignal(listener: (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT') => void): () => void;
   /** Milliseconds of a monotonic clock. */
   nowMs(): number;
-  /** The time of day, for people: `15:04:05.678`. */
-  timeOfDay(): string;
+  /** The time of day `agoMs` ago, for people: `15:04:05.678`, with the date before it when that is not today's. */
+  timeOfDay(agoMs?: number): string;
+  /** The time `agoMs` ago for programs, as ISO 8601 in UTC. */
+  isoTime(agoMs?: number): string;
   after(ms: number, fire: () => void): () => void;
   /** Writes one line, harmless whatever is in it: a text of several has to be taken apart. */
   out(line: string): void;
@@ -78,13 +86,41 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Parses `30s`, `500ms`, `2m` or `0`. Throws a UsageError, also for a number without its unit. */
+/** Units of a time, longest first, in ms. */
+const UNITS = [
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+  ['ms', 1],
+] as const;
+const TIME = /^(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$/;
+/** A time without its unit is in seconds, as sleep(1) and timeout(1) have it; of others a fraction too. */
+const BARE = /^\d+(?:\.\d+)?$/;
+const FRACTION = /^(\d+\.\d+)(h|m)$/;
+
+/** Returns a time in ms: `90` and `1.5` are seconds; `500ms`, `30s`, `2m`, `1m30s`, `1h`. Undefined when it is none. */
+export function timeOf(text: string): number | undefined {
+  const fraction = FRACTION.exec(text);
+  if (fraction) return bounded(Number(fraction[1]) * (fraction[2] === 'h' ? 3_600_000 : 60_000));
+  if (BARE.test(text)) return bounded(Number(text) * 1_000);
+  const match = text === '' ? null : TIME.exec(text);
+  if (!match) return undefined;
+  return bounded(UNITS.reduce((ms, [, unit], index) => ms + Number(match[index + 1] ?? 0) * unit, 0));
+}
+
+/** The longest time that a message can say is 49 days. */
+function bounded(ms: number): number | undefined {
+  return Math.round(ms) <= 0xffff_ffff ? Math.round(ms) : undefined;
+}
+
+/** What is expected of a time, for messages and help. */
+export const TIME_WORDS = 'seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s, 1h; at most 49 days';
+
+/** Parses a time. Throws a UsageError. */
 export function parseDuration(text: string, option: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m)$|^0$/.exec(text);
-  const unit = match?.[2] === 's' ? 1_000 : match?.[2] === 'm' ? 60_000 : 1;
-  const ms = match ? Math.round(Number(match[1] ?? 0) * unit) : Number.NaN;
-  if (Number.isFinite(ms) && ms <= 0xffff_ffff) return ms;
-  throw new UsageError(`${option} ${text}: expected a time like 500ms, 30s or 2m`);
+  const ms = timeOf(text);
+  if (ms !== undefined) return ms;
+  throw new UsageError(`${option} ${JSON.stringify(text)}: expected a time in ${TIME_WORDS}`);
 }
 
 /** Returns a table as lines, its columns as wide as they need to be. */

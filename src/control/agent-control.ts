@@ -7,13 +7,15 @@
 
 import type { Agent } from '../agent/agent.ts';
 import type { BundleView } from '../agent/agent-view.ts';
-import type { ByteStream, Log } from '../ports.ts';
+import { nearest } from '../near.ts';
+import type { ByteStream, Clock, Log } from '../ports.ts';
 import type { AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
 import { EVIDENCE_LEVELS, type EvidenceLevel } from '../protocol/codes.ts';
 import { type BundleId, isUint32 } from '../protocol/ids.ts';
 import { TEXT_BYTES_MAX } from '../protocol/messages.ts';
 import { clipText } from '../wire/utf8.ts';
 import { idOf, type Json, Lines } from './lines.ts';
+import { Past } from './past.ts';
 
 /** Most connections at a time: a few programs and a few people. */
 export const CONNECTIONS_MAX = 32;
@@ -53,6 +55,8 @@ interface Client {
 interface Borrowing {
   /** Id of the request for it. */
   readonly request: unknown;
+  /** It wants to know how far its request has come, and was told this. */
+  told: string | undefined;
   granted: boolean;
   /** Who waits for its return, with the ids of their requests. */
   readonly returning: { readonly client: Client; readonly id: unknown }[];
@@ -63,8 +67,10 @@ export class AgentControl {
   readonly #agent: Agent;
   readonly #log: Log;
   readonly #clients = new Set<Client>();
+  readonly #past: Past;
 
-  constructor(agent: Agent, log: Log) {
+  constructor(agent: Agent, log: Log, clock: Clock) {
+    this.#past = new Past(clock);
     this.#agent = agent;
     this.#log = log;
     agent.on('notice', (bundle, notice) => this.#onNotice(bundle, notice));
@@ -118,7 +124,12 @@ export class AgentControl {
         return { ...this.#view(request) };
       case 'watch':
         client.watches = true;
-        return { bundles: this.#agent.views().map(brief) };
+        return {
+          bundles: this.#agent.views().map(brief),
+          ...(request['past'] === true ? { past: this.#past.list() } : {}),
+        };
+      case 'events':
+        return { events: this.#past.list() };
       case 'borrow':
         return this.#borrow(client, request);
       case 'return':
@@ -140,7 +151,7 @@ export class AgentControl {
       default:
         throw new RequestError(
           'badRequest',
-          `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, borrow, return, recall, sleep or wake`,
+          `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, events, borrow, return, recall, sleep or wake`,
         );
     }
   }
@@ -149,10 +160,11 @@ export class AgentControl {
     const views = this.#agent.views();
     const view = views.find(({ bundle }) => bundle === request['bundle']);
     if (view) return view;
-    const names = views.map(({ bundle }) => bundle).join(', ') || 'none';
+    const names = views.map(({ bundle }) => bundle);
+    const near = nearest(String(request['bundle']), names);
     throw new RequestError(
       'unknownBundle',
-      `no bundle ${JSON.stringify(request['bundle'])}; configured: ${names}`,
+      `no bundle ${JSON.stringify(request['bundle'])}${near}; configured: ${names.join(', ') || 'none'}`,
     );
   }
 
@@ -163,7 +175,8 @@ export class AgentControl {
       throw new RequestError('inUse', `${bundle}: another program of this VM borrows it, or is about to`);
     }
     const terms = termsOf(request);
-    client.borrows.set(bundle, { request: idOf(request), granted: false, returning: [] });
+    const told = request['progress'] === true ? '' : undefined;
+    client.borrows.set(bundle, { request: idOf(request), told, granted: false, returning: [] });
     this.#agent.borrow(bundle, terms);
     return undefined;
   }
@@ -199,8 +212,18 @@ export class AgentControl {
   }
 
   #onChanged(bundle: BundleId): void {
-    if (![...this.#clients].some(({ watches }) => watches)) return;
+    this.#tellProgress(bundle);
     this.#tellWatchers({ event: 'changed', ...brief(this.#agent.view(bundle)) });
+  }
+
+  #tellProgress(bundle: BundleId): void {
+    const client = [...this.#clients].find((other) => other.borrows.has(bundle));
+    const borrow = client?.borrows.get(bundle);
+    if (!client || !borrow || borrow.granted || borrow.told === undefined) return;
+    const { state, owner } = this.#agent.view(bundle);
+    if (state === borrow.told) return;
+    borrow.told = state;
+    client.lines.send({ event: 'waiting', bundle, state, owner });
   }
 
   #onNotice(bundle: BundleId, notice: AgentNotice): void {
@@ -254,11 +277,13 @@ export class AgentControl {
 
   /** Who holds a bundle hears it too: without the host, nobody vouches for what it sees on the screen. */
   #tellAll(event: Json): void {
+    this.#past.add(event);
     for (const client of this.#clients)
       if (client.watches || client.borrows.size > 0) client.lines.send(event);
   }
 
   #tellWatchers(event: Json): void {
+    this.#past.add(event);
     for (const client of this.#clients) if (client.watches) client.lines.send(event);
   }
 }

@@ -5,9 +5,12 @@
  */
 
 import type { Host } from '../host/host.ts';
-import type { ByteStream } from '../ports.ts';
+import type { HostView } from '../host/host-view.ts';
+import { nearest } from '../near.ts';
+import type { ByteStream, Clock } from '../ports.ts';
 import type { BundleId } from '../protocol/ids.ts';
 import { idOf, type Json, Lines } from './lines.ts';
+import { Past } from './past.ts';
 
 /** Most connections at a time. */
 const CONNECTIONS_MAX = 32;
@@ -17,9 +20,11 @@ export class HostControl {
   readonly #host: Host;
   readonly #watchers = new Set<Lines>();
   #connections = 0;
+  readonly #past: Past;
 
-  constructor(host: Host) {
+  constructor(host: Host, clock: Clock) {
     this.#host = host;
+    this.#past = new Past(clock);
     host.on('changed', (bundle) => this.#onChanged(bundle));
     host.on('phase', (bundle, phase, epoch, ms, ok) =>
       this.#tell({ event: 'phase', bundle, phase, epoch, ms, ok }),
@@ -76,21 +81,34 @@ export class HostControl {
     switch (request['do']) {
       case 'watch':
         this.#watchers.add(lines);
-        return this.#status();
+        return { ...this.#status(), ...(request['past'] === true ? { past: this.#past.list() } : {}) };
+      case 'events':
+        return { events: this.#past.list() };
       case 'status':
         return this.#status();
       case 'describe': {
-        const view = this.#host.view(bundle);
-        if (!view) throw new Error(`no bundle ${JSON.stringify(bundle)} is configured`);
-        return { ...view };
+        return { ...this.#view(bundle) };
       }
       case 'lift': {
+        this.#view(bundle);
         const { events: _, ...view } = this.#host.lift(bundle);
         return view;
       }
       default:
-        throw new Error(`"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch or lift`);
+        throw new Error(
+          `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, events or lift`,
+        );
     }
+  }
+
+  #view(bundle: BundleId): HostView {
+    const view = this.#host.view(bundle);
+    if (view) return view;
+    const names = this.#host.views().map((each) => each.bundle);
+    const near = nearest(String(bundle), names);
+    throw new Error(
+      `no bundle ${JSON.stringify(bundle)} is configured${near}; configured: ${names.join(', ') || 'none'}`,
+    );
   }
 
   #status(): Json {
@@ -102,13 +120,14 @@ export class HostControl {
   }
 
   #onChanged(bundle: BundleId): void {
-    const view = this.#watchers.size > 0 ? this.#host.view(bundle) : undefined;
+    const view = this.#host.view(bundle);
     if (!view) return;
     const { events: _, ...brief } = view;
     this.#tell({ event: 'changed', ...brief });
   }
 
   #tell(event: Json): void {
+    this.#past.add(event);
     for (const lines of this.#watchers) lines.send(event);
   }
 }

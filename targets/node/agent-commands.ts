@@ -1,8 +1,9 @@
 /** The commands that every target has: those of a program in a VM. */
 
-import { BORROW_HELP, borrow } from '../../src/cli/borrow.ts';
+import { BORROW_HELP, borrow, ownWordsOfBorrow } from '../../src/cli/borrow.ts';
 import { CHECK_CONFIG_HELP, checkConfig } from '../../src/cli/checks.ts';
-import { DESCRIBE_HELP, describe, EVENTS_HELP, events, STATUS_HELP, status } from '../../src/cli/inspect.ts';
+import { EVENTS_HELP, events } from '../../src/cli/events.ts';
+import { DESCRIBE_HELP, describe, STATUS_HELP, status } from '../../src/cli/inspect.ts';
 import {
   giveBack,
   RECALL_HELP,
@@ -18,7 +19,12 @@ import {
 import type { Commands } from './cli.ts';
 
 export const AGENT_COMMANDS = {
-  borrow: { says: 'hold a bundle while a command runs', help: BORROW_HELP, daemon: ['agent', borrow] },
+  borrow: {
+    says: 'hold a bundle while a command runs',
+    help: BORROW_HELP,
+    daemon: ['agent', borrow],
+    ownWords: ownWordsOfBorrow,
+  },
   return: { says: 'give a bundle back', help: RETURN_HELP, daemon: ['agent', giveBack] },
   recall: { says: 'ask for a lent bundle back', help: RECALL_HELP, daemon: ['agent', recall] },
   sleep: {
@@ -35,7 +41,7 @@ export const AGENT_COMMANDS = {
   },
   status: { says: 'who holds what', help: STATUS_HELP, daemon: ['agent', status] },
   describe: { says: 'one bundle, with its last events', help: DESCRIBE_HELP, daemon: ['agent', describe] },
-  events: { says: 'what happens, as it happens', help: EVENTS_HELP, daemon: ['agent', events] },
+  events: { says: 'what happened, and with -f what happens', help: EVENTS_HELP, daemon: ['agent', events] },
 } satisfies Commands;
 
 export const CHECK_COMMANDS = {

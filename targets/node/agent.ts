@@ -103,7 +103,7 @@ function serve(
     log,
     borrowerTable: args.lies.includes('resume-early') ? resumeEarly(BORROWER_TABLE) : BORROWER_TABLE,
   });
-  const server = new AgentControl(agent, log);
+  const server = new AgentControl(agent, log, CLOCK);
   const supervisor = openSupervisor(log);
   STREAMS.listen(
     `unix:${control}`,

@@ -1,11 +1,12 @@
 /** The command line: finds the command, connects where it needs a daemon, and returns the exit status. */
 
-import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { connectText, guardSocket } from '../../src/cli/words.ts';
 import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
+import { nearest } from '../../src/near.ts';
 import { CLOCK } from './clock.ts';
+import { startCommand } from './command.ts';
 import { connectControl } from './control-client.ts';
 import { FILES } from './sound-config.ts';
 import { terminalLine } from './terminal.ts';
@@ -20,28 +21,7 @@ const hangUps = new Set<() => void>();
 const WORLD: CliWorld = {
   env: process.env,
   connect: connectControl,
-  spawn: (command, env) => {
-    const [program = '', ...args] = command;
-    // A group of its own, so that what the command started ends with it; at a terminal that would take its input away.
-    const detached = !process.stdin.isTTY;
-    const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env }, detached });
-    const ended = new Promise<number>((resolve) => {
-      child.once('error', (error) => {
-        WORLD.err(`baton: ${program}: ${error.message}`);
-        resolve((error as NodeJS.ErrnoException).code === 'ENOENT' ? 127 : 126);
-      });
-      child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal!] ?? 0)));
-    });
-    const signal = (name: NodeJS.Signals) => {
-      if (!detached || child.pid === undefined) return void child.kill(name);
-      try {
-        process.kill(-child.pid, name);
-      } catch {
-        // Nobody is left in the group.
-      }
-    };
-    return { ended, signal };
-  },
+  spawn: (command, env) => startCommand(command, env, (line) => WORLD.err(line)),
   onSignal: (listener) => {
     const names = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
     const handlers = names.map((name) => {
@@ -62,15 +42,30 @@ const WORLD: CliWorld = {
     };
   },
   nowMs: CLOCK.nowMs,
-  timeOfDay: () => {
+  timeOfDay: (agoMs = 0) => {
     const now = new Date();
-    return `${now.toTimeString().slice(0, 8)}.${String(now.getMilliseconds()).padStart(3, '0')}`;
+    const then = new Date(now.getTime() - agoMs);
+    const date = then.toDateString() === now.toDateString() ? '' : `${dateOf(then)} `;
+    return `${date}${clockOf(then)}`;
   },
+  isoTime: (agoMs = 0) => new Date(Date.now() - agoMs).toISOString(),
   after: CLOCK.after,
   ...FILES,
   out: (line) => void process.stdout.write(`${terminalLine(line)}\n`),
   err: (line) => void process.stderr.write(`${terminalLine(line)}\n`),
 };
+
+/** Both in the zone of this machine, for people. */
+function dateOf(time: Date): string {
+  const parts = [time.getFullYear(), time.getMonth() + 1, time.getDate()];
+  return parts.map((part) => String(part).padStart(2, '0')).join('-');
+}
+
+function clockOf(time: Date): string {
+  const parts = [time.getHours(), time.getMinutes(), time.getSeconds()];
+  const clock = parts.map((part) => String(part).padStart(2, '0')).join(':');
+  return `${clock}.${String(time.getMilliseconds()).padStart(3, '0')}`;
+}
 
 type WithDaemon = (world: CliWorld, client: ControlClient, args: readonly string[]) => Promise<number>;
 type WithoutDaemon = (world: CliWorld, args: readonly string[]) => Promise<number> | number;
@@ -92,6 +87,8 @@ export interface Command {
   /** What to do when no daemon answers; absent: say so and end with 69. */
   readonly withoutDaemon?: WithoutAnswer;
   readonly alone?: WithoutDaemon;
+  /** Of its words those that are not another command's; absent: those before `--`. Throws a UsageError. */
+  readonly ownWords?: (args: readonly string[]) => readonly string[];
 }
 
 /** Commands by name, in the order of the list. */
@@ -120,13 +117,15 @@ function help(commands: Commands): string {
 
 /** `status`, `describe` and `events` work on the host's socket too: it is then named by --host or --socket. */
 function socketOf(kind: 'agent' | 'host', args: readonly string[]): string {
-  const end = args.indexOf('--');
-  const before = end < 0 ? args : args.slice(0, end);
-  const at = before.findIndex((arg) => arg === '--socket' || arg.startsWith('--socket='));
-  if (at >= 0) return before[at]!.slice(9) || (before[at + 1] ?? '');
-  if (kind === 'host' || before.includes('--host'))
+  const at = args.findIndex((arg) => arg === '--socket' || arg.startsWith('--socket='));
+  if (at >= 0) return args[at]!.slice(9) || (args[at + 1] ?? '');
+  if (kind === 'host' || args.includes('--host'))
     return process.env['BATON_HOST_SOCKET'] ?? '/run/baton/host.sock';
   return process.env['BATON_SOCKET'] ?? '/run/baton/agent.sock';
+}
+
+function wordsBefore(args: readonly string[]): readonly string[] {
+  return args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
 }
 
 /** Text of our own, in several lines. */
@@ -147,15 +146,18 @@ async function main(commands: Commands, args: readonly string[]): Promise<number
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command)
-    throw new UsageError(`no command ${JSON.stringify(name)}; there are ${Object.keys(commands).join(', ')}`);
-  const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
+    throw new UsageError(
+      `no command ${JSON.stringify(name)}${nearest(name, Object.keys(commands))}; there are ${Object.keys(commands).join(', ')}`,
+    );
+  const isHelp = rest[0] === '--help' || rest[0] === '-h';
+  const own = isHelp ? rest : (command.ownWords ?? wordsBefore)(rest);
   if (own.includes('--help') || own.includes('-h')) {
     writeOwn(command.help);
     return EXIT.ok;
   }
   if (command.alone) return command.alone(WORLD, rest);
   const [kind, run] = command.daemon!;
-  const path = socketOf(kind, rest);
+  const path = socketOf(kind, own);
   const connect = async () => guardSocket(await WORLD.connect(path), name, kind, path);
   let client: ControlClient;
   try {
@@ -163,7 +165,7 @@ async function main(commands: Commands, args: readonly string[]): Promise<number
   } catch (error) {
     if (command.withoutDaemon) return command.withoutDaemon(WORLD, rest, error as Error, connect);
     WORLD.err(
-      `baton: ${connectText((error as Error).message, rest.includes('--host') ? 'host' : kind, path)}`,
+      `baton: ${connectText((error as Error).message, own.includes('--host') ? 'host' : kind, path)}`,
     );
     return EXIT.unavailable;
   }

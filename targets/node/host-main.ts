@@ -111,7 +111,7 @@ function serve(enforcer: Enforcer, definitions: readonly BundleDefinition[]): vo
     acceptDriverResidue: config.acceptDriverResidue ?? false,
     protocol: args.lies.includes('skip-epoch-check') ? skipEpochCheck(HOST_TABLE) : HOST_TABLE,
   });
-  const server = new HostControl(host);
+  const server = new HostControl(host, CLOCK);
   const supervisor = openSupervisor(log);
   STREAMS.listen(
     `unix:${control}`,

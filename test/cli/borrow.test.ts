@@ -23,6 +23,11 @@ class Rig {
   readonly signals: string[] = [];
   readonly said: string[] = [];
   isStarted = false;
+  /** What the command started and left behind, and which signals end it. */
+  left: readonly number[] = [];
+  obeys: readonly string[] = [];
+  reapedAtMs = 0;
+  isReleased = false;
   tell: (event: Json) => void = () => {};
   endCommand: (status: number) => void = () => {};
   readonly status: Promise<number>;
@@ -32,7 +37,9 @@ class Rig {
     const client: ControlClient = {
       request: async (request) => {
         this.requests.push(request);
-        const answer = left.shift() ?? { ok: true };
+        // What else it asks an agent is not in every list.
+        const isListed = request['do'] === 'borrow' || (left[0] !== GRANTED && left[0]?.['ok'] !== false);
+        const answer = (isListed ? left.shift() : undefined) ?? { ok: true };
         // As when answer and events come in one piece.
         for (const event of answer === GRANTED ? early : []) this.tell(event);
         return answer;
@@ -51,11 +58,23 @@ class Rig {
       connect: async () => client,
       spawn: () => {
         this.isStarted = true;
-        return { ended, signal: (name) => this.signals.push(`${this.clock.nowMs()} ${name}`) };
+        return {
+          ended,
+          signal: (name) => {
+            this.signals.push(`${this.clock.nowMs()} ${name}`);
+            if (this.obeys.includes(name)) this.left = [];
+          },
+          left: () => this.left,
+          hasEntries: () => this.clock.nowMs() < this.reapedAtMs,
+          release: () => {
+            this.isReleased = true;
+          },
+        };
       },
       onSignal: () => () => {},
       nowMs: () => this.clock.nowMs(),
       timeOfDay: () => '12:00:00.000',
+      isoTime: () => '',
       after: (ms, fire) => this.clock.after(ms, fire),
       readText: () => '',
       besideConfig: (_, path) => path,
@@ -126,7 +145,19 @@ test.each([
   ['the host cannot give the evidence', refused('declined', { reason: 'evidenceTooWeak' }), 80],
   ['asking again is useless', refused('declined', { reason: 'policy', retryAfterMs: 0 }), 75],
   ['it was taken away before it was granted', refused('lost'), 79],
-  ['another program returned it before', refused('withdrawn'), 1],
+  ['another program returned it before', refused('withdrawn'), 75],
+  ['the host bars this VM', refused('declined', { reason: 'barred', retryAfterMs: 0 }), 75],
+  ['nobody knows the bundle', refused('unknownBundle'), 1],
+  [
+    'the host does not know the bundle',
+    refused('declined', { reason: 'unknownBundle', retryAfterMs: 0 }),
+    75,
+  ],
+  [
+    'the no is good for longer than the wait',
+    refused('declined', { reason: 'policy', retryAfterMs: 60_000 }),
+    75,
+  ],
   ['the request makes no sense', refused('badRequest'), 64],
 ])('when %s it ends at once and starts no command', async (_, answer, status) => {
   const rig = new Rig([answer], []);
@@ -137,11 +168,12 @@ test.each([
 
 test('a bundle that is lent to another VM is asked for again when its owner says', async () => {
   const rig = new Rig([refused('declined', { reason: 'busy', retryAfterMs: 700 }), GRANTED], ['-w', '2s']);
+  const asked = () => rig.requests.filter(({ do: what }) => what === 'borrow');
   await rig.pass(699);
-  expect(rig.requests).toHaveLength(1);
+  expect(asked()).toHaveLength(1);
   await rig.pass(1);
-  expect(rig.requests).toHaveLength(2);
-  expect(rig.requests[1]).toMatchObject({ do: 'borrow', waitMs: 1_300 });
+  expect(asked()).toHaveLength(2);
+  expect(asked()[1]).toMatchObject({ do: 'borrow', waitMs: 1_300 });
   expect(rig.isStarted).toBe(true);
 });
 
@@ -209,4 +241,116 @@ test('an evidence that there is not is refused before anything is asked', async 
     '--min-evidence seen: expected none, asserted, observed, attested',
   );
   expect(rig.requests).toEqual([]);
+});
+
+const declined = (reason: string, retryAfterMs: number) => refused('declined', { reason, retryAfterMs });
+const POLICY = declined('policy', 700);
+const BUSY = declined('busy', 700);
+const HOOK = declined('hookFailed', 700);
+const SILENT = refused('timedOut');
+test.each([
+  ['a no, then another', [POLICY, POLICY, POLICY], 75],
+  ['a no, then silence', [POLICY, SILENT], 75],
+  ['a no, then busy', [HOOK, BUSY, BUSY], 75],
+  ['busy, then a no', [BUSY, declined('policy', 0)], 75],
+  ['busy, then evidence too weak', [BUSY, declined('evidenceTooWeak', 0)], 80],
+  ['a quarantine to the end', [declined('quarantined', 700), declined('quarantined', 700)], 75],
+  ['busy to the end', [BUSY, BUSY, BUSY, BUSY], 124],
+  ['busy, then silence', [BUSY, SILENT], 124],
+  [
+    'an owner that knows nothing yet, to the end',
+    [declined('notReady', 700), declined('notReady', 700), SILENT],
+    124,
+  ],
+  [
+    'a policy that does not decide',
+    [declined('policyTimeout', 700), declined('policyTimeout', 700), SILENT],
+    124,
+  ],
+])('the status is 124 only if nobody said no within the wait: %s', async (_, answers, status) => {
+  const rig = new Rig(answers, ['-w', '1s']);
+  await rig.pass(5_000);
+  expect(await rig.status).toBe(status);
+  expect(rig.isStarted).toBe(false);
+});
+
+test('what the command leaves behind gets SIGTERM and SIGKILL before the bundle goes back', async () => {
+  const rig = new Rig([GRANTED], []);
+  rig.left = [17];
+  rig.obeys = ['SIGKILL'];
+  await rig.pass(100);
+  rig.endCommand(3);
+  await rig.pass(400);
+  expect(rig.requests.map(({ do: what }) => what)).toEqual(['borrow']);
+  expect(rig.isReleased).toBe(false);
+  await rig.pass(1_000);
+  expect(rig.signals).toEqual(['100 SIGTERM', '600 SIGKILL']);
+  expect(rig.isReleased).toBe(true);
+  expect(rig.requests.map(({ do: what }) => what)).toEqual(['borrow', 'return']);
+  expect(await rig.status).toBe(3);
+});
+
+test('what cannot be ended is named, and does not keep the bundle', async () => {
+  const rig = new Rig([GRANTED], []);
+  rig.left = [17, 18];
+  await rig.pass(0);
+  rig.endCommand(0);
+  await rig.pass(2_000);
+  expect(rig.said).toContain('baton: panel: processes of the command that cannot be ended: 17, 18');
+  expect(rig.requests.at(-1)).toMatchObject({ do: 'return' });
+  expect(await rig.status).toBe(0);
+});
+
+test('what was told to end gets no second SIGTERM', async () => {
+  const rig = new Rig([GRANTED], [], [{ event: 'recalled', bundle: 'panel', ms: 5_000, cause: 'reclaim' }]);
+  rig.left = [17];
+  rig.obeys = ['SIGKILL'];
+  await rig.pass(100);
+  rig.endCommand(0);
+  await rig.pass(2_000);
+  expect(new Set(rig.signals.slice(1).map((signal) => signal.split(' ')[1]))).toEqual(new Set(['SIGKILL']));
+});
+
+test('what was ended but looks alive to others is waited for after the bundle is back, not for ever', async () => {
+  const rig = new Rig([GRANTED], []);
+  rig.reapedAtMs = 60_000;
+  let status: number | undefined;
+  void rig.status.then((ended) => {
+    status = ended;
+  });
+  await rig.pass(0);
+  rig.endCommand(0);
+  await rig.pass(1_000);
+  expect(rig.requests.at(-1)).toMatchObject({ do: 'return' });
+  expect(status).toBe(undefined);
+  await rig.pass(2_000);
+  expect(status).toBe(0);
+});
+
+test('what it waits for is said once, when it takes long', async () => {
+  const rig = new Rig([new Promise(() => {}) as never], []);
+  const heard = (state: string) => rig.tell({ event: 'waiting', bundle: 'panel', state, owner: 'android' });
+  heard('requesting');
+  await rig.pass(400);
+  heard('pending');
+  await rig.pass(400);
+  expect(rig.said).toEqual([]);
+  await rig.pass(200);
+  expect(rig.said).toEqual(['baton: panel: waiting: the drivers of android are being suspended']);
+  heard('requesting');
+  await rig.pass(5_000);
+  heard('pending');
+  await rig.pass(5_000);
+  expect(rig.said.slice(1)).toEqual(['baton: panel: waiting: android has not answered']);
+});
+
+test('of a bundle that is asked for again it is said who has it, once', async () => {
+  const view = { ok: true, holder: 'vault2', owner: 'android' };
+  const rig = new Rig([BUSY, view, BUSY, BUSY, refused('inUse'), GRANTED], ['-w', '10s']);
+  await rig.pass(5_000);
+  expect(rig.said).toEqual([
+    'baton: panel: waiting: held by vault2; asked again',
+    'baton: panel: waiting: inUse; asked again',
+    'baton: panel: held at epoch 2 for 30 s',
+  ]);
 });

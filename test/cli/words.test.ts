@@ -1,7 +1,8 @@
 /** What `baton` says of sockets, views and events. */
 
 import { expect, it, test } from 'vitest';
-import { describe as describeBundle, events } from '../../src/cli/inspect.ts';
+import { events } from '../../src/cli/events.ts';
+import { describe as describeBundle } from '../../src/cli/inspect.ts';
 import { recall } from '../../src/cli/orders.ts';
 import { causeText, connectText, fullReason, guardSocket } from '../../src/cli/words.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
@@ -91,7 +92,7 @@ async function printed(
 
 test('events have the time of day, round numbers, and texts in quotes', async () => {
   const event = { event: 'phase', bundle: 'panel', ms: 1.10000123, phases: { fence: 0.912345 }, cause: null };
-  expect((await printed(events, ['--host'], { ok: true }, event))[0]).toBe(
+  expect((await printed(events, ['--host', '-f'], { ok: true }, event))[0]).toBe(
     '15:04:05.678 phase bundle=panel ms=1.1 phases="fence 0.9 ms"',
   );
 });
@@ -118,7 +119,7 @@ test.each([
   [[], 'baton: panel: asked back: its borrower has 2000 ms'],
   [
     ['--force', '--grace', '30s'],
-    'baton: panel: called in: by force after 30 s, but not before the tenure that was agreed is over',
+    'baton: panel: called in: by force after 30 s, but not before the minimum tenure that was agreed is over',
   ],
 ])('recall with %j says what will happen', async (args, said) => {
   expect(await printed(recall, ['panel', ...args], { ok: true })).toEqual([said]);

@@ -34,7 +34,7 @@ function start(enforcer: () => Enforcer, resumeMs: number): void {
   world.drivers.set(VAULT, driver);
   world.startHost();
   world.startAgent(ANDROID, 'active');
-  control = new AgentControl(world.startAgent(VAULT, 'suspended'), world.log('control'));
+  control = new AgentControl(world.startAgent(VAULT, 'suspended'), world.log('control'), world.clock);
   world.clock.advance(1_500);
 }
 

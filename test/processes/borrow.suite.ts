@@ -3,7 +3,7 @@
  * simulated machine, broker and both agents are real processes, shared by all tests of a file.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/control/lines.ts';
@@ -166,6 +166,80 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
       nested.child.kill('SIGHUP');
       // The output is closed by the last one who can write to it.
       expect(await nested.ended).toMatchObject({ status: 143, err: expect.stringContaining('given back') });
+    });
+
+    // In a group of its own, and deaf to SIGTERM, as `timeout` and a job of an interactive shell have groups of their own.
+    const DEAF = (file: string) =>
+      `(trap "" TERM; exec setsid sh -c 'echo $$ >${file}; while :; do sleep 0.05; done') </dev/null >/dev/null 2>&1 &`;
+    const background = join(bed.folder, 'background');
+    const inGroup = join(bed.folder, 'in-group');
+    const BOTH = `${DEAF(background)} (trap "" TERM; echo $BASHPID; exec sleep 40) >/dev/null 2>&1 & echo $! >${inGroup};
+      while ! [ -s ${background} ]; do sleep 0.02; done;`;
+    const lives = (file: string) => {
+      try {
+        const stat = readFileSync(`/proc/${readFileSync(file, 'utf8').trim()}/stat`, 'utf8');
+        return !/\) [ZX] /.test(stat);
+      } catch {
+        return false;
+      }
+    };
+    const noneLives = () => !lives(background) && !lives(inGroup);
+
+    it('ends what the command left behind, in whatever group or session, before the bundle goes back', async () => {
+      rmSync(background, { force: true });
+      const ended = await borrow(...SH(`${BOTH} exit 3`)).ended;
+      expect(ended).toMatchObject({ status: 3 });
+      expect([lives(background), lives(inGroup)]).toEqual([false, false]);
+    });
+
+    it('on a recall ends what the command started, when the command itself obeys', async () => {
+      rmSync(background, { force: true });
+      const run = borrow('--notice', '1s', ...SH(`${BOTH} trap "exit 0" TERM; echo runs; wait`));
+      await run.says('runs');
+      expect([lives(background), lives(inGroup)]).toEqual([true, true]);
+      await new Run('android', ['recall', '--grace', '1s', '--force']).ended;
+      expect(await run.ended).toMatchObject({ status: 0 });
+      expect(noneLives()).toBe(true);
+    });
+
+    it('killed by SIGKILL takes its command and what that started with it', async () => {
+      rmSync(background, { force: true });
+      const run = borrow(
+        ...SH(`${BOTH} trap "" TERM; echo $$ >${mark}; echo runs; while :; do sleep 0.05; done`),
+      );
+      await run.says('runs');
+      run.child.kill('SIGKILL');
+      await bed.until('nothing of the command lives', STEP_MS, () => noneLives() && !lives(mark));
+      rmSync(mark);
+    });
+
+    it('at a terminal lets the command read, stop and be interrupted, and ends what it left behind', async () => {
+      rmSync(background, { force: true });
+      const line = [
+        ...baton,
+        'borrow',
+        'panel',
+        '--purpose',
+        'pin',
+        '--socket',
+        join(bed.folder, 'vault.sock'),
+      ];
+      const script = `${DEAF(background)} while ! [ -s ${background} ]; do sleep 0.02; done; read line; echo "got $line"; exec sleep 40`;
+      const quoted = [...line, ...SH(script)].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+      const terminal = spawn('script', ['-qefc', quoted, '/dev/null'], { stdio: ['pipe', 'pipe', 'pipe'] });
+      started.push(terminal);
+      let out = '';
+      terminal.stdout.on('data', (bytes: Buffer) => {
+        out += bytes.toString();
+      });
+      const ended = new Promise((resolve) => terminal.once('exit', resolve));
+      await bed.until('it runs', STEP_MS, () => lives(background));
+      terminal.stdin.write('1234\n');
+      await bed.until(`the line was read, not ${out}`, STEP_MS, () => out.includes('got 1234'));
+      terminal.stdin.write('\x03');
+      // 128 + SIGINT, or SIGTERM, which baton sends as well.
+      expect([130, 143]).toContain(await ended);
+      expect(lives(background)).toBe(false);
     });
 
     it('at the end of the lease gives the command its notice', async () => {

@@ -339,7 +339,7 @@ describe('a borrower', () => {
     );
     made.startHost();
     made.startAgent(ANDROID, 'active');
-    const control = new AgentControl(made.startAgent(VAULT, 'suspended'), made.log('control'));
+    const control = new AgentControl(made.startAgent(VAULT, 'suspended'), made.log('control'), made.clock);
     made.clock.advance(1_500);
     let end: ByteStreamListener | undefined;
     control.accept({

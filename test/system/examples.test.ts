@@ -25,7 +25,7 @@ let pacer: NodeJS.Timeout;
 
 /** Serves the agent of vault on a socket file; virtual time goes on with real time. */
 function serve(at: BenchWorld, path: string): Promise<void> {
-  const control = new AgentControl(at.agents.get(VAULT)!, at.log('control'));
+  const control = new AgentControl(at.agents.get(VAULT)!, at.log('control'), at.clock);
   return new Promise((resolve, reject) => {
     stopListening = STREAMS.listen(
       `unix:${path}`,

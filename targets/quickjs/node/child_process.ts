@@ -51,6 +51,8 @@ class Readable extends EventEmitter {
 /** What a program reads. */
 class Writable extends EventEmitter {
   readonly #fd: number;
+  #rest = new Uint8Array(0);
+  #isLast = false;
   #isOver = false;
 
   constructor(fd: number) {
@@ -58,18 +60,35 @@ class Writable extends EventEmitter {
     this.#fd = fd;
   }
 
+  /** Writes a text. */
+  write(text: string): void {
+    if (this.#isOver || this.#isLast) return;
+    this.#rest = Buffer.concat([this.#rest, new Uint8Array(NATIVE.bytesOf(text))]);
+    // At once as far as there is room, as Node does it: this process may end next.
+    this.#write();
+  }
+
   /** Writes a text, and ends there. */
   end(text = ''): void {
-    let rest = new Uint8Array(NATIVE.bytesOf(text));
-    const write = () => {
-      const count = rest.length === 0 ? 0 : os.write(this.#fd, rest.buffer, rest.byteOffset, rest.length);
-      if (count === AGAIN) return;
-      if (count > 0) rest = rest.subarray(count);
-      if (rest.length > 0 && count >= 0) return;
+    this.write(text);
+    this.#isLast = true;
+    if (this.#rest.length === 0) this.destroy();
+  }
+
+  #write(): void {
+    const { buffer, byteOffset, length } = this.#rest;
+    const count = length === 0 ? 0 : os.write(this.#fd, buffer, byteOffset, length);
+    if (count > 0) this.#rest = this.#rest.subarray(count);
+    if (count < 0 && count !== AGAIN) {
       this.destroy();
-      if (count < 0) this.emit('error', systemError(count, 'write'));
-    };
-    POLLER.onWritable(this.#fd, write);
+      this.emit('error', systemError(count, 'write'));
+    } else if (this.#rest.length > 0) {
+      POLLER.onWritable(this.#fd, () => this.#write());
+    } else if (this.#isLast) {
+      this.destroy();
+    } else {
+      POLLER.onWritable(this.#fd, undefined);
+    }
   }
 
   destroy(): void {

@@ -46,6 +46,11 @@ function writeAt(fd: number, bytes: Uint8Array, at: number): number {
   return checked(NATIVE.writeAt(fd, bytes.buffer, bytes.byteOffset, bytes.length, at), 'write');
 }
 
+/** Reads on where the last read ended. */
+export function readSync(fd: number, bytes: Uint8Array): number {
+  return checked(os.read(fd, bytes.buffer, bytes.byteOffset, bytes.length), 'read');
+}
+
 export function ftruncateSync(fd: number, size: number): void {
   checked(NATIVE.truncate(fd, size), 'ftruncate');
 }

@@ -1,0 +1,198 @@
+/** The time of waiting of `baton borrow`: asks until granted, refused for good, or out of time, and says what it waits for. */
+
+import type { Json } from '../control/lines.ts';
+import { EVIDENCE_LEVELS } from '../protocol/codes.ts';
+import type { Words } from './arguments.ts';
+import { type Refusal, refusalText, silence } from './words.ts';
+import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';
+
+/** Time that the owner has to answer somebody who does not want to wait, in ms. */
+const ANSWER_MS = 1_000;
+/** Time between two tries for a busy bundle, in ms, unless the answer names a longer one. */
+const RETRY_MS = 200;
+/** What is waited for is said when it has not come after this time, in ms: a handover takes less. */
+const SAY_AFTER_MS = 500;
+
+/** Refusals that are no answer to the question yet: nobody looked at it, or the bundle is elsewhere just now. */
+const NO_ANSWER: ReadonlySet<string> = new Set([
+  'inUse',
+  'busy',
+  'notReady',
+  'notHolder',
+  'policyTimeout',
+  'hostSilent',
+  'epochStale',
+  'consentStale',
+  'reservationLapsed',
+  'timedOut',
+]);
+
+/** What a request on the control socket says of a borrowing. */
+interface Asked {
+  readonly bundle: string;
+  readonly purpose: string;
+  readonly leaseMs: number;
+  readonly minTenureMs: number;
+  readonly noticeMs: number;
+  readonly evidence: string;
+}
+
+/** Asks for a bundle. */
+export class Asking {
+  readonly #world: CliWorld;
+  readonly #client: ControlClient;
+  readonly #words: Words;
+  readonly #asked: Asked;
+  readonly #isPatient: boolean;
+  readonly #waitMs: number;
+  /** Causes of waiting that were said. */
+  readonly #said = new Set<string>();
+  #cancel: () => void = () => {};
+
+  /** Throws a UsageError. */
+  constructor(world: CliWorld, client: ControlClient, bundle: string, words: Words) {
+    const time = (name: string, otherwise: string) =>
+      parseDuration(words.values.get(name) ?? otherwise, name);
+    this.#world = world;
+    this.#client = client;
+    this.#words = words;
+    this.#isPatient = !words.flags.has('--no-wait');
+    this.#waitMs = this.#isPatient ? time('--wait', '5s') : ANSWER_MS;
+    this.#asked = {
+      bundle,
+      purpose: words.values.get('--purpose') ?? 'unspecified',
+      leaseMs: time('--lease', '30s'),
+      minTenureMs: time('--min-tenure', '0'),
+      noticeMs: time('--notice', '2s'),
+      evidence: words.values.get('--min-evidence') ?? 'observed',
+    };
+    const { evidence } = this.#asked;
+    if (!EVIDENCE_LEVELS.some((level) => level === evidence))
+      throw new UsageError(`--min-evidence ${evidence}: expected ${EVIDENCE_LEVELS.join(', ')}`);
+  }
+
+  /** Returns the grant, or the exit status. */
+  async run(): Promise<Json | number> {
+    const endMs = this.#world.nowMs() + this.#waitMs;
+    /** The last no of somebody who looked at the question. */
+    let no: Refusal | undefined;
+    for (;;) {
+      const waitMs = Math.max(Math.round(endMs - this.#world.nowMs()), 1);
+      const answer = await this.#client.request({ do: 'borrow', ...this.#asked, waitMs, progress: true });
+      this.#cancel();
+      if (answer['ok'] === true) return answer;
+      const error = answer['error'] as Refusal;
+      if (!isNoAnswer(error)) no = error;
+      const leftMs = endMs - this.#world.nowMs();
+      if (!this.#isPatient || !isWorthAsking(error, leftMs) || leftMs <= RETRY_MS) {
+        // A no is not forgotten because nobody answers when it is asked for again.
+        return this.#refused(error.code === 'timedOut' && no !== undefined ? no : error, no !== undefined);
+      }
+      await this.#sayWhy(error);
+      const retryMs = Math.max(RETRY_MS, Math.min(error.retryAfterMs ?? 0, leftMs - RETRY_MS));
+      await new Promise<void>((resolve) => this.#world.after(retryMs, resolve));
+    }
+  }
+
+  /** The agent tells how far the request has come. */
+  heard(event: Json): void {
+    if (event['bundle'] !== this.#asked.bundle) return;
+    this.#cancel();
+    const text = stepText(event);
+    if (text === undefined) return;
+    this.#cancel = this.#world.after(SAY_AFTER_MS, () => void this.#sayStep(event, text));
+  }
+
+  async #sayStep(event: Json, text: string): Promise<void> {
+    const isAnswerDue = event['state'] === 'asking' || event['state'] === 'requesting';
+    // Only now, for it asks the agent.
+    const more = isAnswerDue && !this.#said.has(text) ? await silence(this.#client) : '';
+    this.#sayOnce(text, event, `${text}${more}`);
+  }
+
+  async #sayWhy(error: Refusal): Promise<void> {
+    const cause = error.reason ?? error.code;
+    if (this.#said.has(cause)) return;
+    const { bundle, evidence } = this.#asked;
+    const holder = cause === 'busy' ? await this.#holder() : undefined;
+    const text =
+      holder === undefined
+        ? await refusalText(this.#client, bundle, error, evidence, true)
+        : `held by ${holder}`;
+    this.#sayOnce(cause, { event: 'waiting', bundle, ...error }, `${text}; asked again`);
+  }
+
+  /** Who has it, as far as the agent knows, when it is neither its owner nor this VM. */
+  async #holder(): Promise<string | undefined> {
+    const view = await this.#client
+      .request({ do: 'describe', bundle: this.#asked.bundle })
+      .catch((): Json => ({}));
+    const { holder, owner } = view;
+    return typeof holder === 'string' && holder !== owner ? holder : undefined;
+  }
+
+  #sayOnce(cause: string, event: Json, text: string): void {
+    if (this.#said.has(cause)) return;
+    this.#said.add(cause);
+    const { bundle } = this.#asked;
+    say(this.#world, this.#words, { ...event, why: text }, `${bundle}: waiting: ${text}`);
+  }
+
+  async #refused(error: Refusal, wasNo: boolean): Promise<number> {
+    const { bundle, evidence } = this.#asked;
+    const isJson = this.#words.flags.has('--json');
+    const text = isJson ? '' : await refusalText(this.#client, bundle, error, evidence);
+    say(this.#world, this.#words, { event: error.code, bundle, ...error }, `${bundle}: ${text}`);
+    const status = statusOf(error);
+    if (status === EXIT.waited || (status === EXIT.declined && isNoAnswer(error) && this.#isPatient))
+      return wasNo ? EXIT.declined : EXIT.waited;
+    return status;
+  }
+}
+
+/** Whether nobody has said no: asked again, the answer may be another without anybody changing their mind. */
+function isNoAnswer({ code, reason }: Refusal): boolean {
+  return NO_ANSWER.has(code === 'declined' ? (reason ?? '') : code);
+}
+
+/** Whether asking again within `leftMs` may help. Another program of this VM does not say when it will be done. */
+function isWorthAsking(error: Refusal, leftMs: number): boolean {
+  const { code, retryAfterMs = 0 } = error;
+  if (code === 'inUse') return true;
+  // Of a busy bundle the time is a guess, a no names the time before which it stays one.
+  return code === 'declined' && retryAfterMs > 0 && (isNoAnswer(error) || retryAfterMs < leftMs);
+}
+
+function statusOf({ code, reason }: Refusal): number {
+  // Refused before anything went dark, or found by the agent's own check of what it was granted.
+  if (code === 'evidenceMismatch' || reason === 'evidenceTooWeak') return EXIT.evidence;
+  if (code === 'declined' || code === 'inUse' || code === 'withdrawn') return EXIT.declined;
+  if (code === 'timedOut') return EXIT.waited;
+  if (code === 'lost') return EXIT.lost;
+  return code === 'badRequest' ? EXIT.usage : EXIT.failed;
+}
+
+/** What a request waits for, by how far it has come. */
+function stepText({ state, owner }: Json): string | undefined {
+  switch (state) {
+    case 'asking':
+      return 'the host has not said who holds it';
+    case 'requesting':
+      return `${owner} has not answered`;
+    case 'pending':
+      return `the drivers of ${owner} are being suspended`;
+    case 'resuming':
+      return 'the drivers of this VM are being resumed';
+    case 'suspending':
+    case 'releasing':
+      return 'this VM is still giving it back';
+    default:
+      return undefined;
+  }
+}
+
+/** Says an event: as a JSON line, or in words. */
+export function say(world: CliWorld, words: Words, event: Json, text: string): void {
+  if (words.flags.has('--json')) world.out(JSON.stringify(event));
+  else world.err(`baton: ${text}`);
+}

@@ -1,0 +1,166 @@
+/** The time of holding of `baton borrow`: from the grant until the command, and what it started, has ended. */
+
+import type { Json } from '../control/lines.ts';
+import type { Words } from './arguments.ts';
+import { say } from './asking.ts';
+import { causeText } from './words.ts';
+import { type Child, type CliWorld, type ControlClient, duration, EXIT } from './world.ts';
+
+/** Time a command has after SIGTERM when the bundle is gone already, in ms. */
+const KILL_AFTER_MS = 2_000;
+/** Time that what a command left behind has after SIGTERM, and then to be gone after SIGKILL, in ms. */
+const REST_MS = 500;
+/** Time between two looks at it, in ms. */
+const LOOK_MS = 20;
+/** Longest wait for the entries of what was ended, in ms: the init of a container may look for them every 2 s. */
+const ENTRIES_MS = 2_500;
+
+/**
+ * Holds the bundle while the command runs, or until somebody ends it.
+ */
+export class Holding {
+  readonly #world: CliWorld;
+  readonly #client: ControlClient;
+  readonly #bundle: string;
+  readonly #words: Words;
+  /** Events that came before the grant was looked at. */
+  #early: Json[] | undefined = [];
+  #child: Child | undefined;
+  #isLost = false;
+  /** The command has been told to end, and will be killed. */
+  #isEnding = false;
+  /** The command got SIGTERM. */
+  #isTold = false;
+  #cancelKill: () => void = () => {};
+  #stop: () => void = () => {};
+
+  constructor(world: CliWorld, client: ControlClient, bundle: string, words: Words) {
+    this.#world = world;
+    this.#client = client;
+    this.#bundle = bundle;
+    this.#words = words;
+  }
+
+  /** An event of the agent. Those before the grant was looked at wait for that. */
+  heard(event: Json): void {
+    if (this.#early) this.#early.push(event);
+    else this.#on(event);
+  }
+
+  /** Returns the exit status when it is over. */
+  async run(granted: Json, warning: string): Promise<number> {
+    const { epoch, leaseMs } = granted;
+    this.#say(
+      { ...granted, event: 'granted' },
+      `held at epoch ${epoch} for ${duration(Number(leaseMs))}${warning}`,
+    );
+    const stopped = new Promise<number>((resolve) => {
+      this.#stop = () => resolve(EXIT.ok);
+    });
+    const command = this.#words.rest ?? [];
+    const unhook = this.#world.onSignal(() => this.#end());
+    if (command.length > 0) {
+      this.#child = this.#world.spawn(command, {
+        BATON_BUNDLE: this.#bundle,
+        BATON_EPOCH: String(epoch),
+        BATON_DEADLINE_MS: String(leaseMs),
+      });
+    }
+    for (const event of this.#early ?? []) this.#on(event);
+    this.#early = undefined;
+    const ended = this.#child ? this.#child.ended : stopped;
+    const status = await Promise.race([ended, this.#client.ended.then(() => undefined)]);
+    unhook();
+    if (status === undefined) return this.#agentEnded(ended);
+    await this.#endRest();
+    if (this.#isLost) return this.#reaped(EXIT.lost);
+    const back = await this.#client.request({ do: 'return', bundle: this.#bundle }).catch(() => undefined);
+    if (back?.['ok']) this.#say({ ...back, event: 'returned' }, 'given back');
+    return this.#reaped(this.#isLost ? EXIT.lost : status);
+  }
+
+  /** The agent is gone, and the lease with it: whatever the command does now, it does without the bundle. */
+  async #agentEnded(ended: Promise<number>): Promise<number> {
+    this.#say({ event: 'lost', bundle: this.#bundle }, 'the agent ended; the bundle goes back');
+    if (this.#child) {
+      this.#endWithin(KILL_AFTER_MS);
+      await ended;
+    }
+    await this.#endRest();
+    return this.#reaped(EXIT.lost);
+  }
+
+  /** The command has ended. Ends what it started and left behind, before the bundle goes back. */
+  async #endRest(): Promise<void> {
+    const child = this.#child;
+    const { nowMs, after } = this.#world;
+    const startMs = nowMs();
+    // A second SIGTERM may cut a clean-up short.
+    if (child && !this.#isTold && child.left().length > 0) child.signal('SIGTERM');
+    for (let left = child?.left() ?? []; left.length > 0; left = child!.left()) {
+      const ms = nowMs() - startMs;
+      if (ms >= 2 * REST_MS) {
+        this.#say(
+          { event: 'notEnded', bundle: this.#bundle, processes: left },
+          `processes of the command that cannot be ended: ${left.join(', ')}`,
+        );
+        break;
+      }
+      if (ms >= REST_MS) child!.signal('SIGKILL');
+      await new Promise<void>((done) => void after(LOOK_MS, done));
+    }
+    this.#cancelKill();
+    child?.release();
+  }
+
+  /** Nothing that was ended looks alive to whoever learns the status. */
+  async #reaped(status: number): Promise<number> {
+    const endMs = this.#world.nowMs() + ENTRIES_MS;
+    while (this.#child?.hasEntries() && this.#world.nowMs() < endMs)
+      await new Promise<void>((done) => void this.#world.after(LOOK_MS, done));
+    return status;
+  }
+
+  #on(event: Json): void {
+    // The host is silent: the command goes on, but whoever reads this should ask for no secrets.
+    if (event['event'] === 'hostDown') this.#say(event, `nobody vouches for it: ${event['reason']}`);
+    if (event['bundle'] !== this.#bundle) return;
+    switch (event['event']) {
+      case 'recalled':
+        this.#say(
+          event,
+          `to be given back within ${duration(Number(event['ms']))} (${causeText(event['cause'])})`,
+        );
+        // The agent suspends the driver before the notice ends, whether the command is gone or not.
+        return this.#endWithin(Number(event['ms']));
+      case 'lost':
+        this.#isLost = true;
+        this.#say(event, `taken by force (${causeText(event['cause'])})`);
+        if (this.#child) return this.#child.signal('SIGKILL');
+        return this.#stop();
+      case 'returned':
+        // By another program, or by the agent shortly before the end of a notice, which then counts on.
+        this.#say(event, 'given back');
+        return this.#isEnding ? undefined : this.#endWithin(KILL_AFTER_MS);
+    }
+  }
+
+  /** Asks the command to end. */
+  #end(): void {
+    this.#isTold = true;
+    if (this.#child) this.#child.signal('SIGTERM');
+    else this.#stop();
+  }
+
+  /** Asks the command to end, and ends it after `ms`. */
+  #endWithin(ms: number): void {
+    this.#isEnding = true;
+    this.#end();
+    this.#cancelKill();
+    this.#cancelKill = this.#world.after(ms, () => this.#child?.signal('SIGKILL'));
+  }
+
+  #say(event: Json, text: string): void {
+    say(this.#world, this.#words, event, `${this.#bundle}: ${text}`);
+  }
+}
