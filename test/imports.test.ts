@@ -37,7 +37,14 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   'src/protocol/': ['src/ports.ts'],
   'src/wire/': ['src/protocol/', '@noble/hashes/', 'cbor-x/index-no-eval'],
   'src/journal/': [],
-  'src/control/': ['src/agent/', 'src/host/', 'src/ports.ts', 'src/protocol/', 'src/wire/utf8.ts'],
+  'src/control/': [
+    'src/agent/',
+    'src/host/',
+    'src/ports.ts',
+    'src/protocol/',
+    'src/wire/utf8.ts',
+    'src/near.ts',
+  ],
   'src/link/': ['src/ports.ts', 'src/protocol/', 'src/quiet-log.ts', 'src/turns.ts', 'src/wire/'],
   'src/agent/': [
     'src/link/',
