@@ -31,6 +31,13 @@ common=$(depends "$headers" linux-headers-)
 kbuild=$(depends "$headers" linux-kbuild-)
 apt-get "${options[@]}" download "$kernel" busybox-static "$headers" "$common" "${kbuild%%:*}:$own"
 for package in ./*.deb; do dpkg-deb -x "$package" unpacked; done
+# Debian 13 has them below /usr alone.
+for part in lib/modules bin/busybox; do
+  if [ ! -e "unpacked/$part" ]; then
+    mkdir -p "unpacked/${part%/*}"
+    ln -s "../usr/$part" "unpacked/$part"
+  fi
+done
 
 # The driver, by the kernel's own build; its headers name places where they would be installed. Without BTF, for which headers of 6.12
 # want pahole.
@@ -51,8 +58,13 @@ archive() {
   for module in "$@"; do
     modprobe -d unpacked -S "$version" --show-depends "$module"
   done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
-    cp "$file" "$image/modules/"
-    echo "/modules/${file##*/}" >> "$image/modules/list"
+    name=${file##*/}
+    # Busybox loads none that are compressed, as Debian 13 has them.
+    case $name in
+      *.xz) xz -dc "$file" > "$image/modules/${name%.xz}" ;;
+      *) cp "$file" "$image/modules/" ;;
+    esac
+    echo "/modules/${name%.xz}" >> "$image/modules/list"
   done
   cp unpacked/bin/busybox "$image/bin/busybox"
   install -m 755 "$init" "$image/init"
