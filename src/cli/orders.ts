@@ -2,7 +2,8 @@
 
 import type { Json } from '../control/lines.ts';
 import { parseWords } from './arguments.ts';
-import { type CliWorld, type ControlClient, duration, EXIT, parseDuration, UsageError } from './world.ts';
+import { recallText } from './words.ts';
+import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';
 
 export const RETURN_HELP = `baton return BUNDLE [--socket PATH]
 
@@ -11,12 +12,13 @@ Gives a bundle back that a program of this VM borrows. Returns when the host has
 export const RECALL_HELP = `baton recall BUNDLE [--grace TIME] [--force] [--socket PATH]
 
 The owner asks for its bundle back. With --force the host takes it after the grace (default 2s), but never
-before the tenure to which the borrower's consent entitles it.
+before the tenure to which the borrower's consent entitles it. An enforcer that cannot take from a live borrower
+makes that its release or the end of its VM: recall says so.
 `;
 export const SLEEP_HELP = `baton sleep [--grace TIME] [-w TIME] [--socket PATH]
 
-For an owner whose whole system is about to sleep: calls every lent bundle in, by force after the grace (default
-2s), and lends nothing until baton wake. Returns when none is lent any more. Exit status 75 when that did not come
+For an owner whose whole system is about to sleep: calls every lent bundle in, after the grace (default 2s) by
+force where the enforcer can, and lends nothing until baton wake. Returns when none is lent any more. Exit status 75 when that did not come
 about within the wait (default 10s): then the system should stay awake, and requests are heard again. Where no agent
 runs, nothing is called in and the exit status is 0; one that is being started again is waited for.
 `;
@@ -55,10 +57,7 @@ export async function recall(
   const { plain, flags, values } = parseWords(args, { '--grace': 'value', '--force': 'flag' });
   const graceMs = parseDuration(values.get('--grace') ?? '2s', '--grace');
   const request = { do: 'recall', bundle: one(plain, 'recall'), graceMs, force: flags.has('--force') };
-  const time = duration(graceMs);
-  const done = flags.has('--force')
-    ? `called in: by force after ${time}, but not before the tenure that was agreed is over`
-    : `asked back: its borrower has ${time}`;
+  const done = ({ forceRevoke }: Json) => recallText(graceMs, request.force, forceRevoke);
   return order(world, client, request, flags.has('--json'), done);
 }
 
@@ -130,13 +129,14 @@ async function order(
   client: ControlClient,
   request: Json,
   json: boolean,
-  done: string,
+  done: string | ((answer: Json) => string),
 ): Promise<number> {
   const answer = await client.request(request);
   if (json) world.out(JSON.stringify(answer));
-  else if (answer['ok'] === true)
-    world.err(`baton: ${request['bundle'] ?? 'agent'}: ${answer['state'] ?? done}`);
-  else world.err(`baton: ${(answer['error'] as { message: string }).message}`);
+  else if (answer['ok'] === true) {
+    const text = typeof done === 'string' ? done : done(answer);
+    world.err(`baton: ${request['bundle'] ?? 'agent'}: ${answer['state'] ?? text}`);
+  } else world.err(`baton: ${(answer['error'] as { message: string }).message}`);
   if (answer['ok'] === true) return EXIT.ok;
   return (answer['error'] as { code: string }).code === 'stillLent' ? EXIT.declined : EXIT.failed;
 }

@@ -2,7 +2,7 @@
 
 import { BORROW_HELP, borrow } from '../../src/cli/borrow.ts';
 import { CHECK_CONFIG_HELP, checkConfig } from '../../src/cli/checks.ts';
-import { DESCRIBE_HELP, describe, EVENTS_HELP, events, STATUS_HELP, status } from '../../src/cli/inspect.ts';
+import { DESCRIBE_HELP, describe, EVENTS_HELP, events } from '../../src/cli/inspect.ts';
 import {
   giveBack,
   RECALL_HELP,
@@ -15,6 +15,7 @@ import {
   wake,
   wakeWithoutAgent,
 } from '../../src/cli/orders.ts';
+import { STATUS_HELP, status } from '../../src/cli/status.ts';
 import type { Commands } from './cli.ts';
 
 export const AGENT_COMMANDS = {
