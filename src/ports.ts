@@ -29,8 +29,18 @@ export interface Transport {
   open(listener: TransportListener): void;
   /** Hands a frame over for `to`. Returns false when it was dropped at once (not connected, queue full). */
   send(to: VmId, frame: Uint8Array): boolean;
+  /** What is in the way to `to`; without one, of everything that this transport should reach. Undefined: nothing that it knows of. */
+  obstacle(to?: VmId): Obstacle | undefined;
   /** Ends the transport; no listener is called afterwards. */
   close(): void;
+}
+
+/** Why there is no way. */
+export interface Obstacle {
+  /** For people; undefined: the other end is not connected, and why only it knows. */
+  readonly reason: string | undefined;
+  /** Since when, on the clock of the transport; undefined where it does not know. */
+  readonly sinceMs: number | undefined;
 }
 
 export interface TransportListener {

@@ -4,8 +4,10 @@
 
 import type { DriverStatus } from '../ports.ts';
 import type { AgentNotice } from '../protocol/agent-io.ts';
-import type { BorrowerStateName } from '../protocol/borrower-state.ts';
+import type { BorrowerState, BorrowerStateName } from '../protocol/borrower-state.ts';
+import type { Phase } from '../protocol/codes.ts';
 import type { BundleId, OwnerState, VmId } from '../protocol/index.ts';
+import type { MessageOf } from '../protocol/messages.ts';
 import type { OwnerStateName } from '../protocol/owner-state.ts';
 
 /** How a bundle stands, as this agent sees it. */
@@ -24,10 +26,68 @@ export interface BundleView {
   readonly leaseLeftMs: number | null;
   /** The last events, oldest first. */
   readonly events: readonly string[];
-  /** Set when the host means another definition by this name. */
+  /** Whether somebody means another definition by this name, */
   readonly definitionDiffers: boolean;
+  /** and who. */
+  readonly definitionDiffersFrom: readonly VmId[];
   /** What the back end proves. */
   readonly evidence: string | null;
+  /** How the bundle stands; `unknown` before anybody has told. `holder` is null unless it is held. */
+  readonly phase: Phase | 'unknown';
+  /** How long ago the host last said how it stands, in ms; null: never. */
+  readonly toldMs: number | null;
+  /** Whether the back end takes a bundle from a borrower that does not give it back; null: not told. */
+  readonly forceRevoke: boolean | null;
+}
+
+/** What the host last said of a bundle, and when, on our clock. */
+export interface LastTold {
+  readonly phase: Phase;
+  readonly holder: VmId | undefined;
+  readonly atMs: number;
+}
+
+/** How a bundle stands, and with whom. */
+export interface Standing {
+  readonly phase: Phase | 'unknown';
+  readonly holder: VmId | undefined;
+}
+
+const UNKNOWN: Standing = { phase: 'unknown', holder: undefined };
+
+/** What `message` of the host says of how a bundle stands. */
+export function toldBy(message: MessageOf<'remapped'> | MessageOf<'stateReported'>, atMs: number): LastTold {
+  const { holder } = message;
+  const phase = message.kind === 'stateReported' ? message.phase : holder ? 'held' : 'parked';
+  return { phase, holder: phase === 'held' ? holder : undefined, atMs };
+}
+
+/** How the bundle stands, as the owner can tell by itself. */
+export function seenByOwner(self: VmId, state: OwnerState): Standing {
+  switch (state.name) {
+    case 'starting':
+    case 'unknown':
+      return UNKNOWN;
+    case 'lending':
+      return { phase: 'moving', holder: undefined };
+    case 'parked':
+    case 'quarantined':
+      return { phase: state.name, holder: undefined };
+    case 'lent':
+      return { phase: state.borrower ? 'held' : 'moving', holder: state.borrower };
+    default:
+      return state.overtaken ? UNKNOWN : { phase: 'held', holder: self };
+  }
+}
+
+/** How the bundle stands, as a borrower can tell by itself. */
+export function seenByBorrower(self: VmId, state: BorrowerState): Standing {
+  const { name, known } = state;
+  if (name === 'starting' || name === 'unknown') return UNKNOWN;
+  if (name === 'held' || ((name === 'resuming' || name === 'suspending') && !state.overtaken))
+    return { phase: 'held', holder: self };
+  if (known.holder) return { phase: 'held', holder: known.holder };
+  return known.epoch > 0 ? { phase: 'parked', holder: undefined } : UNKNOWN;
 }
 
 /** A state in words, for `status`: what the agent waits for or does. */
@@ -54,13 +114,6 @@ const STATE_TEXTS: Readonly<Record<OwnerStateName | BorrowerStateName, string>> 
 /** Returns a state of either role in words. */
 export function stateText(name: OwnerStateName | BorrowerStateName): string {
   return STATE_TEXTS[name];
-}
-
-/** Who holds, as the owner can tell; undefined while it cannot. */
-export function holderSeenByOwner(self: VmId, state: OwnerState): VmId | undefined {
-  if (state.name === 'lent') return state.borrower;
-  const away = ['starting', 'unknown', 'parked', 'quarantined', 'lending'].includes(state.name);
-  return away || state.overtaken ? undefined : self;
 }
 
 /** A notice in words. */

@@ -8,16 +8,16 @@
 
 import { TypedEmitter } from 'tiny-typed-emitter';
 import type { Link, LinkListener, PeerView } from '../link/link.ts';
-import type { Clock, DriverHooks, Entropy, Journal, Log } from '../ports.ts';
+import type { Clock, DriverHooks, Entropy, Journal, Log, Obstacle } from '../ports.ts';
 import type { AgentConfig, AgentEffect, AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
-import type { GrantedForm } from '../protocol/evidence.ts';
+import { type GrantedForm, sameBytes } from '../protocol/evidence.ts';
 import {
   BORROWER_TABLE,
   type BorrowerInput,
-  type BorrowerState,
   type BundleDefinition,
   type BundleId,
   type ConsentClaims,
+  type Epoch,
   HOST,
   type Incarnation,
   initialBorrower,
@@ -25,16 +25,15 @@ import {
   type Message,
   OWNER_TABLE,
   type OwnerInput,
-  type OwnerState,
   type VmId,
 } from '../protocol/index.ts';
-import { consentMark } from '../protocol/messages.ts';
+import { CHALLENGE_BYTES, consentMark } from '../protocol/messages.ts';
 import type { Step } from '../protocol/table.ts';
 import { quietLog } from '../quiet-log.ts';
 import { Runner } from '../runner.ts';
-import { bundleDigest } from '../wire/digest.ts';
+import { type AnyRunner, bundleView, type Entry, newEntry } from './agent-entry.ts';
 import { AgentJournal } from './agent-journal.ts';
-import { type BundleView, holderSeenByOwner } from './agent-view.ts';
+import { type BundleView, toldBy } from './agent-view.ts';
 import { Diary } from './diary.ts';
 import { HostWatch } from './host-watch.ts';
 import type { Policy } from './policy.ts';
@@ -71,29 +70,7 @@ const CONSENT_VALID_MS = 10_000;
 /** Time between two tries to send a request while there is no session with the owner. */
 const REQUEST_RETRY_MS = 100;
 
-type AnyRunner =
-  | {
-      readonly role: 'owner';
-      readonly runner: Runner<OwnerState, OwnerInput, AgentConfig, AgentEffect<never>>;
-    }
-  | {
-      readonly role: 'borrower';
-      readonly runner: Runner<BorrowerState, BorrowerInput, AgentConfig, AgentEffect<never>>;
-    };
-
 type AnyStep = Step<{ name: string }, { do: string }>;
-
-/** One bundle as this agent runs it. */
-interface Entry {
-  readonly definition: BundleDefinition;
-  readonly digest: Uint8Array;
-  machine: AnyRunner;
-  readonly question: Question;
-  readonly diary: Diary;
-  leaseEndsMs: number | undefined;
-  evidence: string | null;
-  definitionDiffers: boolean;
-}
 
 /** The agent of one VM. */
 export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
@@ -113,25 +90,26 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     this.#watch = new HostWatch(parts.clock, {
       // Its word is not heard: it may have lost our session.
       onSilent: (reason) => {
+        parts.log('warn', `the host is silent: ${reason}`, { peer: HOST });
         parts.link.renew(HOST);
         this.emit('hostDown', reason);
       },
       // What it said meanwhile may be lost.
-      onBack: () => this.onUp(HOST),
+      onBack: (silentMs) => {
+        parts.log('info', `the host is heard again, after ${seconds(silentMs)} s`, { peer: HOST });
+        this.#hostBack();
+      },
+      onStopped: (ms) =>
+        parts.log(
+          'warn',
+          `this process did not run for ${seconds(ms)} s: it or its VM was stopped, or had no time`,
+        ),
     });
     this.sleep = new Sleep(this, parts.clock);
     this.#policy = this.sleep.gate(parts.policy);
     for (const definition of parts.bundles) {
-      const entry: Entry = {
-        definition,
-        digest: bundleDigest(definition),
-        machine: undefined as never,
-        question: new Question(parts.entropy),
-        diary: new Diary(definition.id, parts.clock, parts.log),
-        leaseEndsMs: undefined,
-        evidence: null,
-        definitionDiffers: false,
-      };
+      const question = new Question(parts.entropy);
+      const entry = newEntry(definition, question, new Diary(definition.id, parts.clock, parts.log));
       entry.machine = this.#machineOf(entry);
       this.#entries.set(definition.id, entry);
     }
@@ -176,6 +154,19 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     this.#feed(entry, { on: 'recall', graceMs, force });
   }
 
+  /** Asks host and other agents how things stand, for somebody who looks. Calls `done` when they have answered, soon in any case. */
+  look(done: () => void): void {
+    const { link, entropy } = this.#parts;
+    for (const entry of this.#entries.values()) {
+      if (!link.isUp(HOST)) break;
+      entry.look = entropy.random(CHALLENGE_BYTES);
+      const asked = { bundle: entry.definition.id, epoch: 0 as Epoch, challenge: entry.look };
+      link.send(HOST, { kind: 'queryState', ...asked });
+    }
+    // The host answers in the order of what it is asked.
+    link.look(done);
+  }
+
   /** How a bundle stands. Throws on an unknown one. */
   view(bundle: BundleId): BundleView {
     return this.#view(this.#entry(bundle));
@@ -184,6 +175,11 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   /** How the ways to host and other agents stand. */
   peers(): PeerView[] {
     return this.#parts.link.peers();
+  }
+
+  /** What keeps this agent from everybody. */
+  obstacle(): Obstacle | undefined {
+    return this.#parts.link.obstacle();
   }
 
   /** How all bundles stand. */
@@ -206,14 +202,22 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     if (message.kind === 'borrowDeclined' && from !== entry.definition.owner) {
       return this.#drop(from, message, 'not the owner');
     }
-    if (message.kind === 'stateReported' && !entry.question.isAnsweredBy(message.challenge)) {
+    const isForTable = message.kind !== 'stateReported' || entry.question.isAnsweredBy(message.challenge);
+    const isForLook =
+      message.kind === 'stateReported' && !!entry.look && sameBytes(message.challenge, entry.look);
+    if (isForLook) entry.look = undefined;
+    if (!isForTable && !isForLook) {
       this.#parts.log('debug', 'stateReported dropped: answer to an older query', { from });
       return;
     }
     if (message.kind === 'remapped' || message.kind === 'stateReported') {
-      entry.leaseEndsMs = message.leaseMs > 0 ? this.#parts.clock.nowMs() + message.leaseMs : undefined;
+      const nowMs = this.#parts.clock.nowMs();
+      entry.told = toldBy(message, nowMs);
+      entry.leaseEndsMs = message.leaseMs > 0 ? nowMs + message.leaseMs : undefined;
       entry.evidence = message.proof?.evidence ?? entry.evidence;
+      if (message.kind === 'stateReported') entry.forces = message.forces ?? entry.forces;
     }
+    if (!isForTable) return;
     const inputs: readonly string[] =
       entry.machine.role === 'owner' ? OWNER_TABLE.inputs : BORROWER_TABLE.inputs;
     if (!inputs.includes(message.kind)) {
@@ -223,11 +227,14 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     this.#feed(entry, { on: message.kind, from, message } as never);
   }
 
-  onUp(peer: VmId): void {
+  onUp(peer: VmId, isNewBoot = false): void {
     this.#parts.log('info', 'session up', { peer });
-    if (peer !== HOST) return;
-    this.emit('hostUp');
-    for (const entry of this.#entries.values()) this.#feed(entry, { on: 'hostUp' });
+    for (const entry of this.#entries.values()) {
+      this.#compareDefinitions(entry);
+      // Another life of the host may have another back end.
+      if (peer === HOST && isNewBoot) Object.assign(entry, { evidence: null, forces: undefined });
+    }
+    if (peer === HOST) this.#hostBack();
   }
 
   onDown(peer: VmId, reason: string): void {
@@ -237,9 +244,20 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   onDigestMismatch(peer: VmId, bundle: BundleId): void {
     const entry = this.#entries.get(bundle);
     if (!entry) return;
-    entry.definitionDiffers = true;
     entry.diary.note(`${peer} means another definition by ${bundle}: deploy the same bundle file everywhere`);
     this.#parts.log('error', 'bundle definitions differ', { bundle, peer });
+  }
+
+  #hostBack(): void {
+    this.emit('hostUp');
+    for (const entry of this.#entries.values()) this.#feed(entry, { on: 'hostUp' });
+  }
+
+  #compareDefinitions(entry: Entry): void {
+    const bundle = entry.definition.id;
+    const before = entry.differs.join();
+    entry.differs = this.#parts.link.differing(bundle);
+    if (entry.differs.join() !== before) this.emit('changed', bundle);
   }
 
   #entry(bundle: BundleId): Entry {
@@ -284,6 +302,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     }
     if (step.ignored !== undefined) return;
     if (before === step.state.name) return;
+    entry.movedMs = this.#parts.clock.nowMs();
     entry.diary.moved(before, step.state.name, step.row);
     this.emit('changed', bundle);
   }
@@ -373,29 +392,10 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   #view(entry: Entry): BundleView {
-    const { machine, definition } = entry;
-    const { state } = machine.runner;
-    const holds = state.name === 'held' || state.name === 'suspending' || state.name === 'resuming';
-    const holder =
-      machine.role === 'owner'
-        ? holderSeenByOwner(this.#parts.self, machine.runner.state)
-        : machine.runner.state.known.holder;
-    return {
-      bundle: definition.id,
-      role: machine.role,
-      owner: definition.owner,
-      state: state.name,
-      epoch: state.epoch,
-      holder: holder ?? null,
-      driver: state.driver,
-      reason: entry.diary.reason,
-      leaseLeftMs:
-        machine.role === 'borrower' && holds && entry.leaseEndsMs !== undefined
-          ? Math.max(0, Math.round(entry.leaseEndsMs - this.#parts.clock.nowMs()))
-          : null,
-      events: [...entry.diary.events],
-      definitionDiffers: entry.definitionDiffers,
-      evidence: entry.evidence,
-    };
+    return bundleView(entry, this.#parts.self, this.#parts.clock.nowMs());
   }
+}
+
+function seconds(ms: number): string {
+  return (ms / 1_000).toFixed(ms < 10_000 ? 1 : 0);
 }

@@ -10,13 +10,19 @@ import { STAMP_BYTES } from '../protocol/messages.ts';
 const STAMP_FRESH_MS = 4_000;
 /** Without a word of the host for so long, it counts as silent: it sends a heartbeat a second. */
 const HOST_SILENT_MS = 4_000;
+/** A timer so late, in ms, was not late for want of time alone: the process was stopped, or its VM was. */
+const STOPPED_MS = 2_000;
+/** Time to hear what came meanwhile, in ms: a heartbeat, and some. */
+const CATCH_UP_MS = 1_500;
 
 /** Who is told. */
 export interface HostWatcher {
   /** `reason` is for people. */
   onSilent(reason: string): void;
-  /** The first word after a silence, before it is dealt with. */
-  onBack(): void;
+  /** The first word after a silence of `silentMs`, before it is dealt with. */
+  onBack(silentMs: number): void;
+  /** We ourselves did not run for `ms`: not the host was silent. */
+  onStopped(ms: number): void;
 }
 
 /** Watches one host. */
@@ -45,12 +51,13 @@ export class HostWatch {
 
   /** A message of the host arrived. */
   heard(stamp: Uint8Array | undefined): void {
+    const silentMs = this.#clock.nowMs() - this.#heardMs;
     this.#heardMs = this.#clock.nowMs();
     if (stamp) this.#stamp = { bytes: stamp, atMs: this.#heardMs };
     if (!this.#cancel) this.#watch(HOST_SILENT_MS);
     if (!this.#isSilent) return;
     this.#isSilent = false;
-    this.#watcher.onBack();
+    this.#watcher.onBack(silentMs);
   }
 
   stop(): void {
@@ -60,12 +67,24 @@ export class HostWatch {
 
   /** Looks again when the host could have been silent for long enough, not at each of its messages. */
   #watch(ms: number): void {
+    const dueMs = this.#clock.nowMs() + ms;
     this.#cancel = this.#clock.after(ms, () => {
       this.#cancel = undefined;
-      const leftMs = this.#heardMs + HOST_SILENT_MS - this.#clock.nowMs();
-      if (leftMs > 0) return this.#watch(leftMs);
-      this.#isSilent = true;
-      this.#watcher.onSilent(`silent for ${HOST_SILENT_MS} ms`);
+      const lateMs = this.#clock.nowMs() - dueMs;
+      if (lateMs >= STOPPED_MS) {
+        this.#watcher.onStopped(lateMs);
+        return this.#watch(CATCH_UP_MS);
+      }
+      // What has arrived by now counts.
+      this.#cancel = this.#clock.soon(() => this.#judge());
     });
+  }
+
+  #judge(): void {
+    this.#cancel = undefined;
+    const leftMs = this.#heardMs + HOST_SILENT_MS - this.#clock.nowMs();
+    if (leftMs > 0) return this.#watch(leftMs);
+    this.#isSilent = true;
+    this.#watcher.onSilent(`last heard ${Math.round(HOST_SILENT_MS - leftMs)} ms ago`);
   }
 }

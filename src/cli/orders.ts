@@ -2,7 +2,8 @@
 
 import type { Json } from '../control/lines.ts';
 import { parseWords } from './arguments.ts';
-import { type CliWorld, type ControlClient, duration, EXIT, parseDuration, UsageError } from './world.ts';
+import { recallText } from './words.ts';
+import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';
 
 export const RETURN_HELP = `baton return BUNDLE [--socket PATH]
 
@@ -11,7 +12,8 @@ Gives a bundle back that a program of this VM borrows. Returns when the host has
 export const RECALL_HELP = `baton recall BUNDLE [--grace TIME] [--force] [-w [TIME]] [--socket PATH]
 
 The owner asks for its bundle back. With --force the host takes it after the grace (default 2s), but never
-before the minimum tenure to which the borrower's consent entitles it.
+before the minimum tenure to which the borrower's consent entitles it. An enforcer that cannot take from a live borrower
+makes that its release or the end of its VM: recall says so.
 
   --grace TIME        time that the borrower has (default 2s)
   --force             the host takes it after that
@@ -23,8 +25,8 @@ came to quarantine in place of back. 124 with -w: not back within the time.
 `;
 export const SLEEP_HELP = `baton sleep [--grace TIME] [-w TIME] [--socket PATH]
 
-For an owner whose whole system is about to sleep: calls every lent bundle in, by force after the grace (default
-2s), and lends nothing until baton wake. Returns when none is lent any more. Exit status 75 when that did not come
+For an owner whose whole system is about to sleep: calls every lent bundle in, after the grace (default 2s) by
+force where the enforcer can, and lends nothing until baton wake. Returns when none is lent any more. Exit status 75 when that did not come
 about within the wait (default 10s): then the system should stay awake, and requests are heard again. Where no agent
 runs, nothing is called in and the exit status is 0; one that is being started again is waited for.
 `;
@@ -71,17 +73,14 @@ export async function recall(
   const bundle = one(plain, 'recall');
   const json = flags.has('--json');
   const request = { do: 'recall', bundle, graceMs, force: flags.has('--force') };
-  const time = duration(graceMs);
-  const done = flags.has('--force')
-    ? `called in: by force after ${time}, but not before the minimum tenure that was agreed is over`
-    : `asked back: its borrower has ${time}`;
+  const done = ({ forceRevoke }: Json) => recallText(graceMs, request.force, forceRevoke);
   if (!flags.has('--wait')) return order(world, client, request, json, done);
   const endMs = world.nowMs() + waitMs;
   const answer = await client.request(request);
   const { code } = (answer['error'] ?? {}) as { code?: string };
   // On its way, or back already: then there is nothing to be called in, but something to wait for.
   if (answer['ok'] !== true && code !== 'notLent') return told(world, answer, request, json, done);
-  if (answer['ok'] === true && !json) world.err(`baton: ${bundle}: ${done}`);
+  if (answer['ok'] === true && !json) world.err(`baton: ${bundle}: ${done(answer)}`);
   return untilBack(world, client, bundle, endMs, json);
 }
 
@@ -188,17 +187,24 @@ async function order(
   client: ControlClient,
   request: Json,
   json: boolean,
-  done: string,
+  done: string | ((answer: Json) => string),
 ): Promise<number> {
   return told(world, await client.request(request), request, json, done);
 }
 
 /** Says what became of an order, and returns the exit status. */
-function told(world: CliWorld, answer: Json, request: Json, json: boolean, done: string): number {
+function told(
+  world: CliWorld,
+  answer: Json,
+  request: Json,
+  json: boolean,
+  done: string | ((answer: Json) => string),
+): number {
   if (json) world.out(JSON.stringify(answer));
-  else if (answer['ok'] === true)
-    world.err(`baton: ${request['bundle'] ?? 'agent'}: ${answer['state'] ?? done}`);
-  else world.err(`baton: ${(answer['error'] as { message: string }).message}`);
+  else if (answer['ok'] === true) {
+    const text = typeof done === 'string' ? done : done(answer);
+    world.err(`baton: ${request['bundle'] ?? 'agent'}: ${answer['state'] ?? text}`);
+  } else world.err(`baton: ${(answer['error'] as { message: string }).message}`);
   if (answer['ok'] === true) return EXIT.ok;
   return (answer['error'] as { code: string }).code === 'stillLent' ? EXIT.declined : EXIT.failed;
 }

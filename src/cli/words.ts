@@ -60,8 +60,7 @@ function declined({ reason = 'no reason', retryAfterMs = 0, detail }: Refusal, i
 export async function silence(client: ControlClient): Promise<string> {
   const status = await answerOf(client, { do: 'status' });
   const missing = ((status?.['peers'] ?? []) as Json[]).filter(({ up }) => up !== true);
-  const words = missing.map(({ peer, hint }) => `no session with ${peer}${hint ? ` (${hint})` : ''}`);
-  return words.map((word) => `; ${word}`).join('');
+  return missing.map((peer) => `; ${absenceText(peer)}`).join('');
 }
 
 async function answerOf(client: ControlClient, request: Json): Promise<Json | undefined> {
@@ -74,10 +73,48 @@ function withoutName(bundle: string, message: string): string {
   return message.startsWith(`${bundle}: `) ? message.slice(bundle.length + 2) : message;
 }
 
-/** The reason of a view. */
+/** A peer that is not there: for how long, why, and when it was last heard. */
+export function absenceText({ peer, forMs, heardMs, hint }: Json): string {
+  const time = typeof forMs === 'number' ? ` for ${duration(forMs)}` : '';
+  const heard = typeof heardMs === 'number' ? `, last heard ${duration(heardMs)} ago` : '';
+  return `no session with ${peer}${time}${heard}${hint === undefined ? '' : `: ${hint}`}`;
+}
+
+/** The reason of a view, and whose definition differs from that of the daemon which was asked. */
 export function reasonText(view: Json): string {
-  const differs = view['definitionDiffers'] === true ? ' (bundle definition differs from the host’s)' : '';
-  return `${view['reason']}${differs}`;
+  const from = (view['definitionDiffersFrom'] ?? []) as readonly unknown[];
+  const whose = from.length > 0 ? from.join(' and ') : 'somebody else';
+  const isDifferent = from.length > 0 || view['definitionDiffers'] === true;
+  return `${view['reason']}${isDifferent ? ` (bundle definition differs from that of ${whose})` : ''}`;
+}
+
+/** Answers of the host about a bundle that are older than this, in ms, are said to be old. */
+const OLD_MS = 2_000;
+
+/** How old a view of an agent is, where it is not fresh. */
+export function ageText(view: Json): string {
+  const { role, toldMs, phase } = view;
+  if (role === undefined || phase === 'unknown' || toldMs === undefined) return '';
+  if (toldMs === null) return '; the host has not said so yet';
+  return Number(toldMs) < OLD_MS ? '' : `; as the host said ${duration(Number(toldMs))} ago`;
+}
+
+/** Who has a bundle: a VM, nobody, or why that cannot be said. Views of the host have their phase in `state`. */
+export function holderText({ holder, phase, state, role }: Json): string {
+  const stands = phase ?? (role === undefined ? state : undefined);
+  if (typeof holder === 'string') return holder;
+  if (stands === 'quarantined' || stands === 'moving') return stands;
+  return stands === 'parked' ? 'nobody' : '?';
+}
+
+/** What a recall does. `forceRevoke`: whether the back end takes from a holder that does not give back; null: nobody has told. */
+export function recallText(graceMs: number, isForced: boolean, forceRevoke: unknown): string {
+  const time = duration(graceMs);
+  if (!isForced) return `asked back: its borrower has ${time}`;
+  if (forceRevoke === false)
+    return `asked back: its borrower has ${time}; by force is not possible with this enforcer: it comes back when the borrower gives it, or its VM ends`;
+  const where = forceRevoke === true ? '' : ', where the enforcer can';
+  return `called in: by force after ${time}${where}, but not before the minimum tenure that was agreed is over`;
 }
 
 /** The reason of a view with the sentence behind its code: a cause of quarantine comes first, any other last. */

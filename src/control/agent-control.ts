@@ -119,15 +119,14 @@ export class AgentControl {
   #answer(client: Client, request: Json): Json | undefined {
     switch (request['do']) {
       case 'status':
-        return { bundles: this.#agent.views().map(brief), peers: this.#agent.peers() };
-      case 'describe':
-        return { ...this.#view(request) };
+        return this.#look(client, request, () => this.#status());
+      case 'describe': {
+        this.#view(request);
+        return this.#look(client, request, () => ({ ...this.#view(request) }));
+      }
       case 'watch':
         client.watches = true;
-        return {
-          bundles: this.#agent.views().map(brief),
-          ...(request['past'] === true ? { past: this.#past.list() } : {}),
-        };
+        return { ...this.#status(), ...(request['past'] === true ? { past: this.#past.list() } : {}) };
       case 'events':
         return { events: this.#past.list() };
       case 'borrow':
@@ -141,7 +140,7 @@ export class AgentControl {
         if (view.state !== 'lent')
           throw new RequestError('notLent', `${view.bundle}: it is ${view.state}, not lent`);
         this.#agent.recall(view.bundle, number(request, 'graceMs', 2_000), request['force'] === true);
-        return {};
+        return { forceRevoke: view.forceRevoke };
       }
       case 'sleep':
         return this.#sleep(client, request);
@@ -154,6 +153,17 @@ export class AgentControl {
           `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, events, borrow, return, recall, sleep or wake`,
         );
     }
+  }
+
+  /** Answers when host and agents have said how things stand now. */
+  #look(client: Client, request: Json, answer: () => Json): undefined {
+    this.#agent.look(() => client.lines.send({ id: idOf(request), ok: true, ...answer() }));
+    return undefined;
+  }
+
+  #status(): Json {
+    const bundles = this.#agent.views().map(brief);
+    return { bundles, peers: this.#agent.peers(), obstacle: this.#agent.obstacle()?.reason ?? null };
   }
 
   #view(request: Json): BundleView {

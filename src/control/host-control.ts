@@ -70,6 +70,8 @@ export class HostControl {
       return lines.send({ ok: false, error: { code: 'badRequest', message } });
     }
     try {
+      if (request['do'] === 'status')
+        return this.#host.look(() => lines.send({ id, ok: true, ...this.#status() }));
       lines.send({ id, ok: true, ...this.#answer(lines, request) });
     } catch (error) {
       lines.send({ id, ok: false, error: { code: 'notPossible', message: (error as Error).message } });
@@ -84,8 +86,6 @@ export class HostControl {
         return { ...this.#status(), ...(request['past'] === true ? { past: this.#past.list() } : {}) };
       case 'events':
         return { events: this.#past.list() };
-      case 'status':
-        return this.#status();
       case 'describe': {
         return { ...this.#view(bundle) };
       }
@@ -113,10 +113,8 @@ export class HostControl {
 
   #status(): Json {
     const bundles = this.#host.views().map(({ events: _, ...view }) => view);
-    const facts = this.#host.facts();
-    // A VM that does not run has no agent.
-    const peers = this.#host.peers().filter(({ peer }) => facts.vms[peer] !== undefined);
-    return { bundles, peers, ...facts };
+    const obstacle = this.#host.obstacle()?.reason ?? null;
+    return { bundles, peers: this.#host.peers(), obstacle, ...this.#host.facts() };
   }
 
   #onChanged(bundle: BundleId): void {

@@ -69,6 +69,8 @@ export interface Entry {
   /** The VM behind the last step; undefined: the machine or an operator. */
   cause: VmId | undefined;
   phases: Record<string, number>;
+  /** Why a phase of the last remap failed. */
+  failure: string | undefined;
   faults: number;
   reason: string;
   readonly events: string[];

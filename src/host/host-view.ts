@@ -42,6 +42,8 @@ export interface HostView {
   readonly faults: number;
   readonly phases: PhaseTimes;
   readonly events: readonly string[];
+  /** Agents that mean another definition by this name. */
+  readonly definitionDiffersFrom: readonly VmId[];
 }
 
 /** What the host shows of itself, besides its bundles. */
@@ -52,6 +54,8 @@ export interface HostFacts {
   readonly auditHash: string;
   /** What cannot be written, and why. */
   readonly writeFault: string | null;
+  /** The last time that the host did not run, on a machine that did: for how long, and how long ago that ended, in ms. */
+  readonly stopped: { readonly forMs: number; readonly agoMs: number } | null;
 }
 
 /** What a view is made of besides the state. */
@@ -62,6 +66,9 @@ export interface ViewParts {
   readonly faults: number;
   readonly phases: PhaseTimes;
   readonly events: readonly string[];
+  /** Why the last phase that failed did; undefined when the last remap went well. */
+  readonly failure?: string | undefined;
+  readonly differs?: readonly VmId[];
 }
 
 /** Makes the view of a bundle. */
@@ -76,7 +83,7 @@ export function hostView({ config, ...parts }: ViewParts, state: HostState, nowM
     leaseLeftMs: holder?.lease ? leaseLeft(state, nowMs) : null,
     reason: [
       quarantine
-        ? `${quarantine.cause}, ${isolationText(config.evidence, quarantine.isolated)}`
+        ? `${quarantine.cause}, ${isolationText(config.evidence, quarantine.isolated)}${parts.failure ? `: ${parts.failure}` : ''}`
         : parts.reason,
       ...rejections.map(({ vm, what }) => `${vm} rejected it: ${what}`),
     ].join('; '),
@@ -87,6 +94,7 @@ export function hostView({ config, ...parts }: ViewParts, state: HostState, nowM
     faults: parts.faults,
     phases: { ...parts.phases },
     events: [...parts.events],
+    definitionDiffersFrom: parts.differs ?? [],
   };
 }
 

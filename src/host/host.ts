@@ -8,27 +8,25 @@
 import { TypedEmitter } from 'tiny-typed-emitter';
 import type { EnforcerEvent } from '../enforcer/port.ts';
 import type { LinkListener, PeerView } from '../link/link.ts';
+import type { Obstacle } from '../ports.ts';
 import { refusal } from '../protocol/hypervisor-answers.ts';
 import {
   type BundleDefinition,
   type BundleId,
   HOST_TABLE,
-  HOST_TIMES,
-  type HostConfig,
   type HostEffect,
   type HostInput,
   type HostState,
   initialHost,
-  isResettable,
   type Message,
   type RemapPhase,
   type VmId,
 } from '../protocol/index.ts';
 import { quietLog } from '../quiet-log.ts';
 import { Runner } from '../runner.ts';
-import { bundleDigest } from '../wire/digest.ts';
 import { type Attributed, attribute, causeOf } from './attribution.ts';
 import { FaultDesk } from './fault-desk.ts';
+import { hostConfig } from './host-config.ts';
 import type { Entry, HostEvents, HostParts } from './host-parts.ts';
 import {
   faultFields,
@@ -39,14 +37,13 @@ import {
   hostView,
   unknownBundleRefusal,
 } from './host-view.ts';
+import { HEARTBEAT_MS, Pulse, stoppedText } from './pulse.ts';
 import { foldAnswers, NO_TALLY, PhaseRuns } from './remap.ts';
 import { Scribe } from './scribe.ts';
 import { readStamp, Stamper } from './stamp.ts';
 import { VmDesk } from './vm-desk.ts';
 import { VmRegistry } from './vm-registry.ts';
 
-/** Interval of heartbeats, in milliseconds. Agents take a stamp of four of them for fresh. */
-const HEARTBEAT_MS = 1_000;
 /** Events kept per bundle for `describe`. */
 const EVENTS_KEPT = 30;
 
@@ -59,6 +56,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   readonly #scribe: Scribe;
   readonly #vms: VmDesk;
   readonly #stamper: Stamper;
+  readonly #pulse = new Pulse();
   readonly #showsSteps: boolean;
   #stopHeartbeat: (() => void) | undefined;
   #isOver = false;
@@ -138,12 +136,23 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   /** Running VMs and their lives; hash of the last audit line; what cannot be written, and why. */
   facts(): HostFacts {
     const { auditHash, fault } = this.#scribe;
-    return { vms: this.#registry.running(), auditHash, writeFault: fault ?? null };
+    const stopped = this.#pulse.stopped(this.#nowMs());
+    return { vms: this.#registry.running(), auditHash, writeFault: fault ?? null, stopped };
   }
 
-  /** How the ways to the agents of all VMs stand. */
+  /** Asks the agents whether they live, for somebody who looks. Calls `done` when they have answered, soon in any case. */
+  look(done: () => void): void {
+    this.#parts.link.look(done);
+  }
+
+  /** How the ways to the agents of all running VMs stand: a VM that does not run has no agent. */
   peers(): PeerView[] {
-    return this.#parts.link.peers();
+    return this.#parts.link.peers().filter(({ peer }) => this.#registry.incarnationOf(peer) !== 0);
+  }
+
+  /** What keeps the host from all agents. */
+  obstacle(): Obstacle | undefined {
+    return this.#parts.link.obstacle();
   }
 
   incarnationOf(vm: VmId) {
@@ -183,19 +192,8 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   }
 
   #entryOf(definition: BundleDefinition): Entry {
-    const { enforcer, times, acceptDriverResidue, clock } = this.#parts;
-    const { evidence, capabilities } = enforcer.describe();
-    const config: HostConfig = {
-      bundle: definition.id,
-      owner: definition.owner,
-      keeper: definition.keeper,
-      digest: bundleDigest(definition),
-      resettable: isResettable(definition),
-      acceptDriverResidue: acceptDriverResidue ?? false,
-      evidence,
-      forceRevoke: capabilities.forceRevoke,
-      times: { ...HOST_TIMES, ...times },
-    };
+    const { clock } = this.#parts;
+    const config = hostConfig(definition, this.#parts);
     const entry: Entry = {
       definition,
       config,
@@ -206,6 +204,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       preparing: undefined,
       cause: undefined,
       phases: {},
+      failure: undefined,
       faults: 0,
       reason: 'started',
       events: [],
@@ -286,6 +285,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     if (phase === 'fence') {
       entry.tally = NO_TALLY;
       entry.phases = {};
+      entry.failure = undefined;
     }
     const run = entry.runs.of(phase, to);
     enforcer.run(definition.id, run.calls, (answers) => {
@@ -297,7 +297,8 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       const ms = this.#nowMs() - startedMs;
       entry.phases[phase] = (entry.phases[phase] ?? 0) + ms;
       if (!folded.result.ok) {
-        this.#parts.log('error', `${phase} failed: ${folded.result.error}`, { bundle: definition.id, epoch });
+        entry.failure = `${phase} failed: ${folded.result.error}`;
+        this.#parts.log('error', entry.failure, { bundle: definition.id, epoch });
       }
       this.emit('phase', definition.id, phase, epoch, ms, folded.result.ok);
       this.#feed(entry, { on: 'phaseDone', epoch, phase, result: folded.result, nowMs: this.#nowMs() });
@@ -393,10 +394,13 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   }
 
   #view(entry: Entry): HostView {
-    return hostView(entry, entry.runner.state, this.#nowMs());
+    const differs = this.#parts.link.differing(entry.definition.id);
+    return hostView({ ...entry, differs }, entry.runner.state, this.#nowMs());
   }
 
   #beat(): void {
+    const stoppedMs = this.#pulse.beat(this.#nowMs());
+    if (stoppedMs !== undefined) this.#parts.log('warn', stoppedText(stoppedMs));
     this.#parts.link.broadcast({ kind: 'heartbeat' }, this.#stamp());
     this.#stopHeartbeat = this.#parts.clock.after(HEARTBEAT_MS, () => this.#beat());
   }

@@ -6,7 +6,7 @@
  * not exist. It knows nothing of bundles beyond their digests.
  */
 
-import type { Clock, Entropy, Log, LogLevel, Transport, TransportListener } from '../ports.ts';
+import type { Clock, Entropy, Log, LogLevel, Obstacle, Transport, TransportListener } from '../ports.ts';
 import { type BundleId, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
 import type { ConsentClaims, Message } from '../protocol/messages.ts';
 import { quietLog } from '../quiet-log.ts';
@@ -16,7 +16,11 @@ import type { BundleDigest } from '../wire/handshake.ts';
 import { HELLO_CHALLENGE_BYTES, PROTOCOL_VERSION } from '../wire/limits.ts';
 import { Session } from '../wire/session.ts';
 import type { Received, SessionEvent } from '../wire/session-io.ts';
-import { TwinWatch } from './twins.ts';
+import { FRESH_MS, Looks } from './looks.ts';
+import { isSilent, newPeer, type Peer, RETRY_MIN_MS } from './peer.ts';
+import { type PeerView, peerView, UNVERIFIED_HINT } from './peer-view.ts';
+
+export type { PeerView } from './peer-view.ts';
 
 /** What a link is made of. */
 export interface LinkParts {
@@ -35,23 +39,13 @@ export interface LinkParts {
 /** Who is told what arrives. */
 export interface LinkListener {
   onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void;
-  /** A session came up, or was replaced: what was sent before may be lost. */
-  onUp(peer: VmId): void;
+  /** A session came up, or was replaced: what was sent before may be lost. `isNewBoot`: of the peer, after a session with another one. */
+  onUp(peer: VmId, isNewBoot?: boolean): void;
   onDown(peer: VmId, reason: string): void;
   /** The peer means something else by this bundle. */
   onDigestMismatch(peer: VmId, bundle: BundleId): void;
   /** At the host: which life of `vm` runs; 0: none. */
   incarnationOf?(vm: VmId): Incarnation;
-}
-
-/** How the way to a peer stands, for people. */
-export interface PeerView {
-  readonly peer: VmId;
-  readonly up: boolean;
-  /** How long it has been so, in ms. */
-  readonly forMs: number;
-  /** What may be wrong: while there is no session, and when two take turns at one name. */
-  readonly hint?: string;
 }
 
 /** Counters for people; they only rise. */
@@ -65,8 +59,7 @@ export interface LinkCounts {
   unsent: number;
 }
 
-/** First wait for an answer to a hello, in ms; doubled each time up to RETRY_MAX_MS. */
-const RETRY_MIN_MS = 200;
+/** Longest wait for an answer to a hello, in ms: the first is RETRY_MIN_MS, and each twice the one before. */
 const RETRY_MAX_MS = 2_000;
 /**
  * Shortest time between two sessions that are begun for want of sense in what a peer sends, in ms: whoever can inject
@@ -77,23 +70,9 @@ const RENEW_EVERY_MS = 2_000;
 const MISSED_AFTER_MS = 5_000;
 /** Time until they are told again, in ms. */
 const MISSED_AGAIN_MS = 60_000;
-/** What may be wrong while a peer answers nothing, and while what it sends does not verify. */
-const SILENT_HINT = 'no answer: does it run, reach the same broker or host, and know this party?';
-const UNVERIFIED_HINT = 'what it sends does not verify: do both key files hold the same key for this pair?';
-
-interface Peer {
-  readonly id: VmId;
-  readonly pairKey: Uint8Array;
-  session: Session | undefined;
-  retryMs: number;
-  renewedMs: number;
-  /** Since when its session is up, or has not come up. */
-  sinceMs: number;
-  /** Something of it did not verify since. */
-  isGarbled: boolean;
-  twins: TwinWatch;
-  cancelRetry: (() => void) | undefined;
-}
+/** What keeps an agent from sessions with other agents. */
+const NO_INCARNATION_HINT = 'the host has not told yet which incarnation this VM is';
+const NOT_RUNNING_HINT = 'its VM does not run';
 
 /** The link of one party to all its peers. */
 export class Link implements TransportListener {
@@ -103,6 +82,7 @@ export class Link implements TransportListener {
   readonly #isHost: boolean;
   /** Several peers may share one connection, which is always read: what is too much of one is shed, and no other waits for it. */
   readonly #turns: Turns<VmId>;
+  readonly #looks: Looks;
   #listener: LinkListener | undefined;
   #incarnation = 0 as Incarnation;
   #cancelMissed: () => void = () => {};
@@ -111,18 +91,9 @@ export class Link implements TransportListener {
     this.#parts = { ...parts, log: quietLog(parts.log, parts.clock) };
     this.#isHost = parts.self === HOST;
     this.#turns = new Turns(parts.clock);
+    this.#looks = new Looks(parts.clock);
     for (const [id, pairKey] of parts.pairKeys) {
-      this.#peers.set(id, {
-        id,
-        pairKey,
-        session: undefined,
-        retryMs: RETRY_MIN_MS,
-        renewedMs: Number.NEGATIVE_INFINITY,
-        sinceMs: parts.clock.nowMs(),
-        isGarbled: false,
-        twins: new TwinWatch(),
-        cancelRetry: undefined,
-      });
+      this.#peers.set(id, newPeer(id, pairKey, parts.clock.nowMs()));
     }
   }
 
@@ -137,20 +108,64 @@ export class Link implements TransportListener {
     this.#watchMissed(MISSED_AFTER_MS);
   }
 
-  /** How the ways to all peers stand. */
+  /** How the ways to all peers stand; known fresh after a `look`. */
   peers(): PeerView[] {
     const nowMs = this.#parts.clock.nowMs();
-    return [...this.#peers.values()].map(({ id, session, sinceMs, isGarbled, twins }) => {
-      const view = { peer: id, up: session?.isUp ?? false, forMs: Math.round(nowMs - sinceMs) };
-      const absent = isGarbled ? UNVERIFIED_HINT : SILENT_HINT;
-      const hint = twins.hint(nowMs) ?? (view.up ? undefined : absent);
-      return hint === undefined ? view : { ...view, hint };
-    });
+    return [...this.#peers.values()].map((peer) =>
+      peerView(
+        {
+          peer: peer.id,
+          hasSession: peer.session?.isUp ?? false,
+          sinceMs: peer.sinceMs,
+          heardMs: peer.heardMs,
+          isSilent: isSilent(peer, nowMs),
+          obstacle: this.#parts.transport.obstacle(peer.id),
+          twins: peer.twins.hint(nowMs),
+          trouble: peer.trouble ?? this.#absence(peer),
+        },
+        nowMs,
+      ),
+    );
+  }
+
+  /** Why there can be no session, whatever the peer does. */
+  #absence({ id }: Peer): string | undefined {
+    if (!this.#isHost) return id !== HOST && this.#incarnation === 0 ? NO_INCARNATION_HINT : undefined;
+    return (this.#listener?.incarnationOf?.(id) ?? 1) === 0 ? NOT_RUNNING_HINT : undefined;
+  }
+
+  /** What keeps the transport from working at all. */
+  obstacle(): Obstacle | undefined {
+    return this.#parts.transport.obstacle();
+  }
+
+  /** Peers that mean something else by a bundle, as the last session with each says. */
+  differing(bundle: BundleId): VmId[] {
+    return [...this.#peers.values()].filter(({ differs }) => differs.includes(bundle)).map(({ id }) => id);
+  }
+
+  /**
+   * Asks the peers whether they live, for somebody who looks. Calls `done` when they have answered, or LOOK_MS later. Whoever left the
+   * last question unanswered is asked again and not waited for.
+   */
+  look(done: () => void): void {
+    const nowMs = this.#parts.clock.nowMs();
+    const waits = new Set<VmId>();
+    for (const peer of this.#peers.values()) {
+      const { id, session, heardMs } = peer;
+      if (!session?.isUp || this.#parts.transport.obstacle(id)) continue;
+      if (heardMs !== undefined && nowMs - heardMs < FRESH_MS) continue;
+      if (!isSilent(peer, nowMs)) waits.add(id);
+      peer.askedMs ??= nowMs;
+      for (const frame of session.probe()) this.#put(id, frame);
+    }
+    this.#looks.begin(waits, done);
   }
 
   close(): void {
     this.#listener = undefined;
     this.#turns.stop();
+    this.#looks.stop();
     this.#cancelMissed();
     for (const peer of this.#peers.values()) peer.cancelRetry?.();
     this.#parts.transport.close();
@@ -206,10 +221,7 @@ export class Link implements TransportListener {
     const peer = this.#peers.get(id);
     if (!peer) return;
     peer.cancelRetry?.();
-    peer.cancelRetry = undefined;
-    peer.session = undefined;
-    peer.twins = new TwinWatch();
-    peer.sinceMs = this.#parts.clock.nowMs();
+    this.#peers.set(id, newPeer(id, peer.pairKey, this.#parts.clock.nowMs()));
   }
 
   onUp(id?: VmId): void {
@@ -238,9 +250,19 @@ export class Link implements TransportListener {
   #receive(peer: Peer, frame: Uint8Array): void {
     const session = peer.session ?? this.#create(peer);
     if (!session) return this.#dropped({ from: peer.id }, 'no session can be made yet', 'debug');
-    const challenge =
-      routeOf(frame)?.channel === 'h' ? this.#parts.entropy.random(HELLO_CHALLENGE_BYTES) : undefined;
-    this.#take(peer, session.receive(frame, challenge));
+    const isHandshake = routeOf(frame)?.channel === 'h';
+    const challenge = isHandshake ? this.#parts.entropy.random(HELLO_CHALLENGE_BYTES) : undefined;
+    const received = session.receive(frame, challenge);
+    const up = received.events.some(({ kind }) => kind === 'up');
+    // A hello may be a replay: only what bears our challenge, or a number of this session, was sent now.
+    if (up || (!isHandshake && !received.drop)) this.#heard(peer);
+    this.#take(peer, received);
+  }
+
+  #heard(peer: Peer): void {
+    peer.heardMs = this.#parts.clock.nowMs();
+    peer.askedMs = undefined;
+    this.#looks.heard(peer.id);
   }
 
   #foreign(route: Route | undefined): void {
@@ -251,10 +273,15 @@ export class Link implements TransportListener {
 
   #take(peer: Peer, received: Received): void {
     for (const frame of received.frames) this.#put(peer.id, frame);
-    for (const event of received.events) this.#onEvent(peer, event);
+    const { events } = received;
+    if (events.some(({ kind }) => kind === 'up'))
+      peer.differs = events.flatMap((event) =>
+        event.kind === 'digestMismatch' ? event.mismatches.map(({ bundle }) => bundle) : [],
+      );
+    for (const event of events) this.#onEvent(peer, event);
     if (received.drop) {
       if (received.drop === 'unverified') {
-        peer.isGarbled = true;
+        peer.trouble = UNVERIFIED_HINT;
         this.renew(peer.id);
       }
       // An answer that nobody waits for is what crossing and repeated handshakes leave behind.
@@ -269,11 +296,8 @@ export class Link implements TransportListener {
   #onEvent(peer: Peer, event: SessionEvent): void {
     if (event.kind === 'versionUnsupported') {
       const { ours, theirs } = event;
-      this.#parts.log(
-        'error',
-        `no common protocol version: we speak ${ours.min} to ${ours.max}, the peer ${theirs.min} to ${theirs.max}`,
-        { peer: peer.id },
-      );
+      peer.trouble = `no common protocol version: we speak ${ours.min} to ${ours.max}, the peer ${theirs.min} to ${theirs.max}`;
+      this.#parts.log('error', peer.trouble, { peer: peer.id });
       return;
     }
     if (event.kind === 'digestMismatch') {
@@ -282,7 +306,7 @@ export class Link implements TransportListener {
     }
     peer.retryMs = RETRY_MIN_MS;
     peer.sinceMs = this.#parts.clock.nowMs();
-    peer.isGarbled = false;
+    peer.trouble = undefined;
     const hint = peer.twins.sessionUp(event.peerBootId, peer.sinceMs);
     if (hint !== undefined) this.#parts.log('error', hint, { peer: peer.id });
     if (peer.id === HOST) {
@@ -291,7 +315,7 @@ export class Link implements TransportListener {
       // Sessions between agents need our own incarnation, which only the host knows.
       if (before === 0) this.#beginAll();
     }
-    this.#listener?.onUp(peer.id);
+    this.#listener?.onUp(peer.id, event.peerRestarted);
   }
 
   #beginAll(): void {

@@ -163,5 +163,6 @@ function report(x: HostSeen<'queryState'>): MessageOf<'stateReported'> {
       ? { ending: holder.ending.cause, noticeMs: noticeLeft(holder.ending, input.nowMs) }
       : {}),
     ...(terms ? { mark: terms.mark } : {}),
+    forces: config.forceRevoke,
   };
 }

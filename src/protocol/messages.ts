@@ -338,6 +338,8 @@ export const MESSAGES = {
       noticeMs: optional(15, uint()),
       /** Mark of the consent by which the asker holds, or for which `pending` is said. */
       mark: optional(16, uint()),
+      /** Whether the back end takes a bundle from a holder that does not give it back. */
+      forces: optional(17, BOOL),
     },
   },
   refused: {

@@ -28,6 +28,7 @@ export type NetworkTap = (
   frame: Uint8Array,
 ) => void;
 
+const CUT_OFF = 'cut off by the simulation';
 /** Most frames under way: beyond it they are lost, as in a real queue. */
 const IN_FLIGHT_MAX = 10_000;
 
@@ -38,7 +39,8 @@ export class MemoryNetwork {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #open = new Map<VmId, TransportListener>();
-  readonly #cut = new Set<VmId>();
+  /** Since when. */
+  readonly #cut = new Map<VmId, number>();
   #inFlight = 0;
 
   /** `random` returns numbers from 0 (included) to 1 (excluded). */
@@ -58,6 +60,10 @@ export class MemoryNetwork {
         });
       },
       send: (to, frame) => this.#send(self, to, frame),
+      obstacle: () => {
+        const sinceMs = this.#cut.get(self);
+        return sinceMs === undefined ? undefined : { reason: CUT_OFF, sinceMs };
+      },
       close: () => {
         this.#open.delete(self);
       },
@@ -67,10 +73,10 @@ export class MemoryNetwork {
   /** Cuts `vm` off from everybody, or joins it again. */
   setCut(vm: VmId, cut: boolean): void {
     if (cut === this.#cut.has(vm)) return;
-    if (cut) this.#cut.add(vm);
+    if (cut) this.#cut.set(vm, this.#clock.nowMs());
     else this.#cut.delete(vm);
     const listener = this.#open.get(vm);
-    if (cut) listener?.onDown('cut off by the simulation');
+    if (cut) listener?.onDown(CUT_OFF);
     else listener?.onUp();
   }
 

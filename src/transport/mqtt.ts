@@ -11,7 +11,7 @@
 import type { IClientOptions, MqttClient, StreamBuilder } from 'mqtt';
 // Not 'mqtt' itself, which would load web sockets, TLS and proxies; sockets are made by the target.
 import clientModule from 'mqtt/lib/client';
-import type { Clock, Entropy, Log, Transport, TransportListener } from '../ports.ts';
+import type { Clock, Entropy, Log, Obstacle, Transport, TransportListener } from '../ports.ts';
 import type { VmId } from '../protocol/ids.ts';
 import { quietLog } from '../quiet-log.ts';
 import { routeOf } from '../wire/envelope.ts';
@@ -69,14 +69,16 @@ const UNHEARD_MAX = 2_000;
 const RECEIVE_MAX = 20;
 /** Random letters of a client id, 4 bits each. Who guesses it could make the broker close our connection. */
 const CLIENT_ID_LETTERS = 16;
+const BAD_LOGIN = 'the broker refused the login: check user name and password';
+const NOT_ALLOWED = 'the broker refused the login: check user name, password and access list';
 /** What helps against a refusal, by reason code of MQTT 3.1.1 and 5. */
 const REMEDIES: Readonly<Record<number, string>> = {
   1: 'the broker does not speak this version of MQTT, choose the other one',
-  4: 'check user name and password',
-  5: 'check user name, password and access list',
+  4: BAD_LOGIN,
+  5: NOT_ALLOWED,
   132: 'the broker does not speak this version of MQTT, choose the other one',
-  134: 'check user name and password',
-  135: 'check user name, password and access list',
+  134: BAD_LOGIN,
+  135: NOT_ALLOWED,
 };
 /** Node imports the exports of the CommonJS module, a bundler may import the class itself. */
 const Client = (
@@ -120,6 +122,10 @@ export class MqttTransport implements Transport {
     this.counts.sent += 1;
     this.counts.crossings += 1;
     return true;
+  }
+
+  obstacle(): Obstacle | undefined {
+    return this.#redial.obstacle();
   }
 
   close(): void {

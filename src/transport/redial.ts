@@ -5,7 +5,7 @@
  * reason for being down is told once, not at every further attempt that fails the same way.
  */
 
-import type { Clock, Entropy, Log, TransportListener } from '../ports.ts';
+import type { Clock, Entropy, Log, Obstacle, TransportListener } from '../ports.ts';
 import { quietLog } from '../quiet-log.ts';
 
 /** What an attempt reports. After `down`, and after it was hung up, nothing it reports counts. */
@@ -45,6 +45,8 @@ export class Redial {
   #waitMs = WAIT_MIN_MS;
   #upMs: number | undefined;
   #toldReason: string | undefined;
+  /** Since when the way is closed; undefined while it is open. */
+  #closedMs: number | undefined;
 
   constructor(parts: RedialParts, dial: Dial) {
     this.#parts = { ...parts, log: quietLog(parts.log, parts.clock) };
@@ -53,7 +55,15 @@ export class Redial {
 
   open(listener: TransportListener): void {
     this.#listener = listener;
+    this.#closedMs = this.#parts.clock.nowMs();
     this.#start();
+  }
+
+  /** Why the way is closed; undefined while it is open. */
+  obstacle(): Obstacle | undefined {
+    if (this.#closedMs === undefined) return undefined;
+    const why = this.#toldReason === undefined ? ' yet' : `: ${this.#toldReason}`;
+    return { reason: `not connected to ${this.#parts.where}${why}`, sinceMs: this.#closedMs };
   }
 
   /** Ends it; the listener hears nothing any more. */
@@ -84,6 +94,7 @@ export class Redial {
   #onUp(): void {
     this.#upMs = this.#parts.clock.nowMs();
     this.#toldReason = undefined;
+    this.#closedMs = undefined;
     this.#parts.log('info', `connected to ${this.#parts.where}`);
     this.#listener?.onUp();
   }
@@ -92,6 +103,7 @@ export class Redial {
     this.#attempt = undefined;
     this.#hangUp = undefined;
     const { clock, log, where } = this.#parts;
+    this.#closedMs ??= clock.nowMs();
     if (this.#upMs !== undefined && clock.nowMs() - this.#upMs >= STABLE_MS) this.#waitMs = WAIT_MIN_MS;
     this.#cancelWait = clock.after(this.#waitMs * this.#jitter(), () => this.#start());
     this.#waitMs = Math.min(this.#waitMs * 2, WAIT_MAX_MS);

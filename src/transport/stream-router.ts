@@ -14,7 +14,15 @@
  * last under a name gets its frames. This only delays a victim (no session key is at stake), but for good.
  */
 
-import type { ByteStream, Clock, Log, StreamNetwork, Transport, TransportListener } from '../ports.ts';
+import type {
+  ByteStream,
+  Clock,
+  Log,
+  Obstacle,
+  StreamNetwork,
+  Transport,
+  TransportListener,
+} from '../ports.ts';
 import { HOST, type VmId } from '../protocol/ids.ts';
 import { quietLog } from '../quiet-log.ts';
 import { ROOM_HELD_UP_BYTES, Turns } from '../turns.ts';
@@ -69,6 +77,10 @@ interface Point extends ListenPoint {
   readonly toGuests: Allowance;
   /** Ends listening, or the wait before it is tried again. */
   end: () => void;
+  /** Why nobody can connect here; undefined while somebody can. */
+  fault: Obstacle | undefined;
+  /** Since when its VM is not connected. */
+  absentMs: number;
 }
 
 interface Connection {
@@ -109,6 +121,8 @@ export class StreamRouter implements Transport {
       dials: new Allowance(DIALS, nowMs),
       toGuests: new Allowance(FRAMES_TO_GUESTS, nowMs),
       end: () => {},
+      fault: undefined,
+      absentMs: nowMs,
     }));
     const letGoOn = (vm: VmId) => this.#guests.get(vm)?.stream.hold?.(false);
     this.#turns = new Turns(clock, letGoOn, ROOM_HELD_UP_BYTES);
@@ -132,6 +146,15 @@ export class StreamRouter implements Transport {
     this.counts.sent += 1;
     this.counts.crossings += 1;
     return true;
+  }
+
+  obstacle(to?: VmId): Obstacle | undefined {
+    if (to === undefined) return this.#points.find(({ fault }) => fault)?.fault;
+    if (this.#guests.has(to)) return undefined;
+    const own = this.#points.find(({ vm }) => vm === to);
+    const point = own ?? this.#points.find(({ vm }) => vm === undefined);
+    if (!point) return { reason: 'no address to listen on is configured for it', sinceMs: undefined };
+    return point.fault ?? { reason: undefined, sinceMs: own?.absentMs };
   }
 
   close(): void {
@@ -158,6 +181,8 @@ export class StreamRouter implements Transport {
       if (!this.#listener) return;
       if (!error) return this.#onListening(point);
       this.#log('error', `cannot listen, trying again: ${error.message}`, { vm: point.vm });
+      const sinceMs = point.fault?.sinceMs ?? clock.nowMs();
+      point.fault = { reason: `cannot listen on ${point.address}: ${error.message}`, sinceMs };
       point.end = clock.after(LISTEN_RETRY_MS, () => this.#listen(point));
     };
     point.end = streams.listen(point.address, (stream) => this.#onConnection(point, stream), onDone);
@@ -165,6 +190,7 @@ export class StreamRouter implements Transport {
 
   #onListening(point: Point): void {
     this.#log('info', `listening on ${point.address}`, { vm: point.vm });
+    point.fault = undefined;
     if (this.#isUp) return;
     this.#isUp = true;
     this.#listener?.onUp();
@@ -302,6 +328,8 @@ export class StreamRouter implements Transport {
     const { vm } = connection;
     if (vm === undefined || this.#guests.get(vm) !== connection) return;
     this.#guests.delete(vm);
+    const point = this.#points.find((each) => each.vm === vm);
+    if (point) point.absentMs = this.#parts.clock.nowMs();
     this.#log('info', 'disconnected', { vm });
   }
 }

@@ -11,6 +11,7 @@ import type {
   Clock,
   Entropy,
   Log,
+  Obstacle,
   StreamNetwork,
   Transport,
   TransportListener,
@@ -67,6 +68,10 @@ export class StreamTransport implements Transport {
     this.counts.sent += 1;
     this.counts.crossings += 1;
     return true;
+  }
+
+  obstacle(): Obstacle | undefined {
+    return this.#redial.obstacle();
   }
 
   close(): void {

@@ -12,7 +12,17 @@
 
 import type { BundleId, Incarnation } from '../protocol/ids.ts';
 import { DIGEST_BYTES, MESSAGES, type MessageType } from '../protocol/messages.ts';
-import { bytes, type Fields, id, list, required, struct, uint, type ValueOf } from '../protocol/schema.ts';
+import {
+  BOOL,
+  bytes,
+  type Fields,
+  id,
+  list,
+  required,
+  struct,
+  uint,
+  type ValueOf,
+} from '../protocol/schema.ts';
 import { BOOT_ID_BYTES, HELLO_BUNDLES_MAX, HELLO_CHALLENGE_BYTES } from './limits.ts';
 
 /** What a party means by the name of a bundle. */
@@ -71,9 +81,8 @@ export const HANDSHAKE_MESSAGES = {
   },
 } as const satisfies Record<string, MessageType>;
 
-/** Messages under the keys of a session. */
-export const SESSION_MESSAGES = {
-  ...MESSAGES,
+/** Messages about a session under its own keys. The protocol's tables never see them. */
+export const SESSION_CONTROL = {
   helloFinished: {
     number: 66,
     from: 'initiator, then responder',
@@ -84,4 +93,20 @@ export const SESSION_MESSAGES = {
       answered: required(1, bytes(HELLO_CHALLENGE_BYTES)),
     },
   },
+  alive: {
+    number: 67,
+    from: 'either',
+    to: 'the other',
+    says: 'The sender lives and has this session. Sent when somebody looks; it changes nothing.',
+    fields: {
+      /** The receiver answers with one that does not ask. */
+      asks: required(1, BOOL),
+    },
+  },
 } as const satisfies Record<string, MessageType>;
+
+/** Messages under the keys of a session. */
+export const SESSION_MESSAGES = { ...MESSAGES, ...SESSION_CONTROL } as const satisfies Record<
+  string,
+  MessageType
+>;

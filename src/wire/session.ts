@@ -136,6 +136,11 @@ export class Session {
     return sealIn(this.current, message, stamp);
   }
 
+  /** Returns what asks the peer whether it still has this session; nothing without one. The answer comes as any frame does. */
+  probe(): readonly Uint8Array[] {
+    return this.current === undefined ? NONE : this.alive(this.current, true);
+  }
+
   /** At an agent with a session to the host: seals what it consents to. Undefined without a session. */
   sealConsent(claims: ConsentClaims): Uint8Array | undefined {
     const map = CONSENT.toMap(claims);
@@ -258,6 +263,7 @@ export class Session {
       // Only the responder answers, or the two would never stop.
       return { frames: session.initiated ? NONE : this.finish(session), events };
     }
+    if (message.kind === 'alive') return { frames: message.asks ? this.alive(session, false) : NONE, events };
     const brought = stamp === undefined ? { message, seq } : { message, seq, stamp };
     return { frames: NONE, events, message: brought };
   }
@@ -305,6 +311,11 @@ export class Session {
 
   private finish(session: Keyed): readonly Uint8Array[] {
     const sealed = sealIn(session, { kind: 'helloFinished', answered: session.peer.challenge });
+    return sealed.ok ? [sealed.frame] : NONE;
+  }
+
+  private alive(session: Keyed, asks: boolean): readonly Uint8Array[] {
+    const sealed = sealIn(session, { kind: 'alive', asks });
     return sealed.ok ? [sealed.frame] : NONE;
   }
 

@@ -94,6 +94,11 @@ export class DemoBed extends Parties {
     this.#broker?.stdin?.write(`${JSON.stringify(order)}\n`);
   }
 
+  /** Kills the broker at once. */
+  killBroker(): void {
+    this.#broker?.kill('SIGKILL');
+  }
+
   /** Returns the broker's URL. */
   async #startBroker(): Promise<string> {
     const users = ['host', ANDROID, VAULT].map((name) => `${name}:${name}`);

@@ -65,6 +65,11 @@ export class Parties {
     await gone;
   }
 
+  /** Stops the host service where it is, or lets it go on. */
+  signalHost(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#host?.kill(name);
+  }
+
   /** Resolves when the host service has ended by itself, with its status. */
   async hostEnded(): Promise<number | null> {
     if (this.#host) await ended(this.#host, Number.POSITIVE_INFINITY);

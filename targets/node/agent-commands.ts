@@ -3,7 +3,7 @@
 import { BORROW_HELP, borrow, ownWordsOfBorrow } from '../../src/cli/borrow.ts';
 import { CHECK_CONFIG_HELP, checkConfig } from '../../src/cli/checks.ts';
 import { EVENTS_HELP, events } from '../../src/cli/events.ts';
-import { DESCRIBE_HELP, describe, STATUS_HELP, status } from '../../src/cli/inspect.ts';
+import { DESCRIBE_HELP, describe } from '../../src/cli/inspect.ts';
 import {
   giveBack,
   RECALL_HELP,
@@ -16,6 +16,7 @@ import {
   wake,
   wakeWithoutAgent,
 } from '../../src/cli/orders.ts';
+import { STATUS_HELP, status } from '../../src/cli/status.ts';
 import type { Commands } from './cli.ts';
 
 export const AGENT_COMMANDS = {

@@ -215,7 +215,7 @@ test.each([
         ],
       },
     ],
-    `timedOut; no session with host (${HINT})`,
+    `timedOut; no session with host: ${HINT}`,
   ],
   ['the message names the bundle already', [refused('inUse', { message: 'panel: in use' })], 'in use'],
 ])('when %s it says so', async (_, answers, text) => {

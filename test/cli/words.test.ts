@@ -116,13 +116,26 @@ test('describe shows phases with their unit, and times without broken millisecon
 });
 
 test.each([
-  [[], 'baton: panel: asked back: its borrower has 2000 ms'],
+  [[], true, 'asked back: its borrower has 2000 ms'],
   [
     ['--force', '--grace', '30s'],
-    'baton: panel: called in: by force after 30 s, but not before the minimum tenure that was agreed is over',
+    true,
+    'called in: by force after 30 s, but not before the minimum tenure that was agreed is over',
   ],
-])('recall with %j says what will happen', async (args, said) => {
-  expect(await printed(recall, ['panel', ...args], { ok: true })).toEqual([said]);
+  [
+    ['--force'],
+    null,
+    'called in: by force after 2000 ms, where the enforcer can, but not before the minimum tenure that was agreed is over',
+  ],
+  [
+    ['--force'],
+    false,
+    'asked back: its borrower has 2000 ms; by force is not possible with this enforcer: it comes back when the borrower gives it, or its VM ends',
+  ],
+])('recall with %j promises what the enforcer can: %j', async (args, forceRevoke, said) => {
+  expect(await printed(recall, ['panel', ...args], { ok: true, forceRevoke })).toEqual([
+    `baton: panel: ${said}`,
+  ]);
 });
 
 test('a word that every object knows has no sentence', () => {

@@ -35,7 +35,7 @@ import {
   renderTimers,
   replaceGenerated,
 } from '../../src/protocol/render.ts';
-import { HANDSHAKE_MESSAGES, SESSION_MESSAGES } from '../../src/wire/handshake.ts';
+import { HANDSHAKE_MESSAGES, SESSION_CONTROL } from '../../src/wire/handshake.ts';
 import { commentsOf } from './comments.ts';
 
 const DOCUMENT = '../../docs/PROTOCOL.md';
@@ -44,7 +44,7 @@ const timers = (constant: string) => commentsOf(source('timers.ts'), constant);
 
 const PARTS = {
   messages: renderMessages(MESSAGES),
-  handshake: renderMessages({ ...HANDSHAKE_MESSAGES, helloFinished: SESSION_MESSAGES.helloFinished }),
+  handshake: renderMessages({ ...HANDSHAKE_MESSAGES, ...SESSION_CONTROL }),
   consent: renderFields(CONSENT_FIELDS),
   evidence: renderNames(EVIDENCE_LEVELS),
   phases: renderNames(PHASES),

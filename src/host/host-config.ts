@@ -1,0 +1,24 @@
+/** What the host's table is told of a bundle and of the back end. Pure. */
+
+import { type BundleDefinition, HOST_TIMES, type HostConfig, isResettable } from '../protocol/index.ts';
+import { bundleDigest } from '../wire/digest.ts';
+import type { HostParts } from './host-parts.ts';
+
+/** Makes the configuration of the table of one bundle. */
+export function hostConfig(
+  definition: BundleDefinition,
+  { enforcer, times, acceptDriverResidue }: HostParts,
+): HostConfig {
+  const { evidence, capabilities } = enforcer.describe();
+  return {
+    bundle: definition.id,
+    owner: definition.owner,
+    keeper: definition.keeper,
+    digest: bundleDigest(definition),
+    resettable: isResettable(definition),
+    acceptDriverResidue: acceptDriverResidue ?? false,
+    evidence,
+    forceRevoke: capabilities.forceRevoke,
+    times: { ...HOST_TIMES, ...times },
+  };
+}

@@ -1,0 +1,76 @@
+/** What the host shows of its agents and of itself. */
+
+import { expect, it } from 'vitest';
+import { HostControl } from '../../src/control/host-control.ts';
+import { encodeLine, type Json } from '../../src/control/lines.ts';
+import { NoneEnforcer } from '../../src/enforcer/none.ts';
+import { Pulse } from '../../src/host/pulse.ts';
+import type { ByteStreamListener } from '../../src/ports.ts';
+import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { BenchWorld } from '../support/bench-world.ts';
+
+const VMS = [ANDROID, VAULT];
+
+function rig() {
+  const enforcer = new NoneEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: '1' });
+  const world = new BenchWorld(VMS, [PANEL], () => enforcer);
+  world.startHost();
+  for (const vm of VMS) world.startAgent(vm, vm === ANDROID ? 'active' : 'suspended');
+  world.clock.advance(1_500);
+  const heard: Json[] = [];
+  let listener!: ByteStreamListener;
+  new HostControl(world.host, world.clock).accept({
+    open: (given) => {
+      listener = given;
+    },
+    write: (bytes) => heard.push(JSON.parse(new TextDecoder().decode(bytes)) as Json) > 0,
+    close: () => {},
+  });
+  const status = (limitMs = 600) => {
+    heard.length = 0;
+    listener.onData(encodeLine({ id: 1, do: 'status' }));
+    world.clock.advance(limitMs);
+    return heard[0] as Json & { peers: Json[] };
+  };
+  return { world, status };
+}
+
+it('an agent that was killed is not shown as alive', () => {
+  const { world, status } = rig();
+  expect(status(10).peers).toMatchObject([{ up: true }, { up: true }]);
+  world.agents.get(VAULT)!.stop();
+  world.clock.advance(9_000);
+  const [android, vault] = status().peers;
+  expect(android).toMatchObject({ peer: ANDROID, up: true });
+  expect(vault).toMatchObject({ peer: VAULT, up: false, hint: expect.stringContaining('no answer') });
+  expect(vault!['heardMs']).toBeGreaterThan(9_000);
+});
+
+it('a status is answered within its bound, however many are asked for', () => {
+  const { world, status } = rig();
+  for (const vm of VMS) world.agents.get(vm)!.stop();
+  world.clock.advance(2_000);
+  expect(status(499)).toBeUndefined();
+  world.clock.advance(10);
+  for (let i = 0; i < 20; i++) expect(status(1)).toMatchObject({ ok: true });
+});
+
+it('a way that is gone is the reason that status gives', () => {
+  const { world, status } = rig();
+  world.network.setCut('host' as never, true);
+  world.clock.advance(9_000);
+  expect(status(1)).toMatchObject({
+    obstacle: 'cut off by the simulation',
+    peers: [{ up: false, forMs: 9_000, hint: 'cut off by the simulation' }, { up: false }],
+  });
+});
+
+it('a host that was stopped finds out by its heartbeat', () => {
+  const pulse = new Pulse();
+  expect(pulse.beat(0)).toBeUndefined();
+  expect(pulse.beat(1_300)).toBeUndefined();
+  expect(pulse.stopped(1_300)).toBeNull();
+  expect(pulse.beat(22_300)).toBe(20_000);
+  expect(pulse.beat(23_300)).toBeUndefined();
+  expect(pulse.stopped(25_300)).toEqual({ forMs: 20_000, agoMs: 3_000 });
+});

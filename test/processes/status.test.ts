@@ -1,0 +1,162 @@
+/** `baton status` of real processes: who was killed or stopped is not shown as alive, and why there is no session is said. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Json } from '../../src/control/lines.ts';
+import { DemoBed } from '../../targets/demo/demo-bed.ts';
+import { paced } from '../support/pace.ts';
+
+const DIST = join(import.meta.dirname, '../../dist');
+const LIMIT_MS = paced(30_000);
+const STEP_MS = paced(6_000);
+
+describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
+  let bed: DemoBed;
+  beforeEach(async () => {
+    bed = new DemoBed(DIST, { agents: {}, transport });
+    await bed.start(3, { machine: [], host: [], vault: [] });
+  }, LIMIT_MS);
+  afterEach(() => bed.stop());
+
+  const peer = async (of: string, name: string) =>
+    ((await bed.ask(of, { do: 'status' }))['peers'] as Json[]).find((each) => each['peer'] === name)!;
+  const baton = (...args: string[]) => {
+    const words = [join(DIST, 'baton.mjs'), ...args];
+    const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
+    return { status, out: stdout, err: stderr };
+  };
+  const socket = (of: string) => join(bed.folder, `${of}.sock`);
+  const isWell = async () => {
+    for (const [of, name] of [
+      ['host', 'android'],
+      ['host', 'vault'],
+      ['vault', 'android'],
+      ['vault', 'host'],
+    ] as const)
+      if ((await peer(of, name))['up'] !== true) return false;
+    return true;
+  };
+
+  it(
+    'all is well, then the host is killed',
+    async () => {
+      await bed.until('everybody has a session with everybody', STEP_MS, isWell);
+      await bed.until(
+        'status is 0',
+        STEP_MS,
+        () => baton('status', '--socket', socket('vault')).status === 0,
+      );
+      await bed.killHost();
+      for (const vm of ['vault', 'android']) {
+        const { status, out } = baton('status', '--socket', socket(vm));
+        expect(out).toMatch(/^no session with host for .*, last heard \d+ m?s ago: /m);
+        expect(status).toBe(81);
+      }
+      const borrow = baton(
+        'borrow',
+        'panel',
+        '--purpose',
+        'pin',
+        '-w',
+        '1s',
+        '--socket',
+        socket('vault'),
+        '--',
+        'true',
+      );
+      expect(borrow.err).toMatch(/no session with host for .*: /);
+      if (transport === 'stream') expect(borrow.err).toContain('not connected to the host at unix:');
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'an agent is killed: host and the other agent miss it, and nobody else',
+    async () => {
+      await bed.until('everybody has a session with everybody', STEP_MS, isWell);
+      process.kill(bed.agentOf('vault'), 'SIGKILL');
+      // What was heard a tenth of a second ago counts as fresh.
+      await bed.until(
+        'the host misses it',
+        STEP_MS,
+        async () => (await peer('host', 'vault'))['up'] === false,
+      );
+      expect(await peer('host', 'android')).toMatchObject({ up: true });
+      await bed.until(
+        'android misses it',
+        STEP_MS,
+        async () => (await peer('android', 'vault'))['up'] === false,
+      );
+      expect(await peer('android', 'host')).toMatchObject({ up: true });
+      expect(baton('status', '--host', '--socket', socket('host')).out).toMatch(
+        /^no session with vault for /m,
+      );
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'a host that is stopped is silent in log and status, and says itself that it was',
+    async () => {
+      await bed.until('everybody has a session with everybody', STEP_MS, isWell);
+      bed.signalHost('SIGSTOP');
+      await bed.until('it is missed', STEP_MS, async () => (await peer('vault', 'host'))['up'] === false);
+      const said = (text: string) => bed.complaints.some((line) => line.includes(text));
+      await bed.until('an agent says that it is silent', STEP_MS, () =>
+        said('the host is silent: last heard'),
+      );
+      expect((await peer('vault', 'host'))['heardMs']).toBeGreaterThan(3_000);
+      bed.signalHost('SIGCONT');
+      await bed.until('the host says so', STEP_MS, () => said('the host did not run for'));
+      await bed.until('it is heard again', STEP_MS, async () => (await peer('vault', 'host'))['up'] === true);
+      expect((await bed.ask('host', { do: 'status' }))['stopped']).toMatchObject({
+        forMs: expect.any(Number),
+      });
+      expect(baton('status', 'panel', '--host', '--socket', socket('host')).out).toContain(
+        'the host did not run for',
+      );
+    },
+    LIMIT_MS,
+  );
+
+  it.runIf(transport === 'mqtt')(
+    'the broker is killed: nobody is shown as alive, and everybody says why',
+    async () => {
+      await bed.until('everybody has a session with everybody', STEP_MS, isWell);
+      bed.killBroker();
+      for (const [of, name] of [
+        ['host', 'vault'],
+        ['vault', 'host'],
+        ['vault', 'android'],
+      ] as const)
+        await bed.until(`${of} knows why there is no way to ${name}`, STEP_MS, async () => {
+          const { up, hint } = await peer(of, name);
+          return (
+            up === false && /not connected to the broker at mqtt:.*(closed|ECONNREFUSED)/.test(String(hint))
+          );
+        });
+      const borrow = baton(
+        'borrow',
+        'panel',
+        '--purpose',
+        'pin',
+        '-w',
+        '1s',
+        '--socket',
+        socket('vault'),
+        '--',
+        'true',
+      );
+      expect(borrow.err).toContain('no session with host');
+      expect(borrow.err).toContain('not connected to the broker');
+    },
+    LIMIT_MS,
+  );
+
+  it('a name that is none is an error, with the one that was meant', () => {
+    expect(baton('status', 'panle', '--socket', socket('vault'))).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('did you mean "panel"?'),
+    });
+  });
+});
