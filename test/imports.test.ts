@@ -37,7 +37,14 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   'src/protocol/': ['src/ports.ts'],
   'src/wire/': ['src/protocol/', '@noble/hashes/', 'cbor-x/index-no-eval'],
   'src/journal/': [],
-  'src/control/': ['src/agent/', 'src/host/', 'src/ports.ts', 'src/protocol/', 'src/wire/utf8.ts'],
+  'src/control/': [
+    'src/agent/',
+    'src/host/',
+    'src/near.ts',
+    'src/ports.ts',
+    'src/protocol/',
+    'src/wire/utf8.ts',
+  ],
   'src/link/': ['src/ports.ts', 'src/protocol/', 'src/quiet-log.ts', 'src/turns.ts', 'src/wire/'],
   'src/agent/': [
     'src/link/',
@@ -75,7 +82,6 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     'src/devicetree/',
     'src/hooks/hooks-config.ts',
     'src/hooks/names.ts',
-    'src/near.ts',
     'src/plain-text.ts',
     'src/protocol/',
     'src/schema.ts',
@@ -83,7 +89,6 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     'jsonc-parser',
   ],
   'src/devicetree/': [
-    'src/near.ts',
     'src/plain-text.ts',
     'src/protocol/bundle.ts',
     'src/protocol/evidence.ts',

@@ -8,7 +8,7 @@
 
 import { TypedEmitter } from 'tiny-typed-emitter';
 import type { Link, LinkListener, PeerView } from '../link/link.ts';
-import type { Clock, DriverHooks, Entropy, Journal, Log } from '../ports.ts';
+import type { Clock, DriverHooks, Entropy, HookResult, Journal, Log } from '../ports.ts';
 import type { AgentConfig, AgentEffect, AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
 import type { GrantedForm } from '../protocol/evidence.ts';
 import {
@@ -28,11 +28,12 @@ import {
   type OwnerState,
   type VmId,
 } from '../protocol/index.ts';
-import { consentMark } from '../protocol/messages.ts';
+import { consentMark, TEXT_BYTES_MAX } from '../protocol/messages.ts';
 import type { Step } from '../protocol/table.ts';
 import { quietLog } from '../quiet-log.ts';
 import { Runner } from '../runner.ts';
 import { bundleDigest } from '../wire/digest.ts';
+import { clipText } from '../wire/utf8.ts';
 import { AgentJournal } from './agent-journal.ts';
 import { type BundleView, holderSeenByOwner } from './agent-view.ts';
 import { Diary } from './diary.ts';
@@ -82,6 +83,12 @@ type AnyRunner =
     };
 
 type AnyStep = Step<{ name: string }, { do: string }>;
+
+/** The words of a result that another VM may be sent, as long as a message takes. */
+function clipped(result: HookResult): HookResult {
+  if (result.ok || result.where === undefined) return result;
+  return { ...result, where: clipText(result.where, TEXT_BYTES_MAX) };
+}
 
 /** One bundle as this agent runs it. */
 interface Entry {
@@ -315,7 +322,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
         return;
       case 'hook':
         hooks.run(bundle, effect.hook, effect.epoch, (result) =>
-          this.#feed(entry, { on: 'hookDone', hook: effect.hook, result }),
+          this.#feed(entry, { on: 'hookDone', hook: effect.hook, result: clipped(result) }),
         );
         return;
       case 'inspect':
