@@ -10,11 +10,11 @@ Gives a bundle back that a program of this VM borrows. Returns when the host has
 `;
 export const RECALL_HELP = `baton recall BUNDLE [--grace TIME] [--force] [-w [TIME]] [--socket PATH]
 
-The owner asks for its bundle back. With --force the host takes it after the grace (default 2s), but never
-before the minimum tenure to which the borrower's consent entitles it.
+The owner asks for its bundle back. With --force the return starts after the grace, but never before the minimum tenure to
+which the borrower's consent entitles it: the host gives the notice of that consent, then takes the bundle.
 
   --grace TIME        time that the borrower has (default 2s)
-  --force             the host takes it after that
+  --force             the return starts after that, with notice, and ends by force
   -w, --wait [TIME]   return when the bundle is back and its driver active, after TIME at most (default: the grace and 10s)
 
 TIME: seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s.
@@ -73,7 +73,7 @@ export async function recall(
   const request = { do: 'recall', bundle, graceMs, force: flags.has('--force') };
   const time = duration(graceMs);
   const done = flags.has('--force')
-    ? `called in: by force after ${time}, but not before the minimum tenure that was agreed is over`
+    ? `called in: by force after ${time} and the agreed notice, but not before the minimum tenure that was agreed is over`
     : `asked back: its borrower has ${time}`;
   if (!flags.has('--wait')) return order(world, client, request, json, done);
   const endMs = world.nowMs() + waitMs;

@@ -119,7 +119,7 @@ test.each([
   [[], 'baton: panel: asked back: its borrower has 2000 ms'],
   [
     ['--force', '--grace', '30s'],
-    'baton: panel: called in: by force after 30 s, but not before the minimum tenure that was agreed is over',
+    'baton: panel: called in: by force after 30 s and the agreed notice, but not before the minimum tenure that was agreed is over',
   ],
 ])('recall with %j says what will happen', async (args, said) => {
   expect(await printed(recall, ['panel', ...args], { ok: true })).toEqual([said]);
