@@ -3,6 +3,10 @@
 # three configurations. No broker, no isolation.   sh bench.sh FOLDER
 set -eu
 umask 077
+[ $# = 1 ] && case $1 in -*) false ;; esac || {
+  echo "sh bench.sh FOLDER: writes a bench for one machine into a new folder" >&2
+  exit 64
+}
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir "$1"
 cd "$1"

@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 
+if len(sys.argv) < 4 or sys.argv[1].startswith("-"):
+    sys.exit(__doc__)
 path, bundle, *command = sys.argv[1:]
 agent = socket.socket(socket.AF_UNIX)
 agent.connect(path)

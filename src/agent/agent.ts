@@ -8,7 +8,7 @@
 
 import { TypedEmitter } from 'tiny-typed-emitter';
 import type { Link, LinkListener, PeerView } from '../link/link.ts';
-import type { Clock, DriverHooks, Entropy, Journal, Log, Obstacle } from '../ports.ts';
+import type { Clock, DriverHooks, Entropy, HookResult, Journal, Log, Obstacle } from '../ports.ts';
 import type { AgentConfig, AgentEffect, AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
 import { type GrantedForm, sameBytes } from '../protocol/evidence.ts';
 import {
@@ -27,10 +27,11 @@ import {
   type OwnerInput,
   type VmId,
 } from '../protocol/index.ts';
-import { CHALLENGE_BYTES, consentMark } from '../protocol/messages.ts';
+import { CHALLENGE_BYTES, consentMark, TEXT_BYTES_MAX } from '../protocol/messages.ts';
 import type { Step } from '../protocol/table.ts';
 import { quietLog } from '../quiet-log.ts';
 import { Runner } from '../runner.ts';
+import { clipText } from '../wire/utf8.ts';
 import { type AnyRunner, bundleView, type Entry, newEntry } from './agent-entry.ts';
 import { AgentJournal } from './agent-journal.ts';
 import { type BundleView, toldBy } from './agent-view.ts';
@@ -71,6 +72,12 @@ const CONSENT_VALID_MS = 10_000;
 const REQUEST_RETRY_MS = 100;
 
 type AnyStep = Step<{ name: string }, { do: string }>;
+
+/** The words of a result that another VM may be sent, as long as a message takes. */
+function clipped(result: HookResult): HookResult {
+  if (result.ok || result.where === undefined) return result;
+  return { ...result, where: clipText(result.where, TEXT_BYTES_MAX) };
+}
 
 /** The agent of one VM. */
 export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
@@ -334,7 +341,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
         return;
       case 'hook':
         hooks.run(bundle, effect.hook, effect.epoch, (result) =>
-          this.#feed(entry, { on: 'hookDone', hook: effect.hook, result }),
+          this.#feed(entry, { on: 'hookDone', hook: effect.hook, result: clipped(result) }),
         );
         return;
       case 'inspect':

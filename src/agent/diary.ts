@@ -3,7 +3,7 @@
  * It decides nothing and nothing depends on it.
  */
 
-import type { Clock, Log } from '../ports.ts';
+import type { Clock, HookName, Log } from '../ports.ts';
 import type { AgentNotice } from '../protocol/agent-io.ts';
 import type { BundleId, VmId } from '../protocol/ids.ts';
 import type { MessageOf } from '../protocol/messages.ts';
@@ -21,6 +21,8 @@ export class Diary {
   #reason = stateText('starting');
   #hookError: string | undefined;
   #rejection: string | undefined;
+  /** The last hook that failed, until the same thing went well. */
+  #failure: { readonly hook: HookName; readonly text: string } | undefined;
 
   constructor(bundle: BundleId, clock: Clock, log: Log) {
     this.#bundle = bundle;
@@ -28,10 +30,15 @@ export class Diary {
     this.#log = log;
   }
 
-  /** Why the bundle is as it is; with what was wrong with the last grant, until there is a sound one. */
+  /**
+   * Why the bundle is as it is; with what was wrong with the last grant and with the last run of hooks, until there is a
+   * sound one.
+   */
   get reason(): string {
-    if (this.#rejection === undefined || this.#rejection === this.#reason) return this.#reason;
-    return `${this.#reason}; ${this.#rejection}`;
+    const parts = [this.#reason, this.#rejection, this.#failure && `last: ${this.#failure.text}`];
+    if (this.#rejection === this.#reason) parts[1] = undefined;
+    if (this.#failure?.text === this.#reason) parts[2] = undefined;
+    return parts.filter((part) => part !== undefined).join('; ');
   }
 
   /** The last events, oldest first. */
@@ -62,6 +69,10 @@ export class Diary {
     if (!isHookError || this.#hookError !== text)
       this.#log(isHookError ? 'warn' : 'info', text, { bundle: this.#bundle });
     if (isHookError) this.#hookError = text;
+    if (notice.notice === 'hookFailed') this.#failure = { hook: notice.hook, text };
+    const isSound = notice.notice === 'lent' || notice.notice === 'granted';
+    if (isSound || (notice.notice === 'resumed' && this.#failure?.hook === 'resume'))
+      this.#failure = undefined;
     if (notice.notice === 'evidenceMismatch') this.#rejection = text;
     if (notice.notice === 'resumed' || notice.notice === 'granted') {
       this.#hookError = undefined;

@@ -11,12 +11,12 @@ Gives a bundle back that a program of this VM borrows. Returns when the host has
 `;
 export const RECALL_HELP = `baton recall BUNDLE [--grace TIME] [--force] [-w [TIME]] [--socket PATH]
 
-The owner asks for its bundle back. With --force the host takes it after the grace (default 2s), but never
-before the minimum tenure to which the borrower's consent entitles it. An enforcer that cannot take from a live borrower
-makes that its release or the end of its VM: recall says so.
+The owner asks for its bundle back. With --force the return starts after the grace, but never before the minimum tenure to
+which the borrower's consent entitles it: the host gives the notice of that consent, then takes the bundle. An enforcer that
+cannot take from a live borrower makes that its release or the end of its VM: recall says so.
 
   --grace TIME        time that the borrower has (default 2s)
-  --force             the host takes it after that
+  --force             the return starts after that, with notice, and ends by force
   -w, --wait [TIME]   return when the bundle is back and its driver active, after TIME at most (default: the grace and 10s)
 
 TIME: seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s.

@@ -114,7 +114,7 @@ export function recallText(graceMs: number, isForced: boolean, forceRevoke: unkn
   if (forceRevoke === false)
     return `asked back: its borrower has ${time}; by force is not possible with this enforcer: it comes back when the borrower gives it, or its VM ends`;
   const where = forceRevoke === true ? '' : ', where the enforcer can';
-  return `called in: by force after ${time}${where}, but not before the minimum tenure that was agreed is over`;
+  return `called in: by force after ${time} and the agreed notice${where}, but not before the minimum tenure that was agreed is over`;
 }
 
 /** The reason of a view with the sentence behind its code: a cause of quarantine comes first, any other last. */

@@ -78,7 +78,7 @@ export const EXIT_WORDS: readonly (readonly [number, string])[] = [
   [EXIT.lost, 'the bundle was taken by force while COMMAND ran'],
   [EXIT.evidence, 'the evidence is weaker than asked, or not what was expected; nothing was resumed'],
   [EXIT.amiss, 'status: something is amiss; its lines say what'],
-  [EXIT.waited, 'no yes within the wait: nobody answered, or it was busy all the while'],
+  [EXIT.waited, 'nobody said no within the wait, nor yes; or what was called in is not back'],
   [EXIT.notRunnable, 'COMMAND may not be run'],
   [EXIT.notFound, 'COMMAND is not found'],
 ];

@@ -174,7 +174,7 @@ export class AgentControl {
     const near = nearest(String(request['bundle']), names);
     throw new RequestError(
       'unknownBundle',
-      `no bundle ${JSON.stringify(request['bundle'])}${near}; configured: ${names.join(', ') || 'none'}`,
+      `no bundle ${JSON.stringify(request['bundle'])}; configured: ${names.join(', ') || 'none'}${near}`,
     );
   }
 

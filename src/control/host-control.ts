@@ -107,7 +107,7 @@ export class HostControl {
     const names = this.#host.views().map((each) => each.bundle);
     const near = nearest(String(bundle), names);
     throw new Error(
-      `no bundle ${JSON.stringify(bundle)} is configured${near}; configured: ${names.join(', ') || 'none'}`,
+      `no bundle ${JSON.stringify(bundle)} is configured; there are ${names.join(', ') || 'none'}${near}`,
     );
   }
 

@@ -84,7 +84,7 @@ export async function leave(run: RunContext, plan: BundlePlan): Promise<HookResu
   run.note.save();
   const [first, ...others] = failures;
   if (!first) return { ok: true };
-  return failed('unknown', [text(first), ...others.map((other) => `also ${text(other)}`)]);
+  return failed('unknown', [text(first), ...others.map((other) => `also ${text(other)}`)], first);
 }
 
 /** Resumes, suppliers first, then lets the supplies go. Stops at the first failure: what follows depends on it. */
@@ -97,7 +97,11 @@ export async function resume(run: RunContext, plan: BundlePlan): Promise<HookRes
       const failure = await call(run, step, 'resume', act);
       if (failure) {
         run.note.save();
-        return failed(hasActed || failure.error.mayHaveActed ? 'unknown' : 'failed', [text(failure)]);
+        return failed(
+          hasActed || failure.error.mayHaveActed ? 'unknown' : 'failed',
+          [text(failure)],
+          failure,
+        );
       }
       hasActed = true;
       if (!device.resume) run.note.end(step.device, step.key!);
@@ -148,7 +152,7 @@ async function undoOrphans(
 export async function prepare(run: RunContext, plan: BundlePlan): Promise<HookResult> {
   for (const step of plan.flatMap((device) => device.prepare)) {
     const failure = await call(run, step, 'prepare', step.apply);
-    if (failure) return failed('failed', [text(failure)]);
+    if (failure) return failed('failed', [text(failure)], failure);
   }
   return { ok: true };
 }
@@ -247,7 +251,8 @@ async function undo(
   for (const { device } of plan) run.note.settle(device);
   run.note.save();
   const outcome = first.error.timedOut || failures.length > 0 ? 'unknown' : 'failed';
-  return failed(outcome, [text(first), ...failures.map((failure) => `undoing failed: ${text(failure)}`)]);
+  const parts = [text(first), ...failures.map((failure) => `undoing failed: ${text(failure)}`)];
+  return failed(outcome, parts, first);
 }
 
 /** Calls one step within its limit. Returns how it failed, if it did. */
@@ -287,6 +292,11 @@ function text({ step, error }: Failure): string {
   return `${step.device}/${step.name}: ${error.message}`;
 }
 
-function failed(outcome: 'failed' | 'unknown', parts: readonly string[]): HookResult {
-  return { ok: false, outcome, error: parts.join('; ').slice(0, ERROR_CHARACTERS_MAX) };
+/** What a step says may name files of this VM; which one it was is told to the other party, too. */
+function failed(outcome: 'failed' | 'unknown', parts: readonly string[], at?: Failure): HookResult {
+  const error = parts.join('; ').slice(0, ERROR_CHARACTERS_MAX);
+  if (!at) return { ok: false, outcome, error };
+  const { device, name } = at.step;
+  const late = at.error.timedOut ? ', which took too long' : '';
+  return { ok: false, outcome, error, where: `device ${device}, step ${name}${late}` };
 }

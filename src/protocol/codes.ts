@@ -10,7 +10,7 @@ export const DECLINE_REASONS = {
   notReady: 'the owner’s agent has not yet learned the state of the bundle',
   notHolder: 'the owner does not hold the bundle now',
   policyTimeout: 'the owner’s policy program did not decide within its deadline',
-  hookFailed: 'a driver hook of the owner failed; its driver was resumed',
+  hookFailed: 'a driver hook of the owner failed; nothing was lent',
   hostSilent: 'the hypervisor service did not answer the owner in time',
   refusedByHost: 'the hypervisor service refused; the refusal code says why',
 } as const;

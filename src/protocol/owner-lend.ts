@@ -132,7 +132,7 @@ export const REQUEST_ROWS = [
     to: ['stay'],
     act: ({ state, input, config }) => ({
       state,
-      effects: [decline(config, asker(input), { reason: 'hookFailed', retryAfterMs: BUSY_RETRY_MS })],
+      effects: [decline(config, asker(input), { ...HOOK_FAILED, detail: 'its driver does not resume yet' })],
     }),
   }),
   row({
@@ -234,6 +234,8 @@ export const REQUEST_ROWS = [
   row({ name: 'policy-timer-late', on: 'timer:policy', from: 'any', ignore: 'the request is over' }),
 ];
 
+const HOOK_FAILED: Decline = { reason: 'hookFailed', retryAfterMs: BUSY_RETRY_MS };
+
 function declineOf(decision: Extract<PolicyDecision, { allow: false }>): Decline {
   const { reason, retryAfterMs, detail } = decision;
   return detail === undefined ? { reason, retryAfterMs } : { reason, retryAfterMs, detail };
@@ -317,7 +319,9 @@ export const LENDING_ROWS = [
     holds: ({ input }) => input.hook === 'suspend',
     to: ['resuming'],
     act: ({ state, input, config }) => {
-      const failed: Decline = { reason: 'hookFailed', retryAfterMs: BUSY_RETRY_MS };
+      const { result } = input;
+      const where = result.ok ? undefined : result.where;
+      const failed: Decline = where === undefined ? HOOK_FAILED : { ...HOOK_FAILED, detail: where };
       const { request } = state;
       return resume({ ...state, driver: 'unknown' }, [
         // First, or the host's word of the cancelled reservation is there before the reason for it.

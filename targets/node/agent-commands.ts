@@ -24,6 +24,7 @@ export const AGENT_COMMANDS = {
     says: 'hold a bundle while a command runs',
     help: BORROW_HELP,
     daemon: ['agent', borrow],
+    isWrapped: true,
     ownWords: ownWordsOfBorrow,
   },
   return: { says: 'give a bundle back', help: RETURN_HELP, daemon: ['agent', giveBack] },
@@ -40,8 +41,13 @@ export const AGENT_COMMANDS = {
     daemon: ['agent', wake],
     withoutDaemon: wakeWithoutAgent,
   },
-  status: { says: 'who holds what', help: STATUS_HELP, daemon: ['agent', status] },
-  describe: { says: 'one bundle, with its last events', help: DESCRIBE_HELP, daemon: ['agent', describe] },
+  status: { says: 'who holds what', help: STATUS_HELP, daemon: ['agent', status], isWrapped: true },
+  describe: {
+    says: 'one bundle, with its last events',
+    help: DESCRIBE_HELP,
+    daemon: ['agent', describe],
+    isWrapped: true,
+  },
   events: { says: 'what happened, and with -f what happens', help: EVENTS_HELP, daemon: ['agent', events] },
 } satisfies Commands;
 

@@ -3,6 +3,7 @@
 import { constants } from 'node:os';
 import { connectText, guardSocket } from '../../src/cli/words.ts';
 import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
+import { wrapLine, wrapText } from '../../src/cli/wrap.ts';
 import { ConfigError } from '../../src/config/read.ts';
 import { nearest } from '../../src/near.ts';
 import { CLOCK } from './clock.ts';
@@ -51,8 +52,8 @@ const WORLD: CliWorld = {
   isoTime: (agoMs = 0) => new Date(Date.now() - agoMs).toISOString(),
   after: CLOCK.after,
   ...FILES,
-  out: (line) => void process.stdout.write(`${terminalLine(line)}\n`),
-  err: (line) => void process.stderr.write(`${terminalLine(line)}\n`),
+  out: (line) => write(process.stdout, line),
+  err: (line) => write(process.stderr, line),
 };
 
 /** Both in the zone of this machine, for people. */
@@ -87,6 +88,8 @@ export interface Command {
   /** What to do when no daemon answers; absent: say so and end with 69. */
   readonly withoutDaemon?: WithoutAnswer;
   readonly alone?: WithoutDaemon;
+  /** What it prints is broken at the width of a terminal. */
+  readonly isWrapped?: boolean;
   /** Of its words those that are not another command's; absent: those before `--`. Throws a UsageError. */
   readonly ownWords?: (args: readonly string[]) => readonly string[];
 }
@@ -130,7 +133,17 @@ function wordsBefore(args: readonly string[]): readonly string[] {
 
 /** Text of our own, in several lines. */
 function writeOwn(text: string): void {
-  for (const line of text.trimEnd().split('\n')) WORLD.out(line);
+  for (const line of wrapText(text, process.stdout.columns)) WORLD.out(line);
+}
+
+/** Whether lines are as wide as the terminal, where there is one: not those of JSON, nor pictures. */
+let isWrapped = false;
+
+/** Writes a line: harmless first, for what is invisible becomes longer. */
+function write(stream: Pick<typeof process.stdout, 'columns' | 'write'>, line: string): void {
+  const plain = terminalLine(line);
+  const lines = isWrapped ? wrapLine(plain, stream.columns) : [plain];
+  stream.write(lines.map((each) => `${each}\n`).join(''));
 }
 
 async function main(commands: Commands, args: readonly string[]): Promise<number> {
@@ -145,16 +158,14 @@ async function main(commands: Commands, args: readonly string[]): Promise<number
     return name === undefined ? EXIT.usage : EXIT.ok;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command)
-    throw new UsageError(
-      `no command ${JSON.stringify(name)}${nearest(name, Object.keys(commands))}; there are ${Object.keys(commands).join(', ')}`,
-    );
+  if (!command) throw new UsageError(unknownWord(commands, name));
   const isHelp = rest[0] === '--help' || rest[0] === '-h';
   const own = isHelp ? rest : (command.ownWords ?? wordsBefore)(rest);
   if (own.includes('--help') || own.includes('-h')) {
     writeOwn(command.help);
     return EXIT.ok;
   }
+  isWrapped = command.isWrapped === true && !own.includes('--json');
   if (command.alone) return command.alone(WORLD, rest);
   const [kind, run] = command.daemon!;
   const path = socketOf(kind, own);
@@ -176,6 +187,12 @@ async function main(commands: Commands, args: readonly string[]): Promise<number
   }
 }
 
+function unknownWord(commands: Commands, word: string): string {
+  if (word.startsWith('-')) return `unknown option ${word}${nearest(word, ['--help', '--version'])}`;
+  const names = Object.keys(commands);
+  return `no command ${JSON.stringify(word)}; there are ${names.join(', ')}${nearest(word, names)}`;
+}
+
 /** Runs the command that the words after `baton` name, and says what is wrong with them. Returns the exit status. */
 export async function runCommand(commands: Commands, args: readonly string[]): Promise<number> {
   // Else Node would open a debugger's port.
@@ -188,8 +205,8 @@ export async function runCommand(commands: Commands, args: readonly string[]): P
     return await main(commands, args);
   } catch (error) {
     if (error instanceof UsageError) {
-      WORLD.err(`baton: ${error.message}`);
-      WORLD.err('baton: try --help');
+      const { message } = error;
+      WORLD.err(`baton: ${message}${message.endsWith('?') ? ' Try --help' : '; try --help'}`);
       return EXIT.usage;
     }
     if (error instanceof ConfigError) {

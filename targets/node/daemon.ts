@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { socketPathFault } from '../../src/addresses.ts';
 import { ConfigError, complaintAt } from '../../src/config/read.ts';
+import { nearest } from '../../src/near.ts';
 import type { Journal } from '../../src/ports.ts';
 import { JournalError } from './file-journal.ts';
 import { besideConfig, readText } from './files.ts';
@@ -54,7 +55,16 @@ export function daemonArguments(face: DaemonFace, args: readonly string[]): Daem
   try {
     parsed = parse(args);
   } catch (error) {
-    writeErrors(`${face.name}: ${(error as Error).message}`);
+    const message = (error as Error).message.split('\n', 1)[0]!;
+    const [, option] = /^Unknown option '(--[^']+)'/.exec(message) ?? [];
+    const near =
+      option === undefined
+        ? ''
+        : nearest(
+            option,
+            Object.keys(OPTIONS).map((name) => `--${name}`),
+          );
+    writeErrors(`${face.name}: ${message}${near}; try --help`);
     process.exit(EXIT_USAGE);
   }
   const { values } = parsed;
@@ -76,19 +86,21 @@ export function daemonArguments(face: DaemonFace, args: readonly string[]): Daem
   return { config, lies: values.lie ?? [], createTable: values['create-table'] ?? false };
 }
 
+const OPTIONS = {
+  config: { type: 'string', short: 'c' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
+  example: { type: 'boolean' },
+  schema: { type: 'boolean' },
+  'dump-config': { type: 'boolean' },
+  'create-table': { type: 'boolean' },
+  lie: { type: 'string', multiple: true },
+} as const;
+
 function parse(args: readonly string[]) {
   return parseArgs({
     args: [...args],
-    options: {
-      config: { type: 'string', short: 'c' },
-      help: { type: 'boolean', short: 'h' },
-      version: { type: 'boolean' },
-      example: { type: 'boolean' },
-      schema: { type: 'boolean' },
-      'dump-config': { type: 'boolean' },
-      'create-table': { type: 'boolean' },
-      lie: { type: 'string', multiple: true },
-    },
+    options: OPTIONS,
   });
 }
 

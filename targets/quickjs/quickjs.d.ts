@@ -39,6 +39,7 @@ declare module 'qjs:os' {
   export function rename(from: string, to: string): number;
   export function remove(path: string): number;
   export function isatty(fd: number): boolean;
+  export function ttyGetWinSize(fd: number): [columns: number, rows: number] | null;
   export function getpid(): number;
   export function kill(pid: number, signal: number): number;
   export function waitpid(pid: number, options: number): [pid: number, status: number];

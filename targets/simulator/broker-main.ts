@@ -1,5 +1,5 @@
 /**
- * `baton-broker`: the embedded broker as a process, for the demo. Usage: baton-broker ADDRESS USER:PASSWORD...
+ * `baton-broker`: the embedded broker as a process, for the demo.
  *
  * Reads JSON lines: {"hold":TOPIC} holds the next message of a topic back, {"deliver":true} lets it go.
  */
@@ -7,10 +7,22 @@
 import { createInterface } from 'node:readline';
 import { startBroker } from '../node/broker.ts';
 import { onTermination } from '../node/daemon.ts';
+import { plainWords, refuseWords } from '../node/program.ts';
 
-const [address = '', ...users] = process.argv.slice(2);
+const FACE = {
+  name: 'baton-broker',
+  help: `baton-broker ADDRESS USER:PASSWORD...
+
+An MQTT broker for the demo and for tests, at unix:/path or tcp:host:port. Production uses a real one (docs/mosquitto).
+`,
+};
+const [address = '', ...users] = plainWords(FACE, process.argv.slice(2), 1, Number.POSITIVE_INFINITY);
+if (users.some((user) => !user.includes(':')))
+  refuseWords(FACE.name, 'expected USER:PASSWORD after the address');
 const passwords = new Map(users.map((user) => user.split(':') as [string, string]));
-const broker = await startBroker(address, passwords);
+const broker = await startBroker(address, passwords).catch((error: Error) =>
+  refuseWords(FACE.name, error.message),
+);
 onTermination(() => void broker.close());
 process.stdout.write(`${JSON.stringify({ event: 'ready', url: broker.url })}\n`);
 createInterface({ input: process.stdin }).on('line', (line) => {

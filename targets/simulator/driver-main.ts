@@ -4,8 +4,6 @@
  *
  * It reaches the devices only through the VM context at the other end of that socket. It has no way to report its
  * own faults; the machine sees them.
- *
- * Usage: baton-driver VM FOLDER TOUCH_MMIO TOUCH_INTERRUPT DISPLAY_MMIO DISPLAY_INTERRUPT ACTIVE
  */
 
 import { type Json, Lines } from '../../src/control/lines.ts';
@@ -18,9 +16,17 @@ import {
   TouchDriver,
 } from '../../src/simulation/drivers.ts';
 import type { AccessResult } from '../../src/simulation/machine/vm.ts';
+import { plainWords } from '../node/program.ts';
 import { STREAMS } from '../node/streams.ts';
 
-const [vm = '', folder = '', ...numbers] = process.argv.slice(2);
+const FACE = {
+  name: 'baton-driver',
+  help: `baton-driver VM FOLDER TOUCH_MMIO TOUCH_INTERRUPT DISPLAY_MMIO DISPLAY_INTERRUPT ACTIVE
+
+The driver program of a guest of the simulated machine, for the demo and for tests. FOLDER has the socket vm-VM.sock.
+`,
+};
+const [vm = '', folder = '', ...numbers] = plainWords(FACE, process.argv.slice(2), 7);
 const [touchMmio = 0, touchInterrupt = 0, displayMmio = 0, displayInterrupt = 0, active = 0] =
   numbers.map(Number);
 

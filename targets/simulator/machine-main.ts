@@ -1,8 +1,7 @@
 /**
  * `baton-machine`: the simulated machine as a process (machine-server.ts).
  *
- * Usage: baton-machine CONFIG, where CONFIG is JSON: { folder, bundles, vms, seed, lies }. Used by the demo and by
- * tests; a real machine has KVM, Xen or Gunyah in its place.
+ * Used by the demo and by tests; a real machine has KVM, Xen or Gunyah in its place.
  */
 
 import { readFileSync } from 'node:fs';
@@ -11,10 +10,29 @@ import type { VmId } from '../../src/protocol/ids.ts';
 import { onTermination } from '../node/daemon.ts';
 import { readBundles } from '../node/files.ts';
 import { stderrLog } from '../node/log.ts';
+import { plainWords, refuseWords } from '../node/program.ts';
 import { STREAMS } from '../node/streams.ts';
 import { MachineServer } from './machine-server.ts';
 
-const config = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as {
+const FACE = {
+  name: 'baton-machine',
+  help: `baton-machine CONFIG
+
+The simulated machine as a process, for the demo and for tests. CONFIG is a JSON file: folder, bundles, vms, seed, lies.
+`,
+};
+const [file = ''] = plainWords(FACE, process.argv.slice(2), 1);
+
+/** Reads the configuration, which the demo or a test has written. */
+function read(): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    return refuseWords(FACE.name, (error as Error).message);
+  }
+}
+
+const config = JSON.parse(read()) as {
   folder: string;
   bundles: string;
   vms: Record<VmId, string[][]>;

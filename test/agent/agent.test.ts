@@ -57,3 +57,36 @@ describe('an agent whose journal cannot be written', () => {
     expect(made.drivers.get(ANDROID)!.calls).toHaveLength(calls);
   });
 });
+
+describe('an owner whose hook fails', () => {
+  it('tells the borrower the device and the step, not what the step said', () => {
+    const vms = [ANDROID, VAULT];
+    const made = new BenchWorld(
+      vms,
+      [PANEL],
+      () => new NoneEnforcer({ bundles: [PANEL], vms, machineBoot: 'one' }),
+    );
+    made.startHost();
+    const step = `inhibit${'x'.repeat(200)}`;
+    made.startAgent(ANDROID, 'active', made.everybody(), {
+      run: (_bundle, hook, _epoch, done) =>
+        hook === 'suspend'
+          ? done({
+              ok: false,
+              outcome: 'failed',
+              error: `touch/${step}: EACCES /opt/x`,
+              where: `device touch, step ${step}`,
+            })
+          : done({ ok: true }),
+      inspect: (_bundle, done) => done('active'),
+    });
+    made.startAgent(VAULT, 'suspended');
+    made.clock.advance(1_500);
+    made.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
+    made.clock.advance(100);
+    const notice = made.notices.find((entry) => entry.vm === VAULT)!.notice;
+    expect(notice).toMatchObject({ notice: 'declined', reason: 'hookFailed', retryAfterMs: 3_000 });
+    expect((notice as { detail?: string }).detail).toMatch(/^device touch, step inhibitx+…?$/);
+    expect(made.agents.get(ANDROID)!.view(PANEL.id).reason).toContain('EACCES /opt/x');
+  });
+});

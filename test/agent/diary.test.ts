@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 import { Diary } from '../../src/agent/diary.ts';
-import { bundleId } from '../../src/protocol/ids.ts';
+import { bundleId, type Epoch, vmId } from '../../src/protocol/ids.ts';
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 
 it('a quarantine stands in the log: it ends by an operator alone', () => {
@@ -13,4 +13,19 @@ it('a quarantine stands in the log: it ends by an operator alone', () => {
   expect(lines).toEqual([]);
   diary.moved('parked', 'quarantined', 'stateReported-stand-back');
   expect(lines).toEqual(['warn: in quarantine; an operator lifts it at the host']);
+});
+
+it('a hook that failed stands in the reason until the same goes well, whatever comes between', () => {
+  const diary = new Diary(bundleId('panel'), new VirtualClock(), () => {});
+  const epoch = 3 as Epoch;
+  diary.notified({ notice: 'hookFailed', hook: 'suspend', error: 'touch/inhibit: EACCES /sys/x' });
+  expect(diary.reason).toBe('hook suspend failed: touch/inhibit: EACCES /sys/x');
+  diary.moved('suspending', 'resuming', 'suspend-undone');
+  diary.notified({ notice: 'resumed', epoch });
+  expect(diary.reason).toBe('resumed at epoch 3; last: hook suspend failed: touch/inhibit: EACCES /sys/x');
+  diary.notified({ notice: 'lent', borrower: vmId('vault'), epoch });
+  expect(diary.reason).toBe('lent to vault at epoch 3');
+  diary.notified({ notice: 'hookFailed', hook: 'resume', error: 'touch/inhibit: EIO' });
+  diary.notified({ notice: 'resumed', epoch });
+  expect(diary.reason).toBe('resumed at epoch 3');
 });

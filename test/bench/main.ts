@@ -1,6 +1,7 @@
 /** `npm run bench`: runs the benches, or is one of the processes that they start. */
 
 import { parseArgs } from 'node:util';
+import { answerFace, refuseWords } from '../../targets/node/program.ts';
 import { benchEngines } from './across-engines.ts';
 import { benchDriverHandovers, benchDrivers } from './drivers.ts';
 import { benchFlood, runFlood } from './flood.ts';
@@ -44,24 +45,34 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'driver-handovers': benchDriverHandovers,
 };
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean' },
-    full: { type: 'boolean' },
-    only: { type: 'string' },
-    help: { type: 'boolean' },
-    // For the processes that benches start.
-    party: { type: 'string' },
-    slope: { type: 'string' },
-    flood: { type: 'string' },
-  },
-});
+const FACE = { name: 'bench', help: HELP.replace('NAMES', Object.keys(BENCHES).join(', ')) };
+answerFace(FACE, process.argv.slice(2));
+const { values } = orRefuse(() =>
+  parseArgs({
+    options: {
+      json: { type: 'boolean' },
+      full: { type: 'boolean' },
+      only: { type: 'string' },
+      // For the processes that benches start.
+      party: { type: 'string' },
+      slope: { type: 'string' },
+      flood: { type: 'string' },
+    },
+  }),
+);
 
 if (values.party) runParty(values.party);
 else if (values.slope) runSlope(values.slope);
 else if (values.flood) runFlood(values.flood);
-else if (values.help) process.stdout.write(HELP.replace('NAMES', Object.keys(BENCHES).join(', ')));
 else await runBenches(values.only?.split(',') ?? Object.keys(BENCHES));
+
+function orRefuse<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    return refuseWords(FACE.name, (error as Error).message.split('\n', 1)[0]!);
+  }
+}
 
 async function runBenches(names: readonly string[]): Promise<void> {
   const unknown = names.filter((name) => !BENCHES[name]);

@@ -194,6 +194,22 @@ describe('resume', () => {
   });
 });
 
+describe('which step failed', () => {
+  it('is told by names alone, without what the step said', async () => {
+    const rig = new Rig(TWO_DEVICES);
+    rig.world.scripts.set('off', { how: { notStarted: 'ENOENT /opt/secret/path' } });
+    await rig.run('suspend');
+    expect(rig.where).toBe('device display, step off');
+  });
+
+  it('is told of one that took too long', async () => {
+    const rig = new Rig({ touch: { suspend: [{ ...step('inhibit'), limitMs: 300 }] } });
+    rig.world.scripts.set('inhibit', 'hang');
+    await rig.run('suspend');
+    expect(rig.where).toBe('device touch, step inhibit, which took too long');
+  });
+});
+
 describe('programs', () => {
   it('are told in their environment what is wanted', async () => {
     const rig = new Rig({ touch: { suspend: [{ ...step('inhibit'), limitMs: 300 }] } });

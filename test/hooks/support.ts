@@ -15,6 +15,9 @@ export class Rig {
   readonly logs: string[] = [];
   readonly hooks: DriverHooks;
 
+  /** Where the last run failed. */
+  where: string | undefined;
+
   /** `world`: of an agent before this one, which was killed. */
   constructor(
     config: Record<string, DeviceHooksConfig>,
@@ -32,7 +35,12 @@ export class Rig {
   }
 
   start(hook: HookName): Promise<HookResult> {
-    return new Promise((done) => this.hooks.run(PANEL.id, hook, EPOCH, done));
+    return new Promise((done) =>
+      this.hooks.run(PANEL.id, hook, EPOCH, (result) => {
+        if (!result.ok) this.where = result.where;
+        done(withoutWhere(result));
+      }),
+    );
   }
 
   /** Runs a hook to its end in virtual time. */
@@ -57,4 +65,9 @@ export { ANDROID, VAULT };
 /** A command step with an undo, by names that say what they are. */
 export function step(name: string) {
   return { kind: 'command', name, command: [name], undo: ['undo', name] } as const;
+}
+
+/** Of a result what most tests are about. */
+export function withoutWhere(result: HookResult): HookResult {
+  return result.ok ? result : { ok: false, outcome: result.outcome, error: result.error };
 }

@@ -8,7 +8,7 @@ import type { VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { FakeBorrowerDriver, FakeManager, FakeOwnerDriver } from './fake-trusted-touch.ts';
 import { FakeWorld } from './fake-world.ts';
-import { EPOCH } from './support.ts';
+import { EPOCH, withoutWhere } from './support.ts';
 
 const FOLDER = '/sys/devices/touch';
 const LIMIT_MS = 200;
@@ -47,7 +47,11 @@ function hooksOf(
 }
 
 function run(hooks: DriverHooks, hook: HookName): Promise<HookResult> {
-  return world.settle(new Promise<HookResult>((done) => hooks.run(PANEL.id, hook, EPOCH, done)));
+  return world.settle(
+    new Promise<HookResult>((done) =>
+      hooks.run(PANEL.id, hook, EPOCH, (result) => done(withoutWhere(result))),
+    ),
+  );
 }
 
 function inspect(hooks: DriverHooks): Promise<DriverStatus> {

@@ -213,7 +213,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
       rmSync(mark);
     });
 
-    it('at a terminal lets the command read, stop and be interrupted, and ends what it left behind', async () => {
+    it('at a terminal lets the command read and be interrupted, and ends what it left behind', async () => {
       rmSync(background, { force: true });
       const line = [
         ...baton,

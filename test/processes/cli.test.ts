@@ -38,9 +38,96 @@ function run(name: string, args: readonly string[], env: Readonly<Record<string,
   return { status, out: stdout, err: stderr };
 }
 
+const PROGRAMS = [
+  'baton',
+  'baton-agent',
+  'baton-host',
+  'baton-machine',
+  'baton-driver',
+  ...(existsSync(program('baton-broker')) ? ['baton-broker'] : []),
+];
+
+it('every program has help, and one line for what it does not understand', () => {
+  for (const name of PROGRAMS) {
+    for (const option of ['--help', '-h']) {
+      const { status, out, err } = run(name, [option]);
+      expect([status, err]).toEqual([0, '']);
+      expect(out.startsWith(`${name} `)).toBe(true);
+    }
+    const wrong = run(name, ['--hlep']);
+    expect([wrong.status, wrong.out]).toEqual([64, '']);
+    expect(wrong.err.split('\n').filter((line) => /^ +at /.test(line))).toEqual([]);
+    expect(wrong.err).toContain('did you mean --help?');
+  }
+  for (const name of ['baton-machine', 'baton-driver', 'baton-broker'])
+    expect(run(name, [])).toMatchObject({ status: 64, err: expect.stringMatching(/^[^\n]*\n$/) });
+  expect(run('baton-machine', ['/no/such'])).toMatchObject({
+    status: 64,
+    err: expect.stringMatching(/^[^\n]*\n$/),
+  });
+});
+
+it('baton-kvm says the version of the package', () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const source = readFileSync(join(ROOT, 'targets/native/kvm/main.c'), 'utf8');
+  expect(source).toContain(`#define VERSION "${version}"`);
+});
+
+it('a name that is nearly right is named', () => {
+  expect(run('baton', ['borow']).err).toMatch(
+    /^baton: no command "borow"; there are .*; did you mean borrow\? Try --help\n$/,
+  );
+  const wrong = run('baton', ['borrow', 'panle', '--socket', socket('vault'), 'true']);
+  expect(wrong).toMatchObject({ status: 1, err: expect.stringContaining('did you mean panel?') });
+  const host = run('baton', ['describe', 'panle', '--host', '--socket', socket('host')]);
+  expect(host.err).toContain('did you mean panel?');
+});
+
+it('what follows a command is the command’s, with or without --', () => {
+  const args = ['borrow', 'panel', '-w', '300ms', '--socket', socket('vault'), 'sh', '--help'];
+  expect(run('baton', args).status).toBe(124);
+  expect(run('baton', ['borrow', 'panel', '--help', 'sh']).out).toContain('baton borrow');
+});
+
+it('events prints what was and ends; with -f it goes on', () => {
+  const past = run('baton', ['events', '--json', '--host', '--socket', socket('host')]);
+  expect(past.status).toBe(0);
+  const events = past.out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(events[0]).toMatchObject({ time: expect.stringMatching(/^\d{4}-.*Z$/), event: expect.any(String) });
+  const follow = spawnSync(
+    'timeout',
+    [
+      '2',
+      process.execPath,
+      program('baton'),
+      'events',
+      '-f',
+      '-n',
+      '1',
+      '--host',
+      '--socket',
+      socket('host'),
+    ],
+    { encoding: 'utf8' },
+  );
+  // timeout(1) ends it by SIGTERM, which it heeds.
+  expect(follow.stdout.trim().split('\n')).toHaveLength(1);
+});
+
+it('help is as wide as the terminal', () => {
+  const narrow = `stty cols 60; '${process.execPath}' '${program('baton')}' borrow --help`;
+  const { stdout } = spawnSync('script', ['-qefc', narrow, '/dev/null'], { encoding: 'utf8' });
+  const widths = stdout.split(/\r?\n/).map((line) => line.length);
+  expect(Math.max(...widths)).toBeLessThanOrEqual(60);
+  expect(widths.length).toBeGreaterThan(30);
+});
+
 it('every program says the version of the package', () => {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  for (const name of ['baton', 'baton-agent', 'baton-host'])
+  for (const name of PROGRAMS)
     expect(run(name, ['--version'])).toEqual({ status: 0, out: `${name} ${version}\n`, err: '' });
 });
 

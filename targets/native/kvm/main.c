@@ -24,6 +24,9 @@
 #include "vm.h"
 #include "xhci.h"
 
+/* That of package.json, as a test checks. */
+#define VERSION "0.1.0"
+
 static const char HELP[] =
 	"baton-kvm --bundles FILE --vm NAME[:abort] --keeper PCI --device NAME=PCI --enforcer PORT [--bench PORT] [--lie NAME]\n"
 	"\n"
@@ -92,14 +95,20 @@ static void add_lie(const char *name)
 static struct options read_options(int count, char **words)
 {
 	struct options options = { 0 };
-	if (count == 2 && strcmp(words[1], "--help") == 0) {
-		fputs(HELP, stdout);
-		exit(0);
+	for (int i = 1; i < count; i++) {
+		if (strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0) {
+			fputs(HELP, stdout);
+			exit(0);
+		}
+		if (strcmp(words[i], "--version") == 0) {
+			puts("baton-kvm " VERSION);
+			exit(0);
+		}
 	}
 	for (int i = 1; i < count; i += 2) {
 		const char *name = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
 		if (!value)
-			end(64, "an option without its value; see --help");
+			end(64, strncmp(name, "--", 2) == 0 ? "an unknown option, or one without its value; see --help" : "options begin with --; see --help");
 		if (strcmp(name, "--bundles") == 0)
 			options.bundles = value;
 		else if (strcmp(name, "--enforcer") == 0)

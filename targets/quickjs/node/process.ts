@@ -59,6 +59,11 @@ class Output {
     return this;
   }
 
+  /** Width of the terminal that it is; undefined where it is none. */
+  get columns(): number | undefined {
+    return os.ttyGetWinSize(this.#fd)?.[0];
+  }
+
   write(text: string): boolean {
     const bytes = NATIVE.bytesOf(text);
     for (let done = 0; done < bytes.byteLength; ) {
