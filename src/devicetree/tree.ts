@@ -26,12 +26,19 @@ export interface Link {
   readonly cells: readonly number[];
 }
 
+/**
+ * What dtc keeps for overlays: paths of labels, and places that are still to be filled in. Its properties describe no device, whatever their
+ * names are (dtc, Documentation/dt-object-internal.txt).
+ */
+const BOOKKEEPING = /^\/__(symbols|fixups|local_fixups)__(\/|$)/;
+
 /** A tree with its indices. */
 export class Tree {
   readonly root: DtNode;
   readonly reservations: Blob['reservations'];
   readonly #byPath = new Map<string, DtNode>();
   readonly #byPhandle = new Map<number, DtNode>();
+  #nodes: readonly DtNode[] | undefined;
 
   constructor({ root, reservations }: Pick<Blob, 'root' | 'reservations'>) {
     this.root = root;
@@ -43,9 +50,10 @@ export class Tree {
     }
   }
 
-  /** Every node, parents before children. */
-  nodes(): Iterable<DtNode> {
-    return this.#byPath.values();
+  /** Every node that describes something, parents before children. */
+  nodes(): readonly DtNode[] {
+    this.#nodes ??= [...this.#byPath.values()].filter(({ path }) => !BOOKKEEPING.test(path));
+    return this.#nodes;
   }
 
   /**

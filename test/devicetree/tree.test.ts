@@ -1,6 +1,6 @@
 /** What properties mean: addresses through ranges, interrupts through maps, references, streams. */
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { registersOf } from '../../src/devicetree/addresses.ts';
 import { readBlob } from '../../src/devicetree/blob.ts';
 import { gicLine, interruptsOf } from '../../src/devicetree/interrupts.ts';
@@ -105,4 +105,30 @@ describe('streams', () => {
     expect(streamsOf(tree, node('i2c0'))).toMatchObject([{ id: 0x880, mask: 8 }]);
     expect(streamsOf(tree, node('pcie@50000000'))).toMatchObject([{ id: 0x400, mask: 0xff }]);
   });
+});
+
+test('what dtc keeps for overlays is no node of the board, whatever its properties are called', () => {
+  const source = (name: string) => ({ name, path: `/${name}`, properties: new Map(), children: [] }) as never;
+  const label = new Map([
+    ['backlight', Uint8Array.from([...'/backlight\0'].map((char) => char.charCodeAt(0)))],
+  ]);
+  const symbols = { name: '__symbols__', path: '/__symbols__', properties: label, children: [] } as never;
+  const children = [
+    source('backlight'),
+    symbols,
+    source('__fixups__'),
+    source('__symbols'),
+    source('x__symbols__'),
+  ];
+  const tree = new Tree({
+    root: { name: '', path: '/', properties: new Map(), children } as never,
+    reservations: [],
+  });
+  expect([...tree.nodes()].map(({ path }) => path)).toEqual([
+    '/',
+    '/backlight',
+    '/__symbols',
+    '/x__symbols__',
+  ]);
+  expect(tree.find('/__symbols__')).toBe(symbols);
 });

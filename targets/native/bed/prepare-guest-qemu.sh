@@ -19,6 +19,14 @@ apt-get "${options[@]}" update
 # With an empty status file, all that it needs, down to the C library.
 mapfile -t packages < <(apt-get "${options[@]}" -s install qemu-system-arm | awk '$1 == "Inst" { print $2 }')
 apt-get "${options[@]}" download "${packages[@]}"
+# Debian 13 has all of it below /usr: without the links of a whole system nothing would find the loader of programs.
+mkdir -p root/usr
+for part in bin lib sbin; do
+  if ! dpkg-deb -c "$(ls ./libc6_*.deb)" | grep -qE "^d.* \./$part/$"; then
+    mkdir -p "root/usr/$part"
+    ln -s "usr/$part" "root/$part"
+  fi
+done
 for package in ./*.deb; do dpkg-deb -x "$package" root; done
 # Places where the machine that runs it mounts what it has.
 mkdir -p root/proc root/dev root/sys root/tmp

@@ -221,7 +221,7 @@ static void open_device(struct device *device, const struct options *options)
 	for (unsigned i = 0; i < options->device_count; i++)
 		if (strncmp(options->devices[i], device->name, length) == 0 && options->devices[i][length] == '=')
 			pci = options->devices[i] + length + 1;
-	snprintf(error, sizeof error, "--device %s=PCI is missing", device->name);
+	snprintf(error, sizeof error, "--device %.64s=PCI is missing", device->name);
 	if (!pci || strlen(pci) >= sizeof device->pci)
 		end(78, error);
 	strcpy(device->pci, pci);
