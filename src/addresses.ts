@@ -1,6 +1,6 @@
 /**
- * Addresses of byte streams and of brokers: what they look like, and what is wrong with one. Pure; the same for the check of a configuration
- * and for the programs that use it.
+ * Addresses of byte streams and of brokers: what they look like, and what is wrong with one. Pure; the same for the
+ * check of a configuration and for the programs that use it.
  *
  *   unix:/path                a UNIX socket of this machine
  *   tcp:HOST:PORT             HOST: a name, an IPv4 address, or an IPv6 address, in brackets or not
@@ -27,8 +27,8 @@ const MQTT_PORT = 1883;
 const HOST_CHARS_MAX = 253;
 
 /**
- * Returns an address, or what is wrong with it, in words that name no more of it than the wrong part. Takes what a socket can be given: also a
- * path from the folder of the process, and port 0.
+ * Returns an address, or what is wrong with it, in words that name no more of it than the wrong part. Takes what a
+ * socket can be given: also a path from the folder of the process, and port 0.
  */
 export function parseAddress(address: string): StreamAddress | string {
   const [, scheme, rest = ''] = /^(unix|tcp|vsock-unix|vsock):(.*)$/s.exec(address) ?? [];
@@ -92,7 +92,9 @@ export function parseBroker(url: string): StreamAddress | string {
     : address;
 }
 
-/** Returns what is wrong with the full path of a socket; undefined when it can be one. `more`: what is appended to it. */
+/**
+ * Returns what is wrong with the full path of a socket; undefined when it can be one. `more`: what is appended to it.
+ */
 export function socketPathFault(path: string, more = ''): string | undefined {
   if (path === '') return 'expected the path of a socket';
   if (path.includes('\0')) return 'expected the path of a socket, without a zero byte';
@@ -130,7 +132,10 @@ function hostFault(host: string, isBracketed: boolean): string | undefined {
     : 'expected a name of letters, digits, "." and "-", or an IP address, before the port';
 }
 
-/** Whether a host is more than the number of an address, or `localhost`: a name, or an IPv6 address with the zone of an interface. */
+/**
+ * Whether a host is more than the number of an address, or `localhost`: a name, or an IPv6 address with the zone of
+ * an interface.
+ */
 export function isLookedUp(host: string): boolean {
   return host !== 'localhost' && !isIpv4(host) && (!isIpv6(host) || host.includes('%'));
 }

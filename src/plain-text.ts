@@ -1,14 +1,15 @@
 /**
  * Text from outside, as it may leave a process: to a log, a terminal, a picture, another program. Pure.
  *
- * A peer, a broker, a device tree, a file or a requester chooses words that people read. A sign that moves the cursor, ends a line, turns the
- * direction of writing or cannot be seen would have them read something else. Such a sign is written as JSON writes it, \u001b: so a line of
- * JSON means the same as before.
+ * A peer, a broker, a device tree, a file or a requester chooses words that people read. A sign that moves the
+ * cursor, ends a line, turns the direction of writing or cannot be seen would have them read something else. Such a
+ * sign is written as JSON writes it, \u001b: so a line of JSON means the same as before.
  */
 
 /**
- * Controls (C0, DEL, C1), formats (bidi, joiners, byte order mark), lone surrogates, separators of lines and paragraphs, what fonts leave
- * out, and what is no character. The general categories and properties are those of Unicode 15, chapter 4.
+ * Controls (C0, DEL, C1), formats (bidi, joiners, byte order mark), lone surrogates, separators of lines and
+ * paragraphs, what fonts leave out, and what is no character. The general categories and properties are those of
+ * Unicode 15, chapter 4.
  */
 const HARMFUL =
   /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]/gu;

@@ -29,7 +29,10 @@ export interface Transport {
   open(listener: TransportListener): void;
   /** Hands a frame over for `to`. Returns false when it was dropped at once (not connected, queue full). */
   send(to: VmId, frame: Uint8Array): boolean;
-  /** What is in the way to `to`; without one, of everything that this transport should reach. Undefined: nothing that it knows of. */
+  /**
+   * What is in the way to `to`; without one, of everything that this transport should reach. Undefined: nothing that
+   * it knows of.
+   */
   obstacle(to?: VmId): Obstacle | undefined;
   /** Ends the transport; no listener is called afterwards. */
   close(): void;
@@ -106,8 +109,8 @@ export interface ByteStream {
   /** Sets the one listener; nothing is read before. */
   open(listener: ByteStreamListener): void;
   /**
-   * Queues bytes. Returns false, taking none of them, when its buffer limit would be exceeded; of somebody else's, when half of it would:
-   * what we have to say ourselves still finds room.
+   * Queues bytes. Returns false, taking none of them, when its buffer limit would be exceeded; of somebody else's,
+   * when half of it would: what we have to say ourselves still finds room.
    */
   write(bytes: Uint8Array, isForeign?: boolean): boolean;
   /** Reads nothing until it is called with false: the peer has to wait. */

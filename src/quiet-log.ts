@@ -1,10 +1,12 @@
 /**
- * A log that nobody outside can fill: what a peer, a broker or a local client causes is written a few times, then counted.
+ * A log that nobody outside can fill: what a peer, a broker or a local client causes is written a few times, then
+ * counted.
  *
- * Lines are of one kind when they are about the same party and begin alike (up to the first colon, numbers aside). The first few of a kind
- * are written at once, and so is a line that says something new. What comes then waits: some seconds later each different line stands there
- * once more, with how often it came (`times`). So neither a first line nor a change is lost in a flood, and what is kept is bounded. Lines
- * of the level debug pass: who asks for them wants all.
+ * Lines are of one kind when they are about the same party and begin alike (up to the first colon, numbers aside).
+ * The first few of a kind are written at once, and so is a line that says something new. What comes then waits: some
+ * seconds later each different line stands there once more, with how often it came (`times`). So neither a first line
+ * nor a change is lost in a flood, and what is kept is bounded. Lines of the level debug pass: who asks for them
+ * wants all.
  */
 
 import type { Clock, Log, LogLevel } from './ports.ts';

@@ -1,8 +1,9 @@
 /**
  * Builds the JSON Schemas of configuration files. Pure.
  *
- * The same builders, types and JSON as the library typebox, as test/config/schema.test.ts checks; of the library only the types are used.
- * It would add 680 modules to every program: most of the build time, and a third of a small agent's bytecode and memory.
+ * The same builders, types and JSON as the library typebox, as test/config/schema.test.ts checks; of the library only
+ * the types are used. It would add 680 modules to every program: most of the build time, and a third of a small
+ * agent's bytecode and memory.
  */
 
 import type { Type as Library } from 'typebox';

@@ -1,22 +1,26 @@
 /**
- * Work that waits, by who caused it: each has its turn and its share of the room. Pure apart from the clock it is given.
+ * Work that waits, by who caused it: each has its turn and its share of the room. Pure apart from the clock it is
+ * given.
  *
- * One piece of each sender is done in a turn, and between two turns whatever else is ready comes first: timers, answers of the enforcer, the
- * control socket. So a sender that floods costs the others one piece of its own in each turn, however much it sends. Where nothing waits,
- * work is done at once.
+ * One piece of each sender is done in a turn, and between two turns whatever else is ready comes first: timers,
+ * answers of the enforcer, the control socket. So a sender that floods costs the others one piece of its own in each
+ * turn, however much it sends. Where nothing waits, work is done at once.
  */
 
 import type { Clock } from './ports.ts';
 
-/** Room of one sender, in bytes, unless told otherwise: 256 short frames. A handover of every bundle at once sends fewer. */
+/**
+ * Room of one sender, in bytes, unless told otherwise: 256 short frames. A handover of every bundle at once sends
+ * fewer.
+ */
 const ROOM_BYTES = 64 * 1024;
 /** What a piece counts for at least, for what is kept around it. */
 const COST_MIN_BYTES = 256;
 /** From here on a sender that can be held up is, in bytes. */
 const BUSY_BYTES = 64 * 1024;
 /**
- * Room of a sender that can be held up, in bytes. Two chunks of a socket may be on their way when it is: 64 KiB each, that count for 160 KiB
- * where the frames are the shortest.
+ * Room of a sender that can be held up, in bytes. Two chunks of a socket may be on their way when it is: 64 KiB each,
+ * that count for 160 KiB where the frames are the shortest.
  */
 export const ROOM_HELD_UP_BYTES = 512 * 1024;
 /** A sender that was held up goes on when no more than this waits: it always finds something to do at its turn. */
@@ -46,7 +50,10 @@ export class Turns<K> {
     this.#roomBytes = roomBytes;
   }
 
-  /** Does `work`, now or at its turn. Returns false, and never does it, when the sender’s room is full. `bytes`: what is kept for it. */
+  /**
+   * Does `work`, now or at its turn. Returns false, and never does it, when the sender’s room is full. `bytes`: what
+   * is kept for it.
+   */
   take(from: K, bytes: number, work: () => void): boolean {
     if (this.#queues.size === 0 && !this.#served.has(from)) {
       this.#served.add(from);

@@ -1,9 +1,9 @@
 /**
  * What an agent writes down before it acts: which hook it was about to run, under which epoch.
  *
- * It says what was attempted, never who holds: after a restart only the host's answer counts. Kept so that a person, and
- * the log, can tell what a crash interrupted. So only what begins something new waits for its record; a disk that is
- * full keeps nobody from resuming or giving back.
+ * It says what was attempted, never who holds: after a restart only the host's answer counts. Kept so that a person,
+ * and the log, can tell what a crash interrupted. So only what begins something new waits for its record; a disk that
+ * is full keeps nobody from resuming or giving back.
  */
 
 import type { HookName, Journal, Log } from '../ports.ts';
@@ -42,7 +42,9 @@ export class AgentJournal {
     if (unread > 0) log('warn', `${unread} records of the journal are not of this version, and are left out`);
   }
 
-  /** Writes a note. With `sync` it is durable before this returns, or this throws; without, a failure goes to the log. */
+  /**
+   * Writes a note. With `sync` it is durable before this returns, or this throws; without, a failure goes to the log.
+   */
   write(bundle: BundleId, note: JournalNote, sync: boolean): void {
     this.last.set(bundle, note);
     // A rewrite is durable, so it waits for a record that has to be: nothing is synced while a bundle is dark.

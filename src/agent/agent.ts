@@ -161,7 +161,10 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     this.#feed(entry, { on: 'recall', graceMs, force });
   }
 
-  /** Asks host and other agents how things stand, for somebody who looks. Calls `done` when they have answered, soon in any case. */
+  /**
+   * Asks host and other agents how things stand, for somebody who looks. Calls `done` when they have answered, soon
+   * in any case.
+   */
   look(done: () => void): void {
     const { link, entropy } = this.#parts;
     for (const entry of this.#entries.values()) {

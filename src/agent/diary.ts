@@ -31,8 +31,8 @@ export class Diary {
   }
 
   /**
-   * Why the bundle is as it is; with what was wrong with the last grant and with the last run of hooks, until there is a
-   * sound one.
+   * Why the bundle is as it is; with what was wrong with the last grant and with the last run of hooks, until there
+   * is a sound one.
    */
   get reason(): string {
     const parts = [this.#reason, this.#rejection, this.#failure && `last: ${this.#failure.text}`];

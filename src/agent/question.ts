@@ -1,10 +1,10 @@
 /**
  * The question of an agent to its host, who holds a bundle: one at a time, known by its challenge.
  *
- * Said again in the same wait it is the same question, and bears the same challenge: else no answer would ever fit where a
- * round trip is longer than the timer. What else makes an agent ask is a new question, which an answer from before it
- * must not settle: news, and a timer that ends another wait, as that of a lease. An answer counts once. Answers of an
- * earlier session or life fail their tag.
+ * Said again in the same wait it is the same question, and bears the same challenge: else no answer would ever fit
+ * where a round trip is longer than the timer. What else makes an agent ask is a new question, which an answer from
+ * before it must not settle: news, and a timer that ends another wait, as that of a lease. An answer counts once.
+ * Answers of an earlier session or life fail their tag.
  */
 
 import type { Entropy } from '../ports.ts';

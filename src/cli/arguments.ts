@@ -4,8 +4,8 @@ import { nearest } from '../near.ts';
 import { timeOf, UsageError } from './world.ts';
 
 /**
- * What an option takes: `flag` nothing, `value` one word, `list` one word each time that it is given, `time` a time if the next word is
- * one.
+ * What an option takes: `flag` nothing, `value` one word, `list` one word each time that it is given, `time` a time
+ * if the next word is one.
  */
 export type OptionKind = 'flag' | 'value' | 'list' | 'time';
 export type OptionTable = Readonly<Record<string, OptionKind>>;
@@ -32,8 +32,8 @@ const SHORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Parses `args`. `plainMax`: plain words of this command, after which the next one begins another. Throws a UsageError on an option that is
- * not in the table.
+ * Parses `args`. `plainMax`: plain words of this command, after which the next one begins another. Throws a
+ * UsageError on an option that is not in the table.
  */
 export function parseWords(
   args: readonly string[],

@@ -1,4 +1,7 @@
-/** The time of waiting of `baton borrow`: asks until granted, refused for good, or out of time, and says what it waits for. */
+/**
+ * The time of waiting of `baton borrow`: asks until granted, refused for good, or out of time, and says what it waits
+ * for.
+ */
 
 import type { Json } from '../control/lines.ts';
 import { EVIDENCE_LEVELS } from '../protocol/codes.ts';

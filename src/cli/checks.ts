@@ -111,7 +111,10 @@ function readFiles(
   };
 }
 
-/** A key file has texts, and no key of a configuration or bundle file: whatever else is wrong with it, its names and values are not shown. */
+/**
+ * A key file has texts, and no key of a configuration or bundle file: whatever else is wrong with it, its names and
+ * values are not shown.
+ */
 function isKeyFile(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const known = [BUNDLE_FILE_SCHEMA, AGENT_SCHEMA, HOST_SCHEMA].flatMap(({ properties }) =>

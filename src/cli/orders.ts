@@ -1,4 +1,7 @@
-/** `baton return`, `recall`, `sleep`, `wake`, `lift`: orders that change something, each one request on a control socket. */
+/**
+ * `baton return`, `recall`, `sleep`, `wake`, `lift`: orders that change something, each one request on a control
+ * socket.
+ */
 
 import type { Json } from '../control/lines.ts';
 import { parseWords } from './arguments.ts';

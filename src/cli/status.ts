@@ -1,4 +1,7 @@
-/** `baton status`: how all bundles stand and what is amiss, from an agent's or the host's socket, once or again and again. */
+/**
+ * `baton status`: how all bundles stand and what is amiss, from an agent's or the host's socket, once or again and
+ * again.
+ */
 
 import { nearest } from '../config/faults.ts';
 import type { Json } from '../control/lines.ts';

@@ -27,8 +27,8 @@ const OWN_HOOK = 'a driver hook of this VM failed; the log of its agent says whi
 const SILENCES: ReadonlySet<string> = new Set(['timedOut', 'notReady', 'hostSilent']);
 
 /**
- * Why a borrow came to nothing, in one line. Asks the agent for what else it knows. `asked`: the evidence asked for; `isGoingOn`: it is
- * asked for again anyway.
+ * Why a borrow came to nothing, in one line. Asks the agent for what else it knows. `asked`: the evidence asked for;
+ * `isGoingOn`: it is asked for again anyway.
  */
 export async function refusalText(
   client: ControlClient,
@@ -107,7 +107,10 @@ export function holderText({ holder, phase, state, role }: Json): string {
   return stands === 'parked' ? 'nobody' : '?';
 }
 
-/** What a recall does. `forceRevoke`: whether the back end takes from a holder that does not give back; null: nobody has told. */
+/**
+ * What a recall does. `forceRevoke`: whether the back end takes from a holder that does not give back; null: nobody
+ * has told.
+ */
 export function recallText(graceMs: number, isForced: boolean, forceRevoke: unknown): string {
   const time = duration(graceMs);
   if (!isForced) return `asked back: its borrower has ${time}`;

@@ -26,7 +26,10 @@ export function wrapLine(line: string, width: number | undefined): string[] {
   return rest.trim() === '' ? lines : [...lines, rest];
 }
 
-/** The same of a text in paragraphs and tables: where a line is too wide, the lines that go on with it are filled anew. */
+/**
+ * The same of a text in paragraphs and tables: where a line is too wide, the lines that go on with it are filled
+ * anew.
+ */
 export function wrapText(text: string, width: number | undefined): string[] {
   const lines = text.trimEnd().split('\n');
   if (width === undefined || width < WIDTH_MIN || lines.every((line) => line.length <= width)) return lines;

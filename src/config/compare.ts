@@ -1,8 +1,9 @@
 /**
- * Compares the configurations of one machine with each other: what each of them alone cannot know. Pure: their files come in read.
+ * Compares the configurations of one machine with each other: what each of them alone cannot know. Pure: their files
+ * come in read.
  *
- * What an agent in a guest and the host call by one name may be two things (`127.0.0.1`, `/run/baton`), so that counts only between daemons
- * that run beside each other. Of keys nothing is told but that they differ.
+ * What an agent in a guest and the host call by one name may be two things (`127.0.0.1`, `/run/baton`), so that
+ * counts only between daemons that run beside each other. Of keys nothing is told but that they differ.
  */
 
 import { addressText, parseAddress, parseBroker, type StreamAddress } from '../addresses.ts';
@@ -183,7 +184,10 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
-/** All meet at one broker, under names of their own. The same broker may have several addresses, of which guests see others. */
+/**
+ * All meet at one broker, under names of their own. The same broker may have several addresses, of which guests see
+ * others.
+ */
 function brokerDifferences(a: Daemon, b: Daemon): Difference[] {
   const [ours, theirs] = [configOf(a).transport, configOf(b).transport];
   if (ours.kind !== 'mqtt' || theirs.kind !== 'mqtt') return [];

@@ -56,7 +56,9 @@ const CONTROL = Type.String({
 
 /** Time that a policy program has by default, in ms; the owner's own timer ends the wait at 2 s. */
 export const POLICY_LIMIT_MS = 1_500;
-/** Time that a call of a command back end has by default, in ms: below the host's deadline for a phase (`enforceMs`). */
+/**
+ * Time that a call of a command back end has by default, in ms: below the host's deadline for a phase (`enforceMs`).
+ */
 export const BACK_END_LIMIT_MS = 2_500;
 
 /** Time that a QEMU has for one QMP command by default, in ms; it answers within one or two. */

@@ -17,7 +17,10 @@ export interface Fault {
   /** Whether the key at `path` is wrong, or the value. */
   readonly at: 'key' | 'value';
   readonly message: string;
-  /** The last part of the path may itself be a secret, as where name and key of a key file were swapped: it is not shown. */
+  /**
+   * The last part of the path may itself be a secret, as where name and key of a key file were swapped: it is not
+   * shown.
+   */
   readonly hidesKey?: true;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Checks a daemon's configuration together with all that it names: bundle file, key file, password file, programs, addresses. Both daemons
- * at their start and `check-config` do it by these two functions, so neither knows a complaint that the other lacks. Pure: what is on the
- * machine comes in through a port.
+ * Checks a daemon's configuration together with all that it names: bundle file, key file, password file, programs,
+ * addresses. Both daemons at their start and `check-config` do it by these two functions, so neither knows a
+ * complaint that the other lacks. Pure: what is on the machine comes in through a port.
  *
  * Sockets of others and attributes below /sys are not looked at: they come and go with the machine.
  */

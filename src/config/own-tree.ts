@@ -1,6 +1,6 @@
 /**
- * The part of an agent's configuration that says which nodes of the VM's own device tree are the devices of a bundle, and what follows
- * from it: what the VM must be granted. Pure: the tree comes in.
+ * The part of an agent's configuration that says which nodes of the VM's own device tree are the devices of a bundle,
+ * and what follows from it: what the VM must be granted. Pure: the tree comes in.
  */
 
 import type { DtNode } from '../devicetree/blob.ts';

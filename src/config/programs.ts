@@ -1,7 +1,9 @@
 /**
- * The programs that a configuration names, and where: the check looks for each, and a daemon is given each by its whole path. Pure.
+ * The programs that a configuration names, and where: the check looks for each, and a daemon is given each by its
+ * whole path. Pure.
  *
- * As every path in a configuration, one with a slash is relative to the folder of its file. A name without one is looked up in PATH.
+ * As every path in a configuration, one with a slash is relative to the folder of its file. A name without one is
+ * looked up in PATH.
  */
 
 import type { AgentFile, HostFile } from './daemon-config.ts';
@@ -25,7 +27,10 @@ export function programsOfHost({ enforcer }: HostFile): readonly NamedProgram[] 
   return commandsIn(enforcer, ['enforcer']);
 }
 
-/** A step, an `inspect` or a back end of kind `command` has its program under `command`, and what undoes it under `undo`. */
+/**
+ * A step, an `inspect` or a back end of kind `command` has its program under `command`, and what undoes it under
+ * `undo`.
+ */
 function commandsIn(value: unknown, path: Path): NamedProgram[] {
   if (typeof value !== 'object' || value === null) return [];
   const own = (value as { kind?: unknown }).kind === 'command';

@@ -19,7 +19,9 @@ import type { Static, TSchema } from '../schema.ts';
 import { type Fault, faultsOf, type Path } from './faults.ts';
 import { withoutSecrets } from './secrets.ts';
 
-/** A configuration that cannot be used. The message has one line per complaint; what a complaint quotes ends no line. */
+/**
+ * A configuration that cannot be used. The message has one line per complaint; what a complaint quotes ends no line.
+ */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 
@@ -107,7 +109,10 @@ function complaints(
     .map(({ line }) => plainText(line));
 }
 
-/** A key of ours is a word. Anything else is found by its line and column, and may be a secret that stands in the wrong place. */
+/**
+ * A key of ours is a word. Anything else is found by its line and column, and may be a secret that stands in the
+ * wrong place.
+ */
 function partText(part: string | number): string {
   const isWord = typeof part === 'number' || /^[A-Za-z][A-Za-z0-9._-]{0,31}$/.test(part);
   return isWord ? withoutSecrets(String(part)) : '…';

@@ -1,17 +1,23 @@
 /**
- * What a complaint may say of a value that nobody should read in a log: a key, a password, an address with a login. Pure.
+ * What a complaint may say of a value that nobody should read in a log: a key, a password, an address with a login.
+ * Pure.
  *
- * A schema marks a secret by `secret: true`, and a complaint then says its shape alone. What stands in a wrong place, as a key in place of
- * the path of its file, is known by its looks.
+ * A schema marks a secret by `secret: true`, and a complaint then says its shape alone. What stands in a wrong place,
+ * as a key in place of the path of its file, is known by its looks.
  */
 
-/** Digits in a row that may be a key, or most of one: half of 32 bytes in hexadecimal. Digests of paths are shorter or in base 32. */
+/**
+ * Digits in a row that may be a key, or most of one: half of 32 bytes in hexadecimal. Digests of paths are shorter or
+ * in base 32.
+ */
 const KEY_DIGITS = /[0-9a-fA-F]{32,}/g;
 /** The same in base64: 32 bytes have 43 signs and a padding. A path has its slashes sooner. */
 const KEY_BASE64 = /(?<![A-Za-z0-9+/])[A-Za-z0-9+]{20}[A-Za-z0-9+/]{22,}={0,2}/g;
 /** User and password before the address of a server, in a sentence. */
 const LOGIN = /(:\/\/)[^\s"]*@/g;
-/** The same in a value that is nothing else, up to its last `@`: a password may have spaces, slashes and one of these. */
+/**
+ * The same in a value that is nothing else, up to its last `@`: a password may have spaces, slashes and one of these.
+ */
 const WHOLE_LOGIN = /(:\/\/).*@/s;
 /** The same without a scheme. */
 const BARE_LOGIN = /^(?!(vsock-)?unix:|[^:]+:\/\/)[^\s/:@]+:.*@/s;

@@ -1,9 +1,9 @@
 /**
  * What gives access to a device, by its node: register pages, interrupt lines, streams. Pure.
  *
- * A client on a bus without addresses of the processors (I2C, SPI) is reached through its controller. DMA of a node without an
- * IOMMU of its own goes through that of the nearest node above that has one, as below Qualcomm's serial engines, and through those of
- * the DMA controllers that work for it.
+ * A client on a bus without addresses of the processors (I2C, SPI) is reached through its controller. DMA of a node
+ * without an IOMMU of its own goes through that of the nearest node above that has one, as below Qualcomm's serial
+ * engines, and through those of the DMA controllers that work for it.
  */
 
 import { isPciFunction, isPciHost, registersOf, requesterOf, windowsOf } from './addresses.ts';
@@ -92,9 +92,9 @@ function linesOf(tree: Tree, node: DtNode): readonly DeviceLine[] {
 }
 
 /**
- * The streams of a node, and of parts of it that are no devices: a firmware that runs on it has a node without registers that names
- * its own (Linux, Documentation/devicetree/bindings/media/qcom,sc7180-venus.yaml). What is reached through a bus controller does no
- * DMA, unless it says so itself.
+ * The streams of a node, and of parts of it that are no devices: a firmware that runs on it has a node without
+ * registers that names its own (Linux, Documentation/devicetree/bindings/media/qcom,sc7180-venus.yaml). What is
+ * reached through a bus controller does no DMA, unless it says so itself.
  */
 function allStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
   const isMaster = reachedThrough(node) === node || streamsOf(tree, node).length > 0;
@@ -118,14 +118,19 @@ function eachOnce(streams: readonly DeviceStream[]): readonly DeviceStream[] {
   return streams.filter((each, index) => streams.findIndex((other) => isSame(each, other)) === index);
 }
 
-/** The node through which the processors reach a device: itself, or the bus controller above it; undefined when there is none. */
+/**
+ * The node through which the processors reach a device: itself, or the bus controller above it; undefined when there
+ * is none.
+ */
 export function reachedThrough(node: DtNode): DtNode | undefined {
   for (let at: DtNode | undefined = node; at?.parent !== undefined; at = at.parent)
     if (hasRegisters(at)) return at;
   return undefined;
 }
 
-/** Whether the processors reach it by itself. Registers that cannot be read are none; the board says so of their node. */
+/**
+ * Whether the processors reach it by itself. Registers that cannot be read are none; the board says so of their node.
+ */
 export function hasRegisters(node: DtNode): boolean {
   try {
     return registersOf(node).some(({ physical }) => physical !== undefined);

@@ -1,9 +1,9 @@
 /**
- * Where a device's registers are in the address space of the processors: `reg` through the `ranges` of every bus above it; of a PCI
- * function `assigned-addresses`, for its `reg` only says which function it is. Pure.
+ * Where a device's registers are in the address space of the processors: `reg` through the `ranges` of every bus
+ * above it; of a PCI function `assigned-addresses`, for its `reg` only says which function it is. Pure.
  *
- * IEEE 1275 PCI Bus Binding 2.1, 2.2.1.1 (phys.hi) and 4.1.1. Devicetree Specification v0.4, 2.3.6 and 2.3.8. A bus without `ranges` ends the way: what is below an I2C controller
- * has no address there.
+ * IEEE 1275 PCI Bus Binding 2.1, 2.2.1.1 (phys.hi) and 4.1.1. Devicetree Specification v0.4, 2.3.6 and 2.3.8. A bus
+ * without `ranges` ends the way: what is below an I2C controller has no address there.
  */
 
 import type { DtNode } from './blob.ts';
@@ -22,11 +22,17 @@ function cellsBelow(bus: DtNode | undefined): { readonly address: number; readon
   return { address: sizeOf(bus, '#address-cells', 2), size: sizeOf(bus, '#size-cells', 1) };
 }
 
-/** Most register ranges of a node: the largest of mainline's arm64 boards have some twenty, a redistributor a CPU some hundred. */
+/**
+ * Most register ranges of a node: the largest of mainline's arm64 boards have some twenty, a redistributor a CPU some
+ * hundred.
+ */
 const REGISTERS_MAX = 1_024;
 /** Cells of a PCI address: phys.hi, phys.mid, phys.lo. */
 const PCI_CELLS = 3;
-/** Of phys.hi what tells address spaces apart: neither relocatable nor prefetchable, bus, device, function and register. */
+/**
+ * Of phys.hi what tells address spaces apart: neither relocatable nor prefetchable, bus, device, function and
+ * register.
+ */
 const PCI_SPACE = 0x0300_0000;
 
 /** Whether a node is a PCI function of a bus that the tree describes. */
@@ -80,7 +86,8 @@ export function isPciHost(node: DtNode): boolean {
 }
 
 /**
- * The windows of a PCI host bridge: what the processors reach the memory and I/O of its devices through. They are in `ranges`, not in
+ * The windows of a PCI host bridge: what the processors reach the memory and I/O of its devices through. They are in
+ * `ranges`, not in
  * `reg` (IEEE 1275 PCI Bus Binding, 2.2.1.1). Empty for any other node. Throws a TreeError.
  */
 export function windowsOf(node: DtNode): readonly Range[] {

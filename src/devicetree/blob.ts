@@ -1,8 +1,9 @@
 /**
  * Reads a flattened device tree: a blob of bytes becomes nodes and properties. Pure.
  *
- * Layout and tokens: Devicetree Specification v0.4, chapter 5. Every offset and size is checked before it is followed, and
- * every count has a limit, so that bytes from anywhere end in a tree or in a DeviceTreeError that names the place.
+ * Layout and tokens: Devicetree Specification v0.4, chapter 5. Every offset and size is checked before it is
+ * followed, and every count has a limit, so that bytes from anywhere end in a tree or in a DeviceTreeError that names
+ * the place.
  */
 
 /** Largest blob in bytes: the largest of mainline's arm64 boards has 250 KiB. */
@@ -16,7 +17,10 @@ const RESERVATIONS_MAX = 1_024;
 /** Longest name of a node or property, in characters. The specification has 31; boards exceed it. */
 const NAME_CHARS_MAX = 255;
 
-/** Longest path, in characters: several times that of real boards. Without it a blob could ask for a thousand times its size. */
+/**
+ * Longest path, in characters: several times that of real boards. Without it a blob could ask for a thousand times
+ * its size.
+ */
 export const PATH_CHARS_MAX = 1_024;
 
 /** Bytes that are no device tree, or not a sound one. `offset`: where in the blob. */

@@ -1,6 +1,7 @@
 /**
- * What stands in the way of a bundle: access that a device outside shares, and devices that cannot be taken from one VM and given to
- * another at all. Each blocker names the node, what is shared, the other users and the ways out. Pure.
+ * What stands in the way of a bundle: access that a device outside shares, and devices that cannot be taken from one
+ * VM and given to another at all. Each blocker names the node, what is shared, the other users and the ways out.
+ * Pure.
  */
 
 import {
@@ -189,7 +190,10 @@ function lineBlockers(all: Situation, { node, access }: Pick<Mover, 'node' | 'ac
   return blockers;
 }
 
-/** Translation that Baton cannot re-point: cached in the device, answered late, or at an IOMMU that no back end drives. */
+/**
+ * Translation that Baton cannot re-point: cached in the device, answered late, or at an IOMMU that no back end
+ * drives.
+ */
 function translationBlockers(
   all: Situation,
   { node, access }: Pick<Mover, 'node' | 'access'>,
@@ -362,7 +366,10 @@ function consumersOutside(all: Situation): readonly Blocker[] {
   });
 }
 
-/** A clock controller that stays may take a clock of the bundle for its own: OnePlus 6, display clocks from the PLL of the DSI PHY. */
+/**
+ * A clock controller that stays may take a clock of the bundle for its own: OnePlus 6, display clocks from the PLL of
+ * the DSI PHY.
+ */
 const LOOP =
   'a clock controller outside can choose a clock that it makes: its driver may reach for it while it is lent';
 const LOOP_WAYS: readonly string[] = [

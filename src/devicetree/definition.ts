@@ -29,9 +29,10 @@ const RESIDUES: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Returns the devices of a bundle of `members`, in their order, or why there can be none. A member that is reached through another (a
- * touch controller on I2C) has no registers of its own, yet a driver to be suspended. What two members share is the first's.
- * Residues are those that are usual for the kind, cleared by the driver unless the device has a reset of its own; more may be there.
+ * Returns the devices of a bundle of `members`, in their order, or why there can be none. A member that is reached
+ * through another (a touch controller on I2C) has no registers of its own, yet a driver to be suspended. What two
+ * members share is the first's. Residues are those that are usual for the kind, cleared by the driver unless the
+ * device has a reset of its own; more may be there.
  */
 export function bundleDevices(members: readonly Member[]): readonly Device[] | string {
   if (members.length > DEVICES_MAX) return `${members.length} devices: a bundle has at most ${DEVICES_MAX}`;
@@ -80,7 +81,10 @@ function resourcesOf(
   return found;
 }
 
-/** Where the registers of an IOMMU are, as the wire can carry it; undefined when the tree does not say, or says it wrongly. */
+/**
+ * Where the registers of an IOMMU are, as the wire can carry it; undefined when the tree does not say, or says it
+ * wrongly.
+ */
 function addressOf(iommu: DtNode): bigint | undefined {
   try {
     const at = registersOf(iommu)[0]?.physical;
@@ -91,7 +95,9 @@ function addressOf(iommu: DtNode): bigint | undefined {
   }
 }
 
-/** `i2c@a90000` becomes `i2c`; `i2c-a90000` when another member is called so, too. Within what a device may be called. */
+/**
+ * `i2c@a90000` becomes `i2c`; `i2c-a90000` when another member is called so, too. Within what a device may be called.
+ */
 function nameOf({ node }: Member, others: readonly Device[], members: readonly Member[]): DeviceId {
   const word = (each: DtNode) => each.name.split('@')[0];
   const isAlone = members.filter((member) => word(member.node) === word(node)).length === 1;

@@ -1,8 +1,9 @@
 /**
  * Two revisions of a board: did the new one break isolation? Devices are the same when their paths are. Pure.
  *
- * Worse is whatever makes a bundle unsafe or impossible that was not so before: a blocker that came, one more device that shares,
- * a reset that went, a device that could move and is gone. Other numbers are not worse; but a bundle file that names them is old.
+ * Worse is whatever makes a bundle unsafe or impossible that was not so before: a blocker that came, one more device
+ * that shares, a reset that went, a device that could move and is gone. Other numbers are not worse; but a bundle
+ * file that names them is old.
  */
 
 import type { DtNode } from './blob.ts';
@@ -107,7 +108,10 @@ function gradeOf(
   return changes.length > 0 ? 'changed' : 'same';
 }
 
-/** Blockers that are worse the more users there are; those of the others are behind the same thing, but share nothing more. */
+/**
+ * Blockers that are worse the more users there are; those of the others are behind the same thing, but share nothing
+ * more.
+ */
 const BY_USERS: readonly BlockerKind[] = [
   'sharedPage',
   'sharedLine',
@@ -119,8 +123,8 @@ const BY_USERS: readonly BlockerKind[] = [
 ];
 
 /**
- * The blockers of `these` that `those` have not. One that both have, with other users now, comes with the others alone; one that
- * differs in its number alone, and has the same users, is the same.
+ * The blockers of `these` that `those` have not. One that both have, with other users now, comes with the others
+ * alone; one that differs in its number alone, and has the same users, is the same.
  */
 function beyond(these: readonly Blocker[], those: readonly Blocker[]): readonly Blocker[] {
   const isLike = (a: Blocker, b: Blocker) => a.kind === b.kind && a.node === b.node;

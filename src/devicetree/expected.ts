@@ -1,8 +1,9 @@
 /**
- * What a VM must be granted, by its own device tree: the holder's check of a grant rests on what its own drivers will use, not only on
- * what the bundle file says. Pure.
+ * What a VM must be granted, by its own device tree: the holder's check of a grant rests on what its own drivers will
+ * use, not only on what the bundle file says. Pure.
  *
- * A VM's tree tells how it sees a device (IPA, virtual interrupts, virtual streams); what is physical stands in the bundle file alone.
+ * A VM's tree tells how it sees a device (IPA, virtual interrupts, virtual streams); what is physical stands in the
+ * bundle file alone.
  */
 
 import type { BundleDefinition, Device, Resource } from '../protocol/bundle.ts';
@@ -14,15 +15,18 @@ import { eachOnce, type Things, thingsOf } from './once.ts';
 import { merged, type Range, without } from './ranges.ts';
 import type { Tree } from './tree.ts';
 
-/** Device of a bundle → the nodes that describe it in a VM's own tree. A device that is not named is not checked against the tree. */
+/**
+ * Device of a bundle → the nodes that describe it in a VM's own tree. A device that is not named is not checked
+ * against the tree.
+ */
 export type NodesOfDevices = ReadonlyMap<string, readonly DtNode[]>;
 
 /** What is expected of one thing: all that the tree tells. */
 type Thing = Pick<GrantedForm, 'view' | 'pages' | 'trigger'>;
 
 /**
- * Returns what `vm` must be granted, entry by entry. A thing of the tree that is nothing of the bundle is expected all the same, under
- * a name that says so, so that a grant without it is refused. Throws a TreeError.
+ * Returns what `vm` must be granted, entry by entry. A thing of the tree that is nothing of the bundle is expected
+ * all the same, under a name that says so, so that a grant without it is refused. Throws a TreeError.
  */
 export function expectedByTree(
   definition: BundleDefinition,
@@ -55,8 +59,8 @@ interface Seen extends Things {
 }
 
 /**
- * Divides what several devices of the tree have among them: to that of which the bundle says so, else to the first. A bundle has what
- * two devices share once.
+ * Divides what several devices of the tree have among them: to that of which the bundle says so, else to the first. A
+ * bundle has what two devices share once.
  */
 function sharedOut(
   devices: readonly { readonly things: Things; readonly forms: readonly GrantedForm[] }[],
@@ -102,8 +106,8 @@ function ofDevice(device: Device, all: readonly GrantedForm[], things: Seen): re
 }
 
 /**
- * Things of the tree beside those of the bundle: what is seen under the same number first, then the rest in rising order. What is left
- * of the tree has no name in the bundle; what is left of the bundle is not expected.
+ * Things of the tree beside those of the bundle: what is seen under the same number first, then the rest in rising
+ * order. What is left of the tree has no name in the bundle; what is left of the bundle is not expected.
  */
 function paired(
   device: Device,
@@ -129,7 +133,8 @@ function paired(
 }
 
 /**
- * Pages as ranges, cut where a range of the bundle begins or ends: registers that lie side by side are one range here and two there.
+ * Pages as ranges, cut where a range of the bundle begins or ends: registers that lie side by side are one range here
+ * and two there.
  */
 function runs(pages: readonly Range[], registers: readonly GrantedForm[]): readonly Thing[] {
   const cuts = registers.flatMap(({ view, pages: count }) => [view, view + count]);

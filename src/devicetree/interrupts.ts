@@ -1,9 +1,9 @@
 /**
- * Which line of which interrupt controller a device signals: `interrupts`, `interrupts-extended` and the maps of the nexus nodes on
- * the way. Pure.
+ * Which line of which interrupt controller a device signals: `interrupts`, `interrupts-extended` and the maps of the
+ * nexus nodes on the way. Pure.
  *
- * Devicetree Specification v0.4, 2.4. The specifier of an Arm GIC: Linux, Documentation/devicetree/bindings/interrupt-controller/
- * arm,gic.yaml and arm,gic-v3.yaml.
+ * Devicetree Specification v0.4, 2.4. The specifier of an Arm GIC: Linux,
+ * Documentation/devicetree/bindings/interrupt-controller/ arm,gic.yaml and arm,gic-v3.yaml.
  */
 
 import type { Trigger } from '../protocol/bundle.ts';
@@ -71,8 +71,8 @@ export function interruptsOf(tree: Tree, node: DtNode): readonly Interrupt[] {
 }
 
 /**
- * The lines that the devices behind a nexus signal, each once: the other ends of its map. Whoever has a PCI host bridge has these.
- * Throws a TreeError.
+ * The lines that the devices behind a nexus signal, each once: the other ends of its map. Whoever has a PCI host
+ * bridge has these. Throws a TreeError.
  */
 export function mappedInterruptsOf(tree: Tree, nexus: DtNode): readonly Interrupt[] {
   const found = new Map<string, Interrupt>();

@@ -44,7 +44,9 @@ export interface Need extends Link {
   readonly name: string | undefined;
 }
 
-/** What a property refers to: role, the property of the target that says how many cells follow, and the list of names. */
+/**
+ * What a property refers to: role, the property of the target that says how many cells follow, and the list of names.
+ */
 type List = readonly [Role, string | undefined, string?];
 const LISTS = new Map<string, List>([
   ['iommus', ['iommu', '#iommu-cells']],
@@ -109,8 +111,8 @@ export function needsOf(tree: Tree, node: DtNode): readonly Need[] {
 const STREAMS = new WeakMap<DtNode, readonly Stream[]>();
 
 /**
- * The streams that a node's DMA can have. SMMUs take an ID, and a mask where they have two cells; what another IOMMU's cells mean
- * is not known here, and comes with its first cell as the ID. Throws a TreeError.
+ * The streams that a node's DMA can have. SMMUs take an ID, and a mask where they have two cells; what another
+ * IOMMU's cells mean is not known here, and comes with its first cell as the ID. Throws a TreeError.
  */
 export function streamsOf(tree: Tree, node: DtNode): readonly Stream[] {
   const known = STREAMS.get(node);
@@ -131,7 +133,10 @@ function readStreams(tree: Tree, node: DtNode): readonly Stream[] {
   return [...direct, ...mappedStreams(tree, node)];
 }
 
-/** Bits that an SMMU ignores in every stream ID that comes without a mask: bindings/iommu/arm,smmu.yaml, stream-match-mask. */
+/**
+ * Bits that an SMMU ignores in every stream ID that comes without a mask: bindings/iommu/arm,smmu.yaml,
+ * stream-match-mask.
+ */
 function matchMask(iommu: DtNode): number {
   return cellOf(iommu, 'stream-match-mask', 0);
 }

@@ -1,4 +1,7 @@
-/** What a person should know of a plan, though nothing stands in the way: what stays connected, shared or unsure. Pure. */
+/**
+ * What a person should know of a plan, though nothing stands in the way: what stays connected, shared or unsure.
+ * Pure.
+ */
 
 import { hasRegisters, iommuKind, sameStream } from './access.ts';
 import type { DtNode } from './blob.ts';
@@ -92,7 +95,9 @@ function sharedPages(members: Situation['members']): readonly string[] {
   return found;
 }
 
-/** Devices at the other ends of a member's own graph: its endpoints are below it, in no part that is a device itself. */
+/**
+ * Devices at the other ends of a member's own graph: its endpoints are below it, in no part that is a device itself.
+ */
 function connectedTo(board: Board, node: DtNode): readonly DtNode[] {
   return [...nodesBelow(node)]
     .filter((below) => below !== node && deviceOf(below) === node)

@@ -1,6 +1,6 @@
 /**
- * What several devices of one bundle have, each once: a page, a line or a stream that two of them share is the first one's. A bundle is
- * made so, and a VM's own tree has to be read in the same way. Pure.
+ * What several devices of one bundle have, each once: a page, a line or a stream that two of them share is the first
+ * one's. A bundle is made so, and a VM's own tree has to be read in the same way. Pure.
  */
 
 import type { Access } from './access.ts';
@@ -53,7 +53,10 @@ export function eachOnce(devices: readonly Things[]): readonly Things[] {
   }));
 }
 
-/** The IDs that agree with `id` where `mask` has 0, rising; of more than 16 only that they are more is to be relied on. */
+/**
+ * The IDs that agree with `id` where `mask` has 0, rising; of more than 16 only that they are more is to be relied
+ * on.
+ */
 export function idsOf(id: number, mask: number): readonly number[] {
   let ids = [(id & ~mask) >>> 0];
   for (let bit = 1; bit !== 0; bit = (bit << 1) >>> 0) {

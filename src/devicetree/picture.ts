@@ -1,6 +1,6 @@
 /**
- * A plan as a picture (SVG): the bundle with its members in quiesce order, what stays outside on its left, what stands in the way on its
- * right. Pure: the same plan gives the same text.
+ * A plan as a picture (SVG): the bundle with its members in quiesce order, what stays outside on its left, what
+ * stands in the way on its right. Pure: the same plan gives the same text.
  *
  * Letters are those of a font with one width, so that what is cut, wrapped and placed here is so on every screen.
  */

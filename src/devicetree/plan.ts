@@ -2,8 +2,8 @@
  * Plans a bundle: which devices have to move as one, what gives access to them, and what stands in the way. Pure.
  *
  * Into the bundle goes what gives access. What is only voted for (clocks, regulators, power and performance domains,
- * interconnects, pins) stays with a keeper. Whatever access a device outside shares is a blocker, named with the node, the thing
- * that is shared, the other users and the ways out.
+ * interconnects, pins) stays with a keeper. Whatever access a device outside shares is a blocker, named with the
+ * node, the thing that is shared, the other users and the ways out.
  */
 
 import type { Device } from '../protocol/bundle.ts';
@@ -184,7 +184,9 @@ function rankOf(node: DtNode): number {
   return DISPLAY.test(words) ? 2 : 1;
 }
 
-/** Consumers before suppliers, parts before what they are part of; otherwise touch first and what shows pictures last. */
+/**
+ * Consumers before suppliers, parts before what they are part of; otherwise touch first and what shows pictures last.
+ */
 function quiesceOrder(members: readonly Member[]): readonly Member[] {
   const left = [...members].sort(
     (a, b) => rankOf(a.node) - rankOf(b.node) || (a.node.path < b.node.path ? -1 : 1),

@@ -1,9 +1,10 @@
 /**
- * Whether a device is one that a VM could have for itself, as far as its node tells: not one that serves the whole machine, and none
- * whose DMA nothing confines. Pure.
+ * Whether a device is one that a VM could have for itself, as far as its node tells: not one that serves the whole
+ * machine, and none whose DMA nothing confines. Pure.
  *
- * Devicetrees say nowhere "does DMA" or "is everybody's". What they do say is used first (references, `dma-coherent`, `dmas`); names
- * come second, and only those that leave no doubt. What remains unsure is a note, and `--list` keeps it apart.
+ * Devicetrees say nowhere "does DMA" or "is everybody's". What they do say is used first (references, `dma-coherent`,
+ * `dmas`); names come second, and only those that leave no doubt. What remains unsure is a note, and `--list` keeps
+ * it apart.
  */
 
 import { iommuKind } from './access.ts';
@@ -35,7 +36,9 @@ const SERVICES: readonly string[] = [
 /** Trace units see what every processor does: Linux, Documentation/devicetree/bindings/arm/arm,coresight-*.yaml. */
 const TRACE = /^arm,coresight-/;
 
-/** Nodes with `reg` that are memory: ordinary, reserved (of firmware and hypervisor, too), and small ones on the chip. */
+/**
+ * Nodes with `reg` that are memory: ordinary, reserved (of firmware and hypervisor, too), and small ones on the chip.
+ */
 const MEMORY = /^(memory|reserved-memory|sram|iram|ocram)(@|$)/;
 
 /** What makes a device one of the whole machine, itself or as a part; undefined when nothing does. */
@@ -54,7 +57,10 @@ export function machineWide(node: DtNode): string | undefined {
   return undefined;
 }
 
-/** The device that the machine's first words go to: `stdout-path` of `/chosen`, a path or alias with options behind a colon. */
+/**
+ * The device that the machine's first words go to: `stdout-path` of `/chosen`, a path or alias with options behind a
+ * colon.
+ */
 export function consoleOf(tree: Tree): DtNode | undefined {
   const chosen = tree.find('/chosen');
   const place = textOf(chosen, 'stdout-path') ?? textOf(chosen, 'linux,stdout-path');
@@ -98,8 +104,8 @@ function hasStream(tree: Tree, engine: DtNode): boolean {
 }
 
 /**
- * Whether all DMA of a device goes through an IOMMU that Baton knows. What has no registers of its own does none, nor does a wrapper
- * whose parts have streams.
+ * Whether all DMA of a device goes through an IOMMU that Baton knows. What has no registers of its own does none, nor
+ * does a wrapper whose parts have streams.
  */
 export function isConfined(
   { node, access }: Pick<Mover, 'node' | 'access'>,

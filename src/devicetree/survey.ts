@@ -8,8 +8,9 @@ import { isConfined } from './suitability.ts';
 import { isWithin, textOf } from './tree.ts';
 
 /**
- * What a plan comes to. `free`: nothing stands in the way, and every member with registers has its DMA behind an IOMMU. `unsure`: nothing
- * stands in the way as far as the tree tells, but a member has no stream, so it must not do DMA. `blocked`: something stands in the way.
+ * What a plan comes to. `free`: nothing stands in the way, and every member with registers has its DMA behind an
+ * IOMMU. `unsure`: nothing stands in the way as far as the tree tells, but a member has no stream, so it must not do
+ * DMA. `blocked`: something stands in the way.
  */
 const VERDICTS = ['free', 'unsure', 'blocked'] as const;
 export type Verdict = (typeof VERDICTS)[number];

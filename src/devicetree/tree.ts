@@ -27,8 +27,8 @@ export interface Link {
 }
 
 /**
- * What dtc keeps for overlays: paths of labels, and places that are still to be filled in. Its properties describe no device, whatever their
- * names are (dtc, Documentation/dt-object-internal.txt).
+ * What dtc keeps for overlays: paths of labels, and places that are still to be filled in. Its properties describe no
+ * device, whatever their names are (dtc, Documentation/dt-object-internal.txt).
  */
 const BOOKKEEPING = /^\/__(symbols|fixups|local_fixups)__(\/|$)/;
 
@@ -57,8 +57,8 @@ export class Tree {
   }
 
   /**
-   * The node at a path (`/soc@0/i2c@a90000`), of an alias (`i2c12`, `i2c12/touch@20`), or of a name that one node alone has
-   * (`touchscreen@20`); undefined when there is none.
+   * The node at a path (`/soc@0/i2c@a90000`), of an alias (`i2c12`, `i2c12/touch@20`), or of a name that one node
+   * alone has (`touchscreen@20`); undefined when there is none.
    */
   find(place: string): DtNode | undefined {
     if (place.startsWith('/')) return this.#byPath.get(place.length > 1 ? place.replace(/\/$/, '') : place);
@@ -74,8 +74,8 @@ export class Tree {
   }
 
   /**
-   * Reads a list of references, each a phandle and as many cells as its target says in `cellsProperty`, or as `fixed` says. A
-   * phandle 0 is an empty place of the list. Throws a TreeError.
+   * Reads a list of references, each a phandle and as many cells as its target says in `cellsProperty`, or as `fixed`
+   * says. A phandle 0 is an empty place of the list. Throws a TreeError.
    */
   links(
     node: DtNode,
@@ -134,8 +134,8 @@ export function isEnabled(node: DtNode): boolean {
 }
 
 /**
- * Whether somebody uses a node, be it another than the system that reads the tree: enabled, or `reserved`, as for firmware (Devicetree
- * Specification v0.4, 2.3.4), itself or one above it.
+ * Whether somebody uses a node, be it another than the system that reads the tree: enabled, or `reserved`, as for
+ * firmware (Devicetree Specification v0.4, 2.3.4), itself or one above it.
  */
 export function isInUse(node: DtNode): boolean {
   for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) {
@@ -152,7 +152,10 @@ export function isWithin(node: DtNode, above: DtNode): boolean {
   return false;
 }
 
-/** The texts of a property; empty when it is absent. What is no printable ASCII is no text: it would go to somebody's terminal. */
+/**
+ * The texts of a property; empty when it is absent. What is no printable ASCII is no text: it would go to somebody's
+ * terminal.
+ */
 export function textsOf(node: DtNode | undefined, property: string): readonly string[] {
   const bytes = node?.properties.get(property);
   if (bytes === undefined || bytes.length === 0 || bytes.at(-1) !== 0) return [];

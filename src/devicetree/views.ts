@@ -14,9 +14,10 @@ interface Sight {
 }
 
 /**
- * Returns the definition with the views of `vm`: each device's registers, lines and streams are those of its nodes, in order, and what two devices
- * share is the first one's. A device that has no nodes here is seen as it is; so are streams of which the tree has none. Throws an Error when the tree has more or
- * fewer, of other lengths or triggers, and a TreeError.
+ * Returns the definition with the views of `vm`: each device's registers, lines and streams are those of its nodes,
+ * in order, and what two devices share is the first one's. A device that has no nodes here is seen as it is; so are
+ * streams of which the tree has none. Throws an Error when the tree has more or fewer, of other lengths or triggers,
+ * and a TreeError.
  */
 export function withViews(
   bundle: BundleDefinition,

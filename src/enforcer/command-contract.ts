@@ -84,8 +84,8 @@ export function parseAnswers(line: string, calls: readonly EnforcerCall[]): read
 }
 
 /**
- * Reads what rides on an answer. What does not fit the contract is left out and named in `refused`. Where more events come than are looked
- * at, the platform is lost: a start or an exit would else be.
+ * Reads what rides on an answer. What does not fit the contract is left out and named in `refused`. Where more events
+ * come than are looked at, the platform is lost: a start or an exit would else be.
  */
 export function parseExtras(line: string): Extras {
   const fields = parseLine(line) ?? {};

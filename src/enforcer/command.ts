@@ -56,8 +56,8 @@ export class CommandEnforcer implements Enforcer {
   readonly #hello: Hello;
   readonly #faults = new FaultLog();
   /**
-   * Requests that wait for the one under way, by what they are about: one a bundle, one a VM, one question for events. A newer one takes
-   * the place of the one that waits, so an executable that hangs gathers nothing.
+   * Requests that wait for the one under way, by what they are about: one a bundle, one a VM, one question for
+   * events. A newer one takes the place of the one that waits, so an executable that hangs gathers nothing.
    */
   readonly #queue = new Map<string, { readonly line: string; readonly done: (answer: LineAnswer) => void }>();
   #running: readonly VmId[];

@@ -2,8 +2,8 @@
  * Input events on their way to the holder of one bundle, and to nobody else.
  *
  * What the holder was sent as pressed is remembered, and released when the bundle leaves it: no key sticks. A release
- * that the holder never saw pressed is not passed on, so the end of a touch that began at the former holder stays there.
- * Bounded: an event too many is dropped, but never the release of something that is down.
+ * that the holder never saw pressed is not passed on, so the end of a touch that began at the former holder stays
+ * there. Bounded: an event too many is dropped, but never the release of something that is down.
  */
 
 import type { Json } from '../control/lines.ts';
@@ -112,7 +112,9 @@ export class Tenure {
     this.#pump();
   }
 
-  /** Nothing more is passed on. What has not left is dropped; what is down at the holder will be released by `settle`. */
+  /**
+   * Nothing more is passed on. What has not left is dropped; what is down at the holder will be released by `settle`.
+   */
   end(): void {
     this.#isOver = true;
     // A release that has not left counted as done already, and the holder has not seen it.

@@ -1,9 +1,10 @@
 /**
  * The QMP of one QEMU: dials it, and again when it is gone; commands with a deadline; whether its guest lives.
  *
- * A guest lives for as long as its QMP answers: SHUTDOWN, RESET, a connection that ends, an answer that does not
- * come in time and a status that is refused are the end of a life. A QEMU that only hangs comes back as a new life, which is the safe mistake.
- * (QMP: a greeting, `qmp_capabilities`, then commands with an `id` and events; see QEMU's docs/interop/qmp-spec.)
+ * A guest lives for as long as its QMP answers: SHUTDOWN, RESET, a connection that ends, an answer that does not come
+ * in time and a status that is refused are the end of a life. A QEMU that only hangs comes back as a new life, which
+ * is the safe mistake. (QMP: a greeting, `qmp_capabilities`, then commands with an `id` and events; see QEMU's
+ * docs/interop/qmp-spec.)
  */
 
 import { type Json, Lines } from '../control/lines.ts';

@@ -1,12 +1,12 @@
 /**
- * The back end `qmp`: plain QEMU on a laptop. It moves input, and nothing else: what a program reads from the real device
- * comes in over a socket per bundle, and goes by QMP to the QEMU of the holder alone.
+ * The back end `qmp`: plain QEMU on a laptop. It moves input, and nothing else: what a program reads from the real
+ * device comes in over a socket per bundle, and goes by QMP to the QEMU of the holder alone.
  *
- * Access is the routing, and the routing is in this process. So `fence` takes effect at once, whatever the holder of this
- * or of another bundle does: runs wait for those of their own bundle alone, and while one of these settles nobody gets its
- * events. `settle` releases what is down at the old holder and waits until all that it was sent is answered; a host that
- * restarts routes nothing until it grants anew, which counts as a reboot of the machine. QMP cannot be asked who gets
- * events, so the evidence is `asserted`: the word of this process.
+ * Access is the routing, and the routing is in this process. So `fence` takes effect at once, whatever the holder of
+ * this or of another bundle does: runs wait for those of their own bundle alone, and while one of these settles
+ * nobody gets its events. `settle` releases what is down at the old holder and waits until all that it was sent is
+ * answered; a host that restarts routes nothing until it grants anew, which counts as a reboot of the machine. QMP
+ * cannot be asked who gets events, so the evidence is `asserted`: the word of this process.
  */
 
 import { Lines } from '../control/lines.ts';
@@ -46,7 +46,9 @@ export interface QmpOptions {
   readonly log: Log;
 }
 
-/** Opens the back end: `done` is told once every QEMU has answered or was not there, and all inputs are listened for. */
+/**
+ * Opens the back end: `done` is told once every QEMU has answered or was not there, and all inputs are listened for.
+ */
 export function openQmpEnforcer(options: QmpOptions, done: (result: QmpEnforcer | Error) => void): void {
   const enforcer = new QmpEnforcer(options);
   enforcer.open((error) => {

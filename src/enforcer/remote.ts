@@ -28,8 +28,8 @@ const FAULTS_MAX = 1_024;
 const ERROR_CHARS_MAX = 200;
 
 /**
- * Time to connect and be answered `hello`, in ms. A helper first carries out what a former host ordered (enforceMs, 3 s);
- * one that has not answered after this hangs, and a supervisor that starts the host again can tell so.
+ * Time to connect and be answered `hello`, in ms. A helper first carries out what a former host ordered (enforceMs, 3
+ * s); one that has not answered after this hangs, and a supervisor that starts the host again can tell so.
  */
 export const HELLO_MS = 5_000;
 

@@ -114,7 +114,9 @@ export class TrustedTouchEnforcer implements Enforcer {
     this.#parts.lives.close();
   }
 
-  /** A full disk keeps no bundle from going home: after a restart its holder is then unknown, and it is taken in anew. */
+  /**
+   * A full disk keeps no bundle from going home: after a restart its holder is then unknown, and it is taken in anew.
+   */
   #save(): void {
     const notes = this.#notebook.notes();
     const text = JSON.stringify(notes);

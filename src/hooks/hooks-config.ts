@@ -196,7 +196,10 @@ const UNBIND_STEP = Type.Object(
   closed,
 );
 
-/** Lends, or borrows, through Qualcomm's touch driver: the owner's last suspend step, the borrower's first resume step. */
+/**
+ * Lends, or borrows, through Qualcomm's touch driver: the owner's last suspend step, the borrower's first resume
+ * step.
+ */
 const TRUSTED_TOUCH_STEP = Type.Object(
   {
     ...common,

@@ -3,7 +3,8 @@
  *
  * `trusted_touch_enable` is written 1 and 0 and reads whether it came about; `trusted_touch_event` holds the code of
  * what went wrong, and a written 0 clears it. The owner's driver lends on 1 and reclaims on 0, the borrower's accepts
- * on 1 and releases on 0. (QTS, its source: Linux4/samsung_kernel, vendor/qcom/opensource/touch-drivers/qts/qts_core.c.)
+ * on 1 and releases on 0. (QTS, its source: Linux4/samsung_kernel,
+ * vendor/qcom/opensource/touch-drivers/qts/qts_core.c.)
  *
  * What shapes the code:
  * - A write succeeds also when nothing was done: only reading back tells.

@@ -1,8 +1,9 @@
 /**
  * How many lines of the audit log each VM may cause: a token bucket per VM. Pure.
  *
- * A VM that lends, borrows or touches what it may not, again and again, would else fill the disk's share of the log with its own lines, and
- * what others did would be deleted sooner. Lines beyond the share are counted, and one line a minute says how many there were.
+ * A VM that lends, borrows or touches what it may not, again and again, would else fill the disk's share of the log
+ * with its own lines, and what others did would be deleted sooner. Lines beyond the share are counted, and one line a
+ * minute says how many there were.
  */
 
 import type { VmId } from '../protocol/ids.ts';

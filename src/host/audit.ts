@@ -30,7 +30,10 @@ export const SKIPPED_EVENT = 'linesLost';
 
 /** Event of a line that stands for others, which a VM caused beyond its share. */
 export const OVER_SHARE_EVENT = 'linesOverShare';
-/** Longest detail that is written whole, in characters: what is longer is a text of somebody who wants to fill the log. */
+/**
+ * Longest detail that is written whole, in characters: what is longer is a text of somebody who wants to fill the
+ * log.
+ */
 const DETAIL_MAX = 512;
 /** Longest line, in characters: a detail of which each character takes six, and 400 more. */
 export const AUDIT_LINE_MAX = 4_096;
@@ -62,7 +65,10 @@ export class AuditChecker {
   /** Numbers of the lines that say that lines before them were lost. Only the first ones are kept. */
   readonly losses: number[] = [];
 
-  /** Takes the next line, without its newline. Returns what is wrong with it. Lines after a wrong one are not to be given. */
+  /**
+   * Takes the next line, without its newline. Returns what is wrong with it. Lines after a wrong one are not to be
+   * given.
+   */
   next(line: string): string | undefined {
     this.lines += 1;
     const link = linkOf(line);
@@ -77,8 +83,8 @@ export class AuditChecker {
 }
 
 /**
- * Finds the last sound line in `tail`, the end of a log. `isWhole`: it starts with the first byte of a line. Returns its hash and where
- * what comes after it starts; undefined when no line in it is sound.
+ * Finds the last sound line in `tail`, the end of a log. `isWhole`: it starts with the first byte of a line. Returns
+ * its hash and where what comes after it starts; undefined when no line in it is sound.
  */
 export function lastSoundLine(tail: string, isWhole: boolean): { hash: string; end: number } | undefined {
   let end = tail.lastIndexOf('\n');
@@ -92,7 +98,10 @@ export function lastSoundLine(tail: string, isWhole: boolean): { hash: string; e
   return undefined;
 }
 
-/** What a line is chained to and by which hash the next one is chained to it; what is wrong with it when it is no sound line. */
+/**
+ * What a line is chained to and by which hash the next one is chained to it; what is wrong with it when it is no
+ * sound line.
+ */
 function linkOf(line: string): { previous: string; hash: string } | string {
   if (line.length > AUDIT_LINE_MAX) return `longer than ${AUDIT_LINE_MAX} characters`;
   const match = LINE.exec(line);

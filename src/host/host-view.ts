@@ -54,7 +54,9 @@ export interface HostFacts {
   readonly auditHash: string;
   /** What cannot be written, and why. */
   readonly writeFault: string | null;
-  /** The last time that the host did not run, on a machine that did: for how long, and how long ago that ended, in ms. */
+  /**
+   * The last time that the host did not run, on a machine that did: for how long, and how long ago that ended, in ms.
+   */
   readonly stopped: { readonly forMs: number; readonly agoMs: number } | null;
 }
 

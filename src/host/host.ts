@@ -140,7 +140,10 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     return { vms: this.#registry.running(), auditHash, writeFault: fault ?? null, stopped };
   }
 
-  /** Asks the agents whether they live, for somebody who looks. Calls `done` when they have answered, soon in any case. */
+  /**
+   * Asks the agents whether they live, for somebody who looks. Calls `done` when they have answered, soon in any
+   * case.
+   */
   look(done: () => void): void {
     this.#parts.link.look(done);
   }

@@ -1,4 +1,7 @@
-/** The host's heartbeat notices when the host itself did not run: stopped by a signal or with its machine, or starved. Pure. */
+/**
+ * The host's heartbeat notices when the host itself did not run: stopped by a signal or with its machine, or starved.
+ * Pure.
+ */
 
 /** Interval of heartbeats, in milliseconds. Agents take a stamp of four of them for fresh. */
 export const HEARTBEAT_MS = 1_000;

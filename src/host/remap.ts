@@ -32,7 +32,10 @@ export interface PhaseRun {
   readonly calls: readonly EnforcerCall[];
 }
 
-/** The runs of one bundle: what a phase asks for depends on bundle, phase and new holder alone, so it is made once for each. */
+/**
+ * The runs of one bundle: what a phase asks for depends on bundle, phase and new holder alone, so it is made once for
+ * each.
+ */
 export class PhaseRuns {
   readonly #bundle: BundleDefinition;
   readonly #known = new Map<string, PhaseRun>();

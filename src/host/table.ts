@@ -1,9 +1,10 @@
 /**
  * The host's table on disk: the last state of every bundle and the lives of the VMs, as journal records.
  *
- * JSON in ASCII, one record a change. A record reserves epochs beyond its bundle's own (`epochsTo`), so that the
- * host can go on for a while when it cannot write: a later start begins above all that may have been used. Proofs are not kept: after a restart the machine itself is read back. A
- * table that does not check out (table-record.ts) is not repaired: its bundles start in quarantine, cause `tableLost`.
+ * JSON in ASCII, one record a change. A record reserves epochs beyond its bundle's own (`epochsTo`), so that the host
+ * can go on for a while when it cannot write: a later start begins above all that may have been used. Proofs are not
+ * kept: after a restart the machine itself is read back. A table that does not check out (table-record.ts) is not
+ * repaired: its bundles start in quarantine, cause `tableLost`.
  */
 
 import type { Journal } from '../ports.ts';

@@ -1,14 +1,16 @@
 /**
  * The journal's bytes: records as agents and the host keep them. Pure.
  *
- * After a power cut a file holds, from the last fsync on, any mix of good bytes, zeros and old blocks. So each record names the bytes that
- * were durable when it was written. Damage behind all of those is a torn tail: reading ends there, since nobody acted on what follows.
- * Damage before them is refused, because a journal that lies is worse than none.
+ * After a power cut a file holds, from the last fsync on, any mix of good bytes, zeros and old blocks. So each record
+ * names the bytes that were durable when it was written. Damage behind all of those is a torn tail: reading ends
+ * there, since nobody acted on what follows. Damage before them is refused, because a journal that lies is worse than
+ * none.
  *
- * Layout, big endian. The file starts with 8 bytes: `BATONJ3\n`. A record is: body length (4), sequence (4), CRC32C over those two (4),
- * CRC32C over the body (4), body. Record 0 has as its body the file's id (8) and the bytes that were durable when the file got its name
- * (4). The body of every other record starts with the bytes that were durable when it was written (4). Checksums of all but record 0 begin
- * with the file's id, so that a block of an earlier file is no record of this one.
+ * Layout, big endian. The file starts with 8 bytes: `BATONJ3\n`. A record is: body length (4), sequence (4), CRC32C
+ * over those two (4), CRC32C over the body (4), body. Record 0 has as its body the file's id (8) and the bytes that
+ * were durable when the file got its name (4). The body of every other record starts with the bytes that were durable
+ * when it was written (4). Checksums of all but record 0 begin with the file's id, so that a block of an earlier file
+ * is no record of this one.
  */
 
 /** First bytes of every journal file. */
@@ -47,7 +49,9 @@ export type JournalRead =
     }
   | { readonly ok: false; readonly error: string };
 
-/** Returns a whole file with these records, durable as one. `id`: JOURNAL_ID_BYTES at random. Throws as encodeRecord. */
+/**
+ * Returns a whole file with these records, durable as one. `id`: JOURNAL_ID_BYTES at random. Throws as encodeRecord.
+ */
 export function encodeJournal(id: Uint8Array, bodies: readonly Uint8Array[]): Uint8Array {
   const records = bodies.map((body, index) => encodeRecord(id, index + 1, 0, body));
   const bytes = records.reduce((sum, record) => sum + record.length, FIRST_AT);
@@ -66,8 +70,8 @@ export function encodeJournal(id: Uint8Array, bodies: readonly Uint8Array[]): Ui
 }
 
 /**
- * Returns one record of the file `id`. `durableBytes`: how much of the file is durable already. `body` is at most RECORD_BYTES_MAX bytes,
- * else a RangeError is thrown.
+ * Returns one record of the file `id`. `durableBytes`: how much of the file is durable already. `body` is at most
+ * RECORD_BYTES_MAX bytes, else a RangeError is thrown.
  */
 export function encodeRecord(
   id: Uint8Array,
@@ -152,7 +156,10 @@ class Reader {
     return { sequence: this.#view.getUint32(at + 4), body, end };
   }
 
-  /** The most that a record behind `at` says was durable. Few places look like a head, so this costs one look at each byte. */
+  /**
+   * The most that a record behind `at` says was durable. Few places look like a head, so this costs one look at each
+   * byte.
+   */
   laterMark(at: number, nextSequence: number): number {
     let most = 0;
     for (let place = at + 1; place + HEADER_BYTES + MARK_BYTES <= this.#file.length; place++) {
@@ -169,7 +176,10 @@ function uint32At(bytes: Uint8Array, at: number): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(at);
 }
 
-/** CRC-32C (Castagnoli), reflected polynomial 0x82f63b78 (RFC 3720, appendix B.4). `before`: of the bytes that these follow. */
+/**
+ * CRC-32C (Castagnoli), reflected polynomial 0x82f63b78 (RFC 3720, appendix B.4). `before`: of the bytes that these
+ * follow.
+ */
 export function crc32c(bytes: Uint8Array, before = 0): number {
   let crc = (before ^ 0xffff_ffff) >>> 0;
   for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ CRC_TABLE[(crc ^ bytes[i]!) & 0xff]!;

@@ -39,7 +39,10 @@ export interface LinkParts {
 /** Who is told what arrives. */
 export interface LinkListener {
   onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void;
-  /** A session came up, or was replaced: what was sent before may be lost. `isNewBoot`: of the peer, after a session with another one. */
+  /**
+   * A session came up, or was replaced: what was sent before may be lost. `isNewBoot`: of the peer, after a session
+   * with another one.
+   */
   onUp(peer: VmId, isNewBoot?: boolean): void;
   onDown(peer: VmId, reason: string): void;
   /** The peer means something else by this bundle. */
@@ -80,7 +83,10 @@ export class Link implements TransportListener {
   readonly #parts: LinkParts;
   readonly #peers = new Map<VmId, Peer>();
   readonly #isHost: boolean;
-  /** Several peers may share one connection, which is always read: what is too much of one is shed, and no other waits for it. */
+  /**
+   * Several peers may share one connection, which is always read: what is too much of one is shed, and no other waits
+   * for it.
+   */
   readonly #turns: Turns<VmId>;
   readonly #looks: Looks;
   #listener: LinkListener | undefined;
@@ -145,8 +151,8 @@ export class Link implements TransportListener {
   }
 
   /**
-   * Asks the peers whether they live, for somebody who looks. Calls `done` when they have answered, or LOOK_MS later. Whoever left the
-   * last question unanswered is asked again and not waited for.
+   * Asks the peers whether they live, for somebody who looks. Calls `done` when they have answered, or LOOK_MS later.
+   * Whoever left the last question unanswered is asked again and not waited for.
    */
   look(done: () => void): void {
     const nowMs = this.#parts.clock.nowMs();

@@ -1,6 +1,6 @@
 /**
- * Somebody looks: peers are asked whether they live, and whoever looks waits for the answers, not for long. Pure apart from the clock it
- * is given.
+ * Somebody looks: peers are asked whether they live, and whoever looks waits for the answers, not for long. Pure
+ * apart from the clock it is given.
  */
 
 import type { Clock } from '../ports.ts';

@@ -1,17 +1,20 @@
 /**
- * Tells when two processes have one name and its keys, as after a guest was cloned. By sessions alone, so that it is told over every
- * transport: each process has a random boot id, proven fresh by its session. A process that was replaced never comes back; a boot id that
- * does is that of one of two. Pure.
+ * Tells when two processes have one name and its keys, as after a guest was cloned. By sessions alone, so that it is
+ * told over every transport: each process has a random boot id, proven fresh by its session. A process that was
+ * replaced never comes back; a boot id that does is that of one of two. Pure.
  *
- * Who is ousted sees another thing: the peer is always the same, and yet begins new sessions with it again and again, since it has one with
- * the other in between.
+ * Who is ousted sees another thing: the peer is always the same, and yet begins new sessions with it again and again,
+ * since it has one with the other in between.
  */
 
 /** Boots of one peer that are remembered: two take turns, a supervisor's restarts may come in between. */
 const BOOTS_MAX = 8;
 /** How long, in ms, a twin counts as there since it was last noticed: two take turns every second or two. */
 const TWIN_MS = 60_000;
-/** Sessions with one boot of a peer in TWIN_MS that are too many: crossed handshakes at a start make two, a lost connection one. */
+/**
+ * Sessions with one boot of a peer in TWIN_MS that are too many: crossed handshakes at a start make two, a lost
+ * connection one.
+ */
 const SESSIONS_MAX = 5;
 
 /** What people are told of a peer that is two. */
@@ -29,7 +32,10 @@ export class TwinWatch {
   #twinMs = Number.NEGATIVE_INFINITY;
   #oustedMs = Number.NEGATIVE_INFINITY;
 
-  /** A session with the boot `bootId` of the peer came up. Returns what is to be told now, for the first time in a while. */
+  /**
+   * A session with the boot `bootId` of the peer came up. Returns what is to be told now, for the first time in a
+   * while.
+   */
   sessionUp(bootId: Uint8Array, nowMs: number): string | undefined {
     const before = this.hint(nowMs);
     const boot = bootId.join();

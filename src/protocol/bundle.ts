@@ -10,8 +10,8 @@ import { type BundleId, type DeviceId, type ResourceId, resourceId, type VmId } 
 /** Most devices of a bundle: a display, its panel, touch, backlight and a few bus controllers. */
 export const DEVICES_MAX = 8;
 /**
- * Most resources of a bundle: a camera with its sensors' receivers has some 25. Their evidence must fit one message (see
- * wire/limits.ts).
+ * Most resources of a bundle: a camera with its sensors' receivers has some 25. Their evidence must fit one message
+ * (see wire/limits.ts).
  */
 export const RESOURCES_MAX = 32;
 /** Most bundles that one party knows. Their digests must fit one hello message. */
@@ -25,7 +25,9 @@ export interface MmioResource {
   readonly kind: 'mmio';
   readonly id: ResourceId;
   readonly device: DeviceId;
-  /** Physical address, in bytes, aligned to the stage-2 granule (4096). Below 2^44, so that page numbers fit the wire. */
+  /**
+   * Physical address, in bytes, aligned to the stage-2 granule (4096). Below 2^44, so that page numbers fit the wire.
+   */
   readonly physical: number;
   /** Length in bytes, a multiple of the granule. */
   readonly bytes: number;
@@ -51,8 +53,8 @@ export interface StreamResource {
   readonly id: ResourceId;
   readonly device: DeviceId;
   /**
-   * Physical address of the SMMU's registers, in bytes, which tells it from others; aligned and limited as for registers. Absent:
-   * the only one of the machine.
+   * Physical address of the SMMU's registers, in bytes, which tells it from others; aligned and limited as for
+   * registers. Absent: the only one of the machine.
    */
   readonly smmu?: number | undefined;
   /** Stream ID at the SMMU. */
@@ -110,8 +112,8 @@ export function viewOf(resource: Resource, vm: VmId): number {
 }
 
 /**
- * Returns whether two resources of one machine have something in common, at the numbers that `at` tells. A stream whose SMMU is not
- * named may be at any.
+ * Returns whether two resources of one machine have something in common, at the numbers that `at` tells. A stream
+ * whose SMMU is not named may be at any.
  */
 export function overlaps(a: Resource, b: Resource, at: (resource: Resource) => number): boolean {
   if (a.kind === 'mmio' && b.kind === 'mmio') return at(a) < at(b) + b.bytes && at(b) < at(a) + a.bytes;

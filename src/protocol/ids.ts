@@ -31,13 +31,15 @@ export const ID_BYTES_MAX = 32;
 export const HOST: VmId = 'host' as VmId;
 
 /**
- * Lower case letters, digits, dash, underscore and dot; starts with a letter. No `/`, `+` or `#` (MQTT). `constructor` is the one such name
- * that every object of JavaScript has already, so that a list by name which lacks it seems to have it.
+ * Lower case letters, digits, dash, underscore and dot; starts with a letter. No `/`, `+` or `#` (MQTT).
+ * `constructor` is the one such name that every object of JavaScript has already, so that a list by name which lacks
+ * it seems to have it.
  */
 export const ID_PATTERN = '^(?!constructor$)[a-z][a-z0-9._-]{0,31}$';
 /**
- * Names that no VM may have: those of the host, of nobody, and of what a back end answers in place of a VM (enforcer/port.ts). Such an
- * answer and a VM share one field of the enforcer contract, and must never be taken for each other.
+ * Names that no VM may have: those of the host, of nobody, and of what a back end answers in place of a VM
+ * (enforcer/port.ts). Such an answer and a VM share one field of the enforcer contract, and must never be taken for
+ * each other.
  */
 const NO_VMS = ['host', 'nobody', 'blocked', 'unknown', 'mixed', 'fenced', 'unsettled'] as const;
 /** Of a VM. */
@@ -80,7 +82,10 @@ export function isUint32(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= UINT32_MAX;
 }
 
-/** Returns `text` as the name of a VM, or of the host as a party. Throws a RangeError that says what a name looks like. */
+/**
+ * Returns `text` as the name of a VM, or of the host as a party. Throws a RangeError that says what a name looks
+ * like.
+ */
 export function vmId(text: string): VmId {
   return checkedId(text, 'VM', isParty) as VmId;
 }

@@ -9,9 +9,10 @@ export interface AllowanceTerms {
 }
 
 /**
- * Bytes from one guest to others. It keeps a flooding guest from filling another guest's queue, and its agent from being kept busy with
- * MACs. Honest traffic is far less: a handover moves about ten frames of less than 1 KiB. At once: half of what a receiver's queue takes.
- * Sustained: 1,000 of the shortest frames a second, of which an agent verifies 20,000 and more.
+ * Bytes from one guest to others. It keeps a flooding guest from filling another guest's queue, and its agent from
+ * being kept busy with MACs. Honest traffic is far less: a handover moves about ten frames of less than 1 KiB. At
+ * once: half of what a receiver's queue takes. Sustained: 1,000 of the shortest frames a second, of which an agent
+ * verifies 20,000 and more.
  */
 export const FRAMES_TO_GUESTS: AllowanceTerms = { most: 128 * 1024, perMs: 256 };
 /** What a frame costs at least, in bytes, since short ones are work as well. */

@@ -1,4 +1,7 @@
-/** What every transport says of frames that it drops, in the same words, so that a fault looks alike whatever carries it. Pure. */
+/**
+ * What every transport says of frames that it drops, in the same words, so that a fault looks alike whatever carries
+ * it. Pure.
+ */
 
 import type { VmId } from '../protocol/ids.ts';
 import type { Route } from '../wire/envelope.ts';
@@ -9,7 +12,10 @@ export const BROKEN = 'length of a frame out of range: the other end sends no fr
 /** A queue is full. */
 export const DOES_NOT_READ = 'frame dropped: its receiver does not read';
 
-/** Returns why a frame is none for `self`; undefined when it is one. `sender`: who it has to be from, where the transport knows. */
+/**
+ * Returns why a frame is none for `self`; undefined when it is one. `sender`: who it has to be from, where the
+ * transport knows.
+ */
 export function whyNot(
   frame: Uint8Array,
   route: Route | undefined,

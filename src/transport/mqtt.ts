@@ -56,13 +56,13 @@ const KEEPALIVE_S = 5;
 /** Largest packet that the broker may send us (MQTT 5 only): a frame, a topic and what is around them. */
 const PACKET_BYTES_MAX = FRAME_BYTES_MAX + 512;
 /**
- * Bytes that a broker may send without one whole packet among them. Of a packet that is announced as 256 MiB, which MQTT allows, the library
- * would keep all that comes. Several chunks of a socket may be on their way through it.
+ * Bytes that a broker may send without one whole packet among them. Of a packet that is announced as 256 MiB, which
+ * MQTT allows, the library would keep all that comes. Several chunks of a socket may be on their way through it.
  */
 const UNREAD_BYTES_MAX = 256 * 1024;
 /**
- * Packets that a broker may send while it takes nothing of ours: the library would keep every acknowledgement. An honest one stops at the
- * messages that may be under way, 20 by default of mosquitto.
+ * Packets that a broker may send while it takes nothing of ours: the library would keep every acknowledgement. An
+ * honest one stops at the messages that may be under way, 20 by default of mosquitto.
  */
 const UNHEARD_MAX = 2_000;
 /** Messages that a broker may send before we acknowledge (MQTT 5 only): as mosquitto does by default. */

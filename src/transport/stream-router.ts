@@ -6,9 +6,10 @@
  * frame under another sender's name is dropped. The newest connection of a VM counts, since a VM that was
  * killed may leave an old one behind.
  *
- * Guests have turns (turns.ts). One that sends faster than its turns come is not read for a while: it waits, and nobody
- * else does. Frames between guests have an allowance of their sender besides, and are lost when their receiver does not read:
- * neither holds up anybody else, nor what the host has to say. What a VM used up it has not anew by dialling again.
+ * Guests have turns (turns.ts). One that sends faster than its turns come is not read for a while: it waits, and
+ * nobody else does. Frames between guests have an allowance of their sender besides, and are lost when their receiver
+ * does not read: neither holds up anybody else, nor what the host has to say. What a VM used up it has not anew by
+ * dialling again.
  *
  * An address without a VM is for benches: there a connection is whoever its first frame says, and whoever comes
  * last under a name gets its frames. This only delays a victim (no session key is at stake), but for good.
@@ -252,7 +253,8 @@ export class StreamRouter implements Transport {
     this.#guests.set(vm, connection);
     if (older) {
       this.counts.replaced += 1;
-      // Whether its agent runs twice, its sessions tell (link/twins.ts): a VM that was killed may leave a connection behind.
+      // Whether its agent runs twice, its sessions tell (link/twins.ts): a VM that was killed may leave a connection
+      // behind.
       this.#log('warn', 'a newer connection of the same VM takes over', { vm });
       older.stream.close();
     } else this.#log('info', 'connected', { vm });

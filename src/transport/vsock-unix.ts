@@ -1,11 +1,13 @@
 /**
- * vsock as Firecracker and Cloud Hypervisor offer it to their host: over UNIX sockets. Pure: bytes come and go through another StreamNetwork.
+ * vsock as Firecracker and Cloud Hypervisor offer it to their host: over UNIX sockets. Pure: bytes come and go
+ * through another StreamNetwork.
  *
  *   vsock-unix:/path:PORT
  *     dialled:   to /path, where the VMM listens: `CONNECT PORT\n` out, `OK NUMBER\n` in, and then the stream to that port of the guest
  *     listened:  on /path_PORT, where the VMM connects for each connection of the guest to port PORT of CID 2
  *
- * Source: docs/vsock.md of Firecracker, docs/vsock.md of Cloud Hypervisor. Where nobody in the guest listens, the VMM hangs up without a word.
+ * Source: docs/vsock.md of Firecracker, docs/vsock.md of Cloud Hypervisor. Where nobody in the guest listens, the VMM
+ * hangs up without a word.
  */
 
 import type { ByteStream, ByteStreamListener, Clock, StreamNetwork } from '../ports.ts';

@@ -65,7 +65,9 @@ export const BUNDLE_FIELDS = {
   devices: required(4, list(DEVICE, DEVICES_MAX)),
 } satisfies Fields;
 
-/** Returns the digest of `bundle`, 32 bytes. Throws a RangeError that names the field if it is not a valid definition. */
+/**
+ * Returns the digest of `bundle`, 32 bytes. Throws a RangeError that names the field if it is not a valid definition.
+ */
 export function bundleDigest(bundle: BundleDefinition): Uint8Array {
   return sha256(canonicalBundle(bundle));
 }

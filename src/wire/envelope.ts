@@ -63,7 +63,9 @@ function parseKid(kid: string): Route | undefined {
   return { from: from as VmId, to: to as VmId, channel };
 }
 
-/** Returns the content of the byte string at `at`, if it has fewer than 256 bytes, the shortest head and is complete. */
+/**
+ * Returns the content of the byte string at `at`, if it has fewer than 256 bytes, the shortest head and is complete.
+ */
 function shortByteString(bytes: Uint8Array, at: number): Uint8Array | undefined {
   const head = bytes[at] ?? 0;
   const isLong = head === BYTES_8;

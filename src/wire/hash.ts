@@ -1,8 +1,8 @@
 /**
  * SHA-256, HMAC-SHA-256 and HKDF, by @noble/hashes. Pure.
  *
- * The only file that knows the library: a target whose engine takes long for it has a file of the same functions by native code in its
- * place (targets/quickjs/hash.ts). Both are held to the same vectors.
+ * The only file that knows the library: a target whose engine takes long for it has a file of the same functions by
+ * native code in its place (targets/quickjs/hash.ts). Both are held to the same vectors.
  */
 
 import { expand, extract } from '@noble/hashes/hkdf.js';

@@ -136,7 +136,10 @@ export class Session {
     return sealIn(this.current, message, stamp);
   }
 
-  /** Returns what asks the peer whether it still has this session; nothing without one. The answer comes as any frame does. */
+  /**
+   * Returns what asks the peer whether it still has this session; nothing without one. The answer comes as any frame
+   * does.
+   */
   probe(): readonly Uint8Array[] {
     return this.current === undefined ? NONE : this.alive(this.current, true);
   }
@@ -153,7 +156,8 @@ export class Session {
    * one before or in the one that we have only answered, whose end may be lost; undefined for everything else. Whether
    * they hold now (epoch, stamp, incarnation) is for the host to say.
    *
-   * A consent that opens proves that its session is no replay, as any frame under its keys does: they need our challenge.
+   * A consent that opens proves that its session is no replay, as any frame under its keys does: they need our
+   * challenge.
    */
   openConsent(consent: Uint8Array): ConsentClaims | undefined {
     if (this.current?.consentKey === undefined || this.config.us !== HOST) return undefined;

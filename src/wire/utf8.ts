@@ -28,7 +28,10 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
-/** Returns the longest start of `text` that may be sent and has at most `bytesMax` bytes; what is ill-formed becomes `?`. */
+/**
+ * Returns the longest start of `text` that may be sent and has at most `bytesMax` bytes; what is ill-formed becomes
+ * `?`.
+ */
 export function clipText(text: string, bytesMax: number): string {
   let bytes = 0;
   let clipped = '';

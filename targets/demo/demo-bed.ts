@@ -1,6 +1,7 @@
 /**
- * The demo's bed, every party a process of its own: broker, simulated machine, host, and per VM an agent and a driver. What is lent is
- * planned from the board's device tree, and each agent checks what it is granted by its own VM's tree.
+ * The demo's bed, every party a process of its own: broker, simulated machine, host, and per VM an agent and a
+ * driver. What is lent is planned from the board's device tree, and each agent checks what it is granted by its own
+ * VM's tree.
  */
 
 import { type ChildProcess, execFileSync } from 'node:child_process';
@@ -24,7 +25,10 @@ export interface Lies {
 /** Name of what is lent. */
 const BUNDLE = PANEL.id;
 
-/** Device trees of the board (the owner sees it as it is) and of the borrower, and which of their nodes are which device. */
+/**
+ * Device trees of the board (the owner sees it as it is) and of the borrower, and which of their nodes are which
+ * device.
+ */
 const TREES: Readonly<
   Record<VmId, { readonly file: string; readonly nodes: Readonly<Record<string, readonly [string]>> }>
 > = {

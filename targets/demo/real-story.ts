@@ -1,6 +1,6 @@
 /**
- * The story of `baton demo --real`. What it expects it looks for in KVM's exits, in the guests' own RAM and in the kernel's log,
- * never in what host or agents say.
+ * The story of `baton demo --real`. What it expects it looks for in KVM's exits, in the guests' own RAM and in the
+ * kernel's log, never in what host or agents say.
  */
 
 import type { ControlClient } from '../../src/cli/world.ts';

@@ -1,7 +1,8 @@
 /**
  * The native core, as every binding of it offers it (core/core.h says what each call does). Types and numbers only.
  *
- * Results are those of the kernel: what counts or a descriptor, or a negative errno. Bytes are a buffer, an offset in it and a count.
+ * Results are those of the kernel: what counts or a descriptor, or a negative errno. Bytes are a buffer, an offset in
+ * it and a count.
  */
 
 /** Families of addresses, as Linux numbers them on every architecture. */

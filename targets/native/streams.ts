@@ -1,8 +1,9 @@
 /**
- * Byte streams over the native core: the StreamNetwork of every runtime that has a binding of it. Knows no runtime itself.
+ * Byte streams over the native core: the StreamNetwork of every runtime that has a binding of it. Knows no runtime
+ * itself.
  *
- * One chunk is read, and one connection taken, each time that a descriptor is ready, so that a peer that never pauses keeps nobody
- * waiting.
+ * One chunk is read, and one connection taken, each time that a descriptor is ready, so that a peer that never pauses
+ * keeps nobody waiting.
  */
 
 import type { ByteStream, ByteStreamListener, Clock, StreamNetwork } from '../../src/ports.ts';
@@ -26,8 +27,8 @@ export interface StreamParts {
   readonly poller: Poller;
   readonly clock: Pick<Clock, 'after'>;
   /**
-   * Makes room for a socket file, and keeps others from it until it is released. Rejects when another process listens there, or something
-   * else is in its place.
+   * Makes room for a socket file, and keeps others from it until it is released. Rejects when another process listens
+   * there, or something else is in its place.
    */
   readonly takePlace: (path: string) => Promise<{ release(): void }>;
 }

@@ -1,6 +1,7 @@
 /**
- * Word to systemd, as sd_notify(3) has it, once for both engines: that a daemon serves, that it is alive, that it ends. Alive means that its
- * event loop still comes round to a timer; whoever hangs sends nothing, and systemd ends it after WatchdogSec.
+ * Word to systemd, as sd_notify(3) has it, once for both engines: that a daemon serves, that it is alive, that it
+ * ends. Alive means that its event loop still comes round to a timer; whoever hangs sends nothing, and systemd ends
+ * it after WatchdogSec.
  */
 
 import type { Clock, Log } from '../../src/ports.ts';

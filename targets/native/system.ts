@@ -1,6 +1,6 @@
 /**
- * The other half of the QuickJS module (quickjs/system.c): what Node offers and QuickJS does not. Types only. Results are those of the
- * kernel: what counts or a descriptor, or a negative errno.
+ * The other half of the QuickJS module (quickjs/system.c): what Node offers and QuickJS does not. Types only. Results
+ * are those of the kernel: what counts or a descriptor, or a negative errno.
  */
 
 export interface NativeSystem {
@@ -21,8 +21,8 @@ export interface NativeSystem {
   /** Encodes as UTF-8. */
   bytesOf(text: string): ArrayBuffer;
   /**
-   * Opens a file and reads at most 4096 bytes at its start, or writes a text there, on a thread of its own. Returns a descriptor to be
-   * read: two int32, the result and 1 if it was opened, and behind them what was read.
+   * Opens a file and reads at most 4096 bytes at its start, or writes a text there, on a thread of its own. Returns a
+   * descriptor to be read: two int32, the result and 1 if it was opened, and behind them what was read.
    */
   startJob(path: string, what: number | string): number;
   /** Makes the pipe that signals arrive at, a byte each. Returns its end. Once. */
@@ -32,8 +32,8 @@ export interface NativeSystem {
   /** Makes a pipe, not to be inherited, of which one end does not block. */
   pipe(end: 'read' | 'write'): readonly [read: number, write: number] | number;
   /**
-   * Starts a program. Descriptors become its 0, 1, …; -1 is /dev/null. With `isLeader` it has a session and a process group of its own.
-   * Returns its process; the errno why it did not begin.
+   * Starts a program. Descriptors become its 0, 1, …; -1 is /dev/null. With `isLeader` it has a session and a process
+   * group of its own. Returns its process; the errno why it did not begin.
    */
   spawn(
     command: readonly string[],
@@ -44,6 +44,9 @@ export interface NativeSystem {
   ): number;
   /** Collects garbage if enough may have gathered since the last time. */
   tidy(): void;
-  /** Sets who is told of promises that were rejected with nobody to hear it, and of those that are heard after all. Once. */
+  /**
+   * Sets who is told of promises that were rejected with nobody to hear it, and of those that are heard after all.
+   * Once.
+   */
   onRejection(told: (promise: Promise<unknown>, reason: unknown, isHandled: boolean) => void): void;
 }

@@ -1,8 +1,10 @@
 /**
- * The audit log as files: `audit.jsonl`, and older ones with rising numbers, `audit-00000001.jsonl`. The chain goes on across them.
+ * The audit log as files: `audit.jsonl`, and older ones with rising numbers, `audit-00000001.jsonl`. The chain goes
+ * on across them.
  *
- * A start reads the end of the last file alone, so it takes as long after a year as on the first day. What comes after the last sound line
- * was left by a crash: it is moved aside, and an entry says so. Damage before that stays, for `baton audit verify` to find.
+ * A start reads the end of the last file alone, so it takes as long after a year as on the first day. What comes
+ * after the last sound line was left by a crash: it is moved aside, and an entry says so. Damage before that stays,
+ * for `baton audit verify` to find.
  */
 
 import {
@@ -43,7 +45,10 @@ export interface AuditLimits {
 /** 36 MiB in all: at 7 lines of 250 bytes a handover, some 20,000 handovers. */
 export const AUDIT_LIMITS: AuditLimits = { fileBytes: 4 * 1024 * 1024, files: 8 };
 
-/** Bytes at the end of the log that are looked at first for a sound line, and at most: a crash leaves less than the kernel writes late. */
+/**
+ * Bytes at the end of the log that are looked at first for a sound line, and at most: a crash leaves less than the
+ * kernel writes late.
+ */
 const TAIL_BYTES = 64 * 1024;
 const TAIL_BYTES_MAX = 8 * 1024 * 1024;
 /** Bytes of a torn tail that are kept for people. */
@@ -66,7 +71,8 @@ export function openAudit(path: string, nowMs: number, log: Log, limits = AUDIT_
 }
 
 /**
- * Returns the files of a log, oldest first. `path`: its folder, or the file that is written: with all older ones; or one older file.
+ * Returns the files of a log, oldest first. `path`: its folder, or the file that is written: with all older ones; or
+ * one older file.
  */
 export function auditFiles(path: string): string[] {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

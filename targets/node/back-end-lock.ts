@@ -26,8 +26,8 @@ export interface BackEndLock {
 }
 
 /**
- * Returns what each run of the back end has to have. Throws when programs of an earlier life cannot be ended, or when it cannot
- * be told whose they are. `state`: the folder of the host's state, made and locked already.
+ * Returns what each run of the back end has to have. Throws when programs of an earlier life cannot be ended, or when
+ * it cannot be told whose they are. `state`: the folder of the host's state, made and locked already.
  */
 export async function lockBackEnd(state: string, log: Log): Promise<BackEndLock> {
   const notePath = join(state, 'back-end.run');

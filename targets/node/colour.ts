@@ -1,4 +1,7 @@
-/** Whether what is written to standard output may have colours: --color, NO_COLOR (no-color.org), TERM, and whether it is a terminal. */
+/**
+ * Whether what is written to standard output may have colours: --color, NO_COLOR (no-color.org), TERM, and whether it
+ * is a terminal.
+ */
 
 import { UsageError } from '../../src/cli/world.ts';
 import { type Paint, PLAIN, painted } from '../../src/devicetree/paint.ts';

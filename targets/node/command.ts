@@ -1,10 +1,11 @@
 /**
  * The command of `baton borrow`, with everything that it starts: what may not outlive the lease.
  *
- * Two things tell what belongs to it. Where there is no terminal it leads a process group of its own; at a terminal that would take its
- * input, its Ctrl-C and its Ctrl-Z away. And its environment has a mark, which whatever it starts inherits, in any group or session:
- * /proc shows it. Out of reach is a process that has left the group and has no mark: its environment was cleared or overwritten, it
- * belongs to another user, or a daemon outside started it at the command's wish.
+ * Two things tell what belongs to it. Where there is no terminal it leads a process group of its own; at a terminal
+ * that would take its input, its Ctrl-C and its Ctrl-Z away. And its environment has a mark, which whatever it starts
+ * inherits, in any group or session: /proc shows it. Out of reach is a process that has left the group and has no
+ * mark: its environment was cleared or overwritten, it belongs to another user, or a daemon outside started it at the
+ * command's wish.
  *
  * A guardian, a shell in a session of its own, does the same when this process is killed: the end of a pipe tells it.
  */
@@ -22,7 +23,8 @@ const MARK_NAME = 'BATON_LEASE';
 const MARK_BYTES = 16;
 
 /**
- * Reads `group NUMBER` and `done`; when its input ends without `done`, it ends the lease's processes: SIGTERM, and SIGKILL a second later.
+ * Reads `group NUMBER` and `done`; when its input ends without `done`, it ends the lease's processes: SIGTERM, and
+ * SIGKILL a second later.
  * `$1`: the mark. POSIX shell, and grep.
  */
 const GUARDIAN = `

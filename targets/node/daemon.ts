@@ -43,8 +43,8 @@ export interface DaemonFace {
 }
 
 /**
- * Signals that would end a daemon, or on Node open a debugger's port to whoever may connect, although nobody meant that: a terminal that
- * closed, a reload that some supervisors send, a slip.
+ * Signals that would end a daemon, or on Node open a debugger's port to whoever may connect, although nobody meant
+ * that: a terminal that closed, a reload that some supervisors send, a slip.
  */
 const UNHEEDED = ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
 
@@ -114,8 +114,8 @@ export function orExit<T>(name: string, start: () => T): T {
 }
 
 /**
- * Ends the process over `error`: with status 78 when a person has to mend something first, with 75 for anything else that the machine
- * refuses, as a full disk, and with a stack and 70 when it is our own fault.
+ * Ends the process over `error`: with status 78 when a person has to mend something first, with 75 for anything else
+ * that the machine refuses, as a full disk, and with a stack and 70 when it is our own fault.
  */
 export function exitOn(name: string, error: unknown): never {
   const isOurs = OURS.some((kind) => error instanceof kind);
@@ -148,7 +148,10 @@ export function controlPath(config: string, control: string): string {
   return path;
 }
 
-/** A journal that ends the process when what has to be durable cannot be written, before the effect that depends on it. */
+/**
+ * A journal that ends the process when what has to be durable cannot be written, before the effect that depends on
+ * it.
+ */
 export function endingJournal(name: string, journal: Journal): Journal {
   const orEnd = (write: () => void) => {
     try {

@@ -33,8 +33,8 @@ import { attempt } from './processes.ts';
 export class JournalError extends Error {}
 
 /**
- * Opens the journal at `path`, or begins a new one; the file is made by the first record. Of a torn tail nothing stays: the first record
- * then makes a new file. Throws a JournalError when the file is no sound journal.
+ * Opens the journal at `path`, or begins a new one; the file is made by the first record. Of a torn tail nothing
+ * stays: the first record then makes a new file. Throws a JournalError when the file is no sound journal.
  */
 export function openFileJournal(path: string): Journal {
   mkdirSync(dirname(path), { recursive: true });
@@ -94,8 +94,8 @@ function fileJournal(path: string, read: Extract<JournalRead, { ok: true }> | un
 }
 
 /**
- * Opens a journal that nothing depends on but what people can read in it: one that is damaged or cannot be read is moved aside, in place
- * of the one that was moved before, and a new one begins. Throws nothing.
+ * Opens a journal that nothing depends on but what people can read in it: one that is damaged or cannot be read is
+ * moved aside, in place of the one that was moved before, and a new one begins. Throws nothing.
  */
 export function openSpareJournal(path: string, log: Log): Journal {
   try {

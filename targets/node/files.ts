@@ -19,7 +19,10 @@ import { attempt } from './processes.ts';
 
 const BYTE_ORDER_MARK = /^\ufeff/;
 
-/** Reads a file as text, without the mark that some editors put at its start. Throws a ConfigError that says what is wrong with it. */
+/**
+ * Reads a file as text, without the mark that some editors put at its start. Throws a ConfigError that says what is
+ * wrong with it.
+ */
 export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8').replace(BYTE_ORDER_MARK, '');
@@ -43,8 +46,8 @@ export function readConfigFile<T extends TSchema>(schema: T, path: string): Stat
 }
 
 /**
- * Returns a configuration as it may be printed, for it ends up in reports of faults: without what looks like a key or a login, and without
- * a `passwordFile` that is no file, for then it may be the password.
+ * Returns a configuration as it may be printed, for it ends up in reports of faults: without what looks like a key or
+ * a login, and without a `passwordFile` that is no file, for then it may be the password.
  */
 export function dumpable(config: string, value: unknown): unknown {
   return JSON.parse(JSON.stringify(value), (key, inner: unknown) => {

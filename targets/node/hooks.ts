@@ -18,7 +18,10 @@ export interface NodeHooksParts extends Omit<HooksParts, 'world'> {
   readonly stateFolder: string;
 }
 
-/** Opens the hooks of an agent. Throws an Error on a configuration that makes no sense, or on a folder that cannot be used. */
+/**
+ * Opens the hooks of an agent. Throws an Error on a configuration that makes no sense, or on a folder that cannot be
+ * used.
+ */
 export function openHooks({ stateFolder, ...parts }: NodeHooksParts): DriverHooks {
   return createHooks({ ...parts, world: nodeHookWorld(stateFolder, parts.log) });
 }

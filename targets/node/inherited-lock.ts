@@ -2,11 +2,10 @@
  * A lock that programs inherit: the descriptor of a name of name-lock.ts, which a program gets as its descriptor 3, and
  * so do its descendants. It says that none of them lives any more, even when whoever started them was killed.
  *
- * What it guarantees: it cannot be taken while any process that had it, at any depth, still has descriptor 3. In another
- * network name space the name is free, and under another path it is another: the first `take` therefore looks for the
- * socket that was noted, whatever it is called there.
- * What it does not: a descendant that closes descriptor 3 is no longer seen; and any local process may squat the name,
- * which is then never taken for ours and never killed.
+ * What it guarantees: it cannot be taken while any process that had it, at any depth, still has descriptor 3. In
+ * another network name space the name is free, and under another path it is another: the first `take` therefore looks
+ * for the socket that was noted, whatever it is called there. What it does not: a descendant that closes descriptor 3
+ * is no longer seen; and any local process may squat the name, which is then never taken for ours and never killed.
  */
 
 import { readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';

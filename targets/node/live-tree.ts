@@ -8,7 +8,9 @@ import { Tree } from '../../src/devicetree/tree.ts';
 /** Where Linux shows it. */
 export const LIVE_TREE = '/proc/device-tree';
 
-/** Reads a tree of folders. The kernel's own `name` is left out. Throws an Error when it is not there, or has no end. */
+/**
+ * Reads a tree of folders. The kernel's own `name` is left out. Throws an Error when it is not there, or has no end.
+ */
 export function readLiveTree(folder = LIVE_TREE): Tree {
   let nodes = 0;
   let properties = 0;

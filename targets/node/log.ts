@@ -6,7 +6,9 @@ import { type QuietLog, quietLog } from '../../src/quiet-log.ts';
 import { CLOCK } from './clock.ts';
 
 const ORDER: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
-/** Longest message, and longest of the values behind it, in characters: a hook that failed has its last 2,000 in one. */
+/**
+ * Longest message, and longest of the values behind it, in characters: a hook that failed has its last 2,000 in one.
+ */
 const MESSAGE_CHARS_MAX = 4_000;
 const VALUE_CHARS_MAX = 4_000;
 

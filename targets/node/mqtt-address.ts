@@ -13,7 +13,10 @@ export interface MqttSettings {
   readonly password?: string;
 }
 
-/** Returns the stream address of a broker's URL. Throws an Error that says what is wrong with it, without a login that it has. */
+/**
+ * Returns the stream address of a broker's URL. Throws an Error that says what is wrong with it, without a login that
+ * it has.
+ */
 export function brokerAddress(url: string): string {
   const broker = parseBroker(url);
   if (typeof broker !== 'string') return addressText(broker);

@@ -32,8 +32,9 @@ export function nameOfPath(what: string, path: string): string {
 }
 
 /**
- * Makes `folder` if need be and locks it until the process ends. Throws a FolderError when it cannot be made, an Error when another process has it: two
- * that write the same table or journal would each undo what the other has written.
+ * Makes `folder` if need be and locks it until the process ends. Throws a FolderError when it cannot be made, an
+ * Error when another process has it: two that write the same table or journal would each undo what the other has
+ * written.
  */
 export async function lockState(folder: string): Promise<void> {
   makeFolder(folder);

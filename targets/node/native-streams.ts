@@ -1,6 +1,6 @@
 /**
- * Byte streams on Node by the native core: for vsock, of which Node's own sockets know nothing. The addon is loaded when the first stream
- * is asked for, so that nobody else needs it, nor a compiler.
+ * Byte streams on Node by the native core: for vsock, of which Node's own sockets know nothing. The addon is loaded
+ * when the first stream is asked for, so that nobody else needs it, nor a compiler.
  */
 
 import { createRequire } from 'node:module';
@@ -15,8 +15,8 @@ import { takeSocketPlace } from './socket-place.ts';
 /** The addon (../native/node/addon.c). */
 export interface NativeAddon extends NativeCore {
   /**
-   * Calls back whenever `fd` is ready for what `events` says (1: to be read, 2: to be written) with what it is ready for, in place of what
-   * was asked for it before; with 0 it is let go.
+   * Calls back whenever `fd` is ready for what `events` says (1: to be read, 2: to be written) with what it is ready
+   * for, in place of what was asked for it before; with 0 it is let go.
    */
   poll(fd: number, events: number, ready: (events: number) => void): number;
 }

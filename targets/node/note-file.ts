@@ -1,4 +1,7 @@
-/** Keeps what a back end noted in a file of the host's state folder, for its next life on the same boot of the machine. */
+/**
+ * Keeps what a back end noted in a file of the host's state folder, for its next life on the same boot of the
+ * machine.
+ */
 
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -80,7 +80,9 @@ export async function takePlace(folder: string, name: string): Promise<PlaceLock
   }
 }
 
-/** Where contenders meet. `base`: the folder by a path that is short enough for sockets, while a lock is being taken. */
+/**
+ * Where contenders meet. `base`: the folder by a path that is short enough for sockets, while a lock is being taken.
+ */
 interface Place {
   readonly folder: string;
   readonly base: string;

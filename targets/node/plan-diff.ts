@@ -6,7 +6,10 @@ import { diffBoards, diffBundle, diffJson, diffLines, isSound } from '../../src/
 import type { Paint } from '../../src/devicetree/paint.ts';
 import type { Choices } from '../../src/devicetree/plan.ts';
 
-/** Compares. `paint`: for people; undefined: JSON. `names`: a bundle to compare alone; empty: every device. Returns the exit status. */
+/**
+ * Compares. `paint`: for people; undefined: JSON. `names`: a bundle to compare alone; empty: every device. Returns
+ * the exit status.
+ */
 export function planDiff(
   world: CliWorld,
   [before, after]: readonly [Board, Board],

@@ -49,9 +49,10 @@ function nodeOf(tree: Tree, file: string, place: string): DtNode {
 }
 
 /**
- * Writes the bundle into a bundle file, where others that are in it stay. What somebody wrote there by hand is lost only when
- * `replace` says so. Says what else is to be done. Throws a ConfigError when the file cannot be read or written, when it would be
- * lost, or when two bundles overlap.
+ * Writes the bundle into a bundle file, where others that are in it stay. What somebody wrote there by hand is lost
+ * only when
+ * `replace` says so. Says what else is to be done. Throws a ConfigError when the file cannot be read or written, when
+ * it would be lost, or when two bundles overlap.
  */
 export function writeBundle(world: CliWorld, file: string, bundle: BundleDefinition, replace: boolean): void {
   const before = existsSync(file) ? world.readText(file) : undefined;

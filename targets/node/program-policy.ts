@@ -17,11 +17,12 @@ const OUTPUT_CHARS_MAX = 4_096;
  * `{"allow":true}` or `{"allow":false,"retryAfterMs":0,"detail":"…"}`. Anything else declines. What it leaves behind
  * in its process group is killed when it ends, and so is all of it at the deadline.
  *
- * An owner decides one request of a bundle at a time. So a new question about it ends the program that decides the last,
- * which is answered no more; then its own starts. However often one borrower asks, others and other bundles are served.
+ * An owner decides one request of a bundle at a time. So a new question about it ends the program that decides the
+ * last, which is answered no more; then its own starts. However often one borrower asks, others and other bundles are
+ * served.
  *
- * The borrower, another VM, hears what the program prints as `detail` and nothing else of it: why it failed, with its path and what it said
- * on standard error, is for `failed`.
+ * The borrower, another VM, hears what the program prints as `detail` and nothing else of it: why it failed, with its
+ * path and what it said on standard error, is for `failed`.
  */
 export function programPolicy(
   command: readonly string[],

@@ -1,10 +1,11 @@
 /**
- * A note of the process group that runs a program now, for a later life of this process to end it: the group goes on when
- * this process is killed. It needs nothing of the program, and holds wherever the folder is moved and whatever name spaces the
- * next life has, but for that of processes.
+ * A note of the process group that runs a program now, for a later life of this process to end it: the group goes on
+ * when this process is killed. It needs nothing of the program, and holds wherever the folder is moved and whatever
+ * name spaces the next life has, but for that of processes.
  *
- * A group's number is not given to others while it has members, so a note is of a group that is gone, or of ours, or of one
- * that got the number later. Its leader's start tells the latter two apart; where the leader is gone, nothing does.
+ * A group's number is not given to others while it has members, so a note is of a group that is gone, or of ours, or
+ * of one that got the number later. Its leader's start tells the latter two apart; where the leader is gone, nothing
+ * does.
  */
 
 import { openSync, readFileSync, writeSync } from 'node:fs';

@@ -12,8 +12,9 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { groupLives } from './processes.ts';
 
 /**
- * Longest waits, in ms, for the rest of the output after the program ended: it is in the pipe already. Two, since a process that had no
- * processor for longer than one of them comes to its timers before it reads; between the two it reads.
+ * Longest waits, in ms, for the rest of the output after the program ended: it is in the pipe already. Two, since a
+ * process that had no processor for longer than one of them comes to its timers before it reads; between the two it
+ * reads.
  */
 const OUTPUT_GRACES_MS = [40, 10] as const;
 /** Longest wait for a killed group to be gone. A process in an uninterruptible wait outlives it. */

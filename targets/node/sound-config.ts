@@ -23,7 +23,10 @@ export const FILES: ConfigFiles = {
   programFolders: (process.env['PATH'] ?? '').split(delimiter).filter(isAbsolute),
 };
 
-/** Reads the configuration of an agent, its bundles and all else that it names. Throws a ConfigError with every complaint. */
+/**
+ * Reads the configuration of an agent, its bundles and all else that it names. Throws a ConfigError with every
+ * complaint.
+ */
 export function soundAgent(path: string): { config: AgentFile; bundles: readonly BundleDefinition[] } {
   const text = readText(path);
   const config = readConfig(AGENT_SCHEMA, path, text);

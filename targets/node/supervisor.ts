@@ -1,4 +1,7 @@
-/** Word to systemd from Node, whose own sockets know no datagrams of the UNIX kind: by the addon, which need not be there. */
+/**
+ * Word to systemd from Node, whose own sockets know no datagrams of the UNIX kind: by the addon, which need not be
+ * there.
+ */
 
 import type { Log } from '../../src/ports.ts';
 import { NOBODY, type Supervisor, supervisorOf } from '../native/supervisor.ts';

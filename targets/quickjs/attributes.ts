@@ -1,4 +1,7 @@
-/** Attributes of the kernel, each opened, read or written by a thread of its own, in place of targets/node/attributes.ts. */
+/**
+ * Attributes of the kernel, each opened, read or written by a thread of its own, in place of
+ * targets/node/attributes.ts.
+ */
 
 import * as os from 'qjs:os';
 import type { Attributes } from '../../src/hooks/world.ts';

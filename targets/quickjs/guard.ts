@@ -1,6 +1,7 @@
 /**
- * What nobody catches ends the process with status 1 and a line that says where it came from, as Node has it. The engine by itself would
- * go on after an exception in a callback, and end at once over a promise whose rejection is heard a moment later.
+ * What nobody catches ends the process with status 1 and a line that says where it came from, as Node has it. The
+ * engine by itself would go on after an exception in a callback, and end at once over a promise whose rejection is
+ * heard a moment later.
  */
 
 import * as os from 'qjs:os';

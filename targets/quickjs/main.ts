@@ -1,6 +1,6 @@
 /**
- * The one program: `baton-agent`, or `baton` with the commands of a program in a VM, by the name that it is called by. As a
- * script it is the same, `baton-agent.js` and `baton.js`.
+ * The one program: `baton-agent`, or `baton` with the commands of a program in a VM, by the name that it is called
+ * by. As a script it is the same, `baton-agent.js` and `baton.js`.
  */
 
 import './globals.ts';

@@ -1,6 +1,6 @@
 /**
- * The globals that npm mqtt and what it depends on expect. Imported behind the codec, which would take another way with a global Buffer, and
- * before the library.
+ * The globals that npm mqtt and what it depends on expect. Imported behind the codec, which would take another way
+ * with a global Buffer, and before the library.
  */
 
 import { Buffer } from 'buffer';

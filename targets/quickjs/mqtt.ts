@@ -1,4 +1,7 @@
-/** Sockets to an MQTT broker by the native core, in place of targets/node/mqtt.ts: the library wants a Duplex of Node's. */
+/**
+ * Sockets to an MQTT broker by the native core, in place of targets/node/mqtt.ts: the library wants a Duplex of
+ * Node's.
+ */
 
 import { Duplex } from 'node:stream';
 import type { ByteStream } from '../../src/ports.ts';
@@ -6,7 +9,10 @@ import type { MqttBroker } from '../../src/transport/mqtt.ts';
 import { brokerAddress, type MqttSettings } from '../node/mqtt-address.ts';
 import { STREAMS } from './streams.ts';
 
-/** Bytes that the library is given at once: of its shortest packets these are two thousand, of which each takes hundreds of the heap. */
+/**
+ * Bytes that the library is given at once: of its shortest packets these are two thousand, of which each takes
+ * hundreds of the heap.
+ */
 const PIECE_BYTES = 4 * 1024;
 /** Between two tries to send, in ms, while the broker takes nothing. */
 const RETRY_MS = 5;

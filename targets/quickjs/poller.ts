@@ -1,6 +1,6 @@
 /**
- * Descriptors on the engine's own loop, which serves one a turn, the first that is ready in the order in which handlers were set. So a
- * handler is set anew after each call, which puts it behind all others.
+ * Descriptors on the engine's own loop, which serves one a turn, the first that is ready in the order in which
+ * handlers were set. So a handler is set anew after each call, which puts it behind all others.
  */
 
 import * as os from 'qjs:os';

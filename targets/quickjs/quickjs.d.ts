@@ -1,6 +1,6 @@
 /**
- * QuickJS's own modules, as far as they are used, and our native one. The build gives them the names by which the engine knows them; here
- * they have others, for `os` is also a module of Node.
+ * QuickJS's own modules, as far as they are used, and our native one. The build gives them the names by which the
+ * engine knows them; here they have others, for `os` is also a module of Node.
  */
 
 declare module 'qjs:std' {

@@ -1,4 +1,6 @@
-/** What an agent shows of a bundle: what the host says now, how old it is, and a silence of the host in log and view. */
+/**
+ * What an agent shows of a bundle: what the host says now, how old it is, and a silence of the host in log and view.
+ */
 
 import { describe, expect, it } from 'vitest';
 import { HostWatch, type HostWatcher } from '../../src/agent/host-watch.ts';

@@ -1,6 +1,7 @@
 /**
- * The same on every engine: a round trip of one message between a borrower on that engine and a host on Node, and whole handovers with
- * owner and borrower on it, against relays on the same engine, and against a program in C that sends the bytes back.
+ * The same on every engine: a round trip of one message between a borrower on that engine and a host on Node, and
+ * whole handovers with owner and borrower on it, against relays on the same engine, and against a program in C that
+ * sends the bytes back.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -21,10 +22,16 @@ import { median } from './statistics.ts';
 
 /** One of MQTT, and both forms of a stream that a guest may have. */
 const MEDIA: readonly Medium[] = ['mqtt-tcp', 'stream-unix', 'vsock-unix'];
-/** What a handover may cost against the enveloped relay on the same engine (design, section 7), and over a UNIX stream in ms. */
+/**
+ * What a handover may cost against the enveloped relay on the same engine (design, section 7), and over a UNIX stream
+ * in ms.
+ */
 const RATIO_MAX = 1.5;
 const SMALL_STREAM_MS = 6;
-/** Rounds. The host on Node has to warm up; engines without a compiler do not. Under an emulator a round takes ten times as long. */
+/**
+ * Rounds. The host on Node has to warm up; engines without a compiler do not. Under an emulator a round takes ten
+ * times as long.
+ */
 const ROUNDS = { warmUp: 600, counted: 200 };
 const ROUNDS_EMULATED = { warmUp: 100, counted: 60 };
 const TRIPS = { warmUp: 500, counted: 1_000 };
@@ -106,7 +113,9 @@ async function tripMs(
   }
 }
 
-/** A script of one message of the borrower to the host, and one back, taken from a handover. Nothing is made durable. */
+/**
+ * A script of one message of the borrower to the host, and one back, taken from a handover. Nothing is made durable.
+ */
 function pingScript({ sendings }: Script): Script {
   const first = (from: Sending['from'], to: Sending['to'], number: number) => ({
     ...sendings.find((each) => each.from === from && each.to === to)!,

@@ -1,10 +1,11 @@
 /**
- * What a hook costs against unbinding and binding the same device's driver: in an emulated guest with a real kernel, in turns. Unbind and
- * bind are timed in the guest until the device's node opens again.
+ * What a hook costs against unbinding and binding the same device's driver: in an emulated guest with a real kernel,
+ * in turns. Unbind and bind are timed in the guest until the device's node opens again.
  *
- * `drivers`: the agent's hook runs (suspend and resume) by its own clock, as its log has them. The guest's clock counts instructions, so
- * that neither emulation nor other work on this machine is measured. `driver-handovers`: the whole handover, from the request to the
- * borrower's resumed driver, and the way back, from here. Three parties take part, so that the clock has to be ours, and the emulation is in it.
+ * `drivers`: the agent's hook runs (suspend and resume) by its own clock, as its log has them. The guest's clock
+ * counts instructions, so that neither emulation nor other work on this machine is measured. `driver-handovers`: the
+ * whole handover, from the request to the borrower's resumed driver, and the way back, from here. Three parties take
+ * part, so that the clock has to be ours, and the emulation is in it.
  */
 
 import { existsSync } from 'node:fs';
@@ -29,12 +30,18 @@ const PROBE_MS = 60;
 interface Case {
   readonly name: string;
   readonly bundle: DriverBundle;
-  /** How many times as long unbind and bind must take: 10, and 5 where a probe costs nothing. Absent: nothing is promised. */
+  /**
+   * How many times as long unbind and bind must take: 10, and 5 where a probe costs nothing. Absent: nothing is
+   * promised.
+   */
   readonly bar?: number;
   readonly probeMs?: number;
   /** Name of the input device that a program has open meanwhile. */
   readonly open?: string;
-  /** Name of the driver that is unbound and bound, with its bus, and the node by which the device is used; absent: our own. */
+  /**
+   * Name of the driver that is unbound and bound, with its bus, and the node by which the device is used; absent: our
+   * own.
+   */
   readonly driver?: readonly [string, string];
   /** Run after each bind. */
   readonly after?: string;

@@ -1,8 +1,9 @@
 /**
- * Host, owner and borrower as processes of built programs, of the product or of a relay, on one medium. Owner and borrower run on an
- * engine that is chosen, the host always on Node, as the product's does.
+ * Host, owner and borrower as processes of built programs, of the product or of a relay, on one medium. Owner and
+ * borrower run on an engine that is chosen, the host always on Node, as the product's does.
  *
- * The product's host is `baton-host` itself; agents are the bench's program for their engine, since moments must be noted inside.
+ * The product's host is `baton-host` itself; agents are the bench's program for their engine, since moments must be
+ * noted inside.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';

@@ -1,6 +1,6 @@
 /**
- * What one VM that floods its stream costs the others: a handover between two other VMs, and the host's `status`, beside their quiet time.
- * The shipped programs as processes; blocks without and with a flood take turns.
+ * What one VM that floods its stream costs the others: a handover between two other VMs, and the host's `status`,
+ * beside their quiet time. The shipped programs as processes; blocks without and with a flood take turns.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';

@@ -1,6 +1,7 @@
 /**
- * What an agent takes that waits for work: bytes on disk, memory, time from exec to its first answer, and a question and its answer,
- * beside QEMU's guest agent on the same kind of socket, and mosquitto_sub. All by the same measure, taking turns.
+ * What an agent takes that waits for work: bytes on disk, memory, time from exec to its first answer, and a question
+ * and its answer, beside QEMU's guest agent on the same kind of socket, and mosquitto_sub. All by the same measure,
+ * taking turns.
  */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';

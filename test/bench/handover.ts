@@ -15,8 +15,8 @@ import { median } from './statistics.ts';
 /** What the design allows (section 7). */
 const RATIO_MAX = 1.5;
 /**
- * Rounds before the first that counts, as in a daemon that has run for a while: engines compile what is called often, and
- * the product has ten times the code of a relay. After 300 rounds its ratios are a tenth higher.
+ * Rounds before the first that counts, as in a daemon that has run for a while: engines compile what is called often,
+ * and the product has ten times the code of a relay. After 300 rounds its ratios are a tenth higher.
  */
 const WARM_UP_ROUNDS = 3_000;
 const ROUNDS = 500;

@@ -5,8 +5,8 @@
  * that was thrown away), which go on growing by about a byte a handover while functions are compiled again. So the
  * bar is on what programs make: objects, strings, arrays, closures, as heap snapshots list them.
  *
- * Looking leaves something behind as well, some 20 bytes a look. So every other look follows the one before with nothing
- * in between: what it finds is the look's own, and what is told apart from that is the handovers'.
+ * Looking leaves something behind as well, some 20 bytes a look. So every other look follows the one before with
+ * nothing in between: what it finds is the look's own, and what is told apart from that is the handovers'.
  */
 
 import { fork } from 'node:child_process';

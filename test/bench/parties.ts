@@ -1,4 +1,7 @@
-/** Who takes part in every bench, what the borrower asks for, and the keys. Of the product's core alone: it runs in every engine. */
+/**
+ * Who takes part in every bench, what the borrower asks for, and the keys. Of the product's core alone: it runs in
+ * every engine.
+ */
 
 import type { BorrowTerms } from '../../src/protocol/agent-io.ts';
 import { HOST, type VmId } from '../../src/protocol/ids.ts';

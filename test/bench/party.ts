@@ -1,6 +1,7 @@
 /**
- * One party as a process of its own, child of the bench, on Node or on QuickJS: of the product, or of a relay. It is told what to do
- * and says what is done over a socket; moments are noted here and handed over at the end, so that asking costs nothing.
+ * One party as a process of its own, child of the bench, on Node or on QuickJS: of the product, or of a relay. It is
+ * told what to do and says what is done over a socket; moments are noted here and handed over at the end, so that
+ * asking costs nothing.
  */
 
 import type { AgentFile, HostFile } from '../../src/config/daemon-config.ts';

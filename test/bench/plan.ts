@@ -1,6 +1,6 @@
 /**
- * How long `baton plan` takes, from the start of the command to its end: per board, the node whose plan costs most. Boards are data
- * beside the repository (BATON_BOARDS, else ../shared/boards); without them that is said.
+ * How long `baton plan` takes, from the start of the command to its end: per board, the node whose plan costs most.
+ * Boards are data beside the repository (BATON_BOARDS, else ../shared/boards); without them that is said.
  */
 
 import { execFileSync } from 'node:child_process';

@@ -1,4 +1,7 @@
-/** Product and relays take turns round by round on one medium and one engine, so that what else the machine does hits all. */
+/**
+ * Product and relays take turns round by round on one medium and one engine, so that what else the machine does hits
+ * all.
+ */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

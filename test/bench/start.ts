@@ -1,4 +1,7 @@
-/** What the start of a host must not depend on: how long it has run before. The shipped program as a process; the two take turns. */
+/**
+ * What the start of a host must not depend on: how long it has run before. The shipped program as a process; the two
+ * take turns.
+ */
 
 import { spawn } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';

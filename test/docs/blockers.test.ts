@@ -1,4 +1,7 @@
-/** The table of blockers in docs/PLATFORMS.md has every kind, in the order of the code, and those that may be accepted say how. */
+/**
+ * The table of blockers in docs/PLATFORMS.md has every kind, in the order of the code, and those that may be accepted
+ * say how.
+ */
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * The back end `trusted-touch`: the conformance suite, its notes over restarts, and whole loans between two agents whose
- * hooks drive fakes of Qualcomm's driver.
+ * The back end `trusted-touch`: the conformance suite, its notes over restarts, and whole loans between two agents
+ * whose hooks drive fakes of Qualcomm's driver.
  */
 
 import { describe, expect, it } from 'vitest';

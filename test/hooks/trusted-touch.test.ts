@@ -309,8 +309,8 @@ describe('a release that fails', () => {
       ),
     );
     expect(borrower).toMatchObject({ enabled: 0, interruptOn: false });
-    // The memory was released by the unwinding, the interrupt was not. The owner's driver forgets it while it unwinds in
-    // its turn, and reads as if all were well (docs/PLATFORMS.md). The next loan finds out.
+    // The memory was released by the unwinding, the interrupt was not. The owner's driver forgets it while it unwinds
+    // in its turn, and reads as if all were well (docs/PLATFORMS.md). The next loan finds out.
     expect(await run(android, 'resume')).toEqual({ ok: true });
     expect(manager.standing).toEqual({ iomem: 'owner', irq: 'accepted' });
     manager.faults.failing.length = 0;

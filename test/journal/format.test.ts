@@ -15,7 +15,9 @@ const ID = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 const OTHER_ID = Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1);
 const BODIES = [[1, 2, 3], [], [0xff, 0, 7, 7, 7, 7], [9]].map((body) => Uint8Array.from(body));
 
-/** A file of one record; a durable one, then two that are not, of which the first says that all before it was durable. */
+/**
+ * A file of one record; a durable one, then two that are not, of which the first says that all before it was durable.
+ */
 const BORN = encodeJournal(ID, BODIES.slice(0, 1));
 const SECOND = encodeRecord(ID, 2, BORN.length, BODIES[1]!);
 const DURABLE_BYTES = BORN.length + SECOND.length;

@@ -1,4 +1,7 @@
-/** What is shown of a peer is known fresh, or said to be old: peers are asked when somebody looks, and what is in the way is named. */
+/**
+ * What is shown of a peer is known fresh, or said to be old: peers are asked when somebody looks, and what is in the
+ * way is named.
+ */
 
 import { describe, expect, it } from 'vitest';
 import { Link } from '../../src/link/link.ts';

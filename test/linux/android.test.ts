@@ -1,6 +1,6 @@
 /**
- * The service of Android's init and its SELinux policy, as far as that can be told without Android: the grammar of init's language, and that
- * all name the same program, folders and types.
+ * The service of Android's init and its SELinux policy, as far as that can be told without Android: the grammar of
+ * init's language, and that all name the same program, folders and types.
  */
 
 import { readFileSync } from 'node:fs';
@@ -9,7 +9,10 @@ import { describe, expect, it } from 'vitest';
 const read = (name: string) =>
   readFileSync(new URL(`../../targets/linux/android/${name}`, import.meta.url), 'utf8');
 
-/** Option of a service → how many words follow it. From "Android Init Language" (system/core/init/README.md), as far as agents could want it. */
+/**
+ * Option of a service → how many words follow it. From "Android Init Language" (system/core/init/README.md), as far
+ * as agents could want it.
+ */
 const OPTIONS: Readonly<Record<string, readonly [least: number, most: number]>> = {
   capabilities: [0, 64],
   class: [1, 8],

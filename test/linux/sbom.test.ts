@@ -1,6 +1,7 @@
 /**
- * The list of what programs consist of: its form, and that it is true. Whether something of a package is in a program is judged by its lines,
- * without the bundler. The document as `npm run sbom` writes it is tested in test/quickjs/sbom.test.ts.
+ * The list of what programs consist of: its form, and that it is true. Whether something of a package is in a program
+ * is judged by its lines, without the bundler. The document as `npm run sbom` writes it is tested in
+ * test/quickjs/sbom.test.ts.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';

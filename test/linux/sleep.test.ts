@@ -1,4 +1,7 @@
-/** What owners that sleep are given works: the hooks of docs/PLATFORMS.md on files in place of /sys/power, the unit's commands. */
+/**
+ * What owners that sleep are given works: the hooks of docs/PLATFORMS.md on files in place of /sys/power, the unit's
+ * commands.
+ */
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/** The units of targets/linux/systemd start the daemons as they are, heed their exit statuses, and promise no watchdog that is none. */
+/**
+ * The units of targets/linux/systemd start the daemons as they are, heed their exit statuses, and promise no watchdog
+ * that is none.
+ */
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, test } from 'vitest';

@@ -1,4 +1,7 @@
-/** What systemd is told, and how often, on a virtual clock. That it arrives is tested with processes (test/quickjs/supervisor.test.ts). */
+/**
+ * What systemd is told, and how often, on a virtual clock. That it arrives is tested with processes
+ * (test/quickjs/supervisor.test.ts).
+ */
 
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts';

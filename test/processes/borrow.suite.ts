@@ -168,7 +168,8 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
       expect(await nested.ended).toMatchObject({ status: 143, err: expect.stringContaining('given back') });
     });
 
-    // In a group of its own, and deaf to SIGTERM, as `timeout` and a job of an interactive shell have groups of their own.
+    // In a group of its own, and deaf to SIGTERM, as `timeout` and a job of an interactive shell have groups of their
+    // own.
     const DEAF = (file: string) =>
       `(trap "" TERM; exec setsid sh -c 'echo $$ >${file}; while :; do sleep 0.05; done') </dev/null >/dev/null 2>&1 &`;
     const background = join(bed.folder, 'background');

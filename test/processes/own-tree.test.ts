@@ -1,6 +1,7 @@
 /**
- * A borrower whose device tree is no longer what the bundle file says, all parties real processes: the grant is rejected, nothing
- * resumes, `baton` says why on both sides, and a lift after the tree was mended lets it borrow again.
+ * A borrower whose device tree is no longer what the bundle file says, all parties real processes: the grant is
+ * rejected, nothing resumes, `baton` says why on both sides, and a lift after the tree was mended lets it borrow
+ * again.
  */
 
 import { execFile } from 'node:child_process';

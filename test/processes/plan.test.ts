@@ -1,4 +1,6 @@
-/** `baton plan` from the built bundle: colours on a terminal and nowhere else, pictures, two revisions, exit statuses. */
+/**
+ * `baton plan` from the built bundle: colours on a terminal and nowhere else, pictures, two revisions, exit statuses.
+ */
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** `baton status` of real processes: who was killed or stopped is not shown as alive, and why there is no session is said. */
+/**
+ * `baton status` of real processes: who was killed or stopped is not shown as alive, and why there is no session is
+ * said.
+ */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,4 +1,7 @@
-/** Names that mean something else inside: of nobody, of what a back end answers in place of a VM, of what every object has. */
+/**
+ * Names that mean something else inside: of nobody, of what a back end answers in place of a VM, of what every object
+ * has.
+ */
 
 import { describe, expect, it } from 'vitest';
 import { parseAnswers, parseExtras, parseHello } from '../../src/enforcer/command-contract.ts';

@@ -1,4 +1,7 @@
-/** That nothing is missing: every engine over every way in both roles, every two engines in both directions, and who plays it. */
+/**
+ * That nothing is missing: every engine over every way in both roles, every two engines in both directions, and who
+ * plays it.
+ */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -57,7 +57,10 @@ export interface Pair {
   readonly way: (typeof WAYS)[number];
 }
 
-/** Engines that are mixed over each way, in both directions: every two of them somewhere, every one of them everywhere. */
+/**
+ * Engines that are mixed over each way, in both directions: every two of them somewhere, every one of them
+ * everywhere.
+ */
 const MIXED = {
   unix: [
     ['node', 'x86_64'],

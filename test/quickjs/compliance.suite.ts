@@ -1,6 +1,6 @@
 /**
- * Agents on two engines over one way, as processes: they play every scenario, and what comes of it is the committed transcript, the same
- * for every pair. `cells.ts` has the pairs.
+ * Agents on two engines over one way, as processes: they play every scenario, and what comes of it is the committed
+ * transcript, the same for every pair. `cells.ts` has the pairs.
  */
 
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Driver hooks and policy programs of the static agent, as processes: what a program is given and what becomes of it, attributes, and what
- * an agent that was killed leaves behind, for its next life on any engine.
+ * Driver hooks and policy programs of the static agent, as processes: what a program is given and what becomes of it,
+ * attributes, and what an agent that was killed leaves behind, for its next life on any engine.
  */
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

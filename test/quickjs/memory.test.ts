@@ -1,5 +1,6 @@
 /**
- * Memory and files of the static agents over many handovers. BATON_HANDOVERS: how many, 1,000 unless told otherwise; `.ci/scheduled` has
+ * Memory and files of the static agents over many handovers. BATON_HANDOVERS: how many, 1,000 unless told otherwise;
+ * `.ci/scheduled` has
  * 100,000, over which a straight line is laid through what was looked at.
  */
 
@@ -26,7 +27,10 @@ const FEW = 20_000;
 const HANDOVER_MS = 10_000;
 /** Longest time of all, in ms: ten times what a handover with its return takes, and the start. */
 const LIMIT_MS = 30_000 + HANDOVERS * 100;
-/** Steepest growth, in bytes a handover: a page in 1,000, when the smallest block left behind by each would be 16 in one. */
+/**
+ * Steepest growth, in bytes a handover: a page in 1,000, when the smallest block left behind by each would be 16 in
+ * one.
+ */
 const SLOPE_MAX = 4_096 / 1_000;
 /** Journals are rewritten after 1,000 records, of which none has 512 bytes. */
 const JOURNAL_BYTES_MAX = 512 * 1_024;
@@ -73,7 +77,10 @@ describe('the static agent', () => {
   );
 });
 
-/** The same agents, each from a file of its own: in a guest nobody shares the pages of the program, and so it has them all itself. */
+/**
+ * The same agents, each from a file of its own: in a guest nobody shares the pages of the program, and so it has them
+ * all itself.
+ */
 function apart(cast: Cast, folder: string): Cast {
   const agents = Object.entries(cast.agents).map(([vm, [program = '', ...words]]) => {
     const own = join(folder, vm, basename(program));
@@ -149,7 +156,10 @@ function everyTenth(values: readonly unknown[]): string {
   return values.filter((_, index) => index % 10 === 9).join(' ');
 }
 
-/** A line of what the kernel counts of a process. `Pss`: pages that are shared count by their share; `Anonymous`: its own alone. */
+/**
+ * A line of what the kernel counts of a process. `Pss`: pages that are shared count by their share; `Anonymous`: its
+ * own alone.
+ */
 function memoryBytes(pid: number, what: string): number {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const [, kib] = new RegExp(`^${what}:\\s+(\\d+) kB$`, 'm').exec(rollup) ?? [];

@@ -1,4 +1,7 @@
-/** The static agents with MQTT: the command line over the broker of the demo, and an end of mosquitto. On every engine: compliance-mqtt.test.ts. */
+/**
+ * The static agents with MQTT: the command line over the broker of the demo, and an end of mosquitto. On every
+ * engine: compliance-mqtt.test.ts.
+ */
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,7 @@
 /**
- * The native core as an addon of Node: it passes the compliance suite over UNIX and TCP sockets, which are the same code as vsock; hashes fit
- * the vectors; and what is missing is said. No vsock is connected: its addresses on this machine are nobody's of ours.
+ * The native core as an addon of Node: it passes the compliance suite over UNIX and TCP sockets, which are the same
+ * code as vsock; hashes fit the vectors; and what is missing is said. No vsock is connected: its addresses on this
+ * machine are nobody's of ours.
  */
 
 import { createHash, createHmac } from 'node:crypto';

@@ -1,6 +1,6 @@
 /**
- * dist/linux: the source archive builds with an ordinary compiler, and the recipes of Buildroot and Yocto carry it through to a file system.
- * Neither is here: what they do for a recipe stands in, over the recipe's own words.
+ * dist/linux: the source archive builds with an ordinary compiler, and the recipes of Buildroot and Yocto carry it
+ * through to a file system. Neither is here: what they do for a recipe stands in, over the recipe's own words.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -50,8 +50,8 @@ function run(program: string, args: readonly string[], cwd = folder): string {
 const hash = (kind: string, file: string) => createHash(kind).update(readFileSync(file)).digest('hex');
 
 /**
- * As package/pkg-generic.mk: the variables of the environment, and its phases. Where that fetches, this takes what the URL names, and
- * holds it to the hash as that does.
+ * As package/pkg-generic.mk: the variables of the environment, and its phases. Where that fetches, this takes what
+ * the URL names, and holds it to the hash as that does.
  */
 const BUILDROOT = `
 qstrip = $(strip $(subst ",,$(1)))

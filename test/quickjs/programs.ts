@@ -1,4 +1,7 @@
-/** Builds a program of the tests as an agent is built: static for each machine, and a script for an engine of the system. */
+/**
+ * Builds a program of the tests as an agent is built: static for each machine, and a script for an engine of the
+ * system.
+ */
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/** dist/sbom.json as `npm run sbom` writes it: what CycloneDX 1.5 requires, and what the static programs have besides packages. */
+/**
+ * dist/sbom.json as `npm run sbom` writes it: what CycloneDX 1.5 requires, and what the static programs have besides
+ * packages.
+ */
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,4 +1,7 @@
-/** The scenarios that agents on every engine play as processes: what happens in each, step by step. transcripts/ has what comes of it. */
+/**
+ * The scenarios that agents on every engine play as processes: what happens in each, step by step. transcripts/ has
+ * what comes of it.
+ */
 
 import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
 import { BACK, LENT, type Stage } from './stage.ts';

@@ -1,9 +1,11 @@
 /**
- * The stage of the scenarios that agents on every engine play as processes. Each step is a line, and below it stands, by party, what
- * was to be seen of it: what programs were told over the control sockets, what the host wrote down, what the drivers did.
+ * The stage of the scenarios that agents on every engine play as processes. Each step is a line, and below it stands,
+ * by party, what was to be seen of it: what programs were told over the control sockets, what the host wrote down,
+ * what the drivers did.
  *
- * A step ends when every party is where it is to be, and has told all that it tells on the way there. Nobody promises an order between
- * what two parties tell, so each has lines of its own; only the drivers write into one file, in the order of the machine.
+ * A step ends when every party is where it is to be, and has told all that it tells on the way there. Nobody promises
+ * an order between what two parties tell, so each has lines of its own; only the drivers write into one file, in the
+ * order of the machine.
  */
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -44,8 +46,8 @@ const UNSHOWN = new Set([
 ]);
 
 /**
- * The driver of a VM: active while a file is there. It waits where there is a gate, for ten seconds at most, and writes down what it did. Arguments: the VM, the
- * bed's folder.
+ * The driver of a VM: active while a file is there. It waits where there is a gate, for ten seconds at most, and
+ * writes down what it did. Arguments: the VM, the bed's folder.
  */
 const DRIVER = `
 cd "$2" || exit 1
@@ -229,7 +231,10 @@ export class Stage {
     if (states.vault !== undefined) await this.#program?.request({ do: 'status' });
   }
 
-  /** Whether a party has a session with the host, and with whoever else runs: what is asked before comes later, or in another way. */
+  /**
+   * Whether a party has a session with the host, and with whoever else runs: what is asked before comes later, or in
+   * another way.
+   */
   async #hears(vm: string, running: readonly string[]): Promise<boolean> {
     const { peers } = await this.bed.ask(vm, { do: 'status' });
     const others = (peers as Json[]).filter(({ peer }) => peer === HOST || running.includes(String(peer)));

@@ -1,4 +1,7 @@
-/** Agents and host under somebody who listens as systemd does: on a socket for datagrams, by path and by abstract name. */
+/**
+ * Agents and host under somebody who listens as systemd does: on a socket for datagrams, by path and by abstract
+ * name.
+ */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

@@ -1,6 +1,6 @@
 /**
- * Makes the wire vectors of test/vectors on the engine of an agent, and what the vectors of HMAC and HKDF come to by its hashes. Prints one
- * JSON object. Argument: the folder of the vectors.
+ * Makes the wire vectors of test/vectors on the engine of an agent, and what the vectors of HMAC and HKDF come to by
+ * its hashes. Prints one JSON object. Argument: the folder of the vectors.
  */
 
 import '../../targets/quickjs/globals.ts';

@@ -1,6 +1,7 @@
 /**
- * What real devices and the design's review showed to go wrong in a move, each as a test with its negative
- * control. Judge: the checker, and what a VM reads. Hazards 1 to 4 were seen with KVM and VFIO; M: the attacks of docs/PROTOCOL.md.
+ * What real devices and the design's review showed to go wrong in a move, each as a test with its negative control.
+ * Judge: the checker, and what a VM reads. Hazards 1 to 4 were seen with KVM and VFIO; M: the attacks of
+ * docs/PROTOCOL.md.
  */
 
 import { describe, expect, it } from 'vitest';

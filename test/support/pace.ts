@@ -1,6 +1,7 @@
 /**
- * The pace of this machine: how much longer programs take here and now than on a quiet machine. Limits of tests that start programs follow
- * it, so that a slow machine fails no test, and a program that hangs still fails one within a minute.
+ * The pace of this machine: how much longer programs take here and now than on a quiet machine. Limits of tests that
+ * start programs follow it, so that a slow machine fails no test, and a program that hangs still fails one within a
+ * minute.
  *
  * It is measured once, when a configuration of vitest is read, and handed to the tests in BATON_PACE.
  */

@@ -1,7 +1,7 @@
 /**
- * Damaged blobs of real boards, read, and planned when they are still trees: nothing throws but DeviceTreeError from the reader, nothing
- * is read outside the blob, nothing takes long. Whole boards are few, for they are slow; the rest are pieces of them: a device with
- * what is above it, below it, and what it points to, which is where a plan looks.
+ * Damaged blobs of real boards, read, and planned when they are still trees: nothing throws but DeviceTreeError from
+ * the reader, nothing is read outside the blob, nothing takes long. Whole boards are few, for they are slow; the rest
+ * are pieces of them: a device with what is above it, below it, and what it points to, which is where a plan looks.
  */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -121,7 +121,8 @@ function round(whole: Uint8Array): void {
   const startMs = performance.now();
   const bytes = damaged(whole);
   const { text, tree } = outcome(surrounded(bytes, 0xff));
-  // Views end where the blob does; that nothing passes by them is looked at in every fourth round, for it takes as long as the rest.
+  // Views end where the blob does; that nothing passes by them is looked at in every fourth round, for it takes as
+  // long as the rest.
   const again = random(4) === 0 ? outcome(surrounded(bytes, 0)).text : text;
   // A hundred thousand calls of expect take seconds.
   if (again !== text) expect(again).toBe(text);

@@ -1,6 +1,6 @@
 /**
- * Device trees, read by us and by Debian's dtc: property by property. One board is ours; those of real boards are data beside the
- * repository (BATON_BOARDS, else ../shared/boards), and where there are none, that is said.
+ * Device trees, read by us and by Debian's dtc: property by property. One board is ours; those of real boards are
+ * data beside the repository (BATON_BOARDS, else ../shared/boards), and where there are none, that is said.
  */
 
 import { execFileSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 /**
- * docs/DEPLOY.md as it stands: its commands set up two emulated Linux guests with an agent each, a host and a broker, and one borrows from
- * the other. What is changed: the port of the broker, and the folder for temporary files.
+ * docs/DEPLOY.md as it stands: its commands set up two emulated Linux guests with an agent each, a host and a broker,
+ * and one borrows from the other. What is changed: the port of the broker, and the folder for temporary files.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -18,7 +18,10 @@ import { runShell } from './shell.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
-/** Longest run of all commands, in ms: they take 10 s with a warm cache; the first time, a kernel is fetched and unpacked. */
+/**
+ * Longest run of all commands, in ms: they take 10 s with a warm cache; the first time, a kernel is fetched and
+ * unpacked.
+ */
 const RUN_MS = paced(120_000);
 
 const folder = mkdtempSync(join(tmpdir(), 'baton-deploy-'));

@@ -1,4 +1,7 @@
-/** The platform helper in Python that docs/PLATFORMS.md offers passes `baton backend-test`, and serves a host with VMs that come and go. */
+/**
+ * The platform helper in Python that docs/PLATFORMS.md offers passes `baton backend-test`, and serves a host with VMs
+ * that come and go.
+ */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,8 @@
 /**
- * Golden plans of real boards, checked by hand against what dtc prints of them; test/fixtures/plans/README.md has what was looked at.
- * `npx vitest run --config vitest.system.config.ts test/system/plans.test.ts -u` writes them again: commit only what you understand.
+ * Golden plans of real boards, checked by hand against what dtc prints of them; test/fixtures/plans/README.md has
+ * what was looked at.
+ * `npx vitest run --config vitest.system.config.ts test/system/plans.test.ts -u` writes them again: commit only what
+ * you understand.
  */
 
 import { existsSync, readFileSync } from 'node:fs';

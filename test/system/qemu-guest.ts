@@ -59,7 +59,10 @@ export function needQemu(): void {
   throw new Error('this test needs qemu-system-arm, of the package of that name; .ci/run installs it');
 }
 
-/** The board has a sound chip, for which newer QEMUs want to be told that there is no sound; older ones do not know the words. */
+/**
+ * The board has a sound chip, for which newer QEMUs want to be told that there is no sound; older ones do not know
+ * the words.
+ */
 function noAudio(): string[] {
   const [, major] =
     /version (\d+)/.exec(spawnSync('qemu-system-arm', ['--version'], { encoding: 'utf8' }).stdout) ?? [];

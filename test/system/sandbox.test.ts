@@ -1,6 +1,7 @@
 /**
- * The units' SystemCallFilter lets a whole handover through: host and one agent on Node, the owner's agent and the command line as static
- * programs, with hooks, traced by strace. What the filter would refuse is refused to Node here as well. Needs strace and systemd.
+ * The units' SystemCallFilter lets a whole handover through: host and one agent on Node, the owner's agent and the
+ * command line as static programs, with hooks, traced by strace. What the filter would refuse is refused to Node here
+ * as well. Needs strace and systemd.
  */
 
 import { spawnSync } from 'node:child_process';

@@ -2,7 +2,10 @@
 
 import { spawn } from 'node:child_process';
 
-/** Runs commands in a group of processes, which is ended with them, after `limitMs` at the latest; status is null then. */
+/**
+ * Runs commands in a group of processes, which is ended with them, after `limitMs` at the latest; status is null
+ * then.
+ */
 export function runShell(
   script: string,
   { cwd, env, limitMs }: { cwd: string; env: Record<string, string>; limitMs: number },

@@ -1,4 +1,7 @@
-/** What systemd says of the units: whether it understands them, and how exposed they leave a service. Needs the package systemd. */
+/**
+ * What systemd says of the units: whether it understands them, and how exposed they leave a service. Needs the
+ * package systemd.
+ */
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

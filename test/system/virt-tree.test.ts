@@ -1,6 +1,7 @@
 /**
- * The device tree of the machine of the KVM tests, as QEMU dumps it: read as dtc reads it, and what the planner makes of its PCI
- * functions is what the tests of KVM move. The functions themselves are put in with fdtput, for QEMU leaves them to the firmware.
+ * The device tree of the machine of the KVM tests, as QEMU dumps it: read as dtc reads it, and what the planner makes
+ * of its PCI functions is what the tests of KVM move. The functions themselves are put in with fdtput, for QEMU
+ * leaves them to the firmware.
  */
 
 import { execFileSync } from 'node:child_process';

@@ -1,6 +1,7 @@
 /**
- * A fault is told in the same words whatever carries the frames: a name that two processes have, keys that differ, a name that nobody
- * knows, bundle files that differ, who does not answer, a way that is gone. One table, over every transport that needs nothing but Node.
+ * A fault is told in the same words whatever carries the frames: a name that two processes have, keys that differ, a
+ * name that nobody knows, bundle files that differ, who does not answer, a way that is gone. One table, over every
+ * transport that needs nothing but Node.
  */
 
 import { connect, type Socket } from 'node:net';

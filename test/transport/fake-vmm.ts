@@ -1,6 +1,7 @@
 /**
- * A VMM that offers vsock over UNIX sockets, as Firecracker and Cloud Hypervisor do. Its guest is whoever listens at, and connects to,
- * sockets of this process: `CONNECT PORT` on its socket leads to the guest's listener, and `dial` of the guest to the host's.
+ * A VMM that offers vsock over UNIX sockets, as Firecracker and Cloud Hypervisor do. Its guest is whoever listens at,
+ * and connects to, sockets of this process: `CONNECT PORT` on its socket leads to the guest's listener, and `dial` of
+ * the guest to the host's.
  */
 
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -60,7 +61,10 @@ export class FakeVmm {
   }
 }
 
-/** Starts a VMM whose guest hands on to the same port of the host, as a guest's kernel does for a program that dials it. */
+/**
+ * Starts a VMM whose guest hands on to the same port of the host, as a guest's kernel does for a program that dials
+ * it.
+ */
 export async function handingVmm(path: string, port: number): Promise<FakeVmm> {
   const vmm = new FakeVmm(path);
   vmm.guest.set(port, (socket) => {

@@ -2,7 +2,10 @@
 
 import { createServer, type Server } from 'node:net';
 
-/** Lets whoever connects subscribe, and sends it messages of this QoS for ever, without looking for an acknowledgement. */
+/**
+ * Lets whoever connects subscribe, and sends it messages of this QoS for ever, without looking for an
+ * acknowledgement.
+ */
 export function floodingBroker(topic: string, qos: 1 | 2): Server {
   const text = Buffer.from(topic);
   const body = [text.length >> 8, text.length & 0xff, ...text, 0, 1, ...Buffer.from('nothing')];

@@ -1,5 +1,6 @@
 /**
- * What only streams have: names that belong to addresses, shared addresses, connections that take over, turns and allowances.
+ * What only streams have: names that belong to addresses, shared addresses, connections that take over, turns and
+ * allowances.
  */
 
 import { mkdirSync, rmdirSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** vsock in the form of Firecracker and Cloud Hypervisor, in both directions, with a VMM that behaves and one that does not. */
+/**
+ * vsock in the form of Firecracker and Cloud Hypervisor, in both directions, with a VMM that behaves and one that
+ * does not.
+ */
 
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

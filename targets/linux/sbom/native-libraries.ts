@@ -1,4 +1,6 @@
-/** What is linked into the static program and is no package of npm: the engine, the C library, what the compiler adds. */
+/**
+ * What is linked into the static program and is no package of npm: the engine, the C library, what the compiler adds.
+ */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,7 +38,10 @@ export function nativeLibraries(machine: Machine): NativeLibrary[] {
   ];
 }
 
-/** Debian's version of the musl that is linked: of this machine's own, or of the one that was unpacked for a cross compiler. */
+/**
+ * Debian's version of the musl that is linked: of this machine's own, or of the one that was unpacked for a cross
+ * compiler.
+ */
 function muslVersion({ musl }: Machine): string {
   const changes = join(cacheFolder(), `musl-${musl}`, 'usr/share/doc/musl-dev/changelog.Debian.gz');
   const [, version] =

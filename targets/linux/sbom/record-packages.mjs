@@ -1,5 +1,5 @@
-// A plugin of rollup: writes down of which packages something is left in a program, as paths that package-lock.json has too. The list of
-// what a program consists of is made from it (sbom-main.ts).
+// A plugin of rollup: writes down of which packages something is left in a program, as paths that package-lock.json
+// has too. The list of what a program consists of is made from it (sbom-main.ts).
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 

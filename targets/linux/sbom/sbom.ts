@@ -1,6 +1,6 @@
 /**
- * What the shipped programs consist of, as a CycloneDX 1.5 document (cyclonedx.org/docs/1.5/json): programs, the packages in each, licences,
- * hashes. Pure: files, clock and randomness are the caller's.
+ * What the shipped programs consist of, as a CycloneDX 1.5 document (cyclonedx.org/docs/1.5/json): programs, the
+ * packages in each, licences, hashes. Pure: files, clock and randomness are the caller's.
  */
 
 /** What package-lock.json says of a package. */

@@ -1,6 +1,6 @@
 /**
- * The one program as a source archive that any cross compiler builds, and the recipes of Yocto and Buildroot with its hash: dist/linux. The
- * archive is the same, bit for bit, whenever it is made from the same.
+ * The one program as a source archive that any cross compiler builds, and the recipes of Yocto and Buildroot with its
+ * hash: dist/linux. The archive is the same, bit for bit, whenever it is made from the same.
  */
 
 import { createHash } from 'node:crypto';
@@ -31,8 +31,8 @@ const RECIPES = [
 ] as const;
 
 /**
- * Writes archive and recipes. `engine`: the folder of the engine's source; `bytecodes`: name in the archive → file in C; `output`: a folder.
- * Returns the path of the archive.
+ * Writes archive and recipes. `engine`: the folder of the engine's source; `bytecodes`: name in the archive → file in
+ * C; `output`: a folder. Returns the path of the archive.
  */
 export function packSource(
   root: string,

@@ -1,6 +1,8 @@
 /**
- * Driver hooks on a real kernel: two guests of QEMU alone (plain-guest.ts), each with the static agent and devices of its own, and
- * `baton-host` on this machine. Its back end is `none`, since nothing moves but the drivers' leave: what is looked at is what a hook does to them.
+ * Driver hooks on a real kernel: two guests of QEMU alone (plain-guest.ts), each with the static agent and devices of
+ * its own, and
+ * `baton-host` on this machine. Its back end is `none`, since nothing moves but the drivers' leave: what is looked at
+ * is what a hook does to them.
  */
 
 import { join } from 'node:path';
@@ -79,8 +81,8 @@ export class DriverBed extends Parties {
   readonly #guests = new Map<VmId, PlainGuest>();
 
   /**
-   * `root`: this repository, with its programs built, those of QuickJS for aarch64 as well. `counts`: the clocks of the guests count
-   * instructions; then only times within a guest mean anything.
+   * `root`: this repository, with its programs built, those of QuickJS for aarch64 as well. `counts`: the clocks of
+   * the guests count instructions; then only times within a guest mean anything.
    */
   constructor(root: string, counts = false) {
     super(join(root, 'dist'));
@@ -111,7 +113,10 @@ export class DriverBed extends Parties {
     return this.#guests.get(vm)!;
   }
 
-  /** Waits until the agent of a guest serves and knows who holds what. Nobody watches it: what it would tell costs it time. */
+  /**
+   * Waits until the agent of a guest serves and knows who holds what. Nobody watches it: what it would tell costs it
+   * time.
+   */
   async serves(vm: VmId): Promise<void> {
     const guest = this.guest(vm);
     // Whoever connects is let in by QEMU, and learns only by asking that nobody is there.

@@ -1,4 +1,7 @@
-/** QEMU's words for the emulated machine, whoever runs guests in it: EL2, GICv3, SMMUv3, Debian's kernel, and a folder that it shares. */
+/**
+ * QEMU's words for the emulated machine, whoever runs guests in it: EL2, GICv3, SMMUv3, Debian's kernel, and a folder
+ * that it shares.
+ */
 
 import { join } from 'node:path';
 

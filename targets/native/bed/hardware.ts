@@ -1,4 +1,7 @@
-/** What stands in the emulated machine: its devices and what may be lent of them, for bare guests and for Linux guests. */
+/**
+ * What stands in the emulated machine: its devices and what may be lent of them, for bare guests and for Linux
+ * guests.
+ */
 
 import { type BundleDefinition, nameResources, type Trigger } from '../../../src/protocol/bundle.ts';
 import { bundleId, deviceId, vmId } from '../../../src/protocol/ids.ts';
@@ -71,7 +74,10 @@ function edu(name: string, slot: number, trigger: Trigger): BundleDefinition {
   };
 }
 
-/** QEMU's USB host controller in slot 5, with a tablet: guests drive it as a platform device, with drivers that know nothing of us. */
+/**
+ * QEMU's USB host controller in slot 5, with a tablet: guests drive it as a platform device, with drivers that know
+ * nothing of us.
+ */
 export const TABLET: BundleDefinition = tablet();
 
 function tablet(): BundleDefinition {

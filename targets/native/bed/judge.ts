@@ -1,6 +1,6 @@
 /**
- * The judge of a move: what KVM reported of the old holder's accesses, and what both guests wrote down in their own RAM. Nothing
- * that host or agents say counts.
+ * The judge of a move: what KVM reported of the old holder's accesses, and what both guests wrote down in their own
+ * RAM. Nothing that host or agents say counts.
  */
 
 import { resourcesOf, viewOf } from '../../../src/protocol/bundle.ts';
@@ -18,7 +18,10 @@ const DMA_FROM = 0x80;
 const DMA_TO = 0x88;
 const DMA_BYTES = 0x90;
 const DMA_COMMAND = 0x98;
-/** Registers that keep what was written to them, as its complement and as its factorial, and what they read after a reset. */
+/**
+ * Registers that keep what was written to them, as its complement and as its factorial, and what they read after a
+ * reset.
+ */
 const REGISTERS_KEPT = [
   [0x04, 0],
   [0x08, 1],
@@ -30,8 +33,8 @@ const SOURCE = 0x4018_0000;
 const LANDING = 0x4019_0000;
 
 /**
- * Returns what is wrong after ENGINE was moved from `from` to `to`; undefined when nothing is. Both guests read the device in a
- * loop: from now on one is answered and never refused, the other refused and never answered.
+ * Returns what is wrong after ENGINE was moved from `from` to `to`; undefined when nothing is. Both guests read the
+ * device in a loop: from now on one is answered and never refused, the other refused and never answered.
  */
 export async function faultOfMove(machine: KvmMachine, from: VmId, to: VmId): Promise<string | undefined> {
   const look = async () => {
@@ -134,8 +137,8 @@ export async function faultOfDma(
 }
 
 /**
- * Moves the bundle from `from` to `to` while a DMA of `from` is under way, with a secret in the device's buffer. Returns what
- * of it reached `to`; undefined when nothing did.
+ * Moves the bundle from `from` to `to` while a DMA of `from` is under way, with a secret in the device's buffer.
+ * Returns what of it reached `to`; undefined when nothing did.
  */
 export async function leftOver(
   machine: KvmMachine,

@@ -1,6 +1,7 @@
 /**
- * An emulated machine with a real hypervisor: QEMU's `virt` with EL2, GICv3, SMMUv3 and PCI devices `edu`, on it Debian's
- * kernel with its KVM, and `baton-kvm`. Built from Debian packages into a cache folder; booted once for a run.
+ * An emulated machine with a real hypervisor: QEMU's `virt` with EL2, GICv3, SMMUv3 and PCI devices `edu`, on it
+ * Debian's kernel with its KVM, and `baton-kvm`. Built from Debian packages into a cache folder; booted once for a
+ * run.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -32,7 +33,9 @@ export interface Notes {
 
 const NOTES_AT = 0x4010_0000;
 const ORDER = NOTES_AT + 0x38;
-/** A machine that differs from the usual one, which is QEMU as it is installed, with SMMU stage 1. BATON_BED names it. */
+/**
+ * A machine that differs from the usual one, which is QEMU as it is installed, with SMMU stage 1. BATON_BED names it.
+ */
 interface Variant {
   readonly machine: string;
   readonly more: readonly string[];
@@ -68,8 +71,8 @@ function eduBytes(program: string): number {
 }
 
 /**
- * Times of a host whose hypervisor is emulated, in ms: a call of KVM waits for a grace period of RCU, which took 3.8 s while other programs
- * wanted this machine's processors; a processor of a board never waits for one.
+ * Times of a host whose hypervisor is emulated, in ms: a call of KVM waits for a grace period of RCU, which took 3.8
+ * s while other programs wanted this machine's processors; a processor of a board never waits for one.
  */
 export const EMULATED_TIMES = { enforceMs: 15_000 } as const;
 
@@ -139,8 +142,8 @@ export class KvmMachine {
   }
 
   /**
-   * Boots; resolves when `baton-kvm` answers the bench. VMs in `aborting` get an external abort for a refused access; `guests` is for
-   * hardware of Linux guests.
+   * Boots; resolves when `baton-kvm` answers the bench. VMs in `aborting` get an external abort for a refused access;
+   * `guests` is for hardware of Linux guests.
    */
   async start(aborting: readonly VmId[] = [], guests?: LinuxGuests): Promise<void> {
     const cache = cacheFolder();

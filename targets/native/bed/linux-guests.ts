@@ -1,11 +1,17 @@
-/** The files of Linux guests in the emulated machine: kernel, initial file system with what a test puts into it, relays of sockets. */
+/**
+ * The files of Linux guests in the emulated machine: kernel, initial file system with what a test puts into it,
+ * relays of sockets.
+ */
 
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { OUTER } from './emulated.ts';
 import { run } from './run.ts';
 
-/** Path in a guest → a file of this machine, or text. `/baton/start.sh` is run when the guest is up, with its name in $VM. */
+/**
+ * Path in a guest → a file of this machine, or text. `/baton/start.sh` is run when the guest is up, with its name in
+ * $VM.
+ */
 export type GuestFiles = Readonly<Record<string, { readonly copy: string } | { readonly text: string }>>;
 
 /** What a test gives to its guests. */
@@ -27,7 +33,9 @@ export function makeGuests(root: string, cache: string, share: string, guests: L
   writeFileSync(join(share, 'relays'), `${lines.join('\n')}\n`);
 }
 
-/** Makes the initial file system of guests: what `base` has, `files`, and a program of this folder as /baton/PROGRAM. */
+/**
+ * Makes the initial file system of guests: what `base` has, `files`, and a program of this folder as /baton/PROGRAM.
+ */
 export function packFiles(root: string, base: string, to: string, files: GuestFiles, program: string): void {
   const staged = mkdtempSync(`${to}-`);
   for (const [path, file] of Object.entries(files)) {

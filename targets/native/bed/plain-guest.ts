@@ -1,6 +1,7 @@
 /**
- * A Linux guest of QEMU alone: Debian's kernel on an emulated board (`virt`), with a tablet, a display and touch screens of our own
- * driver (driver/). It is told what to do through shells behind a port. One process, with a limit of its own.
+ * A Linux guest of QEMU alone: Debian's kernel on an emulated board (`virt`), with a tablet, a display and touch
+ * screens of our own driver (driver/). It is told what to do through shells behind a port. One process, with a limit
+ * of its own.
  */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +12,10 @@ import { type GuestFiles, packFiles } from './linux-guests.ts';
 import { Qemu } from './qemu.ts';
 import { run } from './run.ts';
 
-/** Whole life of a guest, in seconds; then it is ended from outside. The bench takes 5 minutes, twice that on a busy machine. */
+/**
+ * Whole life of a guest, in seconds; then it is ended from outside. The bench takes 5 minutes, twice that on a busy
+ * machine.
+ */
 const RUN_S = 1_200;
 /** Longest boot to the first shell, in ms: two at once take 3 s. */
 const BOOT_MS = 60_000;
@@ -22,8 +26,8 @@ const LOOK_MS = 20;
 const SHELL_PORT = 7001;
 const CONTROL_PORT = 7000;
 /**
- * Where a guest's clock counts instructions, each takes 2 to this power in ns: half a billion a second, as a small core of a phone does when
- * little is in its caches. Waits take as long as ever.
+ * Where a guest's clock counts instructions, each takes 2 to this power in ns: half a billion a second, as a small
+ * core of a phone does when little is in its caches. Waits take as long as ever.
  */
 const COUNT_SHIFT = 1;
 const BOARD = ['-M', 'virt', '-cpu', 'cortex-a57', '-m', '128'];
@@ -41,7 +45,10 @@ export interface PlainParts {
   /** Names of touch screens; of those in `borrowed`, this side is the borrower's. */
   readonly touches: readonly string[];
   readonly borrowed: readonly string[];
-  /** Its clock counts instructions: what it measures depends neither on how slow the emulation is, nor on what else this machine does. */
+  /**
+   * Its clock counts instructions: what it measures depends neither on how slow the emulation is, nor on what else
+   * this machine does.
+   */
   readonly counts: boolean;
 }
 

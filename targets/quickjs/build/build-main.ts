@@ -1,7 +1,8 @@
 /**
- * `npm run build:quickjs`: dist/quickjs/<machine>/baton-agent, one static program a machine (baton-agent-mqtt: the same with MQTT), and dist/quickjs/baton-agent.js with
- * baton.so, for a `qjs` of the system; each also by the name `baton`. `--machine NAME` builds for that one alone. And dist/linux: the same as an
- * archive for other compilers, with recipes.
+ * `npm run build:quickjs`: dist/quickjs/<machine>/baton-agent, one static program a machine (baton-agent-mqtt: the
+ * same with MQTT), and dist/quickjs/baton-agent.js with baton.so, for a `qjs` of the system; each also by the name
+ * `baton`. `--machine NAME` builds for that one alone. And dist/linux: the same as an archive for other compilers,
+ * with recipes.
  */
 
 import { mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';

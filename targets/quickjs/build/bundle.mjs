@@ -1,7 +1,7 @@
 // Rolls up a program for QuickJS from what tsc emitted. Any warning fails the build.
 //
-// The sources are those of the agent on Node. A file of targets/quickjs with the name of one of targets/node stands in its
-// place, one of targets/quickjs/node in place of a module of Node, and SUBSTITUTES in place of what is left.
+// The sources are those of the agent on Node. A file of targets/quickjs with the name of one of targets/node stands
+// in its place, one of targets/quickjs/node in place of a module of Node, and SUBSTITUTES in place of what is left.
 import { existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -50,9 +50,9 @@ const substitutes = (js, table) => ({
 });
 
 /**
- * Returns the configuration of one program. `js`: the folder that tsc emitted to; `entry`: a file of it; `native`: what the engine knows
- * the native module by, its name or the path of a library; `mqtt`: with the library of that name; `packages`: where the packages in it are
- * written to.
+ * Returns the configuration of one program. `js`: the folder that tsc emitted to; `entry`: a file of it; `native`:
+ * what the engine knows the native module by, its name or the path of a library; `mqtt`: with the library of that
+ * name; `packages`: where the packages in it are written to.
  */
 export const bundle = ({ js, entry, output, native, mqtt = false, packages }) => {
   const names = { 'qjs:std': 'std', 'qjs:os': 'os', 'qjs:baton': native };

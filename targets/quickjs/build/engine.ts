@@ -1,6 +1,6 @@
 /**
- * Builds QuickJS 2025-04-26 and what is linked with it, from Debian's source package. Object files are kept by a hash of all that they
- * come from, in a folder that may be thrown away at any time.
+ * Builds QuickJS 2025-04-26 and what is linked with it, from Debian's source package. Object files are kept by a hash
+ * of all that they come from, in a folder that may be thrown away at any time.
  */
 
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 /**
- * Builds one more program as an agent is built: static for each machine, and a script for an engine of the system. For tests and
- * benches, which bring their own.
+ * Builds one more program as an agent is built: static for each machine, and a script for an engine of the system.
+ * For tests and benches, which bring their own.
  */
 
 import { writeFileSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** `node:net`, as locks use it (name-lock.ts, place-lock.ts): UNIX sockets that listen, and whether one that is tried answers. */
+/**
+ * `node:net`, as locks use it (name-lock.ts, place-lock.ts): UNIX sockets that listen, and whether one that is tried
+ * answers.
+ */
 
 import { EventEmitter } from 'events';
 import { errorName, FAMILY } from '../../native/core.ts';

@@ -1,4 +1,7 @@
-/** `process` of Node: the process itself, its signals, its outputs. What a write cannot get rid of is lost, as a log's lines may be. */
+/**
+ * `process` of Node: the process itself, its signals, its outputs. What a write cannot get rid of is lost, as a log's
+ * lines may be.
+ */
 
 import * as os from 'qjs:os';
 import * as std from 'qjs:std';

@@ -1,6 +1,7 @@
 /**
- * The part of docs/DEPLOY.md about vsock, as it stands: its files, and its command lines of QEMU under real KVM in an emulated machine, on
- * the kernel's vhost_vsock. What is changed: the host stands outside that machine, at TCP ports to which a relay in it leads.
+ * The part of docs/DEPLOY.md about vsock, as it stands: its files, and its command lines of QEMU under real KVM in an
+ * emulated machine, on the kernel's vhost_vsock. What is changed: the host stands outside that machine, at TCP ports
+ * to which a relay in it leads.
  */
 
 import { spawn } from 'node:child_process';

@@ -1,6 +1,7 @@
 /**
- * Every kind of hook on a real kernel: two plain guests, an agent in each, lend devices of theirs to each other. What a hook has done is
- * judged by the kernel alone: by what a consumer of the input device reads, and by attributes that no step writes.
+ * Every kind of hook on a real kernel: two plain guests, an agent in each, lend devices of theirs to each other. What
+ * a hook has done is judged by the kernel alone: by what a consumer of the input device reads, and by attributes that
+ * no step writes.
  */
 
 import { existsSync } from 'node:fs';

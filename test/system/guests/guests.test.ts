@@ -1,6 +1,7 @@
 /**
- * Two Linux guests on real KVM lend each other a USB tablet: Debian's kernel and its own drivers, the static agent in each guest, over
- * AF_VSOCK to `baton-host`. A finger moves on the tablet all the time; who felt it is judged by the guests' input devices alone.
+ * Two Linux guests on real KVM lend each other a USB tablet: Debian's kernel and its own drivers, the static agent in
+ * each guest, over AF_VSOCK to `baton-host`. A finger moves on the tablet all the time; who felt it is judged by the
+ * guests' input devices alone.
  */
 
 import { existsSync } from 'node:fs';

@@ -1,5 +1,6 @@
 /**
- * Two Linux guests under a real hypervisor: each runs an agent of its own, over a socket to its host (AF_VSOCK) that leads to
+ * Two Linux guests under a real hypervisor: each runs an agent of its own, over a socket to its host (AF_VSOCK) that
+ * leads to
  * `baton-host` on this machine. What the guests' input devices say, they tell over another such socket.
  */
 
@@ -42,7 +43,10 @@ export interface Lent {
 /** Where a guest sees the registers: its kernel names the device by them. */
 const placeOf = (vm: VmId) => (vm === ANDROID ? 'a000000' : 'b000000');
 
-/** A guest binds the driver of the device when it has it, and unbinds it before it lends it: the driver knows nothing of us. */
+/**
+ * A guest binds the driver of the device when it has it, and unbinds it before it lends it: the driver knows nothing
+ * of us.
+ */
 export const LENT_TABLET: Lent = {
   hardware: LINUX,
   suspend: (vm) => [
@@ -163,8 +167,8 @@ export class LinuxBed extends Parties {
   }
 
   /**
-   * Ends a guest at once, and starts it again; resolves when it is up, with what `baton-kvm` answered first: that the guest is made, which
-   * takes long, or what it was asked after that. Bundles of other guests move meanwhile.
+   * Ends a guest at once, and starts it again; resolves when it is up, with what `baton-kvm` answered first: that the
+   * guest is made, which takes long, or what it was asked after that. Bundles of other guests move meanwhile.
    */
   async restart(vm: VmId): Promise<readonly string[]> {
     const mark = performance.now();

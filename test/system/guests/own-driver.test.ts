@@ -1,7 +1,7 @@
 /**
- * Two Linux guests on real KVM lend each other a touch screen whose driver is ours, with runtime PM (targets/native/bed/driver): it stays
- * bound in both guests, and what has it open keeps it open. Fingers come from outside the machine; who felt them is judged by the
- * guests' input devices alone.
+ * Two Linux guests on real KVM lend each other a touch screen whose driver is ours, with runtime PM
+ * (targets/native/bed/driver): it stays bound in both guests, and what has it open keeps it open. Fingers come from
+ * outside the machine; who felt them is judged by the guests' input devices alone.
  */
 
 import { existsSync } from 'node:fs';
@@ -22,7 +22,10 @@ const MOVES = 3;
 const STEP_MS = paced(20_000);
 /** Touches of a holder in a turn. */
 const TOUCHES = 5;
-/** What borrows: a program that reads the input device until it has felt so many touches, of 2 events of 24 bytes each. */
+/**
+ * What borrows: a program that reads the input device until it has felt so many touches, of 2 events of 24 bytes
+ * each.
+ */
 const PROGRAM = `/bin/sh -c "exec 3< /dev/input/event0; echo open; head -c ${TOUCHES * 48} <&3 > /dev/null"`;
 
 const bed = new LinuxBed(ROOT, join(ROOT, 'dist'), AGENT, LENT_TOUCH);
@@ -61,7 +64,10 @@ describe
       );
       return output;
     };
-    /** The world outside touches the next place; whoever reads the device now feels it, and what was touched in vain before with it. */
+    /**
+     * The world outside touches the next place; whoever reads the device now feels it, and what was touched in vain
+     * before with it.
+     */
     const raise = async () => {
       place += 1;
       await bed.machine.ask({ do: 'raise', bundle: TOUCH.id, device: 'touch', value: place });
@@ -76,7 +82,10 @@ describe
     const touchOften = async (vm: VmId) => {
       for (let count = 0; count < TOUCHES; count++) await touch(vm);
     };
-    /** Touches that nobody may feel: as each phase of the next move begins. Not after clean: a device that signals then is not granted. */
+    /**
+     * Touches that nobody may feel: as each phase of the next move begins. Not after clean: a device that signals
+     * then is not granted.
+     */
     const touchWhileMoving = () =>
       Promise.all((['fence', 'settle', 'reset'] as const).map((phase) => bed.tap.ordered(phase).then(raise)));
     /** Lends and takes back, with touches all the way; `whileLent` before those of the borrower. */

@@ -1,6 +1,6 @@
 /**
- * A finger at the tablet of the emulated machine, from outside it (QMP), and the judge of who felt it: it goes only by what the guests'
- * own input devices reported.
+ * A finger at the tablet of the emulated machine, from outside it (QMP), and the judge of who felt it: it goes only
+ * by what the guests' own input devices reported.
  */
 
 import { connect, type Socket } from 'node:net';
@@ -66,12 +66,16 @@ export interface Told {
   readonly atMs: number;
 }
 
-/** How long the host's word may be on its way behind a touch that follows from it, in ms: a resumed driver takes longer. */
+/**
+ * How long the host's word may be on its way behind a touch that follows from it, in ms: a resumed driver takes
+ * longer.
+ */
 const WORD_MS = paced(1_000);
 
 /**
- * Touches of guests that could not have had them: made after the host had told that somebody else holds, or nobody, and felt before the one
- * who felt them held again. `turnsOf` alone would take what an old holder still feels for a turn that lasts longer.
+ * Touches of guests that could not have had them: made after the host had told that somebody else holds, or nobody,
+ * and felt before the one who felt them held again. `turnsOf` alone would take what an old holder still feels for a
+ * turn that lasts longer.
  */
 export function straysOf(felt: readonly (Felt & { readonly atMs: number })[], told: readonly Told[]): Felt[] {
   return felt.flatMap(({ vm, place, atMs }) => {
@@ -90,8 +94,8 @@ export interface Turn {
 }
 
 /**
- * Puts what both guests felt into the order of the finger, and returns whose turn it was. Throws when a place was felt twice: then
- * both had the tablet, or somebody got what was another's.
+ * Puts what both guests felt into the order of the finger, and returns whose turn it was. Throws when a place was
+ * felt twice: then both had the tablet, or somebody got what was another's.
  */
 export function turnsOf(felt: readonly Felt[]): readonly Turn[] {
   const turns: Turn[] = [];

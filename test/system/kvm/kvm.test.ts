@@ -1,6 +1,6 @@
 /**
- * A real hypervisor moves a real device model: KVM, VFIO and the SMMU driver of Debian's kernel in an emulated aarch64 machine that
- * boots once. Two bare guests read the device in a loop all the time, whoever holds it.
+ * A real hypervisor moves a real device model: KVM, VFIO and the SMMU driver of Debian's kernel in an emulated
+ * aarch64 machine that boots once. Two bare guests read the device in a loop all the time, whoever holds it.
  */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * What the KVM tests share: calls of the enforcer's contract made by hand, and a host with its agents as processes, with a
- * tap between host and `baton-kvm`.
+ * What the KVM tests share: calls of the enforcer's contract made by hand, and a host with its agents as processes,
+ * with a tap between host and `baton-kvm`.
  */
 
 import { join } from 'node:path';
@@ -93,7 +93,10 @@ export class KvmWorld {
       .catch((error: Error) => ({ ok: false, error: { message: error.message } }));
   }
 
-  /** Asks for the bundle; resolves when the host has ordered the run of it that begins with `op`, with the answer to come. */
+  /**
+   * Asks for the bundle; resolves when the host has ordered the run of it that begins with `op`, with the answer to
+   * come.
+   */
   async borrowUntil(op: Op): Promise<{ readonly answer: Promise<Json> }> {
     let isOrdered = false;
     void this.tap.ordered(op).then(() => {
