@@ -102,6 +102,8 @@ export interface Log {
   (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void;
   /** The least level that is shown, so that nobody composes lines that are not; everything if absent. */
   readonly level?: LogLevel;
+  /** Of a quiet log (quiet-log.ts): where each line is written as it comes. For lines that are limited otherwise. */
+  readonly each?: Log;
 }
 
 /** A connected, ordered stream of bytes: a UNIX, TCP or vsock socket. */

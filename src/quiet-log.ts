@@ -66,6 +66,7 @@ export function quietLog(log: Log, clock: Clock): QuietLog {
     limiter.line(level, message, fields);
   return Object.assign(quiet, {
     flush: () => limiter.flush(),
+    each: log,
     ...(log.level === undefined ? {} : { level: log.level }),
   });
 }

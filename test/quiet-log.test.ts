@@ -1,6 +1,6 @@
 /** A log that nobody outside fills: the first of a kind, every change, and a number for the rest. */
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import type { LogLevel } from '../src/ports.ts';
 import { quietLog } from '../src/quiet-log.ts';
 import { VirtualClock } from '../src/simulation/virtual-clock.ts';
@@ -120,4 +120,12 @@ describe('what comes at a quiet pace', () => {
     log.flush();
     expect(lines.at(-1)!.fields).toEqual({ peer: 'vault', times: 20 });
   });
+});
+
+test('what is limited otherwise passes beside it, each line as it comes', () => {
+  const clock = new VirtualClock();
+  const lines: unknown[] = [];
+  const quiet = quietLog((_level, text, fields) => void lines.push([text, fields?.['epoch']]), clock);
+  for (let epoch = 0; epoch < 100; epoch++) quiet.each!('info', 'held: lend', { bundle: 'panel', epoch });
+  expect(lines).toEqual(Array.from({ length: 100 }, (_, epoch) => ['held: lend', epoch]));
 });

@@ -11,6 +11,13 @@ import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } fr
 
 /** Time that the owner has to answer somebody who does not want to wait, in ms. */
 const ANSWER_MS = 1_000;
+/**
+ * Time that an agent may take beyond the wait that it is told, in ms: a handover that has begun by then goes on, for a
+ * reservation (5 s), a remap and the hooks.
+ */
+const AGENT_SLACK_MS = 15_000;
+/** What is said of an agent that takes longer. */
+const HUNG = 'the agent of this VM does not answer: is it stopped?';
 /** Time between two tries for a busy bundle, in ms, unless the answer names a longer one. */
 const RETRY_MS = 200;
 /** What is waited for is said when it has not come after this time, in ms: a handover takes less. */
@@ -81,7 +88,7 @@ export class Asking {
     let no: Refusal | undefined;
     for (;;) {
       const waitMs = Math.max(Math.round(endMs - this.#world.nowMs()), 1);
-      const answer = await this.#client.request({ do: 'borrow', ...this.#asked, waitMs, progress: true });
+      const answer = await this.#answer({ do: 'borrow', ...this.#asked, waitMs, progress: true }, waitMs);
       this.#cancel();
       if (answer['ok'] === true) return answer;
       const error = answer['error'] as Refusal;
@@ -95,6 +102,16 @@ export class Asking {
       const retryMs = Math.max(RETRY_MS, Math.min(error.retryAfterMs ?? 0, leftMs - RETRY_MS));
       await new Promise<void>((resolve) => this.#world.after(retryMs, resolve));
     }
+  }
+
+  /** The agent answers within the wait that it is told; one that hangs or is stopped does not. */
+  async #answer(request: Json, waitMs: number): Promise<Json> {
+    let cancel: () => void = () => {};
+    const late = new Promise<Json>((resolve) => {
+      const error = { code: 'timedOut', message: HUNG };
+      cancel = this.#world.after(waitMs + AGENT_SLACK_MS, () => resolve({ ok: false, error }));
+    });
+    return Promise.race([this.#client.request(request), late]).finally(() => cancel());
   }
 
   /** The agent tells how far the request has come. */
@@ -144,7 +161,9 @@ export class Asking {
   async #refused(error: Refusal, wasNo: boolean): Promise<number> {
     const { bundle, evidence } = this.#asked;
     const isJson = this.#words.flags.has('--json');
-    const text = isJson ? '' : await refusalText(this.#client, bundle, error, evidence);
+    // One that hangs is not asked why.
+    const isAsked = !isJson && error.message !== HUNG;
+    const text = isAsked ? await refusalText(this.#client, bundle, error, evidence) : error.message;
     say(this.#world, this.#words, { event: error.code, bundle, ...error }, `${bundle}: ${text}`);
     const status = statusOf(error);
     if (status === EXIT.waited || (status === EXIT.declined && isNoAnswer(error) && this.#isPatient))

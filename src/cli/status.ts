@@ -132,18 +132,24 @@ async function watch(
   show: (look: Look) => void,
 ): Promise<number> {
   let wake: () => void = () => {};
+  let giveUp: () => void = () => {};
   let isOver = false;
   client.onEvent(() => wake());
   const unhook = world.onSignal(() => {
     isOver = true;
+    giveUp();
     wake();
+  });
+  /** Neither a daemon that hangs nor one that is stopped keeps anybody here. */
+  const interrupted = new Promise<undefined>((resolve) => {
+    giveUp = () => resolve(undefined);
   });
   let ended: string | undefined;
   void client.ended.then((reason) => {
     ended = reason;
     wake();
   });
-  await client.request({ do: 'watch' });
+  await Promise.race([client.request({ do: 'watch' }), interrupted]);
   let shown: string | undefined;
   for (let now = first; !isOver && ended === undefined; ) {
     const sense = senseOf(now);
@@ -156,7 +162,8 @@ async function watch(
         resolve();
       };
     });
-    if (!isOver && ended === undefined) now = await look().catch(() => now);
+    if (!isOver && ended === undefined)
+      now = (await Promise.race([look().catch(() => now), interrupted])) ?? now;
   }
   unhook();
   if (isOver) return EXIT.ok;

@@ -16,7 +16,11 @@ const LINES_PER_S = 5;
 /** Time between two lines that tell what was left out, in ms. */
 export const OVER_SHARE_EVERY_MS = 60_000;
 
+/** Refused accesses have a share of their own: a VM that makes them without end must not hide what it holds by it. */
+const FAULT_EVENT = 'fault';
+
 interface Share {
+  readonly vm: VmId | undefined;
   left: number;
   filledMs: number;
   /** Lines left out, and the last of them. */
@@ -25,17 +29,13 @@ interface Share {
 }
 
 export class AuditShares {
-  readonly #shares = new Map<VmId | undefined, Share>();
+  readonly #shares = new Map<string, Share>();
 
   /** Whether `vm` may cause this line now. `vm`: undefined when no VM is behind it, which is a party of its own. */
   take(vm: VmId | undefined, entry: AuditEntry, nowMs: number): boolean {
-    const share = this.#shares.get(vm) ?? {
-      left: LINES_AT_ONCE,
-      filledMs: nowMs,
-      skipped: 0,
-      last: undefined,
-    };
-    this.#shares.set(vm, share);
+    const key = `${entry.event === FAULT_EVENT ? FAULT_EVENT : ''} ${vm ?? ''}`;
+    const share = this.#shares.get(key) ?? newShare(vm, nowMs);
+    this.#shares.set(key, share);
     share.left = Math.min(LINES_AT_ONCE, share.left + ((nowMs - share.filledMs) / 1_000) * LINES_PER_S);
     share.filledMs = nowMs;
     if (share.left >= 1) {
@@ -49,8 +49,8 @@ export class AuditShares {
 
   /** Returns a line for each VM of which lines were left out since the last call. */
   leftOut(nowMs: number): AuditEntry[] {
-    return [...this.#shares].flatMap(([vm, share]) => {
-      const { skipped, last } = share;
+    return [...this.#shares.values()].flatMap((share) => {
+      const { vm, skipped, last } = share;
       if (!last) return [];
       share.skipped = 0;
       share.last = undefined;
@@ -59,4 +59,8 @@ export class AuditShares {
       return [{ ...last, atMs: Math.round(nowMs), event: OVER_SHARE_EVENT, detail }];
     });
   }
+}
+
+function newShare(vm: VmId | undefined, nowMs: number): Share {
+  return { vm, left: LINES_AT_ONCE, filledMs: nowMs, skipped: 0, last: undefined };
 }

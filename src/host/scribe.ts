@@ -182,9 +182,17 @@ export class Scribe {
     }
   }
 
-  /** The log has what the audit log has, but when nobody waits for it. */
+  /**
+   * The log has what the audit log has, but when nobody waits for it: each line, in order, since a VM has a share of
+   * them already.
+   */
   #tellLog({ event, detail, bundle, holder, epoch }: AuditEntry): void {
-    this.#parts.log('info', detail === undefined ? event : `${event}: ${detail}`, { bundle, holder, epoch });
+    const { log } = this.#parts;
+    (log.each ?? log)('info', detail === undefined ? event : `${event}: ${detail}`, {
+      bundle,
+      holder,
+      epoch,
+    });
   }
 
   /** Writes to the table. Returns whether that was possible. */

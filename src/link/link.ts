@@ -254,6 +254,8 @@ export class Link implements TransportListener {
   }
 
   #receive(peer: Peer, frame: Uint8Array): void {
+    // It waited, and the incarnation that sent it has ended since.
+    if (this.#peers.get(peer.id) !== peer) return;
     const session = peer.session ?? this.#create(peer);
     if (!session) return this.#dropped({ from: peer.id }, 'no session can be made yet', 'debug');
     const isHandshake = routeOf(frame)?.channel === 'h';

@@ -1,5 +1,6 @@
 /** `baton-agent`: wires the agent to this machine's files, sockets, clock and driver hooks. */
 
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Agent } from '../../src/agent/agent.ts';
 import { allowList, type Policy, type PolicyRule } from '../../src/agent/policy.ts';
@@ -118,6 +119,8 @@ function serve(
   onTermination(() => {
     supervisor.stopping();
     agent.stop();
+    // A socket that nobody listens at would have scripts take this daemon for one that serves.
+    rmSync(control, { force: true });
   });
 }
 

@@ -9,6 +9,7 @@
 
 import {
   closeSync,
+  existsSync,
   fstatSync,
   fsync,
   ftruncateSync,
@@ -103,21 +104,48 @@ class AuditFiles {
 
   /** Removes what is no whole line from the end of the log. Returns the hash of the last line, if there is one. */
   mend(): { hash: string | undefined; tornBytes: number } {
-    if (this.#end === 0) return { hash: this.#lastOfOlder(), tornBytes: 0 };
+    if (this.#end === 0) return this.#mendOlder();
     const sound = lastSound(this.#fd, this.#end);
     const good = sound?.end ?? 0;
     const tornBytes = this.#end - good;
     if (tornBytes === 0) return { hash: sound?.hash, tornBytes };
-    const torn = read(this.#fd, good, Math.min(this.#end, good + TORN_BYTES_MAX));
-    writeFileSync(`${this.#path}.torn`, torn, { mode: 0o600 });
-    const words = sound ? 'what comes after its last whole line' : 'no line of it is whole: all of it';
-    this.#log('warn', `${this.#path}: ${words} is left out, ${tornBytes} bytes; see ${this.#path}.torn`);
+    this.#keepTorn(this.#path, this.#fd, good, this.#end);
+    // Before the file, of which nothing is whole, becomes an older one itself.
+    const hash = sound ? sound.hash : this.#mendOlder().hash;
     if (!sound && this.#end > TORN_BYTES_MAX) this.#rotate();
     else {
       ftruncateSync(this.#fd, good);
       this.#end = good;
     }
-    return { hash: sound ? sound.hash : this.#lastOfOlder(), tornBytes };
+    return { hash, tornBytes };
+  }
+
+  /** A crash may come just after a file was closed: then the end of the newest older one is mended. */
+  #mendOlder(): { hash: string | undefined; tornBytes: number } {
+    const newest = this.#numbers.at(-1);
+    if (newest === undefined) return { hash: undefined, tornBytes: 0 };
+    const file = numbered(this.#path, newest);
+    const fd = openSync(file, 'r+');
+    try {
+      const { size } = fstatSync(fd);
+      const sound = lastSound(fd, size);
+      const tornBytes = sound ? size - sound.end : 0;
+      if (sound && tornBytes > 0) {
+        this.#keepTorn(file, fd, sound.end, size);
+        ftruncateSync(fd, sound.end);
+      }
+      return { hash: sound?.hash, tornBytes };
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Keeps what is left out of a file, for people. */
+  #keepTorn(file: string, fd: number, from: number, to: number): void {
+    const torn = read(fd, from, Math.min(to, from + TORN_BYTES_MAX));
+    writeFileSync(`${this.#path}.torn`, torn, { mode: 0o600 });
+    const words = from > 0 ? 'what comes after its last whole line' : 'no line of it is whole: all of it';
+    this.#log('warn', `${file}: ${words} is left out, ${to - from} bytes; see ${this.#path}.torn`);
   }
 
   append(lines: string): void {
@@ -148,9 +176,18 @@ class AuditFiles {
   /** Begins another file, and deletes those that are too old. */
   #rotate(): void {
     const number = (this.#numbers.at(-1) ?? 0) + 1;
-    renameSync(this.#path, numbered(this.#path, number));
+    const older = numbered(this.#path, number);
+    // First what may fail on a full disk: until both names are right, the log is as it was.
+    const fresh = openSync(`${this.#path}.new`, 'a+', 0o600);
+    try {
+      renameSync(this.#path, older);
+      renameSync(`${this.#path}.new`, this.#path);
+    } catch (error) {
+      closeSync(fresh);
+      if (!existsSync(this.#path) && existsSync(older)) renameSync(older, this.#path);
+      throw error;
+    }
     this.#numbers.push(number);
-    const fresh = openSync(this.#path, 'a+', 0o600);
     // A file with a number is whole after a power cut, too. Nobody waits for that, and the event loop must not.
     const full = this.#fd;
     fsync(full, () => closeSync(full));
@@ -159,18 +196,6 @@ class AuditFiles {
     while (this.#numbers.length > this.#limits.files) {
       rmSync(numbered(this.#path, this.#numbers[0]!), { force: true });
       this.#numbers.shift();
-    }
-  }
-
-  /** Hash of the last line of the newest older file: a crash may come between the two. */
-  #lastOfOlder(): string | undefined {
-    const newest = this.#numbers.at(-1);
-    if (newest === undefined) return undefined;
-    const fd = openSync(numbered(this.#path, newest), 'r');
-    try {
-      return lastSound(fd, fstatSync(fd).size)?.hash;
-    } finally {
-      closeSync(fd);
     }
   }
 }

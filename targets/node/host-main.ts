@@ -1,5 +1,6 @@
 /** `baton-host`: wires the host service to this machine's files, sockets and clock. */
 
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { HOST_EXAMPLE, HOST_SCHEMA, type HostFile } from '../../src/config/daemon-config.ts';
 import { HostControl } from '../../src/control/host-control.ts';
@@ -127,5 +128,7 @@ function serve(enforcer: Enforcer, definitions: readonly BundleDefinition[]): vo
   onTermination(() => {
     supervisor.stopping();
     host.stop();
+    // A socket that nobody listens at would have scripts take this daemon for one that serves.
+    rmSync(control, { force: true });
   });
 }

@@ -6,6 +6,7 @@ import { FaultDesk } from '../../src/host/fault-desk.ts';
 import { Scribe } from '../../src/host/scribe.ts';
 import { HostTable } from '../../src/host/table.ts';
 import { type Epoch, type ResourceId, vmId } from '../../src/protocol/index.ts';
+import { quietLog } from '../../src/quiet-log.ts';
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import { checkAudit } from '../support/check-audit.ts';
 import { MemoryJournal } from '../support/memory-journal.ts';
@@ -90,4 +91,27 @@ describe('refused accesses', () => {
     // 128 kinds that are kept apart in each second, and all others as one.
     expect(reports.length).toBeLessThan(10 * 129 + 129);
   });
+});
+
+it('handovers in quick turn stand in the host’s log one by one, in their order', () => {
+  const clock = new VirtualClock();
+  const logged: unknown[] = [];
+  const log = quietLog((_level, text, fields) => void logged.push(`${text} ${fields?.['epoch']}`), clock);
+  const scribe = new Scribe({
+    table: new HostTable(new MemoryJournal()),
+    audit: () => {},
+    auditHash: undefined,
+    clock,
+    log,
+    onWritten: () => {},
+  });
+  const expected: string[] = [];
+  for (let epoch = 1; epoch <= 60; epoch++) {
+    for (const event of ['moving', 'held', 'confirmed']) {
+      scribe.writeAudit({ atMs: 0, bundle: 'panel', event, epoch, holder: null }, VAULT);
+      expected.push(`${event} ${epoch}`);
+    }
+    clock.advance(200);
+  }
+  expect(logged).toEqual(expected);
 });
