@@ -287,6 +287,7 @@ export class Stage {
 
   #journal(vm: VmId): string[] {
     const name = `state-${vm}/agent.journal`;
+    if (!existsSync(this.bed.file(name))) return []; // the first record makes it
     const journal = readJournal(readFileSync(this.bed.file(name)));
     if (!journal.ok) throw new Error(`${name}: ${journal.error}`);
     return this.#fromLast(name, journal.bodies).map((body) => {
