@@ -169,8 +169,7 @@ export class DemoStory {
   /** The network is slow: a give-back arrives when the lease is long over. */
   async #late(): Promise<void> {
     const { report, bed } = this.#words('The network delays a give-back past the end of the lease');
-    // Long enough that a loaded machine holds the message back, and asks, before the lease ends.
-    const lease = await this.#borrow('pin', { leaseMs: 1_500, noticeMs: 100 });
+    const lease = await this.#borrow('pin', { leaseMs: 300, noticeMs: 100 });
     await bed.until(
       'the host knows that Vault resumed',
       STEP_MS,
