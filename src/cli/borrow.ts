@@ -32,16 +32,17 @@ this process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT).
 
 TIME: seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s, 1h.
 
-The first plain word after BUNDLE begins COMMAND; -- before it does no harm. What is waited for is said, once, when it
-takes longer than half a second. COMMAND finds BATON_BUNDLE, BATON_EPOCH and BATON_DEADLINE_MS (length of the lease) in its
-environment. A recall is SIGTERM, and SIGKILL shortly before the end of the notice; so is the end of the lease. What COMMAND
-started ends with it, before the bundle goes back, in whatever process group or session (found by BATON_LEASE in its
-environment); not what has cleared its environment and left the group, runs as another user, or was started by a daemon.
+The first plain word after BUNDLE begins COMMAND; -- before it does no harm. What is waited for is said, once, when
+it takes longer than half a second. COMMAND finds BATON_BUNDLE, BATON_EPOCH and BATON_DEADLINE_MS (length of the
+lease) in its environment. A recall is SIGTERM, and SIGKILL shortly before the end of the notice; so is the end of
+the lease. What COMMAND started ends with it, before the bundle goes back, in whatever process group or session
+(found by BATON_LEASE in its environment); not what has cleared its environment and left the group, runs as another
+user, or was started by a daemon.
 
 Exit status: that of COMMAND (128 + N after signal N). 126 it may not be run and 127 it is not found, which is
 looked at first. 75 a no: declined by the owner or the host, or busy with -n. 124 nobody said no within the wait, nor
-yes: nobody answered, or busy all the while. 79 lost by force, or the agent ended. 80 the evidence is weaker than asked, or
-not what was expected. 1 a request without sense: no such bundle, or this VM owns it.
+yes: nobody answered, or busy all the while. 79 lost by force, or the agent ended. 80 the evidence is weaker than asked,
+or not what was expected. 1 a request without sense: no such bundle, or this VM owns it.
 `;
 
 const OPTIONS: OptionTable = {

@@ -7,9 +7,11 @@ import { type CliWorld, type ControlClient, EXIT, TIME_WORDS, timeOf, UsageError
 
 export const EVENTS_HELP = `baton events [-f] [--since WHEN] [-n LINES] [--host] [--json] [--socket PATH]
 
-Prints the last events, a line each with the time of day, and ends. The daemon keeps 100 of them, and none from before its start.
+Prints the last events, a line each with the time of day, and ends. The daemon keeps 100 of them, and none from before
+its start.
 
-  -f, --follow      go on with what happens, until interrupted; of what was the last 10 lines, unless --since or -n say otherwise
+  -f, --follow      go on with what happens, until interrupted; of what was the last 10 lines, unless --since
+                    or -n say otherwise
   --since WHEN      only what was since then: a time ago, as 10m or 90 (seconds), or a time of day, as 14:30 or 14:30:05
   -n, --lines N     at most the last N of what was
   --host            at the host

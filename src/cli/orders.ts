@@ -14,23 +14,25 @@ Gives a bundle back that a program of this VM borrows. Returns when the host has
 `;
 export const RECALL_HELP = `baton recall BUNDLE [--grace TIME] [--force] [-w [TIME]] [--socket PATH]
 
-The owner asks for its bundle back. With --force the return starts after the grace, but never before the minimum tenure to
-which the borrower's consent entitles it: the host gives the notice of that consent, then takes the bundle. An enforcer that
-cannot take from a live borrower makes that its release or the end of its VM: recall says so.
+The owner asks for its bundle back. With --force the return starts after the grace, but never before the minimum
+tenure to which the borrower's consent entitles it: the host gives the notice of that consent, then takes the
+bundle. An enforcer that cannot take from a live borrower makes that its release or the end of its VM: recall says
+so.
 
   --grace TIME        time that the borrower has (default 2s)
   --force             the return starts after that, with notice, and ends by force
-  -w, --wait [TIME]   return when the bundle is back and its driver active, after TIME at most (default: the grace and 10s)
+  -w, --wait [TIME]   return when the bundle is back and its driver active, after TIME at most
+                      (default: the grace and 10s)
 
 TIME: seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s.
-Exit status: 0 it was called in; with -w: it is back. 1 it is not lent, or it is back and its driver does not resume, or it
-came to quarantine in place of back. 124 with -w: not back within the time.
+Exit status: 0 it was called in; with -w: it is back. 1 it is not lent, or it is back and its driver does not resume, or
+it came to quarantine in place of back. 124 with -w: not back within the time.
 `;
 export const SLEEP_HELP = `baton sleep [--grace TIME] [-w TIME] [--socket PATH]
 
 For an owner whose whole system is about to sleep: calls every lent bundle in, after the grace (default 2s) by
-force where the enforcer can, and lends nothing until baton wake. Returns when none is lent any more. Exit status 75 when that did not come
-about within the wait (default 10s): then the system should stay awake, and requests are heard again. Where no agent
+force where the enforcer can, and lends nothing until baton wake. Returns when none is lent any more. Exit status 75
+when that did not come about within the wait (default 10s): then the system should stay awake, and requests are heard again. Where no agent
 runs, nothing is called in and the exit status is 0; one that is being started again is waited for.
 `;
 export const WAKE_HELP = `baton wake [--socket PATH]

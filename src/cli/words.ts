@@ -107,6 +107,9 @@ export function holderText({ holder, phase, state, role }: Json): string {
   return stands === 'parked' ? 'nobody' : '?';
 }
 
+const FREELY = 'it comes back when the borrower gives it, or its VM ends';
+const NOT_BEFORE = 'not before the minimum tenure that was agreed is over';
+
 /**
  * What a recall does. `forceRevoke`: whether the back end takes from a holder that does not give back; null: nobody
  * has told.
@@ -115,9 +118,9 @@ export function recallText(graceMs: number, isForced: boolean, forceRevoke: unkn
   const time = duration(graceMs);
   if (!isForced) return `asked back: its borrower has ${time}`;
   if (forceRevoke === false)
-    return `asked back: its borrower has ${time}; by force is not possible with this enforcer: it comes back when the borrower gives it, or its VM ends`;
+    return `asked back: its borrower has ${time}; by force is not possible with this enforcer: ${FREELY}`;
   const where = forceRevoke === true ? '' : ', where the enforcer can';
-  return `called in: by force after ${time} and the agreed notice${where}, but not before the minimum tenure that was agreed is over`;
+  return `called in: by force after ${time} and the agreed notice${where}, but ${NOT_BEFORE}`;
 }
 
 /** The reason of a view with the sentence behind its code: a cause of quarantine comes first, any other last. */

@@ -46,7 +46,8 @@ const common = {
 };
 const RUNS = Type.Literal('command', {
   description:
-    'runs a program; status 0 is success, any other: nothing was changed. What it did, only it knows: nothing is read back',
+    'runs a program; status 0 is success, any other: nothing was changed. What it did, only it knows: ' +
+    'nothing is read back',
 });
 const ASKS = Type.Literal('socket', {
   description:
@@ -54,7 +55,8 @@ const ASKS = Type.Literal('socket', {
 });
 const WRITES = Type.Literal('sysfs', {
   description:
-    'writes an attribute, then waits until one reads as expected. Without `expect` a write that the kernel takes is success, whatever it did',
+    'writes an attribute, then waits until one reads as expected. Without `expect` a write that the ' +
+    'kernel takes is success, whatever it did',
 });
 
 /** Runs a program in a process group of its own; status 0 is success, any other: nothing was changed. */
@@ -101,7 +103,8 @@ const SYSFS_STEP_UNDO = Type.Object(
     undo: Type.Optional(
       Type.String({
         description:
-          'what is written to undo it, where what was found is unknown or cannot be written back; absent: what was found',
+          'what is written to undo it, where what was found is unknown or cannot be written back; absent: ' +
+          'what was found',
       }),
     ),
     expect: Type.Optional(
@@ -123,14 +126,17 @@ const INPUT_INHIBIT_STEP = Type.Object(
     ...common,
     kind: Type.Literal('input-inhibit', {
       description:
-        'inhibits input devices, and reads that back: no program gets events. Whether the driver lets the registers be, is up to the driver: it does if it suspends while nobody has the device open, and that of a virtio device does not',
+        'inhibits input devices, and reads that back: no program gets events. Whether the driver lets the ' +
+        'registers be, is up to the driver: it does if it suspends while nobody has the device open, and ' +
+        'that of a virtio device does not',
     }),
     input: Type.Optional(
       Type.String({
         pattern: '^(input[0-9]+$|/)',
         title: 'a name of /sys/class/input, as input3, or an absolute path',
         description:
-          'the folder in /sys of the device, as /sys/bus/i2c/devices/1-0038: all input devices below it, whatever numbers they have this time; or one input device. This or `find`',
+          'the folder in /sys of the device, as /sys/bus/i2c/devices/1-0038: all input devices below it, ' +
+          'whatever numbers they have this time; or one input device. This or `find`',
       }),
     ),
     find: Type.Optional(
@@ -155,7 +161,9 @@ const RUNTIME_PM_STEP = Type.Object(
     ...common,
     kind: Type.Literal('runtime-pm', {
       description:
-        'lets runtime power management suspend a device, and waits until `runtime_status` reads suspended. It forces nothing: a device in use stays awake, and the step fails; who opens it later wakes it',
+        'lets runtime power management suspend a device, and waits until `runtime_status` reads ' +
+        'suspended. It forces nothing: a device in use stays awake, and the step fails; who opens it ' +
+        'later wakes it',
     }),
     device: place('folder of the device in /sys'),
   },
@@ -167,7 +175,9 @@ const FB_BLANK_STEP = Type.Object(
     ...common,
     kind: Type.Literal('fb-blank', {
       description:
-        'powers a framebuffer down, and waits until `dpms` of the connectors of its device reads Off. While a DRM master has the display, as a compositor, nothing is blanked, and the step fails; of a device without connectors nobody can tell',
+        'powers a framebuffer down, and waits until `dpms` of the connectors of its device reads Off. ' +
+        'While a DRM master has the display, as a compositor, nothing is blanked, and the step fails; of ' +
+        'a device without connectors nobody can tell',
     }),
     fb: Type.String({
       pattern: '^(fb[0-9]+$|/)',
@@ -183,7 +193,8 @@ const UNBIND_STEP = Type.Object(
     ...common,
     kind: Type.Literal('unbind', {
       description:
-        'unbinds the driver from the device, and waits until it is gone: the last resort. Programs lose the device, and what it registers gets other numbers',
+        'unbinds the driver from the device, and waits until it is gone: the last resort. Programs lose ' +
+        'the device, and what it registers gets other numbers',
     }),
     bus: sysName('bus, as platform'),
     driver: sysName('driver'),
@@ -205,7 +216,8 @@ const TRUSTED_TOUCH_STEP = Type.Object(
     ...common,
     kind: Type.Literal('trusted-touch', {
       description:
-        'lends (owner) or releases (borrower) by `trusted_touch_enable`, and waits until it reads so; last of its list. Undone it reclaims, or accepts. What the hypervisor did, the driver says',
+        'lends (owner) or releases (borrower) by `trusted_touch_enable`, and waits until it reads so; ' +
+        'last of its list. Undone it reclaims, or accepts. What the hypervisor did, the driver says',
     }),
     device: place('folder in /sys of `trusted_touch_enable` and `trusted_touch_event`'),
   },

@@ -1,5 +1,6 @@
 #!/bin/sh
-# build.sh FILE: makes FILE, the addon, with cc and headers of Node: those of the Node in PATH, or libnode-dev of Debian.
+# build.sh FILE: makes FILE, the addon, with cc and headers of Node: those of the Node in PATH, or libnode-dev of
+# Debian.
 # Its interface (N-API, libuv's uv_poll) is the same from one version of Node to the next.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
