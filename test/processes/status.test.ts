@@ -29,6 +29,8 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
     return { status, out: stdout, err: stderr };
   };
   const socket = (of: string) => join(bed.folder, `${of}.sock`);
+  const borrowOneSecond = () =>
+    baton('borrow', 'panel', '--purpose', 'pin', '-w', '1s', '--socket', socket('vault'), '--', 'true');
   const isWell = async () => {
     for (const [of, name] of [
       ['host', 'android'],
@@ -55,18 +57,7 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
         expect(out).toMatch(/^no session with host for .*, last heard \d+ m?s ago: /m);
         expect(status).toBe(81);
       }
-      const borrow = baton(
-        'borrow',
-        'panel',
-        '--purpose',
-        'pin',
-        '-w',
-        '1s',
-        '--socket',
-        socket('vault'),
-        '--',
-        'true',
-      );
+      const borrow = borrowOneSecond();
       expect(borrow.err).toMatch(/no session with host for .*: /);
       if (transport === 'stream') expect(borrow.err).toContain('not connected to the host at unix:');
     },
@@ -139,18 +130,7 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
               up === false && /not connected to the broker at mqtt:.*(closed|ECONNREFUSED)/.test(String(hint))
             );
           });
-        const borrow = baton(
-          'borrow',
-          'panel',
-          '--purpose',
-          'pin',
-          '-w',
-          '1s',
-          '--socket',
-          socket('vault'),
-          '--',
-          'true',
-        );
+        const borrow = borrowOneSecond();
         expect(borrow.err).toContain('no session with host');
         expect(borrow.err).toContain('not connected to the broker');
       },
