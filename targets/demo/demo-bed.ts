@@ -22,6 +22,8 @@ export interface Lies {
   readonly vault: readonly string[];
 }
 
+/** Longest wait for the broker to take an order, in ms; it takes one. */
+const BROKER_MS = 1_000;
 /** Name of what is lent. */
 const BUNDLE = PANEL.id;
 
@@ -93,9 +95,16 @@ export class DemoBed extends Parties {
     return Number(found);
   }
 
-  /** Has the broker hold back the next message from one party to another, or deliver what it holds. */
-  broker(order: Json): void {
-    this.#broker?.stdin?.write(`${JSON.stringify(order)}\n`);
+  /** Has the broker hold back messages from one party to another, or deliver what it holds; resolves when it does. */
+  async broker(order: Json): Promise<void> {
+    const broker = this.#broker;
+    if (!broker) return;
+    let done = false;
+    broker.stdout!.once('data', () => {
+      done = true;
+    });
+    broker.stdin!.write(`${JSON.stringify(order)}\n`);
+    await this.until('the broker does as it is told', BROKER_MS, () => done);
   }
 
   /** Kills the broker at once. */

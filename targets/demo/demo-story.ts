@@ -12,6 +12,8 @@ import type { DemoReport } from './demo-report.ts';
 
 /** Longest wait for one step of the story, in ms. A step takes some 20, a forced return some 1,000. */
 const STEP_MS = 2_500;
+/** Lease of which the give-back is delayed, in ms on a quiet machine: it has to outlast what comes before that. */
+const LATE_LEASE_MS = 500;
 /** Time to let pass in which something must NOT happen, in ms. */
 const QUIET_MS = 120;
 /** Pictures, one word each. */
@@ -155,8 +157,8 @@ export class DemoStory {
   async #hangs(): Promise<void> {
     const { report, bed } = this.#words('Vault hangs at the end of its lease and loses the bundle by force');
     await bed.ask('app-vault', { do: 'misbehave', how: 'slow' });
-    const lease = await this.#borrow('pin', { leaseMs: 300, noticeMs: 200 });
     const atMs = performance.now();
+    const lease = await this.#borrow('pin', { leaseMs: 300, noticeMs: 200 });
     await bed.until('the lease ends by force', STEP_MS, () => this.#holds('android'));
     const dark = bed.since(atMs, 'host', 'changed').find((event) => event['state'] === 'parked');
     report.expect('it is dark and parked before Android gets it', dark !== undefined);
@@ -169,13 +171,13 @@ export class DemoStory {
   /** The network is slow: a give-back arrives when the lease is long over. */
   async #late(): Promise<void> {
     const { report, bed } = this.#words('The network delays a give-back past the end of the lease');
-    const lease = await this.#borrow('pin', { leaseMs: 300, noticeMs: 100 });
+    const lease = await this.#borrow('pin', { leaseMs: bed.pacedMs(LATE_LEASE_MS), noticeMs: 100 });
     await bed.until(
       'the host knows that Vault resumed',
       STEP_MS,
       async () => (await this.#host())['confirmed'] === true,
     );
-    bed.broker({ hold: 'baton/host/in/vault' });
+    await bed.broker({ hold: 'baton/host/in/vault' });
     const atMs = performance.now();
     const back = lease.client.request({ do: 'return', bundle: PANEL.id });
     await bed.until('the lease ends by force', STEP_MS, () => this.#holds('android'));
@@ -186,10 +188,11 @@ export class DemoStory {
       'the host took it back without that message',
       forced && (await this.#told('vault', 'returned', atMs)),
     );
+    await bed.broker({ pass: true });
     await this.#vaultIdle();
     const next = await this.#borrow('pin', { leaseMs: 30_000 });
     report.step('now the old give-back arrives');
-    bed.broker({ deliver: true });
+    await bed.broker({ deliver: true });
     await quiet();
     const holds = await this.#holds('vault');
     report.expect('a command of an old epoch does nothing', holds && (await this.#epoch()) === next.epoch);

@@ -88,9 +88,14 @@ export class Parties {
     return connectControlAt(this.controlOf(vm));
   }
 
+  /** What takes `quietMs` on a quiet machine, by the pace of this one. */
+  pacedMs(quietMs: number): number {
+    return Math.round(quietMs * (this.#pace ?? 1));
+  }
+
   /** Waits until `holds` does. Rejects with `what` after `limitMs` of a quiet machine. */
   async until(what: string, limitMs: number, holds: () => boolean | Promise<boolean>): Promise<void> {
-    const pacedMs = Math.round(limitMs * (this.#pace ?? 1));
+    const pacedMs = this.pacedMs(limitMs);
     const endMs = performance.now() + pacedMs;
     while (!(await Promise.resolve(holds()).catch(() => false))) {
       if (performance.now() > endMs)

@@ -15,8 +15,11 @@ import { parseAddress } from './streams.ts';
 export interface Broker {
   /** As mqttBroker (mqtt.ts) wants it. */
   readonly url: string;
-  /** Holds back the next message of this topic, as a slow network does; `deliver` lets it go. */
+  /** Holds back the messages of this topic from now on, 64 at most, as a slow network does; later ones are lost. */
   hold(topic: string): void;
+  /** Lets messages pass again; what was held back stays so. */
+  pass(): void;
+  /** Lets what was held back go, in its order. */
   deliver(): void;
   close(): Promise<void>;
 }
@@ -32,6 +35,8 @@ const SOCKET_BYTES_MAX = QUEUE_BYTES_MAX + 200 * (FRAME_BYTES_MAX + 512);
 const DRAIN_MS = 1_000;
 /** Most connections: the parties of a demo, a few times over. */
 const CONNECTIONS_MAX = 256;
+/** Messages held back at most: an agent repeats a command twice a second or less, and a demo is over before. */
+const HELD_MAX = 64;
 /** How long a client may take to say who it is. */
 const CONNECT_MS = 5_000;
 /** The return code of CONNACK for a wrong user or password (MQTT 3.1.1, section 3.2.2.3). */
@@ -43,7 +48,7 @@ const BAD_USER: AuthErrorCode.BAD_USERNAME_OR_PASSWORD = 4;
  */
 export async function startBroker(address: string, passwords: ReadonlyMap<string, string>): Promise<Broker> {
   const where = parseAddress(address);
-  const slow: Slow = { topic: undefined, held: undefined };
+  const slow: Slow = { topic: undefined, held: [] };
   const aedes = await Aedes.createBroker({
     ...rules(passwords, slow),
     connectTimeout: CONNECT_MS,
@@ -66,10 +71,12 @@ export async function startBroker(address: string, passwords: ReadonlyMap<string
     hold: (topic) => {
       slow.topic = topic;
     },
+    pass: () => {
+      slow.topic = undefined;
+    },
     deliver: () => {
-      const { held } = slow;
-      slow.held = undefined;
-      if (held) aedes.publish({ cmd: 'publish', qos: 0, dup: false, retain: false, ...held }, () => {});
+      for (const held of slow.held.splice(0))
+        aedes.publish({ cmd: 'publish', qos: 0, dup: false, retain: false, ...held }, () => {});
     },
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -80,10 +87,10 @@ export async function startBroker(address: string, passwords: ReadonlyMap<string
   };
 }
 
-/** What the network holds back: the topic whose next message is meant, then that message. */
+/** What the network holds back: the topic whose messages are meant, and those messages. */
 interface Slow {
   topic: string | undefined;
-  held: { readonly topic: string; readonly payload: Buffer | string } | undefined;
+  readonly held: { readonly topic: string; readonly payload: Buffer | string }[];
 }
 
 /** Who may do what: the pattern pair of docs/mosquitto/acl. */
@@ -111,8 +118,7 @@ function rules(passwords: ReadonlyMap<string, string>, slow: Slow): AedesOptions
     },
     authorizeForward: (client, packet) => {
       if (packet.topic === slow.topic) {
-        slow.topic = undefined;
-        slow.held = { topic: packet.topic, payload: packet.payload };
+        if (slow.held.length < HELD_MAX) slow.held.push({ topic: packet.topic, payload: packet.payload });
         return null;
       }
       return client.conn.writableLength > QUEUE_BYTES_MAX ? null : packet;

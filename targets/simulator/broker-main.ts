@@ -1,7 +1,8 @@
 /**
  * `baton-broker`: the embedded broker as a process, for the demo.
  *
- * Reads JSON lines: {"hold":TOPIC} holds the next message of a topic back, {"deliver":true} lets it go.
+ * Reads JSON lines: {"hold":TOPIC} holds the messages of a topic back, {"pass":true} those to come no longer,
+ * {"deliver":true} lets go what was held back. Each is answered with {"done":true}.
  */
 
 import { createInterface } from 'node:readline';
@@ -26,7 +27,9 @@ const broker = await startBroker(address, passwords).catch((error: Error) =>
 onTermination(() => void broker.close());
 process.stdout.write(`${JSON.stringify({ event: 'ready', url: broker.url })}\n`);
 createInterface({ input: process.stdin }).on('line', (line) => {
-  const order = JSON.parse(line) as { hold?: string; deliver?: boolean };
+  const order = JSON.parse(line) as { hold?: string; pass?: boolean; deliver?: boolean };
   if (order.hold) broker.hold(order.hold);
+  if (order.pass) broker.pass();
   if (order.deliver) broker.deliver();
+  process.stdout.write('{"done":true}\n');
 });

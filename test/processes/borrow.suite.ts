@@ -75,10 +75,10 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
   }
 
   /** Has the owner not hear what the borrower asks, or hear it. */
-  function silence(isSilent: boolean): void {
+  async function silence(isSilent: boolean): Promise<void> {
     if (cast.transport === 'mqtt')
-      return bed.broker(isSilent ? { hold: 'baton/android/in/vault' } : { deliver: true });
-    process.kill(bed.agentOf('android'), isSilent ? 'SIGSTOP' : 'SIGCONT');
+      await bed.broker(isSilent ? { hold: 'baton/android/in/vault' } : { pass: true, deliver: true });
+    else process.kill(bed.agentOf('android'), isSilent ? 'SIGSTOP' : 'SIGCONT');
   }
 
   const borrow = (...args: string[]) => new Run('vault', ['borrow', '--purpose', 'pin', ...args]);
@@ -134,9 +134,9 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
     });
 
     it('ends with 124, its command never started, when the owner does not answer', async () => {
-      silence(true);
+      await silence(true);
       const ended = await borrow('-w', '400ms', ...MARKS).ended;
-      silence(false);
+      await silence(false);
       expect(ended).toMatchObject({ status: 124, err: expect.stringContaining('did not answer in time') });
       expect(existsSync(mark)).toBe(false);
     });
