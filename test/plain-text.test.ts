@@ -136,6 +136,7 @@ describe('of an answer of a daemon', () => {
     const world = {
       out: (line: string) => lines.push(terminalLine(line)),
       err: (line: string) => lines.push(line),
+      after: () => () => {},
     };
     const client = { request: async () => answer };
     await run(world as unknown as CliWorld, client as unknown as ControlClient, args);

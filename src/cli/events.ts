@@ -2,6 +2,7 @@
 
 import type { Json } from '../control/lines.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
+import { hurried } from './patience.ts';
 import { reasonText, valueText } from './words.ts';
 import { type CliWorld, type ControlClient, EXIT, TIME_WORDS, timeOf, UsageError } from './world.ts';
 
@@ -17,7 +18,7 @@ its start.
   --host            at the host
   --json            JSON lines, each with its time
 
-Exit status: 0, also after an interrupt. 69 the daemon ended.
+Exit status: 0, also after an interrupt. 69 the daemon ended, or does not answer.
 `;
 
 const OPTIONS: OptionTable = { '--follow': 'flag', '--since': 'value', '--lines': 'value', '--host': 'flag' };
@@ -47,7 +48,8 @@ export async function events(
   const early: Json[] = [];
   let heard = (event: Json): void => void early.push(event);
   client.onEvent((event) => heard(event));
-  const answer = await client.request(follows ? { do: 'watch', past: true } : { do: 'events' });
+  const request = follows ? { do: 'watch', past: true } : { do: 'events' };
+  const answer = await hurried(world, client).request(request);
   const past = (answer[follows ? 'past' : 'events'] ?? []) as Json[];
   const fitting = past.filter(({ agoMs }) => sinceMs === undefined || Number(agoMs) <= sinceMs);
   for (const event of fitting.slice(Math.max(0, fitting.length - lines))) print(event);

@@ -3,6 +3,7 @@
 import type { Json } from '../control/lines.ts';
 import type { Words } from './arguments.ts';
 import { say } from './asking.ts';
+import { answerWithin, HungError } from './patience.ts';
 import { causeText } from './words.ts';
 import { type Child, type CliWorld, type ControlClient, duration, EXIT } from './world.ts';
 
@@ -14,6 +15,11 @@ const REST_MS = 500;
 const LOOK_MS = 20;
 /** Longest wait for the entries of what was ended, in ms: the init of a container may look for them every 2 s. */
 const ENTRIES_MS = 2_500;
+/**
+ * Time that the agent has to give the bundle back, in ms: the driver's hooks, and the host. Of one that takes longer
+ * the lease ends with this process.
+ */
+const RETURN_MS = 60_000;
 
 /**
  * Holds the bundle while the command runs, or until somebody ends it.
@@ -74,9 +80,20 @@ export class Holding {
     if (status === undefined) return this.#agentEnded(ended);
     await this.#endRest();
     if (this.#isLost) return this.#reaped(EXIT.lost);
-    const back = await this.#client.request({ do: 'return', bundle: this.#bundle }).catch(() => undefined);
-    if (back?.['ok']) this.#say({ ...back, event: 'returned' }, 'given back');
+    await this.#giveBack();
     return this.#reaped(this.#isLost ? EXIT.lost : status);
+  }
+
+  async #giveBack(): Promise<void> {
+    const request = { do: 'return', bundle: this.#bundle };
+    try {
+      const back = await answerWithin(this.#world, this.#client, request, RETURN_MS);
+      if (back['ok']) this.#say({ ...back, event: 'returned' }, 'given back');
+    } catch (error) {
+      // That the connection ended gives it back as well.
+      if (error instanceof HungError)
+        this.#say({ event: 'notReturned', bundle: this.#bundle }, error.message);
+    }
   }
 
   /** The agent is gone, and the lease with it: whatever the command does now, it does without the bundle. */

@@ -6,6 +6,7 @@
 import { nearest } from '../config/faults.ts';
 import type { Json } from '../control/lines.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
+import { HungError, hurried } from './patience.ts';
 import { absenceText, ageText, holderText, reasonText } from './words.ts';
 import { type CliWorld, type ControlClient, duration, EXIT, table, UsageError } from './world.ts';
 
@@ -26,9 +27,10 @@ const STOPPED_SHOWN_MS = 60_000;
 
 export async function status(
   world: CliWorld,
-  client: ControlClient,
+  daemon: ControlClient,
   args: readonly string[],
 ): Promise<number> {
+  const client = hurried(world, daemon);
   // Of `status` alone -w has another meaning: it waits for nothing.
   const words = parseWords(
     args.map((arg) => (arg === '-w' ? '--watch' : arg)),
@@ -144,12 +146,17 @@ async function watch(
   const interrupted = new Promise<undefined>((resolve) => {
     giveUp = () => resolve(undefined);
   });
+  /** Why nothing more can be shown. */
   let ended: string | undefined;
   void client.ended.then((reason) => {
-    ended = reason;
+    ended = `the daemon ended: ${reason}`;
     wake();
   });
-  await Promise.race([client.request({ do: 'watch' }), interrupted]);
+  const hung = (error: Error) => {
+    // That the connection ended is told by the client itself.
+    if (error instanceof HungError) ended ??= error.message;
+  };
+  await Promise.race([client.request({ do: 'watch' }).catch(hung), interrupted]);
   let shown: string | undefined;
   for (let now = first; !isOver && ended === undefined; ) {
     const sense = senseOf(now);
@@ -162,12 +169,11 @@ async function watch(
         resolve();
       };
     });
-    if (!isOver && ended === undefined)
-      now = (await Promise.race([look().catch(() => now), interrupted])) ?? now;
+    if (!isOver && ended === undefined) now = (await Promise.race([look().catch(hung), interrupted])) ?? now;
   }
   unhook();
   if (isOver) return EXIT.ok;
-  world.err(`baton: the daemon ended: ${ended}`);
+  world.err(`baton: ${ended}`);
   return EXIT.unavailable;
 }
 

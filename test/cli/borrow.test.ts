@@ -28,6 +28,8 @@ class Rig {
   obeys: readonly string[] = [];
   reapedAtMs = 0;
   isReleased = false;
+  /** From now on the agent answers nothing. */
+  hangs = false;
   tell: (event: Json) => void = () => {};
   endCommand: (status: number) => void = () => {};
   readonly status: Promise<number>;
@@ -37,6 +39,7 @@ class Rig {
     const client: ControlClient = {
       request: async (request) => {
         this.requests.push(request);
+        if (this.hangs) return new Promise(() => {});
         // What else it asks an agent is not in every list.
         const isListed = request['do'] === 'borrow' || (left[0] !== GRANTED && left[0]?.['ok'] !== false);
         const answer = (isListed ? left.shift() : undefined) ?? { ok: true };
@@ -353,4 +356,40 @@ test('of a bundle that is asked for again it is said who has it, once', async ()
     'baton: panel: waiting: inUse; asked again',
     'baton: panel: held at epoch 2 for 30 s',
   ]);
+});
+
+const HUNG = new Promise<Json>(() => {}) as never;
+const HUNG_TEXT = 'baton: panel: the agent of this VM does not answer: is it stopped?';
+test.each([
+  ['that nobody limited', [], 20_000],
+  ['of a second', ['-w', '1s'], 16_000],
+  ['that nobody wants', ['-n'], 16_000],
+])('an agent that never answers ends a wait %s, a while later', async (_, args, ms) => {
+  const rig = new Rig([HUNG], args);
+  await rig.pass(ms - 1);
+  expect(rig.said).toEqual([]);
+  await rig.pass(1);
+  expect(rig.said).toEqual([HUNG_TEXT]);
+  expect(await rig.status).toBe(124);
+  expect(rig.isStarted).toBe(false);
+  // Nobody asks it why.
+  expect(rig.requests).toHaveLength(1);
+});
+
+test('an agent that hangs while it is asked why ends the wait, too', async () => {
+  const rig = new Rig([BUSY, HUNG, HUNG], ['-w', '1s']);
+  await rig.pass(21_000);
+  expect(rig.requests.map(({ do: what }) => what)).toEqual(['borrow', 'describe', 'borrow']);
+  expect(rig.said.at(-1)).toBe(HUNG_TEXT);
+  expect(await rig.status).toBe(124);
+});
+
+test('an agent that hangs does not keep the status of a command that has ended', async () => {
+  const rig = new Rig([GRANTED], []);
+  rig.hangs = true;
+  await rig.pass(0);
+  rig.endCommand(3);
+  await rig.pass(60_000);
+  expect(rig.said.at(-1)).toBe('baton: panel: the daemon does not answer: is it stopped?');
+  expect(await rig.status).toBe(3);
 });

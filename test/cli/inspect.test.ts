@@ -9,7 +9,7 @@ it.each([
   [null, []],
 ])('status with the write fault %s shows %j below the table', async (writeFault, shown) => {
   const lines: string[] = [];
-  const world = { out: (line: string) => lines.push(line) } as unknown as CliWorld;
+  const world = { out: (line: string) => lines.push(line), after: () => () => {} } as unknown as CliWorld;
   const client = { request: async () => ({ ok: true, bundles: [], writeFault }) };
   await status(world, client as unknown as ControlClient, []);
   expect(lines.slice(1)).toEqual(shown);
@@ -17,7 +17,7 @@ it.each([
 
 it('status says what is amiss with a party that has a session', async () => {
   const lines: string[] = [];
-  const world = { out: (line: string) => lines.push(line) } as unknown as CliWorld;
+  const world = { out: (line: string) => lines.push(line), after: () => () => {} } as unknown as CliWorld;
   const peers = [
     { peer: 'vault', up: true, forMs: 5, hint: 'two processes with its name and keys take turns' },
     { peer: 'lidar', up: true, forMs: 5 },

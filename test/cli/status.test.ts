@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { status } from '../../src/cli/status.ts';
 import { type CliWorld, type ControlClient, EXIT } from '../../src/cli/world.ts';
 import type { Json } from '../../src/control/lines.ts';
+import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 
 const VIEW: Json = {
   bundle: 'panel',
@@ -28,7 +29,11 @@ const HOST_VIEW: Json = {
 
 async function run(answer: Json, args: readonly string[] = []) {
   const [out, err]: [string[], string[]] = [[], []];
-  const world = { out: (line: string) => out.push(line), err: (line: string) => err.push(line) };
+  const world = {
+    out: (line: string) => out.push(line),
+    err: (line: string) => err.push(line),
+    after: () => () => {},
+  };
   const client = { request: async () => ({ ok: true, bundles: [VIEW], peers: [UP], ...answer }) };
   const code = await status(world as unknown as CliWorld, client as unknown as ControlClient, args);
   return { code, out, err, row: out[1] ?? '', below: out.slice(2) };
@@ -160,43 +165,62 @@ describe('bundles that are named', () => {
 });
 
 describe('status -w', () => {
-  /** Answers one after the other, a look a step. */
-  function watched(answers: readonly Json[]) {
+  const HUNG = 'the daemon does not answer: is it stopped?';
+
+  /** Answers one after the other, a look a step; the daemon hangs from the request `hangsAt` on. */
+  function watched(
+    answers: readonly Json[],
+    hangsAt = Number.POSITIVE_INFINITY,
+    args: readonly string[] = ['-w'],
+  ) {
     const out: string[] = [];
+    const clock = new VirtualClock();
     let step = 0;
-    let fire: () => void = () => {};
+    let requests = 0;
     let interrupt: () => void = () => {};
     let end: (reason: string) => void = () => {};
     const world = {
       out: (line: string) => out.push(line),
       err: (line: string) => out.push(line),
-      after: (_: number, call: () => void) => {
-        fire = call;
-        return () => {};
-      },
+      after: (ms: number, fire: () => void) => clock.after(ms, fire),
       onSignal: (call: () => void) => {
         interrupt = call;
         return () => {};
       },
     };
     const client = {
-      request: async ({ do: what }: Json) =>
-        what === 'watch'
-          ? { ok: true }
-          : { ok: true, peers: [UP], ...answers[Math.min(step, answers.length - 1)] },
+      request: async ({ do: what }: Json) => {
+        requests += 1;
+        if (requests >= hangsAt) return new Promise<Json>(() => {});
+        if (what === 'watch') return { ok: true };
+        return { ok: true, peers: [UP], ...answers[Math.min(step, answers.length - 1)] };
+      },
       onEvent: () => {},
       ended: new Promise<string>((resolve) => {
         end = resolve;
       }),
     };
-    const done = status(world as unknown as CliWorld, client as unknown as ControlClient, ['-w']);
+    const done = status(world as unknown as CliWorld, client as unknown as ControlClient, args);
+    let isOver = false;
+    const over = () => {
+      isOver = true;
+    };
+    done.then(over, over);
     const settle = () => new Promise((resolve) => setImmediate(resolve));
-    const next = async () => {
+    const next = async (ms = 1_000) => {
       step += 1;
-      fire();
+      clock.advance(ms);
       await settle();
     };
-    return { out, done, next, settle, interrupt: () => interrupt(), end: (reason: string) => end(reason) };
+    return {
+      out,
+      done,
+      isOver: () => isOver,
+      next,
+      settle,
+      interrupt: () => interrupt(),
+      end: (reason: string) => end(reason),
+    };
   }
 
   it('prints what changes, not that time goes on, until it is interrupted', async () => {
@@ -224,5 +248,42 @@ describe('status -w', () => {
     rig.end('closed');
     expect(await rig.done).toBe(EXIT.unavailable);
     expect(rig.out.at(-1)).toBe('baton: the daemon ended: closed');
+  });
+
+  it('of a daemon that answers nothing ends, and so does a plain status', async () => {
+    for (const args of [['-w'], []]) {
+      const rig = watched([], 1, args);
+      await rig.next(4_999);
+      expect(rig.isOver()).toBe(false);
+      // The command line makes 69 of it, as of a connection that ends.
+      const told = expect(rig.done).rejects.toThrow(HUNG);
+      await rig.next(1);
+      expect(rig.isOver()).toBe(true);
+      await told;
+    }
+  });
+
+  it.each([
+    ['the request to be told', 2],
+    ['a later look', 3],
+  ])('ends when the daemon hangs at %s', async (_, hangsAt) => {
+    const rig = watched([{ bundles: [VIEW] }], hangsAt);
+    for (let i = 0; i < 8; i++) await rig.next();
+    expect(rig.isOver()).toBe(true);
+    expect(await rig.done).toBe(EXIT.unavailable);
+    expect(rig.out.at(-1)).toBe(`baton: ${HUNG}`);
+  });
+
+  it.each([
+    ['the request to be told', 2, 0],
+    ['a later look', 3, 1],
+  ])('is interrupted at once while the daemon hangs at %s', async (_, hangsAt, looks) => {
+    const rig = watched([{ bundles: [VIEW] }], hangsAt);
+    await rig.settle();
+    for (let i = 0; i < looks; i++) await rig.next();
+    rig.interrupt();
+    await rig.settle();
+    expect(rig.isOver()).toBe(true);
+    expect(await rig.done).toBe(EXIT.ok);
   });
 });
