@@ -2,14 +2,18 @@
 
 import {
   appendFileSync,
+  existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   readSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +22,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { audit } from '../../src/cli/audit.ts';
 import type { CliWorld } from '../../src/cli/world.ts';
 import { AUDIT_LINE_MAX, AUDIT_START, auditLine } from '../../src/host/audit.ts';
+import { Scribe } from '../../src/host/scribe.ts';
+import { HostTable } from '../../src/host/table.ts';
+import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import {
   AUDIT_LIMITS,
   type AuditLimits,
@@ -26,15 +33,18 @@ import {
   readParts,
 } from '../../targets/node/audit-file.ts';
 import { checkAudit } from '../support/check-audit.ts';
+import { MemoryJournal } from '../support/memory-journal.ts';
 
-/** Bytes that were read, and calls that fail, by name. */
+/** Bytes that were read, and calls that fail, by name, or by name and end of the first path. */
 const io = vi.hoisted(() => ({ readBytes: 0, failing: new Set<string>() }));
 vi.mock('node:fs', async (original) => {
   const fs = (await original()) as Record<string, (...args: unknown[]) => unknown>;
   const failsAs =
     (name: string) =>
     (...args: unknown[]) => {
-      if (io.failing.has(name)) throw new Error(`EIO: ${name}`);
+      const fails = (call: string) =>
+        call === name || (call.startsWith(name) && String(args[0]).endsWith(call.slice(name.length + 1)));
+      if ([...io.failing].some(fails)) throw new Error(`EIO: ${name}`);
       return fs[name]!(...args);
     };
   return {
@@ -189,6 +199,83 @@ describe('a log that grows', () => {
     io.failing.clear();
     for (const { line } of lines.slice(2)) file.append(line);
     expect(verify()).toMatchObject({ status: 0, lines: [expect.stringContaining('6 lines in')] });
+  });
+
+  it.each<[string, () => void, () => void]>([
+    ['opened', () => mkdirSync(at('audit.jsonl.new')), () => rmdirSync(at('audit.jsonl.new'))],
+    ['named', () => io.failing.add('renameSync audit.jsonl.new'), () => io.failing.clear()],
+  ])('loses nothing while another file cannot be %s, and says so once', (_, harm, heal) => {
+    const clock = new VirtualClock();
+    const scribe = new Scribe({
+      table: new HostTable(new MemoryJournal()),
+      audit: openAudit(at('audit.jsonl'), 0, log, { fileBytes: 1_000, files: 9 }).append,
+      auditHash: undefined,
+      clock,
+      log,
+      onWritten: () => {},
+    });
+    const put = () => {
+      scribe.writeAudit(ENTRY, undefined);
+      clock.advance(2_000);
+    };
+    put();
+    const before = text();
+    harm();
+    for (let i = 0; i < 10; i++) put();
+    expect(text().startsWith(before)).toBe(true);
+    expect(verify().status).toBe(0);
+    heal();
+    put();
+    scribe.stop();
+    expect(verify()).toMatchObject({
+      status: 0,
+      lines: [expect.stringMatching(/: 12 lines in \d files, chain intact/)],
+    });
+    expect(existsSync(at('audit.jsonl.new'))).toBe(false);
+    expect(logs.filter((line) => line.startsWith('error'))).toEqual([
+      expect.stringContaining(`${at('audit.jsonl')} cannot be written: `),
+    ]);
+    expect(logs.filter((line) => line.endsWith('written again'))).toHaveLength(1);
+  });
+
+  const zeroEnd = (file: string) => {
+    const bytes = readFileSync(file);
+    writeFileSync(file, bytes.fill(0, bytes.length - 100));
+  };
+  it.each<[string, (file: string) => void]>([
+    ['some bytes short', (file) => truncateSync(file, statSync(file).size - 5)],
+    ['with zeros at its end', zeroEnd],
+  ])('goes on after a power cut that leaves the newest numbered file %s', (_, harm) => {
+    write(6, SMALL);
+    renameSync(at('audit.jsonl'), at('audit-00000001.jsonl'));
+    harm(at('audit-00000001.jsonl'));
+    writeFileSync(at('audit.jsonl'), '');
+    write(2, SMALL);
+    const { status, lines } = verify();
+    expect(lines).toEqual([
+      expect.stringContaining('8 lines in 2 files, chain intact'),
+      `${at('audit.jsonl')}:1: lines before this one were lost, and the host says so here`,
+    ]);
+    expect(status).toBe(0);
+    expect(logs).toEqual([expect.stringContaining(`${at('audit-00000001.jsonl')}: what comes after`)]);
+  });
+
+  it.each([
+    ['part of a line', Buffer.from('{"previous":"00')],
+    ['zeros', Buffer.alloc(5_000)],
+  ])('goes on from the file before when all of the last one is %s', (_, torn) => {
+    write(6, SMALL);
+    renameSync(at('audit.jsonl'), at('audit-00000001.jsonl'));
+    writeFileSync(at('audit.jsonl'), torn);
+    write(2, SMALL);
+    expect(verify()).toEqual({
+      status: 0,
+      lines: [
+        expect.stringContaining('9 lines in 2 files, chain intact'),
+        `${at('audit.jsonl')}:1: lines before this one were lost, and the host says so here`,
+      ],
+    });
+    expect(readFileSync(at('audit.jsonl.torn'))).toEqual(torn);
   });
 
   it('costs a start no more than its end, whatever its size', () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { encodeJournal, readJournal } from '../../src/journal/format.ts';
+import type { Journal } from '../../src/ports.ts';
 import { JournalError, openFileJournal, openSpareJournal } from '../../targets/node/file-journal.ts';
 
 /** Calls that fail, by name. */
@@ -119,6 +120,49 @@ test('a record that was durable and is damaged is refused as soon as a later rec
     `record 2 at byte ${at} is damaged, and was durable; move the file away`,
   );
   expect(readFileSync(path)).toEqual(damaged);
+});
+
+/** A journal of two durable records, opened by a later life; where the second of them begins. */
+function reopened(between = () => {}): { journal: Journal; at: number } {
+  const life = openFileJournal(path);
+  life.append(BODIES[0]!, true);
+  const at = readFileSync(path).length;
+  life.append(BODIES[2]!, true);
+  life.close();
+  between();
+  return { journal: openFileJournal(path), at };
+}
+/** Changes one bit of the file. */
+function damage(at: number): void {
+  const file = readFileSync(path);
+  file[at]! ^= 0x80;
+  writeFileSync(path, file);
+}
+
+test.each([true, false])('what an earlier life made durable is known to a later one (sync: %s)', (sync) => {
+  const { journal, at } = reopened();
+  journal.append(BODIES[1]!, sync);
+  journal.close();
+  damage(at + 20);
+  expect(() => openFileJournal(path)).toThrow(`record 2 at byte ${at} is damaged, and was durable`);
+});
+
+test('what a life appended and never made durable may be damaged: reading ends there', () => {
+  const { journal } = reopened();
+  const at = readFileSync(path).length;
+  for (let i = 0; i < 3; i++) journal.append(BODIES[1]!, false);
+  journal.close();
+  damage(at + 4);
+  expect(found()).toEqual([[...BODIES[0]!], [...BODIES[2]!]]);
+});
+
+test('what a disk did not make durable when it was opened may be damaged as well', () => {
+  const { journal, at } = reopened(() => void failing.add('fdatasyncSync'));
+  failing.clear();
+  journal.append(BODIES[1]!, false);
+  journal.close();
+  damage(at + 20);
+  expect(found()).toEqual(first(1));
 });
 
 test.each([
