@@ -36,6 +36,21 @@ describe('lines of the audit log', () => {
     expect(shares.leftOut(50_000)).toEqual([]);
   });
 
+  it('of what a VM holds are not left out for those of what it touched, nor the other way round', () => {
+    const shares = new AuditShares();
+    for (let i = 0; i < 2_000; i++) shares.take(EVIL, entry('fault'), 0);
+    expect(shares.take(EVIL, entry('fault'), 0)).toBe(false);
+    for (const event of ['moving', 'held', 'confirmed'])
+      expect(shares.take(EVIL, entry(event), 0)).toBe(true);
+    for (let i = 0; i < 2_000; i++) shares.take(VAULT, entry('cancel'), 0);
+    expect(shares.take(VAULT, entry('held'), 0)).toBe(false);
+    expect(shares.take(VAULT, entry('fault'), 0)).toBe(true);
+    expect(shares.leftOut(0).map(({ detail }) => detail)).toEqual([
+      '1001 lines that evil caused are left out: more than 5 a second; the last one: fault (why)',
+      '1001 lines that vault caused are left out: more than 5 a second; the last one: held (why)',
+    ]);
+  });
+
   it('beyond a share are told of once a minute and at the end, and break no chain', () => {
     const clock = new VirtualClock();
     const lines: string[] = [];
