@@ -1,4 +1,7 @@
-/** Tests of Linux guests under a real hypervisor, each with an agent of its own. Needs QEMU; `npm test` runs none of them. */
+/**
+ * Tests of Linux guests under a real hypervisor, each with an agent of its own. Needs QEMU; `npm test` runs none of
+ * them.
+ */
 
 import { defineConfig } from 'vitest/config';
 import { measurePace, paced } from './test/support/pace.ts';

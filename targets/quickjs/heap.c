@@ -1,8 +1,10 @@
 /*
- * The heap of the engine: small blocks by size, each kind with a list of those that are free; larger ones by the C library.
+ * The heap of the engine: small blocks by size, each kind with a list of those that are free; larger ones by the C
+ * library.
  *
- * A script makes little but small blocks, and asks of each how large it is. musl's own allocator is careful where this one is quick:
- * with it the agent takes a third less time to load, and a quarter less memory. What was once small stays with its kind until the end.
+ * A script makes little but small blocks, and asks of each how large it is. musl's own allocator is careful where this
+ * one is quick: with it the agent takes a third less time to load, and a quarter less memory. What was once small stays
+ * with its kind until the end.
  */
 
 #include <stdint.h>
@@ -17,7 +19,10 @@
 #define HEAD sizeof(uint64_t)
 /* Largest block, with its head, that has a list. */
 #define SMALL_BYTES_MAX 512u
-/* What is taken from the C library at once, for blocks of any kind; a little less than a power of two, for its own head. */
+/*
+ * What is taken from the C library at once, for blocks of any kind; a little less than a power of two, for its own
+ * head.
+ */
 #define CHUNK_BYTES (64u * 1024 - 64)
 
 static void *free_blocks[SMALL_BYTES_MAX / STEP + 1];

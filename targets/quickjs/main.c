@@ -1,5 +1,6 @@
 /*
- * The program around the bytecode of an agent: an engine without a compiler, with limits, and nothing loaded from anywhere.
+ * The program around the bytecode of an agent: an engine without a compiler, with limits, and nothing loaded from
+ * anywhere.
  *
  * One file is called by several names; the script looks at its first argument.
  */
@@ -17,8 +18,8 @@
 #include "heap.h"
 
 /*
- * Heap of the engine, in bytes: four times what an agent of 16 bundles uses. Beyond it an allocation throws, and the agent ends, so that
- * whatever grows takes no memory from the rest of a small guest.
+ * Heap of the engine, in bytes: four times what an agent of 16 bundles uses. Beyond it an allocation throws, and the
+ * agent ends, so that whatever grows takes no memory from the rest of a small guest.
  */
 #define HEAP_BYTES_MAX (16u * 1024 * 1024)
 /* Growth of the heap, in bytes, over what the loaded script has, at which cycles are looked for the first time. */
@@ -30,8 +31,8 @@ extern const uint8_t agent_bytecode[];
 extern const uint32_t agent_bytecode_size;
 
 /*
- * As JS_NewContext, without what no script of ours uses: the compiler and eval, proxies, weak references, normal forms of Unicode. What
- * is not named here is not linked. Workers of quickjs-libc.c, which nobody starts, are given the same.
+ * As JS_NewContext, without what no script of ours uses: the compiler and eval, proxies, weak references, normal forms
+ * of Unicode. What is not named here is not linked. Workers of quickjs-libc.c, which nobody starts, are given the same.
  */
 JSContext *baton_new_context(JSRuntime *runtime) {
   JSContext *ctx = JS_NewContextRaw(runtime);
@@ -47,7 +48,10 @@ JSContext *baton_new_context(JSRuntime *runtime) {
   return ctx;
 }
 
-/* The bytecode was read once, and copied: its pages need not stay. They are the file's own, and come back should anybody want them. */
+/*
+ * The bytecode was read once, and copied: its pages need not stay. They are the file's own, and come back should
+ * anybody want them.
+ */
 static void forget_bytecode(void) {
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)agent_bytecode;
   uintptr_t first = (from + page - 1) / page * page, last = (from + agent_bytecode_size) / page * page;

@@ -1,6 +1,6 @@
 /*
- * The floor of a round trip: two processes over a UNIX stream socket, one sends THERE bytes, the other BACK bytes for them.
- * `echo THERE BACK WARMUP COUNTED` prints the median of COUNTED round trips in nanoseconds.
+ * The floor of a round trip: two processes over a UNIX stream socket, one sends THERE bytes, the other BACK bytes for
+ * them. `echo THERE BACK WARMUP COUNTED` prints the median of COUNTED round trips in nanoseconds.
  */
 
 #include <stdint.h>

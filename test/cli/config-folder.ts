@@ -1,4 +1,6 @@
-/** A folder of files that a sound agent's and a sound host's configuration name, anew for each test that imports this. */
+/**
+ * A folder of files that a sound agent's and a sound host's configuration name, anew for each test that imports this.
+ */
 
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/* Takes, changes and gives back blocks of the engine's heap at random; each keeps what was written to it. Argument: a seed. */
+/*
+ * Takes, changes and gives back blocks of the engine's heap at random; each keeps what was written to it. Argument: a
+ * seed.
+ */
 
 #include <stdint.h>
 #include <stdio.h>

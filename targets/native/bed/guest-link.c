@@ -1,8 +1,9 @@
 /*
- * guest-link PORT: in a Linux guest, its link to the test, over a socket to its host. It tells what the input device says: a line
- * `node NAME` when it comes, `x VALUE` for each place in X, `gone` when it goes. And it does as it is told: a line is a shell command,
- * run beside everything else; its words come back as `out WORDS`, its end as `done STATUS`. Commands run one at a time. `signal NAME`
- * signals the agent, also while one runs, and is answered by `signalled NAME`.
+ * guest-link PORT: in a Linux guest, its link to the test, over a socket to its host. It tells what the input device
+ * says: a line `node NAME` when it comes, `x VALUE` for each place in X, `gone` when it goes. And it does as it is
+ * told: a line is a shell command, run beside everything else; its words come back as `out WORDS`, its end as `done
+ * STATUS`. Commands run one at a time. `signal NAME` signals the agent, also while one runs, and is answered by
+ * `signalled NAME`.
  */
 #include <errno.h>
 #include <fcntl.h>

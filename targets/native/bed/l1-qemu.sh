@@ -1,5 +1,6 @@
-# What the emulated machine runs when QEMU, not baton-kvm, is to run its guests: Debian's QEMU for arm64 from a second shared folder, on the
-# machine's own KVM and vhost_vsock, by the command lines in guests/ of the shared folder: `sh NAME`, one for each guest, all at once.
+# What the emulated machine runs when QEMU, not baton-kvm, is to run its guests: Debian's QEMU for arm64 from a second
+# shared folder, on the machine's own KVM and vhost_vsock, by the command lines in guests/ of the shared folder: `sh
+# NAME`, one for each guest, all at once.
 mkdir -p /qemu /run/bin
 # Read once, and kept: all guests run the same program.
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,ro,cache=loose qemu /qemu

@@ -1,5 +1,5 @@
-# What the emulated machine runs: gives its devices to vfio-pci, and starts baton-kvm with the options of the shared folder,
-# again when it was killed.
+# What the emulated machine runs: gives its devices to vfio-pci, and starts baton-kvm with the options of the shared
+# folder, again when it was killed.
 # Programs are compiled meanwhile; a minute is more than that takes.
 tries=0
 until [ -f /share/whole ]; do

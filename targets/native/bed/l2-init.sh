@@ -1,5 +1,6 @@
 #!/bin/busybox sh
-# Init of a Linux guest under baton-kvm: modules, then what the test put beside it (/baton/start.sh), under its name on the command line.
+# Init of a Linux guest under baton-kvm: modules, then what the test put beside it (/baton/start.sh), under its name on
+# the command line.
 busybox=/bin/busybox
 $busybox mkdir -p /proc /sys /dev /run /tmp
 $busybox mount -t proc proc /proc

@@ -1,6 +1,7 @@
 #!/bin/bash
-# prepare-guest-qemu.sh FOLDER: makes FOLDER/qemu-arm64, Debian's QEMU for arm64 with all that it needs, unless it is there: for the emulated
-# machine, which runs guests by its own KVM with it. Nothing is installed, and nothing outside FOLDER is written; no root needed.
+# prepare-guest-qemu.sh FOLDER: makes FOLDER/qemu-arm64, Debian's QEMU for arm64 with all that it needs, unless it is
+# there: for the emulated machine, which runs guests by its own KVM with it. Nothing is installed, and nothing outside
+# FOLDER is written; no root needed.
 set -euo pipefail
 folder=$1
 if [ -d "$folder/qemu-arm64" ]; then exit 0; fi

@@ -1,6 +1,7 @@
 #!/bin/bash
-# prepare-qemu.sh FOLDER: makes FOLDER/qemu-system-aarch64, Debian 13's QEMU with its own libraries, unless it is there: its SMMUv3
-# has stage 2, which Debian 12's has not. Nothing is installed, and nothing outside FOLDER is written; no root needed.
+# prepare-qemu.sh FOLDER: makes FOLDER/qemu-system-aarch64, Debian 13's QEMU with its own libraries, unless it is there:
+# its SMMUv3 has stage 2, which Debian 12's has not. Nothing is installed, and nothing outside FOLDER is written; no
+# root needed.
 set -euo pipefail
 folder=$1
 if [ -x "$folder/qemu-system-aarch64" ]; then exit 0; fi

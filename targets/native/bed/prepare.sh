@@ -1,7 +1,8 @@
 #!/bin/bash
-# prepare.sh FOLDER: makes what the beds boot in FOLDER, unless it is there: vmlinuz, l1.cpio for the machine with KVM, l2.cpio for
-# Linux guests in it, plain.cpio for guests of QEMU alone, both with the touch driver of driver/, from Debian's arm64 kernel and busybox,
-# whichever are current. Nothing is installed, and nothing outside FOLDER is written; no root needed.
+# prepare.sh FOLDER: makes what the beds boot in FOLDER, unless it is there: vmlinuz, l1.cpio for the machine with KVM,
+# l2.cpio for Linux guests in it, plain.cpio for guests of QEMU alone, both with the touch driver of driver/, from
+# Debian's arm64 kernel and busybox, whichever are current. Nothing is installed, and nothing outside FOLDER is written;
+# no root needed.
 set -euo pipefail
 folder=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,7 +15,8 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial" "$work/unpacked"
 : > "$work/apt/status"
 
-# A package list of its own, so that the machine's apt never hears of arm64; with the machine's own packages, for what builds the driver.
+# A package list of its own, so that the machine's apt never hears of arm64; with the machine's own packages, for what
+# builds the driver.
 own=$(dpkg --print-architecture)
 options=(-q -o APT::Architecture=arm64 -o APT::Architectures="arm64,$own" -o Dir::State="$work/apt"
   -o Dir::State::lists="$work/apt/lists" -o Dir::State::status="$work/apt/status" -o Dir::Cache="$work/apt"
@@ -39,8 +41,8 @@ for part in lib/modules bin/busybox; do
   fi
 done
 
-# The driver, by the kernel's own build; its headers name places where they would be installed. Without BTF, for which headers of 6.12
-# want pahole.
+# The driver, by the kernel's own build; its headers name places where they would be installed. Without BTF, for which
+# headers of 6.12 want pahole.
 sed -i "s|/usr/src/|$work/unpacked/usr/src/|" "unpacked/usr/src/$headers/Makefile"
 cp -r "$here/driver" driver
 make -s -C "unpacked/usr/src/$headers" M="$work/driver" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC=aarch64-linux-gnu-gcc \
@@ -49,7 +51,8 @@ version=$(ls unpacked/lib/modules)
 install -D -t "unpacked/lib/modules/$version/extra" driver/baton-touch.ko
 
 depmod -b unpacked "$version"
-# archive OUT INIT MODULE...: busybox, an init, and the modules with what they depend on, in the order in which they are loaded.
+# archive OUT INIT MODULE...: busybox, an init, and the modules with what they depend on, in the order in which they are
+# loaded.
 archive() {
   local out=$1 init=$2 image
   shift 2

@@ -1,6 +1,6 @@
 /*
- * vsock-relay PORT CID=IPV4:PORT...: in the emulated machine, hands connections of its guests on to a TCP port of the outer one.
- * Which guest it is, its kernel says: each CID has a place of its own, so none can pass for another.
+ * vsock-relay PORT CID=IPV4:PORT...: in the emulated machine, hands connections of its guests on to a TCP port of the
+ * outer one. Which guest it is, its kernel says: each CID has a place of its own, so none can pass for another.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

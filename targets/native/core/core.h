@@ -1,8 +1,8 @@
 /*
  * What Baton needs of the kernel and no JavaScript engine offers alike: sockets of every kind, random bytes, hashes.
  *
- * Plain C of Linux without global state. The bindings (../quickjs, ../node) add nothing but the conversion of values. A function
- * that can fail returns a negative errno and leaves nothing open.
+ * Plain C of Linux without global state. The bindings (../quickjs, ../node) add nothing but the conversion of values. A
+ * function that can fail returns a negative errno and leaves nothing open.
  */
 #ifndef BATON_CORE_H
 #define BATON_CORE_H
@@ -12,8 +12,9 @@
 #include <sys/types.h>
 
 /*
- * An address: its family (AF_UNIX, AF_INET, AF_INET6, AF_VSOCK), and where. UNIX: a path, or a name of the abstract name space after
- * a zero byte. INET: an IP address in numbers. VSOCK: a CID in decimal, or "any" to listen. `port`: 0 in a listener takes a free one.
+ * An address: its family (AF_UNIX, AF_INET, AF_INET6, AF_VSOCK), and where. UNIX: a path, or a name of the abstract
+ * name space after a zero byte. INET: an IP address in numbers. VSOCK: a CID in decimal, or "any" to listen. `port`: 0
+ * in a listener takes a free one.
  */
 struct baton_address {
   int family;
@@ -27,7 +28,10 @@ struct baton_address {
 
 /* Sockets are non-blocking, closed on exec, and raise no SIGPIPE. */
 
-/* Returns a descriptor whose connection stands, or comes about: wait until it can be written, then ask baton_socket_error. */
+/*
+ * Returns a descriptor whose connection stands, or comes about: wait until it can be written, then ask
+ * baton_socket_error.
+ */
 int baton_socket_connect(const struct baton_address *to);
 /* Returns a descriptor that listens. A UNIX socket file gets `mode`, from its first moment on. */
 int baton_socket_listen(const struct baton_address *at, mode_t mode);
@@ -43,7 +47,10 @@ ssize_t baton_socket_send(int fd, const void *bytes, size_t count);
 int baton_socket_shutdown(int fd);
 /* Sends one datagram to a UNIX socket, without waiting. Returns 0; -EAGAIN when its queue is full. */
 int baton_datagram_send(const struct baton_address *to, const void *bytes, size_t count);
-/* Writes the own address or that of the peer as Baton spells it, with its zero; "unix:" alone for a socket without a name. */
+/*
+ * Writes the own address or that of the peer as Baton spells it, with its zero; "unix:" alone for a socket without a
+ * name.
+ */
 int baton_socket_name(int fd, int of_peer, char text[BATON_NAME_BYTES]);
 /* Writes process, user and group of a UNIX socket's other end, as they were when it connected or began to listen. */
 int baton_socket_credentials(int fd, uint32_t pid_uid_gid[3]);

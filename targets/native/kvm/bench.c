@@ -35,8 +35,9 @@ struct port bench_port;
 static bool over;
 
 /*
- * A VM that is being made. On a thread of its own, for to load and pin the RAM of a guest takes seconds on a busy machine, and no move of
- * another VM's bundle may wait for that: its host would take the silence for a failure, and put the bundle into quarantine.
+ * A VM that is being made. On a thread of its own, for to load and pin the RAM of a guest takes seconds on a busy
+ * machine, and no move of another VM's bundle may wait for that: its host would take the silence for a failure, and put
+ * the bundle into quarantine.
  */
 static struct {
 	struct vm *vm; /* NULL: none is */

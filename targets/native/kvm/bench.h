@@ -1,4 +1,6 @@
-/* The bench's end: starts and ends VMs, looks into their RAM, and is the world outside. For tests; no host speaks it. */
+/*
+ * The bench's end: starts and ends VMs, looks into their RAM, and is the world outside. For tests; no host speaks it.
+ */
 #ifndef BATON_BENCH_H
 #define BATON_BENCH_H
 

@@ -1,8 +1,8 @@
 /*
  * QEMU's teaching device `edu`: a few registers, a buffer of 4 KiB that only its DMA reaches, an interrupt.
  *
- * It has no reset, so it is made to forget by its own means: registers are written over, and the buffer is filled by DMA
- * from a page of zeros, the only thing that it can reach at that time. While it is busy it heeds no register.
+ * It has no reset, so it is made to forget by its own means: registers are written over, and the buffer is filled by
+ * DMA from a page of zeros, the only thing that it can reach at that time. While it is busy it heeds no register.
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,8 +24,8 @@
 #define DMA_RUN 1
 
 /*
- * The buffer in the device's own addresses. Before QEMU 8.2.1 its last byte could be reached by nobody: QEMU ended. So who runs on
- * an older one says so (--edu-bytes), for a reset that leaves a byte would leak it on a newer.
+ * The buffer in the device's own addresses. Before QEMU 8.2.1 its last byte could be reached by nobody: QEMU ended. So
+ * who runs on an older one says so (--edu-bytes), for a reset that leaves a byte would leak it on a newer.
  */
 #define BUFFER 0x40000
 uint32_t edu_buffer_bytes = 4096;

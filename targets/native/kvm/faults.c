@@ -21,7 +21,9 @@ static unsigned record_count;
 static bool were_lost;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The registers at this address of the VM; NULL when it is no bundle's. Addresses never change, so no lock is needed. */
+/*
+ * The registers at this address of the VM; NULL when it is no bundle's. Addresses never change, so no lock is needed.
+ */
 static const struct resource *registers_at(const struct vm *vm, uint64_t address)
 {
 	for (unsigned i = 0; i < machine.resource_count; i++) {

@@ -1,4 +1,7 @@
-/* Records of refused accesses: gathered by the VMs' threads, fetched by the main thread. Bounded; alike ones are counted. */
+/*
+ * Records of refused accesses: gathered by the VMs' threads, fetched by the main thread. Bounded; alike ones are
+ * counted.
+ */
 #ifndef BATON_FAULTS_H
 #define BATON_FAULTS_H
 

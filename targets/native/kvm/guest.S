@@ -1,9 +1,9 @@
 /*
  * The bare guest: reads its device in a free-running loop, handles its interrupt, and writes down what it saw.
  *
- * It starts with the address of the device's registers in x0, the number of its interrupt in x1, and 1 in x2 when that is a
- * level. What it saw stands as 64-bit words at NOTES in its RAM, where its makers read it; they also leave orders there.
- * Memory is used without MMU and caches.
+ * It starts with the address of the device's registers in x0, the number of its interrupt in x1, and 1 in x2 when that
+ * is a level. What it saw stands as 64-bit words at NOTES in its RAM, where its makers read it; they also leave orders
+ * there. Memory is used without MMU and caches.
  */
 #define NOTES 0x40100000
 #define ANSWERED 0x00   /* reads that the device answered */

@@ -1,4 +1,7 @@
-/* A VM whose guest is Linux (linux.h). Linux, Documentation/arm64/booting.rst: the image at a multiple of 2 MiB, its tree in x0. */
+/*
+ * A VM whose guest is Linux (linux.h). Linux, Documentation/arm64/booting.rst: the image at a multiple of 2 MiB, its
+ * tree in x0.
+ */
 #include "linux.h"
 
 #include <fcntl.h>

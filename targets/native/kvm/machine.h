@@ -1,9 +1,9 @@
 /*
  * What baton-kvm knows: bundles and their devices, the VMs, who reaches what. One process owns all their descriptors.
  *
- * The main thread alone changes this state and calls KVM and VFIO about it. A VM's own thread runs its processor, answers
- * refused accesses, and touches nothing here but the fault records (faults.h); the thread that makes a VM (bench.c) touches that VM alone,
- * which is ABSENT until it is made.
+ * The main thread alone changes this state and calls KVM and VFIO about it. A VM's own thread runs its processor,
+ * answers refused accesses, and touches nothing here but the fault records (faults.h); the thread that makes a VM
+ * (bench.c) touches that VM alone, which is ABSENT until it is made.
  */
 #ifndef BATON_MACHINE_H
 #define BATON_MACHINE_H

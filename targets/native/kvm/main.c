@@ -1,6 +1,7 @@
 /*
  * baton-kvm: owns the descriptors of a few small VMs and of the devices that move between them, and speaks the enforcer
- * socket of docs/PLATFORMS.md. Isolation is KVM's, VFIO's and the IOMMU driver's; this process makes their calls in order.
+ * socket of docs/PLATFORMS.md. Isolation is KVM's, VFIO's and the IOMMU driver's; this process makes their calls in
+ * order.
  */
 #define _GNU_SOURCE
 #include <errno.h>

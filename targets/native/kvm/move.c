@@ -230,7 +230,9 @@ static const char *inspect_registers(const struct resource *resource)
 	return reached ? reached->name : "blocked";
 }
 
-/* Master and what the domain has in it are read back from the kernel; which domain it is, is what the kernel confirmed. */
+/*
+ * Master and what the domain has in it are read back from the kernel; which domain it is, is what the kernel confirmed.
+ */
 static const char *inspect_stream(const struct resource *resource)
 {
 	const struct device *device = resource->device;

@@ -52,8 +52,8 @@ struct pollfd port_poll(const struct port *port)
 }
 
 /*
- * A device may give the first line of a new peer before it says that the old one has gone. So what was answered to it stays;
- * a peer knows by the answer to its hello where what is meant for it begins.
+ * A device may give the first line of a new peer before it says that the old one has gone. So what was answered to it
+ * stays; a peer knows by the answer to its hello where what is meant for it begins.
  */
 static void lose_peer(struct port *port, void (*gone)(void))
 {

@@ -1,8 +1,9 @@
 /*
  * Refused DMA in the kernel's log (smmu.h).
  *
- * Linux prints "event 0x10 received:" and then the four words of the event, each a line. The stream is in the upper half
- * of the first, whether it was a read in bit 35 of the second, the address is the third. Linux limits how often it does so.
+ * Linux prints "event 0x10 received:" and then the four words of the event, each a line. The stream is in the upper
+ * half of the first, whether it was a read in bit 35 of the second, the address is the third. Linux limits how often it
+ * does so.
  */
 #include "smmu.h"
 

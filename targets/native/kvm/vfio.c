@@ -1,10 +1,11 @@
 /*
  * PCI devices and IOMMU domains under VFIO (vfio.h).
  *
- * What a device reaches is the container that its group is in: VFIO then attaches the group to the container's IOMMU domain, which
- * is an entry of the SMMU's stream table that points elsewhere. A group changes its container only while its device is
- * closed, and a container without a group loses what is mapped in it. So each VM's container has a keeper, the group of a device
- * that does nothing else. (Kernels with iommufd change a device's domain without either; Debian's have none.)
+ * What a device reaches is the container that its group is in: VFIO then attaches the group to the container's IOMMU
+ * domain, which is an entry of the SMMU's stream table that points elsewhere. A group changes its container only while
+ * its device is closed, and a container without a group loses what is mapped in it. So each VM's container has a
+ * keeper, the group of a device that does nothing else. (Kernels with iommufd change a device's domain without either;
+ * Debian's have none.)
  */
 #define _GNU_SOURCE
 #include "vfio.h"
@@ -222,7 +223,10 @@ bool vfio_unmap(int container, uint64_t address, uint64_t bytes, char *error)
 	       failed(error, "VFIO_IOMMU_UNMAP_DMA at 0x%llx", (unsigned long long)address);
 }
 
-/* VFIO takes away whole windows only: asked for the second page of one, it refuses. Where there is none, nothing is done. */
+/*
+ * VFIO takes away whole windows only: asked for the second page of one, it refuses. Where there is none, nothing is
+ * done.
+ */
 bool vfio_has(int container, uint64_t address)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof unmap, .iova = address + PAGE, .size = PAGE };

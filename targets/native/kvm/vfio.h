@@ -1,6 +1,6 @@
 /*
- * A PCI device under VFIO, as the platform device that the VMs see: registers, interrupt, and the IOMMU domain that its DMA goes
- * through. A domain is a VFIO container, by its descriptor.
+ * A PCI device under VFIO, as the platform device that the VMs see: registers, interrupt, and the IOMMU domain that its
+ * DMA goes through. A domain is a VFIO container, by its descriptor.
  */
 #ifndef BATON_VFIO_H
 #define BATON_VFIO_H
@@ -12,11 +12,15 @@ bool vfio_domain_open(struct domain *domain, void *memory, uint64_t bytes, char 
 /* Takes it apart. No device may be in it. */
 void vfio_domain_close(struct domain *domain);
 
-/* Opens the device `pci` (0000:00:05.0), which vfio-pci drives, in a domain of its own that has nothing in it. Its DMA is off. */
+/*
+ * Opens the device `pci` (0000:00:05.0), which vfio-pci drives, in a domain of its own that has nothing in it. Its DMA
+ * is off.
+ */
 bool vfio_open(struct device *device, char *error);
 /*
- * Has the device's stream go through another domain, with its DMA off. It is closed and opened on the way: what it still
- * sends is dropped, its interrupts come to the same descriptors. After a failure it is closed, and this may be tried again.
+ * Has the device's stream go through another domain, with its DMA off. It is closed and opened on the way: what it
+ * still sends is dropped, its interrupts come to the same descriptors. After a failure it is closed, and this may be
+ * tried again.
  */
 bool vfio_enter(struct device *device, int container, char *error);
 /* Lets the device be a master of the bus, or not. What a device without leave wants to read or write is dropped. */

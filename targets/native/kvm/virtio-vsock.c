@@ -59,7 +59,10 @@ static bool is_in_ram(const struct vm *vm, uint64_t address, uint64_t bytes)
 	return address >= RAM_BASE && address - RAM_BASE <= vm->ram_bytes && bytes <= vm->ram_bytes - (address - RAM_BASE);
 }
 
-/* Sizes of the rings: Virtio 1.2, 2.7. vhost takes their addresses in this process as they come: a guest must not choose others. */
+/*
+ * Sizes of the rings: Virtio 1.2, 2.7. vhost takes their addresses in this process as they come: a guest must not
+ * choose others.
+ */
 static bool has_sound_rings(const struct vm *vm, const struct vsock_queue *queue)
 {
 	uint64_t size = queue->size;

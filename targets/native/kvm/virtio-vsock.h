@@ -1,6 +1,7 @@
 /*
- * A guest's way to its host: the registers of a virtio socket device here, its data path in the host's kernel (vhost_vsock): kicks
- * go in by ioeventfd, interrupts out by irqfd. Virtio 1.2, 4.2 (over MMIO) and 5.10 (socket device).
+ * A guest's way to its host: the registers of a virtio socket device here, its data path in the host's kernel
+ * (vhost_vsock): kicks go in by ioeventfd, interrupts out by irqfd. Virtio 1.2, 4.2 (over MMIO) and 5.10 (socket
+ * device).
  */
 #ifndef BATON_VIRTIO_VSOCK_H
 #define BATON_VIRTIO_VSOCK_H

@@ -103,7 +103,10 @@ static bool make_gic(struct vm *vm, char *error)
 	return true;
 }
 
-/* Where the guest finds its device: registers in x0, interrupt in x1, whether it is a level in x2. Linux: its tree in x0. */
+/*
+ * Where the guest finds its device: registers in x0, interrupt in x1, whether it is a level in x2. Linux: its tree in
+ * x0.
+ */
 static bool set_registers(const struct vm *vm, char *error)
 {
 	uint64_t registers = 0, interrupt = 0, level = 0;
@@ -274,8 +277,8 @@ bool vm_unmap(const struct vm *vm, unsigned slot, uint64_t address, char *error)
 }
 
 /*
- * KVM has no call that lists slots. So it is asked for one that cannot be, as registers of a device may not log writes; but
- * whether its place is taken is looked at first, and the error tells.
+ * KVM has no call that lists slots. So it is asked for one that cannot be, as registers of a device may not log writes;
+ * but whether its place is taken is looked at first, and the error tells.
  */
 static int ask_for_slot(int fd, uint64_t address, void *registers)
 {

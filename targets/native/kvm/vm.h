@@ -5,8 +5,8 @@
 #include "machine.h"
 
 /*
- * Makes a VM whose life is ABSENT: everything but its first instruction. Any thread may, for it touches nothing else; that it is STARTING
- * then, the main thread says.
+ * Makes a VM whose life is ABSENT: everything but its first instruction. Any thread may, for it touches nothing else;
+ * that it is STARTING then, the main thread says.
  */
 bool vm_create(struct vm *vm, char *error);
 /* Runs the first instruction of a STARTING VM. */

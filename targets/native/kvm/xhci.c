@@ -1,6 +1,6 @@
 /*
- * QEMU's `qemu-xhci` (xhci.h). eXtensible Host Controller Interface 1.2: 5.3.1 (CAPLENGTH), 5.4.1 (USBCMD), 5.4.2 (USBSTS), 4.2
- * (host controller initialization): HCRST ends all DMA and forgets every pointer, ring, slot and event.
+ * QEMU's `qemu-xhci` (xhci.h). eXtensible Host Controller Interface 1.2: 5.3.1 (CAPLENGTH), 5.4.1 (USBCMD), 5.4.2
+ * (USBSTS), 4.2 (host controller initialization): HCRST ends all DMA and forgets every pointer, ring, slot and event.
  */
 #include "xhci.h"
 

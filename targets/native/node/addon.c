@@ -1,6 +1,6 @@
 /*
- * The native core as an addon of Node; core.ts has its interface, and native-streams.ts of the target that of `poll`. Plain N-API and libuv:
- * cc -shared -fPIC, with Node's own headers.
+ * The native core as an addon of Node; core.ts has its interface, and native-streams.ts of the target that of `poll`.
+ * Plain N-API and libuv: cc -shared -fPIC, with Node's own headers.
  */
 
 #include <node_api.h>

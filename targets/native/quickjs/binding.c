@@ -1,6 +1,6 @@
 /*
- * The native core as a QuickJS module; core.ts has its interface. This file is linked into the agent's program, or together with the rest
- * into a library that a `qjs` of the system loads, which looks for js_init_module.
+ * The native core as a QuickJS module; core.ts has its interface. This file is linked into the agent's program, or
+ * together with the rest into a library that a `qjs` of the system loads, which looks for js_init_module.
  *
  * Bytes are an ArrayBuffer, an offset and a count: a view of them would have to be made for each call.
  */
@@ -202,8 +202,8 @@ static const JSCFunctionListEntry EXPORTS[] = {
 #define EXPORT_COUNT (int)(sizeof EXPORTS / sizeof *EXPORTS)
 
 /*
- * QuickJS waits by select(2), which writes beyond its sets for descriptors from FD_SETSIZE on, and does not look. And whoever reads what
- * we print may end before us.
+ * QuickJS waits by select(2), which writes beyond its sets for descriptors from FD_SETSIZE on, and does not look. And
+ * whoever reads what we print may end before us.
  */
 static void prepare_process(void) {
   struct rlimit limit;

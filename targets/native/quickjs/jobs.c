@@ -1,6 +1,7 @@
 /*
- * Threads that read and write files for which a driver may keep us waiting as long as it likes. One job has a thread to itself; when it is
- * done, the thread waits a while for the next: a hook makes several in a row, and a new thread costs more than most of them.
+ * Threads that read and write files for which a driver may keep us waiting as long as it likes. One job has a thread to
+ * itself; when it is done, the thread waits a while for the next: a hook makes several in a row, and a new thread costs
+ * more than most of them.
  */
 
 #define _GNU_SOURCE
@@ -21,7 +22,10 @@
 #define JOB_BYTES_MAX 4096
 /* Stack of a thread: it makes a few calls of the kernel. */
 #define JOB_STACK_BYTES (64 * 1024)
-/* How long a thread waits for its next job, in s: longer than any pause within a hook, short enough to cost no memory between hooks. */
+/*
+ * How long a thread waits for its next job, in s: longer than any pause within a hook, short enough to cost no memory
+ * between hooks.
+ */
 #define IDLE_S 1
 
 struct worker {
@@ -76,7 +80,8 @@ static void *work(void *argument) {
     int32_t told[2];
     carry_out(self, told);
     struct iovec parts[] = {{told, sizeof told}, {self->bytes, self->is_read && told[0] > 0 ? (size_t)told[0] : 0}};
-    // Whoever hears of the end finds this thread waiting: it gets no lock before. An empty pipe takes a page without a wait.
+    // Whoever hears of the end finds this thread waiting: it gets no lock before. An empty pipe takes a page without a
+    // wait.
     pthread_mutex_lock(&lock);
     // Whoever started this may not read it any more; then nobody is interested.
     ssize_t written = writev(self->report, parts, 2);

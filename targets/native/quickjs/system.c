@@ -1,6 +1,6 @@
 /*
- * What the agent needs of Linux and takes from Node elsewhere: durable files, programs in sessions of their own, signals as readable bytes,
- * and files that a driver keeps us waiting for. system.ts has the interface.
+ * What the agent needs of Linux and takes from Node elsewhere: durable files, programs in sessions of their own,
+ * signals as readable bytes, and files that a driver keeps us waiting for. system.ts has the interface.
  */
 
 #define _GNU_SOURCE
@@ -229,8 +229,8 @@ failed:;
 }
 
 /*
- * (command, environment, folder or "", descriptors that become 0, 1, …, where -1 is /dev/null, whether it leads a session of its own)
- * → the process, or why there is none.
+ * (command, environment, folder or "", descriptors that become 0, 1, …, where -1 is /dev/null, whether it leads a
+ * session of its own) → the process, or why there is none.
  */
 FUNCTION(js_spawn) {
   UNUSED;
@@ -277,8 +277,9 @@ FUNCTION(js_spawn) {
 size_t baton_heap_bytes(void) __attribute__((weak));
 
 /*
- * Growth of the heap, in bytes, at which cycles are looked for. The engine would let the heap grow by half before it looks, which a small
- * guest has no room for: what has grown once is not given back. A look takes 3 ms, once in some hundred handovers.
+ * Growth of the heap, in bytes, at which cycles are looked for. The engine would let the heap grow by half before it
+ * looks, which a small guest has no room for: what has grown once is not given back. A look takes 3 ms, once in some
+ * hundred handovers.
  */
 #define TIDY_BYTES (128u * 1024)
 

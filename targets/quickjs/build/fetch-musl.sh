@@ -1,6 +1,7 @@
 #!/bin/bash
-# fetch-musl.sh FOLDER ARCHITECTURE: unpacks Debian's musl-dev of another architecture in FOLDER/usr, unless it is there: headers and
-# static library for a cross compiler. Nothing is installed, and nothing outside FOLDER is written; no root needed.
+# fetch-musl.sh FOLDER ARCHITECTURE: unpacks Debian's musl-dev of another architecture in FOLDER/usr, unless it is
+# there: headers and static library for a cross compiler. Nothing is installed, and nothing outside FOLDER is written;
+# no root needed.
 set -euo pipefail
 folder=$1 architecture=$2
 if [ -e "$folder/usr" ]; then exit 0; fi

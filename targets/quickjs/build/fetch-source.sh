@@ -1,6 +1,7 @@
 #!/bin/bash
-# fetch-source.sh FILE SHA256: makes FILE, the upstream tarball of QuickJS 2025-04-26, unless it is there: from Debian 13's source
-# package, by the mirror that this machine's apt has. Nothing is installed, and nothing but FILE and its folder is written; no root needed.
+# fetch-source.sh FILE SHA256: makes FILE, the upstream tarball of QuickJS 2025-04-26, unless it is there: from Debian
+# 13's source package, by the mirror that this machine's apt has. Nothing is installed, and nothing but FILE and its
+# folder is written; no root needed.
 set -euo pipefail
 file=$1 sha256=$2
 if echo "$sha256  $file" | sha256sum --check --status 2>/dev/null; then exit 0; fi

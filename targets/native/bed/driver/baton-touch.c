@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /*
- * baton-touch: a touch screen that is not there, so that driver hooks meet a real kernel. A platform device for each node
- * "baton,touch" of the device tree. Its power is runtime PM: open while somebody has it open, or a loan keeps it on.
- * A node with registers and an interrupt is a touch screen that is there: QEMU's `edu` (QEMU, docs/specs/edu.rst), as baton-kvm shows it
- * to Linux guests. What the world outside raises in it is a place in X. Only its interrupt handler reads registers, and the interrupt is on
- * while the power is: so the driver is bound in a guest that has lent the device, or has not borrowed it yet.
+ * baton-touch: a touch screen that is not there, so that driver hooks meet a real kernel. A platform device for each
+ * node "baton,touch" of the device tree. Its power is runtime PM: open while somebody has it open, or a loan keeps it
+ * on. A node with registers and an interrupt is a touch screen that is there: QEMU's `edu` (QEMU, docs/specs/edu.rst),
+ * as baton-kvm shows it to Linux guests. What the world outside raises in it is a place in X. Only its interrupt
+ * handler reads registers, and the interrupt is on while the power is: so the driver is bound in a guest that has lent
+ * the device, or has not borrowed it yet.
  *
  *   touch                 written "X Y": a finger is there; "up": it has left
  *   lost                  touches that came while the device was off, or lent: nobody has seen them
