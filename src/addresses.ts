@@ -101,7 +101,10 @@ export function socketPathFault(path: string, more = ''): string | undefined {
   if (path.endsWith('/')) return 'a folder: expected the path of a socket';
   const bytes = [...path, ...more].reduce((sum, char) => sum + utf8BytesOf(char.codePointAt(0)!), 0);
   if (bytes <= SOCKET_PATH_BYTES_MAX) return undefined;
-  return `${path}${more} has ${bytes} bytes: expected the path of a socket, at most ${SOCKET_PATH_BYTES_MAX} bytes in all`;
+  return (
+    `${path}${more} has ${bytes} bytes: expected the path of a socket, at most ` +
+    `${SOCKET_PATH_BYTES_MAX} bytes in all`
+  );
 }
 
 function utf8BytesOf(codePoint: number): number {

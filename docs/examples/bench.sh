@@ -23,7 +23,8 @@ cat >host.json <<END
   "bundles": "bundles.json",
   "keys": "host.keys.json",
   "enforcer": { "kind": "none", "vms": ["android", "vault"] }, // isolates nothing
-  "transport": { "kind": "stream", "listen": { "android": "unix:$PWD/android.stream", "vault": "unix:$PWD/vault.stream" } },
+  "transport": { "kind": "stream",
+                 "listen": { "android": "unix:$PWD/android.stream", "vault": "unix:$PWD/vault.stream" } },
   "state": "host-state",
   "control": "host.sock"
 }

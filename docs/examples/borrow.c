@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 /* "observed" is the default; on a bench without isolation it has to be "none". */
-#define REQUEST "{\"id\":1,\"do\":\"borrow\",\"bundle\":\"%s\",\"purpose\":\"pin\",\"leaseMs\":30000,\"evidence\":\"observed\"}\n"
+#define REQUEST                                                                                    \
+  "{\"id\":1,\"do\":\"borrow\",\"bundle\":\"%s\",\"purpose\":\"pin\",\"leaseMs\":30000,"                    \
+  "\"evidence\":\"observed\"}\n"
 
 int main(int argc, char **argv) {
   struct sockaddr_un to = {.sun_family = AF_UNIX};

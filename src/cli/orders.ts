@@ -32,8 +32,9 @@ export const SLEEP_HELP = `baton sleep [--grace TIME] [-w TIME] [--socket PATH]
 
 For an owner whose whole system is about to sleep: calls every lent bundle in, after the grace (default 2s) by
 force where the enforcer can, and lends nothing until baton wake. Returns when none is lent any more. Exit status 75
-when that did not come about within the wait (default 10s): then the system should stay awake, and requests are heard again. Where no agent
-runs, nothing is called in and the exit status is 0; one that is being started again is waited for.
+when that did not come about within the wait (default 10s): then the system should stay awake, and requests are heard
+again. Where no agent runs, nothing is called in and the exit status is 0; one that is being started again is waited
+for.
 `;
 export const WAKE_HELP = `baton wake [--socket PATH]
 

@@ -250,7 +250,8 @@ function checkDisjoint(file: string, text: string, bundles: readonly BundleDefin
       };
       if (overlaps(a.resource, b.resource, ({ physical }) => physical))
         refuse(
-          `are the same ${a.resource.kind} (${placeOf(a.resource)}, ${placeOf(b.resource)}): one thing belongs to one bundle`,
+          `are the same ${a.resource.kind} (${placeOf(a.resource)}, ${placeOf(b.resource)}): one ` +
+            'thing belongs to one bundle',
         );
       for (const vm of vms) {
         const isSame = overlaps(a.resource, b.resource, (resource) => viewOf(resource, vm));

@@ -37,7 +37,9 @@ const VSOCK_NUMBER = '[0-9]{1,10}';
 const way = (description: string, [cid, words] = [VSOCK_NUMBER, 'CID']) =>
   Type.String({
     pattern: `^(unix:.{1,107}|tcp:.+:${PORT}|vsock:${cid}:${VSOCK_NUMBER}|vsock-unix:.{1,107}:${VSOCK_NUMBER})$`,
-    title: `unix:/path (at most 107 bytes), tcp:host:port (at most 65535), vsock:${words}:port, or vsock-unix:/path:port of Firecracker and Cloud Hypervisor`,
+    title:
+      `unix:/path (at most 107 bytes), tcp:host:port (at most 65535), vsock:${words}:port, or ` +
+      'vsock-unix:/path:port of Firecracker and Cloud Hypervisor',
     description,
   });
 /** Who listens may do so for every guest; nobody dials them all. */
@@ -330,7 +332,8 @@ export const HOST_SCHEMA = Type.Object(
       Type.Boolean({
         default: false,
         description:
-          'lend what only a driver can clean, too: a residue with "clearedBy": "driver"; taken by force it is quarantined',
+          'lend what only a driver can clean, too: a residue with "clearedBy": "driver"; taken by ' +
+          'force it is quarantined',
       }),
     ),
     logLevel: Type.Optional(LEVEL),
@@ -362,7 +365,8 @@ export const AGENT_EXAMPLE = `{
   "control": "/run/baton/agent.sock",
   "policy": { "kind": "list", "allow": [{ "bundle": "panel", "borrower": "vault", "leaseMaxMs": 60000 }] },
   "hooks": { "panel": { "touch": {
-    "suspend": [{ "name": "inhibit", "kind": "input-inhibit", "input": "/sys/devices/platform/soc/a90000.i2c/i2c-3/3-0020" }]
+    "suspend": [{ "name": "inhibit", "kind": "input-inhibit",
+                  "input": "/sys/devices/platform/soc/a90000.i2c/i2c-3/3-0020" }]
   } } }
 }
 `;

@@ -260,7 +260,9 @@ class Follower {
     // All of it as one text: what follows the program may be a password.
     const [program = '', ...more] = name.split(/\s/);
     const hint = more.length > 0 ? '; its arguments are texts of their own' : '';
-    const text = `${shown(program)}${more.length > 0 ? ' …' : ''}: ${why}: expected a program that this user may run${hint}`;
+    const text =
+      `${shown(program)}${more.length > 0 ? ' …' : ''}: ${why}: expected a program that ` +
+      `this user may run${hint}`;
     this.complain(path, text);
   }
 

@@ -150,7 +150,8 @@ export class AgentControl {
       default:
         throw new RequestError(
           'badRequest',
-          `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, events, borrow, return, recall, sleep or wake`,
+          `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, events, ` +
+            'borrow, return, recall, sleep or wake',
         );
     }
   }

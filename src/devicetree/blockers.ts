@@ -171,7 +171,8 @@ function lineBlockers(all: Situation, { node, access }: Pick<Mover, 'node' | 'ac
         : 'lines of its own';
     add(
       'summaryInterrupt',
-      `its ${own.length === 1 ? 'line is' : 'lines are'} ${shown.join(', ')}${more} of ${controller.name}, which passes on what it gets by ${by}`,
+      `its ${own.length === 1 ? 'line is' : 'lines are'} ${shown.join(', ')}${more} of ` +
+        `${controller.name}, which passes on what it gets by ${by}`,
       usersOf(all, (each) =>
         all.board.access(each).lines.some((line) => line.interrupt.controller === controller),
       ),
@@ -207,7 +208,8 @@ function translationBlockers(
     const messages = root.some(({ properties }) => properties.has('msi-map') || properties.has('msi-parent'));
     add(
       'pciHost',
-      `its configuration space is at ${host.name}: whoever has that moves its registers, and starts and stops its DMA${messages ? ' and its messages (MSI)' : ''}`,
+      `its configuration space is at ${host.name}: whoever has that moves its registers, and starts ` +
+        `and stops its DMA${messages ? ' and its messages (MSI)' : ''}`,
       [host.path],
       'the hypervisor keeps the host bridge, and plays configuration space to the VMs: --accept pciHost',
     );
@@ -216,7 +218,8 @@ function translationBlockers(
   if (ats)
     add(
       'ats',
-      `ats-supported${ats === node ? '' : ` of ${ats.name}`}: it may ask for translations and keep them (ATS), and ask for pages (PRI)`,
+      `ats-supported${ats === node ? '' : ` of ${ats.name}`}: it may ask for translations and keep ` +
+        'them (ATS), and ask for pages (PRI)',
       [],
       'switch ATS off for it: take the property out of the tree',
     );
@@ -258,7 +261,9 @@ function sharedBlockers(all: Situation, { node, access, needs }: Mover): readonl
   // The windows and lines of a PCI host are those of its functions, and none of its own.
   const wholes = isPciFunction(node) ? above.filter((at) => textOf(at, 'device_type') !== 'pci') : above;
   for (const page of access.pages) {
-    const range = `registers 0x${page.address.toString(16)} to 0x${(page.address + page.bytes - 1n).toString(16)}, in whole pages of 4 KiB`;
+    const range =
+      `registers 0x${page.address.toString(16)} to ` +
+      `0x${(page.address + page.bytes - 1n).toString(16)}, in whole pages of 4 KiB`;
     const isOn = (other: DtNode) => board.access(other).pages.some((each) => overlap(page, each));
     add('sharedPage', range, TOGETHER, isOn, wholes);
   }

@@ -71,7 +71,10 @@ function resourcesOf(
     found.push({ kind: 'interrupt', physical: number, trigger, views: {} });
   const wide = access.streams.find(({ id, mask }) => idsOf(id, mask).length > IDS_PER_MASK_MAX);
   if (wide)
-    return `${node.path}: its stream 0x${wide.id.toString(16)} with mask 0x${wide.mask.toString(16)} stands for too many`;
+    return (
+      `${node.path}: its stream 0x${wide.id.toString(16)} with mask 0x${wide.mask.toString(16)} ` +
+      'stands for too many'
+    );
   for (const { iommu, id } of streams) {
     const smmu = addressOf(iommu);
     if (smmu === undefined)

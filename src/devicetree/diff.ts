@@ -216,7 +216,8 @@ function deviceLines({ nodes, before, after, came, went, changes, perhaps }: Dev
     ...went.flatMap((blocker) => signed('  -', blocker).slice(0, blocker.users.length > 0 ? 3 : 2)),
     ...changes.map(
       ({ sign, kind, member, text }) =>
-        `    ${sign} ${kind === 'member' ? `${member} (${text})` : `${nodes.includes(member) ? '' : `${member}: `}${text}`}`,
+        `    ${sign} ` +
+        `${kind === 'member' ? `${member} (${text})` : `${nodes.includes(member) ? '' : `${member}: `}${text}`}`,
     ),
   ];
 }
@@ -228,7 +229,11 @@ function summaryOf(diffs: readonly DeviceDiff[]): string {
       (before === 'free' || before === 'unsure') && after !== 'free' && after !== 'unsure',
   ).length;
   const what = diffs.length === 1 ? '1 bundle' : `${diffs.length} devices`;
-  return `${what}: ${count('worse')} got worse (${broken} could move and cannot now), ${count('better')} got better, ${count('changed')} changed, ${count('gone')} gone, ${count('new')} new, ${count('same')} the same.`;
+  return (
+    `${what}: ${count('worse')} got worse (${broken} could move and cannot now), ` +
+    `${count('better')} got better, ${count('changed')} changed, ${count('gone')} gone, ` +
+    `${count('new')} new, ${count('same')} the same.`
+  );
 }
 
 /** The same as one value. */

@@ -37,7 +37,8 @@ export function notesOf(all: Situation): string[] {
     for (const { iommu, id, mask, declaredBy } of access.streams)
       if (mask !== 0 && declaredBy === node && iommuKind(iommu) !== 'unknown')
         notes.push(
-          `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} open: the bundle file names each ID`,
+          `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} ` +
+            'open: the bundle file names each ID',
         );
   }
   notes.push(...sharedPages(members), ...idleMasters(all));
@@ -48,7 +49,8 @@ export function notesOf(all: Situation): string[] {
   const unread = [...board.unreadable.keys()].filter((each) => !inside(each));
   if (unread.length > 0)
     notes.push(
-      `${unread.length === 1 ? 'a node' : `${unread.length} nodes`} cannot be read, and may share something: ${unread[0]!.path}`,
+      `${unread.length === 1 ? 'a node' : `${unread.length} nodes`} cannot be read, and may share ` +
+        `something: ${unread[0]!.path}`,
     );
   return [...new Set(notes)];
 }
@@ -86,7 +88,8 @@ function sharedPages(members: Situation['members']): readonly string[] {
     if (widest && widest.node !== next.node && overlap(widest.page, next.page)) {
       const [first, second] = [widest, next].sort((a, b) => a.index - b.index) as [typeof next, typeof next];
       found.push(
-        `${first.node.name} and ${second.node.name} are on one page (0x${next.page.address.toString(16)}): it is in the bundle file once`,
+        `${first.node.name} and ${second.node.name} are on one page ` +
+          `(0x${next.page.address.toString(16)}): it is in the bundle file once`,
       );
     }
     if (!widest || next.page.address + next.page.bytes >= widest.page.address + widest.page.bytes)

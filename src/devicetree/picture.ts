@@ -88,12 +88,15 @@ export function pictureOf(plan: Plan, title: string): string {
       .flatMap(({ blocker, kind }, index) => blockerEdges(blocker, kind, right[index]!, members)),
   ];
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${end + 44}" viewBox="0 0 ${WIDTH} ${end + 44}" font-family="'DejaVu Sans Mono', 'Liberation Mono', Menlo, Consolas, monospace" font-size="12">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${end + 44}" viewBox="0 0 ` +
+      `${WIDTH} ${end + 44}" font-family="'DejaVu Sans Mono', 'Liberation Mono', Menlo, Consolas, ` +
+      'monospace" font-size="12">',
     `<title>${escapeXml(title)}</title>`,
     `<rect width="${WIDTH}" height="${end + 44}" fill="#ffffff"/>`,
     textSvg(LEFT.x, 34, cut(title, 100), { size: 18, bold: true }),
     textSvg(LEFT.x, 58, summaryOf(plan)),
-    `<rect x="${MIDDLE.x - FRAME}" y="${TOP}" width="${MIDDLE.width + 2 * FRAME}" height="${frameEnd - TOP + FRAME}" rx="8" fill="#eef5fd" stroke="#2b6cb0" stroke-width="2"/>`,
+    `<rect x="${MIDDLE.x - FRAME}" y="${TOP}" width="${MIDDLE.width + 2 * FRAME}" ` +
+      `height="${frameEnd - TOP + FRAME}" rx="8" fill="#eef5fd" stroke="#2b6cb0" stroke-width="2"/>`,
     textSvg(MIDDLE.x, TOP + 20, 'The bundle: quiesced in this order, resumed in reverse', {
       colour: '#2b6cb0',
       bold: true,

@@ -15,16 +15,23 @@ import { streamsOf } from './links.ts';
 import { isEnabled, isWithin, nodesBelow, type Tree, TreeError, textOf, textsOf } from './tree.ts';
 
 /** Names of devices that do DMA: Devicetree Specification v0.4, 2.2.2, and what boards use beside them. */
-const DMA_MASTERS =
-  /^(gpu|mmc|sdhci|e?sdhc|esdhci|dwmmc|usb|ethernet|sata|ahci|sas|ufs|ufshc|pcie?|cryp(?:to)?|dma|dma-controller|video-codec|vpu|isp\d*|vop|rga|lcdc?|clcd|hdlcd|display|display-controller|npu|dsp|nand-controller|remoteproc|infiniband|virtio|virtio_mmio|camss|fman|qman|bman|qman-portal|bman-portal|dsa)@/;
+const DMA_NAMES =
+  'gpu|mmc|sdhci|e?sdhc|esdhci|dwmmc|usb|ethernet|sata|ahci|sas|ufs|ufshc|pcie?|cryp(?:to)?|dma|' +
+  'dma-controller|video-codec|vpu|isp\\d*|vop|rga|lcdc?|clcd|hdlcd|display|display-controller|npu|' +
+  'dsp|nand-controller|remoteproc|infiniband|virtio|virtio_mmio|camss|fman|qman|bman|qman-portal|' +
+  'bman-portal|dsa';
+const DMA_MASTERS = new RegExp(`^(${DMA_NAMES})@`);
 
 /** Words in the names of what feels fingers, and of what shows pictures. */
 export const TOUCH = /\b(touch|rmi4|digitizer)/;
 export const DISPLAY = /\b(display|mdss|mdp|dsi|vop|dpu|panel)/;
 
 /** Names of what serves, watches or stops the whole machine: the same source, and what boards use beside it. */
-const MACHINE =
-  /^(memory-controller|cache-controller|system-cache-controller|timer|rktimer|watchdog|pmu|dfi|cpufreq|syscon|interrupt-controller|msi-controller|clock-controller|reset-controller|power-controller|clock|restart|reboot|qos|efuse|qfprom)(@|$)/;
+const MACHINE_NAMES =
+  'memory-controller|cache-controller|system-cache-controller|timer|rktimer|watchdog|pmu|dfi|' +
+  'cpufreq|syscon|interrupt-controller|msi-controller|clock-controller|reset-controller|' +
+  'power-controller|clock|restart|reboot|qos|efuse|qfprom';
+const MACHINE = new RegExp(`^(${MACHINE_NAMES})(@|$)`);
 /** Properties of what processors and devices of any VM vote at, lock by, or are woken through. */
 const SERVICES: readonly string[] = [
   '#interconnect-cells',

@@ -90,7 +90,8 @@ export function textSvg(
 export function cardSvg({ x, y, width, stroke, fill, lines }: Card): string {
   const letters = lettersIn(width);
   return [
-    `<rect x="${x}" y="${y}" width="${width}" height="${heightOf({ lines })}" rx="5" fill="${fill}" stroke="${stroke}"/>`,
+    `<rect x="${x}" y="${y}" width="${width}" height="${heightOf({ lines })}" rx="5" fill="${fill}" ` +
+      `stroke="${stroke}"/>`,
     ...lines.map(({ text, ...rest }, index) =>
       textSvg(x + PAD, y + PAD + 9 + index * ROW, cut(text, letters), rest),
     ),
@@ -107,7 +108,8 @@ export function edgeSvg(
   const bend = (x1 + x2) / 2;
   const dashes = dashed ? ' stroke-dasharray="5 4"' : '';
   return [
-    `<path d="M ${x1} ${y1} C ${bend} ${y1} ${bend} ${y2} ${x2} ${y2}" fill="none" stroke="${colour}" stroke-width="1.5"${dashes}/>`,
+    `<path d="M ${x1} ${y1} C ${bend} ${y1} ${bend} ${y2} ${x2} ${y2}" fill="none" ` +
+      `stroke="${colour}" stroke-width="1.5"${dashes}/>`,
     `<circle cx="${x1}" cy="${y1}" r="3" fill="${colour}"/>`,
     `<circle cx="${x2}" cy="${y2}" r="3" fill="${colour}"/>`,
   ].join('\n');

@@ -111,7 +111,8 @@ export class Tables {
         if (resource.kind !== 'stream') continue;
         if (resource.smmu !== undefined && resource.smmu !== platform.smmu.registers)
           throw new HardwareError(
-            `${bundle.id} ${resource.id} is at the SMMU 0x${resource.smmu.toString(16)}; this machine’s is at 0x${platform.smmu.registers.toString(16)}`,
+            `${bundle.id} ${resource.id} is at the SMMU 0x${resource.smmu.toString(16)}; this ` +
+              `machine’s is at 0x${platform.smmu.registers.toString(16)}`,
           );
         this.#streams.set(resource.physical, slot);
       }

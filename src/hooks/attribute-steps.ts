@@ -245,7 +245,9 @@ function unbind(step: StepOf<'unbind'>, world: HookWorld): StepActions {
   const write = async (limit: Limit, name: string, file: 'bind' | 'unbind') => {
     const wanted = file === 'bind';
     await writeAttribute(world, limit, `${drivers}/${file}`, name);
-    const late = `${devices}/${name}/driver ${wanted ? 'does not point' : 'still points'} to ${driver} ${limit.ms} ms after ${file}`;
+    const late =
+      `${devices}/${name}/driver ${wanted ? 'does not point' : 'still points'} to ` +
+      `${driver} ${limit.ms} ms after ${file}`;
     // The write succeeds even when no driver was bound by it: only the link tells.
     await look(
       limit,

@@ -36,7 +36,9 @@ export class FaultDesk {
   /** Takes in one attributed fault, and reports it now or later. */
   add(attributed: Attributed): void {
     const { fault, offender, epoch } = attributed;
-    const full = `${offender?.vm ?? '?'} ${offender?.incarnation ?? 0} ${fault.resource ?? fault.stream ?? fault.address} ${fault.by} ${epoch}`;
+    const full =
+      `${offender?.vm ?? '?'} ${offender?.incarnation ?? 0} ` +
+      `${fault.resource ?? fault.stream ?? fault.address} ${fault.by} ${epoch}`;
     const nowMs = this.#clock.nowMs();
     const name = this.#kinds.has(full) || this.#hasRoom(nowMs) ? full : OTHERS;
     const kind = this.#kinds.get(name);

@@ -85,7 +85,8 @@ export function hostView({ config, ...parts }: ViewParts, state: HostState, nowM
     leaseLeftMs: holder?.lease ? leaseLeft(state, nowMs) : null,
     reason: [
       quarantine
-        ? `${quarantine.cause}, ${isolationText(config.evidence, quarantine.isolated)}${parts.failure ? `: ${parts.failure}` : ''}`
+        ? `${quarantine.cause}, ` +
+          `${isolationText(config.evidence, quarantine.isolated)}${parts.failure ? `: ${parts.failure}` : ''}`
         : parts.reason,
       ...rejections.map(({ vm, what }) => `${vm} rejected it: ${what}`),
     ].join('; '),

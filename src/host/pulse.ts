@@ -31,5 +31,8 @@ export class Pulse {
 
 /** What the log says of it. */
 export function stoppedText(ms: number): string {
-  return `the host did not run for ${(ms / 1_000).toFixed(1)} s: it was stopped, or had no time; leases and deadlines went on`;
+  return (
+    `the host did not run for ${(ms / 1_000).toFixed(1)} s: it was stopped, or had no time; ` +
+    'leases and deadlines went on'
+  );
 }

@@ -304,7 +304,9 @@ export class Link implements TransportListener {
   #onEvent(peer: Peer, event: SessionEvent): void {
     if (event.kind === 'versionUnsupported') {
       const { ours, theirs } = event;
-      peer.trouble = `no common protocol version: we speak ${ours.min} to ${ours.max}, the peer ${theirs.min} to ${theirs.max}`;
+      peer.trouble =
+        `no common protocol version: we speak ${ours.min} to ${ours.max}, the peer ` +
+        `${theirs.min} to ${theirs.max}`;
       this.#parts.log('error', peer.trouble, { peer: peer.id });
       return;
     }

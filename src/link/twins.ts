@@ -22,7 +22,8 @@ export const TWIN_HINT =
   'two processes with its name and keys take turns: does its agent run twice, as in a cloned guest?';
 /** What people are told by one of the two. */
 export const OUSTED_HINT =
-  'it keeps beginning new sessions with this party: does another agent run with the same name and keys, or does somebody disturb the way?';
+  'it keeps beginning new sessions with this party: does another agent run with the same name and ' +
+  'keys, or does somebody disturb the way?';
 
 /** Watches the sessions with one peer. */
 export class TwinWatch {

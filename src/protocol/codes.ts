@@ -30,7 +30,8 @@ export const REFUSAL_CODES = {
   evidenceTooWeak: 'the back end cannot give the evidence that the consent asks for',
   borrowerAbsent: 'the borrower VM is not running',
   barred:
-    'this borrower rejected its last grant; mend its tree or the bundle file, restart its agent, then lift it at the host',
+    'this borrower rejected its last grant; mend its tree or the bundle file, restart its agent, ' +
+    'then lift it at the host',
   reservationLapsed: 'the reservation’s time is over; nothing was changed',
   cancelled: 'the owner or the borrower withdrew before anything was changed',
   tooLate: 'the point of no return has passed',

@@ -3,7 +3,8 @@
  * through another StreamNetwork.
  *
  *   vsock-unix:/path:PORT
- *     dialled:   to /path, where the VMM listens: `CONNECT PORT\n` out, `OK NUMBER\n` in, and then the stream to that port of the guest
+ *     dialled:   to /path, where the VMM listens: `CONNECT PORT\n` out, `OK NUMBER\n` in, and then the stream
+ *                to that port of the guest
  *     listened:  on /path_PORT, where the VMM connects for each connection of the guest to port PORT of CID 2
  *
  * Source: docs/vsock.md of Firecracker, docs/vsock.md of Cloud Hypervisor. Where nobody in the guest listens, the VMM

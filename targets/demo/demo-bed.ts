@@ -188,7 +188,9 @@ export class DemoBed extends Parties {
     ];
     const lying = lies.map((lie) => `--lie ${lie}`).join(' ');
     const named = (this.#cast.agents[vm] ?? [process.execPath, program('baton-agent')]).join(' ');
-    const agent = `while [ ! -S ${this.path(`app-${vm}.sock`)} ]; do sleep 0.02; done; exec ${named} --config ${this.path(`${vm}.json`)} ${lying}`;
+    const agent =
+      `while [ ! -S ${this.path(`app-${vm}.sock`)} ]; do sleep 0.02; done; exec ${named} ` +
+      `--config ${this.path(`${vm}.json`)} ${lying}`;
     return [driver, ['/bin/sh', '-c', agent]];
   }
 }

@@ -221,7 +221,8 @@ export class DemoStory {
   /** The machine's own checker looked at every intermediate state of every remap. */
   async judge(): Promise<void> {
     const { report, bed } = this.#words(
-      'The simulated machine’s checker (S1, S3, S6: docs/ARCHITECTURE.md, What always holds; vault#2: the second VM started here)',
+      'The simulated machine’s checker (S1, S3, S6: docs/ARCHITECTURE.md, What always holds; ' +
+        'vault#2: the second VM started here)',
     );
     const { violations, carried } = await bed.ask('bench', { do: 'judge' });
     const found = violations as { invariant: string; text: string }[];

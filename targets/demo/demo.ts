@@ -27,9 +27,9 @@ can. Broker, simulated machine, host, agents and drivers are processes of their 
   --seed N      seed of the simulated hardware (default 1)
   --lie NAME    switch one safeguard off; the demo must then fail and say what went wrong:
                 ${Object.keys(LIES).join(', ')}
-  --real        under a real hypervisor, KVM in an emulated machine, with QEMU's device edu in place of touch and display:
-                lines with # are its kernel's own. Needs a checkout of Baton, QEMU and a cross compiler, and says so;
-                the first time it fetches Debian's kernel. Its lies: ${REAL_LIES.join(', ')}
+  --real        under a real hypervisor, KVM in an emulated machine, with QEMU's device edu in place of touch and
+                display: lines with # are its kernel's own. Needs a checkout of Baton, QEMU and a cross compiler, and
+                says so; the first time it fetches Debian's kernel. Its lies: ${REAL_LIES.join(', ')}
 
 Exit status 0 only if every expectation held.
 `;

@@ -51,6 +51,7 @@ export async function lockBackEnd(state: string, log: Log): Promise<BackEndLock>
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
   throw new Error(
-    `${state}: a program of the back end that an earlier host started still runs, and cannot be ended (${left}); end it, then start again`,
+    `${state}: a program of the back end that an earlier host started still runs, and cannot be ` +
+      `ended (${left}); end it, then start again`,
   );
 }

@@ -53,7 +53,8 @@ export async function backendTest(world: CliWorld, args: readonly string[]): Pro
   const passed = results.filter(({ verdict }) => verdict === 'pass').length;
   if (!flags.has('--json')) {
     world.out(
-      `${enforcer.describe().name}: ${passed} passed, ${failed} failed, ${results.length - passed - failed} not claimed`,
+      `${enforcer.describe().name}: ${passed} passed, ${failed} failed, ` +
+        `${results.length - passed - failed} not claimed`,
     );
   }
   return failed === 0 ? EXIT.ok : EXIT.failed;

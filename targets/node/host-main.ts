@@ -49,8 +49,8 @@ The hypervisor service: decides who holds which bundle, and has the enforcer mak
   --version           print the version
   --lie NAME          negative control of tests: skip-epoch-check. Never in production.
 
-Exit status: 64 wrong command line; 75 when another start may go better: its back end is gone, its table cannot be written, or
-another process uses its state folder; 78 when a person has to mend something first.
+Exit status: 64 wrong command line; 75 when another start may go better: its back end is gone, its table cannot be
+written, or another process uses its state folder; 78 when a person has to mend something first.
 `,
   example: HOST_EXAMPLE,
   schema: HOST_SCHEMA,

@@ -148,7 +148,8 @@ async function othersIn({ folder, ...place }: Place, own: string): Promise<strin
   const doubtful = others.find((_, i) => lives[i] === 'unknown');
   if (doubtful === undefined) return others.filter((_, i) => lives[i] === 'alive');
   throw new Error(
-    `${join(folder, doubtful)}: this user cannot tell whether the process that made this lock is alive; if no Baton process uses ${folder}, remove the file`,
+    `${join(folder, doubtful)}: this user cannot tell whether the process that made this lock is ` +
+      `alive; if no Baton process uses ${folder}, remove the file`,
   );
 }
 

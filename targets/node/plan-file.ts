@@ -61,7 +61,8 @@ export function writeBundle(world: CliWorld, file: string, bundle: BundleDefinit
   const same = known.find(({ id }) => id === bundle.id);
   if (same && bundleFileText([same]) !== bundleFileText([bundle]) && !replace)
     throw new ConfigError(
-      `${file}: there is another ${bundle.id} in it: --replace writes it over, with its views and residues; or --name another`,
+      `${file}: there is another ${bundle.id} in it: --replace writes it over, with its views and ` +
+        'residues; or --name another',
     );
   if (before !== undefined && before !== bundleFileText(known) && !replace)
     throw new ConfigError(

@@ -18,7 +18,8 @@ import { LIVE_TREE } from './live-tree.ts';
 import { planDiff } from './plan-diff.ts';
 import { digestText, withAllViews, writeBundle, writeText } from './plan-file.ts';
 
-export const PLAN_HELP = `baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--svg FILE]
+export const PLAN_HELP = `\
+baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--svg FILE]
 baton plan TREE --list
 baton plan --diff OLD NEW [NODE...]
 
@@ -44,8 +45,8 @@ whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is
   --svg FILE     draw the bundle, what stays outside and what stands in the way
   --color WHEN   auto (the default: on a terminal, unless NO_COLOR is set), always, never
 
-Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 when there is no such node or tree, 78 when
-the bundle file or a view cannot be made; with --diff 0 when nothing got worse, 1 when something did.
+Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 when there is no such node or tree, 78
+when the bundle file or a view cannot be made; with --diff 0 when nothing got worse, 1 when something did.
 `;
 
 /** Nodes that an error names. */

@@ -46,7 +46,8 @@ test.each([
   '\u0663s',
 ])('the time %j is refused with what was expected', (text) => {
   expect(() => parseDuration(text, '--lease')).toThrow(
-    `--lease ${JSON.stringify(text)}: expected a time in seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s, 1h; at most 49 days`,
+    `--lease ${JSON.stringify(text)}: expected a time in seconds, as 90, or with units: 500ms, 30s, ` +
+      '2m, 1m30s, 1h; at most 49 days',
   );
 });
 

@@ -204,7 +204,8 @@ test.each([
   [
     'the back end proves less than asked',
     [refused('declined', { reason: 'evidenceTooWeak', retryAfterMs: 0 }), { ok: true, evidence: 'none' }],
-    'declined: evidenceTooWeak (the back end cannot give the evidence that the consent asks for): asked for observed, and the back end gives none',
+    'declined: evidenceTooWeak (the back end cannot give the evidence that the consent asks for): ' +
+      'asked for observed, and the back end gives none',
   ],
   [
     'the host is silent',

@@ -49,7 +49,8 @@ const AGENT = () => `{
   "hooks": { "panel": { "touch": {
     "holdSupplies": [{ "kind": "command", "command": ["${at('program')}", "on"],
                        "undo": ["${at('program')}", "off"] }],
-    "suspend": [{ "kind": "socket", "path": "/no/such/socket" }, { "kind": "command", "command": ["sh"], "undo": ["sh"] }],
+    "suspend": [{ "kind": "socket", "path": "/no/such/socket" },
+                { "kind": "command", "command": ["sh"], "undo": ["sh"] }],
     "inspect": { "kind": "command", "command": ["${at('program')}"] }
   } } }
 }`;
@@ -133,7 +134,7 @@ describe('what an agent’s configuration names', () => {
         `agent.json:11:46: policy.command.0: ${why}`,
         `agent.json:13:55: hooks.panel.touch.holdSupplies.0.command.0: ${why}`,
         `agent.json:14:33: hooks.panel.touch.holdSupplies.0.undo.0: ${why}`,
-        `agent.json:16:49: hooks.panel.touch.inspect.command.0: ${why}`,
+        `agent.json:17:49: hooks.panel.touch.inspect.command.0: ${why}`,
       ],
     });
   });
@@ -141,7 +142,8 @@ describe('what an agent’s configuration names', () => {
   it('are keys that others may not read, one for each peer', () => {
     write('android.keys.json', `{"vualt":"${'1'.repeat(64)}"}`, 0o640);
     expect(check('agent.json').lines).toEqual([
-      'agent.json:4:11: keys: "android.keys.json": others may read it (mode 0640): expected 0600; do chmod 600 android.keys.json',
+      'agent.json:4:11: keys: "android.keys.json": others may read it (mode 0640): expected 0600; do ' +
+        'chmod 600 android.keys.json',
       'agent.json:4:11: keys: no key for "host", the host: expected one in android.keys.json',
     ]);
   });
@@ -189,8 +191,10 @@ it('follows a host’s configuration to its back end and its keys', () => {
   expect(check('host.json').lines).toEqual([
     'host.json:4:48: enforcer.command.0: "/no/such/program": no such file: expected a program that this user may run',
     'host.json:3:11: keys: no key for "android", the owner of panel: expected one in host.keys.json',
-    'host.json:5:48: transport.listen.android: no key for "android", who is listened for here: expected one in host.keys.json',
-    'host.json:5:70: transport.listen.wault: no key for "wault", who is listened for here: expected one in host.keys.json',
+    'host.json:5:48: transport.listen.android: no key for "android", who is listened for here: ' +
+      'expected one in host.keys.json',
+    'host.json:5:70: transport.listen.wault: no key for "wault", who is listened for here: expected ' +
+      'one in host.keys.json',
   ]);
 });
 
@@ -205,8 +209,10 @@ describe('a back end that cannot keep what a bundle asks', () => {
     const enforcer = '{ "kind": "trusted-touch", "lives": { "kind": "fixed", "vms": ["android", "volt"] } }';
     expect(hostWith(enforcer)).toEqual([
       'host.json:4:17: enforcer.kind: trusted-touch moves no DMA, and panel has touch.stream0: expected no streams',
-      'host.json:4:17: enforcer.kind: trusted-touch resets nothing, and a residue of panel.touch is cleared by reset: expected "clearedBy": "driver"',
-      'host.json:4:17: enforcer.kind: trusted-touch has the owner keep the supplies of panel on: expected "keeper": "owner"',
+      'host.json:4:17: enforcer.kind: trusted-touch resets nothing, and a residue of panel.touch is ' +
+        'cleared by reset: expected "clearedBy": "driver"',
+      'host.json:4:17: enforcer.kind: trusted-touch has the owner keep the supplies of panel on: ' +
+        'expected "keeper": "owner"',
       'host.json:4:89: enforcer.lives.vms.1: no key for "volt", a VM: expected one in host.keys.json',
     ]);
   });
@@ -226,7 +232,8 @@ describe('a back end that cannot keep what a bundle asks', () => {
     const sound = '"vms": { "android": "unix:/a.qmp" }, "inputs": { "panel": "unix:/p" }';
     expect(hostWith(`{ "kind": "qmp", ${sound} }`)).toEqual([
       'host.json: a sound configuration of baton-host',
-      'host.json:1:1: warning: panel is never lent: only a driver clears what stays in it, and "acceptDriverResidue" is not set',
+      'host.json:1:1: warning: panel is never lent: only a driver clears what stays in it, and ' +
+        '"acceptDriverResidue" is not set',
     ]);
   });
 
@@ -234,7 +241,8 @@ describe('a back end that cannot keep what a bundle asks', () => {
     write('bundles.json', bundleFileText([withResidues('reset')]));
     const sound = '"vms": { "android": "unix:/a.qmp" }, "inputs": { "panel": "unix:/p" }';
     expect(hostWith(`{ "kind": "qmp", ${sound} }`)).toEqual([
-      'host.json:4:17: enforcer.kind: qmp resets nothing, and a residue of panel.touch is cleared by reset: expected "clearedBy": "driver"',
+      'host.json:4:17: enforcer.kind: qmp resets nothing, and a residue of panel.touch is cleared by ' +
+        'reset: expected "clearedBy": "driver"',
     ]);
   });
 
@@ -307,9 +315,11 @@ describe('warns', () => {
     expect(warnings('agent.json').map((line) => line.split(': ').slice(1).join(': '))).toEqual([
       'hooks.panel: warning: no hooks for panel.display: handed over as the driver left it',
       'hooks.panel.touch.suspend.0.input: warning: /sys/class/input/input987654: not on this machine now',
-      'hooks.panel.touch.suspend.0.input: warning: "input987654" has another number next time: name the device above it, or use "find"',
+      'hooks.panel.touch.suspend.0.input: warning: "input987654" has another number next time: name ' +
+        'the device above it, or use "find"',
       'hooks.panel.touch.suspend.1.fb: warning: /sys/class/graphics/fb987654: not on this machine now',
-      'hooks.panel.touch.suspend.1.fb: warning: "fb987654" has another number next time: name the device above it, or write "fb*"',
+      'hooks.panel.touch.suspend.1.fb: warning: "fb987654" has another number next time: name the ' +
+        'device above it, or write "fb*"',
       'hooks.panel.touch.suspend.2.expect: warning: /no/such: not on this machine now',
     ]);
   });

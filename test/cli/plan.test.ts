@@ -93,8 +93,9 @@ it('adds to a bundle file, replaces what has its name, and refuses what overlaps
   const before = readFileSync(file, 'utf8');
   const again = run(at('board.dtb'), 'i2c0', '--name', 'other', ...words);
   expect(again.status).toBe(78);
-  expect(again.err.at(-1)).toMatch(
-    /other i2c.mmio0 and bus i2c.mmio0 are the same mmio \(0x40001000-0x40001fff, 0x40001000-0x40001fff\): one thing belongs to one bundle/,
+  expect(again.err.at(-1)).toContain(
+    'other i2c.mmio0 and bus i2c.mmio0 are the same mmio (0x40001000-0x40001fff, ' +
+      '0x40001000-0x40001fff): one thing belongs to one bundle',
   );
   expect(readFileSync(file, 'utf8')).toBe(before);
 });

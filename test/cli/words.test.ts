@@ -125,12 +125,14 @@ test.each([
   [
     ['--force'],
     null,
-    'called in: by force after 2000 ms and the agreed notice, where the enforcer can, but not before the minimum tenure that was agreed is over',
+    'called in: by force after 2000 ms and the agreed notice, where the enforcer can, but not before ' +
+      'the minimum tenure that was agreed is over',
   ],
   [
     ['--force'],
     false,
-    'asked back: its borrower has 2000 ms; by force is not possible with this enforcer: it comes back when the borrower gives it, or its VM ends',
+    'asked back: its borrower has 2000 ms; by force is not possible with this enforcer: it comes ' +
+      'back when the borrower gives it, or its VM ends',
   ],
 ])('recall with %j promises what the enforcer can: %j', async (args, forceRevoke, said) => {
   expect(await printed(recall, ['panel', ...args], { ok: true, forceRevoke })).toEqual([

@@ -90,7 +90,8 @@ describe('a step that nothing undoes', () => {
     const step = { kind: 'sysfs', path, write: '1', expect: { path, value: '1' } } as const;
     const files = machine({ [path]: '' }, {}, { [path]: 0o200 });
     expect(of({ suspend: [step] }, files)).toEqual([
-      `suspend.0.kind: sysfs: ${path} cannot be read, so what was found is not put back: expected "undo", or "resume" of the device`,
+      `suspend.0.kind: sysfs: ${path} cannot be read, so what was found is not put back: expected ` +
+        '"undo", or "resume" of the device',
     ]);
     expect(of({ suspend: [{ ...step, undo: '0' }] }, files)).toEqual([]);
   });
@@ -124,7 +125,8 @@ describe('success that means little', () => {
     const status = `${TOUCH}/power/runtime_status`;
     const step = { kind: 'input-inhibit', input: TOUCH } as const;
     expect(of({ suspend: [step] }, machine({ ...input(TOUCH), [status]: 'unsupported\n' }))).toEqual([
-      `suspend.0.kind: input-inhibit: events stop, but the driver has no runtime PM (${status}) and may use the device on`,
+      `suspend.0.kind: input-inhibit: events stop, but the driver has no runtime PM (${status}) and ` +
+        'may use the device on',
     ]);
     expect(of({ suspend: [step] }, machine({ ...input(TOUCH), [status]: 'active\n' }))).toEqual([]);
   });
@@ -149,7 +151,8 @@ describe('success that means little', () => {
       [`${device}/drm/card0/card0-DSI-1/dpms`]: 'On',
     });
     expect(of({ suspend: [step] }, drm)).toEqual([
-      'suspend.0.kind: fb-blank: fails while a DRM master has the display: a compositor must let go of it in a step before',
+      'suspend.0.kind: fb-blank: fails while a DRM master has the display: a compositor must let go ' +
+        'of it in a step before',
     ]);
     expect(of({ suspend: [step] }, machine({ [`${device}/graphics/fb0/blank`]: '' }))).toEqual([
       'suspend.0.kind: fb-blank: the device has no DRM connectors, so nobody can tell whether the display goes dark',
@@ -189,7 +192,8 @@ describe('a pattern', () => {
         machine({ [`${hid}/trusted_touch_enable`]: '0' }),
       ),
     ).toEqual([
-      'suspend.0.device: "0018:1234:5678.0001" has another number next time: name the device above it, or write "0018:1234:5678.*"',
+      'suspend.0.device: "0018:1234:5678.0001" has another number next time: name the device above ' +
+        'it, or write "0018:1234:5678.*"',
     ]);
   });
 });

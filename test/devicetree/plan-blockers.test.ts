@@ -213,7 +213,8 @@ it('lines of one foreign controller are one blocker', () => {
   const lines = [PINS, 1, 8, PINS, 2, 8, PINS, 3, 8, PINS, 4, 8, PINS, 5, 8];
   const { blockers } = planOf(boardOf({ 'a@50000': other({ 'interrupts-extended': lines }) }), 'a@50000');
   expect(blockers.map(({ what }) => what)).toEqual([
-    'its lines are <1 8>, <2 8>, <3 8> and 2 more of pins@c000000, which passes on what it gets by SPI 91 (INTID 123), one for all',
+    'its lines are <1 8>, <2 8>, <3 8> and 2 more of pins@c000000, which passes on what it gets by ' +
+      'SPI 91 (INTID 123), one for all',
   ]);
 });
 

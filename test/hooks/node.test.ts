@@ -217,7 +217,9 @@ describe('the lock on Node', () => {
   });
 
   it('is held by what a program left behind in another session, until that is killed', async () => {
-    const stray = `setsid sh -c 'echo $$ > ${path('escaped')}; exec sleep 30' & while ! [ -s ${path('escaped')} ]; do :; done`;
+    const stray =
+      `setsid sh -c 'echo $$ > ${path('escaped')}; exec sleep 30' & ` +
+      `while ! [ -s ${path('escaped')} ]; do :; done`;
     const hooks = hastyAgent({ suspend: [shell(stray)], resume: [shell('true')] });
     expect(await run(hooks, 'suspend')).toEqual({ ok: true });
     const pid = Number(readFileSync(path('escaped'), 'utf8'));
@@ -245,7 +247,8 @@ describe('the lock on Node', () => {
       .replace(/agent$/, 'run');
     const squatter = spawn(process.execPath, [
       '-e',
-      `require('net').createServer().listen({path: '\\0${name}'}, () => require('fs').writeFileSync('${path('squats')}', '1'))`,
+      `require('net').createServer().listen({path: '\\0${name}'}, () => ` +
+        `require('fs').writeFileSync('${path('squats')}', '1'))`,
     ]);
     await appears(path('squats'));
     expect(await run(victim, 'suspend')).toMatchObject({ error: expect.stringContaining('hookStuck') });

@@ -97,12 +97,14 @@ describe('input-inhibit', () => {
     it('must mean exactly one', async () => {
       const rig = rigOf({ kind: 'input-inhibit', find: { name: 'Goodix*' } });
       expect(await errorOf(rig)).toBe(
-        'touch/input-inhibit: an input device with name "Goodix*": nothing fits: expected exactly one; is the driver bound?',
+        'touch/input-inhibit: an input device with name "Goodix*": nothing fits: expected exactly ' +
+          'one; is the driver bound?',
       );
       input(rig.world, 3, { name: 'Goodix A' });
       input(rig.world, 4, { name: 'Goodix B' });
       expect(await errorOf(rig)).toBe(
-        'touch/input-inhibit: an input device with name "Goodix*": 2 fit (/sys/class/input/input3, /sys/class/input/input4): expected exactly one',
+        'touch/input-inhibit: an input device with name "Goodix*": 2 fit (/sys/class/input/input3, ' +
+          '/sys/class/input/input4): expected exactly one',
       );
       expect(rig.world.events).toEqual([]);
     });
@@ -206,7 +208,8 @@ describe('a pattern', () => {
     expect(await rig.run('suspend')).toEqual(OK);
     rig.world.files.set('/sys/class/drm/card1/power/control', 'auto');
     expect(await errorOf(rig)).toBe(
-      'touch/runtime-pm: /sys/class/drm/card*: 2 fit (/sys/class/drm/card0, /sys/class/drm/card1): expected exactly one',
+      'touch/runtime-pm: /sys/class/drm/card*: 2 fit (/sys/class/drm/card0, /sys/class/drm/card1): ' +
+        'expected exactly one',
     );
   });
 

@@ -139,7 +139,8 @@ describe('notices', () => {
       await run(android, 'suspend');
       expect(await run(vault, 'resume')).toEqual(
         failure(
-          'touch/trusted-touch: not accepted within 200 ms: trusted_touch_enable reads "0", event 5 NOTIFICATIONS_PENDING',
+          'touch/trusted-touch: not accepted within 200 ms: trusted_touch_enable reads "0", event 5 ' +
+            'NOTIFICATIONS_PENDING',
           'unknown',
         ),
       );
@@ -149,7 +150,7 @@ describe('notices', () => {
     },
   );
 
-  it('of a lost memory notice leave the borrower’s driver out of step: each later loan fails, and goes home', async () => {
+  it('of a lost memory notice leave the borrower’s driver out of step: later loans fail, and go home', async () => {
     manager.faults.lost.push('lent iomem');
     await run(android, 'suspend');
     await run(vault, 'resume');

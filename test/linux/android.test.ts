@@ -51,8 +51,9 @@ const COMMANDS: typeof OPTIONS = {
   write: [2, 2],
 };
 /** init's own events, or a property that gets a value. */
-const TRIGGER =
-  /^((early-init|init|late-init|early-fs|fs|post-fs|late-fs|post-fs-data|boot|early-boot|charger)|property:[\w.-]+=\S+)( && property:[\w.-]+=\S+)*$/;
+const EVENT = /early-init|init|late-init|early-fs|fs|post-fs|late-fs|post-fs-data|boot|early-boot|charger/;
+const PROPERTY = /property:[\w.-]+=\S+/;
+const TRIGGER = new RegExp(`^(${EVENT.source}|${PROPERTY.source})( && ${PROPERTY.source})*$`);
 
 /** What is wrong with a file in init's language, a sentence each. */
 function faultsOf(text: string): string[] {

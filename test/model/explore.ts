@@ -137,7 +137,8 @@ function jobKey(job: Job | undefined): string {
 }
 
 function agentKey(agent: AgentWorld<NonNullable<(World['o'] | World['b'])['state']>>): string {
-  return `${agent.state ? plain(agent.state) : 'dead'};${agent.timers};${agent.hook?.name}${agent.hook?.epoch};${agent.inspecting}${agent.driverActive}`;
+  const { state, timers, hook, inspecting, driverActive } = agent;
+  return `${state ? plain(state) : 'dead'};${timers};${hook?.name}${hook?.epoch};${inspecting}${driverActive}`;
 }
 
 function hostKey(host: NonNullable<World['host']>): string {

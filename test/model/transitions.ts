@@ -332,9 +332,14 @@ function fairStep(world: World, turn: { of: number }): World {
 export function describeWorld(world: World): string {
   const { o, b, host } = world;
   const agent = (a: World['o'] | World['b']) =>
-    `${a.state?.name ?? 'dead'}${a.driverActive ? '*' : ''}@${a.state?.epoch ?? '-'}${a.hook ? ` hook ${a.hook.name}` : ''} [${a.timers}]`;
+    `${a.state?.name ?? 'dead'}${a.driverActive ? '*' : ''}@${a.state?.epoch ?? '-'}` +
+    `${a.hook ? ` hook ${a.hook.name}` : ''} [${a.timers}]`;
   const net = world.net.map(({ from, to, message }) => `${from}>${to}:${message.kind}`).join(' ');
   const holder = host?.holder ? `${host.holder.vm}#${host.holder.incarnation}@${host.holder.epoch}` : '-';
   const attempt = host?.attempt ? `${host.attempt.cause}/${host.attempt.phase}@${host.attempt.epoch}` : '-';
-  return `host ${host?.name ?? 'dead'} ${holder} ${attempt} [${world.hostTimers}] | o ${agent(o)} | b ${agent(b)} | net ${net} | job ${world.job?.phase ?? '-'} orphan ${world.orphan?.phase ?? '-'} | vms ${world.running} exiting ${world.exiting}`;
+  return (
+    `host ${host?.name ?? 'dead'} ${holder} ${attempt} [${world.hostTimers}] | o ${agent(o)} | ` +
+    `b ${agent(b)} | net ${net} | job ${world.job?.phase ?? '-'} orphan ` +
+    `${world.orphan?.phase ?? '-'} | vms ${world.running} exiting ${world.exiting}`
+  );
 }

@@ -174,7 +174,8 @@ test.each([
   const journal = openSpareJournal(path, (level, line) => void lines.push(`${level}: ${line}`));
   expect(journal.records).toEqual([]);
   expect(lines).toEqual([
-    `error: ${path}: the file does not start like a journal (BATONJ3); it is now ${path}.broken, and a new journal begins`,
+    `error: ${path}: the file does not start like a journal (BATONJ3); it is now ${path}.broken, and ` +
+      'a new journal begins',
   ]);
   expect(readFileSync(`${path}.broken`, 'utf8')).toBe(text);
   journal.append(bytes('one'), false);

@@ -118,7 +118,7 @@ test('a policy program that hangs declines, and nothing of it is left', async ()
   expect(isAlive(Number(readFileSync(join(folder, 'pid'), 'utf8')))).toBe(false);
 });
 
-test('a policy decides the newest question about a bundle, with one program at a time, and others beside it', async () => {
+test('a policy decides the newest question about a bundle, by one program at a time, others beside it', async () => {
   const lines = [
     `echo start >>${folder}/starts`,
     'read -r question',

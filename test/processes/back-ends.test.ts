@@ -135,16 +135,29 @@ it('trusted-touch lends by the attributes of both guests, and takes back', async
 });
 
 it('trusted-touch learns from a program that the borrower’s VM has ended', async () => {
-  const capabilities =
-    '"forceRevoke":true,"reset":true,"faultReport":true,"hotHandoff":false,"wholeBundle":false';
+  const hello = JSON.stringify({
+    name: 'vms',
+    kind: 'central',
+    evidence: 'observed',
+    machineBoot: 'b',
+    running: ['android', 'vault'],
+    capabilities: {
+      forceRevoke: true,
+      reset: true,
+      faultReport: true,
+      hotHandoff: false,
+      wholeBundle: false,
+    },
+  });
+  const ended = JSON.stringify({ running: ['android'], events: [{ kind: 'vmExited', vm: 'vault' }] });
   write(
     'vms',
     `#!/bin/sh
 cd "${folder}"
 read -r line
 case $line in
-  *hello*) echo '{"name":"vms","kind":"central","evidence":"observed","machineBoot":"b","running":["android","vault"],"capabilities":{${capabilities}}}' ;;
-  *poll*) if mv ended told 2>/dev/null; then echo '{"running":["android"],"events":[{"kind":"vmExited","vm":"vault"}]}'; else echo '{}'; fi ;;
+  *hello*) echo '${hello}' ;;
+  *poll*) if mv ended told 2>/dev/null; then echo '${ended}'; else echo '{}'; fi ;;
   *) echo "$line" >>asked; echo '{}' ;;
 esac
 `,

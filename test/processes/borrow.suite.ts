@@ -174,7 +174,8 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
       `(trap "" TERM; exec setsid sh -c 'echo $$ >${file}; while :; do sleep 0.05; done') </dev/null >/dev/null 2>&1 &`;
     const background = join(bed.folder, 'background');
     const inGroup = join(bed.folder, 'in-group');
-    const BOTH = `${DEAF(background)} (trap "" TERM; echo $BASHPID; exec sleep 40) >/dev/null 2>&1 & echo $! >${inGroup};
+    const BOTH = `${DEAF(background)} (trap "" TERM; echo $BASHPID; exec sleep 40) >/dev/null 2>&1 &
+      echo $! >${inGroup};
       while ! [ -s ${background} ]; do sleep 0.02; done;`;
     const lives = (file: string) => {
       try {
@@ -225,7 +226,9 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
         '--socket',
         join(bed.folder, 'vault.sock'),
       ];
-      const script = `${DEAF(background)} while ! [ -s ${background} ]; do sleep 0.02; done; read line; echo "got $line"; exec sleep 40`;
+      const script =
+        `${DEAF(background)} while ! [ -s ${background} ]; do sleep 0.02; done; ` +
+        'read line; echo "got $line"; exec sleep 40';
       const quoted = [...line, ...SH(script)].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
       const terminal = spawn('script', ['-qefc', quoted, '/dev/null'], { stdio: ['pipe', 'pipe', 'pipe'] });
       started.push(terminal);

@@ -199,7 +199,7 @@ describe.sequential('a daemon', () => {
     expect(full.err).not.toContain('    at ');
   });
 
-  it('that is an owner’s agent serves without its journal, and ends in one line before it lends without a record', async () => {
+  it('that is an owner’s agent serves without its journal, and ends before it lends without a record', async () => {
     await host().says('serving');
     const owner = JSON.parse(readFileSync(at('android.json'), 'utf8'));
     const policy = { kind: 'list', allow: [{ bundle: 'panel', borrower: 'vault' }] };

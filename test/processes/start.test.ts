@@ -149,7 +149,7 @@ it('a host that is ended, or ends by itself, leaves no lock that another user co
   expect(locks()).toEqual([]);
 });
 
-it('a host without its table says what is in quarantine and what ends it, at each start until it is ended', async () => {
+it('a host without its table says what is in quarantine and what ends it, at each start until then', async () => {
   const lift = `baton lift panel --socket ${at('run/host.sock')}`;
   const first = start('host', 'host.json');
   await first.says('serving');

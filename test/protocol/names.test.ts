@@ -42,7 +42,7 @@ describe('a back end', () => {
   const reach = (name: unknown) =>
     parseAnswers(JSON.stringify({ answers: [{ ok: true, reach: name }] }), inspect)[0];
 
-  it('answers who reaches a resource by a VM, `blocked` or `unknown`, and by nothing that is taken for one of them', () => {
+  it('answers who reaches a resource by a VM, `blocked` or `unknown`, and by nothing like them', () => {
     for (const name of ['vault', 'blocked', 'unknown'])
       expect(reach(name)).toEqual({ ok: true, reach: name });
     for (const name of ['mixed', 'fenced', 'unsettled', 'nobody', 'host', 'constructor', '', null, 7])

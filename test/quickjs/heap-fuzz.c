@@ -60,7 +60,8 @@ int main(int argc, char **argv) {
     if (state.malloc_size > most) most = state.malloc_size;
   }
   check(most > LIMIT / 2, "the limit was never near");
-  check(baton_heap.js_malloc(&state, LIMIT) == NULL && baton_heap.js_malloc(&state, SIZE_MAX) == NULL, "a block beyond the limit");
+  check(baton_heap.js_malloc(&state, LIMIT) == NULL && baton_heap.js_malloc(&state, SIZE_MAX) == NULL,
+        "a block beyond the limit");
   for (int i = 0; i < BLOCKS; i++) baton_heap.js_free(&state, blocks[i].at);
   check(state.malloc_size == 0 && state.malloc_count == 0, "the account does not end at nothing");
   printf("sound\n");

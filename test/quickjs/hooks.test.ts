@@ -49,8 +49,11 @@ async function lend(): Promise<Json> {
 }
 
 describe('programs of hooks', () => {
-  it('have no input, a clean environment of signals, a session of their own, and the lock as their only socket', async () => {
-    const look = `{ echo "$BATON_HOOK $BATON_DEVICE $BATON_EPOCH"; cat; find /proc/$$/fd -lname 'socket:*' | xargs -n1 basename | tr '\\n' ' '; pwd; grep -E '^Sig(Ign|Blk)' /proc/self/status; cut -d' ' -f5,6 /proc/$$/stat; echo $$; } > ${bed.file('seen')}`;
+  it('have no input, clean signals, a session of their own, and the lock as their only socket', async () => {
+    const look =
+      '{ echo "$BATON_HOOK $BATON_DEVICE $BATON_EPOCH"; cat; find /proc/$$/fd -lname ' +
+      `'socket:*' | xargs -n1 basename | tr '\\n' ' '; pwd; grep -E '^Sig(Ign|Blk)' ` +
+      `/proc/self/status; cut -d' ' -f5,6 /proc/$$/stat; echo $$; } > ${bed.file('seen')}`;
     await bed.start({ [ANDROID]: { suspend: [shell(look)], resume: [shell('true')] } });
     expect(await lend()).toMatchObject({ ok: true });
     const [words, socketsAndFolder, blocked, ignored, groups, pid] = read('seen').trim().split('\n');

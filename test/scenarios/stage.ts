@@ -152,7 +152,8 @@ export class Stage {
       return `${vm} ${view.state}, driver ${this.world.drivers.get(vm)?.status ?? 'gone'}`;
     });
     return [
-      `host: ${host.state} ${host.holder ?? 'nobody'} epoch ${host.epoch}${host.state === 'quarantined' ? ` (${host.reason})` : ''}`,
+      `host: ${host.state} ${host.holder ?? 'nobody'} epoch ` +
+        `${host.epoch}${host.state === 'quarantined' ? ` (${host.reason})` : ''}`,
       ...agents.map((line) => `agent: ${line}`),
     ];
   }

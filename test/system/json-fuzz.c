@@ -9,7 +9,8 @@
 #include "../../targets/native/kvm/json.h"
 
 static const char *const lines[] = {
-	"{\"id\":1,\"do\":\"run\",\"bundle\":\"panel\",\"calls\":[{\"op\":\"fence\",\"resource\":\"touch.mmio0\"},{\"op\":\"settle\"}]}",
+	"{\"id\":1,\"do\":\"run\",\"bundle\":\"panel\",\"calls\":"
+	"[{\"op\":\"fence\",\"resource\":\"touch.mmio0\"},{\"op\":\"settle\"}]}",
 	"{\"a\":[1,2.5e3,-4,true,false,null,\"\\u0041\\n\"],\"x\":\"0x40100000\"}",
 	"[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]",
 };

@@ -34,7 +34,8 @@ sed -i '$d' android.json
 cat >> android.json <<END
 , "hooks": { "panel": { "touch": { "suspend": [
   { "kind": "command", "command": ["/bin/sh", "-c", "echo held > $PWD/lock"], "undo": ["/bin/true"] },
-  { "kind": "sysfs", "path": "$PWD/attribute", "write": "1", "undo": "0", "expect": { "path": "$PWD/attribute", "value": "1" } }
+  { "kind": "sysfs", "path": "$PWD/attribute", "write": "1", "undo": "0",
+    "expect": { "path": "$PWD/attribute", "value": "1" } }
 ] } } } }
 END
 static=$ROOT/dist/quickjs/x86_64
@@ -43,7 +44,8 @@ $node -o host.calls node "$ROOT/dist/baton-host.mjs" --config host.json --create
 strace -f -qq -o android.calls "$static/baton-agent" --config android.json &
 $node -o vault.calls node "$ROOT/dist/baton-agent.mjs" --config vault.json &
 for try in $(seq 200); do [ -S vault.sock ] && break; sleep 0.1; done
-strace -f -qq -o baton.calls "$static/baton" borrow panel --wait 20s --min-evidence none --socket vault.sock -- cat attribute lock
+strace -f -qq -o baton.calls "$static/baton" borrow panel --wait 20s --min-evidence none --socket vault.sock -- \\
+  cat attribute lock
 exit # the daemons are ended with this group
 `;
 

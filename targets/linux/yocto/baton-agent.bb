@@ -1,5 +1,6 @@
 SUMMARY = "Agent of one VM for Baton, and its command line"
-DESCRIPTION = "Negotiates with other VMs who has a platform device, and has the local drivers let go of it and take it again."
+DESCRIPTION = "Negotiates with other VMs who has a platform device, and has the local drivers let go of it and take \
+it again."
 LICENSE = "Apache-2.0 & MIT"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=@LICENSE_MD5@ \
                     file://engine/LICENSE;md5=@ENGINE_LICENSE_MD5@"
@@ -11,7 +12,8 @@ SRC_URI[sha256sum] = "@SHA256@"
 
 python () {
     if not d.getVar('BATON_SITE'):
-        raise bb.parse.SkipRecipe('BATON_SITE is not set: the URL of the folder that has baton-agent-%s.tar.xz' % d.getVar('PV'))
+        name = 'baton-agent-%s.tar.xz' % d.getVar('PV')
+        raise bb.parse.SkipRecipe('BATON_SITE is not set: the URL of the folder that has ' + name)
 }
 
 inherit systemd
@@ -19,7 +21,8 @@ inherit systemd
 PACKAGECONFIG ??= ""
 PACKAGECONFIG[mqtt] = "MQTT=yes,MQTT=no"
 
-EXTRA_OEMAKE = "'CC=${CC}' 'CFLAGS=${CFLAGS}' 'CPPFLAGS=${CPPFLAGS}' 'LDFLAGS=${LDFLAGS}' 'prefix=${prefix}' ${PACKAGECONFIG_CONFARGS}"
+EXTRA_OEMAKE = "'CC=${CC}' 'CFLAGS=${CFLAGS}' 'CPPFLAGS=${CPPFLAGS}' 'LDFLAGS=${LDFLAGS}' 'prefix=${prefix}' \
+                ${PACKAGECONFIG_CONFARGS}"
 
 do_compile() {
     oe_runmake

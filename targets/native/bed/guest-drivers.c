@@ -2,10 +2,11 @@
  * guest-drivers: what a guest with drivers under test is asked to do by its test, each by a word:
  *
  *   control SOCKET                    hands its input to a UNIX socket, and prints what comes from there
- *   events NAME                       has the input device of this name open until its input ends, and tells what it says: `open`,
- *                                     `event TYPE CODE VALUE`, `gone`
- *   rebind DRIVER DEVICE NODE         unbinds the device and binds it again: `rebound UNBIND BIND USABLE TOTAL` in us. USABLE: from the write
- *                                     to `bind` until a node that begins with NODE (`input/event`) is there and opens.
+ *   events NAME                       has the input device of this name open until its input ends, and tells what it
+ *                                     says: `open`, `event TYPE CODE VALUE`, `gone`
+ *   rebind DRIVER DEVICE NODE         unbinds the device and binds it again: `rebound UNBIND BIND USABLE TOTAL` in us.
+ *                                     USABLE: from the write to `bind` until a node that begins with NODE
+ *                                     (`input/event`) is there and opens.
  *   console                           puts the text console on the display, where it is not by itself
  *   serve SOCKET ATTRIBUTE            a long-lived program for hooks of kind `socket`: writes 1 to suspend, 0 to resume
  *   write ATTRIBUTE VALUE             the same as a program that ends
@@ -224,7 +225,8 @@ static void answer(int client, const char *line, const char *attribute)
 		close(file);
 	}
 	const char *status = now == '1' ? "suspended" : now == '0' ? "active" : "unknown";
-	int length = snprintf(text, sizeof text, "{\"id\":%d,\"ok\":%s,\"status\":\"%s\"}\n", id, done ? "false" : "true", status);
+	int length = snprintf(text, sizeof text, "{\"id\":%d,\"ok\":%s,\"status\":\"%s\"}\n", id,
+			      done ? "false" : "true", status);
 	if (write(client, text, (size_t)length) < 0)
 		perror("serve");
 }

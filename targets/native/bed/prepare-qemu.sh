@@ -14,8 +14,9 @@ mkdir -p "$work/lists/partial" "$work/archives/partial" "$folder/qemu"
 mirror=$(grep -rhoE 'https?://[^ ]*/debian/?( |$)' /etc/apt/sources.list* 2>/dev/null | sed -n '1s/ *$//p')
 printf 'Types: deb\nURIs: %s\nSuites: trixie\nComponents: main\nSigned-By: %s\n' "$mirror" \
   /usr/share/keyrings/debian-archive-keyring.gpg > "$work/trixie.sources"
-options=(-q -o APT::Architecture=amd64 -o APT::Architectures=amd64 -o Dir::State="$work" -o Dir::State::lists="$work/lists"
-  -o Dir::State::status="$work/status" -o Dir::Cache="$work" -o Dir::Etc::sourcelist="$work/trixie.sources"
+options=(-q -o APT::Architecture=amd64 -o APT::Architectures=amd64 -o Dir::State="$work"
+  -o Dir::State::lists="$work/lists" -o Dir::State::status="$work/status" -o Dir::Cache="$work"
+  -o Dir::Etc::sourcelist="$work/trixie.sources"
   -o Dir::Etc::sourceparts=/nonexistent -o APT::Install-Recommends=false -o APT::Sandbox::User="$(id -un)")
 apt-get "${options[@]}" update
 # With an empty status file, all that it needs, down to the C library.
@@ -27,7 +28,8 @@ for package in ./*.deb; do dpkg-deb -x "$package" "$folder/qemu"; done
 cat > "$folder/qemu-system-aarch64" <<END
 #!/bin/sh
 root=$folder/qemu
-exec \$root/usr/lib64/ld-linux-x86-64.so.2 --library-path \$root/usr/lib/x86_64-linux-gnu:\$root/usr/lib/x86_64-linux-gnu/pulseaudio \\
+libraries=\$root/usr/lib/x86_64-linux-gnu
+exec \$root/usr/lib64/ld-linux-x86-64.so.2 --library-path \$libraries:\$libraries/pulseaudio \\
   \$root/usr/bin/qemu-system-aarch64 -L \$root/usr/share/qemu "\$@"
 END
 chmod +x "$folder/qemu-system-aarch64"

@@ -45,8 +45,8 @@ done
 # headers of 6.12 want pahole.
 sed -i "s|/usr/src/|$work/unpacked/usr/src/|" "unpacked/usr/src/$headers/Makefile"
 cp -r "$here/driver" driver
-make -s -C "unpacked/usr/src/$headers" M="$work/driver" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC=aarch64-linux-gnu-gcc \
-  KCFLAGS=-Werror CONFIG_DEBUG_INFO_BTF_MODULES= modules
+make -s -C "unpacked/usr/src/$headers" M="$work/driver" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
+  CC=aarch64-linux-gnu-gcc KCFLAGS=-Werror CONFIG_DEBUG_INFO_BTF_MODULES= modules
 version=$(ls unpacked/lib/modules)
 install -D -t "unpacked/lib/modules/$version/extra" driver/baton-touch.ko
 
@@ -73,10 +73,10 @@ archive() {
   install -m 755 "$init" "$image/init"
   (cd "$image" && find . | cpio -o -H newc -R 0:0 --quiet) > "$out"
 }
-archive "$folder/l1.cpio" "$here/l1-init.sh" virtio_pci virtio_console virtio_net 9p 9pnet_virtio vfio-pci vfio_iommu_type1 \
-  vhost_vsock
-archive "$folder/l2.cpio" "$here/l2-init.sh" virtio_mmio virtio_net vmw_vsock_virtio_transport xhci-plat-hcd usbhid hid-generic evdev \
-  baton-touch
+archive "$folder/l1.cpio" "$here/l1-init.sh" virtio_pci virtio_console virtio_net 9p 9pnet_virtio vfio-pci \
+  vfio_iommu_type1 vhost_vsock
+archive "$folder/l2.cpio" "$here/l2-init.sh" virtio_mmio virtio_net vmw_vsock_virtio_transport xhci-plat-hcd usbhid \
+  hid-generic evdev baton-touch
 archive "$folder/plain.cpio" "$here/l2-init.sh" virtio_mmio virtio_net virtio_input virtio_gpu evdev baton-touch
 cp "unpacked/boot/vmlinuz-$version" "$folder/vmlinuz"
 echo "$stamp" > "$folder/stamp"

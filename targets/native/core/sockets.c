@@ -155,7 +155,8 @@ int baton_datagram_send(const struct baton_address *to, const void *bytes, size_
   if (size < 0) return size;
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
-  if (sendto(fd, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT, &address.any, (socklen_t)size) < 0) return closed_with(fd, errno);
+  if (sendto(fd, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT, &address.any, (socklen_t)size) < 0)
+    return closed_with(fd, errno);
   close(fd);
   return 0;
 }

@@ -1,12 +1,15 @@
 /*
  * The bench (bench.h). One JSON object a line; the id of a request comes back with its answer.
  *
- *   {"id":1,"do":"startVm","vm":"a"}: its guest drives the first device, or that of "bundle" and "device"; with "ram" bytes of
- *   RAM, a multiple of 2 MiB, else 2 MiB; with "linux":1 it is Linux, with 96 MiB. Answered when it is made; others are meanwhile
+ *   {"id":1,"do":"startVm","vm":"a"}: its guest drives the first device, or that of "bundle" and "device"; with "ram"
+ *   bytes of RAM, a multiple of 2 MiB, else 2 MiB; with "linux":1 it is Linux, with 96 MiB. Answered when it is made;
+ *   others are meanwhile
  *   {"do":"killVm","vm":"a"}   {"do":"end"}   {"do":"crash"}: as killed, without an answer
  *   {"do":"lie","name":"skip-unmap","on":1}: switches a safeguard off, or with 0 on again
- *   {"do":"master","bundle":"b","device":"d","on":0}: takes the device's leave to be a bus master behind the enforcer's back
- *   {"do":"exits","vm":"a"}  ->  "reads":5,"writes":0,"address":167772160: what KVM refused in this life, and the last address
+ *   {"do":"master","bundle":"b","device":"d","on":0}: takes the device's leave to be a bus master behind the
+ *   enforcer's back
+ *   {"do":"exits","vm":"a"}  ->  "reads":5,"writes":0,"address":167772160: what KVM refused in this life, and the
+ *   last address
  *   {"do":"peek","vm":"a","address":"0x40100000","words":8}  ->  "words":["0x…",…]
  *   {"do":"poke","vm":"a","address":"0x40100038","value":1}
  *   {"do":"raise","bundle":"b","device":"d","value":5}: the world outside makes the device signal
@@ -67,7 +70,8 @@ static bool start(const struct json *request, uint64_t id, char *error)
 	struct bundle *bundle = bundle_named(json_text(request, "bundle"));
 	struct device *device = bundle ? device_named(bundle, json_text(request, "device")) : NULL;
 	uint64_t ram = RAM_BYTES, is_linux = 0;
-	if (json_get(request, "ram") && (!json_whole(request, "ram", &ram) || !ram || ram % RAM_BYTES || ram > RAM_BYTES_MAX)) {
+	if (json_get(request, "ram") &&
+	    (!json_whole(request, "ram", &ram) || !ram || ram % RAM_BYTES || ram > RAM_BYTES_MAX)) {
 		snprintf(error, ERROR_BYTES, "ram: a multiple of 2 MiB, at most 256 MiB");
 		return false;
 	}

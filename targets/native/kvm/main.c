@@ -29,7 +29,8 @@
 #define VERSION "0.1.0"
 
 static const char HELP[] =
-	"baton-kvm --bundles FILE --vm NAME[:abort] --keeper PCI --device NAME=PCI --enforcer PORT [--bench PORT] [--lie NAME]\n"
+	"baton-kvm --bundles FILE --vm NAME[:abort] --keeper PCI --device NAME=PCI --enforcer PORT [--bench PORT]\n"
+	"          [--lie NAME]\n"
 	"\n"
 	"Moves devices between VMs that it owns, by KVM and VFIO.\n"
 	"\n"
@@ -41,7 +42,8 @@ static const char HELP[] =
 	"  --device NAME=PCI  the PCI device (0000:00:05.0) that a bundle's device is; vfio-pci drives it\n"
 	"  --kernel FILE      kernel image of VMs that are started as Linux guests\n"
 	"  --files FILE       their initial file system, a cpio archive\n"
-	"  --edu-bytes N      bytes of edu's buffer that its DMA reaches: 4096, or 4095 before QEMU 8.2.1, which ends otherwise\n"
+	"  --edu-bytes N      bytes of edu's buffer that its DMA reaches: 4096, or 4095 before QEMU 8.2.1, which ends\n"
+	"                     otherwise\n"
 	"  --enforcer PORT    where the host is heard: a device such as /dev/vport0p1, or unix:/path\n"
 	"  --bench PORT       where a test's bench is heard\n"
 	"  --lie NAME         negative control of tests: skip-unmap, skip-readback, skip-domain, skip-reset,\n"
@@ -109,7 +111,8 @@ static struct options read_options(int count, char **words)
 	for (int i = 1; i < count; i += 2) {
 		const char *name = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
 		if (!value)
-			end(64, strncmp(name, "--", 2) == 0 ? "an unknown option, or one without its value; see --help" : "options begin with --; see --help");
+			end(64, strncmp(name, "--", 2) == 0 ? "an unknown option, or one without its value; see --help"
+							    : "options begin with --; see --help");
 		if (strcmp(name, "--bundles") == 0)
 			options.bundles = value;
 		else if (strcmp(name, "--enforcer") == 0)
@@ -208,8 +211,8 @@ static const struct model *model_of(const struct device *device)
 		if (models[i]->vendor == vendor && models[i]->product == product)
 			return models[i];
 	char why[ERROR_BYTES];
-	snprintf(why, sizeof why, "%s: nobody here knows how to reset PCI device %s (%04x:%04x)", device->name, device->pci, vendor,
-		 product);
+	snprintf(why, sizeof why, "%s: nobody here knows how to reset PCI device %s (%04x:%04x)", device->name,
+		 device->pci, vendor, product);
 	end(78, why);
 	return NULL;
 }

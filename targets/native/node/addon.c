@@ -43,7 +43,8 @@ static uint8_t *bytes_of(napi_env env, napi_value *argv, size_t *count) {
   void *bytes;
   size_t size;
   int64_t from = number_of(env, argv[1]), length = number_of(env, argv[2]);
-  if (napi_get_arraybuffer_info(env, argv[0], &bytes, &size) != napi_ok) return (uint8_t *)fail(env, "not an ArrayBuffer");
+  if (napi_get_arraybuffer_info(env, argv[0], &bytes, &size) != napi_ok)
+    return (uint8_t *)fail(env, "not an ArrayBuffer");
   if (from < 0 || length < 0 || (uint64_t)from > size || (uint64_t)length > size - (uint64_t)from)
     return (uint8_t *)fail(env, "the buffer has not that many bytes");
   *count = (size_t)length;
@@ -188,7 +189,8 @@ FUNCTION(js_hmac_begin) {
 static struct baton_hmac *mac_of(napi_env env, napi_value value) {
   void *state;
   size_t size;
-  if (napi_get_arraybuffer_info(env, value, &state, &size) == napi_ok && size == sizeof(struct baton_hmac)) return state;
+  if (napi_get_arraybuffer_info(env, value, &state, &size) == napi_ok && size == sizeof(struct baton_hmac))
+    return state;
   return (struct baton_hmac *)fail(env, "not the state of a MAC");
 }
 
@@ -319,11 +321,12 @@ NAPI_MODULE_INIT() {
     const char *name;
     napi_callback call;
   } EXPORTS[] = {
-      {"connect", js_connect},       {"listen", js_listen},           {"accept", js_accept},   {"socketError", js_socket_error},
-      {"shutdown", js_shutdown},     {"close", js_close},             {"receive", js_receive}, {"send", js_send},
-      {"socketName", js_socket_name}, {"credentials", js_credentials}, {"random", js_random},   {"sha256", js_sha256},
-      {"hmacBegin", js_hmac_begin},  {"hmacAdd", js_hmac_add},        {"hmacEnd", js_hmac_end}, {"poll", js_poll},
-      {"sendDatagram", js_send_datagram},
+      {"connect", js_connect},          {"listen", js_listen},          {"accept", js_accept},
+      {"socketError", js_socket_error}, {"shutdown", js_shutdown},      {"close", js_close},
+      {"receive", js_receive},          {"send", js_send},              {"socketName", js_socket_name},
+      {"credentials", js_credentials},  {"random", js_random},          {"sha256", js_sha256},
+      {"hmacBegin", js_hmac_begin},     {"hmacAdd", js_hmac_add},       {"hmacEnd", js_hmac_end},
+      {"poll", js_poll},                {"sendDatagram", js_send_datagram},
   };
   struct instance *instance = calloc(1, sizeof *instance);
   napi_value name;

@@ -24,7 +24,8 @@ int baton_bytes_of(JSContext *ctx, uint8_t **bytes, JSValueConst buffer, JSValue
   *bytes = JS_GetArrayBuffer(ctx, &size, buffer);
   if (*bytes == NULL) return -1;
   if (from < 0 || length < 0 || (uint64_t)from > size || (uint64_t)length > size - (uint64_t)from) {
-    JS_ThrowRangeError(ctx, "%lld bytes from %lld on: the buffer has %llu", (long long)length, (long long)from, (unsigned long long)size);
+    JS_ThrowRangeError(ctx, "%lld bytes from %lld on: the buffer has %llu", (long long)length, (long long)from,
+                       (unsigned long long)size);
     return -1;
   }
   *bytes += from;
@@ -229,5 +230,7 @@ JSModuleDef *baton_init_module(JSContext *ctx, const char *name) {
 }
 
 #ifdef BATON_LIBRARY
-__attribute__((visibility("default"))) JSModuleDef *js_init_module(JSContext *ctx, const char *name) { return baton_init_module(ctx, name); }
+__attribute__((visibility("default"))) JSModuleDef *js_init_module(JSContext *ctx, const char *name) {
+  return baton_init_module(ctx, name);
+}
 #endif

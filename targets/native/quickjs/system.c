@@ -333,6 +333,10 @@ static const JSCFunctionListEntry EXPORTS[] = {
 };
 #define EXPORT_COUNT (int)(sizeof EXPORTS / sizeof *EXPORTS)
 
-void baton_add_system_exports(JSContext *ctx, JSModuleDef *module) { JS_AddModuleExportList(ctx, module, EXPORTS, EXPORT_COUNT); }
+void baton_add_system_exports(JSContext *ctx, JSModuleDef *module) {
+  JS_AddModuleExportList(ctx, module, EXPORTS, EXPORT_COUNT);
+}
 
-int baton_set_system_exports(JSContext *ctx, JSModuleDef *module) { return JS_SetModuleExportList(ctx, module, EXPORTS, EXPORT_COUNT); }
+int baton_set_system_exports(JSContext *ctx, JSModuleDef *module) {
+  return JS_SetModuleExportList(ctx, module, EXPORTS, EXPORT_COUNT);
+}

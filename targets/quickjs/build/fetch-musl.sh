@@ -13,7 +13,8 @@ mkdir -p "$work/lists/partial" "$work/archives/partial"
 : > "$work/status"
 # A package list of its own, so that the machine's apt never hears of another architecture.
 options=(-q -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" -o Dir::State="$work"
-  -o Dir::State::lists="$work/lists" -o Dir::State::status="$work/status" -o Dir::Cache="$work" -o APT::Sandbox::User="$(id -un)")
+  -o Dir::State::lists="$work/lists" -o Dir::State::status="$work/status" -o Dir::Cache="$work"
+  -o APT::Sandbox::User="$(id -un)")
 cd "$work"
 apt-get "${options[@]}" update
 apt-get "${options[@]}" download musl-dev

@@ -30,7 +30,8 @@ export function makeProgram(root: string, folder: string, order: ProgramOrder): 
     const config = join(js, `rollup-${process.pid}.config.mjs`);
     writeFileSync(
       config,
-      `import { bundle } from '${root}/targets/quickjs/build/bundle.mjs';\nexport default bundle(${JSON.stringify({ js, entry, mqtt, output: at(output), native })});\n`,
+      `import { bundle } from '${root}/targets/quickjs/build/bundle.mjs';\nexport default ` +
+        `bundle(${JSON.stringify({ js, entry, mqtt, output: at(output), native })});\n`,
     );
     run(join(root, 'node_modules/.bin/rollup'), ['--silent', '-c', config], root);
   }

@@ -86,7 +86,7 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
     },
   );
 
-  it('input-inhibit: a finger that moves all the time on a device of virtio is felt only while it is held', async () => {
+  it('input-inhibit: a finger that always moves on a device of virtio is felt only while it is held', async () => {
     const consumer = await consume('QEMU Virtio Tablet');
     const finger = await Finger.on(bed.guest(ANDROID).qmp);
     const places = () =>
@@ -198,7 +198,7 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
     consumer.close();
   });
 
-  it('kill -9 of the owner’s agent while all is lent: the next one finds out what each driver does, and mends what it finds', async () => {
+  it('kill -9 of the owner’s agent while all is lent: the next one mends what it finds of each driver', async () => {
     const told: DriverBundle[] = ['inhibit', 'runtime', 'off', 'tablet', 'attribute', 'unbind', 'trusted'];
     for (const name of told) await bed.borrow(name);
     // Somebody wakes one of them while no agent is there.

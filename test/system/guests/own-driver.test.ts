@@ -130,7 +130,7 @@ describe
       expect(place - due[ANDROID]!.length - due[VAULT]!.length).toBe(MOVES * 2 * 3);
     });
 
-    it('an owner’s driver that wakes while it is lent feels nothing either, neither then nor on the way back', async () => {
+    it('an owner’s driver that wakes while it is lent feels nothing, neither then nor on the way back', async () => {
       await lend(wake);
       await touch(ANDROID);
       expect(felt()).toEqual(due);

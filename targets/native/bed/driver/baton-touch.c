@@ -9,8 +9,9 @@
  *
  *   touch                 written "X Y": a finger is there; "up": it has left
  *   lost                  touches that came while the device was off, or lent: nobody has seen them
- *   trusted_touch_enable  }  stand-ins for the attributes of Qualcomm's drivers, written from their contract as docs/PLATFORMS.md
- *   trusted_touch_event   }  has it. A node with "baton,borrower" is the borrower's side, which needs notices before it accepts.
+ *   trusted_touch_enable  }  stand-ins for the attributes of Qualcomm's drivers, written from their contract as
+ *   trusted_touch_event   }  docs/PLATFORMS.md has it. A node with "baton,borrower" is the borrower's side, which needs
+ *                            notices before it accepts.
  *
  * For tests alone: the attributes lend nothing, since there is nothing to lend.
  */
@@ -30,7 +31,8 @@
 
 static unsigned int probe_ms = 60;
 module_param(probe_ms, uint, 0644);
-MODULE_PARM_DESC(probe_ms, "what a probe costs: 60 as a controller that is reset and asked for its firmware, 0 as one that is just there");
+MODULE_PARM_DESC(probe_ms, "what a probe costs: 60 as a controller that is reset and asked for its firmware, "
+			   "0 as one that is just there");
 static unsigned int power_up_ms = 5;
 module_param(power_up_ms, uint, 0644);
 MODULE_PARM_DESC(power_up_ms, "from power to the first touch");
@@ -183,7 +185,8 @@ static ssize_t trusted_touch_enable_show(struct device *dev, struct device_attri
 	return sysfs_emit(text, "%d\n", touch->enabled);
 }
 
-static ssize_t trusted_touch_enable_store(struct device *dev, struct device_attribute *attr, const char *text, size_t length)
+static ssize_t trusted_touch_enable_store(struct device *dev, struct device_attribute *attr, const char *text,
+					  size_t length)
 {
 	struct touch *touch = dev_get_drvdata(dev);
 	bool on;
@@ -209,7 +212,8 @@ static ssize_t trusted_touch_event_show(struct device *dev, struct device_attrib
 	return sysfs_emit(text, "%d\n", touch->event);
 }
 
-static ssize_t trusted_touch_event_store(struct device *dev, struct device_attribute *attr, const char *text, size_t length)
+static ssize_t trusted_touch_event_store(struct device *dev, struct device_attribute *attr, const char *text,
+					 size_t length)
 {
 	struct touch *touch = dev_get_drvdata(dev);
 
