@@ -17,7 +17,7 @@ import { HELLO_CHALLENGE_BYTES, PROTOCOL_VERSION } from '../wire/limits.ts';
 import { Session } from '../wire/session.ts';
 import type { Received, SessionEvent } from '../wire/session-io.ts';
 import { FRESH_MS, Looks } from './looks.ts';
-import { isSilent, newPeer, type Peer, RETRY_MIN_MS } from './peer.ts';
+import { isSilent, mayAsk, newPeer, type Peer, RETRY_MIN_MS } from './peer.ts';
 import { type PeerView, peerView, UNVERIFIED_HINT } from './peer-view.ts';
 
 export type { PeerView } from './peer-view.ts';
@@ -152,7 +152,7 @@ export class Link implements TransportListener {
 
   /**
    * Asks the peers whether they live, for somebody who looks. Calls `done` when they have answered, or LOOK_MS later.
-   * Whoever left the last question unanswered is asked again and not waited for.
+   * Whoever left the last question unanswered is asked again, once in LOOK_MS, and not waited for.
    */
   look(done: () => void): void {
     const nowMs = this.#parts.clock.nowMs();
@@ -162,7 +162,10 @@ export class Link implements TransportListener {
       if (!session?.isUp || this.#parts.transport.obstacle(id)) continue;
       if (heardMs !== undefined && nowMs - heardMs < FRESH_MS) continue;
       if (!isSilent(peer, nowMs)) waits.add(id);
+      // An open question will do for whoever else looks.
+      if (peer.askedMs !== undefined && !mayAsk(peer, nowMs)) continue;
       peer.askedMs ??= nowMs;
+      peer.probedMs = nowMs;
       for (const frame of session.probe()) this.#put(id, frame);
     }
     this.#looks.begin(waits, done);

@@ -21,6 +21,8 @@ export interface Peer {
   heardMs: number | undefined;
   /** Since when a question whether it lives waits for an answer. */
   askedMs: number | undefined;
+  /** When it was asked last. */
+  probedMs: number | undefined;
   /** What was wrong with what it sent since, for people. */
   trouble: string | undefined;
   /** Bundles by which it means something else, as its last session says. */
@@ -40,6 +42,7 @@ export function newPeer(id: VmId, pairKey: Uint8Array, nowMs: number): Peer {
     sinceMs: nowMs,
     heardMs: undefined,
     askedMs: undefined,
+    probedMs: undefined,
     trouble: undefined,
     differs: [],
     twins: new TwinWatch(),
@@ -50,4 +53,12 @@ export function newPeer(id: VmId, pairKey: Uint8Array, nowMs: number): Peer {
 /** Whether a question that the peer had time to answer is open. */
 export function isSilent({ askedMs }: Peer, nowMs: number): boolean {
   return askedMs !== undefined && nowMs - askedMs >= LOOK_MS;
+}
+
+/**
+ * Whether a peer may be asked whether it lives: once in LOOK_MS, however often somebody looks. Frames to a VM that is
+ * slow wait in its socket, and each costs it a MAC when it goes on.
+ */
+export function mayAsk({ probedMs }: Peer, nowMs: number): boolean {
+  return probedMs === undefined || nowMs - probedMs >= LOOK_MS;
 }

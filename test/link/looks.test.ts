@@ -99,6 +99,37 @@ describe('a look', () => {
     again.close();
   });
 
+  it('asks a silent peer once in a while, however often somebody looks', () => {
+    const { clock, open, sent } = bed();
+    const host = open(HOST, [VAULT]);
+    const vault = open(VAULT, [HOST]);
+    clock.advance(1_000);
+    vault.close();
+    clock.advance(8_500);
+    const before = sent.length;
+    // As a script that polls a status.
+    for (let ms = 0; ms < 4 * LOOK_MS; ms += 5) {
+      host.look(() => {});
+      clock.advance(5);
+    }
+    expect(sent.length - before).toBe(4);
+  });
+
+  it('whoever looks while a question is open waits for its answer', () => {
+    const { clock, open, sent } = bed();
+    const host = open(HOST, [VAULT]);
+    open(VAULT, [HOST]);
+    clock.advance(5_000);
+    const before = sent.length;
+    let done = 0;
+    for (let looks = 0; looks < 3; looks++) host.look(() => done++);
+    expect(done).toBe(0);
+    clock.advance(10);
+    expect(done).toBe(3);
+    // One question, one answer.
+    expect(sent.length - before).toBe(2);
+  });
+
   it('waits for nobody who was just heard', () => {
     const { clock, open, look, sent } = bed();
     const host = open(HOST, [VAULT]);

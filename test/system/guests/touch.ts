@@ -6,8 +6,8 @@
 import { connect, type Socket } from 'node:net';
 import { paced } from '../../support/pace.ts';
 
-/** Time between two places, in ms: a little more than 100 Hz. */
-const STEP_MS = 8;
+/** Time between two places, in ms: some 60 Hz, less where each event takes the emulated machine longer. */
+const STEP_MS = paced(16);
 /** QEMU's tablet has places 0 to 32767; each is used once, so that every report tells when it was made. */
 const PLACES = 0x7fff;
 
