@@ -22,7 +22,7 @@ if (missing !== undefined) console.warn(`test:guests ${missing}`);
 
 const MOVES = 3;
 const STEP_MS = paced(20_000);
-/** Places by which the finger has moved on when a guest counts as one that feels nothing: a second on a quiet machine. */
+/** Places by which the finger has moved on when a guest counts as one that feels nothing: a second of moves. */
 const MOVED = 60;
 /** Shortest wait that is printed, in ms. */
 const SHOWN_MS = 500;
