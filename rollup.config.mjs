@@ -13,6 +13,7 @@ const programs = {
   'baton-machine': 'simulator/machine-main',
   'baton-driver': 'simulator/driver-main',
   bench: 'node/bench-main',
+  boards: 'node/boards-main',
 };
 
 /** Our own files import each other by whole names: nobody has to look for them, nor take them for CommonJS. */
@@ -51,11 +52,13 @@ const bundle = (name, input, external = []) => ({
 const broker = bundle('baton-broker', 'simulator/broker-main', ['aedes']);
 const programsOf = (...names) => names.map((name) => bundle(name, programs[name]));
 
-/** What `--configPart` builds. `a` and `b` take two processes about as long; the benchmark is built when it is run. */
+/** What `--configPart` builds. `a` and `b` take two processes about as long; the benchmark and the survey of boards are
+ *  built when they are run. */
 const parts = {
   a: programsOf('baton-agent', 'baton-machine', 'baton-driver'),
   b: [...programsOf('baton-host', 'baton'), broker],
   bench: programsOf('bench'),
+  boards: programsOf('boards'),
 };
 
 export default ({ configPart }) => parts[configPart] ?? Object.values(parts).flat();

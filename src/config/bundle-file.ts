@@ -14,6 +14,9 @@ import {
   RESOURCES_MAX,
   type Resource,
   resourcesOf,
+  STREAM_IDS_MAX,
+  type StreamResource,
+  streamIdsOf,
   viewOf,
 } from '../protocol/bundle.ts';
 import { PAGE_BYTES } from '../protocol/evidence.ts';
@@ -89,6 +92,15 @@ const DEVICE = Type.Object(
               title: 'stream ID',
               description: 'number of its DMA at the SMMU',
             }),
+            mask: Type.Optional(
+              Type.Integer({
+                minimum: 0,
+                maximum: 0xffff_ffff,
+                title: 'bits of the stream ID',
+                description:
+                  'bits of the ID that are not compared, 8 at most, as in match registers of an MMU-500; absent: none',
+              }),
+            ),
             smmu: Type.Optional(
               address('registers of its SMMU, whole pages of 4096; absent: the machine has one SMMU'),
             ),
@@ -194,9 +206,10 @@ function resourcesIn(device: DeviceText): Omit<Resource, 'id' | 'device'>[] {
       trigger,
       views: plain(views),
     })),
-    ...(device.streams ?? []).map(({ physical, smmu, views }) => ({
+    ...(device.streams ?? []).map(({ physical, mask, smmu, views }) => ({
       kind: 'stream' as const,
       physical,
+      ...(mask ? { mask } : {}),
       ...(smmu === undefined ? {} : { smmu: Number(smmu) }),
       views: plain(views),
     })),
@@ -217,6 +230,7 @@ function checkResources(file: string, text: string, path: string[], bundle: Bund
         : resource.kind === 'stream'
           ? [resource.smmu ?? 0]
           : [];
+    if (resource.kind === 'stream') checkMask(file, text, where, resource);
     const isEmpty = resource.kind === 'mmio' && resource.bytes === 0;
     if (!isEmpty && bytes.every((at) => at % PAGE_BYTES === 0)) continue;
     refuseAt(
@@ -226,6 +240,16 @@ function checkResources(file: string, text: string, path: string[], bundle: Bund
       `${resource.id}: addresses and lengths are whole pages of ${PAGE_BYTES} bytes`,
     );
   }
+}
+
+/** One stream stands for as many IDs as a move writes entries for; and it is called by the lowest of them. */
+function checkMask(file: string, text: string, where: string[], stream: StreamResource): void {
+  const { id, device, physical, mask = 0, views } = stream;
+  const refuse = (what: string) => refuseAt(file, text, [...where, device, 'streams'], `${id}: ${what}`);
+  if (streamIdsOf(stream).length > STREAM_IDS_MAX)
+    refuse(`mask 0x${mask.toString(16)} takes more than ${STREAM_IDS_MAX} IDs as one`);
+  for (const number of [physical, ...Object.values(views)])
+    if ((number & mask) !== 0) refuse(`${number} has bits that its mask 0x${mask.toString(16)} leaves open`);
 }
 
 /**
@@ -285,6 +309,7 @@ export function bundleFileText(bundles: readonly BundleDefinition[]): string {
         ? [
             {
               physical: r.physical,
+              ...(r.mask ? { mask: r.mask } : {}),
               ...(r.smmu === undefined ? {} : { smmu: hex(r.smmu) }),
               views: r.views,
             },

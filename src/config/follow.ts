@@ -39,7 +39,10 @@ export interface ConfigFiles {
   list(path: string): readonly string[];
   /** The path without symbolic links; undefined when nothing is there. */
   realPath(path: string): string | undefined;
-  /** Reads a device tree blob; of the path `live` that of this machine. Throws a ConfigError. */
+  /**
+   * Reads a device tree: a blob, or a folder that is a copy of /proc/device-tree; of the path `live` that of this
+   * machine. Throws a ConfigError: a line, or several where it lists what is in the file instead.
+   */
   readTree(path: string): Tree;
   /** Why this program cannot speak MQTT; undefined when it can. */
   readonly mqttFault?: string | undefined;
@@ -289,7 +292,7 @@ class Follower {
       for (const { path, message } of faults) this.complain(['tree', ...path], message);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      this.complain(['tree', 'file'], error.message);
+      for (const line of error.message.split('\n')) this.complain(['tree', 'file'], line);
     }
   }
 

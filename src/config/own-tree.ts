@@ -23,7 +23,8 @@ export const TREE_SCHEMA = Type.Object(
     file: Type.Optional(
       Type.String({
         default: LIVE,
-        description: 'a device tree blob, or `live`: /proc/device-tree of the machine that runs',
+        description:
+          'a device tree blob, a copy of /proc/device-tree, or `live`: /proc/device-tree of the machine that runs',
       }),
     ),
     nodes: Type.Record(

@@ -9,9 +9,9 @@
 import { isPciFunction, isPciHost, registersOf, requesterOf, windowsOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import { type GicLine, gicLine, type Interrupt, interruptsOf, mappedInterruptsOf } from './interrupts.ts';
-import { type Stream, streamsOf, streamsOfFunction } from './links.ts';
 import { covers, type Range } from './ranges.ts';
-import { isEnabled, type Tree, TreeError, textsOf } from './tree.ts';
+import { type Stream, streamsOf, streamsOfFunction } from './streams.ts';
+import { isEnabled, ofNode, type Tree, TreeError, textOf, textsOf } from './tree.ts';
 
 /** Granule of stage 2, in bytes: what shares a page is given and taken together. */
 export const GRANULE = 4096n;
@@ -34,48 +34,53 @@ export interface Access {
   readonly streams: readonly DeviceStream[];
 }
 
-/** How much Baton knows of an IOMMU. */
-export type IommuKind = 'smmuv3' | 'mmu500' | 'unknown';
-
-/** Linux, Documentation/devicetree/bindings/iommu/arm,smmu.yaml and arm,smmu-v3.yaml. */
-const IOMMUS: Readonly<Record<string, IommuKind>> = {
-  'arm,smmu-v3': 'smmuv3',
-  'arm,mmu-500': 'mmu500',
-  'qcom,smmu-500': 'mmu500',
-};
-
-export function iommuKind(iommu: DtNode): IommuKind {
-  for (const name of textsOf(iommu, 'compatible')) {
-    const kind = Object.hasOwn(IOMMUS, name) ? IOMMUS[name] : undefined;
-    if (kind !== undefined) return kind;
-  }
-  return 'unknown';
-}
-
 /** What gives access to a node itself. Throws a TreeError. */
 export function accessOf(tree: Tree, node: DtNode): Access {
   return { pages: pagesOf(node), lines: linesOf(tree, node), streams: allStreams(tree, node) };
 }
 
 /** The same, of as much as can be read; `wrong` is told what cannot. */
-export function accessAsRead(tree: Tree, node: DtNode, wrong: (error: TreeError) => void): Access {
-  const read = <T>(part: () => readonly T[]): readonly T[] => {
+export function accessAsRead(
+  tree: Tree,
+  node: DtNode,
+  wrong: (error: TreeError, part: 'registers' | 'interrupts' | 'streams') => void,
+): Access {
+  const read = <T>(part: Parameters<typeof wrong>[1], get: () => readonly T[]): readonly T[] => {
     try {
-      return part();
+      return get();
     } catch (error) {
       if (!(error instanceof TreeError)) throw error;
-      wrong(error);
+      wrong(error, part);
       return [];
     }
   };
   return {
-    pages: read(() => pagesOf(node)),
-    lines: read(() => linesOf(tree, node)),
-    streams: read(() => allStreams(tree, node)),
+    pages: read('registers', () => pagesOf(node)),
+    lines: read('interrupts', () => linesOf(tree, node)),
+    streams: read('streams', () => allStreams(tree, node)),
   };
 }
 
+/**
+ * Whether a node is a bus that needs no driver: the registers that it lists are those of what is on it (Devicetree
+ * Specification v0.4, 4.5). One that drivers of others write to, or that serves others, has some of its own.
+ */
+export const isPlainBus = ofNode((node): boolean => {
+  const names = textsOf(node, 'compatible');
+  if (!names.includes('simple-bus') || names.includes('syscon')) return false;
+  return ![...node.properties.keys()].some((name) => PROVIDES.test(name));
+});
+
+/** What a node gives to others; how its own children are addressed is not among it. */
+const PROVIDES = /^#(?!address-|size-).+-cells$/;
+
+/** Whether a node is the memory of the machine (Devicetree Specification v0.4, 3.4): no device, wherever it lies. */
+export function isMemory(node: DtNode): boolean {
+  return textOf(node, 'device_type') === 'memory' && node.parent?.parent === undefined;
+}
+
 function pagesOf(node: DtNode): readonly Range[] {
+  if (isPlainBus(node) || isMemory(node)) return [];
   const registers = registersOf(node).flatMap(({ physical, bytes }) =>
     physical === undefined ? [] : [{ address: physical, bytes }],
   );
@@ -99,8 +104,14 @@ function linesOf(tree: Tree, node: DtNode): readonly DeviceLine[] {
 function allStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
   const isMaster = reachedThrough(node) === node || streamsOf(tree, node).length > 0;
   const own = isMaster ? deviceStreams(tree, node) : [];
-  return eachOnce([...own, ...namelessParts(node).flatMap((part) => named(tree, part))]);
+  const left = LEFT_THROUGH.flatMap((property) => tree.links(node, property, undefined)).flatMap((link) =>
+    link?.target ? named(tree, link.target) : [],
+  );
+  return eachOnce([...own, ...left, ...namelessParts(node).flatMap((part) => named(tree, part))]);
 }
+
+/** What does a device's DMA for it, and names the IOMMU: bindings/media/renesas,vsp1.yaml, renesas,fdp1.yaml. */
+const LEFT_THROUGH: readonly string[] = ['renesas,fcp'];
 
 /** Enabled nodes below one that have neither a driver nor registers, nor are in what has. */
 function namelessParts(node: DtNode): readonly DtNode[] {
@@ -122,23 +133,24 @@ function eachOnce(streams: readonly DeviceStream[]): readonly DeviceStream[] {
  * The node through which the processors reach a device: itself, or the bus controller above it; undefined when there
  * is none.
  */
-export function reachedThrough(node: DtNode): DtNode | undefined {
+export const reachedThrough = ofNode((node): DtNode | undefined => {
   for (let at: DtNode | undefined = node; at?.parent !== undefined; at = at.parent)
     if (hasRegisters(at)) return at;
   return undefined;
-}
+});
 
 /**
  * Whether the processors reach it by itself. Registers that cannot be read are none; the board says so of their node.
  */
-export function hasRegisters(node: DtNode): boolean {
+export const hasRegisters = ofNode((node): boolean => {
+  if (isPlainBus(node)) return false;
   try {
     return registersOf(node).some(({ physical }) => physical !== undefined);
   } catch (error) {
     if (error instanceof TreeError) return false;
     throw error;
   }
-}
+});
 
 function deviceStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
   const above = nearest(tree, node);

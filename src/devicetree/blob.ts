@@ -15,7 +15,7 @@ export const DEPTH_MAX = 64;
 /** Most memory reservations. */
 const RESERVATIONS_MAX = 1_024;
 /** Longest name of a node or property, in characters. The specification has 31; boards exceed it. */
-const NAME_CHARS_MAX = 255;
+export const NAME_CHARS_MAX = 255;
 
 /**
  * Longest path, in characters: several times that of real boards. Without it a blob could ask for a thousand times
@@ -56,7 +56,8 @@ export interface Blob {
   readonly root: DtNode;
 }
 
-const MAGIC = 0xd00d_feed;
+/** First word of a blob. */
+export const BLOB_MAGIC = 0xd00d_feed;
 /** Header of version 16 and 17, in bytes. */
 const HEADER_BYTES = { 16: 36, 17: 40 } as const;
 const BEGIN_NODE = 1;
@@ -65,8 +66,12 @@ const PROPERTY = 3;
 const NOP = 4;
 const END = 9;
 
-/** Reads a blob of version 17, or one that a reader of version 16 or 17 may read. Throws a DeviceTreeError. */
-export function readBlob(bytes: Uint8Array): Blob {
+/**
+ * Reads a blob of version 17, or one that a reader of version 16 or 17 may read, of at most `bytesMax` bytes. What is
+ * behind it is not looked at: `readTreeFile` does. Throws a DeviceTreeError.
+ */
+export function readBlob(bytes: Uint8Array, bytesMax = BLOB_BYTES_MAX): Blob {
+  if (bytes.length > bytesMax) throw new DeviceTreeError(0, `${bytes.length} bytes; at most ${bytesMax}`);
   return new BlobReader(bytes).read();
 }
 
@@ -93,9 +98,8 @@ class BlobReader {
 
   read(): Blob {
     const { length } = this.#bytes;
-    if (length > BLOB_BYTES_MAX) this.#fail(0, `${length} bytes; at most ${BLOB_BYTES_MAX}`);
     if (length < HEADER_BYTES[16]) this.#fail(0, `${length} bytes are no header`);
-    if (this.#word(0) !== MAGIC)
+    if (this.#word(0) !== BLOB_MAGIC)
       this.#fail(
         0,
         'no device tree blob: it does not begin with d00dfeed (dtc -I dts -O dtb makes one of a source)',

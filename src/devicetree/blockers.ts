@@ -1,24 +1,19 @@
 /**
- * What stands in the way of a bundle: access that a device outside shares, and devices that cannot be taken from one
- * VM and given to another at all. Each blocker names the node, what is shared, the other users and the ways out.
- * Pure.
+ * What stands in the way of a bundle by the devices themselves: what cannot be taken from one VM and given to another
+ * at all. What is shared with devices outside, sharing.ts has. Each blocker names the node, what is wrong, the other
+ * users and the ways out. Pure.
  */
 
-import {
-  type Access,
-  type DeviceStream,
-  iommuKind,
-  reachedThrough,
-  sameStream,
-  streamText,
-} from './access.ts';
+import { type Access, reachedThrough } from './access.ts';
 import { bridgesOf, isPciFunction } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import type { Board } from './board.ts';
-import type { Need, Role } from './links.ts';
-import { overlap } from './ranges.ts';
-import { consoleOf, machineWide, unconfinedDma } from './suitability.ts';
-import { isEnabled, isWithin, textOf } from './tree.ts';
+import { dmaOf } from './dma.ts';
+import { isGic } from './interrupts.ts';
+import type { Need } from './links.ts';
+import { machineWide } from './machine.ts';
+import { iommuKind, isIommu } from './streams.ts';
+import { isEnabled, textOf } from './tree.ts';
 
 export const BLOCKER_KINDS = [
   'sharedPage',
@@ -28,7 +23,10 @@ export const BLOCKER_KINDS = [
   'sharedPowerSwitch',
   'busClient',
   'consumerOutside',
+  'companionOutside',
+  'pipelineOutside',
   'clockLoop',
+  'noGic',
   'summaryInterrupt',
   'processorInterrupt',
   'messageInterrupt',
@@ -37,6 +35,7 @@ export const BLOCKER_KINDS = [
   'stall',
   'unknownIommu',
   'unconfinedDma',
+  'unknownDma',
   'gatekeeper',
   'machineWide',
   'console',
@@ -47,6 +46,23 @@ export const BLOCKER_KINDS = [
 ] as const;
 export type BlockerKind = (typeof BLOCKER_KINDS)[number];
 
+/** What a person may accept, for there is another way to do without it, and the kind of blocker that it answers. */
+export const ACCEPTABLE = {
+  summaryInterrupt: 'summaryInterrupt',
+  sharedReset: 'sharedReset',
+  clockLoop: 'clockLoop',
+  pciHost: 'pciHost',
+  unknownIommu: 'unknownIommu',
+  noDma: 'unknownDma',
+} as const satisfies Record<string, BlockerKind>;
+export type Acceptable = keyof typeof ACCEPTABLE;
+export const ACCEPT_WORDS = Object.keys(ACCEPTABLE) as readonly Acceptable[];
+
+/** Whether there is a word by which somebody may accept a blocker. */
+export function mayBeAccepted({ kind }: Pick<Blocker, 'kind'>): boolean {
+  return ACCEPT_WORDS.some((word) => ACCEPTABLE[word] === kind);
+}
+
 /** Why the bundle cannot move as it is. */
 export interface Blocker {
   readonly kind: BlockerKind;
@@ -56,8 +72,10 @@ export interface Blocker {
   readonly what: string;
   /** Paths of the other users. */
   readonly users: readonly string[];
-  /** What would help. */
+  /** What would help, in words. */
   readonly ways: readonly string[];
+  /** Paths of what would help to ask for, too; empty where that does not help. */
+  readonly ask: readonly string[];
 }
 
 /** A device that moves, as far as what stands in its way depends on it. */
@@ -73,40 +91,27 @@ export interface Situation {
   readonly members: readonly Mover[];
   /** What was asked for. */
   readonly wanted: readonly DtNode[];
-  /** Whether a node is a member or below one. */
+  /** Whether a node is a member, or below one and of the same system. */
   readonly inside: (node: DtNode | undefined) => boolean;
-  /** Nodes in use that are not inside, and of which no member is part. */
-  readonly outside: readonly DtNode[];
+  /** Whether a node is in use outside: neither inside, nor something that a member is part of. */
+  readonly outside: (node: DtNode) => boolean;
   /** Whether the back end resets devices by switching their power off. */
   readonly powerReset: boolean;
 }
 
-const TOGETHER: readonly string[] = [
-  'move them together: ask for them, too',
-  'disable them in the device tree',
-];
-const LEAVE = 'leave it with one VM';
+export const LEAVE = 'leave it with one VM';
 
 /** Lines of one controller that a blocker names; of more there is a number. */
 const LINES_SHOWN = 3;
 
-/** All that stands in the way, in the order of the members. */
-export function blockersOf(all: Situation): readonly Blocker[] {
-  return [
-    ...all.members.flatMap((member) => ownBlockers(all, member)),
-    ...all.members.flatMap((member) => sharedBlockers(all, member)),
-    ...busClients(all),
-    ...consumersOutside(all),
-  ];
-}
-
 /** What is wrong with a member by itself. */
-function ownBlockers(all: Situation, { node, access, needs }: Mover): readonly Blocker[] {
+export function ownBlockers(all: Situation, mover: Mover): readonly Blocker[] {
+  const { node } = mover;
+  const { board } = all;
   const blockers: Blocker[] = [];
-  const add = (kind: BlockerKind, what: string, users: readonly string[], ...ways: string[]) =>
-    blockers.push({ kind, node: node.path, what, users, ways });
-  const wrong = all.board.unreadable.get(node);
-  if (wrong !== undefined) add('unreadable', wrong, [], 'correct the device tree');
+  const add = adder(blockers, node);
+  const wrong = board.unreadable.get(node);
+  for (const { message } of wrong ?? []) add('unreadable', message, [], 'correct the device tree');
   if (!isEnabled(node))
     add('disabled', 'it or a node above it is not in use', [], 'choose a node whose status is okay');
   if (wrong === undefined && reachedThrough(node) === undefined)
@@ -116,14 +121,14 @@ function ownBlockers(all: Situation, { node, access, needs }: Mover): readonly B
       [],
       'choose the device that drives it',
     );
-  const gate = isGate(node, access);
+  const gate = isGate(board, node);
   if (gate) {
-    const behind = usersOf(all, (each) => isServedBy(all.board, each, node));
+    const behind = outsideOf(all, [...board.onIommu(node), ...board.onController(node)]);
     add('gatekeeper', 'it decides what others reach or are told: who holds it holds them', behind, LEAVE);
   }
   const everybodys = machineWide(node);
   if (everybodys !== undefined) add('machineWide', everybodys, [], LEAVE);
-  if (consoleOf(all.board.tree) === node)
+  if (board.console === node)
     add(
       'console',
       'the console of the machine (stdout-path)',
@@ -131,58 +136,118 @@ function ownBlockers(all: Situation, { node, access, needs }: Mover): readonly B
       'choose another console: stdout-path of /chosen',
       LEAVE,
     );
-  const dma = gate ? undefined : unconfinedDma(all, { node, access, needs });
-  if (dma !== undefined)
-    add('unconfinedDma', dma, [], 'put it behind an IOMMU that is enabled, where the SoC can', LEAVE);
-  return [...blockers, ...lineBlockers(all, { node, access }), ...translationBlockers(all, { node, access })];
+  // What cannot move at all is not asked about in vain.
+  const isOut = blockers.some(({ kind }) => kind !== 'console');
+  if (!gate)
+    blockers.push(...dmaBlockers(all, mover).filter(({ kind }) => !(isOut && kind === 'unknownDma')));
+  return [...blockers, ...lineBlockers(all, mover), ...translationBlockers(all, mover)];
 }
 
-/** IOMMUs and their parts, and interrupt controllers of others: GICs, and those that turn messages into interrupts. */
-export function isGate(node: DtNode, access: Access): boolean {
-  for (let at: DtNode | undefined = node; at !== undefined; at = at.parent)
-    if (at.properties.has('#iommu-cells')) return true;
+/** Adds a blocker of a node that asking for more does not help. */
+function adder(blockers: Blocker[], node: DtNode) {
+  return (kind: BlockerKind, what: string, users: readonly string[], ...ways: string[]) =>
+    blockers.push({ kind, node: node.path, what, users, ways, ask: [] });
+}
+
+/** Paths of those outside, each once. */
+export function outsideOf({ outside }: Situation, nodes: readonly DtNode[]): readonly string[] {
+  return [...new Set(nodes)].filter(outside).map(({ path }) => path);
+}
+
+function dmaBlockers({ board, inside }: Situation, mover: Mover): readonly Blocker[] {
+  const blockers: Blocker[] = [];
+  const add = adder(blockers, mover.node);
+  const isPart = inside(mover.node.parent);
+  const dma = dmaOf(board, mover, isPart);
+  const confine = 'put it behind an IOMMU that is enabled, where the SoC can';
+  if (dma.kind === 'engine')
+    add(
+      'unconfinedDma',
+      dma.what,
+      [],
+      'take `dmas` out of the borrower’s tree: its driver moves each byte then',
+      confine,
+    );
+  else if (dma.kind === 'unconfined') add('unconfinedDma', dma.what, [], confine, LEAVE);
+  else if (dma.kind === 'unknown')
+    add('unknownDma', dma.what, [], 'its manual says that it does no DMA: --accept noDma', confine);
+  return blockers;
+}
+
+/**
+ * IOMMUs, their parts and what they refer to, and interrupt controllers of others: GICs, what passes lines on to one,
+ * and what turns messages into interrupts.
+ */
+export function isGate(board: Board, node: DtNode): boolean {
+  return board.remembered('isGate', node, () => findGate(board, node));
+}
+
+function findGate(board: Board, node: DtNode): boolean {
+  for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) if (isIommu(at)) return true;
+  // Whatever somebody's streams are at translates for them, and a TBU is a part of what it names.
+  if (isGic(node) || board.onIommu(node).length > 0 || node.properties.has('qcom,stream-id-range'))
+    return true;
   const takesMessages = node.properties.has('msi-controller') && textOf(node, 'device_type') !== 'pci';
-  return takesMessages || access.lines.some(({ interrupt }) => interrupt.controller === node);
+  const serves = board
+    .consumersOf(node)
+    .some(({ node: user, role }) => role === 'companion' && isIommu(user));
+  const passes = board
+    .onController(node)
+    .some((user) => board.access(user).lines.some(({ interrupt }) => interrupt.through.includes(node)));
+  return (
+    takesMessages ||
+    serves ||
+    passes ||
+    board.access(node).lines.some(({ interrupt }) => interrupt.controller === node)
+  );
 }
 
 /** Lines that cannot move: those of each processor, those behind another controller, and messages. */
-function lineBlockers(all: Situation, { node, access }: Pick<Mover, 'node' | 'access'>): readonly Blocker[] {
+function lineBlockers(all: Situation, { node, access }: Mover): readonly Blocker[] {
+  const { board } = all;
   const blockers: Blocker[] = [];
-  const add = (kind: BlockerKind, what: string, users: readonly string[], ...ways: string[]) =>
-    blockers.push({ kind, node: node.path, what, users, ways });
-  for (const { gic } of access.lines)
-    if (gic?.kind === 'ppi')
+  const add = adder(blockers, node);
+  for (const { gic } of access.lines) {
+    if (gic?.kind === 'ppi' || gic?.kind === 'eppi')
       add(
         'processorInterrupt',
         `PPI ${gic.number - 16} (INTID ${gic.number}) belongs to each processor`,
-        usersOf(all, (each) => all.board.access(each).lines.some((line) => line.gic?.number === gic.number)),
+        outsideOf(all, board.onLine(gic.number)),
         'leave it with one VM: a hypervisor gives each VM one of its own',
       );
+    if (gic?.kind === 'espi')
+      add(
+        'unfit',
+        `its line is an extended SPI (INTID ${gic.number}): a bundle has lines up to INTID 1019`,
+        [],
+        LEAVE,
+      );
+  }
+  if (access.lines.length === 0) return [...blockers, ...messageBlockers(node)];
   const foreign = access.lines.filter(({ gic, interrupt }) => !gic && !all.inside(interrupt.controller));
   for (const controller of new Set(foreign.map(({ interrupt }) => interrupt.controller))) {
+    // What there is no GIC for is said once, of the whole plan.
+    if (!board.hasGic) break;
     const own = foreign.filter(({ interrupt }) => interrupt.controller === controller);
     const shown = own.slice(0, LINES_SHOWN).map(({ interrupt }) => `<${interrupt.cells.join(' ')}>`);
     const more = own.length > LINES_SHOWN ? ` and ${own.length - LINES_SHOWN} more` : '';
-    const summary = all.board.access(controller).lines.find((line) => line.gic?.kind === 'spi')?.gic;
-    const by = controller.properties.has('msi-parent')
-      ? 'messages (msi-parent)'
-      : summary
-        ? `SPI ${summary.number - 32} (INTID ${summary.number}), one for all`
-        : 'lines of its own';
     add(
       'summaryInterrupt',
-      `its ${own.length === 1 ? 'line is' : 'lines are'} ${shown.join(', ')}${more} of ` +
-        `${controller.name}, which passes on what it gets by ${by}`,
-      usersOf(all, (each) =>
-        all.board.access(each).lines.some((line) => line.interrupt.controller === controller),
-      ),
+      `its ${own.length === 1 ? 'line is' : 'lines are'} ${shown.join(', ')}${more} of ${controller.name}, ` +
+        `which passes on what it gets by ${passesBy(board, controller)}`,
+      outsideOf(all, board.onController(controller)),
       'a line of its own to the GIC, where the SoC has one for this pin',
       'the borrower polls, or whoever keeps the controller forwards the interrupt: --accept summaryInterrupt',
     );
   }
+  return [...blockers, ...messageBlockers(node)];
+}
+
+function messageBlockers(node: DtNode): readonly Blocker[] {
+  const blockers: Blocker[] = [];
   for (const property of ['msi-parent', 'msi-map'])
     if (node.properties.has(property))
-      add(
+      adder(blockers, node)(
         'messageInterrupt',
         `${property}: its interrupts are messages`,
         [],
@@ -191,25 +256,38 @@ function lineBlockers(all: Situation, { node, access }: Pick<Mover, 'node' | 'ac
   return blockers;
 }
 
+function passesBy(board: Board, controller: DtNode): string {
+  if (controller.properties.has('msi-parent')) return 'messages (msi-parent)';
+  const summary = board.access(controller).lines.find((line) => line.gic?.kind === 'spi')?.gic;
+  return summary ? `SPI ${summary.number - 32} (INTID ${summary.number}), one for all` : 'lines of its own';
+}
+
+/** The machine has no GIC that Baton drives: none of the lines of the bundle can be routed. Said once. */
+export function gicBlocker({ board, members }: Situation): readonly Blocker[] {
+  const lined = members.find(({ access }) => access.lines.length > 0);
+  if (board.hasGic || !lined) return [];
+  const { controller } = lined.access.lines[0]!.interrupt;
+  const what =
+    `interrupts of this machine end at ${controller.name} (${textOf(controller, 'compatible')}): ` +
+    'it has no GIC that Baton drives';
+  return [{ kind: 'noGic', node: lined.node.path, what, users: [], ways: [LEAVE], ask: [] }];
+}
+
 /**
  * Translation that Baton cannot re-point: cached in the device, answered late, or at an IOMMU that no back end
  * drives.
  */
-function translationBlockers(
-  all: Situation,
-  { node, access }: Pick<Mover, 'node' | 'access'>,
-): readonly Blocker[] {
+function translationBlockers(all: Situation, { node, access }: Mover): readonly Blocker[] {
   const blockers: Blocker[] = [];
-  const add = (kind: BlockerKind, what: string, users: readonly string[], way: string) =>
-    blockers.push({ kind, node: node.path, what, users, ways: [way] });
+  const add = adder(blockers, node);
   const root = isPciFunction(node) ? bridgesOf(node) : [];
   const host = root.at(-1);
   if (host && !all.inside(host)) {
     const messages = root.some(({ properties }) => properties.has('msi-map') || properties.has('msi-parent'));
     add(
       'pciHost',
-      `its configuration space is at ${host.name}: whoever has that moves its registers, and starts ` +
-        `and stops its DMA${messages ? ' and its messages (MSI)' : ''}`,
+      `its configuration space is at ${host.name}: whoever has that moves its registers, ` +
+        `and starts and stops its DMA${messages ? ' and its messages (MSI)' : ''}`,
       [host.path],
       'the hypervisor keeps the host bridge, and plays configuration space to the VMs: --accept pciHost',
     );
@@ -218,8 +296,8 @@ function translationBlockers(
   if (ats)
     add(
       'ats',
-      `ats-supported${ats === node ? '' : ` of ${ats.name}`}: it may ask for translations and keep ` +
-        'them (ATS), and ask for pages (PRI)',
+      `ats-supported${ats === node ? '' : ` of ${ats.name}`}: ` +
+        'it may ask for translations and keep them (ATS), and ask for pages (PRI)',
       [],
       'switch ATS off for it: take the property out of the tree',
     );
@@ -236,175 +314,8 @@ function translationBlockers(
     add(
       'unknownIommu',
       `its DMA goes through ${iommu.name} (${textOf(iommu, 'compatible')}), which Baton does not know`,
-      usersOf(all, (each) => all.board.access(each).streams.some((stream) => stream.iommu === iommu)),
-      'a back end that drives this IOMMU, and a bundle file by hand',
+      outsideOf(all, all.board.onIommu(iommu)),
+      'a back end of yours re-points this IOMMU, and says so: --accept unknownIommu',
     );
   return blockers;
-}
-
-/** Access that a member shares with devices outside. */
-function sharedBlockers(all: Situation, { node, access, needs }: Mover): readonly Blocker[] {
-  const { board } = all;
-  const blockers: Blocker[] = [];
-  const add = (
-    kind: BlockerKind,
-    what: string,
-    ways: readonly string[],
-    has: (other: DtNode) => boolean,
-    besides: readonly DtNode[] = [],
-  ) => {
-    const users = [...besides.filter(has).map(({ path }) => path), ...usersOf(all, has)];
-    if (users.length > 0) blockers.push({ kind, node: node.path, what, users, ways });
-  };
-  // What it is part of reaches it, too, where its registers or line are the same.
-  const above = nodesAbove(all, node);
-  // The windows and lines of a PCI host are those of its functions, and none of its own.
-  const wholes = isPciFunction(node) ? above.filter((at) => textOf(at, 'device_type') !== 'pci') : above;
-  for (const page of access.pages) {
-    const range =
-      `registers 0x${page.address.toString(16)} to ` +
-      `0x${(page.address + page.bytes - 1n).toString(16)}, in whole pages of 4 KiB`;
-    const isOn = (other: DtNode) => board.access(other).pages.some((each) => overlap(page, each));
-    add('sharedPage', range, TOGETHER, isOn, wholes);
-  }
-  const spis = access.lines.flatMap(({ gic }) => (gic?.kind === 'spi' ? [gic.number] : []));
-  for (const number of new Set(spis)) {
-    const isOn = (other: DtNode) =>
-      board.access(other).lines.some(({ gic }) => gic?.kind === 'spi' && gic.number === number);
-    add('sharedLine', `SPI ${number - 32} (INTID ${number})`, TOGETHER, isOn, wholes);
-  }
-  for (const stream of uniqueStreams(access.streams)) {
-    const by = stream.declaredBy === node ? '' : ` of ${stream.declaredBy.name}`;
-    const ways = [...TOGETHER, 'give it a stream ID of its own, where the SoC can'];
-    const has = (other: DtNode) => board.access(other).streams.some((each) => sameStream(stream, each));
-    // A whole that names the same one for itself emits it; one that names it for its parts alone is not told from that.
-    add('sharedStream', `${streamText(stream)}${by}`, ways, has, stream.declaredBy === node ? wholes : []);
-  }
-  for (const need of needs) {
-    const { role, target, cells, property } = need;
-    const isSame = (other: Need) =>
-      other.role === role && other.target === target && other.cells.join() === cells.join();
-    const has = (other: DtNode) => board.needs(other).some(isSame);
-    const name = [target?.name, ...cells].join(' ');
-    if (role === 'reset')
-      add('sharedReset', `reset <${name}> (${property})`, [...TOGETHER, NO_RESET], has, above);
-    if (role === 'power-domain' && all.powerReset)
-      add(
-        'sharedPowerSwitch',
-        `power switch <${name}>, by which it would be reset`,
-        [...TOGETHER, NO_POWER],
-        has,
-        above,
-      );
-  }
-  return blockers;
-}
-
-const NO_RESET = 'never use this line: --accept sharedReset, and the driver has to clear what stays behind';
-const NO_POWER = 'reset it in another way: without --power-reset';
-
-/** Nodes above a member that do not move with it. */
-function nodesAbove({ inside }: Situation, node: DtNode): readonly DtNode[] {
-  const found: DtNode[] = [];
-  for (let at = node.parent; at !== undefined; at = at.parent) if (!inside(at)) found.push(at);
-  return found;
-}
-
-/** Clients on a bus whose controller moves, that nobody asked for. */
-function busClients({ members, inside, wanted }: Situation): readonly Blocker[] {
-  return members.flatMap(({ node }) => {
-    if (wanted.includes(node)) return [];
-    const asked = wanted.filter((each) => each !== node && isWithin(each, node));
-    const others = node.children.filter(
-      (child) =>
-        isEnabled(child) &&
-        inside(child) &&
-        child.properties.has('compatible') &&
-        reachedThrough(child) === node &&
-        !asked.some((each) => isWithin(each, child)),
-    );
-    if (asked.length === 0 || others.length === 0) return [];
-    const ways = ['ask for them, too', 'move them to another bus', 'disable them in the device tree'];
-    const users = others.map(({ path }) => path);
-    return [
-      { kind: 'busClient' as const, node: node.path, what: 'other devices are on its bus', users, ways },
-    ];
-  });
-}
-
-/** Devices outside that are served by one inside. */
-function consumersOutside(all: Situation): readonly Blocker[] {
-  const { board, members } = all;
-  const clocked = new Map<DtNode, Set<string>>();
-  const isMember = new Set(members.map(({ node }) => node));
-  const served = new Map<DtNode, { readonly users: Set<string>; readonly roles: Set<string> }>();
-  const note = (user: DtNode, role: string, target: DtNode | undefined) => {
-    // The member that the target is, or is a part of.
-    let owner = all.inside(target) ? target : undefined;
-    while (owner !== undefined && !isMember.has(owner)) owner = owner.parent;
-    if (owner === undefined) return;
-    if (role === 'clock' && user.properties.has('#clock-cells')) {
-      clocked.set(owner, (clocked.get(owner) ?? new Set()).add(user.path));
-      return;
-    }
-    const found = served.get(owner) ?? { users: new Set(), roles: new Set() };
-    found.users.add(user.path);
-    found.roles.add(role);
-    served.set(owner, found);
-  };
-  for (const each of all.outside) {
-    for (const { role, target } of board.needs(each)) if (serves(role)) note(each, role, target);
-    for (const { interrupt } of board.access(each).lines) note(each, 'interrupt', interrupt.controller);
-  }
-  return members.flatMap(({ node }): Blocker[] => {
-    const { users, roles } = served.get(node) ?? {};
-    const choosers = clocked.get(node);
-    const what = `devices outside depend on it (${[...(roles ?? [])].join(', ')})`;
-    return [
-      ...(users
-        ? [{ kind: 'consumerOutside' as const, node: node.path, what, users: [...users], ways: TOGETHER }]
-        : []),
-      ...(choosers
-        ? [{ kind: 'clockLoop' as const, node: node.path, what: LOOP, users: [...choosers], ways: LOOP_WAYS }]
-        : []),
-    ];
-  });
-}
-
-/**
- * A clock controller that stays may take a clock of the bundle for its own: OnePlus 6, display clocks from the PLL of
- * the DSI PHY.
- */
-const LOOP =
-  'a clock controller outside can choose a clock that it makes: its driver may reach for it while it is lent';
-const LOOP_WAYS: readonly string[] = [
-  'the keeper’s clock driver lets these clocks be until the return: --accept clockLoop',
-  'ask for the clock controller, too',
-];
-
-/** Roles of what is beside a device, not below it: places in a graph, and memory. */
-const BESIDE: readonly Role[] = ['endpoint', 'memory', 'panel', 'backlight', 'sound'];
-
-/** Whether who needs something in this role depends on it. */
-export function serves(role: Role): boolean {
-  return !BESIDE.includes(role);
-}
-
-/** Whether `gate` decides what `node` reaches or is told. */
-function isServedBy(board: Board, node: DtNode, gate: DtNode): boolean {
-  const { streams, lines } = board.access(node);
-  return (
-    streams.some(({ iommu }) => iommu === gate) ||
-    lines.some(({ interrupt }) => interrupt.controller === gate)
-  );
-}
-
-function usersOf({ outside }: Situation, has: (node: DtNode) => boolean): readonly string[] {
-  return outside.filter(has).map(({ path }) => path);
-}
-
-function uniqueStreams(streams: readonly DeviceStream[]): readonly DeviceStream[] {
-  return streams.filter(
-    (stream, index) => streams.findIndex((other) => streamText(other) === streamText(stream)) === index,
-  );
 }

@@ -1,58 +1,77 @@
-/** A device tree with what every node that is in use has, read once: planning asks for it again and again. Pure. */
+/**
+ * A device tree with what every node that is in use has, read once, and who has the same: planning asks for it again
+ * and again. Pure.
+ */
 
 import { type Access, accessAsRead, type DeviceStream, hasRegisters } from './access.ts';
 import type { DtNode } from './blob.ts';
-import { type Need, needsOf } from './links.ts';
-import { isEnabled, isInUse, isWithin, type Tree, TreeError } from './tree.ts';
+import { isGic } from './interrupts.ts';
+import { type Need, needsOf, type Role } from './links.ts';
+import { consoleOf } from './machine.ts';
+import { covers, overlap, type Range } from './ranges.ts';
+import { isIommu, masterComplaint } from './streams.ts';
+import { isEnabled, isInUse, isWithin, type Tree, type TreeError } from './tree.ts';
 
 const NO_ACCESS: Access = { pages: [], lines: [], streams: [] };
 const NO_NEEDS: readonly Need[] = [];
+const NOBODY: readonly DtNode[] = [];
+
+/** Something that a node says wrongly: of which of its parts, and what. */
+export interface Wrong {
+  readonly part: 'registers' | 'interrupts' | 'streams' | Role;
+  readonly message: string;
+}
+
+/** Whoever needs something, and as what. */
+export interface Consumer {
+  readonly node: DtNode;
+  readonly role: Role | 'interrupt';
+}
 
 /** What all nodes of a tree that are in use have, read once. */
 export class Board {
   readonly tree: Tree;
-  readonly #access = new Map<DtNode, Access>();
-  #idle: Board['idle'] | undefined;
-  readonly #needs = new Map<DtNode, readonly Need[]>();
-  /** Nodes that say something wrong, with what. */
-  readonly unreadable = new Map<DtNode, string>();
+  /** Nodes that say something wrong. */
+  readonly unreadable = new Map<DtNode, readonly Wrong[]>();
   readonly enabled: readonly DtNode[];
   /** The same, and those that are reserved for others. */
   readonly inUse: readonly DtNode[];
+  /** Whether it has a GIC that Baton drives. */
+  readonly hasGic: boolean;
+  /** The device that the machine's first words go to. */
+  readonly console: DtNode | undefined;
+  readonly #access = new Map<DtNode, Access>();
+  readonly #needs = new Map<DtNode, readonly Need[]>();
+  readonly #byLine = new Map<number, DtNode[]>();
+  readonly #byController = new Map<DtNode, DtNode[]>();
+  readonly #byIommu = new Map<DtNode, DtNode[]>();
+  readonly #byNeed = new Map<string, DtNode[]>();
+  readonly #consumers = new Map<DtNode, Consumer[]>();
+  readonly #pages: { readonly page: Range; readonly node: DtNode; readonly end: bigint }[] = [];
+  #idle: Board['idle'] | undefined;
+  readonly #remembered = new Map<string, Map<DtNode, unknown>>();
 
   constructor(tree: Tree) {
     this.tree = tree;
-    this.enabled = [...tree.nodes()].filter(isEnabled);
-    this.inUse = [...tree.nodes()].filter(isInUse);
+    this.enabled = tree.nodes().filter(isEnabled);
+    this.inUse = tree.nodes().filter(isInUse);
+    this.hasGic = this.enabled.some(isGic);
+    this.console = consoleOf(tree);
     for (const node of this.inUse) {
       // That one part cannot be read is no reason not to read another.
-      const wrong = ({ message }: TreeError) => {
-        if (!this.unreadable.has(node)) this.unreadable.set(node, message);
+      const wrong = ({ message }: TreeError, part: Wrong['part']) => {
+        const known = this.unreadable.get(node) ?? [];
+        // A property that is read for its streams, and then as a reference, is wrong once.
+        if (!known.some((each) => each.message === message))
+          this.unreadable.set(node, [...known, { part, message }]);
       };
       this.#access.set(node, accessAsRead(tree, node, wrong));
-      this.#readNeeds(node, wrong);
+      this.#needs.set(node, needsOf(tree, node, wrong));
+      const complaint = isIommu(node) ? masterComplaint(tree, node) : undefined;
+      if (complaint) wrong(complaint, 'streams');
+      this.#note(node);
     }
-  }
-
-  #readNeeds(node: DtNode, wrong: (error: TreeError) => void): void {
-    try {
-      this.#needs.set(node, needsOf(this.tree, node));
-    } catch (error) {
-      if (!(error instanceof TreeError)) throw error;
-      wrong(error);
-    }
-  }
-
-  /** Devices that are not in use, and the streams that they would have by themselves. Read when somebody asks. */
-  get idle(): readonly { readonly node: DtNode; readonly streams: readonly DeviceStream[] }[] {
-    this.#idle ??= [...this.tree.nodes()]
-      .filter((node) => !isInUse(node) && hasRegisters(node))
-      .map((node) => {
-        const { streams } = accessAsRead(this.tree, node, () => undefined);
-        return { node, streams: streams.filter(({ declaredBy }) => isWithin(node, declaredBy)) };
-      })
-      .filter(({ streams }) => streams.length > 0);
-    return this.#idle;
+    this.#sortPages();
   }
 
   access(node: DtNode): Access {
@@ -62,4 +81,111 @@ export class Board {
   needs(node: DtNode): readonly Need[] {
     return this.#needs.get(node) ?? NO_NEEDS;
   }
+
+  /** Nodes in use that have some of these pages. */
+  onPage(page: Range): readonly DtNode[] {
+    const end = page.address + page.bytes;
+    // The first that begins behind it.
+    let [low, high] = [0, this.#pages.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#pages[middle]!.page.address < end) low = middle + 1;
+      else high = middle;
+    }
+    const found = new Set<DtNode>();
+    for (let at = low - 1; at >= 0 && this.#pages[at]!.end > page.address; at--)
+      if (overlap(page, this.#pages[at]!.page)) found.add(this.#pages[at]!.node);
+    return [...found].reverse();
+  }
+
+  /** Nodes in use that have a line of this INTID. */
+  onLine(number: number): readonly DtNode[] {
+    return this.#byLine.get(number) ?? NOBODY;
+  }
+
+  /** Nodes in use with a line that ends at a controller, or passes through it. */
+  onController(controller: DtNode): readonly DtNode[] {
+    return this.#byController.get(controller) ?? NOBODY;
+  }
+
+  /** Nodes in use with a stream at an IOMMU. */
+  onIommu(iommu: DtNode): readonly DtNode[] {
+    return this.#byIommu.get(iommu) ?? NOBODY;
+  }
+
+  /** Nodes in use that need the same: the same target and arguments in the same role. */
+  onNeed(need: Need): readonly DtNode[] {
+    return this.#byNeed.get(keyOf(need)) ?? NOBODY;
+  }
+
+  /** Who refers to a node. */
+  consumersOf(node: DtNode): readonly Consumer[] {
+    return this.#consumers.get(node) ?? [];
+  }
+
+  /** Answers of functions of this board and a node, each by its name; kept as long as the board. */
+  remembered<T>(name: string, node: DtNode, get: () => T): T {
+    const known = this.#remembered.get(name) ?? new Map<DtNode, unknown>();
+    this.#remembered.set(name, known);
+    if (!known.has(node)) known.set(node, get());
+    return known.get(node) as T;
+  }
+
+  /** Devices that are not in use, and the streams that they would have by themselves. Read when somebody asks. */
+  get idle(): readonly { readonly node: DtNode; readonly streams: readonly DeviceStream[] }[] {
+    this.#idle ??= this.tree
+      .nodes()
+      .filter((node) => !isInUse(node) && hasRegisters(node))
+      .map((node) => {
+        const { streams } = accessAsRead(this.tree, node, () => undefined);
+        return { node, streams: streams.filter(({ declaredBy }) => isWithin(node, declaredBy)) };
+      })
+      .filter(({ streams }) => streams.length > 0);
+    return this.#idle;
+  }
+
+  /** Notes who has what. */
+  #note(node: DtNode): void {
+    const { pages, lines, streams } = this.access(node);
+    for (const page of pages) this.#pages.push({ page, node, end: 0n });
+    for (const { gic, interrupt } of lines) {
+      if (gic) append(this.#byLine, gic.number, node);
+      for (const at of [interrupt.controller, ...interrupt.through]) append(this.#byController, at, node);
+      append(this.#consumers, interrupt.controller, { node, role: 'interrupt' });
+    }
+    for (const { iommu } of streams) append(this.#byIommu, iommu, node);
+    for (const need of this.needs(node)) {
+      append(this.#byNeed, keyOf(need), node);
+      if (need.target) append(this.#consumers, need.target, { node, role: need.role });
+    }
+  }
+
+  /** In rising order, each with the highest end of all up to it: so a search knows where nothing more can reach. */
+  #sortPages(): void {
+    this.#pages.sort((a, b) =>
+      a.page.address < b.page.address
+        ? -1
+        : a.page.address > b.page.address
+          ? 1
+          : covers(a.page, b.page)
+            ? -1
+            : 1,
+    );
+    let end = 0n;
+    this.#pages.forEach((entry, index) => {
+      const own = entry.page.address + entry.page.bytes;
+      if (own > end) end = own;
+      this.#pages[index] = { ...entry, end };
+    });
+  }
+}
+
+function keyOf({ role, target, phandle, cells }: Need): string {
+  return `${role} ${target?.path ?? phandle} ${cells.join()}`;
+}
+
+function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const known = map.get(key);
+  if (known === undefined) map.set(key, [value]);
+  else if (known.at(-1) !== value) known.push(value);
 }

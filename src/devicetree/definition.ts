@@ -7,26 +7,20 @@ import {
   nameResources,
   RESOURCES_MAX,
   type Resource,
+  STREAM_IDS_MAX,
+  streamIdsOf,
 } from '../protocol/bundle.ts';
 import { type BundleId, type DeviceId, deviceId, isId, type VmId } from '../protocol/ids.ts';
 import { GRANULE } from './access.ts';
 import { registersOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
-import { eachOnce, IDS_PER_MASK_MAX, idsOf, type Things, thingsOf } from './once.ts';
+import { usualResidues } from './mission.ts';
+import { eachOnce, type Things, thingsOf } from './once.ts';
 import type { Member, Plan } from './plan.ts';
-import { DISPLAY, TOUCH } from './suitability.ts';
-import { TreeError, textsOf } from './tree.ts';
+import { TreeError } from './tree.ts';
 
 /** The wire carries page numbers of 32 bits. */
 const ADDRESS_END = 1n << 44n;
-
-/** Parts of a name that say what kind of device it is, and what a holder may leave in one. */
-const RESIDUES: readonly (readonly [RegExp, string])[] = [
-  [TOUCH, 'reports'],
-  [DISPLAY, 'framebuffer address'],
-  [/\b(i2c|spi|serial|uart)/, 'transfer buffer'],
-  [/\b(camera|isp|csi)/, 'picture buffer address'],
-];
 
 /**
  * Returns the devices of a bundle of `members`, in their order, or why there can be none. A member that is reached
@@ -34,7 +28,8 @@ const RESIDUES: readonly (readonly [RegExp, string])[] = [
  * members share is the first's. Residues are those that are usual for the kind, cleared by the driver unless the
  * device has a reset of its own; more may be there.
  */
-export function bundleDevices(members: readonly Member[]): readonly Device[] | string {
+export function bundleDevices(all: readonly Member[]): readonly Device[] | string {
+  const members = named(all);
   if (members.length > DEVICES_MAX) return `${members.length} devices: a bundle has at most ${DEVICES_MAX}`;
   const devices: Device[] = [];
   const things = eachOnce(members.map(({ access }) => thingsOf([access])));
@@ -48,6 +43,20 @@ export function bundleDevices(members: readonly Member[]): readonly Device[] | s
   if (count > RESOURCES_MAX)
     return `${count} registers, lines and streams: a bundle has at most ${RESOURCES_MAX}`;
   return devices;
+}
+
+/** Whether a member gives access to itself, and was not only taken along. */
+function isNeeded({ access, isAskedFor }: Member): boolean {
+  return isAskedFor || access.pages.length > 0 || access.lines.length > 0 || access.streams.length > 0;
+}
+
+/**
+ * Members that stand in a bundle file. What gives no access, as an EEPROM behind a multiplexer, moves with the bus that
+ * it is on whether it is named or not: of such that nobody asked for, as many are named as there is room for.
+ */
+export function named(members: readonly Member[]): readonly Member[] {
+  let room = DEVICES_MAX - members.filter(isNeeded).length;
+  return members.filter((member) => isNeeded(member) || room-- > 0);
 }
 
 /** Returns the definition of a plan that nothing stands in the way of; undefined of any other. */
@@ -69,17 +78,19 @@ function resourcesOf(
   }
   for (const { number, trigger } of lines)
     found.push({ kind: 'interrupt', physical: number, trigger, views: {} });
-  const wide = access.streams.find(({ id, mask }) => idsOf(id, mask).length > IDS_PER_MASK_MAX);
+  const wide = access.streams.find(
+    ({ id, mask }) => streamIdsOf({ physical: id, mask }).length > STREAM_IDS_MAX,
+  );
   if (wide)
     return (
       `${node.path}: its stream 0x${wide.id.toString(16)} with mask 0x${wide.mask.toString(16)} ` +
       'stands for too many'
     );
-  for (const { iommu, id } of streams) {
+  for (const { iommu, id, mask } of streams) {
     const smmu = addressOf(iommu);
     if (smmu === undefined)
       return `${node.path}: its IOMMU ${iommu.path} has no address by which it can be told from others`;
-    found.push({ kind: 'stream', physical: id, smmu: Number(smmu), views: {} });
+    found.push({ kind: 'stream', physical: id, ...(mask ? { mask } : {}), smmu: Number(smmu), views: {} });
   }
   return found;
 }
@@ -117,7 +128,5 @@ function nameOf({ node }: Member, others: readonly Device[], members: readonly M
 
 function residuesOf({ node, reset }: Member): Device['residues'] {
   const clearedBy = reset === undefined ? 'driver' : 'reset';
-  const words = [node.name, ...textsOf(node, 'compatible')].join(' ');
-  const usual = RESIDUES.flatMap(([pattern, what]) => (pattern.test(words) ? [what] : []));
-  return ['registers', ...usual].map((what) => ({ what, clearedBy }) as const);
+  return ['registers', ...usualResidues(node)].map((what) => ({ what, clearedBy }) as const);
 }

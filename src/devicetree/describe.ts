@@ -3,23 +3,28 @@
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import { type DeviceLine, streamText } from './access.ts';
 import type { Blocker } from './blockers.ts';
+import { hookKindsFor } from './hook-kinds.ts';
+import { missionOf } from './mission.ts';
 import { PLAIN } from './paint.ts';
 import type { Member, Plan } from './plan.ts';
 import { verdictOf } from './survey.ts';
+import type { WayOut } from './ways.ts';
 
 /** What an unsure plan depends on. */
-export const IF_NO_DMA = 'if what has no stream does no DMA';
+export const IF_NO_DMA = 'if what has no stream does no DMA, which nothing tells';
 
 /** Other users that are named one by one; of more there is a number. */
 const USERS_SHOWN = 4;
 
 /** Lines for a terminal: what moves and why, what stays, what stands in the way. */
-export function planLines(plan: Plan, paint = PLAIN): readonly string[] {
+export function planLines(plan: Plan, paint = PLAIN, way?: WayOut): readonly string[] {
   const { members, blockers, accepted, kept, notes } = plan;
   const lines = ['Moves together, in the order in which it is quiesced:'];
   for (const member of members) {
     lines.push(`  ${paint.strong(member.node.path)}  (${member.why})`);
     lines.push(...itemsOf(member).map(({ text }) => `    ${text}`));
+    const kinds = hookKindsFor(member.node);
+    if (kinds.length > 0) lines.push(`    hook steps that fit: ${kinds.join(', ')}`);
   }
   if (kept.length > 0) lines.push('', 'Stays with the keeper, who leaves it on:');
   for (const role of [...new Set(kept.map((each) => each.role))]) {
@@ -32,13 +37,25 @@ export function planLines(plan: Plan, paint = PLAIN): readonly string[] {
   lines.push('');
   const verdict = verdictOf(plan);
   if (verdict === 'free') lines.push(paint.good('Nothing stands in the way.'));
-  else if (verdict === 'unsure') lines.push(paint.warn(`Nothing stands in the way, ${IF_NO_DMA}.`));
+  else if (verdict === 'unsure') lines.push(paint.warn(`Nothing else stands in the way, ${IF_NO_DMA}:`));
   else
     lines.push(
       paint.bad(`${blockers.length} ${blockers.length === 1 ? 'thing stands' : 'things stand'} in the way:`),
     );
   for (const blocker of blockers) lines.push(...blockerLines(blocker, paint));
+  if (blockers.length > 0)
+    lines.push(
+      '',
+      way
+        ? `${paint.good('What would move')}: ask for ${wayText(way)}`
+        : 'No choice of devices and of what is accepted moves it as this tree is.',
+    );
   return lines;
+}
+
+/** A way out as words of the command line. */
+function wayText({ ask, accept }: WayOut): string {
+  return [...ask, ...accept.map((word) => `--accept ${word}`)].join(' ');
 }
 
 const RESETS = { line: 'reset by its line', power: 'reset by its power switch' } as const;
@@ -63,10 +80,14 @@ export function itemsOf({ access, reset }: Pick<Member, 'access' | 'reset'>): re
   ];
 }
 
+/** The INTID at which each kind of line begins. */
+const FIRST = { spi: 32, ppi: 16, espi: 4_096, eppi: 1_056 } as const;
+
 function lineText({ gic, interrupt }: DeviceLine): string {
   if (!gic) return `line <${interrupt.cells.join(' ')}> of ${interrupt.controller.name}`;
-  const first = gic.kind === 'spi' ? 32 : 16;
-  return `${gic.kind.toUpperCase()} ${gic.number - first} (INTID ${gic.number}), ${gic.trigger}`;
+  const via =
+    interrupt.through.length > 0 ? `, through ${interrupt.through.map(({ name }) => name).join(', ')}` : '';
+  return `${gic.kind.toUpperCase()} ${gic.number - FIRST[gic.kind]} (INTID ${gic.number}), ${gic.trigger}${via}`;
 }
 
 /** A blocker in lines. */
@@ -93,14 +114,17 @@ function answered(ways: readonly string[]): readonly string[] {
   });
 }
 
-/** The plan as one value. `bundle` and `digest`: its definition, where there is one. */
-export function planJson(plan: Plan, bundle?: BundleDefinition, digest?: string): object {
+/** The plan as one value. `bundle` and `digest`: its definition, where there is one; `way`: else what would move. */
+export function planJson(plan: Plan, bundle?: BundleDefinition, digest?: string, way?: WayOut): object {
   return {
     ok: plan.blockers.length === 0,
+    verdict: verdictOf(plan),
     members: plan.members.map(({ node, why, access, reset }) => ({
       node: node.path,
       why,
       reset: reset ?? 'none',
+      mission: missionOf(node) ?? null,
+      hooks: hookKindsFor(node),
       registers: access.pages.map(({ address, bytes }) => ({
         physical: `0x${address.toString(16)}`,
         bytes: `0x${bytes.toString(16)}`,
@@ -116,6 +140,7 @@ export function planJson(plan: Plan, bundle?: BundleDefinition, digest?: string)
       })),
     })),
     blockers: plan.blockers,
+    wayOut: way ?? null,
     accepted: plan.accepted,
     kept: plan.kept,
     notes: plan.notes,

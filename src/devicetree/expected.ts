@@ -22,7 +22,7 @@ import type { Tree } from './tree.ts';
 export type NodesOfDevices = ReadonlyMap<string, readonly DtNode[]>;
 
 /** What is expected of one thing: all that the tree tells. */
-type Thing = Pick<GrantedForm, 'view' | 'pages' | 'trigger'>;
+type Thing = Pick<GrantedForm, 'view' | 'pages' | 'trigger' | 'mask'>;
 
 /**
  * Returns what `vm` must be granted, entry by entry. A thing of the tree that is nothing of the bundle is expected
@@ -96,7 +96,12 @@ function ofDevice(device: Device, all: readonly GrantedForm[], things: Seen): re
   const forms = (kind: Resource['kind']) => all.filter((form) => form.kind === kind);
   const registers = forms('mmio');
   const lines = things.lines.map(({ number, trigger }) => ({ view: number, pages: 0, trigger }));
-  const streams = things.streams.map(({ id }) => ({ view: id, pages: 0, trigger: 'none' as const }));
+  const streams = things.streams.map(({ id, mask }) => ({
+    view: id,
+    pages: 0,
+    trigger: 'none' as const,
+    ...(mask === 0 ? {} : { mask }),
+  }));
   return [
     ...paired(device, 'mmio', registers, runs(things.pages, registers)),
     ...paired(device, 'interrupt', forms('interrupt'), lines),
@@ -123,7 +128,10 @@ function paired(
   const same = new Map(forms.map((form) => [form, take(({ view }) => view === form.view)]));
   const found = forms.flatMap((form) => {
     const thing = same.get(form) ?? take(() => true);
-    return thing === undefined ? [] : [{ ...form, ...thing }];
+    if (thing === undefined) return [];
+    // Where the tree has no mask, that of the bundle is none that is expected.
+    const { mask: _theirs, ...rest } = form;
+    return [{ ...rest, ...thing }];
   });
   const more = rest.map((thing): GrantedForm => {
     const at = kind === 'mmio' ? `0x${(thing.view * PAGE_BYTES).toString(16)}` : String(thing.view);

@@ -1,14 +1,14 @@
 /**
  * What a node needs of others: every reference that gives access, power, a clock, a reset or a place in a graph. Pure.
  *
- * Names and cell counts: Devicetree Specification v0.4 and Linux, Documentation/devicetree/bindings (iommu/iommu.txt,
- * iommu/arm,smmu.yaml, pci/pci-iommu.txt, graph.txt of dt-schema).
+ * Names and cell counts: Devicetree Specification v0.4 and Linux, Documentation/devicetree/bindings (graph.txt of
+ * dt-schema for endpoints); each vendor's property: the binding of its device.
  */
 
 import type { DtNode } from './blob.ts';
-import { cellOf, cellsOf, type Link, type Tree, TreeError, textsOf } from './tree.ts';
+import { type Link, type Tree, TreeError, textsOf } from './tree.ts';
 
-/** What a reference is for. */
+/** What a reference is for. `companion`: a device without which it does nothing, or which does its DMA. */
 export type Role =
   | 'iommu'
   | 'dma'
@@ -32,7 +32,10 @@ export type Role =
   | 'io-channel'
   | 'pwm'
   | 'sound'
-  | 'bus';
+  | 'bus'
+  | 'companion'
+  | 'pipeline'
+  | 'firewall';
 
 /** One reference. */
 export interface Need extends Link {
@@ -45,9 +48,10 @@ export interface Need extends Link {
 }
 
 /**
- * What a property refers to: role, the property of the target that says how many cells follow, and the list of names.
+ * What a property refers to: role, the property of the target that says how many cells follow, the list of names, and
+ * how many cells follow where the target does not say.
  */
-type List = readonly [Role, string | undefined, string?];
+type List = readonly [Role, string | undefined, (string | undefined)?, number?];
 const LISTS = new Map<string, List>([
   ['iommus', ['iommu', '#iommu-cells']],
   ['dmas', ['dma', '#dma-cells', 'dma-names']],
@@ -63,18 +67,42 @@ const LISTS = new Map<string, List>([
   ['backlight', ['backlight', undefined]],
   ['thermal-sensors', ['thermal', '#thermal-sensor-cells']],
   ['qcom,freq-domain', ['performance', '#freq-domain-cells']],
+  ['performance-domains', ['performance', '#performance-domain-cells']],
   ['mboxes', ['mailbox', '#mbox-cells', 'mbox-names']],
   ['hwlocks', ['hwlock', '#hwlock-cells']],
   ['nvmem-cells', ['nvmem', undefined, 'nvmem-cell-names']],
   ['io-channels', ['io-channel', '#io-channel-cells', 'io-channel-names']],
   ['pwms', ['pwm', '#pwm-cells', 'pwm-names']],
   ['sound-dai', ['sound', '#sound-dai-cells']],
+  ['access-controllers', ['firewall', '#access-controller-cells', 'access-controller-names']],
   // What is reached through a bus of another.
   ['i2c-parent', ['bus', undefined]],
   ['ddc-i2c-bus', ['bus', undefined]],
   ['mdio-parent-bus', ['bus', undefined]],
   ['phy-handle', ['phy', undefined]],
   ['usb-phy', ['phy', undefined]],
+  ['fsl,usbphy', ['phy', undefined]],
+  // bindings/media/renesas,vsp1.yaml and renesas,fdp1.yaml: the FCP does their DMA.
+  ['renesas,fcp', ['companion', undefined]],
+  // bindings/display/msm/gpu.yaml: the GMU powers the GPU and starts it.
+  ['qcom,gmu', ['companion', undefined]],
+  // bindings/usb/chipidea,usb2-common.yaml: wakeup and polarity of the same controller.
+  ['fsl,usbmisc', ['companion', '#index-cells']],
+  // bindings/iommu/nvidia,tegra264-cmdqv.yaml: command queues of an SMMU.
+  ['nvidia,cmdqv', ['companion', undefined]],
+  // bindings/media/mediatek,vcodec-*.yaml: firmware that runs there drives the codec.
+  ['mediatek,scp', ['companion', undefined]],
+  // bindings/mailbox/mediatek,gce-mailbox.yaml: the command engine writes their registers.
+  ['mediatek,gce-client-reg', ['companion', undefined, undefined, 3]],
+  // bindings/display/tegra/nvidia,tegra20-dc.yaml.
+  ['nvidia,outputs', ['pipeline', undefined]],
+  // bindings/display/renesas,du.yaml: planes and colours come from there.
+  ['renesas,vsps', ['pipeline', undefined, undefined, 1]],
+  ['renesas,cmms', ['pipeline', undefined]],
+  // bindings/display/allwinner,sun4i-a10-display-engine.yaml.
+  ['allwinner,pipelines', ['pipeline', undefined]],
+  // bindings/display/rockchip/rockchip-drm.yaml and imx/fsl,imx-display-subsystem.yaml.
+  ['ports', ['pipeline', undefined]],
 ]);
 /** Names that say what they are at their end or beginning. */
 const PATTERNS: readonly (readonly [RegExp, List])[] = [
@@ -82,94 +110,43 @@ const PATTERNS: readonly (readonly [RegExp, List])[] = [
   [/^.+-supply$/, ['supply', undefined]],
   [/^pinctrl-\d+$/, ['pinctrl', undefined]],
 ];
-
-/** A stream of a device at an IOMMU: those IDs that agree with `id` where `mask` has 0. */
-export interface Stream {
-  readonly iommu: DtNode;
-  readonly id: number;
-  readonly mask: number;
-}
-
-/** Most stream IDs that one entry of `iommu-map` may stand for: the requester IDs of a PCI segment. */
-const MAPPED_MAX = 0x1_0000;
-
-/** The references of a node, by property. Throws a TreeError. */
-export function needsOf(tree: Tree, node: DtNode): readonly Need[] {
-  return [...node.properties.keys()].flatMap((property) => {
-    const list = LISTS.get(property) ?? PATTERNS.find(([pattern]) => pattern.test(property))?.[1];
-    // `gpio` at a hog, or `gpios` of a controller that is none: no reference list.
-    if (!list || node.properties.has('gpio-hog')) return [];
-    const [role, cells, namesIn] = list;
-    const names = namesIn === undefined ? [] : textsOf(node, namesIn);
-    return tree
-      .links(node, property, cells)
-      .flatMap((link, index) => (link ? [{ ...link, role, property, index, name: names[index] }] : []));
-  });
-}
-
-/** Nodes never change, are of one tree, and what is below asks for theirs again. */
-const STREAMS = new WeakMap<DtNode, readonly Stream[]>();
+/**
+ * Ends like a list of GPIOs, and is a number of them: `snps,nr-gpios`, `nr-gpios` (Linux, drivers/of/property.c,
+ * parse_gpios, says so of the first).
+ */
+const COUNT = /(^|[,-])(nr|num)-gpios?$/;
 
 /**
- * The streams that a node's DMA can have. SMMUs take an ID, and a mask where they have two cells; what another
- * IOMMU's cells mean is not known here, and comes with its first cell as the ID. Throws a TreeError.
+ * The references of a node, by property, of as much as can be read: `wrong` is told what cannot, with its role, and
+ * what is wrong with one property hides no other.
  */
-export function streamsOf(tree: Tree, node: DtNode): readonly Stream[] {
-  const known = STREAMS.get(node);
-  if (known) return known;
-  const streams = readStreams(tree, node);
-  STREAMS.set(node, streams);
-  return streams;
-}
-
-function readStreams(tree: Tree, node: DtNode): readonly Stream[] {
-  const direct = tree
-    .links(node, 'iommus', '#iommu-cells')
-    .flatMap((link) =>
-      link?.target
-        ? [{ iommu: link.target, id: link.cells[0] ?? 0, mask: link.cells[1] ?? matchMask(link.target) }]
-        : [],
-    );
-  return [...direct, ...mappedStreams(tree, node)];
-}
-
-/**
- * Bits that an SMMU ignores in every stream ID that comes without a mask: bindings/iommu/arm,smmu.yaml,
- * stream-match-mask.
- */
-function matchMask(iommu: DtNode): number {
-  return cellOf(iommu, 'stream-match-mask', 0);
-}
-
-/** The streams of a PCI function, by the map of its host: bus, device and function make its ID. Throws a TreeError. */
-export function streamsOfFunction(tree: Tree, host: DtNode, requester: number): readonly Stream[] {
-  const masked = requester & cellOf(host, 'iommu-map-mask', 0xffff);
-  const words = cellsOf(host, 'iommu-map');
-  for (let at = 0; at + 4 <= words.length; at += 4) {
-    const [first = 0, phandle = 0, base = 0, count = 0] = words.slice(at, at + 4);
-    const iommu = tree.withPhandle(phandle);
-    if (iommu && masked >= first && masked - first < count)
-      return [{ iommu, id: (base + masked - first) >>> 0, mask: matchMask(iommu) }];
-  }
-  return [];
-}
-
-/** `iommu-map`: requester IDs from a base, an IOMMU, its IDs from a base, how many. */
-function mappedStreams(tree: Tree, node: DtNode): readonly Stream[] {
-  const words = cellsOf(node, 'iommu-map');
-  if (words.length % 4 !== 0)
-    throw new TreeError(node, 'iommu-map', `${words.length} cells are no multiple of 4`);
-  const streams: Stream[] = [];
-  for (let at = 0; at < words.length; at += 4) {
-    const [, phandle = 0, base = 0, count = 0] = words.slice(at, at + 4);
-    const iommu = tree.withPhandle(phandle);
-    if (iommu === undefined) throw new TreeError(node, 'iommu-map', `cell ${at + 1} is no phandle`);
-    if (count === 0 || count > MAPPED_MAX || (count & (count - 1)) !== 0 || base % count !== 0) {
-      // No power of two: the whole segment stands for it, which is more than it has, never less.
-      streams.push({ iommu, id: 0, mask: 0xffff_ffff });
-    } else {
-      streams.push({ iommu, id: base, mask: ((count - 1) | matchMask(iommu)) >>> 0 });
+export function needsOf(
+  tree: Tree,
+  node: DtNode,
+  wrong: (error: TreeError, role: Role) => void,
+): readonly Need[] {
+  // A hog's `gpios` are lines of the controller that it is in, and no references.
+  if (node.properties.has('gpio-hog')) return [];
+  const needs: Need[] = [];
+  for (const property of node.properties.keys()) {
+    const list = listOf(property);
+    if (list === undefined) continue;
+    const [role, cells, namesIn, fixed] = list;
+    try {
+      const names = namesIn === undefined ? [] : textsOf(node, namesIn);
+      tree.links(node, property, cells, fixed).forEach((link, index) => {
+        if (link) needs.push({ ...link, role, property, index, name: names[index] });
+      });
+    } catch (error) {
+      if (!(error instanceof TreeError)) throw error;
+      wrong(error, role);
     }
   }
-  return streams;
+  return needs;
+}
+
+function listOf(property: string): List | undefined {
+  const list = LISTS.get(property);
+  if (list || COUNT.test(property)) return list;
+  return PATTERNS.find(([pattern]) => pattern.test(property))?.[1];
 }

@@ -3,55 +3,46 @@
  * Pure.
  */
 
-import { hasRegisters, iommuKind, sameStream } from './access.ts';
+import { hasRegisters, sameStream } from './access.ts';
 import type { DtNode } from './blob.ts';
-import { isGate, type Situation } from './blockers.ts';
-import type { Board } from './board.ts';
+import type { Situation } from './blockers.ts';
+import { connectedTo, picturesWith } from './graph.ts';
 import { overlap } from './ranges.ts';
-import { isConfined, unconfinedDma } from './suitability.ts';
-import { isEnabled, nodesBelow } from './tree.ts';
+import { iommuKind } from './streams.ts';
 
 /** What a person should know, though nothing stands in the way. */
 export function notesOf(all: Situation): string[] {
-  const { board, members, inside, outside } = all;
+  const { board, members, inside } = all;
   const notes: string[] = [];
   for (const { node, access, needs } of members) {
-    const mover = { node, access, needs };
     const isPart = inside(node.parent);
-    if (
-      !isPart &&
-      !isConfined(mover, members) &&
-      access.streams.length === 0 &&
-      !isGate(node, access) &&
-      unconfinedDma(all, mover) === undefined
-    )
-      notes.push(`${node.path} has no stream: if it does DMA, nothing confines it`);
     const whole = wholeOf(node);
     if (whole !== undefined && !isPart && !inside(whole))
       notes.push(`${node.path} is part of ${whole.path}, which stays: whoever has that can switch it off`);
+    const halves = picturesWith(board, node);
     for (const other of connectedTo(board, node))
-      if (!inside(other)) notes.push(`${node.path} is connected to ${other.path}, which stays as it is`);
+      if (!inside(other) && !halves.includes(other))
+        notes.push(`${node.path} is connected to ${other.path}, which stays as it is`);
     for (const { role, target } of needs)
       if (role === 'memory' && target !== undefined)
         notes.push(`${node.path} may use ${target.name}: this memory stays with who has it`);
     for (const { iommu, id, mask, declaredBy } of access.streams)
       if (mask !== 0 && declaredBy === node && iommuKind(iommu) !== 'unknown')
         notes.push(
-          `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} ` +
-            'open: the bundle file names each ID',
+          `${node.path}: mask 0x${mask.toString(16)} leaves bits of stream 0x${id.toString(16)} open: ` +
+            'all that agree elsewhere move as one',
         );
   }
   notes.push(...sharedPages(members), ...idleMasters(all));
-  const players = outside.filter((each) =>
-    board.needs(each).some(({ role, target }) => role === 'sound' && inside(target)),
-  );
-  for (const { path } of players) notes.push(`${path} plays or records through it, and stays`);
-  const unread = [...board.unreadable.keys()].filter((each) => !inside(each));
-  if (unread.length > 0)
-    notes.push(
-      `${unread.length === 1 ? 'a node' : `${unread.length} nodes`} cannot be read, and may share ` +
-        `something: ${unread[0]!.path}`,
-    );
+  const players = members.flatMap(({ node }) => board.consumersOf(node));
+  for (const { node, role } of players)
+    if (role === 'sound' && all.outside(node))
+      notes.push(`${node.path} plays or records through it, and stays`);
+  for (const { access } of members)
+    for (const { interrupt } of access.lines)
+      for (const { path } of interrupt.through)
+        if (!inside(board.tree.find(path)))
+          notes.push(`its lines pass through ${path}, which stays: whoever keeps that leaves them open`);
   return [...new Set(notes)];
 }
 
@@ -88,31 +79,12 @@ function sharedPages(members: Situation['members']): readonly string[] {
     if (widest && widest.node !== next.node && overlap(widest.page, next.page)) {
       const [first, second] = [widest, next].sort((a, b) => a.index - b.index) as [typeof next, typeof next];
       found.push(
-        `${first.node.name} and ${second.node.name} are on one page ` +
-          `(0x${next.page.address.toString(16)}): it is in the bundle file once`,
+        `${first.node.name} and ${second.node.name} are on one page (0x${next.page.address.toString(16)}): ` +
+          'it is in the bundle file once',
       );
     }
     if (!widest || next.page.address + next.page.bytes >= widest.page.address + widest.page.bytes)
       widest = next;
   }
   return found;
-}
-
-/**
- * Devices at the other ends of a member's own graph: its endpoints are below it, in no part that is a device itself.
- */
-function connectedTo(board: Board, node: DtNode): readonly DtNode[] {
-  return [...nodesBelow(node)]
-    .filter((below) => below !== node && deviceOf(below) === node)
-    .flatMap((endpoint) => board.needs(endpoint))
-    .flatMap(({ role, target }) =>
-      role === 'endpoint' && target && isEnabled(target) ? [deviceOf(target)] : [],
-    );
-}
-
-/** The device that an endpoint belongs to: above its ports. */
-function deviceOf(endpoint: DtNode): DtNode {
-  let at = endpoint;
-  while (at.parent !== undefined && /^(endpoint|ports?)(@|$)/.test(at.name)) at = at.parent;
-  return at;
 }

@@ -3,26 +3,18 @@
  * one's. A bundle is made so, and a VM's own tree has to be read in the same way. Pure.
  */
 
-import type { Access } from './access.ts';
-import type { DtNode } from './blob.ts';
+import { streamIdsOf } from '../protocol/bundle.ts';
+import { type Access, sameStream } from './access.ts';
 import type { GicLine } from './interrupts.ts';
 import { type Range, without } from './ranges.ts';
-
-/** Most stream IDs that one masked entry may stand for in a bundle. */
-export const IDS_PER_MASK_MAX = 16;
-
-/** A stream with one ID. */
-export interface SingleStream {
-  readonly iommu: DtNode;
-  readonly id: number;
-}
+import type { Stream } from './streams.ts';
 
 /** What gives access, as a bundle has it. */
 export interface Things {
   readonly pages: readonly Range[];
   /** SPIs; other lines cannot move. */
   readonly lines: readonly GicLine[];
-  readonly streams: readonly SingleStream[];
+  readonly streams: readonly Stream[];
 }
 
 /** What one device has, whose nodes have `access`. */
@@ -32,7 +24,7 @@ export function thingsOf(access: readonly Access[]): Things {
     lines: access.flatMap(({ lines }) => lines).flatMap(({ gic }) => (gic?.kind === 'spi' ? [gic] : [])),
     streams: access
       .flatMap(({ streams }) => streams)
-      .flatMap(({ iommu, id, mask }) => idsOf(id, mask).map((each) => ({ iommu, id: each }))),
+      .map(({ iommu, id, mask }) => ({ iommu, id: (id & ~mask) >>> 0, mask })),
   };
 }
 
@@ -40,7 +32,7 @@ export function thingsOf(access: readonly Access[]): Things {
 export function eachOnce(devices: readonly Things[]): readonly Things[] {
   const taken: Range[] = [];
   const numbers = new Set<number>();
-  const ids = new Set<string>();
+  const had: Stream[] = [];
   const isNew = <T>(known: Set<T>, key: T) => !known.has(key) && known.add(key) !== undefined;
   return devices.map(({ pages, lines, streams }) => ({
     pages: pages.flatMap((page) => {
@@ -49,20 +41,19 @@ export function eachOnce(devices: readonly Things[]): readonly Things[] {
       return left;
     }),
     lines: lines.filter(({ number }) => isNew(numbers, number)),
-    streams: streams.filter(({ iommu, id }) => isNew(ids, `${iommu.path} ${id}`)),
+    streams: streams.flatMap((stream) => {
+      const left = withoutStreams(stream, had);
+      had.push(...left);
+      return left;
+    }),
   }));
 }
 
-/**
- * The IDs that agree with `id` where `mask` has 0, rising; of more than 16 only that they are more is to be relied
- * on.
- */
-export function idsOf(id: number, mask: number): readonly number[] {
-  let ids = [(id & ~mask) >>> 0];
-  for (let bit = 1; bit !== 0; bit = (bit << 1) >>> 0) {
-    if ((mask & bit) === 0) continue;
-    ids = ids.flatMap((each) => [each, (each | bit) >>> 0]);
-    if (ids.length > IDS_PER_MASK_MAX) break;
-  }
-  return ids.sort((a, b) => a - b);
+/** What is left of a stream without others: itself, or those of its IDs that none of them has. */
+function withoutStreams(stream: Stream, others: readonly Stream[]): readonly Stream[] {
+  const met = others.filter((other) => sameStream(stream, other));
+  if (met.length === 0) return [stream];
+  return streamIdsOf({ physical: stream.id, mask: stream.mask })
+    .map((id) => ({ iommu: stream.iommu, id, mask: 0 }))
+    .filter((single) => !met.some((other) => sameStream(single, other)));
 }

@@ -9,7 +9,7 @@ import type { DtNode } from './blob.ts';
 import type { Blocker } from './blockers.ts';
 import { IF_NO_DMA, type Item, itemsOf } from './describe.ts';
 import type { Member, Plan } from './plan.ts';
-import { verdictOf } from './survey.ts';
+import { type Verdict, verdictOf } from './survey.ts';
 import { type Card, cardSvg, cut, edgeSvg, escapeXml, heightOf, type Line, textSvg, wrap } from './svg.ts';
 
 /** What a picture shows of each kind; of more it gives the number. A bundle has at most 8 devices with registers. */
@@ -73,7 +73,7 @@ export function pictureOf(plan: Plan, title: string): string {
     ...plan.accepted.map((blocker) => ({ blocker, kind: 'accepted' as const })),
   ];
   const cards = trouble.slice(0, BLOCKERS_SHOWN).map(({ blocker, kind }) => blockerCard(blocker, kind));
-  const right = stack(cards.length > 0 ? cards : [freeCard(plan)], RIGHT.x, TOP);
+  const right = stack(cards.length > 0 ? cards : [freeCard()], RIGHT.x, TOP);
   const more = hidden(trouble, BLOCKERS_SHOWN);
   const end = Math.max(
     below(left, TOP),
@@ -116,10 +116,12 @@ export function pictureOf(plan: Plan, title: string): string {
 function summaryOf(plan: Plan): string {
   const { members, blockers, accepted } = plan;
   const devices = members.length === 1 ? 'One device moves' : `${members.length} devices move together`;
-  const way =
-    blockers.length === 0
-      ? `nothing stands in the way${verdictOf(plan) === 'unsure' ? `, ${IF_NO_DMA}` : ''}`
-      : `${blockers.length} ${blockers.length === 1 ? 'thing stands' : 'things stand'} in the way`;
+  const ways: Readonly<Record<Verdict, string>> = {
+    free: 'nothing stands in the way',
+    unsure: `nothing else stands in the way, ${IF_NO_DMA}`,
+    blocked: `${blockers.length} ${blockers.length === 1 ? 'thing stands' : 'things stand'} in the way`,
+  };
+  const way = ways[verdictOf(plan)];
   return `${devices}; ${way}${accepted.length > 0 ? `; ${accepted.length} accepted` : ''}.`;
 }
 
@@ -216,13 +218,9 @@ function keeperCard({ kept }: Plan): Card {
   ]);
 }
 
-function freeCard(plan: Plan): Card {
-  const isFree = verdictOf(plan) === 'free';
-  const colour = isFree ? '#2e7d32' : COLOURS.accepted;
-  return card(RIGHT.width, colour, isFree ? '#edf7ed' : '#fff4e0', [
-    { text: 'Nothing stands in the way', bold: true, colour },
-    ...(isFree ? [] : [{ text: IF_NO_DMA, colour }]),
-  ]);
+function freeCard(): Card {
+  const colour = '#2e7d32';
+  return card(RIGHT.width, colour, '#edf7ed', [{ text: 'Nothing stands in the way', bold: true, colour }]);
 }
 
 function blockerCard({ kind, node, what, users, ways }: Blocker, as: 'blocker' | 'accepted'): Card {

@@ -9,37 +9,40 @@
 import type { Device } from '../protocol/bundle.ts';
 import { type Access, reachedThrough } from './access.ts';
 import type { DtNode } from './blob.ts';
-import { type Blocker, type BlockerKind, blockersOf, type Situation } from './blockers.ts';
+import {
+  ACCEPTABLE,
+  type Acceptable,
+  type Blocker,
+  gicBlocker,
+  type Mover,
+  mayBeAccepted,
+  ownBlockers,
+  type Situation,
+} from './blockers.ts';
 import type { Board } from './board.ts';
-import { bundleDevices } from './definition.ts';
+import { bundleDevices, named } from './definition.ts';
 import type { Need, Role } from './links.ts';
+import { quiesceRank } from './mission.ts';
 import { notesOf } from './notes.ts';
-import { DISPLAY, TOUCH } from './suitability.ts';
-import { isEnabled, isWithin, nodesBelow, textsOf } from './tree.ts';
+import { busClients, consumersOutside, halvesOutside, sharedBlockers, unreadableOutside } from './sharing.ts';
+import { isEnabled, isInUse, nodesBelow, textOf } from './tree.ts';
 
 /** A device of the bundle. */
 export interface Member {
   readonly node: DtNode;
   /** Why it is in it. */
   readonly why: string;
+  readonly isAskedFor: boolean;
   readonly access: Access;
   readonly needs: readonly Need[];
   /** By what the back end can reset it; undefined: by nothing that the tree tells of. */
   readonly reset: 'line' | 'power' | undefined;
 }
 
-/** Blockers that a person may accept, for there is another way to do without what is shared. */
-export const ACCEPTABLE = [
-  'summaryInterrupt',
-  'sharedReset',
-  'clockLoop',
-  'pciHost',
-] as const satisfies readonly BlockerKind[];
-
 /** How to plan, where there is a choice. */
 export interface Choices {
   /** Blockers that are no reason to refuse, for what they name is taken care of in another way. */
-  readonly accept?: readonly (typeof ACCEPTABLE)[number][];
+  readonly accept?: readonly Acceptable[];
   /** The back end resets devices by switching their power domain off and on. */
   readonly powerReset?: boolean;
 }
@@ -80,6 +83,7 @@ const VOTED: readonly Role[] = [
   'nvmem',
   'io-channel',
   'pwm',
+  'firewall',
 ];
 
 /** Plans a bundle of `wanted`. */
@@ -91,43 +95,91 @@ export function planBundle(board: Board, wanted: readonly DtNode[], choices: Cho
     access: board.access(node),
     needs: board.needs(node),
   }));
-  const inside = (node: DtNode | undefined) => {
-    for (let at = node; at !== undefined; at = at.parent) if (why.has(at)) return true;
-    return false;
-  };
-  const outside = board.inUse.filter(
-    (node) => !inside(node) && !movers.some((member) => isWithin(member.node, node)),
-  );
-  const all: Situation = { board, members: movers, wanted, inside, outside, powerReset };
+  const all = situationOf(board, wanted, movers, powerReset);
   const found = blockersOf(all);
-  const isAccepted = ({ kind }: Blocker) => accept.some((each) => each === kind);
+  const isAccepted = ({ kind }: Blocker) => accept.some((each) => ACCEPTABLE[each] === kind);
   const unusable = new Set(found.flatMap(({ kind, node }) => (kind === 'sharedReset' ? [node] : [])));
   const members = movers.map((mover): Member => {
     const has = (role: Role) => mover.needs.some((need) => need.role === role);
     const byLine = has('reset') && !unusable.has(mover.node.path);
     const byPower = powerReset && has('power-domain');
     const reset = byLine ? 'line' : byPower ? 'power' : undefined;
-    return { ...mover, why: why.get(mover.node)!, reset };
+    return {
+      ...mover,
+      why: why.get(mover.node)!,
+      isAskedFor: wanted.includes(mover.node),
+      reset,
+    };
   });
   const ordered = quiesceOrder(members);
   const devices = bundleDevices(ordered);
   const inTheWay = found.filter((each) => !isAccepted(each));
-  // Only where nothing else is wrong: what is too much is so often because of that.
-  const isUnfit = typeof devices === 'string' && inTheWay.length === 0;
+  // Only where nothing is wrong that stays so: what is too much is so often because of that.
+  const isUnfit = typeof devices === 'string' && inTheWay.every(mayBeAccepted);
   return {
     members: ordered,
     devices: typeof devices === 'string' ? undefined : devices,
-    blockers: isUnfit ? [unfitBlocker(wanted, devices)] : inTheWay,
+    blockers: isUnfit ? [...inTheWay, unfitBlocker(wanted, devices)] : inTheWay,
     accepted: found.filter(isAccepted),
     kept: keptOf(all),
-    notes: notesOf(all),
+    notes: [...notesOf(all), ...unnamed(ordered)],
   };
+}
+
+/** What is inside a bundle, and what is outside. */
+function situationOf(
+  board: Board,
+  wanted: readonly DtNode[],
+  members: readonly Mover[],
+  powerReset: boolean,
+): Situation {
+  const moved = new Set(members.map(({ node }) => node));
+  const above = new Set<DtNode>();
+  for (const member of moved)
+    for (let at: DtNode | undefined = member; at !== undefined && !above.has(at); at = at.parent)
+      above.add(at);
+  const known = new Map<DtNode, boolean>();
+  const inside = (node: DtNode | undefined): boolean => {
+    if (node === undefined) return false;
+    let found = known.get(node);
+    if (found === undefined) {
+      // A part that firmware has in use is of another system, wherever it is.
+      found = moved.has(node) || (textOf(node, 'status') !== 'reserved' && inside(node.parent));
+      known.set(node, found);
+    }
+    return found;
+  };
+  const outside = (node: DtNode) => isInUse(node) && !above.has(node) && !inside(node);
+  return { board, members, wanted, inside, outside, powerReset };
+}
+
+/** All that stands in the way, in the order of the members. */
+function blockersOf(all: Situation): readonly Blocker[] {
+  return [
+    ...all.members.flatMap((member) => ownBlockers(all, member)),
+    ...gicBlocker(all),
+    ...all.members.flatMap((member) => sharedBlockers(all, member)),
+    ...busClients(all),
+    ...consumersOutside(all),
+    ...halvesOutside(all),
+    ...unreadableOutside(all),
+  ];
+}
+
+/** Members that move along and are not named in the bundle file, for want of room. */
+function unnamed(members: readonly Member[]): readonly string[] {
+  const inFile = new Set(named(members));
+  const left = members.filter((member) => !inFile.has(member));
+  return left.map(
+    ({ node }) =>
+      `${node.path} moves along, and is not in the bundle file: it gives access to nothing of its own`,
+  );
 }
 
 /** What a bundle file cannot say. */
 function unfitBlocker(wanted: readonly DtNode[], what: string): Blocker {
   const ways = ['ask for less, or for a part of it', 'disable in the device tree what nobody uses'];
-  return { kind: 'unfit', node: wanted[0]?.path ?? '/', what, users: [], ways };
+  return { kind: 'unfit', node: wanted[0]?.path ?? '/', what, users: [], ways, ask: [] };
 }
 
 /** What was asked for, the bus controllers it is reached through, and the parts of all these. */
@@ -177,19 +229,12 @@ function keptOf({ board, members, inside }: Situation): Kept[] {
   return [...found.values()].map(({ users, ...rest }) => ({ ...rest, users: [...users] }));
 }
 
-/** A finger that is down must be lifted while its picture is still there. */
-function rankOf(node: DtNode): number {
-  const words = [node.name, ...textsOf(node, 'compatible')].join(' ');
-  if (TOUCH.test(words)) return 0;
-  return DISPLAY.test(words) ? 2 : 1;
-}
-
 /**
  * Consumers before suppliers, parts before what they are part of; otherwise touch first and what shows pictures last.
  */
 function quiesceOrder(members: readonly Member[]): readonly Member[] {
   const left = [...members].sort(
-    (a, b) => rankOf(a.node) - rankOf(b.node) || (a.node.path < b.node.path ? -1 : 1),
+    (a, b) => quiesceRank(a.node) - quiesceRank(b.node) || (a.node.path < b.node.path ? -1 : 1),
   );
   // How many have to come before a node: its parts, and who needs it.
   const before = new Map(members.map(({ node }) => [node, 0]));

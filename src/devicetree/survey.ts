@@ -1,23 +1,23 @@
 /** What could be lent on a board at all: every device that somebody could ask for, planned by itself. Pure. */
 
 import type { DtNode } from './blob.ts';
+import { mayBeAccepted } from './blockers.ts';
 import type { Board } from './board.ts';
+import { type Mission, missionOf } from './mission.ts';
 import { PLAIN } from './paint.ts';
-import { ACCEPTABLE, type Choices, type Plan, planBundle } from './plan.ts';
-import { isConfined } from './suitability.ts';
+import { type Choices, type Plan, planBundle } from './plan.ts';
 import { isWithin, textOf } from './tree.ts';
 
 /**
- * What a plan comes to. `free`: nothing stands in the way, and every member with registers has its DMA behind an
- * IOMMU. `unsure`: nothing stands in the way as far as the tree tells, but a member has no stream, so it must not do
- * DMA. `blocked`: something stands in the way.
+ * What a plan comes to. `free`: nothing stands in the way. `unsure`: nothing does, but nobody knows whether a member
+ * without a stream does DMA. `blocked`: something stands in the way.
  */
 const VERDICTS = ['free', 'unsure', 'blocked'] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
-export function verdictOf({ blockers, members }: Plan): Verdict {
-  if (blockers.length > 0) return 'blocked';
-  return members.every((member) => isConfined(member, members)) ? 'free' : 'unsure';
+export function verdictOf({ blockers }: Plan): Verdict {
+  if (blockers.length === 0) return 'free';
+  return blockers.every(({ kind }) => kind === 'unknownDma') ? 'unsure' : 'blocked';
 }
 
 /** A device with the plan of a bundle of it alone. */
@@ -25,6 +25,7 @@ export interface Candidate {
   readonly node: DtNode;
   /** What it is: its first `compatible`. */
   readonly compatible: string;
+  readonly mission: Mission | undefined;
   readonly plan: Plan;
   readonly verdict: Verdict;
 }
@@ -39,7 +40,7 @@ export function devicesOf(board: Board): readonly DtNode[] {
   return board.enabled.filter((node) => {
     const { lines, streams } = board.access(node);
     const isDevice = textOf(node, 'compatible') !== undefined && (lines.length > 0 || streams.length > 0);
-    return isDevice && !controllers.has(node) && !board.unreadable.has(node);
+    return isDevice && !controllers.has(node);
   });
 }
 
@@ -47,7 +48,13 @@ export function devicesOf(board: Board): readonly DtNode[] {
 export function survey(board: Board, choices: Choices = {}): readonly Candidate[] {
   const found = devicesOf(board).map((node): Candidate => {
     const plan = planBundle(board, [node], choices);
-    return { node, compatible: textOf(node, 'compatible')!, plan, verdict: verdictOf(plan) };
+    return {
+      node,
+      compatible: textOf(node, 'compatible')!,
+      mission: missionOf(node),
+      plan,
+      verdict: verdictOf(plan),
+    };
   });
   const rank = ({ verdict }: Candidate) => VERDICTS.indexOf(verdict);
   return found.sort((a, b) => rank(a) - rank(b) || a.plan.blockers.length - b.plan.blockers.length);
@@ -55,12 +62,30 @@ export function survey(board: Board, choices: Choices = {}): readonly Candidate[
 
 /** Whether everything that stands in the way of a device may be accepted. */
 export function isAcceptable({ blockers }: Plan): boolean {
-  return blockers.length > 0 && blockers.every(({ kind }) => ACCEPTABLE.some((each) => each === kind));
+  return blockers.length > 0 && blockers.every(mayBeAccepted);
+}
+
+/** A candidate as one value: what it is, what it comes to, and what stands in the way with the ways out. */
+export function surveyJson({ node, compatible, mission, verdict, plan }: Candidate): object {
+  return {
+    node: node.path,
+    compatible,
+    mission: mission ?? null,
+    verdict,
+    acceptable: isAcceptable(plan),
+    blockers: plan.blockers.map(({ kind, node: at, what, users, ways }) => ({
+      kind,
+      node: at,
+      what,
+      users,
+      ways,
+    })),
+  };
 }
 
 const TITLES: Readonly<Record<Verdict | 'acceptable', string>> = {
   free: 'Can move:',
-  unsure: 'Can move if they do no DMA, which the tree does not say (no stream):',
+  unsure: 'Can move if they do no DMA, which nothing tells (--accept noDma):',
   acceptable: 'Can move when somebody accepts what stands in the way (--accept KIND):',
   blocked: 'Cannot move as they are, with how many things stand in the way, and of which kinds:',
 };
@@ -69,7 +94,8 @@ const TITLES: Readonly<Record<Verdict | 'acceptable', string>> = {
 export function surveyLines(candidates: readonly Candidate[], paint = PLAIN): readonly string[] {
   const brushes = { free: paint.good, unsure: paint.warn, acceptable: paint.warn, blocked: paint.bad };
   const lines: string[] = [];
-  const groupOf = ({ verdict, plan }: Candidate) => (isAcceptable(plan) ? 'acceptable' : verdict);
+  const groupOf = ({ verdict, plan }: Candidate) =>
+    verdict !== 'unsure' && isAcceptable(plan) ? 'acceptable' : verdict;
   for (const verdict of ['free', 'unsure', 'acceptable', 'blocked'] as const) {
     const group = candidates.filter((each) => groupOf(each) === verdict);
     if (group.length === 0) continue;

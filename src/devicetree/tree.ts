@@ -27,10 +27,11 @@ export interface Link {
 }
 
 /**
- * What dtc keeps for overlays: paths of labels, and places that are still to be filled in. Its properties describe no
- * device, whatever their names are (dtc, Documentation/dt-object-internal.txt).
+ * Paths by name (Devicetree Specification v0.4, 3.3), and what dtc keeps for overlays: paths of labels, and places that
+ * are still to be filled in (dtc, Documentation/dt-object-internal.txt). Their properties describe no device, whatever
+ * their names are.
  */
-const BOOKKEEPING = /^\/__(symbols|fixups|local_fixups)__(\/|$)/;
+const BOOKKEEPING = /^\/(aliases|__(symbols|fixups|local_fixups)__)(\/|$)/;
 
 /** A tree with its indices. */
 export class Tree {
@@ -109,6 +110,19 @@ export class Tree {
   }
 }
 
+/** Nodes never change: a function of one alone is asked once for each, and its answer kept as long as the node. */
+export function ofNode<T>(get: (node: DtNode) => T): (node: DtNode) => T {
+  const known = new WeakMap<DtNode, { readonly value: T }>();
+  return (node) => {
+    let found = known.get(node);
+    if (found === undefined) {
+      found = { value: get(node) };
+      known.set(node, found);
+    }
+    return found.value;
+  };
+}
+
 /** A node and all below it, parents before children. */
 export function* nodesBelow(node: DtNode): Iterable<DtNode> {
   // Children are reached by a stack of our own, in their order.
@@ -138,6 +152,17 @@ export function isEnabled(node: DtNode): boolean {
  * firmware (Devicetree Specification v0.4, 2.3.4), itself or one above it.
  */
 export function isInUse(node: DtNode): boolean {
+  const known = IN_USE.get(node);
+  if (known !== undefined) return known;
+  const found = isUsed(node);
+  IN_USE.set(node, found);
+  return found;
+}
+
+/** As for those that are enabled. */
+const IN_USE = new WeakMap<DtNode, boolean>();
+
+function isUsed(node: DtNode): boolean {
   for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) {
     if (isEnabled(at)) return true;
     const status = textOf(at, 'status');
@@ -158,7 +183,20 @@ export function isWithin(node: DtNode, above: DtNode): boolean {
  */
 export function textsOf(node: DtNode | undefined, property: string): readonly string[] {
   const bytes = node?.properties.get(property);
-  if (bytes === undefined || bytes.length === 0 || bytes.at(-1) !== 0) return [];
+  if (bytes === undefined) return NO_TEXTS;
+  const known = TEXTS.get(bytes);
+  if (known) return known;
+  const texts = readTexts(bytes);
+  TEXTS.set(bytes, texts);
+  return texts;
+}
+
+const NO_TEXTS: readonly string[] = [];
+/** Properties never change, and `compatible` is asked for again and again. */
+const TEXTS = new WeakMap<Uint8Array, readonly string[]>();
+
+function readTexts(bytes: Uint8Array): readonly string[] {
+  if (bytes.length === 0 || bytes.at(-1) !== 0) return NO_TEXTS;
   const texts: string[] = [];
   let text = '';
   for (const byte of bytes) {

@@ -49,7 +49,7 @@ function seen(device: Device, vm: VmId, things: Things, hasStreams: boolean): De
       nature: `0x${bytes.toString(16)} bytes`,
     })),
     interrupt: things.lines.map(({ number, trigger }) => ({ number, nature: trigger })),
-    stream: things.streams.map(({ id }) => ({ number: id, nature: '' })),
+    stream: things.streams.map(({ id, mask }) => ({ number: id, nature: maskText(mask) })),
   };
   for (const kind of ['mmio', 'interrupt', 'stream'] as const) {
     const [here, there] = [device.resources.filter((each) => each.kind === kind).length, sights[kind].length];
@@ -73,5 +73,9 @@ function seen(device: Device, vm: VmId, things: Things, hasStreams: boolean): De
 
 function natureOf(resource: Resource): string {
   if (resource.kind === 'mmio') return `0x${resource.bytes.toString(16)} bytes`;
-  return resource.kind === 'interrupt' ? resource.trigger : '';
+  return resource.kind === 'interrupt' ? resource.trigger : maskText(resource.mask ?? 0);
+}
+
+function maskText(mask: number): string {
+  return mask === 0 ? 'one ID' : `mask 0x${mask.toString(16)}`;
 }

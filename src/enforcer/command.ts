@@ -240,7 +240,8 @@ function detailsOf(bundle: BundleDefinition, call: EnforcerCall): object {
 function kindDetails(resource: Resource): object {
   if (resource.kind === 'mmio') return { bytes: resource.bytes };
   if (resource.kind === 'interrupt') return { trigger: resource.trigger };
-  return resource.smmu === undefined ? {} : { smmu: resource.smmu };
+  const { mask, smmu } = resource;
+  return { ...(mask ? { mask } : {}), ...(smmu === undefined ? {} : { smmu }) };
 }
 
 /** What the platform waits for. */

@@ -12,6 +12,7 @@ import {
   type Resource,
   resourcesOf,
   type StreamResource,
+  streamIdsOf,
   viewOf,
 } from '../protocol/bundle.ts';
 import type { BundleId, ResourceId, VmId } from '../protocol/ids.ts';
@@ -114,7 +115,7 @@ export class Tables {
             `${bundle.id} ${resource.id} is at the SMMU 0x${resource.smmu.toString(16)}; this ` +
               `machine’s is at 0x${platform.smmu.registers.toString(16)}`,
           );
-        this.#streams.set(resource.physical, slot);
+        for (const id of streamIdsOf(resource)) this.#streams.set(id, slot);
       }
       this.#slots.set(bundle.id, slots);
     }
@@ -255,8 +256,10 @@ export class Tables {
   #blockStream(slot: Slot, resource: StreamResource): void {
     slot.events = 0;
     slot.silent = false;
-    this.#platform.smmu.block(resource.physical);
-    this.#dirtyStreams.add(resource.physical);
+    for (const id of streamIdsOf(resource)) {
+      this.#platform.smmu.block(id);
+      this.#dirtyStreams.add(id);
+    }
   }
 
   #maskInterrupt(resource: InterruptResource): void {
@@ -270,17 +273,19 @@ export class Tables {
     if (streams.length === 0) return;
     const silent = streams.filter(({ slot }) => slot.silent);
     for (const { slot } of silent) {
-      smmu.block(slot.resource.physical);
-      smmu.push(cfgiSte(slot.resource.physical));
+      for (const id of idsOf(slot)) {
+        smmu.block(id);
+        smmu.push(cfgiSte(id));
+      }
       slot.silent = false;
     }
     if (silent.length > 0) this.#sync();
     for (const { slot, vm } of streams) {
-      smmu.prepare(slot.resource.physical, stage2Entry(vm.vmid, vm.stage2.root));
+      for (const id of idsOf(slot)) smmu.prepare(id, stage2Entry(vm.vmid, vm.stage2.root));
     }
     this.#sync();
     for (const { slot, vm } of streams) {
-      smmu.enable(slot.resource.physical, stage2Entry(vm.vmid, vm.stage2.root));
+      for (const id of idsOf(slot)) smmu.enable(id, stage2Entry(vm.vmid, vm.stage2.root));
     }
     this.#sync();
   }
@@ -302,7 +307,7 @@ export class Tables {
 
   #silence(slot: Slot): void {
     const { smmu } = this.#platform;
-    smmu.enable(slot.resource.physical, silentEntry());
+    for (const id of idsOf(slot)) smmu.enable(id, silentEntry());
     this.#sync();
     slot.silent = true;
   }
@@ -315,16 +320,20 @@ export class Tables {
   #readBack(resource: Resource): Reach {
     if (resource.kind === 'mmio') return this.#readPages(resource);
     if (resource.kind === 'stream') {
-      const entry = decodeEntry(entryHalves(this.#platform.smmu.readEntry(resource.physical)));
-      if (!entry.valid || entry.config === STE_CONFIG.abort) return 'blocked';
-      const holder = this.#platform
-        .vms()
-        .find((vm) => vm.stage2.root === entry.root && vm.vmid === entry.vmid);
-      return entry.config === STE_CONFIG.stage2 && holder !== undefined ? holder.vm : 'unknown';
+      // A stream with a mask has an entry for each ID: all say the same, or nobody knows who has it.
+      const reached = new Set(streamIdsOf(resource).map((id) => this.#readStream(id)));
+      return reached.size === 1 ? [...reached][0]! : 'unknown';
     }
     const state = this.#platform.gic.state(resource.physical);
     if (!state.enabled) return 'blocked';
     return this.#platform.vms().find((vm) => vm.processor === state.processor)?.vm ?? 'unknown';
+  }
+
+  #readStream(id: number): Reach {
+    const entry = decodeEntry(entryHalves(this.#platform.smmu.readEntry(id)));
+    if (!entry.valid || entry.config === STE_CONFIG.abort) return 'blocked';
+    const holder = this.#platform.vms().find((vm) => vm.stage2.root === entry.root && vm.vmid === entry.vmid);
+    return entry.config === STE_CONFIG.stage2 && holder !== undefined ? holder.vm : 'unknown';
   }
 
   #readPages(resource: MmioResource): Reach {
@@ -355,4 +364,9 @@ export class Tables {
     new DataView(bytes.buffer).setUint32(4, flags, true);
     return bytes;
   }
+}
+
+/** Stream IDs of a slot; none of a resource that is no stream. */
+function idsOf({ resource }: Slot): readonly number[] {
+  return resource.kind === 'stream' ? streamIdsOf(resource) : [];
 }

@@ -47,7 +47,13 @@ export interface InterruptResource {
   readonly views: Readonly<Record<VmId, number>>;
 }
 
-/** A stream: DMA traffic with one stream ID at one SMMU. */
+/**
+ * Most stream IDs that one stream with a mask may stand for: an SMMUv3 has a table entry for each, and a move writes
+ * them all.
+ */
+export const STREAM_IDS_MAX = 256;
+
+/** A stream: DMA traffic with one stream ID at one SMMU, or with several that a mask takes as one. */
 export interface StreamResource {
   readonly kind: 'stream';
   readonly id: ResourceId;
@@ -57,8 +63,13 @@ export interface StreamResource {
    * registers. Absent: the only one of the machine.
    */
   readonly smmu?: number | undefined;
-  /** Stream ID at the SMMU. */
+  /** Stream ID at the SMMU; the lowest of those that the mask takes as one. */
   readonly physical: number;
+  /**
+   * Bits of the ID that are not compared: what matches is any ID that agrees elsewhere, as in the stream match
+   * registers of an MMU-500 (SMR.MASK of the SMMUv2 architecture). Absent: none. Its bits are 0 in `physical`.
+   */
+  readonly mask?: number | undefined;
   /** Virtual stream ID by VM; a VM that is not named sees `physical`. */
   readonly views: Readonly<Record<VmId, number>>;
 }
@@ -117,9 +128,25 @@ export function viewOf(resource: Resource, vm: VmId): number {
  */
 export function overlaps(a: Resource, b: Resource, at: (resource: Resource) => number): boolean {
   if (a.kind === 'mmio' && b.kind === 'mmio') return at(a) < at(b) + b.bytes && at(b) < at(a) + a.bytes;
-  if (a.kind !== b.kind || at(a) !== at(b)) return false;
-  if (a.kind !== 'stream' || b.kind !== 'stream') return true;
-  return a.smmu === undefined || b.smmu === undefined || a.smmu === b.smmu;
+  if (a.kind === 'stream' && b.kind === 'stream') {
+    const isSameSmmu = a.smmu === undefined || b.smmu === undefined || a.smmu === b.smmu;
+    return isSameSmmu && ((at(a) ^ at(b)) & ~((a.mask ?? 0) | (b.mask ?? 0))) === 0;
+  }
+  return a.kind === b.kind && at(a) === at(b);
+}
+
+/** Returns the stream IDs that a stream stands for, rising; at most 256 in a bundle that was read. */
+export function streamIdsOf({
+  physical,
+  mask = 0,
+}: Pick<StreamResource, 'physical' | 'mask'>): readonly number[] {
+  let ids = [(physical & ~mask) >>> 0];
+  for (let bit = 1; bit !== 0; bit = (bit << 1) >>> 0) {
+    if ((mask & bit) === 0) continue;
+    ids = ids.flatMap((each) => [each, (each | bit) >>> 0]);
+    if (ids.length > STREAM_IDS_MAX) break;
+  }
+  return ids.sort((a, b) => a - b);
 }
 
 /** Returns whether every residue of the bundle is cleared by the enforcer's own reset. */

@@ -62,7 +62,7 @@ export function findResourceMismatch(
     const entry = byName.get(want.resource);
     if (!entry) return `${want.resource} is missing`;
     if (entry.kind !== want.kind) return `${want.resource} is ${entry.kind}, expected ${want.kind}`;
-    for (const field of ['physical', 'view', 'pages', 'trigger', 'smmu'] as const) {
+    for (const field of ['physical', 'view', 'pages', 'trigger', 'smmu', 'mask'] as const) {
       if (entry[field] === want[field]) continue;
       const isAddress = PAGE_FIELDS.includes(field) && (want.kind === 'mmio' || field === 'smmu');
       const say = (value: number | string | undefined) =>
@@ -92,6 +92,7 @@ export function grantedForm(resource: Resource, vm: VmId): GrantedForm {
     ...(resource.kind === 'stream' && resource.smmu !== undefined
       ? { smmu: resource.smmu / PAGE_BYTES }
       : {}),
+    ...(resource.kind === 'stream' && resource.mask ? { mask: resource.mask } : {}),
   };
 }
 

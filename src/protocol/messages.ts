@@ -75,6 +75,8 @@ const GRANTED = struct('granted-resource', {
   after: required(8, bytes(0, ENTRY_BYTES_MAX)),
   /** Page number of the registers of a stream's SMMU, where the definition names it. */
   smmu: optional(9, uint()),
+  /** Bits of a stream's ID that are not compared, where there are any. */
+  mask: optional(10, uint()),
 });
 export type GrantedResource = NonNullable<(typeof GRANTED)['of']>;
 

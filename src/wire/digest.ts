@@ -44,6 +44,8 @@ const RESOURCE = struct('resource', {
   views: required(6, list(VIEW, VIEWS_MAX)),
   /** Page number of the registers of a stream's SMMU, where it is named. */
   smmu: optional(7, uint()),
+  /** Bits of a stream's ID that are not compared, where there are any. */
+  mask: optional(8, uint()),
 });
 
 const RESIDUE = struct('residue', {
@@ -106,6 +108,7 @@ function canonicalResource(one: Resource): NonNullable<(typeof RESOURCE)['of']> 
     trigger: one.kind === 'interrupt' ? one.trigger : 'none',
     views: vms.map((vm) => ({ vm, number: toNumber(one.views[vm]!) })),
     ...(one.kind === 'stream' && one.smmu !== undefined ? { smmu: pageOf(one.id, one.smmu) } : {}),
+    ...(one.kind === 'stream' && one.mask ? { mask: one.mask } : {}),
   };
 }
 

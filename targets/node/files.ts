@@ -6,15 +6,11 @@ import { dirname, isAbsolute, resolve } from 'node:path';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
 import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
 import type { FileLook } from '../../src/config/follow.ts';
-import { LIVE } from '../../src/config/own-tree.ts';
 import { ConfigError, readConfig } from '../../src/config/read.ts';
 import { withoutSecret } from '../../src/config/secrets.ts';
-import { BLOB_BYTES_MAX, DeviceTreeError, readBlob } from '../../src/devicetree/blob.ts';
-import { Tree } from '../../src/devicetree/tree.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { type VmId, vmId } from '../../src/protocol/ids.ts';
 import type { Static, TSchema } from '../../src/schema.ts';
-import { LIVE_TREE, readLiveTree } from './live-tree.ts';
 import { attempt } from './processes.ts';
 
 const BYTE_ORDER_MARK = /^\ufeff/;
@@ -80,28 +76,6 @@ export function list(path: string): readonly string[] {
 /** The path without symbolic links; undefined when nothing is there. */
 export function realPath(path: string): string | undefined {
   return attempt(() => realpathSync(path));
-}
-
-/** Reads a device tree blob, or for `live` that of this machine. Throws a ConfigError. */
-export function readTree(path: string): Tree {
-  try {
-    if (path === LIVE) return readLiveTree();
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat === undefined) throw new Error(`${path}: no such file`);
-    // A device or a pipe may have no end, and says that it has no bytes.
-    if (!stat.isFile()) throw new Error(`${path}: no file: expected a device tree blob, or "${LIVE}"`);
-    const { size } = stat;
-    if (size > BLOB_BYTES_MAX) throw new Error(`${path}: ${size} bytes are no device tree`);
-    return new Tree(readBlob(readFileSync(path)));
-  } catch (error) {
-    if (path === LIVE && (error as NodeJS.ErrnoException).code === 'ENOENT')
-      throw new ConfigError(
-        `${LIVE}: this machine has no device tree (${LIVE_TREE}): expected the path of a blob`,
-      );
-    throw new ConfigError(
-      error instanceof DeviceTreeError ? `${path}: ${error.message}` : (error as Error).message,
-    );
-  }
 }
 
 function mayRun(path: string): boolean {

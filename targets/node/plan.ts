@@ -4,14 +4,16 @@ import { parseWords, type Words } from '../../src/cli/arguments.ts';
 import { type CliWorld, EXIT, UsageError } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
 import type { DtNode } from '../../src/devicetree/blob.ts';
+import { ACCEPT_WORDS, type Acceptable } from '../../src/devicetree/blockers.ts';
 import { Board } from '../../src/devicetree/board.ts';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { planJson, planLines } from '../../src/devicetree/describe.ts';
 import type { Paint } from '../../src/devicetree/paint.ts';
 import { pictureOf } from '../../src/devicetree/picture.ts';
-import { ACCEPTABLE, type Choices, type Plan, planBundle } from '../../src/devicetree/plan.ts';
-import { survey, surveyLines } from '../../src/devicetree/survey.ts';
+import { type Choices, type Plan, planBundle } from '../../src/devicetree/plan.ts';
+import { survey, surveyJson, surveyLines, verdictOf } from '../../src/devicetree/survey.ts';
 import { type Tree, textOf } from '../../src/devicetree/tree.ts';
+import { wayOut } from '../../src/devicetree/ways.ts';
 import { type BundleId, bundleId, isId, type VmId, vmId } from '../../src/protocol/ids.ts';
 import { paintFor } from './colour.ts';
 import { LIVE_TREE } from './live-tree.ts';
@@ -26,13 +28,15 @@ baton plan --diff OLD NEW [NODE...]
 Says what has to move together so that a device can move between VMs, what stays, and what stands in the way: with
 whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is changed.
 
-  TREE           a device tree blob (board.dtb), or "live": that of this machine, from ${LIVE_TREE}
+  TREE           a device tree blob (board.dtb) of one tree, no overlay; or a folder, a copy of ${LIVE_TREE};
+                 or "live": that of this machine, from ${LIVE_TREE}
   NODE           a device: path (/soc@0/i2c@a90000), alias, or a name that one node alone has (touchscreen@38)
                  (--device NODE says the same)
   --accept KIND  a blocker that is no reason to refuse: summaryInterrupt (the bundle goes without the line: the borrower
                  polls, or whoever keeps the controller forwards it), sharedReset (nobody uses the line as a reset),
                  clockLoop (the keeper's clock driver lets the bundle's clocks be), pciHost (the hypervisor keeps the
-                 host bridge and plays configuration space)
+                 host bridge and plays configuration space), unknownIommu (a back end of yours re-points this IOMMU),
+                 noDma (what has no stream does no DMA: its manual says so)
   --power-reset  the back end resets the devices by switching their power domains off and on
   --list         every device that could be asked for: what can move, what can if it does no DMA, what cannot and why
   --diff         what the tree NEW changes for each device, or for one bundle of all NODEs: the worst first
@@ -45,8 +49,9 @@ whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is
   --svg FILE     draw the bundle, what stays outside and what stands in the way
   --color WHEN   auto (the default: on a terminal, unless NO_COLOR is set), always, never
 
-Exit status: 0 when it can move, 1 when something stands in the way, 64 and 66 when there is no such node or tree, 78
-when the bundle file or a view cannot be made; with --diff 0 when nothing got worse, 1 when something did.
+Exit status: 0 when it can move, 1 when something stands in the way, 82 when nothing does but nobody knows whether it
+does DMA, 64 and 66 when there is no such node or tree, 78 when the bundle file or a view cannot be made; with --diff 0
+when nothing got worse, 1 when something did.
 `;
 
 /** Nodes that an error names. */
@@ -96,11 +101,12 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   });
   const id = nameOf(bundleId, '--name', values.get('--name') ?? plainName(wanted[0]!));
   const owner = nameOf(vmId, '--owner', values.get('--owner') ?? 'owner');
-  const found = planBundle(new Board(tree), wanted, choices);
+  const board = new Board(tree);
+  const found = planBundle(board, wanted, choices);
   const picture = values.get('--svg');
   try {
     if (picture !== undefined) writeText(picture, pictureOf(found, titleOf(tree, wanted)));
-    return tellPlan(world, found, [id, owner], { values, lists, flags, paint });
+    return tellPlan(world, { board, wanted, choices, found }, [id, owner], { values, lists, flags, paint });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const line of error.message.split('\n')) world.err(`baton plan: ${line}`);
@@ -108,10 +114,18 @@ export function plan(world: CliWorld, args: readonly string[]): number {
   }
 }
 
+/** What was planned, and what came of it. */
+interface Planned {
+  readonly board: Board;
+  readonly wanted: readonly DtNode[];
+  readonly choices: Choices;
+  readonly found: Plan;
+}
+
 /** Prints the plan, and writes the bundle file. Throws a ConfigError when a view or the file cannot be made. */
 function tellPlan(
   world: CliWorld,
-  found: Plan,
+  { board, wanted, choices, found }: Planned,
   named: readonly [BundleId, VmId],
   {
     values,
@@ -122,12 +136,14 @@ function tellPlan(
 ): number {
   const made = definitionOf(found, ...named);
   const bundle = made && withAllViews(world, made, lists.get('--view') ?? []);
-  if (paint) for (const line of planLines(found, paint)) world.out(line);
-  else world.out(JSON.stringify(planJson(found, bundle, bundle && digestText(bundle))));
+  const way = found.blockers.length > 0 ? wayOut(board, wanted, choices) : undefined;
+  if (paint) for (const line of planLines(found, paint, way)) world.out(line);
+  else world.out(JSON.stringify(planJson(found, bundle, bundle && digestText(bundle), way)));
   const target = values.get('-o');
   if (target !== undefined && bundle) writeBundle(world, target, bundle, flags.has('--replace'));
   else if (target !== undefined) world.err(`${target} was not written`);
-  return bundle ? EXIT.ok : EXIT.failed;
+  if (bundle) return EXIT.ok;
+  return verdictOf(found) === 'unsure' ? EXIT.unsure : EXIT.failed;
 }
 
 /** A name as an option says it. Throws a UsageError. */
@@ -139,12 +155,12 @@ function nameOf<T>(make: (name: string) => T, option: string, name: string): T {
   }
 }
 
-function acceptedKinds(words: readonly string[] = []): (typeof ACCEPTABLE)[number][] {
+function acceptedKinds(words: readonly string[] = []): Acceptable[] {
   return words.map((word) => {
-    const kind = ACCEPTABLE.find((each) => each === word);
-    if (kind === undefined)
-      throw new UsageError(`--accept ${word}: only ${ACCEPTABLE.join(', ')} can be accepted`);
-    return kind;
+    const known = ACCEPT_WORDS.find((each) => each === word);
+    if (known === undefined)
+      throw new UsageError(`--accept ${word}: only ${ACCEPT_WORDS.join(', ')} can be accepted`);
+    return known;
   });
 }
 
@@ -161,9 +177,7 @@ function readTree(world: CliWorld, file: string): Tree | undefined {
 function list(world: CliWorld, board: Board, choices: Choices, paint: Paint | undefined): number {
   const found = survey(board, choices);
   if (paint) for (const line of surveyLines(found, paint)) world.out(line);
-  else
-    for (const { node, compatible, plan: planned, verdict } of found)
-      world.out(JSON.stringify({ node: node.path, compatible, verdict, blockers: planned.blockers.length }));
+  else for (const candidate of found) world.out(JSON.stringify(surveyJson(candidate)));
   return EXIT.ok;
 }
 

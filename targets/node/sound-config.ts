@@ -6,9 +6,10 @@ import { type ConfigFiles, followAgent, followHost } from '../../src/config/foll
 import { programsOfAgent, programsOfHost, withWholePaths } from '../../src/config/programs.ts';
 import { ConfigError, readConfig } from '../../src/config/read.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
-import { besideConfig, list, look, readText, readTree, realPath } from './files.ts';
+import { besideConfig, list, look, readText, realPath } from './files.ts';
 import { MQTT_FAULT } from './mqtt.ts';
 import { NAME_FAULT } from './streams.ts';
+import { readTree } from './tree-file.ts';
 
 /** Files, and what this program can do. */
 export const FILES: ConfigFiles = {

@@ -40,3 +40,8 @@ function plainColour(part: string): string {
 export function writeErrors(...lines: readonly string[]): void {
   process.stderr.write(lines.map((line) => `${plainText(line, LINE_CHARS_MAX)}\n`).join(''));
 }
+
+/** The same to standard output, of a program whose answer they are. */
+export function writeLines(...lines: readonly string[]): void {
+  process.stdout.write(lines.map((line) => `${plainText(line, LINE_CHARS_MAX)}\n`).join(''));
+}

@@ -8,6 +8,7 @@ import type { CliWorld } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
 import { NAME_FAULT } from '../../targets/native/addresses.ts';
 import { FILES, soundAgent, soundHost } from '../../targets/node/sound-config.ts';
+import { blobOf } from '../devicetree/builder.ts';
 import { agent, type Config, folder, host, mqtt, write } from './config-folder.ts';
 
 const hook = (step: Config) => ({ hooks: { panel: { touch: { suspend: [step] } } } });
@@ -38,6 +39,21 @@ function both(kind: 'agent' | 'host', text: string): { readonly daemon: string[]
 it('is nothing of sound ones', () => {
   expect(both('agent', JSON.stringify(agent()))).toEqual({ daemon: [], check: [] });
   expect(both('host', JSON.stringify(host()))).toEqual({ daemon: [], check: [] });
+});
+
+it('names each tree of a file that has several, a line each, at the place of `tree.file`', () => {
+  const blob = blobOf({ model: 'A' });
+  writeFileSync(join(folder, 'both.dtb'), new Uint8Array([...blob, ...blob]));
+  const tree = { file: 'both.dtb', nodes: { panel: { touch: ['/touch'] } } };
+  const { daemon, check } = both('agent', JSON.stringify({ ...agent(), tree }));
+  expect(check).toEqual(daemon);
+  expect(check).toEqual([
+    expect.stringMatching(/^x\.json:1:\d+: tree\.file: both\.dtb: 2 device trees, one behind the other/),
+    expect.stringMatching(
+      /^x\.json:1:\d+: tree\.file: {3}1: A \(no compatible\), .* head -c \d+ both\.dtb >board\.dtb$/,
+    ),
+    expect.stringMatching(/^x\.json:1:\d+: tree\.file: {3}2: A/),
+  ]);
 });
 
 describe('of an agent', () => {

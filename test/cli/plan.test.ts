@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type CliWorld, UsageError } from '../../src/cli/world.ts';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
-import { readText, readTree } from '../../targets/node/files.ts';
+import { readText } from '../../targets/node/files.ts';
 import { plan } from '../../targets/node/plan.ts';
+import { readTree } from '../../targets/node/tree-file.ts';
 import { BOARD } from '../devicetree/board.ts';
 import { blobOf, type Description } from '../devicetree/builder.ts';
 
@@ -155,7 +156,7 @@ it('takes --device and --accept', () => {
   expect(text).toContain('Accepted:\n  summaryInterrupt: /soc@0/i2c@1000/touch@20');
   expect(text).toContain('1 thing stands in the way:\n  processorInterrupt');
   expect(() => run(at('board.dtb'), 'touch@20', '--accept', 'sharedPage')).toThrow(
-    '--accept sharedPage: only summaryInterrupt, sharedReset, clockLoop, pciHost can be accepted',
+    '--accept sharedPage: only summaryInterrupt, sharedReset, clockLoop, pciHost, unknownIommu, noDma can be accepted',
   );
 });
 
@@ -171,6 +172,34 @@ it('lists what could be asked for', () => {
     (line) => JSON.parse(line) as { node: string },
   );
   expect(rows.map(({ node }) => node)).toContain('/soc@0/i2c@1000');
+});
+
+it('each line of a list as JSON has what is in the way, the ways out and the kind of device', () => {
+  const engine = { compatible: 'arm,mali-t604', reg: [0x5000, 0x1000], interrupts: [0, 26, 4] };
+  writeFileSync(at('gpu.dtb'), blobOf({ ...PAIR, 'gpu@5000': engine }));
+  const rows = run(at('gpu.dtb'), '--list', '--json').out.map((line) => JSON.parse(line) as unknown);
+  expect(rows).toMatchObject([
+    { node: '/camera@3000', compatible: 'test,camera', mission: 'camera', verdict: 'free', blockers: [] },
+    {
+      node: '/gpu@5000',
+      mission: 'gpu',
+      verdict: 'blocked',
+      acceptable: false,
+      blockers: [{ kind: 'unconfinedDma', node: '/gpu@5000', users: [], ways: expect.any(Array) }],
+    },
+  ]);
+});
+
+it('ends with a status of its own where nobody knows whether a device does DMA, and says what would do', () => {
+  writeFileSync(
+    at('unsure.dtb'),
+    blobOf({ ...PAIR, 'sensor@5000': { compatible: 'test,sensor', reg: [0x5000, 0x1000] } }),
+  );
+  const unsure = run(at('unsure.dtb'), 'sensor@5000', '-o', at('unsure.json'));
+  expect([unsure.status, existsSync(at('unsure.json'))]).toEqual([82, false]);
+  expect(unsure.out.at(-1)).toBe('What would move: ask for /sensor@5000 --accept noDma');
+  const accepted = run(at('unsure.dtb'), 'sensor@5000', '--accept', 'noDma', '-o', at('unsure.json'));
+  expect([accepted.status, existsSync(at('unsure.json'))]).toEqual([0, true]);
 });
 
 it('gives all of it as JSON', () => {

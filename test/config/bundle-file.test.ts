@@ -31,6 +31,19 @@ const read =
     readBundleFile('b.json', fileOf(...devices));
 
 describe('a bundle file', () => {
+  it('keeps the mask of a stream; refuses one that is too wide, and an ID with bits that it leaves open', () => {
+    const masked = (physical: number, mask: number, views: object = {}): Device => ({
+      streams: [{ physical, mask, views }],
+    });
+    const [bundle] = read(masked(0x880, 0x6))();
+    expect(bundle!.devices[0]!.resources[0]).toMatchObject({ physical: 0x880, mask: 0x6 });
+    expect(readBundleFile('again', bundleFileText([bundle!]))).toEqual([bundle]);
+    expect(read(masked(0, 0xff))).not.toThrow();
+    expect(read(masked(0, 0x1ff))).toThrow('d.stream0: mask 0x1ff takes more than 256 IDs as one');
+    expect(read(masked(0x882, 0x6))).toThrow('d.stream0: 2178 has bits that its mask 0x6 leaves open');
+    expect(read(masked(0x880, 0x6, { vault: 2 }))).toThrow('d.stream0: 2 has bits');
+  });
+
   it('is read as it was written, and the example is the demo’s panel', () => {
     const [panel] = readBundleFile(EXAMPLE, readFileSync(EXAMPLE, 'utf8'));
     expect(bundleDigest(panel!)).toEqual(bundleDigest(PANEL));
@@ -40,6 +53,12 @@ describe('a bundle file', () => {
   test.each([
     ['registers', page('0x10000'), page('0x11000'), /b d\.mmio0 and a d\.mmio0 are the same mmio/],
     ['an interrupt', irq(40), irq(40), /b d\.interrupt0 and a d\.interrupt0 are the same interrupt/],
+    [
+      'an ID that the mask of a stream leaves open',
+      { streams: [{ physical: 0x880, mask: 0x6 }] },
+      stream(0x884),
+      /b d\.stream0 and a d\.stream0 are the same stream/,
+    ],
     ['a stream', stream(7), stream(7), /b d\.stream0 and a d\.stream0 are the same stream/],
     [
       'what a VM sees as registers',

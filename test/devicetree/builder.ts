@@ -46,7 +46,8 @@ export function blobOf(root: Description, version: 16 | 17 = 17): Uint8Array {
       word(3);
       word(bytes.length);
       word(places.get(property)!);
-      struct.push(...padded(bytes));
+      // One by one: a call has not room for all bytes of a huge property.
+      for (const byte of padded(bytes)) struct.push(byte);
     }
     for (const [child, value] of Object.entries(node)) if (isNode(value)) write(child, value);
     word(2);

@@ -10,6 +10,7 @@ import { FONT_SIZE, LETTER } from '../../src/devicetree/svg.ts';
 import { Tree } from '../../src/devicetree/tree.ts';
 import { BOARD } from './board.ts';
 import { blobOf, type Description } from './builder.ts';
+import { boardOf, other } from './plan-boards.ts';
 
 interface Box {
   readonly x: number;
@@ -128,10 +129,11 @@ describe('a picture', () => {
   });
 
   it('of a plan that depends on there being no DMA says that', () => {
-    const plan = planOf(BOARD, 'i2c@1000');
-    const members = plan.members.map((member) => ({ ...member, access: { ...member.access, streams: [] } }));
-    const texts = expectSound(pictureOf({ ...plan, members }, 'bus')).join('\n');
-    expect(texts).toContain('nothing stands in the way, if what has no stream does no DMA.');
+    const board = boardOf({ 'a@50000': other({}) });
+    const tree = new Tree(readBlob(blobOf(board)));
+    const plan = planBundle(new Board(tree), [tree.find('/a@50000')!]);
+    const texts = expectSound(pictureOf(plan, 'bus')).join('\n');
+    expect(texts).toContain('nothing else stands in the way, if what has no stream does no DMA');
   });
 
   it('is the same each time', () => {
@@ -175,6 +177,7 @@ function crowded(members: number, blockers: number, name = 'device'): Plan {
       what: `stream ${i} ${'and so on '.repeat(i)}`,
       users: Array.from({ length: i }, (_unused, user) => `/${name}/${'deep/'.repeat(user)}user${user}`),
       ways: ['a way '.repeat(i + 1)],
+      ask: [],
     }),
   );
   return { ...plan, blockers: trouble };

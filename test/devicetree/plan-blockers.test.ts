@@ -9,6 +9,7 @@ import {
   boardOf,
   DISPLAY,
   DMA,
+  end,
   flag,
   GIC,
   I2C,
@@ -85,7 +86,7 @@ const CASES: readonly (readonly [BlockerKind, Description, string, string, reado
   ['processorInterrupt', { 'a@50000': other({ interrupts: [1, 7, 4] }) }, 'a@50000', '/a@50000', []],
   ['messageInterrupt', { 'a@50000': other({ 'msi-parent': [GIC] }) }, 'a@50000', '/a@50000', []],
   ['ats', { 'a@50000': other({ 'ats-supported': flag }) }, 'a@50000', '/a@50000', []],
-  ['unconfinedDma', { 'gpu@50000': other({}) }, 'gpu@50000', '/gpu@50000', []],
+  ['unconfinedDma', { 'a@50000': other({ compatible: 'arm,mali-t604' }) }, 'a@50000', '/a@50000', []],
   ['gatekeeper', { 'a@50000': other({ '#iommu-cells': [1] }) }, 'a@50000', '/a@50000', []],
   ['unknownIommu', { 'a@1000': DISPLAY }, 'a@1000', '/a@1000', ['/dma@d000000'], 'rockchip,iommu'],
   [
@@ -99,9 +100,9 @@ const CASES: readonly (readonly [BlockerKind, Description, string, string, reado
   ['unconfinedDma', { 'a@50000': other({ 'dma-coherent': flag }) }, 'a@50000', '/a@50000', []],
   [
     'unconfinedDma',
-    { 'crypto@900000': { ...BUS, 'ring@50000': other({}) } },
+    { 'a@900000': { ...BUS, compatible: 'test,caam', 'ring@50000': other({}) } },
     'ring@50000',
-    '/crypto@900000/ring@50000',
+    '/a@900000/ring@50000',
     [],
   ],
   [
@@ -160,6 +161,23 @@ const CASES: readonly (readonly [BlockerKind, Description, string, string, reado
     ['/thermal-zones/cpu'],
   ],
   [
+    'companionOutside',
+    {
+      'vsp@1000': { ...DISPLAY, compatible: 'test,vsp', 'renesas,fcp': [20] },
+      'fcp@50000': other({ compatible: 'test,fcp', phandle: [20] }),
+    },
+    'vsp@1000',
+    '/vsp@1000',
+    ['/fcp@50000'],
+  ],
+  [
+    'pipelineOutside',
+    { 'a@1000': { ...DISPLAY, ...end(50, 51) }, 'mixer@50000': other(end(51, 50)) },
+    'a@1000',
+    '/a@1000',
+    ['/mixer@50000'],
+  ],
+  [
     'clockLoop',
     {
       'a@1000': { ...DISPLAY, phandle: [20], '#clock-cells': [1] },
@@ -192,7 +210,7 @@ it.each(CASES.map((each) => ({ kind: each[0], each })))(
 
 it('every kind of blocker has its case', () => {
   // These have tests of their own.
-  const others: readonly BlockerKind[] = ['sharedPowerSwitch', 'pciHost', 'unfit'];
+  const others: readonly BlockerKind[] = ['sharedPowerSwitch', 'pciHost', 'unfit', 'noGic', 'unknownDma'];
   expect([...new Set([...CASES.map(([kind]) => kind), ...others])].sort()).toEqual([...BLOCKER_KINDS].sort());
 });
 
@@ -229,4 +247,15 @@ it('what is reserved for firmware shares as what is enabled does; what is disabl
   };
   expect(users('disabled')).toEqual([]);
   expect(users('reserved')).toEqual([['sharedPage', '/firmware/b@50800']]);
+});
+
+it('who needs a part of what moves is told of once, at the part', () => {
+  const part = { ...PART, phandle: [20], '#phy-cells': [0] };
+  const board = boardOf({
+    'whole@50000': other({ ...BUS, 'part@51000': part }),
+    'b@60000': other({ reg: [0x6_0000, 0x1000], phys: [20] }),
+  });
+  expect(planOf(board, 'whole@50000').blockers).toMatchObject([
+    { kind: 'consumerOutside', node: '/whole@50000/part@51000', users: ['/b@60000'] },
+  ]);
 });

@@ -57,12 +57,11 @@ export const DISPLAY: Description = {
   resets: [RESET, 1],
 };
 
+/** A plan for which somebody has seen to it that what has no stream does no DMA: tests of DMA plan by `chosen`. */
 export function planOf(board: Description, ...names: string[]): Plan {
   const tree = new Tree(readBlob(blobOf(board)));
-  return planBundle(
-    new Board(tree),
-    names.map((name) => tree.find(name)!),
-  );
+  const wanted = names.map((name) => tree.find(name)!);
+  return planBundle(new Board(tree), wanted, { accept: ['noDma'] });
 }
 
 export const I2C: Description = {
@@ -91,8 +90,23 @@ export const BUS: Description = { '#address-cells': [1], '#size-cells': [1], ran
 
 export const PART: Description = { compatible: 'test,part', reg: [0x5_1000, 0x1000] };
 
+/** The end `phandle` of a graph, whose other end is `other`. */
+export const end = (phandle: number, other: number): Description => ({
+  port: { endpoint: { phandle: [phandle], 'remote-endpoint': [other] } },
+});
+
 /** A plan with choices. */
 export function chosen(board: Description, name: string, choices: Choices): Plan {
   const tree = new Tree(readBlob(blobOf(board)));
   return planBundle(new Board(tree), [tree.find(name)!], choices);
+}
+
+/** The plan of one device as it is, with nothing accepted. */
+export function plainPlan(devices: Description, name: string, iommu?: string): Plan {
+  return chosen(boardOf(devices, iommu), name, {});
+}
+
+/** What stands in the way of a plan: each kind, with who else uses it. */
+export function inTheWay({ blockers }: Plan): readonly (readonly string[])[] {
+  return blockers.map(({ kind, users }) => [kind, ...users]);
 }

@@ -3,6 +3,7 @@
 import { expect, it } from 'vitest';
 import { definitionOf } from '../../src/devicetree/definition.ts';
 import { verdictOf } from '../../src/devicetree/survey.ts';
+import { streamIdsOf } from '../../src/protocol/bundle.ts';
 import { bundleId, vmId } from '../../src/protocol/ids.ts';
 import type { Description } from './builder.ts';
 import { BUS, boardOf, chosen, DISPLAY, flag, GIC, other, planOf, RESET, SMMU } from './plan-boards.ts';
@@ -102,14 +103,23 @@ it('a part without registers and driver names a stream: it is of what it is part
   const devices = { 'codec@1000': { ...DISPLAY, firmware: { iommus: [SMMU, 0x42, 0] } } };
   const plan = planOf(boardOf(devices), 'codec@1000');
   expect(plan.blockers).toEqual([]);
-  const streams = plan.devices!.flatMap(({ resources }) => resources).filter(({ kind }) => kind === 'stream');
-  expect(streams.map(({ physical }) => physical)).toEqual([0x10, 0x11, 0x42]);
+  const streams = plan
+    .devices!.flatMap(({ resources }) => resources)
+    .filter((each) => each.kind === 'stream');
+  expect(streams.flatMap(streamIdsOf)).toEqual([0x10, 0x11, 0x42]);
 });
+
+/** What is below is numbered, and has no addresses. */
+const COUNTED = { '#address-cells': [1], '#size-cells': [0] };
 
 it('a stream that a node without registers has, too, is shared', () => {
   const devices = {
     'codec@1000': DISPLAY,
-    dsp: { compatible: 'test,dsp', 'bank@1': { compatible: 'test,bank', reg: [1], iommus: [SMMU, 0x11, 0] } },
+    dsp: {
+      ...COUNTED,
+      compatible: 'test,dsp',
+      'bank@1': { compatible: 'test,bank', reg: [1], iommus: [SMMU, 0x11, 0] },
+    },
   };
   const { blockers } = planOf(boardOf(devices), 'codec@1000');
   expect(blockers).toMatchObject([{ kind: 'sharedStream', node: '/codec@1000', users: ['/dsp/bank@1'] }]);

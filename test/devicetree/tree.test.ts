@@ -4,7 +4,8 @@ import { describe, expect, it, test } from 'vitest';
 import { registersOf } from '../../src/devicetree/addresses.ts';
 import { readBlob } from '../../src/devicetree/blob.ts';
 import { gicLine, interruptsOf } from '../../src/devicetree/interrupts.ts';
-import { needsOf, streamsOf } from '../../src/devicetree/links.ts';
+import { needsOf } from '../../src/devicetree/links.ts';
+import { streamsOf } from '../../src/devicetree/streams.ts';
 import { isEnabled, Tree } from '../../src/devicetree/tree.ts';
 import { BOARD } from './board.ts';
 import { blobOf, type Description } from './builder.ts';
@@ -69,14 +70,21 @@ describe('interrupts', () => {
       'x@0': { 'interrupt-parent': [1], interrupts: [1] },
       'y@0': { 'interrupt-parent': [1], interrupts: [2] },
     });
-    expect(() => interruptsOf(broken, broken.find('/x@0')!)).toThrow('more than 8 interrupt maps');
+    expect(() => interruptsOf(broken, broken.find('/x@0')!)).toThrow(
+      'more than 8 interrupt controllers on the way',
+    );
     expect(() => interruptsOf(broken, broken.find('/y@0')!)).toThrow('nothing for <2> of /y@0');
   });
 });
 
+/** What is wrong with one property is an error here. */
+const fail = (error: Error): never => {
+  throw error;
+};
+
 describe('references', () => {
   it('have their role, place, name and cells', () => {
-    const needs = needsOf(tree, node('i2c0')).map(({ role, property, index, name, cells, target }) =>
+    const needs = needsOf(tree, node('i2c0'), fail).map(({ role, property, index, name, cells, target }) =>
       [role, property, index, name ?? '', target?.name, ...cells].join(' '),
     );
     expect(needs).toEqual([
@@ -93,8 +101,10 @@ describe('references', () => {
       c: { phandle: [1], '#clock-cells': [2] },
       'y@0': { clocks: [1, 5] },
     });
-    expect(() => needsOf(broken, broken.find('/x@0')!)).toThrow('/x@0, clocks: no node has the phandle 0x9');
-    expect(() => needsOf(broken, broken.find('/y@0')!)).toThrow(
+    expect(() => needsOf(broken, broken.find('/x@0')!, fail)).toThrow(
+      '/x@0, clocks: no node has the phandle 0x9',
+    );
+    expect(() => needsOf(broken, broken.find('/y@0')!, fail)).toThrow(
       '/y@0, clocks: /c takes 2 cells; there are 1',
     );
   });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { type DtNode, readBlob } from '../../src/devicetree/blob.ts';
 import { nodesBelow } from '../../src/devicetree/tree.ts';
-import { readLiveTree } from '../../targets/node/live-tree.ts';
+import { readTreeFolder } from '../../targets/node/live-tree.ts';
 import { BOARD } from '../devicetree/board.ts';
 import { blobOf } from '../devicetree/builder.ts';
 
@@ -28,14 +28,10 @@ it('has every node and property', () => {
       // As the kernel adds it.
       writeFileSync(join(folder, path, 'name'), `${name.split('@')[0]}\0`);
     }
-    const live = readLiveTree(folder);
+    const live = readTreeFolder(folder);
     expect(listed(live.root)).toEqual(listed(root));
     expect(live.find('i2c0')!.path).toBe('/soc@0/i2c@1000');
   } finally {
     rmSync(folder, { recursive: true });
   }
-});
-
-it('that is not there is an error', () => {
-  expect(() => readLiveTree('/no/such/tree')).toThrow('/no/such/tree');
 });

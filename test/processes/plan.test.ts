@@ -110,7 +110,7 @@ it.each<[string, readonly string[], number, string]>([
   ['a node that a list does not want', [board, '--list', 'i2c0'], 64, 'baton: --list is of the whole board'],
   ['no name at all', [board, ''], 64, 'baton: no node is called '],
   ['a file without an end', ['/dev/zero', 'i2c0'], 66, 'baton plan: /dev/zero: no file'],
-  ['a folder', [folder, 'i2c0'], 66, `baton plan: ${folder}: no file`],
+  ['a folder', [folder, 'i2c0'], 66, `baton plan: ${folder}: a folder that is no device tree`],
   ['nothing', ['/nowhere/x.dtb', 'i2c0'], 66, 'baton plan: /nowhere/x.dtb: no such file'],
 ])('%s: says so', (_name, args, status, words) => {
   const ended = spawnSync(process.execPath, [BATON, 'plan', ...args], {

@@ -10,7 +10,7 @@
 import { joinHalves } from '../../enforcer/bus.ts';
 import { type DecodedEntry, STE_CONFIG } from '../../enforcer/smmuv3-layout.ts';
 import { PAGE_BYTES } from '../../enforcer/stage2.ts';
-import { type BundleDefinition, resourcesOf } from '../../protocol/bundle.ts';
+import { type BundleDefinition, resourcesOf, streamIdsOf } from '../../protocol/bundle.ts';
 import type { Memory } from './memory.ts';
 import { nameOf, RAM_BYTES, type VmInstance } from './vm.ts';
 import type { TlbEntry } from './walker.ts';
@@ -72,7 +72,8 @@ export class Checker {
       const group: Group = { name: bundle.id, counts: new Map() };
       for (const resource of resourcesOf(bundle)) {
         const watched = this.#watch(resource.id, group);
-        if (resource.kind === 'stream') this.#streams.set(resource.physical, watched);
+        if (resource.kind === 'stream')
+          for (const id of streamIdsOf(resource)) this.#streams.set(id, watched);
         if (resource.kind === 'interrupt') this.#interrupts.set(resource.physical, watched);
         if (resource.kind !== 'mmio') continue;
         for (let at = 0; at < resource.bytes; at += PAGE_BYTES) {

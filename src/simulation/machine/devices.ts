@@ -6,7 +6,7 @@
  */
 
 import { PAGE_BYTES } from '../../enforcer/stage2.ts';
-import type { BundleDefinition, Device } from '../../protocol/bundle.ts';
+import { type BundleDefinition, type Device, streamIdsOf } from '../../protocol/bundle.ts';
 import type { BundleId, DeviceId } from '../../protocol/ids.ts';
 import { ENGINE_BASE, ENGINE_STREAM } from './board.ts';
 import type { DeviceModel, DevicePorts } from './device.ts';
@@ -82,7 +82,7 @@ export class Devices implements RegisterSpace {
 
   #place(bundle: BundleId, device: Device): void {
     const interrupt = device.resources.find(({ kind }) => kind === 'interrupt')?.physical;
-    const streams = device.resources.filter(({ kind }) => kind === 'stream').map(({ physical }) => physical);
+    const streams = device.resources.flatMap((each) => (each.kind === 'stream' ? streamIdsOf(each) : []));
     const model = modelFor(device.id, this.#ports(device.id, streams, interrupt));
     this.#models.set(`${bundle}/${device.id}`, model);
     let offset = 0;

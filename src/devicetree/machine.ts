@@ -1,0 +1,103 @@
+/**
+ * What is everybody's: nodes that serve, watch or stop the whole machine, whoever runs on it, and never one VM. Pure.
+ *
+ * By what a node provides first, then by its binding and its name: to take a device for the machine's costs a look into
+ * a manual, to take the machine's for a device costs isolation.
+ */
+
+import { isMemory } from './access.ts';
+import type { DtNode } from './blob.ts';
+import { isIommu } from './streams.ts';
+import { isEnabled, nodesBelow, ofNode, type Tree, textOf, textsOf } from './tree.ts';
+
+/** Names of what serves the whole machine: Devicetree Specification v0.4, 2.2.2, and what boards use beside it. */
+const NAMES =
+  /^(memory-controller|cache-controller|system-cache-controller|timer|rktimer|watchdog|pmu|dfi|cpufreq|syscon|sysreg|system-controller|interrupt-controller|msi-controller|clock-controller|reset-controller|power-controller|power-management|clock|restart|reboot|poweroff|qos|efuse|qfprom|ocotp|otp|fuse|pinctrl|pinmux|pinmux-controller|pin-controller|pinconf|iomuxc|pmic|access-controller|firewall|scu|cpu-map|opp-table)(@|$)/;
+/**
+ * Bindings of the same: pin controllers, memory controllers, PMICs, system and power controllers, firewalls; families,
+ * for every SoC has its own first word.
+ */
+const BINDINGS: readonly (readonly [RegExp, string])[] = [
+  [
+    /(^|[,-])(pinctrl|pinmux|pinconf|padconf|iomuxc|pincontrol|pin-controller|tlmm|pfc)(-|$)|^pinctrl-/,
+    'it decides which device each pin of the SoC is for',
+  ],
+  [
+    /(^|[,-])(ddrc|ddr|dmc|emc|mmdc|lpddr\d*|ddr-controller|memory-controller|edac|drac|sdrc|ddrphy|umc|emif|smi-(common|larb))(-|$)/,
+    'all memory of the machine goes through it',
+  ],
+  [
+    /(^|[,-])(scu|pmu|pmureg|sysreg|syscfg|grf|gpr|aoss-qmp|scmi|scpi|sci|rpmh-rsc|rpm|smem|cpufreq-\w+)(-|$)/,
+    'it controls the whole SoC',
+  ],
+  [
+    /(^|[,-])(etzpc|rifsc|rif|csu|tzasc|tzpc|tzc-?\d*|firewall|trdc|rdc|xrdc|sysc-fw|l4-fw)(-|$)/,
+    'it decides who may reach what',
+  ],
+  [
+    /^arm,(cci|ccn|cmn|coresight)|(^|[,-])(noc|fabric|axi2apb|cbb|dfi|llcc|l2c|l3c|ppmu|bwmon|gte)(-|$)/,
+    'traffic of every processor goes through it, or is watched by it',
+  ],
+];
+
+/** Properties of what processors and devices of any VM vote at, lock by, are woken through, or are kept out by. */
+const SERVICES: readonly string[] = [
+  '#interconnect-cells',
+  '#power-domain-cells',
+  '#performance-domain-cells',
+  '#hwlock-cells',
+  '#mbox-cells',
+  '#freq-domain-cells',
+  '#access-controller-cells',
+  '#reset-cells',
+];
+/** Trace units see what every processor does: Linux, Documentation/devicetree/bindings/arm/arm,coresight-*.yaml. */
+const TRACE = /^arm,coresight-/;
+/** Nodes that are memory: reserved (of firmware and hypervisor, too), and small ones on the chip. */
+const MEMORY = /^(memory|reserved-memory|sram|iram|ocram)(@|$)/;
+/**
+ * What keeps a supply on that nobody refers to: bindings/regulator/regulator.yaml, and bindings/power/reset/*.yaml.
+ */
+const SUPPLIES: readonly string[] = ['regulator-always-on', 'regulator-boot-on'];
+
+/** What makes a node one of the whole machine, itself or as a part; undefined when nothing does. */
+export const machineWide = ofNode((node): string | undefined => {
+  if (isMemory(node)) return 'it is memory, and no device';
+  const names = textsOf(node, 'compatible');
+  if (names.some((name) => TRACE.test(name)))
+    return 'it traces what every processor does, whoever runs there';
+  if (names.includes('syscon')) return 'drivers of other devices write its registers, too (syscon)';
+  const service = SERVICES.find((property) => node.properties.has(property));
+  if (service !== undefined) return `it serves whatever votes or waits at it (${service})`;
+  if (node.properties.has('system-power-controller')) return 'it switches the machine off';
+  const supply = suppliesMachine(node);
+  if (supply !== undefined) return `it supplies the machine (${supply} is always on)`;
+  for (const [pattern, what] of BINDINGS) {
+    const found = names.find((name) => pattern.test(name));
+    if (found !== undefined && !isIommu(node)) return `${what} (${found})`;
+  }
+  for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) {
+    if (MEMORY.test(at.name)) return 'it is memory, and no device';
+    const [, name] = NAMES.exec(at.name) ?? [];
+    if (name) return `a ${name} serves, watches or stops the whole machine, not one VM`;
+  }
+  return undefined;
+});
+
+/** The first regulator of a node that is on all the time: what it feeds is written nowhere. */
+function suppliesMachine(node: DtNode): string | undefined {
+  if (textOf(node, 'compatible') === undefined) return undefined;
+  for (const part of nodesBelow(node))
+    if (isEnabled(part) && SUPPLIES.some((property) => part.properties.has(property))) return part.name;
+  return undefined;
+}
+
+/**
+ * The device that the machine's first words go to: `stdout-path` of `/chosen`, a path or alias with options behind a
+ * colon.
+ */
+export function consoleOf(tree: Tree): DtNode | undefined {
+  const chosen = tree.find('/chosen');
+  const place = textOf(chosen, 'stdout-path') ?? textOf(chosen, 'linux,stdout-path');
+  return place === undefined ? undefined : tree.find(place.split(':')[0]!);
+}

@@ -1,0 +1,58 @@
+/** What kind of device a node is, for people and for orders of quiescing; nothing is allowed because of it. Pure. */
+
+import type { DtNode } from './blob.ts';
+import { isIommu } from './streams.ts';
+import { ofNode, textsOf } from './tree.ts';
+
+/** Kinds of devices that somebody lends. */
+export const MISSIONS = ['touch', 'display', 'camera', 'gpu', 'usb', 'serial'] as const;
+export type Mission = (typeof MISSIONS)[number];
+
+/** Words in the names of what feels fingers, and of what shows pictures. */
+const TOUCH = /\b(touch|rmi4|digitizer)/;
+const DISPLAY = /\b(display|mdss|mdp|dsi|vop|dpu|panel)/;
+
+/**
+ * Words of `compatible` and names of nodes (Devicetree Specification v0.4, 2.2.2) by which each kind is told; the first
+ * that fits. A serial controller of a Qualcomm engine is called geni-uart, a GPU mali, adreno, powervr or gc.
+ */
+const WORDS: readonly (readonly [Mission, RegExp])[] = [
+  ['touch', /\btouchscreen\b|[-,]ts\b|\b(rmi4|digitizer)/],
+  ['gpu', /\bgpu\b|\b(mali|adreno|powervr|panthor)\b|vivante,gc/],
+  [
+    'display',
+    /\b(display|mdss|mdp|dpu|dsi|dss|lcdif|lcdc|ltdc|hdlcd|vop\d?|tcon|hdmi|edp|dp|dc|du|panel|displayport|dcss|clcd)\b/,
+  ],
+  ['camera', /\b(camera|camss|isp\d*|isi|csi2?|csi2rx|vin\d*|cci|sensor-interface|capture)\b/],
+  ['usb', /\busb\d?\b|\b(xhci|ehci|ohci|dwc[23]|musb|otg)\b/],
+  ['serial', /\b(serial|uart|usart|scif|hscif|lpuart|ns16550a?|pl011)\b|uart/],
+];
+
+/** The kind of a device; undefined of any other. */
+export const missionOf = ofNode((node): Mission | undefined => {
+  // A GPU's IOMMU is called after it.
+  if (isIommu(node)) return undefined;
+  const words = [node.name.split('@')[0], ...textsOf(node, 'compatible')].join(' ');
+  return WORDS.find(([, pattern]) => pattern.test(words))?.[0];
+});
+
+/** A finger that is down must be lifted while its picture is still there: touch is quiesced first, display last. */
+export const quiesceRank = ofNode((node): number => {
+  const words = [node.name, ...textsOf(node, 'compatible')].join(' ');
+  if (TOUCH.test(words)) return 0;
+  return DISPLAY.test(words) ? 2 : 1;
+});
+
+/** Parts of a name that say what a holder may leave in a device of its kind. */
+const RESIDUES: readonly (readonly [RegExp, string])[] = [
+  [TOUCH, 'reports'],
+  [DISPLAY, 'framebuffer address'],
+  [/\b(i2c|spi|serial|uart)/, 'transfer buffer'],
+  [/\b(camera|isp|csi)/, 'picture buffer address'],
+];
+
+/** What a holder usually leaves in a device of its kind, beside registers; more may be there. */
+export function usualResidues(node: DtNode): readonly string[] {
+  const words = [node.name, ...textsOf(node, 'compatible')].join(' ');
+  return RESIDUES.flatMap(([pattern, what]) => (pattern.test(words) ? [what] : []));
+}

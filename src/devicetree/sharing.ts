@@ -1,0 +1,277 @@
+/**
+ * What stands in the way of a bundle by devices outside: access that they share with a member, and what they need of
+ * one, or one of them. Pure.
+ */
+
+import { type DeviceStream, isPlainBus, reachedThrough, sameStream, streamText } from './access.ts';
+import { isPciFunction } from './addresses.ts';
+import type { DtNode } from './blob.ts';
+import {
+  type Blocker,
+  type BlockerKind,
+  isGate,
+  LEAVE,
+  type Mover,
+  outsideOf,
+  type Situation,
+} from './blockers.ts';
+import type { Board, Wrong } from './board.ts';
+import { picturesWith } from './graph.ts';
+import type { Need, Role } from './links.ts';
+import { machineWide } from './machine.ts';
+import { overlap } from './ranges.ts';
+import { isEnabled, isInUse, isWithin, textOf } from './tree.ts';
+
+const TOGETHER = 'move them together: ask for them, too';
+const DISABLE = 'disable them in the device tree';
+
+/** Access that a member shares with devices outside. */
+export function sharedBlockers(all: Situation, { node, access, needs }: Mover): readonly Blocker[] {
+  const { board } = all;
+  const blockers: Blocker[] = [];
+  const add = (
+    kind: BlockerKind,
+    what: string,
+    ways: readonly string[],
+    users: readonly DtNode[],
+    besides: readonly DtNode[] = [],
+  ) => {
+    const paths = [...besides.map(({ path }) => path), ...outsideOf(all, users)];
+    if (paths.length > 0) blockers.push(together(all, { kind, node: node.path, what, users: paths, ways }));
+  };
+  // What it is part of reaches it, too, where its registers or line are the same.
+  const above = nodesAbove(all, node);
+  // The windows and lines of a PCI host are those of its functions, and none of its own.
+  const wholes = isPciFunction(node) ? above.filter((at) => textOf(at, 'device_type') !== 'pci') : above;
+  for (const page of access.pages) {
+    const last = page.address + page.bytes - 1n;
+    const range = `registers 0x${page.address.toString(16)} to 0x${last.toString(16)}, in whole pages of 4 KiB`;
+    const whole = wholes.filter((at) => board.access(at).pages.some((each) => overlap(page, each)));
+    add('sharedPage', range, [], board.onPage(page), whole);
+  }
+  const spis = access.lines.flatMap(({ gic }) => (gic?.kind === 'spi' ? [gic.number] : []));
+  for (const number of new Set(spis)) {
+    const whole = wholes.filter((at) => board.access(at).lines.some(({ gic }) => gic?.number === number));
+    add('sharedLine', `SPI ${number - 32} (INTID ${number})`, [], board.onLine(number), whole);
+  }
+  for (const stream of uniqueStreams(access.streams)) {
+    const by = stream.declaredBy === node ? '' : ` of ${stream.declaredBy.name}`;
+    const has = (other: DtNode) => board.access(other).streams.some((each) => sameStream(stream, each));
+    // A whole that names the same one for itself emits it; one that names it for its parts alone is not told from that.
+    const whole = stream.declaredBy === node ? wholes.filter(has) : [];
+    const ways = ['give it a stream ID of its own, where the SoC can'];
+    add('sharedStream', `${streamText(stream)}${by}`, ways, board.onIommu(stream.iommu).filter(has), whole);
+  }
+  for (const need of needs) {
+    if (need.role !== 'reset' && !(need.role === 'power-domain' && all.powerReset)) continue;
+    const name = [need.target?.name, ...need.cells].join(' ');
+    const whole = above.filter((at) => board.needs(at).some((each) => isSameNeed(each, need)));
+    if (need.role === 'reset')
+      add('sharedReset', `reset <${name}> (${need.property})`, [NO_RESET], board.onNeed(need), whole);
+    else
+      add(
+        'sharedPowerSwitch',
+        `power switch <${name}>, by which it would be reset`,
+        [NO_POWER],
+        board.onNeed(need),
+        whole,
+      );
+  }
+  return blockers;
+}
+
+const NO_RESET = 'never use this line: --accept sharedReset, and the driver has to clear what stays behind';
+const NO_POWER = 'reset it in another way: without --power-reset';
+
+function isSameNeed(a: Need, b: Need): boolean {
+  return a.role === b.role && a.target === b.target && a.cells.join() === b.cells.join();
+}
+
+/**
+ * Adds the ways that are open with others: to ask for them where all of them can be asked for, and to disable them. An
+ * IOMMU, an interrupt controller, a bus or what serves the whole machine is nobody's to be asked for.
+ */
+function together(
+  { board }: Situation,
+  blocker: Omit<Blocker, 'ask'>,
+  ask: readonly string[] = blocker.users,
+  disable = true,
+): Blocker {
+  const nodes = ask.map((path) => board.tree.find(path));
+  const canAsk = ask.length > 0 && nodes.every((node) => node && isAskable(board, node));
+  // What it is part of cannot be disabled without it.
+  const member = board.tree.find(blocker.node);
+  const canDisable =
+    disable && canAsk && !nodes.some((node) => node && member !== undefined && isWithin(member, node));
+  const ways = [...(canAsk ? [TOGETHER] : []), ...(canDisable ? [DISABLE] : []), ...blocker.ways];
+  return { ...blocker, ways: ways.length > 0 ? ways : [LEAVE], ask: canAsk ? ask : [] };
+}
+
+/** Whether somebody could ask for a node: whether a VM could have it at all. */
+function isAskable(board: Board, node: DtNode): boolean {
+  return (
+    isEnabled(node) &&
+    !isPlainBus(node) &&
+    !isGate(board, node) &&
+    machineWide(node) === undefined &&
+    reachedThrough(node) !== undefined
+  );
+}
+
+/** Nodes above a member that do not move with it. */
+function nodesAbove({ inside }: Situation, node: DtNode): readonly DtNode[] {
+  const found: DtNode[] = [];
+  for (let at = node.parent; at !== undefined; at = at.parent) if (!inside(at)) found.push(at);
+  return found;
+}
+
+/** Clients on a bus whose controller moves, that nobody asked for; and those that are reserved for somebody else. */
+export function busClients(all: Situation): readonly Blocker[] {
+  return all.members.flatMap(({ node }) => {
+    const asked = all.wanted.filter((each) => each !== node && isWithin(each, node));
+    const isAsked = all.wanted.includes(node);
+    const others = node.children.filter(
+      (child) =>
+        isInUse(child) &&
+        child.properties.has('compatible') &&
+        reachedThrough(child) === node &&
+        (isEnabled(child) ? !isAsked && asked.length > 0 : true) &&
+        !asked.some((each) => isWithin(each, child)),
+    );
+    if (others.length === 0) return [];
+    const users = others.map(({ path }) => path);
+    const ways = ['move them to another bus'];
+    const what = 'other devices are on its bus';
+    return [together(all, { kind: 'busClient', node: node.path, what, users, ways })];
+  });
+}
+
+/** Devices outside that are served by one inside. */
+export function consumersOutside(all: Situation): readonly Blocker[] {
+  const { board, members } = all;
+  const isMember = new Set(members.map(({ node }) => node));
+  return members.flatMap(({ node }): Blocker[] => {
+    const served = new Map<string, Set<string>>();
+    const choosers = new Set<string>();
+    for (const { node: user, role } of ownParts(node, isMember).flatMap((part) => board.consumersOf(part))) {
+      if (!all.outside(user) || (role !== 'interrupt' && !serves(role))) continue;
+      if (role === 'clock' && user.properties.has('#clock-cells')) choosers.add(user.path);
+      else served.set(user.path, (served.get(user.path) ?? new Set()).add(role));
+    }
+    const roles = [...new Set([...served.values()].flatMap((each) => [...each]))];
+    const found: Blocker[] = [];
+    if (served.size > 0) {
+      const what = `devices outside depend on it (${roles.join(', ')})`;
+      found.push(
+        together(all, {
+          kind: 'consumerOutside',
+          node: node.path,
+          what,
+          users: [...served.keys()],
+          ways: [],
+        }),
+      );
+    }
+    if (choosers.size > 0)
+      found.push(
+        together(
+          all,
+          { kind: 'clockLoop', node: node.path, what: LOOP, users: [...choosers], ways: LOOP_WAYS },
+          [...choosers],
+          false,
+        ),
+      );
+    return found;
+  });
+}
+
+/** A member, and its parts that are neither members nor parts of others. */
+function ownParts(member: DtNode, members: ReadonlySet<DtNode>): readonly DtNode[] {
+  const found = [member];
+  for (const part of found) for (const child of part.children) if (!members.has(child)) found.push(child);
+  return found;
+}
+
+/**
+ * A clock controller that stays may take a clock of the bundle for its own: OnePlus 6, display clocks from the PLL of
+ * the DSI PHY.
+ */
+const LOOP =
+  'a clock controller outside can choose a clock that it makes: its driver may reach for it while it is lent';
+const LOOP_WAYS: readonly string[] = [
+  'the keeper’s clock driver lets these clocks be until the return: --accept clockLoop',
+];
+
+/** Roles of what is beside a device, not below it: places in a graph, memory, and what says who may reach it. */
+const BESIDE: readonly Role[] = ['endpoint', 'memory', 'panel', 'backlight', 'sound', 'pipeline'];
+
+/** Whether who needs something in this role depends on it. */
+export function serves(role: Role): boolean {
+  return !BESIDE.includes(role);
+}
+
+/** What a member does nothing without, and what makes one picture with it, where that stays outside. */
+export function halvesOutside(all: Situation): readonly Blocker[] {
+  const { board, inside } = all;
+  return all.members.flatMap(({ node, needs }): Blocker[] => {
+    const found: Blocker[] = [];
+    const companions = needs.flatMap(({ role, target }) =>
+      role === 'companion' && target && isInUse(target) && !inside(target) ? [target.path] : [],
+    );
+    const add = (kind: BlockerKind, what: string, users: readonly string[]) =>
+      found.push(together(all, { kind, node: node.path, what, users, ways: [] }, users, false));
+    if (companions.length > 0)
+      add('companionOutside', 'it works only through what stays outside', [...new Set(companions)]);
+    const halves = picturesWith(board, node).filter((other) => !inside(other));
+    if (halves.length > 0)
+      add(
+        'pipelineOutside',
+        'it is a part of a pipeline of pictures, of which others stay outside',
+        halves.map(({ path }) => path),
+      );
+    return found;
+  });
+}
+
+/** Parts of a node by which it could share something with a member, and what that would be. */
+const MAY_SHARE: readonly (readonly [Wrong['part'], (mover: Mover, all: Situation) => boolean, string])[] = [
+  ['registers', ({ access }) => access.pages.length > 0, 'a page'],
+  ['interrupts', ({ access }) => access.lines.length > 0, 'a line'],
+  ['streams', ({ access }) => access.streams.length > 0, 'a stream'],
+  ['iommu', ({ access }) => access.streams.length > 0, 'a stream'],
+  ['dma', ({ access }) => access.streams.length > 0, 'a stream'],
+  ['reset', ({ needs }) => needs.some(({ role }) => role === 'reset'), 'a reset'],
+  [
+    'power-domain',
+    ({ needs }, { powerReset }) => powerReset && needs.some(({ role }) => role === 'power-domain'),
+    'a power switch',
+  ],
+];
+
+/** Nodes outside of which something cannot be read that they could share: nobody knows that they do not. */
+export function unreadableOutside(all: Situation): readonly Blocker[] {
+  const found: Blocker[] = [];
+  for (const [node, wrongs] of all.board.unreadable) {
+    if (!all.outside(node)) continue;
+    for (const { part, message } of wrongs) {
+      const [, has, what] = MAY_SHARE.find(([each]) => each === part) ?? [];
+      const member = has && all.members.find((each) => has(each, all));
+      if (!member) continue;
+      found.push({
+        kind: 'unreadable',
+        node: node.path,
+        what: `${message}: it may share ${what} with ${member.node.path}`,
+        users: [],
+        ways: ['correct the device tree', 'disable it in the device tree'],
+        ask: [],
+      });
+    }
+  }
+  return found;
+}
+
+function uniqueStreams(streams: readonly DeviceStream[]): readonly DeviceStream[] {
+  return streams.filter(
+    (stream, index) => streams.findIndex((other) => streamText(other) === streamText(stream)) === index,
+  );
+}
