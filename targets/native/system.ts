@@ -5,6 +5,9 @@
 
 export interface NativeSystem {
   readonly O_DIRECTORY: number;
+  readonly O_NOCTTY: number;
+  readonly O_NOFOLLOW: number;
+  readonly O_NONBLOCK: number;
   /** Opens a file, not to be inherited. */
   open(path: string, flags: number, mode: number): number;
   readAt(fd: number, buffer: ArrayBufferLike, offset: number, count: number, at: number): number;

@@ -24,6 +24,7 @@ declare module 'qjs:os' {
   export const S_IFMT: number;
   export const S_IFREG: number;
   export const S_IFDIR: number;
+  export const S_IFLNK: number;
   export const S_IFSOCK: number;
   export const WNOHANG: number;
   export function read(fd: number, buffer: ArrayBufferLike, offset: number, count: number): number;

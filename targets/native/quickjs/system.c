@@ -330,6 +330,9 @@ static const JSCFunctionListEntry EXPORTS[] = {
     JS_CFUNC_DEF("tidy", 0, js_tidy),
     JS_CFUNC_DEF("onRejection", 1, js_on_rejection),
     JS_PROP_INT32_DEF("O_DIRECTORY", O_DIRECTORY, 0),
+    JS_PROP_INT32_DEF("O_NOCTTY", O_NOCTTY, 0),
+    JS_PROP_INT32_DEF("O_NOFOLLOW", O_NOFOLLOW, 0),
+    JS_PROP_INT32_DEF("O_NONBLOCK", O_NONBLOCK, 0),
 };
 #define EXPORT_COUNT (int)(sizeof EXPORTS / sizeof *EXPORTS)
 

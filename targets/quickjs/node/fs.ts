@@ -10,6 +10,9 @@ export const constants = {
   O_RDONLY: os.O_RDONLY,
   O_WRONLY: os.O_WRONLY,
   O_DIRECTORY: NATIVE.O_DIRECTORY,
+  O_NOCTTY: NATIVE.O_NOCTTY,
+  O_NOFOLLOW: NATIVE.O_NOFOLLOW,
+  O_NONBLOCK: NATIVE.O_NONBLOCK,
   // As access(2) has them.
   X_OK: 1,
   W_OK: 2,
@@ -107,10 +110,27 @@ export interface Stats {
 
 export function statSync(path: string): Stats;
 export function statSync(path: string, how: { throwIfNoEntry: false }): Stats | undefined;
-export function statSync(path: string, { throwIfNoEntry = true } = {}): Stats | undefined {
-  const [stat, error] = os.stat(path);
+export function statSync(path: string, how = {}): Stats | undefined {
+  return statsOf(os.stat(path), `stat '${path}'`, how);
+}
+
+/** As statSync, of a link itself. */
+export function lstatSync(path: string, how: { throwIfNoEntry?: boolean } = {}): Stats | undefined {
+  return statsOf(os.lstat(path), `lstat '${path}'`, how);
+}
+
+/** Of an open file: QuickJS has no call for it, Linux a name. */
+export function fstatSync(fd: number): Stats {
+  return statSync(`/proc/self/fd/${fd}`);
+}
+
+function statsOf(
+  [stat, error]: ReturnType<typeof os.stat>,
+  what: string,
+  { throwIfNoEntry = true }: { throwIfNoEntry?: boolean },
+): Stats | undefined {
   if (error !== 0) {
-    const failure = systemError(-error, `stat '${path}'`);
+    const failure = systemError(-error, what);
     if (!throwIfNoEntry && (failure.code === 'ENOENT' || failure.code === 'ENOTDIR')) return undefined;
     throw failure;
   }
@@ -132,6 +152,13 @@ export interface Dirent {
   readonly name: string;
   isFile(): boolean;
   isDirectory(): boolean;
+  isSymbolicLink(): boolean;
+}
+
+/** What is in a folder, one by one. */
+export function opendirSync(path: string): { readSync(): Dirent | null; closeSync(): void } {
+  const entries = readdirSync(path, { withFileTypes: true });
+  return { readSync: () => entries.shift() ?? null, closeSync: () => {} };
 }
 
 export function readdirSync(path: string): string[];
@@ -147,7 +174,12 @@ function direntOf(folder: string, name: string): Dirent {
   const [stat, error] = os.lstat(`${folder}/${name}`);
   // What is gone meanwhile is neither.
   const kind = error === 0 ? stat.mode & os.S_IFMT : 0;
-  return { name, isFile: () => kind === os.S_IFREG, isDirectory: () => kind === os.S_IFDIR };
+  return {
+    name,
+    isFile: () => kind === os.S_IFREG,
+    isDirectory: () => kind === os.S_IFDIR,
+    isSymbolicLink: () => kind === os.S_IFLNK,
+  };
 }
 
 export function readlinkSync(path: string): string {
