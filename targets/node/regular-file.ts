@@ -1,5 +1,6 @@
 /** Reads files that may be anything: never waits for a pipe or a device, and never reads more than asked. */
 
+import { Buffer } from 'node:buffer';
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 
 /** Bytes that are asked for at once behind the size that a file says it has. */

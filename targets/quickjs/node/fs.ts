@@ -105,6 +105,7 @@ export interface Stats {
   readonly size: number;
   readonly mtimeMs: number;
   isFile(): boolean;
+  isDirectory(): boolean;
   isSocket(): boolean;
 }
 
@@ -140,6 +141,7 @@ function statsOf(
     size: stat.size,
     mtimeMs: stat.mtime,
     isFile: () => kind === os.S_IFREG,
+    isDirectory: () => kind === os.S_IFDIR,
     isSocket: () => kind === os.S_IFSOCK,
   };
 }
