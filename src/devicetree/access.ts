@@ -67,7 +67,8 @@ export function accessAsRead(
  */
 export const isPlainBus = ofNode((node): boolean => {
   const names = textsOf(node, 'compatible');
-  if (!names.includes('simple-bus') || names.includes('syscon')) return false;
+  const isBus = names.includes('simple-bus') || names.includes('simple-pm-bus');
+  if (!isBus || names.includes('syscon')) return false;
   return ![...node.properties.keys()].some((name) => PROVIDES.test(name));
 });
 
@@ -107,16 +108,43 @@ function allStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
   const left = LEFT_THROUGH.flatMap((property) => tree.links(node, property, undefined)).flatMap((link) =>
     link?.target ? named(tree, link.target) : [],
   );
-  return eachOnce([...own, ...left, ...namelessParts(node).flatMap((part) => named(tree, part))]);
+  const parts = namelessParts(node);
+  // What a DMA controller emits for it may be what it emits itself.
+  const engines = [node, ...parts].flatMap((each) => tree.links(each, 'dmas', '#dma-cells'));
+  const routed = new Set(engines.flatMap((link) => (link?.target ? routedTo(tree, link.target) : [])));
+  return eachOnce([
+    ...own,
+    ...left,
+    ...[...routed].flatMap((each) => named(tree, nearest(tree, each) ?? each)),
+    ...parts.flatMap((part) => named(tree, part)),
+  ]);
+}
+
+/**
+ * The DMA controllers that one stands for: itself, or those that a router leads to (bindings/dma/dma-router.yaml:
+ * `dma-masters`). Throws a TreeError.
+ */
+export function routedTo(tree: Tree, engine: DtNode): readonly DtNode[] {
+  if (!engine.properties.has('dma-masters')) return [engine];
+  const masters = tree.links(engine, 'dma-masters', undefined);
+  const found = masters.flatMap((link) => (link?.target ? [link.target] : []));
+  return found.length > 0 ? found : [engine];
 }
 
 /** What does a device's DMA for it, and names the IOMMU: bindings/media/renesas,vsp1.yaml, renesas,fdp1.yaml. */
 const LEFT_THROUGH: readonly string[] = ['renesas,fcp'];
 
 /** Enabled nodes below one that have neither a driver nor registers, nor are in what has. */
-function namelessParts(node: DtNode): readonly DtNode[] {
+export function namelessParts(node: DtNode): readonly DtNode[] {
   return node.children
-    .filter((child) => isEnabled(child) && !child.properties.has('compatible') && !hasRegisters(child))
+    .filter(
+      (child) =>
+        isEnabled(child) &&
+        !child.properties.has('compatible') &&
+        !hasRegisters(child) &&
+        // Of a host each function is a device of its own.
+        !isPciFunction(child),
+    )
     .flatMap((child) => [child, ...namelessParts(child)]);
 }
 
@@ -159,11 +187,7 @@ function deviceStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
     isFunction
       ? streamsOfFunction(tree, declaredBy, requesterOf(node)).map((stream) => ({ ...stream, declaredBy }))
       : named(tree, declaredBy);
-  // What a DMA controller emits for it may be what it emits itself.
-  const engines = tree
-    .links(node, 'dmas', '#dma-cells')
-    .flatMap((link) => (link?.target ? [link.target] : []));
-  return [...(above ? own(above) : []), ...[...new Set(engines)].flatMap((each) => named(tree, each))];
+  return above ? own(above) : [];
 }
 
 /** The node itself or the nearest above that has streams. */

@@ -37,7 +37,13 @@ const PCI_SPACE = 0x0300_0000;
 
 /** Whether a node is a PCI function of a bus that the tree describes. */
 export function isPciFunction(node: DtNode): boolean {
-  return textOf(node.parent, 'device_type') === 'pci';
+  return isPciBus(node.parent);
+}
+
+/** Whether a node is a bus of PCI functions (IEEE 1275 PCI Bus Binding, 2.2.1; Linux takes `pciex` for one, too). */
+function isPciBus(node: DtNode | undefined): boolean {
+  const type = textOf(node, 'device_type');
+  return type === 'pci' || type === 'pciex';
 }
 
 /** The bridges above a PCI function, up to its host. */
@@ -47,7 +53,10 @@ export function bridgesOf(node: DtNode): readonly DtNode[] {
 
 /** The bus, device and function of a PCI function, as in its DMA: 16 bits. Throws a TreeError. */
 export function requesterOf(node: DtNode): number {
-  return ((cellsOf(node, 'reg')[0] ?? 0) >>> 8) & 0xffff;
+  const own = ((cellsOf(node, 'reg')[0] ?? 0) >>> 8) & 0xffff;
+  // Which bus that is, its bridge says, where firmware has numbered it.
+  const bridge = node.parent && isPciFunction(node.parent) ? cellsOf(node.parent, 'bus-range')[0] : undefined;
+  return bridge === undefined ? own : ((bridge & 0xff) << 8) | (own & 0xff);
 }
 
 /** Nodes never change, and the way up is asked for again for each node below. */
@@ -82,7 +91,7 @@ function readRegisters(node: DtNode): readonly Registers[] {
 
 /** Whether a node is a PCI host bridge, and none of the bridges below one. */
 export function isPciHost(node: DtNode): boolean {
-  return textOf(node, 'device_type') === 'pci' && textOf(node.parent, 'device_type') !== 'pci';
+  return isPciBus(node) && !isPciBus(node.parent);
 }
 
 /**
@@ -129,7 +138,9 @@ function throughRanges(bus: DtNode, cells: readonly number[]): readonly number[]
   if (step === 0 || words.length % step !== 0)
     throw new TreeError(bus, 'ranges', `${words.length} cells are no multiple of ${step}`);
   const plain = (address: readonly number[]) =>
-    numberIn(child.address === PCI_CELLS ? [address[0]! & PCI_SPACE, ...address.slice(1)] : address);
+    numberIn(
+      child.address === PCI_CELLS && isPciBus(bus) ? [address[0]! & PCI_SPACE, ...address.slice(1)] : address,
+    );
   const address = plain(cells);
   for (let at = 0; at < words.length; at += step) {
     const from = plain(words.slice(at, at + child.address));

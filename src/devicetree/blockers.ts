@@ -4,14 +4,14 @@
  * users and the ways out. Pure.
  */
 
-import { type Access, reachedThrough } from './access.ts';
-import { bridgesOf, isPciFunction } from './addresses.ts';
+import { reachedThrough } from './access.ts';
+import { bridgesOf, isPciFunction, registersOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
-import type { Board } from './board.ts';
+import type { Board, Mover } from './board.ts';
 import { dmaOf } from './dma.ts';
 import { isGic } from './interrupts.ts';
-import type { Need } from './links.ts';
 import { machineWide } from './machine.ts';
+import { overlap } from './ranges.ts';
 import { iommuKind, isIommu } from './streams.ts';
 import { isEnabled, textOf } from './tree.ts';
 
@@ -76,13 +76,6 @@ export interface Blocker {
   readonly ways: readonly string[];
   /** Paths of what would help to ask for, too; empty where that does not help. */
   readonly ask: readonly string[];
-}
-
-/** A device that moves, as far as what stands in its way depends on it. */
-export interface Mover {
-  readonly node: DtNode;
-  readonly access: Access;
-  readonly needs: readonly Need[];
 }
 
 /** What is planned, and what is around it. */
@@ -154,11 +147,10 @@ export function outsideOf({ outside }: Situation, nodes: readonly DtNode[]): rea
   return [...new Set(nodes)].filter(outside).map(({ path }) => path);
 }
 
-function dmaBlockers({ board, inside }: Situation, mover: Mover): readonly Blocker[] {
+function dmaBlockers({ board }: Situation, mover: Mover): readonly Blocker[] {
   const blockers: Blocker[] = [];
   const add = adder(blockers, mover.node);
-  const isPart = inside(mover.node.parent);
-  const dma = dmaOf(board, mover, isPart);
+  const dma = dmaOf(board, mover);
   const confine = 'put it behind an IOMMU that is enabled, where the SoC can';
   if (dma.kind === 'engine')
     add(
@@ -171,7 +163,25 @@ function dmaBlockers({ board, inside }: Situation, mover: Mover): readonly Block
   else if (dma.kind === 'unconfined') add('unconfinedDma', dma.what, [], confine, LEAVE);
   else if (dma.kind === 'unknown')
     add('unknownDma', dma.what, [], 'its manual says that it does no DMA: --accept noDma', confine);
+  // Who has a page can start what is on it, whether a driver is meant to use it or not.
+  const unused = mover.access.pages.flatMap((page) => board.unusedOn(page));
+  for (const each of new Set(unused)) {
+    // With the same registers it is the same device, in another role.
+    if (registersMeet(mover.node, each.node)) continue;
+    const would = dmaOf(board, each);
+    if (would.kind === 'unconfined')
+      add('unconfinedDma', `${each.node.name}, which is disabled, is on its page: ${would.what}`, [], LEAVE);
+  }
   return blockers;
+}
+
+/** Whether two nodes describe some of the same registers. Both can be read: they have pages. */
+function registersMeet(a: DtNode, b: DtNode): boolean {
+  const placed = (node: DtNode) =>
+    registersOf(node).flatMap(({ physical, bytes }) =>
+      physical === undefined ? [] : [{ address: physical, bytes }],
+    );
+  return placed(a).some((one) => placed(b).some((other) => overlap(one, other)));
 }
 
 /**
@@ -302,10 +312,11 @@ function translationBlockers(all: Situation, { node, access }: Mover): readonly 
       'switch ATS off for it: take the property out of the tree',
     );
   // Linux, Documentation/devicetree/bindings/iommu/iommu.txt.
-  if (node.properties.has('dma-can-stall'))
+  const stalls = ['dma-can-stall', 'pasid-num-bits'].find((property) => node.properties.has(property));
+  if (stalls !== undefined)
     add(
       'stall',
-      'dma-can-stall: its faults may wait for an answer that nobody gives after a move',
+      `${stalls}: its faults may wait for an answer that nobody gives after a move`,
       [],
       'let its faults end at once: take the property out of the tree',
     );

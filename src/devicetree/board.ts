@@ -3,7 +3,7 @@
  * and again. Pure.
  */
 
-import { type Access, accessAsRead, type DeviceStream, hasRegisters } from './access.ts';
+import { type Access, accessAsRead, type DeviceStream, GRANULE, hasRegisters } from './access.ts';
 import type { DtNode } from './blob.ts';
 import { isGic } from './interrupts.ts';
 import { type Need, needsOf, type Role } from './links.ts';
@@ -20,6 +20,13 @@ const NOBODY: readonly DtNode[] = [];
 export interface Wrong {
   readonly part: 'registers' | 'interrupts' | 'streams' | Role;
   readonly message: string;
+}
+
+/** A device with what it has and needs. */
+export interface Mover {
+  readonly node: DtNode;
+  readonly access: Access;
+  readonly needs: readonly Need[];
 }
 
 /** Whoever needs something, and as what. */
@@ -49,6 +56,7 @@ export class Board {
   readonly #consumers = new Map<DtNode, Consumer[]>();
   readonly #pages: { readonly page: Range; readonly node: DtNode; readonly end: bigint }[] = [];
   #idle: Board['idle'] | undefined;
+  #unused: Map<bigint, Mover[]> | undefined;
   readonly #remembered = new Map<string, Map<DtNode, unknown>>();
 
   constructor(tree: Tree) {
@@ -131,6 +139,26 @@ export class Board {
     return known.get(node) as T;
   }
 
+  /** Devices that are not in use and have registers on a page, with what they would have. Read when somebody asks. */
+  unusedOn(page: Range): readonly Mover[] {
+    this.#unused ??= this.#readUnused();
+    const found = new Set<Mover>();
+    for (const number of pageNumbers(page))
+      for (const each of this.#unused.get(number) ?? []) found.add(each);
+    return [...found];
+  }
+
+  #readUnused(): Map<bigint, Mover[]> {
+    const byPage = new Map<bigint, Mover[]>();
+    for (const node of this.tree.nodes()) {
+      if (isInUse(node) || !hasRegisters(node)) continue;
+      const mover = { node, access: accessAsRead(this.tree, node, () => undefined), needs: NO_NEEDS };
+      for (const page of mover.access.pages)
+        for (const number of pageNumbers(page)) append(byPage, number, mover);
+    }
+    return byPage;
+  }
+
   /** Devices that are not in use, and the streams that they would have by themselves. Read when somebody asks. */
   get idle(): readonly { readonly node: DtNode; readonly streams: readonly DeviceStream[] }[] {
     this.#idle ??= this.tree
@@ -179,6 +207,15 @@ export class Board {
     });
   }
 }
+
+/** Numbers of the pages of a range; of a long one only the first: what is in the middle of a window is its part. */
+function pageNumbers({ address, bytes }: Range): readonly bigint[] {
+  const count = Number(bytes / GRANULE);
+  return Array.from({ length: Math.min(count, PAGES_LOOKED_AT) }, (_, i) => address / GRANULE + BigInt(i));
+}
+
+/** Pages of one range that are looked at for unused devices: those of a device have up to some sixteen. */
+const PAGES_LOOKED_AT = 64;
 
 function keyOf({ role, target, phandle, cells }: Need): string {
   return `${role} ${target?.path ?? phandle} ${cells.join()}`;

@@ -6,7 +6,7 @@
  * nobody's "can move".
  */
 
-import type { Access } from './access.ts';
+import { type Access, hasRegisters, namelessParts, routedTo } from './access.ts';
 import { isPciFunction, isPciHost } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import type { Board } from './board.ts';
@@ -29,57 +29,73 @@ export type DmaVerdict =
   | { readonly kind: 'confined' | 'none' }
   | { readonly kind: 'engine' | 'unconfined' | 'unknown'; readonly what: string };
 
+const UNFILLED = 'which streams its DMA has is left to boot firmware (iommu-map)';
 const UNNAMED = 'and no IOMMU is named that would confine it';
 
-/** What a device's DMA comes to. `isPart`: it is part of another that moves with it. */
-export function dmaOf(board: Board, { node, access, needs }: Subject, isPart: boolean): DmaVerdict {
+/** What a device's DMA comes to. */
+export function dmaOf(board: Board, subject: Subject): DmaVerdict {
+  const { node, access } = subject;
+  // What parts of it need that are no devices themselves, it needs.
+  const needs = [...subject.needs, ...namelessParts(node).flatMap((part) => board.needs(part))];
   const off = access.streams.find(({ iommu }) => !isEnabled(iommu));
   if (off)
     return {
       kind: 'unconfined',
       what: `its IOMMU ${off.iommu.name} is disabled in this tree: nothing confines its DMA`,
     };
-  // What has no registers of its own is told by who drives it.
-  if (access.pages.length === 0) return { kind: 'none' };
-  const engine = needs.find(
-    ({ role, target }) => role === 'dma' && target && !hasStream(board.tree, target),
-  )?.target;
+  const engine = enginesOf(board.tree, needs).find((each) => !hasStream(board.tree, each));
   if (engine)
     return {
       kind: 'engine',
       what: `${engine.name} does DMA for it, and no IOMMU is named that would confine that`,
     };
+  // What has no registers of its own is told by who drives it.
+  if (!hasRegisters(node)) return { kind: 'none' };
+  // Streams of an engine that works for it confine that engine alone.
+  const engines = new Set(enginesOf(board.tree, needs));
+  if (hasMap(board.tree, node)) return { kind: 'unconfined', what: `${UNFILLED}, ${UNNAMED}` };
+  if (access.streams.some(({ declaredBy }) => !engines.has(declaredBy))) return { kind: 'confined' };
+  if (fetchesNothing(needs)) return { kind: 'none' };
+  const unconfined = (what: string): DmaVerdict => ({ kind: 'unconfined', what: `${what}, ${UNNAMED}` });
+  const pool = needs.find(({ role }) => role === 'memory')?.target;
+  if (pool) return unconfined(`memory is set aside for it (memory-region: ${pool.name})`);
+  if (isPciHost(node)) return unconfined('what is behind a PCI host does DMA');
+  // What a wrapper says of DMA, it says of a part that has registers and streams of its own.
+  const parts = [...nodesBelow(node)].filter((part) => part !== node && hasRegisters(part));
+  if (parts.some((part) => board.access(part).streams.length > 0)) return { kind: 'none' };
+  const evidence = evidenceOf(node, needs);
+  if (evidence !== undefined) return unconfined(evidence);
   if (access.streams.length > 0) return { kind: 'confined' };
-  // A wrapper does none when a part of it does; a processor with memory of its own is more than a wrapper.
-  const hasMemory = needs.some(({ role, target }) => role === 'memory' && target);
-  if (!hasMemory && [...nodesBelow(node)].some((part) => board.access(part).streams.length > 0))
-    return { kind: 'none' };
-  if (node.properties.has(FETCHED_FOR)) return { kind: 'none' };
-  const evidence = evidenceOf(board, node, needs);
-  if (evidence !== undefined) return { kind: 'unconfined', what: `${evidence}, ${UNNAMED}` };
-  // A whole that moves, too, says it for its parts.
-  if (isPart || doesNone(node)) return { kind: 'none' };
+  if (doesNone(node)) return { kind: 'none' };
   return {
     kind: 'unknown',
     what: 'it has no stream, and nothing tells whether it does DMA: if it does, nothing confines it',
   };
 }
 
-/** Of what shows what others fetch: bindings/display/renesas,du.yaml, where VSPs do it. */
-const FETCHED_FOR = 'renesas,vsps';
+/** Whether others fetch what a device shows: bindings/display/renesas,du.yaml, where VSPs that are on do it. */
+function fetchesNothing(needs: readonly Need[]): boolean {
+  const fetchers = needs.filter(({ property }) => property === 'renesas,vsps');
+  return fetchers.length > 0 && fetchers.every(({ target }) => target && isEnabled(target));
+}
+
+/** The DMA controllers that work for a device, by what it needs. */
+function enginesOf(tree: Tree, needs: readonly Need[]): readonly DtNode[] {
+  const named = needs.flatMap(({ role, target }) => (role === 'dma' && target ? [target] : []));
+  return [...new Set(named.flatMap((each) => asRead(() => routedTo(tree, each), [each])))];
+}
 
 /** Why a device is one that does DMA; undefined when nothing says so. */
-function evidenceOf(board: Board, node: DtNode, needs: readonly Need[]): string | undefined {
+function evidenceOf(node: DtNode, needs: readonly Need[]): string | undefined {
   for (const [property, what] of PROPERTIES)
     if (node.properties.has(property)) return `${what} (${property})`;
-  const pool = needs.find(({ role }) => role === 'memory')?.target;
-  if (pool) return `memory is set aside for it (memory-region: ${pool.name})`;
-  const path = memoryPath(node);
+  const path = memoryPath(node, needs);
   if (path !== undefined) return `it votes for bandwidth to memory (interconnects: ${path})`;
-  if (hasMap(board.tree, node)) return 'which streams its DMA has is left to boot firmware (iommu-map)';
+  const wire = WIRES.flatMap((property) => textsOf(node, property)).find((name) => DMA_WIRE.test(name));
+  if (wire !== undefined) return `it has a part that does DMA (${wire})`;
   if (isPciFunction(node)) return 'PCI functions do DMA';
-  if (isPciHost(node)) return 'what is behind a PCI host does DMA';
-  for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) {
+  // What the board is called says nothing of what is on it.
+  for (let at: DtNode | undefined = node; at?.parent !== undefined; at = at.parent) {
     const found = textsOf(at, 'compatible').find((each) => MASTERS.some((pattern) => pattern.test(each)));
     if (found === undefined) continue;
     if (at === node) return `devices of its kind do DMA (${found})`;
@@ -88,6 +104,10 @@ function evidenceOf(board: Board, node: DtNode, needs: readonly Need[]): string 
   }
   return undefined;
 }
+
+/** Names of clocks, registers and lines of an engine that is inside a device (MediaTek's APDMA). */
+const WIRES: readonly string[] = ['clock-names', 'reg-names', 'interrupt-names'];
+const DMA_WIRE = /(^|[-_])(ap)?dma([-_]|$)/;
 
 /** Properties of what does DMA itself: Linux, bindings/dma/dma-controller.yaml, and the bindings of each kind. */
 const PROPERTIES: readonly (readonly [string, string])[] = [
@@ -118,10 +138,11 @@ const MEMORY_PATH =
  * The first path of a node that is one to memory. A path without a name is taken for one: what a device has
  * bandwidth for is memory (bindings/interconnect/interconnect.txt); paths called otherwise are those of processors.
  */
-function memoryPath(node: DtNode): string | undefined {
+function memoryPath(node: DtNode, needs: readonly Need[]): string | undefined {
   const names = textsOf(node, 'interconnect-names');
   if (!node.properties.has('interconnects')) return undefined;
-  if (names.length === 0) return 'without names';
+  const count = needs.filter(({ role }) => role === 'interconnect').length;
+  if (names.length === 0 || (count > 0 && names.length * 2 < count)) return 'without names';
   return names.find((name) => MEMORY_PATH.test(name) || !CONFIG_PATH.test(name));
 }
 
@@ -134,19 +155,20 @@ const CONFIG_PATH = /^(cpu|apps|qup)-|(^|-)(cfg|config|core)$/;
  * bindings name them, for every SoC has its own first word.
  */
 const MASTERS: readonly RegExp[] = [
-  /[,-](dss|lcdc|lcdif|ltdc|hdlcd|clcd|dcss|dc|dpu|mdp\d?|mdss|vop2?|du|tidss|drm|crtc|fimd|decon\d?|ovl(-2l)?|rdma|tilcdc)(-|$)/,
+  /[,-](dss|lcdc|lcdif|ltdc|hdlcd|clcd|dcss|dc|dpu|mdp\d?|mdss|vop2?|du|tidss|drm|crtc|fimd|decon\d?|ovl(-2l)?|rdma|tilcdc|de\d?-mixer.*|display-(front|back)end|hvs|vc5|v3d)(-|$)/,
+  /^brcm,(2711-v3d|bcm2(711|712|835)-(hvs|v3d|vec|txp))|imr-lx\d/,
   /,(pl11[01]|hdlcd|mali-dp\d+|komeda)|simple-framebuffer/,
-  /[,-](isp\d*|isi|vin|csi|camss|cap|vfe|cio2|vip|cal|fimc(-is|-lite)?|imgsys|camsys|rkisp1|rga\d*|g2d|gsc|gscaler|scaler|vsp[12]|fdp1|ipu|pxp|dewarp|dw100|mdp3.*|ge2d)(-|$)/,
+  /[,-](isp\d*|isi|vin|csi|camss|cap|vfe|cio2|vip|cal|fimc(-is|-lite)?|imgsys|camsys|rkisp1|rga\d*|g2d|gsc|gscaler|scaler|vsp[12]|fdp1|ipu|pxp|dewarp|dw100|mdp3.*|ge2d|cru|imr)(-|$)/,
   /(^|[,-])(mali|adreno|powervr|panthor|sgx)|^img,|vivante,gc|-gpu$|-mali/,
   /[,-](vpu|vdec|venc|vde|vcodec|venus|iris|hantro|g1|g2|jpeg|jpegdec|jpegenc|jpgdec|jpgenc|mjpeg|codec-(dec|enc)|video-(engine|codec)|cedar|wave5.*|coda.*|av1)(-|$)/,
-  /[,-](dwmac|gmac|emac|xgmac|gem|macb|fec|enetc|eqos|ethernet|eth|cpsw.*|cpgmac|netcp|icssg-prueth|fman.*|dpaa2?|mvneta|mvpp2|pp22|etheravb|gether|ethqos|switch)(-|$)|dwmac/,
-  /(sdhci|sdhc|dw-mshc|[,-]mmc|[,-]msdc|sdmmc|[,-]emmc|ufshc|[,-]ufs|[,-]nand|mshc|hsmmc)(-|$)/,
-  /(xhci|ehci|ohci|uhci|dwc[23]|musb|[,-]usb(ss|3|2|d|hs|-otg)?|[,-]otg|cdns3|udc|mtu3|ci-hdrc|chipidea)(-|$)/,
+  /[,-](dwmac|gmac|emac|xgmac|gem|macb|fec|enetc|eqos|ethernet|eth|cpsw.*|cpgmac|netcp|icssg-prueth|fman.*|dpaa2?|mvneta|mvpp2|pp22|etheravb|gether|ethqos|switch|mac|wmac|lan91c\d+)(-|$)|dwmac|^smsc,lan9/,
+  /(sdhci|sdhc|dw-mshc|[,-]mmc|[,-]msdc|sdmmc|[,-]emmc|ufshc|[,-]ufs|ufshci|[,-]nand|snand|nfc|mshc|hsmmc|[,-]sfc|[,-]o?spi-nand)(-|$)|^arm,pl18[0-9]|zynqmp-qspi/,
+  /(xhci|xusb|ehci|ohci|uhci|dwc[23]|musb|[,-]usb(ss|3|2|d|hs|-otg)?|[,-]otg|cdns3|udc|mtu3|ci-hdrc|chipidea)(-|$)/,
   /(ahci|[,-]sata|[,-]sas|[,-]pcie?|pci-host|qoriq-mc)(-|$)/,
   /[,-](dma|sdma|edma3?|udma.*|bam.*|xor.*|cdma|pdma|hdma|mdma|gpdma|dmac|axidma|adma|ringacc|bcdma|pktdma|apdma|qdma)(-|$)|pl330|pl08[01]/,
-  /(cryp(to|tocell)?|caam|[,-]sec|[,-]qce|[,-]ce|cesa|safexcel|ccree|[,-]aes|[,-]hash|[,-]sahara|inside-secure|eip\d+|sa2ul|dthe|trng-dma)(-|$|v)/,
-  /(r5f|r5fss|m4fss?|c66|c67|c71|[,-]dsp|[,-]pas|[,-]pil|[,-]mss|[,-]adsp|[,-]cdsp|remoteproc|[,-]scp|[,-]cm[47]|[,-]hifi\w*|[,-]ipu|[,-]npu|ethosu|[,-]tpu|(?<!lvts)[,-]mcu|[,-]wifi|wcn\d+|[,-]pru(ss)?|fastrpc)(-|$)/,
-  /[,-](sysport|wed|ipa|geni-se-qup|smp2p-dma|hda|azalia|acp|audio-dsp|afe)(-|$)/,
+  /(cryp(to|tocell)?|caam|[,-]sec|[,-]qce|[,-]ce|cesa|safexcel|ccree|[,-]aes|[,-]hash|[,-]sahara|inside-secure|eip\d+|sa2ul|dthe|trng-dma|[,-]dcp|hace|acry)(-|$|v)/,
+  /(r5f|r5fss|m4fss?|c66|c67|c71|[,-]dsp|[,-]pas|[,-]pil|[,-]mss|[,-]adsp|[,-]cdsp|remoteproc|[,-]scp|[,-]cm[47]|[,-]hifi\w*|[,-]ipu|[,-]npu|ethosu?|ethos-u\d+|[,-]tpu|(?<!lvts)[,-]mcu|[,-]wifi|wcn\d+|[,-]pru(ss)?|fastrpc)(-|$)/,
+  /^virtio,|[,-](sysport|wed|ipa|geni-se-qup|smp2p-dma|hda|azalia|acp|audio-dsp|afe)(-|$)/,
 ];
 /** What has others behind it, that are no parts of it. */
 const PARTS_ASIDE =
@@ -160,34 +182,45 @@ const PARTS_ASIDE =
 const NO_DMA: readonly RegExp[] = [
   /^arm,(pl011|pl031|pl050|pl061|pl022|sbsa-uart|sp805|primecell-gpio)$/,
   /^(ns16550a?|ns16450|snps,dw-apb-(uart|gpio|ssi|i2c|wdt)|snps,designware-i2c|snps,dw-apb-gpio-port)$/,
-  /^(?!qcom,geni|mediatek|atmel|microchip,sama|brcm,bcm7271)[^,]*,?.*(-|,)(uart|usart|lpuart|scif|hscif|scifa|sci|hsuart|xuartps|uartlite|uartdm)(-|$)/,
-  /^(?!qcom|mediatek|atmel|aspeed|microchip,sama)[^,]*,.*(-|,)(i2c|riic|iic|lpi2c|twsi|hsi2c)(-|$)|^(i2c-gpio|cdns,i2c|marvell,mv78230-i2c)/,
-  /^(?!qcom|mediatek|amlogic|atmel|sunplus)[^,]*,.*(-|,)(ecspi|cspi|dspi|lpspi|mcspi|spi|msiof|rspi)(-|$)|^spi-gpio$/,
-  /^(?!.*dma).*(-|,)(flexcan|rcar-can|rcar-canfd|rzg2l-canfd|m_can|mcan|c_can|d_can)(-|$)|^bosch,/,
-  /(-|,)(gpio|gpio-bank|gpio-controller|pio|pinctrl-gpio)$/,
-  /(-|,)(pwm|adc|saradc|tsadc|auxadc|lradc|gpadc|rtc|thermal|tmu|tsens|tempmon|keypad|kpp|kbc|cec|irc|ir|cir|wdt|rng|trng|hwrng|ocotp)(-|$|\d)/,
+  /(^|-|,)(uart|usart|lpuart|scif|hscif|scifa|sci|hsuart|xuartps|uartlite|uartdm)(-|$)/,
+  /(^|-|,)(i2c|riic|iic|lpi2c|twsi|hsi2c)(-|$)/,
+  /(^|-|,)(ecspi|cspi|dspi|lpspi|mcspi|spi|msiof|rspi)(-|$)/,
+  /^(?!.*dma).*(-|,)(can|canfd|flexcan|rcar-can|rcar-canfd|rzg2l-canfd|m_can|mcan|c_can|d_can)(-|$)|^bosch,/,
+  /(-|,)(gpio|gpio-bank|gpio-controller|pio|pinctrl-gpio)(-[\w.]+)?$/,
+  /(-|,)(pwm|adc|saradc|tsadc|auxadc|lradc|gpadc|rtc|thermal|tmu|tsens|tempmon|keypad|kpp|kbc|cec|irc|ir|cir|rng|trng|hwrng|ocotp)(-|$|\d)/,
 ];
+
+/** Families of which registers can start an engine of their own, whatever they fall back to. */
+const ENGINES_INSIDE =
+  /^(qcom,geni|qcom,.*-(i2c|spi)|mediatek,.*-(i2c|spi|uart)|atmel,|microchip,sama|aspeed,.*-(i2c|spi|fmc)|brcm,bcm7271|sunplus,.*-spi|amlogic,.*-spi)/;
 
 /** Whether a device is one of those that do no DMA themselves. */
 function doesNone(node: DtNode): boolean {
-  return textsOf(node, 'compatible').some((name) => NO_DMA.some((pattern) => pattern.test(name)));
+  const names = textsOf(node, 'compatible');
+  // A fallback says what a driver can do with it, not what else it has.
+  if (names.some((name) => ENGINES_INSIDE.test(name))) return false;
+  return names.some((name) => NO_DMA.some((pattern) => pattern.test(name)));
 }
 
 /** A map that leads nowhere yet. One that cannot be read is complained of elsewhere. */
 function hasMap(tree: Tree, node: DtNode): boolean {
-  return asRead(() => hasEmptyMap(tree, node));
+  return asRead(() => hasEmptyMap(tree, node), false);
 }
 
 /** A DMA controller may be disabled, and is then not used; what its streams would be is still told. */
 function hasStream(tree: Tree, engine: DtNode): boolean {
-  return asRead(() => streamsOf(tree, engine).length > 0);
+  for (let at: DtNode | undefined = engine; at !== undefined; at = at.parent) {
+    const own = at;
+    if (asRead(() => streamsOf(tree, own).length > 0, false)) return true;
+  }
+  return false;
 }
 
-function asRead(get: () => boolean): boolean {
+function asRead<T>(get: () => T, unread: T): T {
   try {
     return get();
   } catch (error) {
-    if (error instanceof TreeError) return false;
+    if (error instanceof TreeError) return unread;
     throw error;
   }
 }

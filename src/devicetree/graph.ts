@@ -71,7 +71,10 @@ const SOUND = /sound|audio|[,-](snd|i2s|ssi|sai|spdif|dai|mcasp)/;
  * neither is a PHY, which is only switched on (`phys`), nor plays sound, nor is on a USB cable.
  */
 function halvesOf(board: Board, node: DtNode): readonly DtNode[] {
-  return isHalf(node) ? connectedTo(board, node).filter(isHalf) : [];
+  // A sensor or an encoder on a bus is half of what its controller shows or takes.
+  const isClient =
+    !hasRegisters(node) && node.properties.has('reg') && textsOf(node, 'compatible').length > 0;
+  return isHalf(node) || isClient ? connectedTo(board, node).filter(isHalf) : [];
 }
 
 function isHalf(node: DtNode): boolean {

@@ -39,6 +39,8 @@ const GIC_KINDS = [
   ['espi', 4_096],
   ['eppi', 1_056],
 ] as const;
+/** Lines of each kind: INTIDs 32 to 1019, 16 to 31, 4096 to 5119, 1056 to 1119. */
+const GIC_LINES = { spi: 988, ppi: 16, espi: 1_024, eppi: 64 } as const;
 /** Flags of a GIC specifier. */
 const EDGES = 3;
 /** Cells of a GIC specifier, the affinity of a PPI aside. */
@@ -101,7 +103,7 @@ export function gicLine({ controller, cells }: Interrupt): GicLine | undefined {
   if (!isGic(controller) || cells.length < GIC_CELLS) return undefined;
   const [type = 0, number = 0, flags = 0] = cells;
   const [kind, first] = GIC_KINDS[type] ?? [];
-  if (kind === undefined) return undefined;
+  if (kind === undefined || number >= GIC_LINES[kind]) return undefined;
   return { kind, number: first + number, trigger: (flags & EDGES) !== 0 ? 'edge' : 'level' };
 }
 
@@ -167,7 +169,10 @@ function handedOn(tree: Tree, node: DtNode, cells: readonly number[]): Handed | 
   if (names.some((name) => SAME_NUMBER.test(name))) return spi(pin);
   if (names.some((name) => LISTED.test(name))) return ofList(tree, node, above, pin);
   const isSame = names.some((name) => SAME.test(name)) && cells.length === GIC_CELLS;
-  return isSame && sizeOf(above, '#interrupt-cells') === GIC_CELLS ? { controller: above, cells } : undefined;
+  // A GIC of four cells takes three of an SPI: the fourth is the affinity of a PPI.
+  const width = sizeOf(above, '#interrupt-cells');
+  if (!isSame || width < GIC_CELLS) return undefined;
+  return { controller: above, cells: [...cells, ...new Array<number>(width - GIC_CELLS).fill(0)] };
 }
 
 /**
@@ -181,7 +186,7 @@ const LISTED = /^(renesas,(irqc|intc-irqpin|intc-ex)(-|$)|st,stm32mp1-exti$)/;
  * ti,omap4-wugen-mpu.yaml, allwinner,sun6i-a31-r-intc.yaml.
  */
 const SAME =
-  /^(fsl,imx\w+-gpc|mediatek,mt\w+-sysirq|nvidia,tegra\w+-(ictlr|lic)|ti,omap\d-wugen-mpu|allwinner,sun\w+-\w+-r-intc)$/;
+  /^(fsl,imx\w+-gpc|mediatek,mt\w+-(sysirq|cirq)|nvidia,tegra\w+-(ictlr|lic)|ti,omap\d-wugen-mpu|allwinner,sun\w+-\w+-r-intc)$/;
 /** Whose line is the SPI of the same number: socionext,uniphier-aidet.yaml; arm/freescale/fsl,vf610-mscm-ir.txt. */
 const SAME_NUMBER = /^(socionext,uniphier-\w*-?aidet|fsl,vf610-mscm-ir)$/;
 

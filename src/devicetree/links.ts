@@ -35,7 +35,8 @@ export type Role =
   | 'bus'
   | 'companion'
   | 'pipeline'
-  | 'firewall';
+  | 'firewall'
+  | 'mux';
 
 /** One reference. */
 export interface Need extends Link {
@@ -75,6 +76,25 @@ const LISTS = new Map<string, List>([
   ['pwms', ['pwm', '#pwm-cells', 'pwm-names']],
   ['sound-dai', ['sound', '#sound-dai-cells']],
   ['access-controllers', ['firewall', '#access-controller-cells', 'access-controller-names']],
+  ['mux-controls', ['mux', '#mux-control-cells', 'mux-control-names']],
+  ['cooling-device', ['thermal', '#cooling-cells']],
+  ['assigned-clock-parents', ['clock', '#clock-cells']],
+  ['nand-ecc-engine', ['companion', undefined]],
+  ['pcs-handle', ['phy', undefined]],
+  ['ptp-timer', ['clock', undefined]],
+  ['sram', ['bus', undefined]],
+  ['extcon', ['bus', undefined]],
+  ['mediatek,auxadc', ['io-channel', undefined]],
+  ['audio-codec', ['bus', undefined]],
+  ['audio-cpu', ['bus', undefined]],
+  ['ssi-controller', ['bus', undefined]],
+  ['hdmi-phandle', ['bus', undefined]],
+  ['qcom,rx-device', ['bus', undefined]],
+  ['qcom,tx-device', ['bus', undefined]],
+  // bindings of older trees: what `phys` and `ddc-i2c-bus` are now.
+  ['phy', ['phy', undefined]],
+  ['ddc', ['bus', undefined]],
+  ['i2c-bus', ['bus', undefined]],
   // What is reached through a bus of another.
   ['i2c-parent', ['bus', undefined]],
   ['ddc-i2c-bus', ['bus', undefined]],

@@ -12,7 +12,7 @@ import { isEnabled, nodesBelow, ofNode, type Tree, textOf, textsOf } from './tre
 
 /** Names of what serves the whole machine: Devicetree Specification v0.4, 2.2.2, and what boards use beside it. */
 const NAMES =
-  /^(memory-controller|cache-controller|system-cache-controller|timer|rktimer|watchdog|pmu|dfi|cpufreq|syscon|sysreg|system-controller|interrupt-controller|msi-controller|clock-controller|reset-controller|power-controller|power-management|clock|restart|reboot|poweroff|qos|efuse|qfprom|ocotp|otp|fuse|pinctrl|pinmux|pinmux-controller|pin-controller|pinconf|iomuxc|pmic|access-controller|firewall|scu|cpu-map|opp-table)(@|$)/;
+  /^(memory-controller|cache-controller|system-cache-controller|timer|rktimer|watchdog|wdt|wdog|wdtimer|pmu|dfi|cpufreq|syscon|sysreg|system-controller|interrupt-controller|msi-controller|clock-controller|reset-controller|power-controller|power-management|clock|restart|reboot|poweroff|qos|efuse|qfprom|ocotp|otp|fuse|pinctrl|pinmux|pinmux-controller|pin-controller|pinconf|iomuxc|pmic|access-controller|firewall|scu|cpu-map|opp-table)(@|$)/;
 /**
  * Bindings of the same: pin controllers, memory controllers, PMICs, system and power controllers, firewalls; families,
  * for every SoC has its own first word.
@@ -34,6 +34,8 @@ const BINDINGS: readonly (readonly [RegExp, string])[] = [
     /(^|[,-])(etzpc|rifsc|rif|csu|tzasc|tzpc|tzc-?\d*|firewall|trdc|rdc|xrdc|sysc-fw|l4-fw)(-|$)/,
     'it decides who may reach what',
   ],
+  [/(^|[,-])(wdt|wdog|watchdog)(-|$|\d)|^arm,sp805$/, 'it restarts the machine'],
+  [/(^|[,-])(pmbus|spmi-pmic-arb|pmic|regulator)(-|$)/, 'it supplies the machine'],
   [
     /^arm,(cci|ccn|cmn|coresight)|(^|[,-])(noc|fabric|axi2apb|cbb|dfi|llcc|l2c|l3c|ppmu|bwmon|gte)(-|$)/,
     'traffic of every processor goes through it, or is watched by it',
@@ -70,6 +72,10 @@ export const machineWide = ofNode((node): string | undefined => {
   const service = SERVICES.find((property) => node.properties.has(property));
   if (service !== undefined) return `it serves whatever votes or waits at it (${service})`;
   if (node.properties.has('system-power-controller')) return 'it switches the machine off';
+  if (node.properties.has('qcom,controlled-remotely'))
+    return 'another processor runs it (qcom,controlled-remotely)';
+  if (node.children.some((child) => isEnabled(child) && child.properties.has('gpio-hog')))
+    return 'it holds lines for the board (gpio-hog)';
   const supply = suppliesMachine(node);
   if (supply !== undefined) return `it supplies the machine (${supply} is always on)`;
   for (const [pattern, what] of BINDINGS) {

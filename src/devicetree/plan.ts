@@ -14,12 +14,11 @@ import {
   type Acceptable,
   type Blocker,
   gicBlocker,
-  type Mover,
   mayBeAccepted,
   ownBlockers,
   type Situation,
 } from './blockers.ts';
-import type { Board } from './board.ts';
+import type { Board, Mover } from './board.ts';
 import { bundleDevices, named } from './definition.ts';
 import type { Need, Role } from './links.ts';
 import { quiesceRank } from './mission.ts';

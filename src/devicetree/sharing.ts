@@ -6,21 +6,13 @@
 import { type DeviceStream, isPlainBus, reachedThrough, sameStream, streamText } from './access.ts';
 import { isPciFunction } from './addresses.ts';
 import type { DtNode } from './blob.ts';
-import {
-  type Blocker,
-  type BlockerKind,
-  isGate,
-  LEAVE,
-  type Mover,
-  outsideOf,
-  type Situation,
-} from './blockers.ts';
-import type { Board, Wrong } from './board.ts';
+import { type Blocker, type BlockerKind, isGate, LEAVE, outsideOf, type Situation } from './blockers.ts';
+import type { Board, Mover, Wrong } from './board.ts';
 import { picturesWith } from './graph.ts';
 import type { Need, Role } from './links.ts';
 import { machineWide } from './machine.ts';
 import { overlap } from './ranges.ts';
-import { isEnabled, isInUse, isWithin, textOf } from './tree.ts';
+import { isEnabled, isInUse, isWithin, nodesBelow, textOf } from './tree.ts';
 
 const TOGETHER = 'move them together: ask for them, too';
 const DISABLE = 'disable them in the device tree';
@@ -52,7 +44,10 @@ export function sharedBlockers(all: Situation, { node, access, needs }: Mover): 
   const spis = access.lines.flatMap(({ gic }) => (gic?.kind === 'spi' ? [gic.number] : []));
   for (const number of new Set(spis)) {
     const whole = wholes.filter((at) => board.access(at).lines.some(({ gic }) => gic?.number === number));
-    add('sharedLine', `SPI ${number - 32} (INTID ${number})`, [], board.onLine(number), whole);
+    // What hands the line on has it in its own list, and is no other user.
+    const handing = new Set(access.lines.flatMap(({ interrupt }) => interrupt.through));
+    const users = board.onLine(number).filter((other) => !handing.has(other));
+    add('sharedLine', `SPI ${number - 32} (INTID ${number})`, [], users, whole);
   }
   for (const stream of uniqueStreams(access.streams)) {
     const by = stream.declaredBy === node ? '' : ` of ${stream.declaredBy.name}`;
@@ -130,13 +125,16 @@ export function busClients(all: Situation): readonly Blocker[] {
   return all.members.flatMap(({ node }) => {
     const asked = all.wanted.filter((each) => each !== node && isWithin(each, node));
     const isAsked = all.wanted.includes(node);
-    const others = node.children.filter(
-      (child) =>
-        isInUse(child) &&
-        child.properties.has('compatible') &&
-        reachedThrough(child) === node &&
-        (isEnabled(child) ? !isAsked && asked.length > 0 : true) &&
-        !asked.some((each) => isWithin(each, child)),
+    // Also behind a multiplexer.
+    const others = [...nodesBelow(node)].filter(
+      (below) =>
+        below !== node &&
+        isInUse(below) &&
+        below.properties.has('compatible') &&
+        reachedThrough(below) === node &&
+        isClient(below) &&
+        (isEnabled(below) ? !isAsked && asked.length > 0 : true) &&
+        !asked.some((each) => isWithin(each, below) || isWithin(below, each)),
     );
     if (others.length === 0) return [];
     const users = others.map(({ path }) => path);
@@ -145,6 +143,22 @@ export function busClients(all: Situation): readonly Blocker[] {
     return [together(all, { kind: 'busClient', node: node.path, what, users, ways })];
   });
 }
+
+/** Whether a node is a client of a bus: one with an address there, and no part of another client. */
+function isClient(node: DtNode): boolean {
+  if (!node.properties.has('reg')) return false;
+  for (let at = node.parent; at !== undefined && reachedThrough(at) !== at; at = at.parent)
+    if (
+      at.properties.has('compatible') &&
+      at.properties.has('reg') &&
+      !IS_MUX.test(textOf(at, 'compatible')!)
+    )
+      return false;
+  return true;
+}
+
+/** What leads on to other buses: bindings/i2c/i2c-mux*.yaml and the families of its chips. */
+const IS_MUX = /mux|pca95(4|84)|max73|ltc430/;
 
 /** Devices outside that are served by one inside. */
 export function consumersOutside(all: Situation): readonly Blocker[] {

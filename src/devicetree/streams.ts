@@ -95,9 +95,9 @@ export function streamsOfFunction(tree: Tree, host: DtNode, requester: number): 
   return entry ? [{ iommu: entry.iommu, id: (entry.id + masked - entry.first) >>> 0, mask: entry.mask }] : [];
 }
 
-/** Whether a node has a map of which nothing is filled in: boot firmware does so on some boards. */
+/** Whether a node has a map of which something is not filled in: boot firmware does so on some boards. */
 export function hasEmptyMap(tree: Tree, node: DtNode): boolean {
-  return node.properties.has('iommu-map') && mapEntries(tree, node).every(({ count }) => count === 0);
+  return node.properties.has('iommu-map') && mapEntries(tree, node).some(({ count }) => count === 0);
 }
 
 /** All that a map leads to: ranges as blocks of a power of two, exactly. */

@@ -141,11 +141,15 @@ export function isEnabled(node: DtNode): boolean {
   const known = ENABLED.get(node);
   if (known !== undefined) return known;
   const status = textOf(node, 'status');
-  const isOkay = status === undefined || status === 'okay' || status === 'ok';
+  // A status that cannot be read is none that says okay.
+  const isOkay = status === undefined ? !node.properties.has('status') : status === 'okay' || status === 'ok';
   const enabled = isOkay && (node.parent === undefined || isEnabled(node.parent));
   ENABLED.set(node, enabled);
   return enabled;
 }
+
+/** `fail-needs-probe`: used once its driver finds it (Linux, drivers/i2c/i2c-core-of-prober.c). */
+const USED_STATUS: readonly string[] = ['okay', 'ok', 'reserved', 'fail-needs-probe'];
 
 /**
  * Whether somebody uses a node, be it another than the system that reads the tree: enabled, or `reserved`, as for
@@ -166,7 +170,7 @@ function isUsed(node: DtNode): boolean {
   for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) {
     if (isEnabled(at)) return true;
     const status = textOf(at, 'status');
-    if (status !== undefined && !['okay', 'ok', 'reserved'].includes(status)) return false;
+    if (status !== undefined && !USED_STATUS.includes(status)) return false;
   }
   return true;
 }

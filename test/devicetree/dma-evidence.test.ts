@@ -15,6 +15,7 @@ import {
   inTheWay,
   NO_STREAM,
   other,
+  PART,
   plainPlan,
   SMMU,
 } from './plan-boards.ts';
@@ -160,13 +161,13 @@ it('a part of what does DMA does so, unless it only hangs on it', () => {
   expect(kinds('test,nothing')).toEqual([['unknownDma']]);
 });
 
-it('a whole that moves says it for its parts', () => {
+it('a whole that does no DMA says nothing for its parts', () => {
   const whole = other({
     ...BUS,
     compatible: 'arm,pl011',
     'part@51000': { compatible: 'test,part', reg: [0x5_1000, 0x1000] },
   });
-  expect(inTheWay(plainPlan({ 'a@50000': whole }, 'a@50000'))).toEqual([]);
+  expect(inTheWay(plainPlan({ 'a@50000': whole }, 'a@50000'))).toEqual([['unknownDma']]);
   expect(inTheWay(plainPlan({ 'a@50000': whole }, 'part@51000'))).toEqual([['unknownDma']]);
 });
 
@@ -186,6 +187,12 @@ it('a processor with memory of its own is no wrapper of the parts that have stre
     ...AROUND,
     'a@50000': other({ ...own, edge: { bank: { compatible: 'test,bank', iommus: [SMMU, 0x50, 0] } } }),
   });
-  expect(inTheWay(plainPlan(processor({}), 'a@50000'))).toEqual([]);
+  // A part without registers is nothing that a wrapper is around.
+  expect(inTheWay(plainPlan(processor({}), 'a@50000'))).toEqual([['unknownDma']]);
   expect(inTheWay(plainPlan(processor({ 'memory-region': [POOL] }), 'a@50000'))).toEqual([['unconfinedDma']]);
+  const wrapper = (own: Description) =>
+    other({ ...BUS, ...own, 'part@51000': { ...PART, iommus: [SMMU, 0x50, 0] } });
+  expect(inTheWay(plainPlan({ ...AROUND, 'a@50000': wrapper({}) }, 'a@50000'))).toEqual([]);
+  const processing = wrapper({ 'memory-region': [POOL] });
+  expect(inTheWay(plainPlan({ ...AROUND, 'a@50000': processing }, 'a@50000'))).toEqual([['unconfinedDma']]);
 });

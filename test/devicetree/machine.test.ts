@@ -123,12 +123,12 @@ it.each(['snps,nr-gpios', 'nr-gpios', 'num-gpios', 'vendor,nr-gpio', 'ngpios'])(
   },
 );
 
-it('gpios of another device are references, by whatever name; those of a hog are none', () => {
-  const uses = (own: Description) =>
+it('gpios of another device are references, by whatever name; who holds lines by a hog is everybody’s', () => {
+  const uses = (own: Description, hog: Description = {}) =>
     inTheWay(
       planOf(
         boardOf({
-          'a@50000': other({ phandle: [32], '#gpio-cells': [2], hog: { 'gpio-hog': flag, gpios: [32, 0] } }),
+          'a@50000': other({ phandle: [32], '#gpio-cells': [2], ...hog }),
           'b@60000': other({ reg: [0x6_0000, 0x1000], ...own }),
         }),
         'a@50000',
@@ -137,6 +137,7 @@ it('gpios of another device are references, by whatever name; those of a hog are
   expect(uses({})).toEqual([]);
   for (const property of ['gpios', 'reset-gpios', 'cs-gpio'])
     expect(uses({ [property]: [32, 1, 0] })).toEqual([['consumerOutside', '/b@60000']]);
+  expect(uses({}, { hog: { 'gpio-hog': flag, gpios: [32, 0] } })).toEqual([['machineWide']]);
 });
 
 it('a part that is reserved for firmware is in use outside, though what it is in moves', () => {

@@ -31,8 +31,8 @@ import { compare, listingOf } from './dts.ts';
 const NONE_MOVES: readonly string[] = [
   'am335x-boneblack.dtb',
   'hip07-d05.dtb',
-  'msm8916-longcheer-l8150.dtb',
   'mt8195-cherry-tomato-r3.dtb',
+  'rk3399-gru-scarlet-inx.dtb',
 ];
 
 const boards = existsSync(BOARDS_FOLDER)
