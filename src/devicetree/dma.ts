@@ -11,6 +11,7 @@ import { isPciFunction, isPciHost } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import type { Board } from './board.ts';
 import type { Need } from './links.ts';
+import { pattern } from './pattern.ts';
 import { hasEmptyMap, streamsOf } from './streams.ts';
 import { isEnabled, nodesBelow, type Tree, TreeError, textsOf } from './tree.ts';
 
@@ -155,19 +156,47 @@ const CONFIG_PATH = /^(cpu|apps|qup)-|(^|-)(cfg|config|core)$/;
  * bindings name them, for every SoC has its own first word.
  */
 const MASTERS: readonly RegExp[] = [
-  /[,-](dss|lcdc|lcdif|ltdc|hdlcd|clcd|dcss|dc|dpu|mdp\d?|mdss|vop2?|du|tidss|drm|crtc|fimd|decon\d?|ovl(-2l)?|rdma|tilcdc|de\d?-mixer.*|display-(front|back)end|hvs|vc5|v3d)(-|$)/,
+  pattern(
+    String.raw`[,-](dss|lcdc|lcdif|ltdc|hdlcd|clcd|dcss|dc|dpu|mdp\d?|mdss|vop2?|du|tidss|drm|crtc|`,
+    String.raw`fimd|decon\d?|ovl(-2l)?|rdma|tilcdc|de\d?-mixer.*|display-(front|back)end|hvs|vc5|`,
+    'v3d)(-|$)',
+  ),
   /^brcm,(2711-v3d|bcm2(711|712|835)-(hvs|v3d|vec|txp))|imr-lx\d/,
   /,(pl11[01]|hdlcd|mali-dp\d+|komeda)|simple-framebuffer/,
-  /[,-](isp\d*|isi|vin|csi|camss|cap|vfe|cio2|vip|cal|fimc(-is|-lite)?|imgsys|camsys|rkisp1|rga\d*|g2d|gsc|gscaler|scaler|vsp[12]|fdp1|ipu|pxp|dewarp|dw100|mdp3.*|ge2d|cru|imr)(-|$)/,
+  pattern(
+    String.raw`[,-](isp\d*|isi|vin|csi|camss|cap|vfe|cio2|vip|cal|fimc(-is|-lite)?|imgsys|camsys|`,
+    String.raw`rkisp1|rga\d*|g2d|gsc|gscaler|scaler|vsp[12]|fdp1|ipu|pxp|dewarp|dw100|mdp3.*|ge2d|cru|`,
+    'imr)(-|$)',
+  ),
   /(^|[,-])(mali|adreno|powervr|panthor|sgx)|^img,|vivante,gc|-gpu$|-mali/,
-  /[,-](vpu|vdec|venc|vde|vcodec|venus|iris|hantro|g1|g2|jpeg|jpegdec|jpegenc|jpgdec|jpgenc|mjpeg|codec-(dec|enc)|video-(engine|codec)|cedar|wave5.*|coda.*|av1)(-|$)/,
-  /[,-](dwmac|gmac|emac|xgmac|gem|macb|fec|enetc|eqos|ethernet|eth|cpsw.*|cpgmac|netcp|icssg-prueth|fman.*|dpaa2?|mvneta|mvpp2|pp22|etheravb|gether|ethqos|switch|mac|wmac|lan91c\d+)(-|$)|dwmac|^smsc,lan9/,
-  /(sdhci|sdhc|dw-mshc|[,-]mmc|[,-]msdc|sdmmc|[,-]emmc|ufshc|[,-]ufs|ufshci|[,-]nand|snand|nfc|mshc|hsmmc|[,-]sfc|[,-]o?spi-nand)(-|$)|^arm,pl18[0-9]|zynqmp-qspi/,
+  pattern(
+    '[,-](vpu|vdec|venc|vde|vcodec|venus|iris|hantro|g1|g2|jpeg|jpegdec|jpegenc|jpgdec|',
+    'jpgenc|mjpeg|codec-(dec|enc)|video-(engine|codec)|cedar|wave5.*|coda.*|av1)(-|$)',
+  ),
+  pattern(
+    '[,-](dwmac|gmac|emac|xgmac|gem|macb|fec|enetc|eqos|ethernet|eth|cpsw.*|cpgmac|netcp|',
+    'icssg-prueth|fman.*|dpaa2?|mvneta|mvpp2|pp22|etheravb|gether|ethqos|switch|mac|wmac|',
+    String.raw`lan91c\d+)(-|$)|dwmac|^smsc,lan9`,
+  ),
+  pattern(
+    '(sdhci|sdhc|dw-mshc|[,-]mmc|[,-]msdc|sdmmc|[,-]emmc|ufshc|[,-]ufs|ufshci|[,-]nand|snand|',
+    'nfc|mshc|hsmmc|[,-]sfc|[,-]o?spi-nand)(-|$)|^arm,pl18[0-9]|zynqmp-qspi',
+  ),
   /(xhci|xusb|ehci|ohci|uhci|dwc[23]|musb|[,-]usb(ss|3|2|d|hs|-otg)?|[,-]otg|cdns3|udc|mtu3|ci-hdrc|chipidea)(-|$)/,
   /(ahci|[,-]sata|[,-]sas|[,-]pcie?|pci-host|qoriq-mc)(-|$)/,
-  /[,-](dma|sdma|edma3?|udma.*|bam.*|xor.*|cdma|pdma|hdma|mdma|gpdma|dmac|axidma|adma|ringacc|bcdma|pktdma|apdma|qdma)(-|$)|pl330|pl08[01]/,
-  /(cryp(to|tocell)?|caam|[,-]sec|[,-]qce|[,-]ce|cesa|safexcel|ccree|[,-]aes|[,-]hash|[,-]sahara|inside-secure|eip\d+|sa2ul|dthe|trng-dma|[,-]dcp|hace|acry)(-|$|v)/,
-  /(r5f|r5fss|m4fss?|c66|c67|c71|[,-]dsp|[,-]pas|[,-]pil|[,-]mss|[,-]adsp|[,-]cdsp|remoteproc|[,-]scp|[,-]cm[47]|[,-]hifi\w*|[,-]ipu|[,-]npu|ethosu?|ethos-u\d+|[,-]tpu|(?<!lvts)[,-]mcu|[,-]wifi|wcn\d+|[,-]pru(ss)?|fastrpc)(-|$)/,
+  pattern(
+    '[,-](dma|sdma|edma3?|udma.*|bam.*|xor.*|cdma|pdma|hdma|mdma|gpdma|dmac|axidma|adma|',
+    'ringacc|bcdma|pktdma|apdma|qdma)(-|$)|pl330|pl08[01]',
+  ),
+  pattern(
+    '(cryp(to|tocell)?|caam|[,-]sec|[,-]qce|[,-]ce|cesa|safexcel|ccree|[,-]aes|[,-]hash|',
+    String.raw`[,-]sahara|inside-secure|eip\d+|sa2ul|dthe|trng-dma|[,-]dcp|hace|acry)(-|$|v)`,
+  ),
+  pattern(
+    '(r5f|r5fss|m4fss?|c66|c67|c71|[,-]dsp|[,-]pas|[,-]pil|[,-]mss|[,-]adsp|[,-]cdsp|',
+    String.raw`remoteproc|[,-]scp|[,-]cm[47]|[,-]hifi\w*|[,-]ipu|[,-]npu|ethosu?|ethos-u\d+|[,-]tpu|`,
+    String.raw`(?<!lvts)[,-]mcu|[,-]wifi|wcn\d+|[,-]pru(ss)?|fastrpc)(-|$)`,
+  ),
   /^virtio,|[,-](sysport|wed|ipa|geni-se-qup|smp2p-dma|hda|azalia|acp|audio-dsp|afe)(-|$)/,
 ];
 /** What has others behind it, that are no parts of it. */
@@ -187,12 +216,17 @@ const NO_DMA: readonly RegExp[] = [
   /(^|-|,)(ecspi|cspi|dspi|lpspi|mcspi|spi|msiof|rspi)(-|$)/,
   /^(?!.*dma).*(-|,)(can|canfd|flexcan|rcar-can|rcar-canfd|rzg2l-canfd|m_can|mcan|c_can|d_can)(-|$)|^bosch,/,
   /(-|,)(gpio|gpio-bank|gpio-controller|pio|pinctrl-gpio)(-[\w.]+)?$/,
-  /(-|,)(pwm|adc|saradc|tsadc|auxadc|lradc|gpadc|rtc|thermal|tmu|tsens|tempmon|keypad|kpp|kbc|cec|irc|ir|cir|rng|trng|hwrng|ocotp)(-|$|\d)/,
+  pattern(
+    '(-|,)(pwm|adc|saradc|tsadc|auxadc|lradc|gpadc|rtc|thermal|tmu|tsens|tempmon|keypad|kpp|',
+    String.raw`kbc|cec|irc|ir|cir|rng|trng|hwrng|ocotp)(-|$|\d)`,
+  ),
 ];
 
 /** Families of which registers can start an engine of their own, whatever they fall back to. */
-const ENGINES_INSIDE =
-  /^(qcom,geni|qcom,.*-(i2c|spi)|mediatek,.*-(i2c|spi|uart)|atmel,|microchip,sama|aspeed,.*-(i2c|spi|fmc)|brcm,bcm7271|sunplus,.*-spi|amlogic,.*-spi)/;
+const ENGINES_INSIDE = pattern(
+  '^(qcom,geni|qcom,.*-(i2c|spi)|mediatek,.*-(i2c|spi|uart)|atmel,|microchip,sama|',
+  'aspeed,.*-(i2c|spi|fmc)|brcm,bcm7271|sunplus,.*-spi|amlogic,.*-spi)',
+);
 
 /** Whether a device is one of those that do no DMA themselves. */
 function doesNone(node: DtNode): boolean {

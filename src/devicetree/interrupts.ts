@@ -8,6 +8,7 @@
 
 import type { Trigger } from '../protocol/bundle.ts';
 import type { DtNode } from './blob.ts';
+import { pattern } from './pattern.ts';
 import { CELLS_MAX, cellOf, cellsOf, ofNode, sizeOf, type Tree, TreeError, textsOf } from './tree.ts';
 
 /** One interrupt of a device, at the controller that its line ends at. */
@@ -185,8 +186,10 @@ const LISTED = /^(renesas,(irqc|intc-irqpin|intc-ex)(-|$)|st,stm32mp1-exti$)/;
  * and fsl,imx-gpcv2.yaml; interrupt-controller/mediatek,mt6577-sysirq.yaml, nvidia,tegra20-ictlr.yaml,
  * ti,omap4-wugen-mpu.yaml, allwinner,sun6i-a31-r-intc.yaml.
  */
-const SAME =
-  /^(fsl,imx\w+-gpc|mediatek,mt\w+-(sysirq|cirq)|nvidia,tegra\w+-(ictlr|lic)|ti,omap\d-wugen-mpu|allwinner,sun\w+-\w+-r-intc)$/;
+const SAME = pattern(
+  String.raw`^(fsl,imx\w+-gpc|mediatek,mt\w+-(sysirq|cirq)|nvidia,tegra\w+-(ictlr|lic)|`,
+  String.raw`ti,omap\d-wugen-mpu|allwinner,sun\w+-\w+-r-intc)$`,
+);
 /** Whose line is the SPI of the same number: socionext,uniphier-aidet.yaml; arm/freescale/fsl,vf610-mscm-ir.txt. */
 const SAME_NUMBER = /^(socionext,uniphier-\w*-?aidet|fsl,vf610-mscm-ir)$/;
 

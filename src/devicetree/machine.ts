@@ -7,12 +7,19 @@
 
 import { isMemory } from './access.ts';
 import type { DtNode } from './blob.ts';
+import { pattern } from './pattern.ts';
 import { isIommu } from './streams.ts';
 import { isEnabled, nodesBelow, ofNode, type Tree, textOf, textsOf } from './tree.ts';
 
 /** Names of what serves the whole machine: Devicetree Specification v0.4, 2.2.2, and what boards use beside it. */
-const NAMES =
-  /^(memory-controller|cache-controller|system-cache-controller|timer|rktimer|watchdog|wdt|wdog|wdtimer|pmu|dfi|cpufreq|syscon|sysreg|system-controller|interrupt-controller|msi-controller|clock-controller|reset-controller|power-controller|power-management|clock|restart|reboot|poweroff|qos|efuse|qfprom|ocotp|otp|fuse|pinctrl|pinmux|pinmux-controller|pin-controller|pinconf|iomuxc|pmic|access-controller|firewall|scu|cpu-map|opp-table)(@|$)/;
+const NAMES = pattern(
+  '^(memory-controller|cache-controller|system-cache-controller|timer|rktimer|watchdog|wdt|',
+  'wdog|wdtimer|pmu|dfi|cpufreq|syscon|sysreg|system-controller|interrupt-controller|',
+  'msi-controller|clock-controller|reset-controller|power-controller|power-management|',
+  'clock|restart|reboot|poweroff|qos|efuse|qfprom|ocotp|otp|fuse|pinctrl|pinmux|',
+  'pinmux-controller|pin-controller|pinconf|iomuxc|pmic|access-controller|firewall|scu|',
+  'cpu-map|opp-table)(@|$)',
+);
 /**
  * Bindings of the same: pin controllers, memory controllers, PMICs, system and power controllers, firewalls; families,
  * for every SoC has its own first word.
@@ -23,7 +30,10 @@ const BINDINGS: readonly (readonly [RegExp, string])[] = [
     'it decides which device each pin of the SoC is for',
   ],
   [
-    /(^|[,-])(ddrc|ddr|dmc|emc|mmdc|lpddr\d*|ddr-controller|memory-controller|edac|drac|sdrc|ddrphy|umc|emif|smi-(common|larb))(-|$)/,
+    pattern(
+      String.raw`(^|[,-])(ddrc|ddr|dmc|emc|mmdc|lpddr\d*|ddr-controller|memory-controller|edac|drac|sdrc|`,
+      'ddrphy|umc|emif|smi-(common|larb))(-|$)',
+    ),
     'all memory of the machine goes through it',
   ],
   [

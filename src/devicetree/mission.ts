@@ -1,6 +1,7 @@
 /** What kind of device a node is, for people and for orders of quiescing; nothing is allowed because of it. Pure. */
 
 import type { DtNode } from './blob.ts';
+import { pattern } from './pattern.ts';
 import { isIommu } from './streams.ts';
 import { ofNode, textsOf } from './tree.ts';
 
@@ -21,7 +22,10 @@ const WORDS: readonly (readonly [Mission, RegExp])[] = [
   ['gpu', /\bgpu\b|\b(mali|adreno|powervr|panthor)\b|vivante,gc/],
   [
     'display',
-    /\b(display|mdss|mdp|dpu|dsi|dss|lcdif|lcdc|ltdc|hdlcd|vop\d?|tcon|hdmi|edp|dp|dc|du|panel|displayport|dcss|clcd)\b/,
+    pattern(
+      String.raw`\b(display|mdss|mdp|dpu|dsi|dss|lcdif|lcdc|ltdc|hdlcd|vop\d?|tcon|hdmi|edp|dp|dc|du|`,
+      String.raw`panel|displayport|dcss|clcd)\b`,
+    ),
   ],
   ['camera', /\b(camera|camss|isp\d*|isi|csi2?|csi2rx|vin\d*|cci|sensor-interface|capture)\b/],
   ['usb', /\busb\d?\b|\b(xhci|ehci|ohci|dwc[23]|musb|otg)\b/],

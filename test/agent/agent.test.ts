@@ -3,7 +3,7 @@ import { NoneEnforcer } from '../../src/enforcer/none.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
 
-function world() {
+function hostAlone() {
   const vms = [ANDROID, VAULT];
   const made = new BenchWorld(
     vms,
@@ -11,6 +11,11 @@ function world() {
     () => new NoneEnforcer({ bundles: [PANEL], vms, machineBoot: 'one' }),
   );
   made.startHost();
+  return made;
+}
+
+function world() {
+  const made = hostAlone();
   made.startAgent(ANDROID, 'active');
   made.startAgent(VAULT, 'suspended');
   made.clock.advance(1_500);
@@ -60,13 +65,7 @@ describe('an agent whose journal cannot be written', () => {
 
 describe('an owner whose hook fails', () => {
   it('tells the borrower the device and the step, not what the step said', () => {
-    const vms = [ANDROID, VAULT];
-    const made = new BenchWorld(
-      vms,
-      [PANEL],
-      () => new NoneEnforcer({ bundles: [PANEL], vms, machineBoot: 'one' }),
-    );
-    made.startHost();
+    const made = hostAlone();
     const step = `inhibit${'x'.repeat(200)}`;
     made.startAgent(ANDROID, 'active', made.everybody(), {
       run: (_bundle, hook, _epoch, done) =>
