@@ -78,18 +78,25 @@ export interface Blocker {
   readonly ask: readonly string[];
 }
 
-/** What is planned, and what is around it. */
-export interface Situation {
+/** What moves, and what is around it: the same whichever of it was asked for. */
+export interface Surroundings {
   readonly board: Board;
-  readonly members: readonly Mover[];
-  /** What was asked for. */
-  readonly wanted: readonly DtNode[];
-  /** Whether a node is a member, or below one and of the same system. */
+  /** All that moves. */
+  readonly moved: ReadonlySet<DtNode>;
+  /** Whether a node moves, or is below one that does and of the same system. */
   readonly inside: (node: DtNode | undefined) => boolean;
   /** Whether a node is in use outside: neither inside, nor something that a member is part of. */
   readonly outside: (node: DtNode) => boolean;
   /** Whether the back end resets devices by switching their power off. */
   readonly powerReset: boolean;
+}
+
+/** What is planned, and what is around it. */
+export interface Situation extends Surroundings {
+  /** What moves: first what was asked for. */
+  readonly members: readonly Mover[];
+  /** What was asked for. */
+  readonly wanted: readonly DtNode[];
 }
 
 export const LEAVE = 'leave it with one VM';
@@ -98,7 +105,7 @@ export const LEAVE = 'leave it with one VM';
 const LINES_SHOWN = 3;
 
 /** What is wrong with a member by itself. */
-export function ownBlockers(all: Situation, mover: Mover): readonly Blocker[] {
+export function ownBlockers(all: Surroundings, mover: Mover): readonly Blocker[] {
   const { node } = mover;
   const { board } = all;
   const blockers: Blocker[] = [];
@@ -143,11 +150,11 @@ function adder(blockers: Blocker[], node: DtNode) {
 }
 
 /** Paths of those outside, each once. */
-export function outsideOf({ outside }: Situation, nodes: readonly DtNode[]): readonly string[] {
+export function outsideOf({ outside }: Surroundings, nodes: readonly DtNode[]): readonly string[] {
   return [...new Set(nodes)].filter(outside).map(({ path }) => path);
 }
 
-function dmaBlockers({ board }: Situation, mover: Mover): readonly Blocker[] {
+function dmaBlockers({ board }: Surroundings, mover: Mover): readonly Blocker[] {
   const blockers: Blocker[] = [];
   const add = adder(blockers, mover.node);
   const dma = dmaOf(board, mover);
@@ -213,7 +220,7 @@ function findGate(board: Board, node: DtNode): boolean {
 }
 
 /** Lines that cannot move: those of each processor, those behind another controller, and messages. */
-function lineBlockers(all: Situation, { node, access }: Mover): readonly Blocker[] {
+function lineBlockers(all: Surroundings, { node, access }: Mover): readonly Blocker[] {
   const { board } = all;
   const blockers: Blocker[] = [];
   const add = adder(blockers, node);
@@ -287,7 +294,7 @@ export function gicBlocker({ board, members }: Situation): readonly Blocker[] {
  * Translation that Baton cannot re-point: cached in the device, answered late, or at an IOMMU that no back end
  * drives.
  */
-function translationBlockers(all: Situation, { node, access }: Mover): readonly Blocker[] {
+function translationBlockers(all: Surroundings, { node, access }: Mover): readonly Blocker[] {
   const blockers: Blocker[] = [];
   const add = adder(blockers, node);
   const root = isPciFunction(node) ? bridgesOf(node) : [];

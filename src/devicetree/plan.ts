@@ -7,7 +7,7 @@
  */
 
 import type { Device } from '../protocol/bundle.ts';
-import { type Access, reachedThrough } from './access.ts';
+import type { Access } from './access.ts';
 import type { DtNode } from './blob.ts';
 import {
   ACCEPTABLE,
@@ -15,16 +15,15 @@ import {
   type Blocker,
   gicBlocker,
   mayBeAccepted,
-  ownBlockers,
   type Situation,
 } from './blockers.ts';
-import type { Board, Mover } from './board.ts';
+import type { Board } from './board.ts';
 import { bundleDevices, named } from './definition.ts';
 import type { Need, Role } from './links.ts';
 import { quiesceRank } from './mission.ts';
+import { membersOf, movingOf } from './moving.ts';
 import { notesOf } from './notes.ts';
-import { busClients, consumersOutside, halvesOutside, sharedBlockers, unreadableOutside } from './sharing.ts';
-import { isEnabled, isInUse, nodesBelow, textOf } from './tree.ts';
+import { busClients, unreadableOutside } from './sharing.ts';
 
 /** A device of the bundle. */
 export interface Member {
@@ -87,82 +86,97 @@ const VOTED: readonly Role[] = [
 
 /** Plans a bundle of `wanted`. */
 export function planBundle(board: Board, wanted: readonly DtNode[], choices: Choices = {}): Plan {
-  const { accept = [], powerReset = false } = choices;
+  const draft = draftOf(board, wanted, choices);
+  const members = orderedMembers(draft);
+  const devices = bundleDevices(members);
+  return {
+    members,
+    devices: typeof devices === 'string' ? undefined : devices,
+    blockers: withUnfit(draft, devices),
+    accepted: draft.accepted,
+    kept: keptOf(draft.all),
+    notes: [...notesOf(draft.all), ...unnamed(members)],
+  };
+}
+
+/** The blockers of the plan that `planBundle` makes: all of it that lists and searches look at. */
+export function blockersOf(
+  board: Board,
+  wanted: readonly DtNode[],
+  choices: Choices = {},
+): readonly Blocker[] {
+  const draft = draftOf(board, wanted, choices);
+  return mayFit(draft) ? withUnfit(draft, bundleDevices(orderedMembers(draft))) : draft.inTheWay;
+}
+
+/** A plan before its members are put in order. */
+interface Draft {
+  readonly all: Situation;
+  /** Why each node is in it. */
+  readonly why: ReadonlyMap<DtNode, string>;
+  /** What stands in the way, whether a bundle file could say it or not. */
+  readonly inTheWay: readonly Blocker[];
+  readonly accepted: readonly Blocker[];
+}
+
+function draftOf(
+  board: Board,
+  wanted: readonly DtNode[],
+  { accept = [], powerReset = false }: Choices,
+): Draft {
   const why = membersOf(board, wanted);
-  const movers = [...why.keys()].map((node) => ({
-    node,
-    access: board.access(node),
-    needs: board.needs(node),
-  }));
-  const all = situationOf(board, wanted, movers, powerReset);
-  const found = blockersOf(all);
+  const { around, findings } = movingOf(board, wanted, powerReset);
+  const found = [...why.keys()].map((node) => findings.get(node)!);
+  const all = { ...around, wanted, members: found.map(({ mover }) => mover) };
+  const blockers = [
+    ...found.flatMap(({ own }) => own),
+    ...gicBlocker(all),
+    ...found.flatMap(({ shared }) => shared),
+    ...busClients(all),
+    ...found.flatMap(({ consumers }) => consumers),
+    ...found.flatMap(({ halves }) => halves),
+    ...unreadableOutside(all),
+  ];
   const isAccepted = ({ kind }: Blocker) => accept.some((each) => ACCEPTABLE[each] === kind);
+  return {
+    all,
+    why,
+    inTheWay: blockers.filter((each) => !isAccepted(each)),
+    accepted: blockers.filter(isAccepted),
+  };
+}
+
+/** The members of a draft in quiesce order, each with its reset. */
+function orderedMembers({ all, why, inTheWay, accepted }: Draft): readonly Member[] {
+  const found = [...inTheWay, ...accepted];
   const unusable = new Set(found.flatMap(({ kind, node }) => (kind === 'sharedReset' ? [node] : [])));
-  const members = movers.map((mover): Member => {
+  const members = all.members.map((mover): Member => {
     const has = (role: Role) => mover.needs.some((need) => need.role === role);
     const byLine = has('reset') && !unusable.has(mover.node.path);
-    const byPower = powerReset && has('power-domain');
+    const byPower = all.powerReset && has('power-domain');
     const reset = byLine ? 'line' : byPower ? 'power' : undefined;
     return {
       ...mover,
       why: why.get(mover.node)!,
-      isAskedFor: wanted.includes(mover.node),
+      isAskedFor: all.wanted.includes(mover.node),
       reset,
     };
   });
-  const ordered = quiesceOrder(members);
-  const devices = bundleDevices(ordered);
-  const inTheWay = found.filter((each) => !isAccepted(each));
-  // Only where nothing is wrong that stays so: what is too much is so often because of that.
-  const isUnfit = typeof devices === 'string' && inTheWay.every(mayBeAccepted);
-  return {
-    members: ordered,
-    devices: typeof devices === 'string' ? undefined : devices,
-    blockers: isUnfit ? [...inTheWay, unfitBlocker(wanted, devices)] : inTheWay,
-    accepted: found.filter(isAccepted),
-    kept: keptOf(all),
-    notes: [...notesOf(all), ...unnamed(ordered)],
-  };
+  return quiesceOrder(members);
 }
 
-/** What is inside a bundle, and what is outside. */
-function situationOf(
-  board: Board,
-  wanted: readonly DtNode[],
-  members: readonly Mover[],
-  powerReset: boolean,
-): Situation {
-  const moved = new Set(members.map(({ node }) => node));
-  const above = new Set<DtNode>();
-  for (const member of moved)
-    for (let at: DtNode | undefined = member; at !== undefined && !above.has(at); at = at.parent)
-      above.add(at);
-  const known = new Map<DtNode, boolean>();
-  const inside = (node: DtNode | undefined): boolean => {
-    if (node === undefined) return false;
-    let found = known.get(node);
-    if (found === undefined) {
-      // A part that firmware has in use is of another system, wherever it is.
-      found = moved.has(node) || (textOf(node, 'status') !== 'reserved' && inside(node.parent));
-      known.set(node, found);
-    }
-    return found;
-  };
-  const outside = (node: DtNode) => isInUse(node) && !above.has(node) && !inside(node);
-  return { board, members, wanted, inside, outside, powerReset };
+/** Whether nothing is wrong that stays so: what is too much for a bundle is so often because of that. */
+function mayFit({ inTheWay }: Draft): boolean {
+  return inTheWay.every(mayBeAccepted);
 }
 
-/** All that stands in the way, in the order of the members. */
-function blockersOf(all: Situation): readonly Blocker[] {
-  return [
-    ...all.members.flatMap((member) => ownBlockers(all, member)),
-    ...gicBlocker(all),
-    ...all.members.flatMap((member) => sharedBlockers(all, member)),
-    ...busClients(all),
-    ...consumersOutside(all),
-    ...halvesOutside(all),
-    ...unreadableOutside(all),
-  ];
+/** What stands in the way, and what a bundle file cannot say. `devices`: those of the bundle, or why it has none. */
+function withUnfit(draft: Draft, devices: readonly Device[] | string): readonly Blocker[] {
+  const { all, inTheWay } = draft;
+  if (typeof devices !== 'string' || !mayFit(draft)) return inTheWay;
+  const ways = ['ask for less, or for a part of it', 'disable in the device tree what nobody uses'];
+  const node = all.wanted[0]?.path ?? '/';
+  return [...inTheWay, { kind: 'unfit', node, what: devices, users: [], ways, ask: [] }];
 }
 
 /** Members that move along and are not named in the bundle file, for want of room. */
@@ -173,37 +187,6 @@ function unnamed(members: readonly Member[]): readonly string[] {
     ({ node }) =>
       `${node.path} moves along, and is not in the bundle file: it gives access to nothing of its own`,
   );
-}
-
-/** What a bundle file cannot say. */
-function unfitBlocker(wanted: readonly DtNode[], what: string): Blocker {
-  const ways = ['ask for less, or for a part of it', 'disable in the device tree what nobody uses'];
-  return { kind: 'unfit', node: wanted[0]?.path ?? '/', what, users: [], ways, ask: [] };
-}
-
-/** What was asked for, the bus controllers it is reached through, and the parts of all these. */
-function membersOf(board: Board, wanted: readonly DtNode[]): Map<DtNode, string> {
-  const found = new Map<DtNode, string>();
-  for (const node of wanted) found.set(node, 'asked for');
-  for (const node of wanted) {
-    const via = reachedThrough(node);
-    if (via !== undefined && !found.has(via)) found.set(via, `${node.name} is reached through it`);
-  }
-  for (const member of [...found.keys()]) {
-    for (const node of nodesBelow(member)) {
-      if (found.has(node) || !isEnabled(node) || !isDevice(board, node)) continue;
-      found.set(node, `part of ${member.name}`);
-    }
-  }
-  return found;
-}
-
-/** What has registers or a place on a bus, or a driver and something to drive; tables of data have a "driver", too. */
-function isDevice(board: Board, node: DtNode): boolean {
-  if (reachedThrough(node) === node) return true;
-  const drives =
-    node.properties.has('reg') || board.access(node).lines.length > 0 || board.needs(node).length > 0;
-  return node.properties.has('compatible') && drives;
 }
 
 function needsAbove(board: Board, node: DtNode): readonly Need[] {

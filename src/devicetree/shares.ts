@@ -19,8 +19,9 @@ const HEADS: Readonly<Record<Share, string>> = {
 };
 
 /** The group of a list that a candidate is in. */
-export function shareOf({ verdict, plan }: Candidate): Share {
-  return verdict === 'blocked' && isAcceptable(plan) ? 'accept' : verdict;
+export function shareOf(candidate: Candidate): Share {
+  const { verdict } = candidate;
+  return verdict === 'blocked' && isAcceptable(candidate) ? 'accept' : verdict;
 }
 
 /** Counts devices that have a mission, of tree after tree. */

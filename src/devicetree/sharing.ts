@@ -6,19 +6,27 @@
 import { type DeviceStream, isPlainBus, reachedThrough, sameStream, streamText } from './access.ts';
 import { isPciFunction } from './addresses.ts';
 import type { DtNode } from './blob.ts';
-import { type Blocker, type BlockerKind, isGate, LEAVE, outsideOf, type Situation } from './blockers.ts';
+import {
+  type Blocker,
+  type BlockerKind,
+  isGate,
+  LEAVE,
+  outsideOf,
+  type Situation,
+  type Surroundings,
+} from './blockers.ts';
 import type { Board, Mover, Wrong } from './board.ts';
 import { picturesWith } from './graph.ts';
 import type { Need, Role } from './links.ts';
 import { machineWide } from './machine.ts';
 import { overlap } from './ranges.ts';
-import { isEnabled, isInUse, isWithin, nodesBelow, textOf } from './tree.ts';
+import { isEnabled, isInUse, isWithin, nodesBelow, ofNode, textOf } from './tree.ts';
 
 const TOGETHER = 'move them together: ask for them, too';
 const DISABLE = 'disable them in the device tree';
 
 /** Access that a member shares with devices outside. */
-export function sharedBlockers(all: Situation, { node, access, needs }: Mover): readonly Blocker[] {
+export function sharedBlockers(all: Surroundings, { node, access, needs }: Mover): readonly Blocker[] {
   const { board } = all;
   const blockers: Blocker[] = [];
   const add = (
@@ -87,7 +95,7 @@ function isSameNeed(a: Need, b: Need): boolean {
  * IOMMU, an interrupt controller, a bus or what serves the whole machine is nobody's to be asked for.
  */
 function together(
-  { board }: Situation,
+  { board }: Surroundings,
   blocker: Omit<Blocker, 'ask'>,
   ask: readonly string[] = blocker.users,
   disable = true,
@@ -114,7 +122,7 @@ function isAskable(board: Board, node: DtNode): boolean {
 }
 
 /** Nodes above a member that do not move with it. */
-function nodesAbove({ inside }: Situation, node: DtNode): readonly DtNode[] {
+function nodesAbove({ inside }: Surroundings, node: DtNode): readonly DtNode[] {
   const found: DtNode[] = [];
   for (let at = node.parent; at !== undefined; at = at.parent) if (!inside(at)) found.push(at);
   return found;
@@ -123,18 +131,14 @@ function nodesAbove({ inside }: Situation, node: DtNode): readonly DtNode[] {
 /** Clients on a bus whose controller moves, that nobody asked for; and those that are reserved for somebody else. */
 export function busClients(all: Situation): readonly Blocker[] {
   return all.members.flatMap(({ node }) => {
+    const clients = clientsOf(node);
+    if (clients.length === 0) return [];
     const asked = all.wanted.filter((each) => each !== node && isWithin(each, node));
     const isAsked = all.wanted.includes(node);
-    // Also behind a multiplexer.
-    const others = [...nodesBelow(node)].filter(
-      (below) =>
-        below !== node &&
-        isInUse(below) &&
-        below.properties.has('compatible') &&
-        reachedThrough(below) === node &&
-        isClient(below) &&
-        (isEnabled(below) ? !isAsked && asked.length > 0 : true) &&
-        !asked.some((each) => isWithin(each, below) || isWithin(below, each)),
+    const others = clients.filter(
+      (client) =>
+        (isEnabled(client) ? !isAsked && asked.length > 0 : true) &&
+        !asked.some((each) => isWithin(each, client) || isWithin(client, each)),
     );
     if (others.length === 0) return [];
     const users = others.map(({ path }) => path);
@@ -143,6 +147,18 @@ export function busClients(all: Situation): readonly Blocker[] {
     return [together(all, { kind: 'busClient', node: node.path, what, users, ways })];
   });
 }
+
+/** Clients in use of the bus of a controller, also those behind a multiplexer. */
+const clientsOf = ofNode((node): readonly DtNode[] =>
+  [...nodesBelow(node)].filter(
+    (below) =>
+      below !== node &&
+      isInUse(below) &&
+      below.properties.has('compatible') &&
+      reachedThrough(below) === node &&
+      isClient(below),
+  ),
+);
 
 /** Whether a node is a client of a bus: one with an address there, and no part of another client. */
 function isClient(node: DtNode): boolean {
@@ -160,43 +176,29 @@ function isClient(node: DtNode): boolean {
 /** What leads on to other buses: bindings/i2c/i2c-mux*.yaml and the families of its chips. */
 const IS_MUX = /mux|pca95(4|84)|max73|ltc430/;
 
-/** Devices outside that are served by one inside. */
-export function consumersOutside(all: Situation): readonly Blocker[] {
-  const { board, members } = all;
-  const isMember = new Set(members.map(({ node }) => node));
-  return members.flatMap(({ node }): Blocker[] => {
-    const served = new Map<string, Set<string>>();
-    const choosers = new Set<string>();
-    for (const { node: user, role } of ownParts(node, isMember).flatMap((part) => board.consumersOf(part))) {
-      if (!all.outside(user) || (role !== 'interrupt' && !serves(role))) continue;
-      if (role === 'clock' && user.properties.has('#clock-cells')) choosers.add(user.path);
-      else served.set(user.path, (served.get(user.path) ?? new Set()).add(role));
-    }
-    const roles = [...new Set([...served.values()].flatMap((each) => [...each]))];
-    const found: Blocker[] = [];
-    if (served.size > 0) {
-      const what = `devices outside depend on it (${roles.join(', ')})`;
-      found.push(
-        together(all, {
-          kind: 'consumerOutside',
-          node: node.path,
-          what,
-          users: [...served.keys()],
-          ways: [],
-        }),
-      );
-    }
-    if (choosers.size > 0)
-      found.push(
-        together(
-          all,
-          { kind: 'clockLoop', node: node.path, what: LOOP, users: [...choosers], ways: LOOP_WAYS },
-          [...choosers],
-          false,
-        ),
-      );
-    return found;
-  });
+/** Devices outside that are served by a member. */
+export function consumersOutside(all: Surroundings, { node }: Mover): readonly Blocker[] {
+  const { board, moved } = all;
+  const served = new Map<string, Set<string>>();
+  const choosers = new Set<string>();
+  for (const { node: user, role } of ownParts(node, moved).flatMap((part) => board.consumersOf(part))) {
+    if (!all.outside(user) || (role !== 'interrupt' && !serves(role))) continue;
+    if (role === 'clock' && user.properties.has('#clock-cells')) choosers.add(user.path);
+    else served.set(user.path, (served.get(user.path) ?? new Set()).add(role));
+  }
+  const roles = [...new Set([...served.values()].flatMap((each) => [...each]))];
+  const found: Blocker[] = [];
+  if (served.size > 0) {
+    const what = `devices outside depend on it (${roles.join(', ')})`;
+    const users = [...served.keys()];
+    found.push(together(all, { kind: 'consumerOutside', node: node.path, what, users, ways: [] }));
+  }
+  if (choosers.size > 0) {
+    const users = [...choosers];
+    const loop = { kind: 'clockLoop', node: node.path, what: LOOP, users, ways: LOOP_WAYS } as const;
+    found.push(together(all, loop, users, false));
+  }
+  return found;
 }
 
 /** A member, and its parts that are neither members nor parts of others. */
@@ -225,26 +227,24 @@ export function serves(role: Role): boolean {
 }
 
 /** What a member does nothing without, and what makes one picture with it, where that stays outside. */
-export function halvesOutside(all: Situation): readonly Blocker[] {
+export function halvesOutside(all: Surroundings, { node, needs }: Mover): readonly Blocker[] {
   const { board, inside } = all;
-  return all.members.flatMap(({ node, needs }): Blocker[] => {
-    const found: Blocker[] = [];
-    const companions = needs.flatMap(({ role, target }) =>
-      role === 'companion' && target && isInUse(target) && !inside(target) ? [target.path] : [],
+  const found: Blocker[] = [];
+  const companions = needs.flatMap(({ role, target }) =>
+    role === 'companion' && target && isInUse(target) && !inside(target) ? [target.path] : [],
+  );
+  const add = (kind: BlockerKind, what: string, users: readonly string[]) =>
+    found.push(together(all, { kind, node: node.path, what, users, ways: [] }, users, false));
+  if (companions.length > 0)
+    add('companionOutside', 'it works only through what stays outside', [...new Set(companions)]);
+  const halves = picturesWith(board, node).filter((other) => !inside(other));
+  if (halves.length > 0)
+    add(
+      'pipelineOutside',
+      'it is a part of a pipeline of pictures, of which others stay outside',
+      halves.map(({ path }) => path),
     );
-    const add = (kind: BlockerKind, what: string, users: readonly string[]) =>
-      found.push(together(all, { kind, node: node.path, what, users, ways: [] }, users, false));
-    if (companions.length > 0)
-      add('companionOutside', 'it works only through what stays outside', [...new Set(companions)]);
-    const halves = picturesWith(board, node).filter((other) => !inside(other));
-    if (halves.length > 0)
-      add(
-        'pipelineOutside',
-        'it is a part of a pipeline of pictures, of which others stay outside',
-        halves.map(({ path }) => path),
-      );
-    return found;
-  });
+  return found;
 }
 
 /** Parts of a node by which it could share something with a member, and what that would be. */

@@ -1,11 +1,11 @@
 /** What could be lent on a board at all: every device that somebody could ask for, planned by itself. Pure. */
 
 import type { DtNode } from './blob.ts';
-import { mayBeAccepted } from './blockers.ts';
+import { type Blocker, mayBeAccepted } from './blockers.ts';
 import type { Board } from './board.ts';
 import { type Mission, missionOf } from './mission.ts';
 import { PLAIN } from './paint.ts';
-import { type Choices, type Plan, planBundle } from './plan.ts';
+import { blockersOf, type Choices, type Plan } from './plan.ts';
 import { isWithin, textOf } from './tree.ts';
 
 /**
@@ -15,18 +15,18 @@ import { isWithin, textOf } from './tree.ts';
 const VERDICTS = ['free', 'unsure', 'blocked'] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
-export function verdictOf({ blockers }: Plan): Verdict {
+export function verdictOf({ blockers }: Pick<Plan, 'blockers'>): Verdict {
   if (blockers.length === 0) return 'free';
   return blockers.every(({ kind }) => kind === 'unknownDma') ? 'unsure' : 'blocked';
 }
 
-/** A device with the plan of a bundle of it alone. */
+/** A device with what stands in the way of a bundle of it alone. */
 export interface Candidate {
   readonly node: DtNode;
   /** What it is: its first `compatible`. */
   readonly compatible: string;
   readonly mission: Mission | undefined;
-  readonly plan: Plan;
+  readonly blockers: readonly Blocker[];
   readonly verdict: Verdict;
 }
 
@@ -47,33 +47,33 @@ export function devicesOf(board: Board): readonly DtNode[] {
 /** All candidates: what can move first, then by the number of things in the way, then as in the tree. */
 export function survey(board: Board, choices: Choices = {}): readonly Candidate[] {
   const found = devicesOf(board).map((node): Candidate => {
-    const plan = planBundle(board, [node], choices);
+    const blockers = blockersOf(board, [node], choices);
     return {
       node,
       compatible: textOf(node, 'compatible')!,
       mission: missionOf(node),
-      plan,
-      verdict: verdictOf(plan),
+      blockers,
+      verdict: verdictOf({ blockers }),
     };
   });
   const rank = ({ verdict }: Candidate) => VERDICTS.indexOf(verdict);
-  return found.sort((a, b) => rank(a) - rank(b) || a.plan.blockers.length - b.plan.blockers.length);
+  return found.sort((a, b) => rank(a) - rank(b) || a.blockers.length - b.blockers.length);
 }
 
 /** Whether everything that stands in the way of a device may be accepted. */
-export function isAcceptable({ blockers }: Plan): boolean {
+export function isAcceptable({ blockers }: Pick<Plan, 'blockers'>): boolean {
   return blockers.length > 0 && blockers.every(mayBeAccepted);
 }
 
 /** A candidate as one value: what it is, what it comes to, and what stands in the way with the ways out. */
-export function surveyJson({ node, compatible, mission, verdict, plan }: Candidate): object {
+export function surveyJson({ node, compatible, mission, verdict, blockers }: Candidate): object {
   return {
     node: node.path,
     compatible,
     mission: mission ?? null,
     verdict,
-    acceptable: isAcceptable(plan),
-    blockers: plan.blockers.map(({ kind, node: at, what, users, ways }) => ({
+    acceptable: isAcceptable({ blockers }),
+    blockers: blockers.map(({ kind, node: at, what, users, ways }) => ({
       kind,
       node: at,
       what,
@@ -94,16 +94,16 @@ const TITLES: Readonly<Record<Verdict | 'acceptable', string>> = {
 export function surveyLines(candidates: readonly Candidate[], paint = PLAIN): readonly string[] {
   const brushes = { free: paint.good, unsure: paint.warn, acceptable: paint.warn, blocked: paint.bad };
   const lines: string[] = [];
-  const groupOf = ({ verdict, plan }: Candidate) =>
-    verdict !== 'unsure' && isAcceptable(plan) ? 'acceptable' : verdict;
+  const groupOf = (each: Candidate) =>
+    each.verdict !== 'unsure' && isAcceptable(each) ? 'acceptable' : each.verdict;
   for (const verdict of ['free', 'unsure', 'acceptable', 'blocked'] as const) {
     const group = candidates.filter((each) => groupOf(each) === verdict);
     if (group.length === 0) continue;
     if (lines.length > 0) lines.push('');
     lines.push(brushes[verdict](TITLES[verdict]));
-    for (const { node, compatible, plan } of group) {
-      const kinds = [...new Set(plan.blockers.map(({ kind }) => kind))].join(', ');
-      const count = verdict === 'blocked' ? `${String(plan.blockers.length).padStart(4)}  ` : '  ';
+    for (const { node, compatible, blockers } of group) {
+      const kinds = [...new Set(blockers.map(({ kind }) => kind))].join(', ');
+      const count = verdict === 'blocked' ? `${String(blockers.length).padStart(4)}  ` : '  ';
       lines.push(`${count}${node.path}  ${compatible}${kinds && `  (${kinds})`}`);
     }
   }

@@ -6,7 +6,7 @@
 import type { DtNode } from './blob.ts';
 import { ACCEPT_WORDS, ACCEPTABLE, type Acceptable, type Blocker } from './blockers.ts';
 import type { Board } from './board.ts';
-import { type Choices, planBundle } from './plan.ts';
+import { blockersOf, type Choices } from './plan.ts';
 
 /** A choice by which a bundle can move: paths of all that is asked for, and all that is accepted. */
 export interface WayOut {
@@ -41,7 +41,7 @@ export function wayOut(board: Board, wanted: readonly DtNode[], choices: Choices
     if (seen.has(key)) continue;
     seen.add(key);
     plans++;
-    const { blockers } = planBundle(board, choice.wanted, { ...choices, accept: choice.accept });
+    const blockers = blockersOf(board, choice.wanted, { ...choices, accept: choice.accept });
     if (blockers.length === 0) return { ask: choice.wanted.map(({ path }) => path), accept: choice.accept };
     // Each of them has to be answered, so any one will do to go on from: the one with the fewest answers.
     const answers = blockers.map((blocker) => answersTo(board, choice, blocker));

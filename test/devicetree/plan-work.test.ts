@@ -85,6 +85,7 @@ it.each<[string, (count: number) => Description, (board: Board) => unknown]>([
     (board) => planBundle(board, first(board)),
   ],
   ['a plan of a bus with many clients', busOf, (board) => planBundle(board, first(board))],
+  ['a list of many clients of one bus', busOf, (board) => survey(board)],
   ['a list of a device below many buses', (count) => ({ bus: nested(count / 3) }), (board) => survey(board)],
   [
     'a search for the way out among many',

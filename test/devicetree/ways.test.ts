@@ -247,7 +247,7 @@ it('a list has what each device comes to, and what it is', () => {
     blockers: [{ kind: 'unconfinedDma' }],
   });
   for (const { blockers } of rows) for (const { ways } of blockers) expect(ways.length).toBeGreaterThan(0);
-  expect(candidates.filter(({ plan }) => isAcceptable(plan))).toHaveLength(2);
+  expect(candidates.filter(isAcceptable)).toHaveLength(2);
   expect(surveyLines(candidates).filter((line) => line.endsWith(':'))).toHaveLength(4);
 });
 
@@ -267,5 +267,5 @@ it('what no bundle can have is said at once, beside what may be accepted', () =>
     'unfit',
   ]);
   const [first] = survey(new Board(new Tree(readBlob(blobOf(boardOf(devices))))));
-  expect([first!.verdict, isAcceptable(first!.plan)]).toEqual(['blocked', false]);
+  expect([first!.verdict, isAcceptable(first!)]).toEqual(['blocked', false]);
 });

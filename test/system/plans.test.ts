@@ -89,8 +89,8 @@ it('the demo board, which is in the repository: what can move, and what it has',
     '/soc@0/dma-controller@a940000',
     '/soc@0/display@ae00000',
   ]);
-  const resources = free.map(({ plan }) => {
-    const made = definitionOf(plan, bundleId('bundle'), vmId('owner'));
+  const resources = free.map(({ node }) => {
+    const made = definitionOf(planBundle(board, [node]), bundleId('bundle'), vmId('owner'));
     return made ? resourcesOf(made).map(({ kind, physical }) => [kind, physical]) : 'none';
   });
   expect(resources).toEqual([
@@ -134,15 +134,16 @@ else {
       const always = NOTHING_MOVES[name];
       if (always === undefined) expect(plans.some((plan) => verdictOf(plan) !== 'blocked')).toBe(true);
       else
-        for (const { plan } of survey(board, { accept: ACCEPT_WORDS }))
-          expect(plan.blockers.map(({ kind }) => kind)).toContain(always);
+        for (const { blockers } of survey(board, { accept: ACCEPT_WORDS }))
+          expect(blockers.map(({ kind }) => kind)).toContain(always);
       expect(plans.some((plan) => verdictOf(plan) === 'blocked')).toBe(true);
     },
   );
 
   it.each(Object.keys(PLANS))('%s: each bundle that can move is what its own tree says', (name) => {
     const board = boardOf(name);
-    for (const { node, plan } of survey(board, { accept: ACCEPT_WORDS })) {
+    for (const { node } of survey(board, { accept: ACCEPT_WORDS })) {
+      const plan = planBundle(board, [node], { accept: ACCEPT_WORDS });
       const bundle = definitionOf(plan, bundleId('bundle'), vmId('owner'));
       if (!bundle) continue;
       const inFile = named(plan.members);
@@ -176,13 +177,16 @@ else {
       for (const child of [...node.children].reverse()) children.push(turned(child, copy));
       return copy;
     };
-    const digests = (tree: Tree) =>
-      survey(new Board(tree), { accept: ACCEPT_WORDS })
-        .flatMap(({ node, plan }) => {
+    const digests = (tree: Tree) => {
+      const board = new Board(tree);
+      return survey(board, { accept: ACCEPT_WORDS })
+        .flatMap(({ node }) => {
+          const plan = planBundle(board, [node], { accept: ACCEPT_WORDS });
           const bundle = definitionOf(plan, bundleId('bundle'), vmId('owner'));
           return bundle ? [`${node.path} ${Buffer.from(bundleDigest(bundle)).toString('hex')}`] : [];
         })
         .sort();
+    };
     const found = digests(new Tree({ root, reservations: [] }));
     if (NOTHING_MOVES[name] === undefined) expect(found.length).toBeGreaterThan(0);
     else expect(found).toEqual([]);
@@ -192,7 +196,7 @@ else {
   it('all devices of all boards that can move are these', async () => {
     const lists = Object.keys(PLANS).map((name) => {
       const found = survey(boardOf(name)).filter(
-        ({ verdict, plan }) => verdict !== 'blocked' || isAcceptable(plan),
+        (candidate) => candidate.verdict !== 'blocked' || isAcceptable(candidate),
       );
       const lines = surveyLines(found);
       return [`== ${name}`, ...(found.length > 0 ? lines : ['none']), ''].join('\n');
