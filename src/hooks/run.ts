@@ -221,7 +221,10 @@ async function begin(run: RunContext, { step, plan }: Done, isStrict: boolean): 
   return failure;
 }
 
-/** Undoes what was done, last first. Goes on when an undo fails: the others still help. */
+/**
+ * Undoes what was done, last first. Goes on when an undo fails: the others still help. While a write that was given up
+ * may still take effect, what was undone may be done again by it: it stays noted, and the next resume undoes it.
+ */
 async function undo(
   run: RunContext,
   plan: BundlePlan,
@@ -239,13 +242,13 @@ async function undo(
     const { device, key } = step;
     if (!plan?.resume) {
       const isUndone = await attempt(step, plan ? 'resume' : 'release-supplies', step.undo);
-      if (isUndone) run.note.end(device, key!);
+      if (isUndone && run.leftovers.size === 0) run.note.end(device, key!);
     } else if (!resumed.has(plan)) {
       // The device's own resume steps undo all of its suspend steps at once.
       resumed.add(plan);
       let isUndone = true;
       for (const own of plan.resume) isUndone = (await attempt(own, 'resume', own.apply)) && isUndone;
-      if (isUndone) for (const { key } of plan.suspend) run.note.end(device, key!);
+      if (isUndone && run.leftovers.size === 0) for (const { key } of plan.suspend) run.note.end(device, key!);
     }
   }
   for (const { device } of plan) run.note.settle(device);

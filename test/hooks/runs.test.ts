@@ -341,5 +341,7 @@ describe('the lock of a bundle', () => {
     expect(await rig.run('resume')).toMatchObject({ error: expect.stringContaining('hookStuck') });
     finish();
     expect(await rig.run('resume')).toEqual({ ok: true });
+    // What was undone before the write took effect is undone after it.
+    expect(rig.world.files.get('/sys/class/input/input3/inhibited')).toBe('0');
   });
 });
