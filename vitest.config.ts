@@ -6,7 +6,13 @@ measurePace();
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/system/**', 'test/quickjs/**', 'test/bench/**'],
+    exclude: [
+      'test/system/**',
+      'test/quickjs/**',
+      'test/bench/**',
+      'test/model/searches-*',
+      'test/simulation/product/runs-*',
+    ],
     pool: 'threads',
     testTimeout: paced(30_000),
     // What is compared with a file that is missing fails: `-u` alone writes it.

@@ -248,7 +248,8 @@ async function undo(
       resumed.add(plan);
       let isUndone = true;
       for (const own of plan.resume) isUndone = (await attempt(own, 'resume', own.apply)) && isUndone;
-      if (isUndone && run.leftovers.size === 0) for (const { key } of plan.suspend) run.note.end(device, key!);
+      if (isUndone && run.leftovers.size === 0)
+        for (const { key } of plan.suspend) run.note.end(device, key!);
     }
   }
   for (const { device } of plan) run.note.settle(device);

@@ -82,7 +82,6 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   start(): void {
     const { enforcer, link, table } = this.#parts;
     const rebooted = table?.registry()?.machineBoot !== enforcer.machineBoot();
-    enforcer.onEvent((event) => this.#onEnforcer(event));
     for (const entry of this.#entries.values()) {
       const state = table?.bundle(entry.definition.id);
       const recovered = !table
@@ -96,6 +95,9 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     if (this.#isOver) return;
     if (!this.#scribe.begin(this.#registry.record()))
       return this.#end(`nothing can be begun: ${this.#scribe.fault}`);
+    // What is told at once, as ends of VMs that nobody acknowledged, finds bundles that have started.
+    enforcer.onEvent((event) => this.#onEnforcer(event));
+    if (this.#isOver) return;
     link.open(this);
     this.#beat();
     // Faults may have come in before anybody listened.

@@ -1,10 +1,9 @@
 /** Breadth-first search over all worlds within a budget, with the properties checked in every one. */
 
-import type { Message } from '../../src/protocol/index.ts';
 import { consentMark } from '../../src/protocol/messages.ts';
 import { checkStable } from './properties.ts';
 import { describeWorld, movesOf, runFairly } from './transitions.ts';
-import type { AgentWorld, Job, World } from './world.ts';
+import type { AgentWorld, Envelope, Job, World } from './world.ts';
 
 /** What a search found. */
 export interface Explored {
@@ -28,7 +27,7 @@ interface Node {
 export function explore(start: World, situations: readonly Situation[], statesMax: number): Explored {
   const nodes: Node[] = [{ world: start, parent: -1, label: 'start' }];
   const known = new Set([key(start)]);
-  const calm = new Set<number>();
+  const calm = new Set<string>();
   const sometimes = new Map(situations.map(([name]) => [name, 0]));
   let transitions = 0;
   const pathTo = (index: number, last?: string): string[] => {
@@ -80,8 +79,8 @@ export function explore(start: World, situations: readonly Situation[], statesMa
 }
 
 /** The fair run from a world joins one that was run before, mostly after a step or two. */
-function checkFairly(world: World, calm: Set<number>): void {
-  const passed: number[] = [];
+function checkFairly(world: World, calm: Set<string>): void {
+  const passed: string[] = [];
   runFairly(world, (at) => {
     const hash = key(at);
     if (calm.has(hash)) return true;
@@ -91,69 +90,64 @@ function checkFairly(world: World, calm: Set<number>): void {
   for (const hash of passed) calm.add(hash);
 }
 
-/** 53 bits of hash: among a million states, two share one with probability 6e-5. */
-function key(world: World): number {
-  const text = canonical(world);
-  let h1 = 0xdeadbeef;
-  let h2 = 0x41c6ce57;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    h1 = Math.imul(h1 ^ c, 2_654_435_761);
-    h2 = Math.imul(h2 ^ c, 1_597_334_677);
-  }
-  h1 = Math.imul(h1 ^ (h1 >>> 16), 2_246_822_507) ^ Math.imul(h2 ^ (h2 >>> 13), 3_266_489_909);
-  h2 = Math.imul(h2 ^ (h2 >>> 16), 2_246_822_507) ^ Math.imul(h1 ^ (h1 >>> 13), 3_266_489_909);
-  return 4_294_967_296 * (2_097_151 & (h2 >>> 0)) + (h1 >>> 0);
-}
-
-/** All that matters of a world, as text. Proofs and digests follow from the rest. */
-function canonical(world: World): string {
+/**
+ * All that matters of a world: a number for each part of it, where equal parts have the same number. Proofs and
+ * digests follow from the rest.
+ */
+function key(world: World): string {
   const { o, b, host, disk, durable, job, orphan, machine, budget } = world;
-  const net = world.net.map(({ from, to, message }) => `${from}>${to}${messageKey(message)}`).sort();
+  const net = world.net.map((envelope) => idOf(envelope, envelopeText)).sort((x, y) => x - y);
   return [
-    agentKey(o),
-    agentKey(b),
-    host ? hostKey(host) : 'dead',
-    hostKey(disk),
-    durable === disk ? '' : hostKey(durable),
-    world.hostTimers,
+    idOf(o, agentText),
+    idOf(b, agentText),
+    host ? idOf(host, plain) : 0,
+    idOf(disk, plain),
+    idOf(durable, plain),
+    idOf(world.hostTimers, String),
     world.hostBoot,
-    net,
-    machine.map((r) => `${r.now}/${r.stale}`),
-    jobKey(job),
-    jobKey(orphan),
-    Object.values(world.lives),
-    world.running,
-    world.exiting,
-    world.ghost.epoch,
-    Object.entries(world.ghost.grants),
-    world.ghost.rejected,
-    Object.values(budget),
-  ].join('|');
+    net.join('+'),
+    idOf(machine, machineText),
+    job ? idOf(job, jobText) : 0,
+    orphan ? idOf(orphan, jobText) : 0,
+    idOf(world.lives, valuesText),
+    idOf(world.running, String),
+    idOf(world.exiting, String),
+    idOf(world.ghost, ghostText),
+    idOf(budget, valuesText),
+  ].join();
 }
 
-function jobKey(job: Job | undefined): string {
-  return job ? `${job.phase}${job.epoch}${job.to}${job.left.length}` : '';
+/** Parts of worlds are never changed, so what says all of one is made once, and numbered by what it says. */
+const ids = new WeakMap<object, number>();
+const numbered = new Map<string, number>();
+
+function idOf<T extends object>(part: T, textOf: (part: T) => string): number {
+  const known = ids.get(part);
+  if (known !== undefined) return known;
+  const text = textOf(part);
+  const id = numbered.get(text) ?? numbered.size + 1;
+  numbered.set(text, id);
+  ids.set(part, id);
+  return id;
 }
 
-function agentKey(agent: AgentWorld<NonNullable<(World['o'] | World['b'])['state']>>): string {
+const envelopeText = ({ from, to, message }: Envelope): string =>
+  `${from}>${to}${message.kind}${plain(message)}`;
+const machineText = (machine: World['machine']): string => machine.map((r) => `${r.now}/${r.stale}`).join();
+const jobText = (job: Job): string => `${job.phase}${job.epoch}${job.to}${job.left.length}`;
+const valuesText = (values: object): string => Object.values(values).join();
+const ghostText = (ghost: World['ghost']): string =>
+  `${ghost.epoch}|${Object.entries(ghost.grants)}|${ghost.rejected}`;
+
+function agentText(agent: AgentWorld<NonNullable<(World['o'] | World['b'])['state']>>): string {
   const { state, timers, hook, inspecting, driverActive } = agent;
   return `${state ? plain(state) : 'dead'};${timers};${hook?.name}${hook?.epoch};${inspecting}${driverActive}`;
-}
-
-function hostKey(host: NonNullable<World['host']>): string {
-  return plain(host);
 }
 
 /** Fields that follow from others, or that nothing in the model depends on. */
 const SKIPPED = new Set(['proof', 'digest', 'purpose', 'granted', 'challenge', 'running', 'startedMs']);
 
-/** States and messages are never changed, so their text is made once. */
-const texts = new WeakMap<object, string>();
-
 function plain(value: object): string {
-  const known = texts.get(value);
-  if (known !== undefined) return known;
   let text = '';
   for (const [name, field] of Object.entries(value)) {
     if (field === undefined) continue;
@@ -163,10 +157,5 @@ function plain(value: object): string {
     else if (SKIPPED.has(name)) text += name === 'granted' ? `g${field.epoch}` : field ? '+' : '-';
     else text += typeof field === 'object' && field !== null ? `(${plain(field)})` : `${field},`;
   }
-  texts.set(value, text);
   return text;
-}
-
-function messageKey(message: Message): string {
-  return `${message.kind}${plain(message)}`;
 }

@@ -87,6 +87,18 @@ export class Checker {
     }
   }
 
+  /** Lives that reach anything of a bundle by any path, as `nameOf` has them. */
+  holders(bundle: string): readonly string[] {
+    const group = this.#watched.find((watched) => watched.bundle.name === bundle)?.bundle;
+    return group === undefined ? [] : [...group.counts.keys()].map(nameOf);
+  }
+
+  /** Resources of bundles that the life of `vm` which runs, or has just ended, reaches by any path. */
+  reachedBy(vm: string): readonly string[] {
+    const reached = this.#watched.filter(({ counts }) => [...counts.keys()].some((life) => life.vm === vm));
+    return reached.map(({ name }) => name);
+  }
+
   /** Streams under watch. */
   streams(): Iterable<number> {
     return this.#streams.keys();

@@ -1,0 +1,144 @@
+/**
+ * A hostile program in place of a VM's agent: it has the VM's keys, and sends whatever well-formed message it likes to
+ * host and agents, in any order, with whatever epochs and consents it has seen or made up.
+ */
+
+import type { Link } from '../../../src/link/link.ts';
+import { type BundleDefinition, HOST, type Message, type VmId } from '../../../src/protocol/index.ts';
+import { CHALLENGE_BYTES, type ConsentClaims } from '../../../src/protocol/messages.ts';
+import { bundleDigest } from '../../../src/wire/digest.ts';
+import type { SimulatedProcess } from './process.ts';
+import { BUNDLES, type ProductWorld, VMS } from './world.ts';
+
+/** Longest pause between two messages, in ms. */
+const PAUSE_MAX_MS = 40;
+/** Consents of others that it keeps. */
+const CONSENTS_KEPT = 8;
+
+export class Hostile {
+  readonly #world: ProductWorld;
+  readonly #vm: VmId;
+  readonly #process: SimulatedProcess;
+  readonly #link: Link;
+  #stamp: Uint8Array = new Uint8Array(16);
+  readonly #consents: Uint8Array[] = [Uint8Array.of(1)];
+  readonly #epochs = new Map<string, number>();
+  #incarnation = 1;
+
+  constructor(world: ProductWorld, vm: VmId, process: SimulatedProcess) {
+    this.#world = world;
+    this.#vm = vm;
+    this.#process = process;
+    const bootId = Uint8Array.from({ length: 16 }, () => world.random(256));
+    this.#link = world.link(
+      vm,
+      process,
+      bootId,
+      Object.assign(() => {}, { level: 'error' as const }),
+    );
+  }
+
+  start(): void {
+    this.#link.open({
+      onMessage: (_, message, stamp) => this.#learn(message, stamp),
+      onUp: () => {},
+      onDown: () => {},
+      onDigestMismatch: () => {},
+    });
+    this.#act();
+  }
+
+  /** Sends `count` messages at once. */
+  flood(count: number): void {
+    for (let sent = 0; sent < count; sent++) this.#say();
+  }
+
+  #act(): void {
+    if (!this.#process.isAlive) return;
+    this.#say();
+    this.#process.clock.after(1 + this.#world.random(PAUSE_MAX_MS), () => this.#act());
+  }
+
+  #learn(message: Message, stamp: Uint8Array | undefined): void {
+    if (stamp) this.#stamp = stamp;
+    if ('epoch' in message) this.#epochs.set(message.bundle, message.epoch);
+    if ('incarnation' in message && message.incarnation) this.#incarnation = message.incarnation;
+    if (message.kind !== 'requestBorrow') return;
+    this.#consents.push(message.consent);
+    if (this.#consents.length > CONSENTS_KEPT) this.#consents.shift();
+  }
+
+  #say(): void {
+    const { random } = this.#world;
+    const bundle = BUNDLES[random(BUNDLES.length)]!;
+    const message = this.#message(bundle);
+    const others = VMS.filter((vm) => vm !== this.#vm);
+    const isForPeers =
+      message.kind === 'requestBorrow' || message.kind === 'recallDevice' || random(10) === 0;
+    this.#link.send(isForPeers ? others[random(others.length)]! : HOST, message);
+  }
+
+  #message(definition: BundleDefinition): Message {
+    const { random } = this.#world;
+    const bundle = definition.id;
+    const epoch = Math.max(0, (this.#epochs.get(bundle) ?? 1) + random(4) - 1) as never;
+    const digest = bundleDigest(definition);
+    const leaseMs = random(3_000);
+    const others = VMS.filter((vm) => vm !== this.#vm);
+    const consent =
+      random(3) === 0 ? this.#consents[random(this.#consents.length)]! : this.#consent(definition, epoch);
+    const mark = random(0xffff);
+    const makers: (() => unknown)[] = [
+      () => ({
+        kind: 'requestBorrow',
+        bundle,
+        purpose: 'pin',
+        leaseMs,
+        waitMs: 500,
+        consent,
+        minTenureMs: 0,
+        noticeMs: 50,
+      }),
+      () => ({ kind: 'withdrawBorrow', bundle, mark }),
+      () => ({ kind: 'borrowDeclined', bundle, reason: 'policy', retryAfterMs: 0, mark }),
+      () => ({ kind: 'recallDevice', bundle, epoch, graceMs: random(500) }),
+      () => ({
+        kind: 'prepare',
+        bundle,
+        epoch,
+        digest,
+        borrower: others[random(others.length)]!,
+        consent,
+        leaseMs: 10_000,
+        minTenureMs: 10_000,
+        noticeMs: 10_000,
+      }),
+      () => ({ kind: 'lend', bundle, epoch }),
+      () => ({ kind: 'cancel', bundle, epoch }),
+      () => ({ kind: 'release', bundle, epoch }),
+      () => ({ kind: 'confirm', bundle, epoch }),
+      () => ({ kind: 'reject', bundle, epoch, what: 'it is mine' }),
+      () => ({ kind: 'reclaim', bundle, epoch }),
+      () => ({ kind: 'claim', bundle, epoch }),
+      () => ({ kind: 'queryState', bundle, epoch, challenge: new Uint8Array(CHALLENGE_BYTES) }),
+    ];
+    return makers[random(makers.length)]!() as Message;
+  }
+
+  #consent(definition: BundleDefinition, epoch: never): Uint8Array {
+    const claims: ConsentClaims = {
+      bundle: definition.id,
+      epoch,
+      digest: bundleDigest(definition),
+      owner: definition.owner,
+      incarnation: this.#incarnation as never,
+      stamp: this.#stamp,
+      validMs: 10_000,
+      leaseMs: 1_000 + this.#world.random(1_000),
+      minTenureMs: 0,
+      noticeMs: 50,
+      evidence: 'observed',
+    };
+    return this.#link.sealConsent(claims) ?? Uint8Array.of(1);
+  }
+}

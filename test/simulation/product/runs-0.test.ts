@@ -1,0 +1,3 @@
+import { runHalf } from './runs.ts';
+
+runHalf(0);

@@ -1,0 +1,19 @@
+/**
+ * What searches and simulates for minutes: every schedule of a small world (test/model), and thousands of handovers of
+ * the whole product under faults (test/simulation/product). `npm test` runs their controls alone.
+ */
+
+import { defineConfig } from 'vitest/config';
+import { measurePace } from './test/support/pace.ts';
+
+measurePace();
+
+export default defineConfig({
+  test: {
+    include: ['test/model/searches-*.test.ts', 'test/simulation/product/runs-*.test.ts'],
+    pool: 'threads',
+    // What is compared with a file that is missing fails: `-u` alone writes it.
+    update: 'none',
+    maxWorkers: 2,
+  },
+});
