@@ -7,6 +7,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/system/**', 'test/quickjs/**', 'test/bench/**'],
+    // Whatever tests start ends with their file, and with the run.
+    globalSetup: 'test/support/ends-run.ts',
+    setupFiles: 'test/support/ends-file.ts',
     pool: 'threads',
     testTimeout: paced(30_000),
     // What is compared with a file that is missing fails: `-u` alone writes it.
