@@ -2,7 +2,6 @@
 
 import type { Json } from '../control/lines.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
-import { hurried } from './patience.ts';
 import { ageText, fullReason, holderText, valueText } from './words.ts';
 import { type CliWorld, type ControlClient, EXIT, table, UsageError } from './world.ts';
 
@@ -22,7 +21,7 @@ export async function describe(
   const words = parseWords(args, HOST_OPTION);
   const [bundle] = words.plain;
   if (bundle === undefined) throw new UsageError('describe takes one BUNDLE');
-  const answer = await hurried(world, client).request({ do: 'describe', bundle });
+  const answer = await client.request({ do: 'describe', bundle });
   if (answer['ok'] !== true) {
     world.err(`baton: ${(answer['error'] as { message: string }).message}`);
     return EXIT.failed;

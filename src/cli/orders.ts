@@ -5,6 +5,7 @@
 
 import type { Json } from '../control/lines.ts';
 import { parseWords } from './arguments.ts';
+import { answerWithin, HungError } from './patience.ts';
 import { recallText } from './words.ts';
 import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';
 
@@ -82,7 +83,8 @@ export async function recall(
   const done = ({ forceRevoke }: Json) => recallText(graceMs, request.force, forceRevoke);
   if (!flags.has('--wait')) return order(world, client, request, json, done);
   const endMs = world.nowMs() + waitMs;
-  const answer = await client.request(request);
+  const answer = await beforeEnd(world, client, request, endMs);
+  if (answer === undefined) return ended(world, bundle, UNSAID, json);
   const { code } = (answer['error'] ?? {}) as { code?: string };
   // On its way, or back already: then there is nothing to be called in, but something to wait for.
   if (answer['ok'] !== true && code !== 'notLent') return told(world, answer, request, json, done);
@@ -92,15 +94,45 @@ export async function recall(
 
 /** Time that a return takes at most, beyond the grace: remap, guard time, resume. In ms. */
 const RECALL_WAIT_MS = 10_000;
+/** Time that the agent has to answer at the end of the wait, in ms: it asks others for half a second at most. */
+const LAST_LOOK_MS = 1_000;
 /** Time between two looks at a bundle that is to come back, in ms. */
 const LOOK_MS = 50;
 
+/** What is said at the end of a wait, and the exit status. */
+type End = readonly [text: string, status: number];
+
+/** The wait is over before the agent has answered. */
+const UNSAID: End = ['not back within the wait, as far as is known: the agent does not answer', EXIT.waited];
+
 /** Where a bundle ends that is called in, with what is said of it and the exit status. */
-const ENDS: Readonly<Record<string, readonly [text: string, status: number]>> = {
+const ENDS: Readonly<Record<string, End>> = {
   held: ['back', EXIT.ok],
   failed: ['back, but its driver did not resume; it is tried again', EXIT.failed],
   quarantined: ['in quarantine; an operator lifts it at the host', EXIT.failed],
 };
+
+/** Asks the agent; undefined when the wait is over before it answers. */
+async function beforeEnd(
+  world: CliWorld,
+  client: ControlClient,
+  request: Json,
+  endMs: number,
+): Promise<Json | undefined> {
+  try {
+    return await answerWithin(world, client, request, Math.max(endMs - world.nowMs(), LAST_LOOK_MS));
+  } catch (error) {
+    if (error instanceof HungError && world.nowMs() >= endMs) return undefined;
+    throw error;
+  }
+}
+
+/** Says how a wait has ended. Returns the exit status. */
+function ended(world: CliWorld, bundle: string, [text, status]: End, json: boolean, state?: string): number {
+  if (json) world.out(JSON.stringify({ ok: status === EXIT.ok, bundle, state: state ?? null, text }));
+  else world.err(`baton: ${bundle}: ${text}`);
+  return status;
+}
 
 async function untilBack(
   world: CliWorld,
@@ -110,17 +142,14 @@ async function untilBack(
   json: boolean,
 ): Promise<number> {
   for (;;) {
-    const view = await client.request({ do: 'describe', bundle });
+    const view = await beforeEnd(world, client, { do: 'describe', bundle }, endMs);
+    if (view === undefined) return ended(world, bundle, UNSAID, json);
     const state = String(view['state']);
     const end = Object.hasOwn(ENDS, state) ? ENDS[state] : undefined;
-    const late: typeof end =
-      world.nowMs() >= endMs ? [`not back within the wait: ${state}`, EXIT.waited] : end;
+    const late: End | undefined =
+      world.nowMs() >= endMs ? [`not back within the wait: ${state}`, EXIT.waited] : undefined;
     const over = end ?? late;
-    if (over) {
-      if (json) world.out(JSON.stringify({ ok: over[1] === EXIT.ok, bundle, state, text: over[0] }));
-      else world.err(`baton: ${bundle}: ${over[0]}`);
-      return over[1];
-    }
+    if (over) return ended(world, bundle, over, json, state);
     await new Promise<void>((resolve) => void world.after(LOOK_MS, resolve));
   }
 }
