@@ -342,6 +342,8 @@ export const MESSAGES = {
       mark: optional(16, uint()),
       /** Whether the back end takes a bundle from a holder that does not give it back. */
       forces: optional(17, BOOL),
+      /** What the back end declares that its proofs are worth, before there is one for the asker. */
+      declared: optional(18, oneOf(EVIDENCE_LEVELS)),
     },
   },
   refused: {
