@@ -90,9 +90,9 @@ export class HostControl {
         return { ...this.#view(bundle) };
       }
       case 'lift': {
-        this.#view(bundle);
+        const before = this.#view(bundle);
         const { events: _, ...view } = this.#host.lift(bundle);
-        return view;
+        return { ...view, lifted: liftedOf(before) };
       }
       default:
         throw new Error(
@@ -128,4 +128,10 @@ export class HostControl {
     this.#past.add(event);
     for (const lines of this.#watchers) lines.send(event);
   }
+}
+
+/** What a lift of a bundle is about. */
+function liftedOf({ state, rejections }: HostView): 'quarantine' | 'rejections' | 'nothing' {
+  if (state === 'quarantined') return 'quarantine';
+  return rejections.length > 0 && (state === 'held' || state === 'parked') ? 'rejections' : 'nothing';
 }
