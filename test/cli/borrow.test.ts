@@ -84,6 +84,7 @@ class Rig {
       besideConfig: (_, path) => path,
       look: (path) => LOOKS[path],
       list: () => [],
+      hidden: () => undefined,
       realPath: () => undefined,
       readTree: () => expect.unreachable(),
       out: (line) => this.said.push(line),
