@@ -61,7 +61,10 @@ function absoluteOf(world: CliWorld, file: string): string {
   return world.besideConfig(file, file.slice(file.lastIndexOf('/') + 1));
 }
 
-/** Lines that begin with a place in a file, each fault once: a file of the command line may be named by a whole path. */
+/**
+ * Lines that begin with a place in a file, each fault once: a file of the command line may be named by a whole path,
+ * too.
+ */
 function onceEach(world: CliWorld, files: readonly string[], lines: readonly string[]): string[] {
   const whole = (line: string) => {
     const file = files.find((each) => line.startsWith(`${each}:`));

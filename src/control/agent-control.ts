@@ -68,8 +68,10 @@ export class AgentControl {
   readonly #log: Log;
   readonly #clients = new Set<Client>();
   readonly #past: Past;
+  readonly #clock: Clock;
 
   constructor(agent: Agent, log: Log, clock: Clock) {
+    this.#clock = clock;
     this.#past = new Past(clock);
     this.#agent = agent;
     this.#log = log;
@@ -122,7 +124,10 @@ export class AgentControl {
         return this.#look(client, request, () => this.#status());
       case 'describe': {
         this.#view(request);
-        return this.#look(client, request, () => ({ ...this.#view(request) }));
+        return this.#look(client, request, () => ({
+          ...this.#view(request),
+          nowMs: Math.round(this.#clock.nowMs()),
+        }));
       }
       case 'watch':
         client.watches = true;

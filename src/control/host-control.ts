@@ -21,8 +21,10 @@ export class HostControl {
   readonly #watchers = new Set<Lines>();
   #connections = 0;
   readonly #past: Past;
+  readonly #clock: Clock;
 
   constructor(host: Host, clock: Clock) {
+    this.#clock = clock;
     this.#host = host;
     this.#past = new Past(clock);
     host.on('changed', (bundle) => this.#onChanged(bundle));
@@ -87,7 +89,7 @@ export class HostControl {
       case 'events':
         return { events: this.#past.list() };
       case 'describe': {
-        return { ...this.#view(bundle) };
+        return { ...this.#view(bundle), nowMs: Math.round(this.#clock.nowMs()) };
       }
       case 'lift': {
         const before = this.#view(bundle);

@@ -125,3 +125,12 @@ test('a recall while the host is dead says at once that it is', () => {
   world.clock.advance(600);
   expect(owner.heard.at(-1)).not.toHaveProperty('hostSilent');
 });
+
+test('a description has the present time on the clock of its events', () => {
+  const program = new Program();
+  program.send({ id: 'd', do: 'describe', bundle: 'panel' });
+  world.clock.advance(600);
+  const [{ nowMs, events }] = program.heard as [{ nowMs: number; events: string[] }];
+  expect(nowMs).toBeLessThanOrEqual(world.clock.nowMs());
+  expect(nowMs).toBeGreaterThanOrEqual(Number.parseInt(events.at(-1)!, 10));
+});
