@@ -13,6 +13,9 @@ export default defineConfig({
       'test/model/searches-*',
       'test/simulation/product/runs-*',
     ],
+    // Whatever tests start ends with their file, and with the run.
+    globalSetup: 'test/support/ends-run.ts',
+    setupFiles: 'test/support/ends-file.ts',
     pool: 'threads',
     testTimeout: paced(30_000),
     // What is compared with a file that is missing fails: `-u` alone writes it.

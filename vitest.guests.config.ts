@@ -11,6 +11,9 @@ measurePace();
 export default defineConfig({
   test: {
     include: ['test/system/guests/**/*.test.ts'],
+    // Whatever tests start ends with their file, and with the run.
+    globalSetup: 'test/support/ends-run.ts',
+    setupFiles: 'test/support/ends-file.ts',
     pool: 'threads',
     // One emulated machine at a time: it takes both cores.
     maxWorkers: 1,

@@ -8,7 +8,9 @@ measurePace();
 export default defineConfig({
   test: {
     include: ['test/quickjs/**/*.test.ts'],
-    globalSetup: 'test/quickjs/setup.ts',
+    // Whatever tests start ends with their file, and with the run.
+    globalSetup: ['test/support/ends-run.ts', 'test/quickjs/setup.ts'],
+    setupFiles: 'test/support/ends-file.ts',
     pool: 'threads',
     maxWorkers: 2,
     testTimeout: paced(30_000),

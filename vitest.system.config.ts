@@ -9,6 +9,9 @@ export default defineConfig({
   test: {
     include: ['test/system/**/*.test.ts'],
     exclude: ['test/system/kvm/**', 'test/system/guests/**'],
+    // Whatever tests start ends with their file, and with the run.
+    globalSetup: 'test/support/ends-run.ts',
+    setupFiles: 'test/support/ends-file.ts',
     pool: 'threads',
     testTimeout: paced(30_000),
     // What is compared with a file that is missing fails: `-u` alone writes it.

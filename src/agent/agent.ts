@@ -225,7 +225,10 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       entry.told = toldBy(message, nowMs);
       entry.leaseEndsMs = message.leaseMs > 0 ? nowMs + message.leaseMs : undefined;
       entry.evidence = message.proof?.evidence ?? entry.evidence;
-      if (message.kind === 'stateReported') entry.forces = message.forces ?? entry.forces;
+      if (message.kind === 'stateReported') {
+        entry.forces = message.forces ?? entry.forces;
+        entry.evidence = message.proof?.evidence ?? message.declared ?? entry.evidence;
+      }
     }
     if (!isForTable) return;
     const inputs: readonly string[] =

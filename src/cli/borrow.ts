@@ -10,7 +10,6 @@ import type { Json } from '../control/lines.ts';
 import { type OptionTable, parseWords, type Words } from './arguments.ts';
 import { Asking } from './asking.ts';
 import { Holding } from './holding.ts';
-import { hurried } from './patience.ts';
 import { type CliWorld, type ControlClient, EXIT, UsageError } from './world.ts';
 
 export const BORROW_HELP = `baton borrow [options] BUNDLE [options] [[--] COMMAND ARGUMENTS...]
@@ -64,10 +63,9 @@ export function ownWordsOfBorrow(args: readonly string[]): readonly string[] {
 
 export async function borrow(
   world: CliWorld,
-  agent: ControlClient,
+  client: ControlClient,
   args: readonly string[],
 ): Promise<number> {
-  const client = hurried(world, agent);
   const words = parseWords(args, OPTIONS, 1);
   const [bundle] = words.plain;
   if (bundle === undefined) throw new UsageError('borrow takes a BUNDLE, and then a command, if any');

@@ -28,7 +28,12 @@ export function checkConfig(world: CliWorld, args: readonly string[]): number {
   const { plain, flags } = parseWords(args, {});
   const isJson = flags.has('--json');
   if (plain.length === 0) throw new UsageError('check-config takes at least one FILE');
-  const found = plain.map((file): Checked => {
+  // However it is spelt, a file is checked once.
+  const places = new Map(
+    plain.map((file) => [absoluteOf(world, file), file]).reverse() as [string, string][],
+  );
+  const given = plain.filter((file) => places.get(absoluteOf(world, file)) === file);
+  const found = [...new Set(given)].map((file): Checked => {
     try {
       return checked(world, file, world.readText(file));
     } catch (error) {
@@ -37,17 +42,35 @@ export function checkConfig(world: CliWorld, args: readonly string[]): number {
     }
   });
   const compared = compareDaemons(found.flatMap(({ daemon }) => (daemon ? [daemon] : [])));
-  // Two configurations may name the same file.
-  const complaints = [...new Set([...found.flatMap((each) => each.complaints), ...compared.complaints])];
-  const warnings = [...found.flatMap((each) => each.warnings ?? []), ...compared.warnings];
+  // Two configurations may name the same file, and so may the command line.
+  const once = (lines: readonly string[]) => onceEach(world, given, lines);
+  const complaints = once([...found.flatMap((each) => each.complaints), ...compared.complaints]);
+  const warnings = once([...found.flatMap((each) => each.warnings ?? []), ...compared.warnings]);
   if (isJson) world.out(JSON.stringify({ ok: complaints.length === 0, complaints, warnings }));
   else {
     const sound = found.flatMap(({ is, complaints: { length } }, index) =>
-      length === 0 ? [`${plain[index]}: ${is}`] : [],
+      length === 0 ? [`${given[index]}: ${is}`] : [],
     );
     for (const line of [...sound, ...complaints, ...warnings]) world.out(line);
   }
   return complaints.length === 0 ? EXIT.ok : EXIT.configuration;
+}
+
+/** The whole path of a file of the command line, which is relative to the folder of this process. */
+function absoluteOf(world: CliWorld, file: string): string {
+  return world.besideConfig(file, file.slice(file.lastIndexOf('/') + 1));
+}
+
+/**
+ * Lines that begin with a place in a file, each fault once: a file of the command line may be named by a whole path,
+ * too.
+ */
+function onceEach(world: CliWorld, files: readonly string[], lines: readonly string[]): string[] {
+  const whole = (line: string) => {
+    const file = files.find((each) => line.startsWith(`${each}:`));
+    return file === undefined ? line : absoluteOf(world, file) + line.slice(file.length);
+  };
+  return [...new Map([...lines].reverse().map((line) => [whole(line), line])).values()].reverse();
 }
 
 interface Checked {

@@ -2,7 +2,6 @@
 
 import type { Json } from '../control/lines.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
-import { hurried } from './patience.ts';
 import { reasonText, valueText } from './words.ts';
 import { type CliWorld, type ControlClient, EXIT, TIME_WORDS, timeOf, UsageError } from './world.ts';
 
@@ -49,7 +48,7 @@ export async function events(
   let heard = (event: Json): void => void early.push(event);
   client.onEvent((event) => heard(event));
   const request = follows ? { do: 'watch', past: true } : { do: 'events' };
-  const answer = await hurried(world, client).request(request);
+  const answer = await client.request(request);
   const past = (answer[follows ? 'past' : 'events'] ?? []) as Json[];
   const fitting = past.filter(({ agoMs }) => sinceMs === undefined || Number(agoMs) <= sinceMs);
   for (const event of fitting.slice(Math.max(0, fitting.length - lines))) print(event);

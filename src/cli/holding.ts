@@ -56,14 +56,15 @@ export class Holding {
   /** Returns the exit status when it is over. */
   async run(granted: Json, warning: string): Promise<number> {
     const { epoch, leaseMs } = granted;
+    const command = this.#words.rest ?? [];
+    const how = command.length > 0 ? '' : '; Ctrl-C gives it back';
     this.#say(
       { ...granted, event: 'granted' },
-      `held at epoch ${epoch} for ${duration(Number(leaseMs))}${warning}`,
+      `held at epoch ${epoch} for ${duration(Number(leaseMs))}${warning}${how}`,
     );
     const stopped = new Promise<number>((resolve) => {
       this.#stop = () => resolve(EXIT.ok);
     });
-    const command = this.#words.rest ?? [];
     const unhook = this.#world.onSignal(() => this.#end());
     if (command.length > 0) {
       this.#child = this.#world.spawn(command, {

@@ -2,7 +2,6 @@
 
 import type { Json } from '../control/lines.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
-import { hurried } from './patience.ts';
 import { ageText, fullReason, holderText, valueText } from './words.ts';
 import { type CliWorld, type ControlClient, EXIT, table, UsageError } from './world.ts';
 
@@ -22,7 +21,7 @@ export async function describe(
   const words = parseWords(args, HOST_OPTION);
   const [bundle] = words.plain;
   if (bundle === undefined) throw new UsageError('describe takes one BUNDLE');
-  const answer = await hurried(world, client).request({ do: 'describe', bundle });
+  const answer = await client.request({ do: 'describe', bundle });
   if (answer['ok'] !== true) {
     world.err(`baton: ${(answer['error'] as { message: string }).message}`);
     return EXIT.failed;
@@ -31,14 +30,26 @@ export async function describe(
     world.out(JSON.stringify(answer));
     return EXIT.ok;
   }
-  const { id: _id, ok: _ok, events, ...view } = answer as Json & { events: string[] };
+  const { id: _id, ok: _ok, events, nowMs, ...view } = answer as Json & { events: string[] };
   const rows = Object.entries(view).map(([name, value]) => {
     if (name === 'reason') return [name, `${fullReason(view)}${ageText(view)}`];
     if (name === 'holder') return [name, holderText(view)];
     return [name, value === null ? '-' : valueText(value)];
   });
   for (const line of table(rows)) world.out(line);
-  world.out('last events (ms of the monotonic clock):');
-  for (const event of events) world.out(`  ${event.replace(/^\d+\.\d+/, (ms) => Number(ms).toFixed(0))}`);
+  const isDated = typeof nowMs === 'number';
+  world.out(`last events (${isDated ? 'time of day, ' : ''}ms of the monotonic clock):`);
+  for (const event of events) world.out(`  ${eventText(world, event, isDated ? nowMs : undefined)}`);
   return EXIT.ok;
+}
+
+/**
+ * An event in one line. It begins with its time in ms on the daemon's clock, whose present time is `nowMs`: undefined
+ * of a daemon that does not say it.
+ */
+function eventText(world: CliWorld, event: string, nowMs: number | undefined): string {
+  const [, ms, text] = /^(\d+(?:\.\d+)?)(?= )(.*)$/.exec(event) ?? [];
+  if (ms === undefined) return event;
+  const time = nowMs === undefined ? '' : `${world.timeOfDay(Math.max(0, nowMs - Number(ms)))} `;
+  return `${time}${Number(ms).toFixed(0)}${text}`;
 }

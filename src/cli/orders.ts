@@ -5,8 +5,9 @@
 
 import type { Json } from '../control/lines.ts';
 import { parseWords } from './arguments.ts';
-import { recallText } from './words.ts';
-import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';
+import { answerWithin, HungError } from './patience.ts';
+import { absenceText, fullReason, recallText } from './words.ts';
+import { type CliWorld, type ControlClient, duration, EXIT, parseDuration, UsageError } from './world.ts';
 
 export const RETURN_HELP = `baton return BUNDLE [--socket PATH]
 
@@ -25,8 +26,9 @@ so.
                       (default: the grace and 10s)
 
 TIME: seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s.
-Exit status: 0 it was called in; with -w: it is back. 1 it is not lent, or it is back and its driver does not resume, or
-it came to quarantine in place of back. 124 with -w: not back within the time.
+Exit status: 0 it was called in; with -w: it is back. 1 it is not lent, or the host is silent, without which nothing
+comes back; with -w: it is back and its driver does not resume, or it came to quarantine in place of back. 124 with -w:
+not back within the time.
 `;
 export const SLEEP_HELP = `baton sleep [--grace TIME] [-w TIME] [--socket PATH]
 
@@ -43,7 +45,10 @@ The owner's system is awake: requests are heard again.
 export const LIFT_HELP = `baton lift BUNDLE [--socket PATH]
 
 Ends a quarantine, on the host's own socket: everything is blocked, synced and reset once more, and the bundle
-is parked if that succeeds. Also forgives borrowers that rejected the bundle's evidence.
+is parked if that succeeds. Also forgives borrowers that rejected the bundle's evidence. Says how it ended, after 10 s
+at most.
+
+Exit status: 0 it was lifted, or there was nothing to lift. 1 it is in quarantine again.
 `;
 
 const SLEEP_WORDS = { '--grace': 'value', '--wait': 'value' } as const;
@@ -79,28 +84,73 @@ export async function recall(
   const bundle = one(plain, 'recall');
   const json = flags.has('--json');
   const request = { do: 'recall', bundle, graceMs, force: flags.has('--force') };
-  const done = ({ forceRevoke }: Json) => recallText(graceMs, request.force, forceRevoke);
-  if (!flags.has('--wait')) return order(world, client, request, json, done);
+  const done = (answer: Json) => recalledText(graceMs, request.force, answer);
+  if (!flags.has('--wait')) {
+    const answer = await client.request(request);
+    const status = told(world, answer, request, json, done);
+    return status === EXIT.ok && answer['hostSilent'] !== undefined ? EXIT.failed : status;
+  }
   const endMs = world.nowMs() + waitMs;
-  const answer = await client.request(request);
+  const answer = await beforeEnd(world, client, request, endMs);
+  if (answer === undefined) return ended(world, bundle, UNSAID, json);
   const { code } = (answer['error'] ?? {}) as { code?: string };
   // On its way, or back already: then there is nothing to be called in, but something to wait for.
   if (answer['ok'] !== true && code !== 'notLent') return told(world, answer, request, json, done);
-  if (answer['ok'] === true && !json) world.err(`baton: ${bundle}: ${done(answer)}`);
+  const asked = answer['ok'] === true ? `${done(answer)}; ` : '';
+  if (!json) world.err(`baton: ${bundle}: ${asked}waiting until it is back, ${duration(waitMs)} at most`);
   return untilBack(world, client, bundle, endMs, json);
+}
+
+/** What became of a recall, in one line. */
+function recalledText(graceMs: number, isForced: boolean, { forceRevoke, hostSilent }: Json): string {
+  if (hostSilent === undefined) return recallText(graceMs, isForced, forceRevoke);
+  return (
+    `the borrower was asked, but the host is silent, and nothing comes back before it answers: ` +
+    absenceText(hostSilent as Json)
+  );
 }
 
 /** Time that a return takes at most, beyond the grace: remap, guard time, resume. In ms. */
 const RECALL_WAIT_MS = 10_000;
+/** Time that the agent has to answer at the end of the wait, in ms: it asks others for half a second at most. */
+const LAST_LOOK_MS = 1_000;
 /** Time between two looks at a bundle that is to come back, in ms. */
 const LOOK_MS = 50;
 
+/** What is said at the end of a wait, and the exit status. */
+type End = readonly [text: string, status: number];
+
+/** The wait is over before the agent has answered. */
+const UNSAID: End = ['not back within the wait, as far as is known: the agent does not answer', EXIT.waited];
+
 /** Where a bundle ends that is called in, with what is said of it and the exit status. */
-const ENDS: Readonly<Record<string, readonly [text: string, status: number]>> = {
+const ENDS: Readonly<Record<string, End>> = {
   held: ['back', EXIT.ok],
   failed: ['back, but its driver did not resume; it is tried again', EXIT.failed],
   quarantined: ['in quarantine; an operator lifts it at the host', EXIT.failed],
 };
+
+/** Asks the agent; undefined when the wait is over before it answers. */
+async function beforeEnd(
+  world: CliWorld,
+  client: ControlClient,
+  request: Json,
+  endMs: number,
+): Promise<Json | undefined> {
+  try {
+    return await answerWithin(world, client, request, Math.max(endMs - world.nowMs(), LAST_LOOK_MS));
+  } catch (error) {
+    if (error instanceof HungError && world.nowMs() >= endMs) return undefined;
+    throw error;
+  }
+}
+
+/** Says how a wait has ended. Returns the exit status. */
+function ended(world: CliWorld, bundle: string, [text, status]: End, json: boolean, state?: string): number {
+  if (json) world.out(JSON.stringify({ ok: status === EXIT.ok, bundle, state: state ?? null, text }));
+  else world.err(`baton: ${bundle}: ${text}`);
+  return status;
+}
 
 async function untilBack(
   world: CliWorld,
@@ -110,17 +160,14 @@ async function untilBack(
   json: boolean,
 ): Promise<number> {
   for (;;) {
-    const view = await client.request({ do: 'describe', bundle });
+    const view = await beforeEnd(world, client, { do: 'describe', bundle }, endMs);
+    if (view === undefined) return ended(world, bundle, UNSAID, json);
     const state = String(view['state']);
     const end = Object.hasOwn(ENDS, state) ? ENDS[state] : undefined;
-    const late: typeof end =
-      world.nowMs() >= endMs ? [`not back within the wait: ${state}`, EXIT.waited] : end;
+    const late: End | undefined =
+      world.nowMs() >= endMs ? [`not back within the wait: ${state}`, EXIT.waited] : undefined;
     const over = end ?? late;
-    if (over) {
-      if (json) world.out(JSON.stringify({ ok: over[1] === EXIT.ok, bundle, state, text: over[0] }));
-      else world.err(`baton: ${bundle}: ${over[0]}`);
-      return over[1];
-    }
+    if (over) return ended(world, bundle, over, json, state);
     await new Promise<void>((resolve) => void world.after(LOOK_MS, resolve));
   }
 }
@@ -177,9 +224,47 @@ export async function wake(world: CliWorld, client: ControlClient, args: readonl
   return order(world, client, { do: 'wake' }, flags.has('--json'), 'requests are heard');
 }
 
+/** Time that a lift has until its outcome is looked at for the last time, in ms: a remap takes less. */
+const LIFT_MS = 10_000;
+
+/** What a lift found, as the host says it in `lifted`. */
+const LIFTED: Readonly<Record<string, string>> = {
+  rejections: 'borrowers that rejected its evidence may borrow again',
+  nothing: 'nothing to lift: it is not in quarantine, and no borrower is barred',
+};
+
 export async function lift(world: CliWorld, client: ControlClient, args: readonly string[]): Promise<number> {
   const { plain, flags } = parseWords(args, {});
-  return order(world, client, { do: 'lift', bundle: one(plain, 'lift') }, flags.has('--json'), 'lifted');
+  const bundle = one(plain, 'lift');
+  const json = flags.has('--json');
+  const request = { do: 'lift', bundle };
+  const answer = await client.request(request);
+  const text = LIFTED[String(answer['lifted'])];
+  if (answer['ok'] !== true || text !== undefined) return told(world, answer, request, json, text ?? '');
+  const endMs = world.nowMs() + LIFT_MS;
+  let view = answer;
+  while (view['state'] === 'moving' && world.nowMs() < endMs) {
+    await new Promise<void>((resolve) => void world.after(LOOK_MS, resolve));
+    view = { ...(await client.request({ do: 'describe', bundle })), lifted: answer['lifted'] };
+  }
+  const { events: _, ...brief } = view;
+  if (json) world.out(JSON.stringify(brief));
+  else world.err(`baton: ${bundle}: ${liftText(view)}`);
+  return view['state'] === 'quarantined' ? EXIT.failed : EXIT.ok;
+}
+
+/** How a lift has ended, in one line. */
+function liftText(view: Json): string {
+  switch (view['state']) {
+    case 'quarantined':
+      return `not lifted, in quarantine again: ${fullReason(view)}`;
+    case 'held':
+      return `lifted: ${view['holder']} holds it`;
+    case 'parked':
+      return 'lifted: nobody holds it, its owner gets it';
+    default:
+      return `the lift goes on: ${view['state']}; baton status --host says how it ends`;
+  }
 }
 
 function one(plain: readonly string[], command: string): string {
@@ -209,7 +294,7 @@ function told(
   if (json) world.out(JSON.stringify(answer));
   else if (answer['ok'] === true) {
     const text = typeof done === 'string' ? done : done(answer);
-    world.err(`baton: ${request['bundle'] ?? 'agent'}: ${answer['state'] ?? text}`);
+    world.err(`baton: ${request['bundle'] ?? 'agent'}: ${text}`);
   } else world.err(`baton: ${(answer['error'] as { message: string }).message}`);
   if (answer['ok'] === true) return EXIT.ok;
   return (answer['error'] as { code: string }).code === 'stillLent' ? EXIT.declined : EXIT.failed;

@@ -6,7 +6,7 @@
 import { nearest } from '../config/faults.ts';
 import type { Json } from '../control/lines.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
-import { HungError, hurried } from './patience.ts';
+import { HungError } from './patience.ts';
 import { absenceText, ageText, holderText, reasonText } from './words.ts';
 import { type CliWorld, type ControlClient, duration, EXIT, table, UsageError } from './world.ts';
 
@@ -27,10 +27,9 @@ const STOPPED_SHOWN_MS = 60_000;
 
 export async function status(
   world: CliWorld,
-  daemon: ControlClient,
+  client: ControlClient,
   args: readonly string[],
 ): Promise<number> {
-  const client = hurried(world, daemon);
   // Of `status` alone -w has another meaning: it waits for nothing.
   const words = parseWords(
     args.map((arg) => (arg === '-w' ? '--watch' : arg)),

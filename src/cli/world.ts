@@ -73,7 +73,7 @@ export const EXIT_WORDS: readonly (readonly [number, string])[] = [
   [EXIT.failed, 'the request failed, or a check did not hold'],
   [EXIT.usage, 'wrong command line'],
   [EXIT.noInput, 'a device tree cannot be read'],
-  [EXIT.unavailable, 'no daemon answers on the control socket'],
+  [EXIT.unavailable, 'no daemon answers on the control socket, or it hangs'],
   [EXIT.declined, 'a no: declined by the owner or the host, or busy where nobody wanted to wait'],
   [EXIT.configuration, 'a configuration cannot be used'],
   [EXIT.lost, 'the bundle was taken by force while COMMAND ran'],

@@ -8,7 +8,7 @@
 
 import { addressText, parseAddress, parseBroker, type StreamAddress } from '../addresses.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
-import type { HOST } from '../protocol/ids.ts';
+import { HOST } from '../protocol/ids.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { namedVms } from './back-ends.ts';
 import type { AgentFile, HostFile } from './daemon-config.ts';
@@ -75,6 +75,9 @@ function keyDifferences(a: Daemon, b: Daemon): Difference[] {
   const ours = own(a.keys, b.party);
   const theirs = own(b.keys, a.party);
   if (ours === undefined && theirs === undefined && !a.host && !b.host) return [];
+  // What one of them lacks by its own configuration is told of that one alone.
+  if (ours === undefined && needsKey(a, b.party)) return [];
+  if (theirs === undefined && needsKey(b, a.party)) return [];
   if (ours === undefined) return [[['keys'], `no key for "${b.party}", whose configuration is ${b.file}`]];
   if (theirs === undefined)
     return [[['keys'], `a key for "${b.party}", and ${b.file} has none for "${a.party}"`]];
@@ -85,6 +88,22 @@ function keyDifferences(a: Daemon, b: Daemon): Difference[] {
       `the key for "${b.party}" is not the one that ${b.file} has for "${a.party}": expected the same in both`,
     ],
   ];
+}
+
+/** Whether a daemon's own configuration names a party that it needs a key for: see follow.ts. */
+function needsKey({ agent, host, bundles = [] }: Daemon, peer: string): boolean {
+  if (host)
+    return (
+      bundles.some(({ owner }) => owner === peer) ||
+      namedVms(host.enforcer).some(({ vm }) => vm === peer) ||
+      (host.transport.kind === 'stream' && Object.hasOwn(host.transport.listen, peer))
+    );
+  const allowed = agent.policy?.kind === 'list' ? agent.policy.allow : [];
+  return (
+    peer === HOST ||
+    bundles.some(({ owner }) => owner === peer) ||
+    allowed.some(({ borrower }) => borrower === peer)
+  );
 }
 
 /** One name has one meaning everywhere; the host knows all, and an owner its own. */
@@ -140,6 +159,9 @@ function routeDifferences(a: Daemon, host: HostFile, b: Daemon): Difference[] {
   }
   if (transport.kind !== 'stream' || host.transport.kind !== 'stream') return found;
   const listen = own(host.transport.listen, vm);
+  // That an owner is listened for nowhere is told of the host alone.
+  const bundles = (a.host ? a : b).bundles ?? [];
+  if (listen === undefined && bundles.some(({ owner }) => owner === vm)) return found;
   if (listen === undefined) {
     found.push([
       at(['transport', 'listen'], ['transport', 'address']),

@@ -6,14 +6,7 @@
  * Sockets of others and attributes below /sys are not looked at: they come and go with the machine.
  */
 
-import {
-  addressFault,
-  addressText,
-  isLookedUp,
-  parseAddress,
-  parseBroker,
-  socketPathFault,
-} from '../addresses.ts';
+import { addressFault, isLookedUp, parseAddress, parseBroker, socketPathFault } from '../addresses.ts';
 import type { Tree } from '../devicetree/tree.ts';
 import { type HooksConfig, hookComplaints } from '../hooks/hooks-config.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
@@ -23,6 +16,7 @@ import { backEndComplaints, namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
 import { type Path, shown } from './faults.ts';
+import { type NamedSocket, placeOf, socketsOf } from './named-sockets.ts';
 import { LIVE, ownTree, type TreePart } from './own-tree.ts';
 import { type NamedProgram, programsOfAgent, programsOfHost } from './programs.ts';
 import { ConfigError, complaintAt, readConfig } from './read.ts';
@@ -37,6 +31,11 @@ export interface ConfigFiles {
   look(path: string): FileLook | undefined;
   /** Names in a folder; none when there is no such folder. */
   list(path: string): readonly string[];
+  /**
+   * Returns the folder that keeps this user from `path`: one above it that may not be looked into, or itself, a folder
+   * that may not be listed; undefined when nothing does.
+   */
+  hidden(path: string): string | undefined;
   /** The path without symbolic links; undefined when nothing is there. */
   realPath(path: string): string | undefined;
   /**
@@ -84,8 +83,9 @@ export function followAgent(
   // The PATH of hooks and policy may be another one when they run: `check-config` warns.
   follow.programs(programsOfAgent(config).filter(({ command }) => command[0]?.includes('/')));
   follow.notItself(keys, vm);
+  const isMissing = missingOnce(keys);
   const need = (peer: string, why: string) =>
-    keys && !keys.has(peer) && follow.complain(['keys'], noKey(config.keys, peer, why));
+    isMissing(peer) && follow.complain(['keys'], noKey(config.keys, peer, why));
   need(HOST, 'the host');
   for (const { id, owner } of bundles ?? []) if (owner !== vm) need(owner, `the owner of ${id}`);
   if (policy?.kind === 'list') {
@@ -98,7 +98,7 @@ export function followAgent(
           [...path, 'bundle'],
           `"${bundle}": its owner is ${known.owner}, and only an owner lends`,
         );
-      if (keys && !keys.has(borrower))
+      if (isMissing(borrower))
         follow.complain([...path, 'borrower'], noKey(config.keys, borrower, 'a borrower'));
     }
   }
@@ -121,18 +121,28 @@ export function followHost(file: string, text: string, config: HostFile, files: 
     follow.complain(['enforcer', ...path], message, 'key');
   if (transport.kind === 'stream') follow.owners(transport.listen, bundles ?? []);
   follow.sockets(socketsOf(config));
-  if (!keys) return follow.complaints;
+  const isMissing = missingOnce(keys);
   for (const { id, owner } of bundles ?? []) {
-    if (!keys.has(owner)) follow.complain(['keys'], noKey(config.keys, owner, `the owner of ${id}`));
+    if (isMissing(owner)) follow.complain(['keys'], noKey(config.keys, owner, `the owner of ${id}`));
   }
   for (const { vm, path, at } of namedVms(enforcer)) {
-    if (!keys.has(vm)) follow.complain(['enforcer', ...path], noKey(config.keys, vm, 'a VM'), at);
+    if (isMissing(vm)) follow.complain(['enforcer', ...path], noKey(config.keys, vm, 'a VM'), at);
   }
   for (const vm of transport.kind === 'stream' ? Object.keys(transport.listen) : []) {
     const path = ['transport', 'listen', vm];
-    if (!keys.has(vm)) follow.complain(path, noKey(config.keys, vm, 'who is listened for here'), 'key');
+    if (isMissing(vm)) follow.complain(path, noKey(config.keys, vm, 'who is listened for here'), 'key');
   }
   return follow.complaints;
+}
+
+/** Whether there is no key for a peer; of each peer said once, wherever it is named. Without `keys` nothing is said. */
+function missingOnce(keys: ReadonlySet<string> | undefined): (peer: string) => boolean {
+  const said = new Set<string>();
+  return (peer) => {
+    if (!keys || keys.has(peer) || said.has(peer)) return false;
+    said.add(peer);
+    return true;
+  };
 }
 
 /** Follows the paths of one configuration. */
@@ -189,6 +199,8 @@ class Follower {
       const look = this.#files.look(at);
       if (look?.isFile) return this.complain(path, `${at}: a file: expected a folder, or nothing`);
       if (look) return;
+      const dark = this.#files.hidden(at);
+      if (dark !== undefined) return this.complain(path, `${folder}: ${hiddenText(dark)}`);
     }
   }
 
@@ -213,7 +225,10 @@ class Follower {
   }
 
   owners(listen: Readonly<Record<string, string>>, bundles: readonly BundleDefinition[]): void {
-    for (const { id, owner } of bundles)
+    const firsts = bundles.filter(
+      ({ owner }, index) => bundles.findIndex((other) => other.owner === owner) === index,
+    );
+    for (const { id, owner } of firsts)
       if (listen[owner] === undefined)
         this.complain(['transport', 'listen'], `no address for "${owner}", the owner of ${id}`);
   }
@@ -270,7 +285,10 @@ class Follower {
   }
 
   #whyNotRun(name: string): string | undefined {
-    const look = this.#files.look(this.#files.besideConfig(this.#file, name));
+    const full = this.#files.besideConfig(this.#file, name);
+    const look = this.#files.look(full);
+    const dark = look ? undefined : this.#files.hidden(full);
+    if (dark !== undefined) return hiddenText(dark);
     if (!look) return 'no such file';
     if (!look.isFile) return 'not a file';
     return look.isExecutable ? undefined : 'not executable';
@@ -306,7 +324,8 @@ class Follower {
     const full = this.#files.besideConfig(this.#file, name);
     const look = this.#files.look(full);
     if (!look?.isFile) {
-      const why = look ? 'not a file' : 'no such file';
+      const dark = look ? undefined : this.#files.hidden(full);
+      const why = look ? 'not a file' : dark === undefined ? 'no such file' : hiddenText(dark);
       // Who took the field for the password itself must not find it in a log.
       const isSecret = !look && path.at(-1) === 'passwordFile';
       const text = `${shown(name)}: ${why}: expected ${what} at ${full}`;
@@ -323,6 +342,11 @@ class Follower {
   }
 }
 
+/** Why nobody can say what is at a path, and what to do. `folder`: the one that hides it. */
+export function hiddenText(folder: string): string {
+  return `this user may not look into ${folder}; run this as the user of the daemon, or as root`;
+}
+
 /** The tree that an agent's configuration names. Throws a ConfigError. */
 export function treeOf(file: string, { file: name = LIVE }: TreePart, files: ConfigFiles): Tree {
   return files.readTree(name === LIVE ? LIVE : files.besideConfig(file, name));
@@ -332,43 +356,6 @@ export function treeOf(file: string, { file: name = LIVE }: TreePart, files: Con
 export function isInPath(name: string, { programFolders, look }: ConfigFiles): boolean {
   const looks = programFolders?.map((folder) => look(`${folder}/${name}`));
   return looks?.some((found) => found?.isFile && found.isExecutable) ?? true;
-}
-
-/** An address of a host, and whether it listens there. */
-interface NamedSocket {
-  readonly path: Path;
-  readonly address: string;
-  readonly listens: boolean;
-}
-
-/** Every socket of a host but its control socket. */
-function socketsOf({ transport, enforcer }: HostFile): NamedSocket[] {
-  const each = (at: Path, addresses: Readonly<Record<string, string>>, listens: boolean) =>
-    Object.entries(addresses).map(([name, address]) => ({ path: [...at, name], address, listens }));
-  return [
-    ...(transport.kind === 'stream' ? each(['transport', 'listen'], transport.listen, true) : []),
-    ...('address' in enforcer
-      ? [{ path: ['enforcer', 'address'], address: enforcer.address, listens: false }]
-      : []),
-    ...(enforcer.kind === 'qmp' ? each(['enforcer', 'vms'], enforcer.vms, false) : []),
-    ...(enforcer.kind === 'qmp' ? each(['enforcer', 'inputs'], enforcer.inputs, true) : []),
-  ];
-}
-
-/** Where a listener is, however its address is spelt. */
-function placeOf(address: string): string {
-  const parsed = parseAddress(address);
-  if (typeof parsed === 'string') return address;
-  if (parsed.kind === 'vsock-unix') return `unix:${plainPath(`${parsed.path}_${parsed.port}`)}`;
-  if (parsed.kind === 'unix') return `unix:${plainPath(parsed.path)}`;
-  if (parsed.kind === 'tcp' && parsed.host === 'localhost')
-    return addressText({ ...parsed, host: '127.0.0.1' });
-  return addressText(parsed);
-}
-
-/** A path without `//` and `/./`. */
-function plainPath(path: string): string {
-  return path.replace(/\/(\.?\/)+/g, '/');
 }
 
 function parentOf(path: string): string {

@@ -6,7 +6,7 @@
 import type { DeviceHooksConfig, HookStep, HooksConfig } from '../hooks/hooks-config.ts';
 import { fitsPattern, isPattern, numberedPart, unnumbered } from '../hooks/names.ts';
 import type { Path } from './faults.ts';
-import type { ConfigFiles } from './follow.ts';
+import { type ConfigFiles, hiddenText } from './follow.ts';
 
 /** One warning, and where below the configuration. */
 export interface HookWarning {
@@ -58,11 +58,14 @@ function inClass(name: string, type: string): string {
 
 function nameWarnings(at: Path, step: HookStep, files: ConfigFiles): HookWarning[] {
   return namedBy(step).flatMap(([key, path]) => {
-    const count = placesOf(path, files).length;
+    const dark = new Set<string>();
+    const count = placesOf(path, files, dark).length;
+    const isDark = count === 0 && dark.size > 0;
     const part = numberedPart(path);
     const words = [
-      ...(count === 0 && !isPattern(path) ? [`${path}: not on this machine now`] : []),
-      ...(count === 0 && isPattern(path) ? [`${path}: nothing fits on this machine now`] : []),
+      ...[...dark].map((folder) => `${path}: ${hiddenText(folder)}`),
+      ...(count === 0 && !isDark && !isPattern(path) ? [`${path}: not on this machine now`] : []),
+      ...(count === 0 && !isDark && isPattern(path) ? [`${path}: nothing fits on this machine now`] : []),
       ...(count > 1 ? [`${path}: ${count} fit on this machine now: expected exactly one`] : []),
       ...(part === undefined
         ? []
@@ -76,18 +79,25 @@ function instead(step: HookStep, part: string): string {
   return step.kind === 'input-inhibit' ? 'use "find"' : `write "${unnumbered(part)}"`;
 }
 
-/** The places that a path means, each thing once. */
-function placesOf(path: string, files: ConfigFiles): string[] {
-  if (!isPattern(path)) return files.look(path) ? [path] : [];
+/** The places that a path means, each thing once. `dark` gets the folders that this user may not look into. */
+function placesOf(path: string, files: ConfigFiles, dark = new Set<string>()): string[] {
+  const noteDark = (place: string) => {
+    const folder = files.hidden(place);
+    if (folder !== undefined) dark.add(folder);
+  };
+  if (!isPattern(path)) {
+    if (files.look(path)) return [path];
+    noteDark(path);
+    return [];
+  }
   let places = [''];
   for (const part of path.split('/').slice(1)) {
     places = isPattern(part)
-      ? places.flatMap((place) =>
-          files
-            .list(place || '/')
-            .filter((name) => fitsPattern(part, name))
-            .map((name) => `${place}/${name}`),
-        )
+      ? places.flatMap((place) => {
+          const names = files.list(place || '/');
+          if (names.length === 0) noteDark(place || '/');
+          return names.filter((name) => fitsPattern(part, name)).map((name) => `${place}/${name}`);
+        })
       : places.map((place) => `${place}/${part}`);
     places = places.slice(0, PLACES_MAX);
   }

@@ -11,7 +11,7 @@ import { nearest } from '../near.ts';
 import type { ByteStream, Clock, Log } from '../ports.ts';
 import type { AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
 import { EVIDENCE_LEVELS, type EvidenceLevel } from '../protocol/codes.ts';
-import { type BundleId, isUint32 } from '../protocol/ids.ts';
+import { type BundleId, HOST, isUint32 } from '../protocol/ids.ts';
 import { TEXT_BYTES_MAX } from '../protocol/messages.ts';
 import { clipText } from '../wire/utf8.ts';
 import { idOf, type Json, Lines } from './lines.ts';
@@ -68,8 +68,10 @@ export class AgentControl {
   readonly #log: Log;
   readonly #clients = new Set<Client>();
   readonly #past: Past;
+  readonly #clock: Clock;
 
   constructor(agent: Agent, log: Log, clock: Clock) {
+    this.#clock = clock;
     this.#past = new Past(clock);
     this.#agent = agent;
     this.#log = log;
@@ -122,7 +124,10 @@ export class AgentControl {
         return this.#look(client, request, () => this.#status());
       case 'describe': {
         this.#view(request);
-        return this.#look(client, request, () => ({ ...this.#view(request) }));
+        return this.#look(client, request, () => ({
+          ...this.#view(request),
+          nowMs: Math.round(this.#clock.nowMs()),
+        }));
       }
       case 'watch':
         client.watches = true;
@@ -140,7 +145,8 @@ export class AgentControl {
         if (view.state !== 'lent')
           throw new RequestError('notLent', `${view.bundle}: it is ${view.state}, not lent`);
         this.#agent.recall(view.bundle, number(request, 'graceMs', 2_000), request['force'] === true);
-        return { forceRevoke: view.forceRevoke };
+        // Without the host nothing comes back: whoever asks is told at once.
+        return this.#look(client, request, () => ({ forceRevoke: view.forceRevoke, ...this.#silentHost() }));
       }
       case 'sleep':
         return this.#sleep(client, request);
@@ -160,6 +166,12 @@ export class AgentControl {
   #look(client: Client, request: Json, answer: () => Json): undefined {
     this.#agent.look(() => client.lines.send({ id: idOf(request), ok: true, ...answer() }));
     return undefined;
+  }
+
+  /** How the way to the host stands when it is not up. */
+  #silentHost(): Json {
+    const host = this.#agent.peers().find(({ peer, up }) => peer === HOST && !up);
+    return host ? { hostSilent: host } : {};
   }
 
   #status(): Json {

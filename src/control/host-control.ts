@@ -21,8 +21,10 @@ export class HostControl {
   readonly #watchers = new Set<Lines>();
   #connections = 0;
   readonly #past: Past;
+  readonly #clock: Clock;
 
   constructor(host: Host, clock: Clock) {
+    this.#clock = clock;
     this.#host = host;
     this.#past = new Past(clock);
     host.on('changed', (bundle) => this.#onChanged(bundle));
@@ -87,12 +89,12 @@ export class HostControl {
       case 'events':
         return { events: this.#past.list() };
       case 'describe': {
-        return { ...this.#view(bundle) };
+        return { ...this.#view(bundle), nowMs: Math.round(this.#clock.nowMs()) };
       }
       case 'lift': {
-        this.#view(bundle);
+        const before = this.#view(bundle);
         const { events: _, ...view } = this.#host.lift(bundle);
-        return view;
+        return { ...view, lifted: liftedOf(before) };
       }
       default:
         throw new Error(
@@ -128,4 +130,10 @@ export class HostControl {
     this.#past.add(event);
     for (const lines of this.#watchers) lines.send(event);
   }
+}
+
+/** What a lift of a bundle is about. */
+function liftedOf({ state, rejections }: HostView): 'quarantine' | 'rejections' | 'nothing' {
+  if (state === 'quarantined') return 'quarantine';
+  return rejections.length > 0 && (state === 'held' || state === 'parked') ? 'rejections' : 'nothing';
 }

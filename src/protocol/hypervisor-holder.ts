@@ -164,5 +164,6 @@ function report(x: HostSeen<'queryState'>): MessageOf<'stateReported'> {
       : {}),
     ...(terms ? { mark: terms.mark } : {}),
     forces: config.forceRevoke,
+    declared: config.evidence,
   };
 }

@@ -1,8 +1,7 @@
 /**
  * Every message of the protocol: its number, who sends it to whom, and its fields.
  *
- * Imperative names ask, past participles tell. Numbers and field keys are pinned by test vectors; numbers of
- * procedures that are not built yet are kept free in `RESERVED_NUMBERS`.
+ * Imperative names ask, past participles tell. Numbers and field keys are pinned by test vectors.
  */
 
 import { DEVICES_MAX, RESOURCES_MAX } from './bundle.ts';
@@ -340,8 +339,9 @@ export const MESSAGES = {
       noticeMs: optional(15, uint()),
       /** Mark of the consent by which the asker holds, or for which `pending` is said. */
       mark: optional(16, uint()),
-      /** Whether the back end takes a bundle from a holder that does not give it back. */
+      /** Whether the back end takes a bundle from a holder that does not give it back, and the evidence it declares. */
       forces: optional(17, BOOL),
+      declared: optional(18, oneOf(EVIDENCE_LEVELS)),
     },
   },
   refused: {

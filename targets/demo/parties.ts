@@ -3,7 +3,7 @@
  * tell, ends them. What the parties are, demo-bed.ts and real-bed.ts say.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,12 +15,15 @@ import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
 import { connectControlAt } from '../node/control-client.ts';
+import { ended, Started } from '../node/started.ts';
 
 /** Longest wait for a process to come up, in ms: six Node programs on two busy cores. */
 export const START_MS = 10_000;
 /** What the first program takes to be ready on two quiet cores, in ms; other waits follow it, up to so many times. */
 const QUIET_START_MS = 250;
 const PACE_MAX = 8;
+/** Time that a process has to end by itself after SIGTERM, in ms. */
+const GRACE_MS = 1_000;
 /** Complaints of processes that an error shows. */
 const COMPLAINTS_SHOWN = 6;
 /** Time between two looks while waiting, in ms. */
@@ -40,7 +43,7 @@ export class Parties {
   /** Lines of warning and error: they explain what does not hold. */
   readonly complaints: string[] = [];
   protected readonly programs: string;
-  readonly #children: ChildProcess[] = [];
+  readonly #started = new Started();
   readonly #clients = new Map<string, ControlClient>();
   #host: ChildProcess | undefined;
   /** How much slower than a quiet machine this one is, by the first program that was started. */
@@ -114,12 +117,13 @@ export class Parties {
       .map(({ event }) => event);
   }
 
-  /** Ends every process that was started here, and removes the folder. */
+  /**
+   * Ends every process that was started here with all that it started, and removes the folder. A start that is still
+   * under way starts nothing more.
+   */
   async stop(): Promise<void> {
     for (const client of this.#clients.values()) client.close();
-    for (const child of this.#children.reverse()) child.kill('SIGTERM');
-    await Promise.all(this.#children.map((child) => ended(child)));
-    rmSync(this.folder, { recursive: true, force: true });
+    await this.#started.end(GRACE_MS).finally(() => rmSync(this.folder, { recursive: true, force: true }));
   }
 
   /** Address of a party's control socket. */
@@ -137,10 +141,9 @@ export class Parties {
 
   /** Starts a program by all its words. `name`: what it is called in complaints. */
   protected spawnWords(name: string, [program = '', ...args]: readonly string[]): ChildProcess {
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-    child.stdin.on('error', () => {});
-    this.#children.push(child);
-    child.stderr.on('data', (bytes: Buffer) => this.#complain(name, bytes.toString()));
+    const child = this.#started.spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    child.stdin!.on('error', () => {});
+    child.stderr!.on('data', (bytes: Buffer) => this.#complain(name, bytes.toString()));
     return child;
   }
 
@@ -249,16 +252,4 @@ export class Parties {
     );
     return [...new Set(words)].slice(-COMPLAINTS_SHOWN).join('; ');
   }
-}
-
-/** Resolves when a process is over. One that does not end by itself within `graceMs` is ended. */
-export function ended(child: ChildProcess, graceMs = 1_000): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-  return new Promise((resolve) => {
-    const limit = Number.isFinite(graceMs) ? setTimeout(() => child.kill('SIGKILL'), graceMs) : undefined;
-    child.once('exit', () => {
-      clearTimeout(limit);
-      resolve();
-    });
-  });
 }

@@ -10,7 +10,8 @@ import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import type { VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, VAULT } from '../native/bed/hardware.ts';
 import { EMULATED_TIMES, type KvmMachine } from '../native/bed/kvm-machine.ts';
-import { ended, Parties, START_MS } from './parties.ts';
+import { ended } from '../node/started.ts';
+import { Parties, START_MS } from './parties.ts';
 
 export class RealBed extends Parties {
   readonly machine: KvmMachine;

@@ -52,7 +52,7 @@ export const AUDIT_LIMITS: AuditLimits = { fileBytes: 4 * 1024 * 1024, files: 8 
  */
 const TAIL_BYTES = 64 * 1024;
 const TAIL_BYTES_MAX = 8 * 1024 * 1024;
-/** Bytes of a torn tail that are kept for people. */
+/** Bytes of each torn tail that are kept for people: a start finds two at most. */
 const TORN_BYTES_MAX = 64 * 1024;
 
 /** Opens the audit log at `path`, or makes a new one. Throws an Error when it cannot be read or written. */
@@ -92,6 +92,8 @@ class AuditFiles {
   /** Length of the file without what a failed write left behind. */
   #end: number;
   #isDirty = false;
+  /** Tails that this start has kept for people, those of older files first. */
+  readonly #torn: Buffer[] = [];
 
   constructor(path: string, limits: AuditLimits, log: Log) {
     this.#path = path;
@@ -111,13 +113,13 @@ class AuditFiles {
     if (tornBytes === 0) return { hash: sound?.hash, tornBytes };
     this.#keepTorn(this.#path, this.#fd, good, this.#end);
     // Before the file, of which nothing is whole, becomes an older one itself.
-    const hash = sound ? sound.hash : this.#mendOlder().hash;
+    const { hash, tornBytes: olderBytes } = sound ? { hash: sound.hash, tornBytes: 0 } : this.#mendOlder();
     if (!sound && this.#end > TORN_BYTES_MAX) this.#rotate();
     else {
       ftruncateSync(this.#fd, good);
       this.#end = good;
     }
-    return { hash, tornBytes };
+    return { hash, tornBytes: tornBytes + olderBytes };
   }
 
   /** A crash may come just after a file was closed: then the end of the newest older one is mended. */
@@ -140,10 +142,10 @@ class AuditFiles {
     }
   }
 
-  /** Keeps what is left out of a file, for people. */
+  /** Keeps what is left out of a file, for people, with what this start has kept of a later one. */
   #keepTorn(file: string, fd: number, from: number, to: number): void {
-    const torn = read(fd, from, Math.min(to, from + TORN_BYTES_MAX));
-    writeFileSync(`${this.#path}.torn`, torn, { mode: 0o600 });
+    this.#torn.unshift(read(fd, from, Math.min(to, from + TORN_BYTES_MAX)));
+    writeFileSync(`${this.#path}.torn`, Buffer.concat(this.#torn), { mode: 0o600 });
     const words = from > 0 ? 'what comes after its last whole line' : 'no line of it is whole: all of it';
     this.#log('warn', `${file}: ${words} is left out, ${to - from} bytes; see ${this.#path}.torn`);
   }

@@ -1,27 +1,6 @@
-/** `baton` on Node: every command there is. */
+/** `baton` on Node. */
 
-import { AUDIT_HELP, audit } from '../../src/cli/audit.ts';
-import { LIFT_HELP, lift } from '../../src/cli/orders.ts';
-import { DEMO_HELP, demo } from '../demo/demo.ts';
-import { AGENT_COMMANDS, CHECK_COMMANDS } from './agent-commands.ts';
-import { auditFiles, readParts } from './audit-file.ts';
-import { BACKEND_TEST_HELP, backendTest } from './backend-test.ts';
 import { runCommand } from './cli.ts';
-import { PLAN_HELP, plan } from './plan.ts';
+import { COMMANDS } from './commands.ts';
 
-process.exitCode = await runCommand(
-  {
-    ...AGENT_COMMANDS,
-    lift: { says: 'end a quarantine (host)', help: LIFT_HELP, daemon: ['host', lift] },
-    audit: {
-      says: 'check an audit log',
-      help: AUDIT_HELP,
-      alone: (world, args) => audit(world, { files: auditFiles, readParts }, args),
-    },
-    ...CHECK_COMMANDS,
-    'backend-test': { says: 'check what a back end does', help: BACKEND_TEST_HELP, alone: backendTest },
-    plan: { says: 'what moves with a device of a board', help: PLAN_HELP, alone: plan },
-    demo: { says: 'watch a handover, and every way it can go wrong', help: DEMO_HELP, alone: demo },
-  },
-  process.argv.slice(2),
-);
+process.exitCode = await runCommand(COMMANDS, process.argv.slice(2));

@@ -1,6 +1,7 @@
 /** The command line: finds the command, connects where it needs a daemon, and returns the exit status. */
 
 import { constants } from 'node:os';
+import { hurried } from '../../src/cli/patience.ts';
 import { connectText, guardSocket } from '../../src/cli/words.ts';
 import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../src/cli/world.ts';
 import { wrapLine, wrapText } from '../../src/cli/wrap.ts';
@@ -146,11 +147,11 @@ function write(stream: Pick<typeof process.stdout, 'columns' | 'write'>, line: s
   stream.write(lines.map((each) => `${each}\n`).join(''));
 }
 
-async function main(commands: Commands, args: readonly string[]): Promise<number> {
+async function main(commands: Commands, args: readonly string[], world: CliWorld): Promise<number> {
   const isAbout = args[0] === 'help' && args[1] !== undefined;
   const [name, ...rest] = isAbout ? [args[1]!, '--help'] : args;
   if (name === '--version') {
-    WORLD.out(`baton ${VERSION}`);
+    world.out(`baton ${VERSION}`);
     return EXIT.ok;
   }
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
@@ -166,22 +167,34 @@ async function main(commands: Commands, args: readonly string[]): Promise<number
     return EXIT.ok;
   }
   isWrapped = command.isWrapped === true && !own.includes('--json');
-  if (command.alone) return command.alone(WORLD, rest);
+  if (command.alone) return command.alone(world, rest);
+  return withDaemon(world, name, command, rest, own);
+}
+
+/** Connects to the daemon of a command, and runs it. `own`: its own words, where others follow. */
+async function withDaemon(
+  world: CliWorld,
+  name: string,
+  command: Command,
+  args: readonly string[],
+  own: readonly string[],
+): Promise<number> {
   const [kind, run] = command.daemon!;
   const path = socketOf(kind, own);
-  const connect = async () => guardSocket(await WORLD.connect(path), name, kind, path);
+  // No command waits for ever for a daemon that hangs.
+  const connect = async () => hurried(world, guardSocket(await world.connect(path), name, kind, path));
   let client: ControlClient;
   try {
     client = await connect();
   } catch (error) {
-    if (command.withoutDaemon) return command.withoutDaemon(WORLD, rest, error as Error, connect);
-    WORLD.err(
+    if (command.withoutDaemon) return command.withoutDaemon(world, args, error as Error, connect);
+    world.err(
       `baton: ${connectText((error as Error).message, own.includes('--host') ? 'host' : kind, path)}`,
     );
     return EXIT.unavailable;
   }
   try {
-    return await run(WORLD, client, rest);
+    return await run(world, client, args);
   } finally {
     client.close();
   }
@@ -201,19 +214,28 @@ export async function runCommand(commands: Commands, args: readonly string[]): P
     if (hangUps.size === 0) process.exit(error.code === 'EPIPE' ? EXIT_PIPE : EXIT.failed);
     for (const hangUp of hangUps) hangUp();
   });
+  return statusOf(commands, args, WORLD);
+}
+
+/** The same in any world, and without a process around it. */
+export async function statusOf(
+  commands: Commands,
+  args: readonly string[],
+  world: CliWorld,
+): Promise<number> {
   try {
-    return await main(commands, args);
+    return await main(commands, args, world);
   } catch (error) {
     if (error instanceof UsageError) {
       const { message } = error;
-      WORLD.err(`baton: ${message}${message.endsWith('?') ? ' Try --help' : '; try --help'}`);
+      world.err(`baton: ${message}${message.endsWith('?') ? ' Try --help' : '; try --help'}`);
       return EXIT.usage;
     }
     if (error instanceof ConfigError) {
-      for (const line of error.message.split('\n')) WORLD.err(line);
+      for (const line of error.message.split('\n')) world.err(line);
       return EXIT.configuration;
     }
-    WORLD.err(`baton: ${(error as Error).message}`);
+    world.err(`baton: ${(error as Error).message}`);
     return EXIT.unavailable;
   }
 }

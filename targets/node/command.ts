@@ -10,43 +10,14 @@
  * A guardian, a shell in a session of its own, does the same when this process is killed: the end of a pipe tells it.
  */
 
-import { Buffer } from 'node:buffer';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Child } from '../../src/cli/world.ts';
-import { ENTROPY } from './entropy.ts';
+import { newMark, processesOf, startGuardian } from './marks.ts';
 import { attempt, statOf } from './processes.ts';
 
 /** Variable of the environment that marks what belongs to a lease; leases within a lease add theirs. */
 const MARK_NAME = 'BATON_LEASE';
-const MARK_BYTES = 16;
-
-/**
- * Reads `group NUMBER` and `done`; when its input ends without `done`, it ends the lease's processes: SIGTERM, and
- * SIGKILL a second later.
- * `$1`: the mark. POSIX shell, and grep.
- */
-const GUARDIAN = `
-group=
-while read -r word value; do
-  case $word in
-    group) group=$value ;;
-    done) exit 0 ;;
-  esac
-done
-end() {
-  [ -z "$group" ] || kill -s "$1" -- "-$group"
-  for file in $(grep -ls -e "$2" /proc/[0-9]*/environ); do
-    file=\${file#/proc/}
-    kill -s "$1" "\${file%/environ}"
-  done
-}
-end TERM "$1"
-sleep 1
-end KILL "$1"
-end KILL "$1"
-`;
 
 /** Starts `command` with `env` besides this process's environment. `says`: a line for the user. */
 export function startCommand(
@@ -55,10 +26,12 @@ export function startCommand(
   says: (line: string) => void,
 ): Child {
   const [program = '', ...args] = command;
-  const mark = [...ENTROPY.random(MARK_BYTES)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  const mark = newMark();
   const outer = process.env[MARK_NAME];
   const marked = { ...process.env, ...env, [MARK_NAME]: outer === undefined ? mark : `${outer} ${mark}` };
-  const guardian = startGuardian(mark, says);
+  const guardian = startGuardian(mark, (error) =>
+    says(`baton: ${error.message}: were baton killed, COMMAND would go on without the bundle`),
+  );
   const isLeader = !process.stdin.isTTY;
   const child = spawn(program, args, { stdio: 'inherit', env: marked, detached: isLeader });
   const { pid } = child;
@@ -95,51 +68,4 @@ export function startCommand(
     hasEntries: () => [...seen].some((each) => statOf(each)?.[0] === 'Z'),
     release: () => guardian.stdin!.end('done\n'),
   };
-}
-
-function startGuardian(mark: string, says: (line: string) => void): ChildProcess {
-  const words = ['-c', GUARDIAN, 'baton-guardian', mark];
-  const guardian = spawn('sh', words, { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
-  guardian.once('error', (error) =>
-    says(`baton: ${error.message}: were baton killed, COMMAND would go on without the bundle`),
-  );
-  // It was ended before us.
-  guardian.stdin!.on('error', () => {});
-  return guardian;
-}
-
-/** Processes of the group, or with the mark. Those that only wait to be asked for are none. */
-function processesOf(group: number | undefined, mark: string): number[] {
-  const names = attempt(() => readdirSync('/proc')) ?? [];
-  // Without /proc the group alone can be asked.
-  if (!names.includes('self'))
-    return group !== undefined && attempt(() => process.kill(-group, 0)) ? [group] : [];
-  return names
-    .filter((name) => /^[0-9]+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      const [state, , ofGroup] = statOf(pid) ?? ['X'];
-      if (state === 'Z' || state === 'X') return false;
-      return (group !== undefined && Number(ofGroup) === group) || hasMark(pid, mark);
-    });
-}
-
-/** Bytes of an environment that are read at once. */
-const PART_BYTES = 16 * 1024;
-
-function hasMark(pid: number, mark: string): boolean {
-  // Those of others cannot be read, and are not ours to end.
-  const fd = attempt(() => openSync(`/proc/${pid}/environ`, 'r'));
-  if (fd === undefined) return false;
-  const part = Buffer.alloc(PART_BYTES);
-  let rest = '';
-  const read = () => attempt(() => readSync(fd, part)) ?? 0;
-  let isFound = false;
-  for (let count = read(); count > 0 && !isFound; count = read()) {
-    rest += part.toString('utf8', 0, count);
-    isFound = rest.includes(mark);
-    rest = rest.slice(-mark.length);
-  }
-  closeSync(fd);
-  return isFound;
 }

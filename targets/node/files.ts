@@ -73,6 +73,28 @@ export function list(path: string): readonly string[] {
   return attempt(() => readdirSync(path)) ?? [];
 }
 
+/**
+ * Returns the folder that keeps this user from `path`: one above it that may not be looked into, or itself, a folder
+ * that may not be listed; undefined when nothing does.
+ */
+export function hidden(path: string): string | undefined {
+  const isDenied = (look: () => unknown) => {
+    try {
+      look();
+      return false;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EACCES';
+    }
+  };
+  if (!isDenied(() => statSync(path)))
+    return attempt(() => statSync(path))?.isDirectory() && isDenied(() => readdirSync(path))
+      ? path
+      : undefined;
+  let at = dirname(path);
+  while (isDenied(() => statSync(at))) at = dirname(at);
+  return at;
+}
+
 /** The path without symbolic links; undefined when nothing is there. */
 export function realPath(path: string): string | undefined {
   return attempt(() => realpathSync(path));

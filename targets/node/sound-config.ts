@@ -6,7 +6,7 @@ import { type ConfigFiles, followAgent, followHost } from '../../src/config/foll
 import { programsOfAgent, programsOfHost, withWholePaths } from '../../src/config/programs.ts';
 import { ConfigError, readConfig } from '../../src/config/read.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
-import { besideConfig, list, look, readText, realPath } from './files.ts';
+import { besideConfig, hidden, list, look, readText, realPath } from './files.ts';
 import { MQTT_FAULT } from './mqtt.ts';
 import { NAME_FAULT } from './streams.ts';
 import { readTree } from './tree-file.ts';
@@ -17,6 +17,7 @@ export const FILES: ConfigFiles = {
   besideConfig,
   look,
   list,
+  hidden,
   realPath,
   readTree,
   mqttFault: MQTT_FAULT,

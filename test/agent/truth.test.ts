@@ -57,6 +57,19 @@ describe('a view after a look', () => {
     ).toMatchObject({ up: false });
   });
 
+  it('has the evidence that the back end declares, also after a restart of the host or of the agent', () => {
+    const { made, look } = world();
+    for (const vm of VMS) expect(look(vm).evidence, vm).toBe('none');
+    made.host.stop();
+    made.startHost();
+    made.clock.advance(3_000);
+    for (const vm of VMS) expect(look(vm).evidence, vm).toBe('none');
+    made.agents.get(LIDAR)!.stop();
+    made.startAgent(LIDAR, 'suspended');
+    made.clock.advance(1_500);
+    expect(look(LIDAR).evidence).toBe('none');
+  });
+
   it('knows a quarantine, which nobody has told a borrower', () => {
     const { made, look } = world();
     made.host.stop();

@@ -11,7 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { type Json, Lines } from '../../src/control/lines.ts';
 import { PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import { ended, Parties } from '../../targets/demo/parties.ts';
+import { Parties } from '../../targets/demo/parties.ts';
+import { ended } from '../../targets/node/started.ts';
 import { STREAMS } from '../../targets/node/streams.ts';
 import { type Mosquitto, mosquittoProgram, startMosquitto } from './mosquitto.ts';
 import type { Report } from './report.ts';
@@ -143,9 +144,7 @@ class FootprintBed extends Parties {
       return performance.now() - start;
     });
     const child = spawn(program, [...login, '-t', topic], { stdio: 'ignore' });
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    const memory = memoryBytes(child.pid!);
-    child.kill();
+    const memory = await memoryAfter(child, 200).finally(() => child.kill());
     await ended(child);
     const add = (bench: string, value: number, unit: string) =>
       report.add({ bench, case: 'mosquitto_sub', value, unit });
@@ -252,6 +251,12 @@ class Asker {
   close(): void {
     this.#lines.close();
   }
+}
+
+/** The same after `ms`. */
+async function memoryAfter(child: ChildProcess, ms: number): Promise<ReturnType<typeof memoryBytes>> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  return memoryBytes(child.pid!);
 }
 
 /** What the kernel counts of a process. Proportional: pages that are shared count by their share. */

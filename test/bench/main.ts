@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { answerFace, refuseWords } from '../../targets/node/program.ts';
+import { Started } from '../../targets/node/started.ts';
 import { benchEngines } from './across-engines.ts';
 import { benchDriverHandovers, benchDrivers } from './drivers.ts';
 import { benchFlood, runFlood } from './flood.ts';
@@ -80,6 +81,10 @@ async function runBenches(names: readonly string[]): Promise<void> {
     process.stderr.write(`no bench ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}\n`);
     process.exit(EXIT_USAGE);
   }
+  // Whatever a bench has started ends with this process, also when its start fails midway.
+  const started = new Started();
+  started.guard();
+  Object.assign(process.env, started.env);
   const report = new Report();
   for (const name of names) {
     if (!values.json) process.stderr.write(`${name} …\n`);

@@ -2,7 +2,7 @@
 
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkConfig } from '../../src/cli/checks.ts';
 import type { CliWorld } from '../../src/cli/world.ts';
@@ -191,8 +191,6 @@ it('follows a host’s configuration to its back end and its keys', () => {
   expect(check('host.json').lines).toEqual([
     'host.json:4:48: enforcer.command.0: "/no/such/program": no such file: expected a program that this user may run',
     'host.json:3:11: keys: no key for "android", the owner of panel: expected one in host.keys.json',
-    'host.json:5:48: transport.listen.android: no key for "android", who is listened for here: ' +
-      'expected one in host.keys.json',
     'host.json:5:70: transport.listen.wault: no key for "wault", who is listened for here: expected ' +
       'one in host.keys.json',
   ]);
@@ -380,4 +378,73 @@ it('takes it for one also when names and keys were swapped, or one key is no tex
 
 it('says of a folder that it is one', () => {
   expect(check('.').lines.join()).toContain(': a folder: expected a file');
+});
+
+describe('a fault is said once', () => {
+  it('in a file that the command line names, and a configuration too', () => {
+    write('bundles.json', '{}');
+    const here = process.cwd();
+    const spelt = join(relative(here, folder), 'bundles.json');
+    const lines: string[] = [];
+    const world = { ...FILES, out: (line: string) => lines.push(line) } as unknown as CliWorld;
+    expect(checkConfig(world, [spelt, at('host.json'), at('agent.json')])).toBe(78);
+    expect(lines.filter((line) => line.includes('bundles.json:'))).toHaveLength(1);
+    expect(lines[0]).toMatch(new RegExp(`^${spelt.replaceAll('.', '[.]')}:1:1: `));
+  });
+
+  it('in a file that is named twice, warnings included', () => {
+    const once = check('agent.json').lines;
+    expect(once).toHaveLength(2);
+    expect(check('agent.json', 'agent.json', './agent.json').lines).toEqual(once);
+  });
+});
+
+/** The same files for a user who may not look into `dark`. */
+function darkened(dark: string): CliWorld & { readonly lines: string[] } {
+  const lines: string[] = [];
+  const isDark = (path: string) => path.startsWith(`${dark}/`);
+  return {
+    ...FILES,
+    look: (path: string) => (isDark(path) ? undefined : FILES.look(path)),
+    list: (path: string) => (isDark(path) || path === dark ? [] : FILES.list(path)),
+    hidden: (path: string) => (isDark(path) || path === dark ? dark : undefined),
+    out: (line: string) => lines.push(line),
+    lines,
+  } as unknown as CliWorld & { lines: string[] };
+}
+
+describe('a folder that this user may not look into', () => {
+  const why = (dark: string) =>
+    `this user may not look into ${dark}; run this as the user of the daemon, or as root`;
+
+  it('is not one in which nothing is', () => {
+    const dark = at('dark');
+    write(
+      'agent.json',
+      AGENT().replace('"android.keys.json"', '"dark/keys.json"').replace('/no/such/state', `${dark}/a`),
+    );
+    const world = darkened(dark);
+    expect(checkConfig(world, [at('agent.json')])).toBe(78);
+    expect(world.lines).toEqual([
+      expect.stringContaining(
+        `keys: "dark/keys.json": ${why(dark)}: expected the key file at ${dark}/keys.json`,
+      ),
+      expect.stringContaining(`state: ${dark}/a: ${why(dark)}`),
+    ]);
+  });
+
+  it('is told where attributes are looked for, by name or by pattern', () => {
+    const dark = '/sys/dark';
+    const step = (path: string) => ({ kind: 'sysfs', path, write: '1', undo: '0' });
+    const hooks = { panel: { touch: { suspend: [step(`${dark}/state`), step(`${dark}/*/state`)] } } };
+    write('agent.json', JSON.stringify({ ...JSON.parse(AGENT()), hooks }));
+    const world = darkened(dark);
+    const status = checkConfig(world, [at('agent.json')]);
+    expect([status, ...(status === 0 ? [] : world.lines)]).toEqual([0]);
+    const said = world.lines.filter((line) => line.includes(dark) && line.includes('path'));
+    expect(said).toEqual([
+      expect.stringContaining(`suspend.0.path: warning: ${dark}/state: ${why(dark)}`),
+      expect.stringContaining(`suspend.1.path: warning: ${dark}/*/state: ${why(dark)}`),
+    ]);
+  });
 });

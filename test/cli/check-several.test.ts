@@ -43,6 +43,35 @@ describe('given several files, check-config', () => {
     return complaints;
   };
 
+  it.each<[string, (configs: Record<'host' | 'android' | 'vault', Config>) => void]>([
+    [
+      'a VM that the host has no key for',
+      () => write('host.keys.json', JSON.stringify({ android: 'a'.repeat(64) }), 0o600),
+    ],
+    [
+      'an owner that the host has no key for',
+      () => write('host.keys.json', JSON.stringify({ vault: 'c'.repeat(64) }), 0o600),
+    ],
+    [
+      'an agent without a key for its host',
+      () => write('vault.keys.json', JSON.stringify({ android: 'b'.repeat(64) }), 0o600),
+    ],
+    [
+      'a borrower that the owner names twice and has no key for',
+      ({ android }) => {
+        write('android.keys.json', JSON.stringify({ host: 'a'.repeat(64) }), 0o600);
+        const rule = { bundle: PANEL.id, borrower: 'vault' };
+        android['policy'] = { kind: 'list', allow: [rule, { ...rule, purposes: ['pin'] }] };
+      },
+    ],
+    [
+      'an owner that the host listens for nowhere',
+      ({ host: h }) => (h['transport'] = { kind: 'stream', listen: { vault: 'unix:/run/v' } }),
+    ],
+  ])('says once: %s', (_, change) => {
+    expect(files(change)).toHaveLength(1);
+  });
+
   it('finds nothing between those that fit', () => {
     expect(files(() => {})).toEqual([]);
   });
@@ -63,7 +92,7 @@ describe('given several files, check-config', () => {
     [
       'a VM that the host has no key for',
       () => write('host.keys.json', JSON.stringify({ android: 'a'.repeat(64) }), 0o600),
-      'host.json has none for "vault"',
+      'no key for "vault", a VM: expected one in host.keys.json',
     ],
     [
       'a borrower that the owner has no key for',

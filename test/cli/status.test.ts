@@ -1,6 +1,7 @@
 /** `baton status`: who has a bundle or why that cannot be said, what is amiss, and the exit status for scripts. */
 
 import { describe, expect, it } from 'vitest';
+import { hurried } from '../../src/cli/patience.ts';
 import { status } from '../../src/cli/status.ts';
 import { type CliWorld, type ControlClient, EXIT } from '../../src/cli/world.ts';
 import type { Json } from '../../src/control/lines.ts';
@@ -200,7 +201,8 @@ describe('status -w', () => {
         end = resolve;
       }),
     };
-    const done = status(world as unknown as CliWorld, client as unknown as ControlClient, args);
+    const patient = hurried(world, client as unknown as ControlClient);
+    const done = status(world as unknown as CliWorld, patient, args);
     let isOver = false;
     const over = () => {
       isOver = true;

@@ -115,6 +115,28 @@ test('describe shows phases with their unit, and times without broken millisecon
   ]);
 });
 
+test('describe shows the time of day of its events, beside what the daemon’s clock said', async () => {
+  const lines: string[] = [];
+  const asked: (number | undefined)[] = [];
+  const world = {
+    out: (line: string) => lines.push(line),
+    timeOfDay: (agoMs?: number) => {
+      asked.push(agoMs);
+      return '15:04:05.678';
+    },
+  };
+  const events = ['6513730.5 parked (epoch 2)', '6514000 lent (epoch 3)', 'of no time'];
+  const client = { request: async () => ({ ok: true, bundle: 'panel', nowMs: 6_514_010, events }) };
+  await describeBundle(world as unknown as CliWorld, client as unknown as ControlClient, ['panel']);
+  expect(lines.slice(1)).toEqual([
+    'last events (time of day, ms of the monotonic clock):',
+    '  15:04:05.678 6513731 parked (epoch 2)',
+    '  15:04:05.678 6514000 lent (epoch 3)',
+    '  of no time',
+  ]);
+  expect(asked).toEqual([279.5, 10]);
+});
+
 test.each([
   [[], true, 'asked back: its borrower has 2000 ms'],
   [

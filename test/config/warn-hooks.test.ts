@@ -36,6 +36,7 @@ function machine(
       ];
       return [...new Set(names)];
     },
+    hidden: () => undefined,
     realPath: real,
     readTree: unused,
   };

@@ -33,18 +33,21 @@ function start(enforcer: () => Enforcer, resumeMs: number): void {
   driver.resumeMs = resumeMs;
   world.drivers.set(VAULT, driver);
   world.startHost();
-  world.startAgent(ANDROID, 'active');
+  owners = new AgentControl(world.startAgent(ANDROID, 'active'), world.log('owner'), world.clock);
   control = new AgentControl(world.startAgent(VAULT, 'suspended'), world.log('control'), world.clock);
   world.clock.advance(1_500);
 }
+
+/** A control socket of the owner. */
+let owners: AgentControl;
 
 /** One connection. */
 class Program {
   readonly heard: Json[] = [];
   #listener!: ByteStreamListener;
 
-  constructor() {
-    control.accept({
+  constructor(at: AgentControl = control) {
+    at.accept({
       open: (listener) => {
         this.#listener = listener;
       },
@@ -104,4 +107,30 @@ test('a request whose bundle is lost before the driver resumed is answered', () 
     world.clock.advance(8);
   }
   expect(borrower.heard).toMatchObject([{ id: 'b', ok: false, error: { code: 'lost' } }]);
+});
+
+test('a recall while the host is dead says at once that it is', () => {
+  const [borrower, owner] = [new Program(), new Program(owners)];
+  const recall = { id: 'c', do: 'recall', bundle: 'panel', graceMs: 500, force: true };
+  borrower.send({ ...BORROW, leaseMs: 60_000 });
+  world.clock.advance(200);
+  world.host.stop();
+  world.clock.advance(1_000);
+  owner.send(recall);
+  world.clock.advance(600);
+  expect(owner.heard).toMatchObject([{ id: 'c', ok: true, hostSilent: { peer: 'host', up: false } }]);
+  world.startHost();
+  world.clock.advance(3_000);
+  owner.send({ ...recall, id: 'd' });
+  world.clock.advance(600);
+  expect(owner.heard.at(-1)).not.toHaveProperty('hostSilent');
+});
+
+test('a description has the present time on the clock of its events', () => {
+  const program = new Program();
+  program.send({ id: 'd', do: 'describe', bundle: 'panel' });
+  world.clock.advance(600);
+  const [{ nowMs, events }] = program.heard as [{ nowMs: number; events: string[] }];
+  expect(nowMs).toBeLessThanOrEqual(world.clock.nowMs());
+  expect(nowMs).toBeGreaterThanOrEqual(Number.parseInt(events.at(-1)!, 10));
 });

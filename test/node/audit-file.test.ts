@@ -138,6 +138,25 @@ describe('a tail that a crash left', () => {
     expect(readFileSync(at('audit.jsonl.torn'), 'utf8')).toBe('torn 4');
   });
 
+  it('of the newest older file is kept beside that of the log, both bounded, and both are counted', () => {
+    write(3, { fileBytes: 500, files: 9 });
+    const older = at(
+      readdirSync(folder)
+        .filter((name) => /-\d+\.jsonl$/.test(name))
+        .sort()
+        .at(-1)!,
+    );
+    appendFileSync(older, 'torn older');
+    writeFileSync(at('audit.jsonl'), 'x'.repeat(70_000));
+    write(1, { fileBytes: 500, files: 9 });
+    expect(readFileSync(at('audit.jsonl.torn'), 'utf8')).toBe(`torn older${'x'.repeat(65_536)}`);
+    const lost = auditFiles(folder)
+      .map((file) => readFileSync(file, 'utf8'))
+      .join('');
+    expect(lost).toContain('"detail":"70010 bytes that are no whole line are in audit.jsonl.torn"');
+    expect(logs).toHaveLength(2);
+  });
+
   it('is not what was changed before it: that stays, and is found', () => {
     write();
     const [first, second] = text().split('\n');

@@ -14,12 +14,6 @@ const STEP_MS = paced(6_000);
 /** `cast`: which agents, over what. */
 export function restartSuite(name: string, cast: Cast): void {
   let bed: DemoBed;
-  beforeEach(async () => {
-    bed = new DemoBed(DIST, cast);
-    await bed.start(3, { machine: [], host: [], vault: [] });
-  }, LIMIT_MS);
-  afterEach(() => bed.stop());
-
   const view = async () => ((await bed.ask('host', { do: 'status' }))['bundles'] as Json[])[0]!;
   const stateOf = async (vm: string) =>
     ((await bed.ask(vm, { do: 'status' }))['bundles'] as Json[])[0]!['state'];
@@ -32,6 +26,12 @@ export function restartSuite(name: string, cast: Cast): void {
   }
 
   describe.sequential(`killed with SIGKILL, ${name}:`, () => {
+    beforeEach(async () => {
+      bed = new DemoBed(DIST, cast);
+      await bed.start(3, { machine: [], host: [], vault: [] });
+    }, LIMIT_MS);
+    afterEach(() => bed.stop());
+
     it(
       'the host while a borrower holds: its next life reads the machine, and the lease goes on',
       async () => {

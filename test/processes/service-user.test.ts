@@ -10,6 +10,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -105,4 +106,24 @@ describe.runIf(process.getuid?.() === 0)('a state folder that root has used', ()
     });
     expect(second).toContain('another process uses this state folder');
   });
+});
+
+it.runIf(process.getuid?.() === 0)('a folder of root’s is told as one that may not be looked into', () => {
+  mkdirSync(at('dark/inner'), { recursive: true });
+  chmodSync(at('dark'), 0o700);
+  const config = JSON.parse(readFileSync(at('host.json'), 'utf8')) as object;
+  writeFileSync(
+    at('dark-host.json'),
+    JSON.stringify({ ...config, keys: 'dark/keys.json', state: 'dark/inner/state' }),
+  );
+  const words = [at('dist/baton.mjs'), 'check-config', at('dark-host.json')];
+  const { status, stdout } = spawnSync(process.execPath, words, {
+    uid: NOBODY,
+    gid: NOBODY,
+    encoding: 'utf8',
+  });
+  expect(status).toBe(78);
+  const why = `this user may not look into ${at('dark')}; run this as the user of the daemon, or as root`;
+  expect(stdout).toContain(`keys: "dark/keys.json": ${why}`);
+  expect(stdout).toContain(`state: ${at('dark/inner/state')}: ${why}`);
 });

@@ -5,8 +5,8 @@ import { readFileSync, rmSync, statSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ControlClient } from '../../src/cli/world.ts';
 import { VAULT } from '../../src/simulation/machine/board.ts';
-import { ended } from '../../targets/demo/parties.ts';
 import { connectControl } from '../../targets/node/control-client.ts';
+import { ended } from '../../targets/node/started.ts';
 import { castOf, ENGINES } from './cells.ts';
 import { StreamBed } from './stream-bed.ts';
 

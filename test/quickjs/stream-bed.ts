@@ -7,7 +7,8 @@ import type { Json } from '../../src/control/lines.ts';
 import { HOST, type VmId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import type { Cast } from '../../targets/demo/demo-bed.ts';
-import { ended, Parties, START_MS } from '../../targets/demo/parties.ts';
+import { Parties, START_MS } from '../../targets/demo/parties.ts';
+import { ended } from '../../targets/node/started.ts';
 import { prepareMosquitto } from '../system/mosquitto.ts';
 import { type FakeVmm, handingVmm } from '../transport/fake-vmm.ts';
 import type { TestBroker } from '../transport/worlds.ts';
@@ -37,9 +38,8 @@ export class StreamBed extends Parties {
   }
 
   override async stop(): Promise<void> {
-    await this.broker?.stop();
-    await super.stop();
     for (const vmm of this.#vmms) vmm.close();
+    await Promise.all([this.broker?.stop(), super.stop()]);
   }
 
   /** Starts everything. `hooks` of the device `touch`, by VM; `rest`: what else agents are configured with. */

@@ -1,0 +1,42 @@
+/** The sockets that a host's configuration names, and where they are. Pure. */
+
+import { addressText, parseAddress } from '../addresses.ts';
+import type { HostFile } from './daemon-config.ts';
+import type { Path } from './faults.ts';
+
+/** An address of a host, and whether it listens there. */
+export interface NamedSocket {
+  readonly path: Path;
+  readonly address: string;
+  readonly listens: boolean;
+}
+
+/** Every socket of a host but its control socket. */
+export function socketsOf({ transport, enforcer }: HostFile): NamedSocket[] {
+  const each = (at: Path, addresses: Readonly<Record<string, string>>, listens: boolean) =>
+    Object.entries(addresses).map(([name, address]) => ({ path: [...at, name], address, listens }));
+  return [
+    ...(transport.kind === 'stream' ? each(['transport', 'listen'], transport.listen, true) : []),
+    ...('address' in enforcer
+      ? [{ path: ['enforcer', 'address'], address: enforcer.address, listens: false }]
+      : []),
+    ...(enforcer.kind === 'qmp' ? each(['enforcer', 'vms'], enforcer.vms, false) : []),
+    ...(enforcer.kind === 'qmp' ? each(['enforcer', 'inputs'], enforcer.inputs, true) : []),
+  ];
+}
+
+/** Where a listener is, however its address is spelt. */
+export function placeOf(address: string): string {
+  const parsed = parseAddress(address);
+  if (typeof parsed === 'string') return address;
+  if (parsed.kind === 'vsock-unix') return `unix:${plainPath(`${parsed.path}_${parsed.port}`)}`;
+  if (parsed.kind === 'unix') return `unix:${plainPath(parsed.path)}`;
+  if (parsed.kind === 'tcp' && parsed.host === 'localhost')
+    return addressText({ ...parsed, host: '127.0.0.1' });
+  return addressText(parsed);
+}
+
+/** A path without `//` and `/./`. */
+function plainPath(path: string): string {
+  return path.replace(/\/(\.?\/)+/g, '/');
+}
