@@ -11,6 +11,9 @@ measurePace();
 export default defineConfig({
   test: {
     include: ['test/model/searches-*.test.ts', 'test/simulation/product/runs-*.test.ts'],
+    // Whatever tests start ends with their file, and with the run.
+    globalSetup: 'test/support/ends-run.ts',
+    setupFiles: 'test/support/ends-file.ts',
     pool: 'threads',
     // What is compared with a file that is missing fails: `-u` alone writes it.
     update: 'none',
