@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { BORROWER_TABLE, type BorrowerInput, HOST_TABLE, OWNER_TABLE } from '../../src/protocol/index.ts';
 import { resumeEarly, skipEpochCheck } from '../../src/simulation/lies.ts';
 import { explore } from './explore.ts';
-import { NONE, STATES_MAX } from './searches.ts';
+import { STATES_MAX } from './searches.ts';
 import { SETTINGS, type Settings, USUAL } from './settings.ts';
 import { settled } from './transitions.ts';
-import { type Budget, initialWorld, TABLES } from './world.ts';
+import { type Budget, initialWorld, NONE, TABLES } from './world.ts';
 
 /** A host that writes nothing down. */
 function forgetful(table: typeof HOST_TABLE): typeof HOST_TABLE {

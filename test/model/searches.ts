@@ -13,23 +13,7 @@ import { paced, WORK_MAX_MS } from '../support/pace.ts';
 import { explore, type Situation } from './explore.ts';
 import { B, O, SETTINGS, type Settings, USUAL } from './settings.ts';
 import { settled } from './transitions.ts';
-import { type Budget, initialWorld, seen, type World } from './world.ts';
-
-/** Nothing unusual happens. */
-export const NONE: Budget = {
-  borrow: 0,
-  giveBack: 0,
-  recall: 0,
-  lose: 0,
-  duplicate: 0,
-  fire: 0,
-  crashAgent: 0,
-  crashHost: 0,
-  exit: 0,
-  failCall: 0,
-  hookFail: 0,
-  lift: 0,
-};
+import { type Budget, initialWorld, NONE, seen, type World } from './world.ts';
 
 const heldBy = (world: World, vm: string) => world.host?.name === 'held' && world.host.holder?.vm === vm;
 const attempting = (world: World, cause: string) => world.host?.attempt?.cause === cause;

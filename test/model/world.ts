@@ -129,6 +129,22 @@ export interface Budget {
   readonly lift: number;
 }
 
+/** Nothing unusual happens. */
+export const NONE: Budget = {
+  borrow: 0,
+  giveBack: 0,
+  recall: 0,
+  lose: 0,
+  duplicate: 0,
+  fire: 0,
+  crashAgent: 0,
+  crashHost: 0,
+  exit: 0,
+  failCall: 0,
+  hookFail: 0,
+  lift: 0,
+};
+
 const initialAgent = <S>(state: S, driverActive: boolean): AgentWorld<S> => ({
   state,
   timers: [],

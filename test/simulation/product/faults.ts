@@ -4,9 +4,9 @@
  * A fault waits for its phase of its bundle, so that every kind meets every phase, and ends after a while by itself.
  */
 
-import type { HostView } from '../../../src/host/host-view.ts';
 import { type BundleId, HOST, type VmId } from '../../../src/protocol/index.ts';
 import type { Random } from '../../../src/simulation/machine/random.ts';
+import type { Shown } from './client.ts';
 import { BUNDLES, type ProductWorld, VMS } from './world.ts';
 
 /** Phases of a bundle, as host, its owner's agent and its back end show them. */
@@ -132,7 +132,7 @@ export function begin(world: ProductWorld, fault: Fault): () => void {
 export function phaseOf(
   world: ProductWorld,
   bundle: BundleId,
-  view: HostView | undefined = world.hostView(bundle),
+  view: Shown | undefined = world.hostView(bundle),
 ): Phase {
   if (view === undefined) return 'host is dead';
   if (view.state === 'moving') return OPERATIONS[world.operation] ?? 'clean';

@@ -3,8 +3,8 @@
  * the host says and acknowledges, by what hooks are run. It asks nothing inside of a host or an agent.
  */
 
-import type { HostView } from '../../../src/host/host-view.ts';
 import type { SimulatedMachine } from '../../../src/simulation/machine/machine.ts';
+import type { Shown } from './client.ts';
 
 /** Something that must not be. `property`: of docs/PROTOCOL.md. */
 export interface Finding {
@@ -51,12 +51,7 @@ export class Judge {
    * What the host says of a bundle. `isAtRest`: the back end has nothing to do, so that the machine is as it was
    * ordered to be.
    */
-  says(
-    view: HostView,
-    machine: SimulatedMachine,
-    isAtRest: boolean,
-    isHonest: (vm: string) => boolean,
-  ): void {
+  says(view: Shown, machine: SimulatedMachine, isAtRest: boolean, isHonest: (vm: string) => boolean): void {
     const { bundle, state, holder, epoch } = view;
     const reached = machine.checker.holders(bundle);
     const isNobodys =
@@ -74,7 +69,7 @@ export class Judge {
     this.#holds(view, `${holder}#${view.incarnation}`, isHonest);
   }
 
-  #holds({ bundle, holder, owner, epoch }: HostView, life: string, isHonest: (vm: string) => boolean): void {
+  #holds({ bundle, holder, owner, epoch }: Shown, life: string, isHonest: (vm: string) => boolean): void {
     const key = `${bundle} ${epoch}`;
     const known = this.#holders.get(key);
     if (known === life) return;

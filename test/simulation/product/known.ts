@@ -12,10 +12,4 @@ export const KNOWN: readonly Known[] = [
     words: /is quarantined although nothing failed/,
     seed: 78,
   },
-  {
-    what: 'the record of a rollback is not the one that a host finds after its death',
-    property: 'S4',
-    words: /^epoch of \w+ fell from/,
-    seed: 454,
-  },
 ];

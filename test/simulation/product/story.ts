@@ -3,9 +3,9 @@
  * property of safety is judged throughout. Then faults and wishes end, and all has to come to rest (L1 to L3).
  */
 
-import type { HostView } from '../../../src/host/host-view.ts';
 import type { BundleId, VmId } from '../../../src/protocol/index.ts';
 import { seededRandom } from '../../../src/simulation/machine/random.ts';
+import type { Client, Shown } from './client.ts';
 import { begin, drawFaults, type Fault, phaseOf } from './faults.ts';
 import type { Finding } from './judge.ts';
 import { BUNDLES, type Controls, ProductWorld, VMS } from './world.ts';
@@ -69,8 +69,10 @@ class Run {
   #waiting: { readonly fault: Fault; left: number }[];
   readonly #ends: (() => void)[] = [];
   readonly #phases = new Map<BundleId, string>();
+  /** The last program of each VM that borrowed a bundle. */
+  readonly #programs = new Map<string, Client>();
   /** Who was lent a bundle when the host was last looked at. */
-  readonly #borrowers = new Map<BundleId, VmId>();
+  readonly #borrowers = new Map<string, string>();
   #hasWishes = true;
 
   constructor(story: Story, world: ProductWorld) {
@@ -91,10 +93,12 @@ class Run {
     this.#waiting = [];
     for (const end of this.#ends) end();
     for (const vm of VMS) this.world.setHostile(vm, false);
+    for (const { watcher } of this.world.agents.values()) watcher?.ask({ do: 'wake' });
     const endMs = clock.nowMs() + REST_MS;
     let amiss: string[] = ['nothing was looked at'];
     while (amiss.length > 0 && clock.nowMs() < endMs) {
       await this.#until(clock.nowMs() + LOOK_MS);
+      this.world.lookAgain();
       amiss = this.#amiss();
     }
     for (const text of amiss) this.world.judge.found('L1', `${text} ${REST_MS} ms after all faults ended`);
@@ -142,7 +146,7 @@ class Run {
   }
 
   /** Nobody but a borrower itself says that it gives a bundle back, and at the present epoch. */
-  #judgeReturn({ bundle, state, holder, owner, reason }: HostView): void {
+  #judgeReturn({ bundle, state, holder, owner, reason }: Shown): void {
     const before = this.#borrowers.get(bundle);
     if (state === 'held' && holder !== null && holder !== owner) this.#borrowers.set(bundle, holder);
     else this.#borrowers.delete(bundle);
@@ -157,26 +161,42 @@ class Run {
     const { random, clock } = world;
     if (!this.#hasWishes) return;
     clock.after(random(PAUSE_MAX_MS), () => {
-      const running = world.agents.get(vm);
-      if (running?.process.isRunning && running.agent && this.#hasWishes) {
-        const view = running.agent.view(bundle);
-        if (view.role === 'owner') {
-          if (random(6) === 0) running.agent.recall(bundle, random(200), random(2) === 0);
-        } else if (view.state !== 'idle') {
-          if (random(2) === 0) running.agent.giveBack(bundle);
-        } else {
-          world.judge.asks(vm, bundle);
-          running.agent.borrow(bundle, {
-            purpose: 'pin',
-            leaseMs: 100 + random(1_500),
-            minTenureMs: random(2) * random(100),
-            noticeMs: random(3) * 50,
-            waitMs: 200 + random(1_000),
-            evidence: 'observed',
-          });
-        }
-      }
+      if (this.#hasWishes && world.agents.get(vm)?.process.isRunning) this.#ask(vm, bundle);
       this.#wish(vm, bundle);
+    });
+  }
+
+  #ask(vm: VmId, bundle: BundleId): void {
+    const { world } = this;
+    const { random } = world;
+    const { connect, watcher } = world.agents.get(vm)!;
+    const view = watcher?.shown(bundle);
+    if (!connect || !watcher || !view) return;
+    if (view.role === 'owner') {
+      if (random(6) === 0)
+        watcher.ask({ do: 'recall', bundle, graceMs: random(200), force: random(2) === 0 });
+      // The system of the VM wants to sleep, and wakes.
+      if (random(20) === 0) watcher.ask({ do: random(2) === 0 ? 'sleep' : 'wake', graceMs: 50, waitMs: 500 });
+      return;
+    }
+    if (view.state !== 'idle') {
+      const how = random(4);
+      if (how === 0) watcher.ask({ do: 'return', bundle });
+      if (how === 1) this.#programs.get(`${vm} ${bundle}`)?.close();
+      return;
+    }
+    world.judge.asks(vm, bundle);
+    const program = connect();
+    this.#programs.set(`${vm} ${bundle}`, program);
+    program.ask({
+      do: 'borrow',
+      bundle,
+      purpose: 'pin',
+      leaseMs: 100 + random(1_500),
+      minTenureMs: random(2) * random(100),
+      noticeMs: random(3) * 50,
+      waitMs: 200 + random(1_000),
+      evidence: 'observed',
     });
   }
 
@@ -200,7 +220,7 @@ class Run {
       for (const { id } of BUNDLES)
         if (world.host?.process.isRunning && world.hostView(id)?.state === 'quarantined') {
           world.say(`operator: lifts ${id}`);
-          world.host.host.lift(id);
+          world.host.operator.ask({ do: 'lift', bundle: id });
         }
       this.#operate();
     });

@@ -6,12 +6,12 @@
  */
 
 import { Agent } from '../../../src/agent/agent.ts';
-import type { BundleView } from '../../../src/agent/agent-view.ts';
 import type { Policy } from '../../../src/agent/policy.ts';
+import { AgentControl } from '../../../src/control/agent-control.ts';
+import { HostControl } from '../../../src/control/host-control.ts';
 import type { Lie } from '../../../src/enforcer/tables.ts';
 import { createHooks } from '../../../src/hooks/hooks.ts';
 import { Host } from '../../../src/host/host.ts';
-import type { HostView } from '../../../src/host/host-view.ts';
 import { HostTable } from '../../../src/host/table.ts';
 import { Link } from '../../../src/link/link.ts';
 import type { DriverHooks, Entropy, Log, Transport } from '../../../src/ports.ts';
@@ -34,6 +34,7 @@ import { MemoryNetwork } from '../../../src/transport/memory.ts';
 import { bundleDigest } from '../../../src/wire/digest.ts';
 import { pairKey } from '../../support/bench-world.ts';
 import { BackEnd } from './back-end.ts';
+import { Client, type Shown } from './client.ts';
 import { SimulatedDisk } from './disk.ts';
 import { Guest, hooksConfig } from './guest.ts';
 import { Hostile } from './hostile.ts';
@@ -71,11 +72,22 @@ const RESTART_MS = 100;
 /** Boots of the machine in one run, at most: each has a seed of its own. */
 const BOOTS_MAX = 64;
 const TABLE = 'table.journal';
+const WATCH = { do: 'watch' };
+
+export interface RunningHost {
+  readonly process: SimulatedProcess;
+  readonly host: Host;
+  /** An operator at its control socket, who is told all changes. */
+  readonly operator: Client;
+}
 
 /** An agent, or what has taken its place. */
 export interface RunningAgent {
   readonly process: SimulatedProcess;
-  readonly agent: Agent | undefined;
+  /** A new program at its control socket; undefined: it has none. */
+  readonly connect: (() => Client) | undefined;
+  /** One that is told all changes. */
+  readonly watcher?: Client;
   readonly hostile?: Hostile;
 }
 
@@ -94,7 +106,7 @@ export class ProductWorld {
   readonly backEnd: BackEnd;
   readonly disk: SimulatedDisk;
   machine!: SimulatedMachine;
-  host: { readonly process: SimulatedProcess; readonly host: Host } | undefined;
+  host: RunningHost | undefined;
   readonly agents = new Map<VmId, RunningAgent>();
   readonly guests = new Map<VmId, Guest>();
   /** Frames of the last moments, for replays. */
@@ -167,14 +179,19 @@ export class ProductWorld {
   }
 
   /** How the host shows a bundle; undefined while it is dead. */
-  hostView(bundle: string): HostView | undefined {
-    return this.host?.process.isAlive ? this.host.host.view(bundle as never) : undefined;
+  hostView(bundle: string): Shown | undefined {
+    return this.host?.operator.shown(bundle);
   }
 
   /** How an honest agent shows a bundle; undefined while there is none. */
-  agentView(vm: VmId, bundle: string): BundleView | undefined {
-    const running = this.agents.get(vm);
-    return running?.process.isAlive ? running.agent?.view(bundle as never) : undefined;
+  agentView(vm: string, bundle: string): Shown | undefined {
+    return this.agents.get(vm as VmId)?.watcher?.shown(bundle);
+  }
+
+  /** Has everybody show everything anew. */
+  lookAgain(): void {
+    for (const client of [this.host?.operator, ...[...this.agents.values()].map(({ watcher }) => watcher)])
+      client?.ask(WATCH);
   }
 
   isHonest(vm: string): boolean {
@@ -206,8 +223,14 @@ export class ProductWorld {
         end: () => process.kill(),
         ...(this.#controls.hostTable ? { protocol: this.#controls.hostTable } : {}),
       });
-      this.host = { process, host };
-      host.on('changed', (bundle) => this.onChange(bundle));
+      const control = new HostControl(host, process.clock);
+      const operator = new Client(
+        process,
+        (stream) => control.accept(stream),
+        (bundle) => this.onChange(bundle),
+      );
+      this.host = { process, host, operator };
+      operator.ask(WATCH);
       host.on('phase', (bundle, phase, epoch) => phase === 'fence' && this.begun.add(`${bundle} ${epoch}`));
       this.say('host: starts');
       host.start();
@@ -260,8 +283,12 @@ export class ProductWorld {
       log,
       ...(this.#controls.borrowerTable ? { borrowerTable: this.#controls.borrowerTable } : {}),
     });
-    this.agents.set(vm, { process, agent });
-    agent.on('changed', (bundle) => this.onChange(bundle));
+    const control = new AgentControl(agent, log, process.clock);
+    const connect = (onChange?: (bundle: string) => void) =>
+      new Client(process, (stream) => control.accept(stream), onChange);
+    const watcher = connect((bundle) => this.onChange(bundle));
+    this.agents.set(vm, { process, connect, watcher });
+    watcher.ask(WATCH);
     this.say(`${vm}: its agent starts`);
     process.enter(() => agent.start());
   }
@@ -348,7 +375,7 @@ export class ProductWorld {
   #startHostile(vm: VmId): void {
     const process = new SimulatedProcess(vm, this.clock, () => this.#agentDied(vm, process));
     const hostile = new Hostile(this, vm, process);
-    this.agents.set(vm, { process, agent: undefined, hostile });
+    this.agents.set(vm, { process, connect: undefined, hostile });
     hostile.start();
   }
 
