@@ -79,7 +79,7 @@ export interface FaultRecord {
   readonly resource?: ResourceId;
   /** Stream ID of a DMA access. */
   readonly stream?: number;
-  /** IPA or I/O address in bytes. */
+  /** IPA or I/O address in bytes. 0, and a write, where the hardware says neither: see `namesAccess`. */
   readonly address: number;
   readonly write: boolean;
   /** The hardware's own name: `C_BAD_STE`, `F_TRANSLATION`, `stage-2 abort`. */
@@ -87,6 +87,14 @@ export interface FaultRecord {
   readonly count: number;
   /** Records were lost before this one (event queue overflow): attribution is unsure. */
   readonly lost: boolean;
+}
+
+/**
+ * Whether the hardware says what a refused access was. An SMMU's record of a faulty configuration (`C_BAD_STE` and its
+ * like) names the stream alone: Arm IHI 0070, 7.3.
+ */
+export function namesAccess(event: string): boolean {
+  return !event.startsWith('C_');
 }
 
 /** What the platform tells the coordinator without being asked. */

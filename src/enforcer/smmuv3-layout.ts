@@ -12,6 +12,7 @@ import { highHalf, joinHalves } from './bus.ts';
 export const REGISTER = {
   IDR0: 0x0,
   IDR1: 0x4,
+  IDR5: 0x14,
   CR0: 0x20,
   CR0ACK: 0x24,
   CR1: 0x28,
@@ -37,6 +38,8 @@ export const CR0_CMDQEN = 1 << 3;
 export const CR2_RECINVSID = 1 << 1;
 /** Broadcast TLB maintenance of processors is ignored: every SMMU invalidation is our own command. */
 export const CR2_PTM = 1 << 2;
+/** Bits of CR0 that mean something: SMMUEN, PRIQEN, EVENTQEN, CMDQEN, ATSCHK, VMW. */
+export const CR0_BITS = 0x3df;
 export const GBPA_ABORT = 1 << 20;
 export const GBPA_UPDATE = 0x8000_0000;
 export const GERROR_CMDQ = 1 << 0;
@@ -102,6 +105,18 @@ export function silentEntry(): Uint32Array {
   return halves;
 }
 
+/** Shape of stage-2 tables with a granule of 4 KiB. */
+export interface Stage2Shape {
+  /** Bits of an IPA that are translated; one beyond is a translation fault. */
+  readonly inputBits: number;
+  /** Level of the start table, 0 to 2. Up to 16 tables lie side by side there where `inputBits` needs them. */
+  readonly startLevel: number;
+  /** Bits of a physical address; a page beyond is an address size fault. */
+  readonly outputBits: number;
+  /** Descriptors with AF = 0 fault. */
+  readonly accessFaults: boolean;
+}
+
 /** What an entry means to us. */
 export interface DecodedEntry {
   readonly valid: boolean;
@@ -113,17 +128,43 @@ export interface DecodedEntry {
   readonly records: boolean;
   /** S2S: faults stall. */
   readonly stalls: boolean;
+  /** How its tables are walked; undefined: no SMMU of ours can, and with stage 2 the entry is ILLEGAL. */
+  readonly shape: Stage2Shape | undefined;
+}
+
+/** Output sizes by S2PS and IDR5.OAS, in bits. */
+const ADDRESS_BITS = [32, 36, 40, 42, 44, 48, 52] as const;
+/** IDR5.OAS of the SMMU we know: 44 bits. More in S2PS means no more. IPAs have as many (Arm IHI 0070, 3.4). */
+export const IDR5_OAS = 4;
+export const OAS_BITS = ADDRESS_BITS[IDR5_OAS];
+
+/**
+ * Reads the shape of an entry's tables. Arm IHI 0070, 5.2 (S2T0SZ, S2SL0, S2TG, S2ENDI, S2PS, S2TTB); the table of
+ * start levels is that of the Arm ARM for stage 2 with 4 KiB.
+ */
+function decodeShape(fields: number, root: number): Stage2Shape | undefined {
+  const inputBits = 64 - (fields & 0x3f);
+  const startLevel = 2 - ((fields >>> 6) & 3);
+  const outputBits = ADDRESS_BITS[Math.min((fields >>> 16) & 7, IDR5_OAS)]!;
+  const isPlain = (fields & (3 << 14)) === 0 && (fields & (1 << 19)) !== 0 && (fields & (1 << 20)) === 0;
+  if (!isPlain || startLevel < 0 || inputBits < 25 || inputBits > outputBits) return undefined;
+  const below = 12 + 9 * (3 - startLevel);
+  if (inputBits <= below || inputBits > below + 9 + 4) return undefined;
+  if (root >= 2 ** outputBits) return undefined;
+  return { inputBits, startLevel, outputBits, accessFaults: (fields & (1 << 21)) === 0 };
 }
 
 /** Reads the fields of an entry given as 16 halves. */
 export function decodeEntry(halves: ArrayLike<number>): DecodedEntry {
+  const root = joinHalves(halves[6]! & 0xffff_fff0, halves[7]! & 0xf_ffff);
   return {
     valid: (halves[0]! & 1) === 1,
     config: (halves[0]! >>> 1) & 7,
     vmid: halves[4]! & 0xffff,
-    root: joinHalves(halves[6]! & 0xffff_fff0, halves[7]! & 0xf_ffff),
+    root,
     records: ((halves[5]! >>> 26) & 1) === 1,
     stalls: ((halves[5]! >>> 25) & 1) === 1,
+    shape: decodeShape(halves[5]!, root),
   };
 }
 
@@ -135,6 +176,8 @@ export function levelOneDescriptor(table: number): readonly [number, number] {
 
 /** Command opcodes. */
 export const OPCODE = {
+  PREFETCH_CONFIG: 0x01,
+  PREFETCH_ADDR: 0x02,
   CFGI_STE: 0x03,
   CFGI_ALL: 0x04,
   TLBI_S12_VMALL: 0x28,
@@ -196,7 +239,7 @@ export const EVENT_NAMES: Readonly<Record<number, string>> = {
 export interface SmmuEvent {
   readonly event: string;
   readonly stream: number;
-  /** Input address in bytes: with stage 2 alone, the IPA. */
+  /** Input address in bytes: with stage 2 alone, the IPA. Records of a faulty configuration (C_*) have 0 here. */
   readonly address: number;
   readonly write: boolean;
 }

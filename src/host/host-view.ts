@@ -2,7 +2,7 @@
  * What the host shows: the view of a bundle for `status` and `describe`, and refused accesses in words. Pure.
  */
 
-import type { FaultRecord } from '../enforcer/port.ts';
+import { type FaultRecord, namesAccess } from '../enforcer/port.ts';
 import type { EvidenceLevel } from '../protocol/codes.ts';
 import { PAGE_BYTES } from '../protocol/evidence.ts';
 import type { Rejection } from '../protocol/hypervisor-state.ts';
@@ -110,7 +110,8 @@ function isolationText(evidence: EvidenceLevel, isolated: boolean): string {
 /** A refused access in one line. */
 export function faultText({ fault, offender, epoch }: Attributed, count: number): string {
   const who = offender ? `${offender.vm} (incarnation ${offender.incarnation})` : 'unattributed';
-  const what = `${fault.write ? 'write' : 'read'} at 0x${fault.address.toString(16)}`;
+  const access = `${fault.write ? 'write' : 'read'} at 0x${fault.address.toString(16)}`;
+  const what = namesAccess(fault.event) ? access : 'access';
   const where = fault.resource ?? `stream ${fault.stream}`;
   return `${fault.event}: ${who} ${what}, ${where}, by ${fault.by}, epoch ${epoch}, ${count} times`;
 }

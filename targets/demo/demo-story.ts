@@ -6,6 +6,7 @@
 
 import type { ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/control/lines.ts';
+import { namesAccess } from '../../src/enforcer/port.ts';
 import { PANEL } from '../../src/simulation/machine/board.ts';
 import type { DemoBed } from './demo-bed.ts';
 import type { DemoReport } from './demo-report.ts';
@@ -347,5 +348,8 @@ const quiet = () => new Promise<void>((resolve) => setTimeout(resolve, QUIET_MS)
 export function faultText(fault: Json | undefined): string {
   if (!fault) return '';
   const { name, vm, resource, epoch, write } = fault;
-  return `${name}: ${vm ?? 'unattributed'} ${write ? 'wrote' : 'read'} ${resource ?? 'memory'}, epoch ${epoch}`;
+  // An SMMU's record of a faulty configuration says neither what was accessed nor how.
+  const access = write ? 'wrote' : 'read';
+  const what = namesAccess(`${name}`) ? access : 'used';
+  return `${name}: ${vm ?? 'unattributed'} ${what} ${resource ?? 'memory'}, epoch ${epoch}`;
 }

@@ -218,7 +218,7 @@ describe('faults', () => {
       lost: false,
     });
     const dma = records.find(({ stream }) => stream === 0x880)!;
-    expect(dma).toMatchObject({ bundle: 'panel', stream: 0x880, event: 'C_BAD_STE', write: false });
+    expect(dma).toMatchObject({ bundle: 'panel', stream: 0x880, event: 'C_BAD_STE', address: 0 });
     expect(dma.vm).toBeUndefined();
     expect(enforcer.faults()).toEqual([]);
   });

@@ -38,6 +38,7 @@ describe('stream table entry', () => {
       root: 0x8020_0000,
       records: true,
       stalls: false,
+      shape: { inputBits: 39, startLevel: 1, outputBits: 40, accessFaults: false },
     });
     expect(decodeEntry(new Uint32Array(16))).toMatchObject({ valid: false, config: 0 });
   });

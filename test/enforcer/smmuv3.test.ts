@@ -106,6 +106,7 @@ describe('event queue', () => {
 
   it('is drained in pieces across its wrap', () => {
     const rig = new Rig(LAZY);
+    give(rig, 8, 1, rig.tables(IPA, PAGE_A).root);
     const seen: number[] = [];
     for (let n = 0; n < 10; n++) {
       rig.smmu.translate(8, n * 16, true);

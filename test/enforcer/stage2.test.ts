@@ -50,7 +50,8 @@ describe('stage 2', () => {
 
   it('refuses an IPA beyond 39 bits in the walk', () => {
     const rig = new Rig(LAZY);
-    expect(walk(rig.memory, rig.tables(RAM, RAM).root, 2 ** 39, 1)).toBe('addressSize');
+    expect(walk(rig.memory, rig.tables(RAM, RAM).root, 2 ** 39, 1)).toBe('translation');
+    expect(walk(rig.memory, rig.tables(RAM, RAM).root, 2 ** 44, 1)).toBe('inputSize');
   });
 
   it('runs out of table memory with a name', () => {

@@ -1,5 +1,5 @@
 import { expect, it, test } from 'vitest';
-import { hostView, unknownBundleRefusal } from '../../src/host/host-view.ts';
+import { faultText, hostView, unknownBundleRefusal } from '../../src/host/host-view.ts';
 import { consentMark } from '../../src/protocol/messages.ts';
 import { CONSENT, HOST_CONFIG, host, message } from '../protocol/requirements-support.ts';
 
@@ -20,4 +20,14 @@ test.each([
   const { state } = host([{ on: 'start', recovered: { kind: 'lost' }, running: {} }], undefined, config);
   const parts = { config, reason: 'started', faults: 0, phases: {}, events: [] };
   expect(hostView(parts, state, 0).reason).toBe(reason);
+});
+
+test.each([
+  ['F_TRANSLATION', 'unattributed write at 0x1000, display.stream0'],
+  ['C_BAD_STE', 'unattributed access, display.stream0'],
+])('a refused access is told as far as the hardware does: %s', (event, text) => {
+  const access = { by: 'dma', resource: 'display.stream0', address: 0x1000, write: true } as const;
+  const fault = { ...access, event, count: 1, lost: false };
+  const told = faultText({ fault, offender: undefined, epoch: 4 } as never, 1);
+  expect(told).toBe(`${event}: ${text}, by dma, epoch 4, 1 times`);
 });

@@ -62,6 +62,8 @@ export class Checker {
   readonly #roots = new Map<number, VmInstance>();
   readonly #vmids = new Map<number, VmInstance>();
   readonly #processors = new Map<number, VmInstance>();
+  /** Watched pages that blocks map, by the address of the descriptor. */
+  readonly #blocks = new Map<number, readonly number[]>();
   /** Stream table entries in memory, by address. */
   readonly #entries = new Map<number, number>();
 
@@ -159,10 +161,10 @@ export class Checker {
 
   /** A TLB gained or lost an entry. */
   tlbChanged(tlb: 'cpu' | 'smmu', entry: TlbEntry, present: boolean): void {
-    const watched = this.#pages.get(entry.physicalPage);
-    if (watched === undefined) return;
     const vm = present ? this.#vmids.get(entry.vmid) : undefined;
-    this.#path(`${tlb} TLB ${entry.vmid} ${entry.ipaPage}`, watched, vm);
+    for (const page of this.#watchedPages(entry.physicalPage, entry.pages)) {
+      this.#path(`${tlb} TLB ${entry.vmid} ${entry.ipaPage} ${page}`, this.#pages.get(page), vm);
+    }
   }
 
   /** Who an interrupt can be delivered to changed. */
@@ -236,14 +238,35 @@ export class Checker {
   #descriptor(address: number, { vm, level }: TablePage): void {
     const at = address - (address % 8);
     const low = this.#memory.read32(at);
+    const page = joinHalves(low & 0xffff_f000, this.#memory.read32(at + 4) & 0xffff) / PAGE_BYTES;
+    if (level < 3) this.#block(at, (low & 3) === 1 ? { page, pages: 512 ** (3 - level) } : undefined, vm);
     const isValid = (low & 3) === 3;
     if (!isValid) {
       if (level === 3) this.#path(at, undefined, undefined);
       return;
     }
-    const page = joinHalves(low & 0xffff_f000, this.#memory.read32(at + 4) & 0xffff) / PAGE_BYTES;
     if (level === 3) this.#path(at, this.#pages.get(page), vm);
     else if (this.#tables.get(page)?.vm !== vm) this.#scanTable(page, vm, level + 1);
+  }
+
+  /** A descriptor of level 1 or 2 maps a block, or none. No emitter of ours writes one: it is a path all the same. */
+  #block(
+    at: number,
+    block: { readonly page: number; readonly pages: number } | undefined,
+    vm: VmInstance,
+  ): void {
+    for (const page of this.#blocks.get(at) ?? []) this.#path(`block at ${at} ${page}`, undefined, undefined);
+    this.#blocks.delete(at);
+    if (block === undefined) return;
+    const pages = this.#watchedPages(block.page - (block.page % block.pages), block.pages);
+    this.#blocks.set(at, pages);
+    for (const page of pages) this.#path(`block at ${at} ${page}`, this.#pages.get(page), vm);
+  }
+
+  /** Which of the `count` pages from `first` are under watch. */
+  #watchedPages(first: number, count: number): readonly number[] {
+    if (count === 1) return this.#pages.has(first) ? [first] : [];
+    return [...this.#pages.keys()].filter((page) => page >= first && page < first + count);
   }
 
   /** A path now leads to `to` for `vm`, or nowhere. */

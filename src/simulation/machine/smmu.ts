@@ -9,6 +9,7 @@
 import { highHalf, joinHalves } from '../../enforcer/bus.ts';
 import {
   COMMAND_BYTES,
+  CR0_BITS,
   CR0_CMDQEN,
   CR0_EVTQEN,
   CR0_SMMUEN,
@@ -21,6 +22,7 @@ import {
   GBPA_ABORT,
   GBPA_UPDATE,
   GERROR_CMDQ,
+  IDR5_OAS,
   OPCODE,
   REGISTER,
   STE_BYTES,
@@ -34,10 +36,24 @@ import type { Tlb } from './walker.ts';
 
 /** Bytes of the two register pages. */
 export const SMMU_BYTES = 0x2_0000;
-/** IDR0: stages 1 and 2 (bits 1 and 0), AArch64 tables (3:2 = 2), 16-bit VMIDs (18), two-level tables (28:27 = 1). */
-const IDR0 = 0x3 | (2 << 2) | (1 << 18) | (1 << 27);
+/**
+ * IDR0: stage 2 alone (bit 0), AArch64 tables (3:2 = 2), coherent (4), 16-bit VMIDs (18), little-endian (22:21 = 2), no
+ * stalls (25:24 = 1), two-level tables (28:27 = 1).
+ */
+const IDR0 = 1 | (2 << 2) | (1 << 4) | (1 << 18) | (2 << 21) | (1 << 24) | (1 << 27);
+/** Stream ID bits. */
+const SID_BITS = 16;
 /** IDR1: 16 stream ID bits (5:0), 2^19 events (20:16) and commands (25:21). */
-const IDR1 = 16 | (19 << 16) | (19 << 21);
+const IDR1 = SID_BITS | (19 << 16) | (19 << 21);
+/** IDR5: output size (2:0), 4 KiB granule (4). */
+const IDR5 = IDR5_OAS | (1 << 4);
+/** SSec, bit 10 of a command: streams and translations of the secure world. ILLEGAL in a queue of the other. */
+const COMMAND_SSEC = 1 << 10;
+/** CLASS of a fault record, 41:40 of word 1: the address of the transaction itself (IN). */
+const CLASS_IN = 2 << 8;
+/** RnW and S2 of a fault record, 35 and 39 of word 1. */
+const RECORD_READ = 1 << 3;
+const RECORD_STAGE2 = 1 << 7;
 
 /** Told about what happens inside. */
 export interface SmmuObserver {
@@ -74,6 +90,7 @@ export class Smmu {
     this.#observer = observer;
     this.#registers.set(REGISTER.IDR0, IDR0);
     this.#registers.set(REGISTER.IDR1, IDR1);
+    this.#registers.set(REGISTER.IDR5, IDR5);
     this.#registers.set(REGISTER.GBPA, GBPA_ABORT);
   }
 
@@ -85,9 +102,13 @@ export class Smmu {
   /** Writes a register by its offset in bytes. Read-only ones ignore it. */
   write(offset: number, value: number): void {
     if (READ_ONLY.has(offset)) return;
-    if (offset === REGISTER.GBPA) value = (value & ~GBPA_UPDATE) >>> 0;
+    if (offset === REGISTER.GBPA) {
+      // Without Update the write is ignored: the one behaviour that SMMUv3.2 permits.
+      if ((value & GBPA_UPDATE) === 0) return;
+      value &= ~GBPA_UPDATE;
+    }
     this.#registers.set(offset, value >>> 0);
-    if (offset === REGISTER.CR0) this.#registers.set(REGISTER.CR0ACK, value >>> 0);
+    if (offset === REGISTER.CR0) this.#registers.set(REGISTER.CR0ACK, value & CR0_BITS);
     if (TABLE_REGISTERS.has(offset)) this.#observer.tableMoved();
     if (offset === REGISTER.CMDQ_PROD) this.#consume(this.#random(this.#queued() + 1));
   }
@@ -100,11 +121,15 @@ export class Smmu {
   /** Physical address of a stream's entry, or undefined when it is beyond the table. */
   entryAddress(stream: number): number | undefined {
     const config = this.read(REGISTER.STRTAB_BASE_CFG);
-    const bits = config & 0x3f;
+    const bits = Math.min(config & 0x3f, SID_BITS);
     if (stream >= 2 ** bits) return undefined;
-    const base = this.#address(REGISTER.STRTAB_BASE, 0xffff_ffc0, 0xf_ffff);
-    if ((config & STRTAB_FORMAT_TWO_LEVEL) === 0) return base + stream * STE_BYTES;
-    const split = (config >>> 6) & 0x1f;
+    const isLinear = (config & STRTAB_FORMAT_TWO_LEVEL) === 0;
+    const split = isLinear ? 0 : (config >>> 6) & 0x1f;
+    // Tables are aligned to their size, which is at least 64 bytes; address bits below it are ignored.
+    const size = Math.max(64, 2 ** (bits - split) * (isLinear ? STE_BYTES : 8));
+    const given = this.#address(REGISTER.STRTAB_BASE, 0xffff_ffc0, 0xf_ffff);
+    const base = given - (given % size);
+    if (isLinear) return base + stream * STE_BYTES;
     const descriptor = base + (stream >>> split) * 8;
     const low = this.#memory.read32(descriptor);
     const span = low & 0x1f;
@@ -134,15 +159,13 @@ export class Smmu {
         this.#record('C_BAD_STREAMID', stream, address, write);
       return { ok: false };
     }
-    const isUsable =
-      entry.config === STE_CONFIG.abort || entry.config === STE_CONFIG.bypass || isStage2(entry);
-    if (!entry.valid || !isUsable) {
+    if (!isUsable(entry)) {
       this.#record('C_BAD_STE', stream, address, write);
       return { ok: false };
     }
-    if (entry.config === STE_CONFIG.abort) return { ok: false };
+    if (isAbort(entry)) return { ok: false };
     if (entry.config === STE_CONFIG.bypass) return { ok: true, physical: address, vmid: undefined };
-    const translation = this.#tlb.translate(entry.vmid, entry.root, address, write);
+    const translation = this.#tlb.translate(entry.vmid, entry.root, address, write, entry.shape);
     if (translation.ok) return { ok: true, physical: translation.physical, vmid: entry.vmid };
     if (entry.records) this.#record(FAULT_EVENTS[translation.fault], stream, address, write);
     return { ok: false };
@@ -160,6 +183,15 @@ export class Smmu {
 
   #forget(stream: number): void {
     if (this.#configurations.delete(stream)) this.#observer.forgotten(stream);
+  }
+
+  /** CFGI_STE_RANGE: the 2^(range + 1) streams around `stream`; of range 31, which is CFGI_ALL, all. */
+  #forgetRange(stream: number, range: number): void {
+    const size = 2 ** (range + 1);
+    const first = stream - (stream % size);
+    for (const known of [...this.#configurations.keys()]) {
+      if (known >= first && known < first + size) this.#forget(known);
+    }
   }
 
   /** Commands between CONS and PROD. */
@@ -189,17 +221,22 @@ export class Smmu {
 
   /** Carries out or takes on one command. Returns false when it is illegal. */
   #execute(address: number): boolean {
-    const opcode = this.#memory.read32(address) & 0xff;
+    const first = this.#memory.read32(address);
+    const opcode = first & 0xff;
     const second = this.#memory.read32(address + 4);
     const third = this.#memory.read32(address + 8);
     switch (opcode) {
+      case OPCODE.PREFETCH_CONFIG:
+      case OPCODE.PREFETCH_ADDR:
+        // A hint, which this SMMU does not take.
+        return true;
       case OPCODE.CFGI_STE:
+        if ((first & COMMAND_SSEC) !== 0) return false;
         this.#later(() => this.#forget(second));
         return true;
       case OPCODE.CFGI_ALL:
-        this.#later(() => {
-          for (const stream of [...this.#configurations.keys()]) this.#forget(stream);
-        });
+        if ((first & COMMAND_SSEC) !== 0) return false;
+        this.#later(() => this.#forgetRange(second, third & 0x1f));
         return true;
       case OPCODE.TLBI_S12_VMALL:
         this.#later(() => this.#tlb.invalidate(second & 0xffff));
@@ -239,10 +276,14 @@ export class Smmu {
     } else {
       const base = this.#address(REGISTER.EVTQ_BASE, 0xffff_ffe0, 0xf_ffff);
       const at = base + (producer & (mask >> 1)) * EVENT_BYTES;
+      // A faulty configuration names the stream alone: what it was about to access is not in the record (7.3).
+      const isFault = event.startsWith('F_');
+      const flags = RECORD_STAGE2 | CLASS_IN | (write ? 0 : RECORD_READ);
+      const [low, high] = isFault ? [address >>> 0, highHalf(address)] : [0, 0];
       this.#memory.write64(at, EVENT_NUMBERS[event]!, stream);
-      this.#memory.write64(at + 8, 0, (write ? 0 : 1 << 3) | (event.startsWith('F_') ? 1 << 7 : 0));
-      this.#memory.write64(at + 16, address >>> 0, highHalf(address));
-      this.#memory.write64(at + 24, (address & 0xffff_f000) >>> 0, highHalf(address));
+      this.#memory.write64(at + 8, 0, isFault ? flags : 0);
+      this.#memory.write64(at + 16, low, high);
+      this.#memory.write64(at + 24, (low & 0xffff_f000) >>> 0, high);
       const next = ((producer + 1) & mask) | (producer & EVTQ_OVERFLOW);
       this.#registers.set(REGISTER.EVTQ_PROD, next >>> 0);
     }
@@ -254,13 +295,22 @@ export class Smmu {
   }
 }
 
-function isStage2(entry: DecodedEntry): boolean {
-  return entry.config === STE_CONFIG.stage2 && !entry.stalls;
+/** Config 0 to 3: V=1 entries that abort silently. */
+function isAbort(entry: DecodedEntry): boolean {
+  return entry.config < STE_CONFIG.bypass;
+}
+
+/** Whether an entry is valid and none that this SMMU must call ILLEGAL: with stage 1, stalls, or unknown tables. */
+export function isUsable(entry: DecodedEntry): boolean {
+  if (!entry.valid) return false;
+  if (isAbort(entry) || entry.config === STE_CONFIG.bypass) return true;
+  return entry.config === STE_CONFIG.stage2 && !entry.stalls && entry.shape !== undefined;
 }
 
 const READ_ONLY: ReadonlySet<number> = new Set([
   REGISTER.IDR0,
   REGISTER.IDR1,
+  REGISTER.IDR5,
   REGISTER.CR0ACK,
   REGISTER.GERROR,
 ]);
@@ -271,8 +321,10 @@ const TABLE_REGISTERS: ReadonlySet<number> = new Set([
 ]);
 const FAULT_EVENTS = {
   translation: 'F_TRANSLATION',
+  access: 'F_ACCESS',
   permission: 'F_PERMISSION',
   addressSize: 'F_ADDR_SIZE',
+  inputSize: 'F_ADDR_SIZE',
 } as const;
 const EVENT_NUMBERS: Readonly<Record<string, number>> = Object.fromEntries(
   Object.entries(EVENT_NAMES).map(([number, name]) => [name, Number(number)]),

@@ -1,26 +1,39 @@
 /**
  * The stage-2 walker that processors and SMMU share, and the TLB each of them has.
  *
- * Walk: VMSAv8-64 stage 2, 4 KiB granule, 39-bit IPA, levels 1 to 3 (see enforcer/stage2.ts for the sources). A
- * TLB entry stays until it is invalidated, or until the machine happens to drop it; faults are not cached.
+ * Walk: VMSAv8-64 stage 2, 4 KiB granule, pages and blocks, by default as enforcer/stage2.ts makes them (sources are
+ * there): 39-bit IPA, levels 1 to 3. A TLB entry stays until it is invalidated, or until the machine happens to drop
+ * it; faults are not cached, but a page that may not be accessed this way is.
  */
 
 import { joinHalves } from '../../enforcer/bus.ts';
-import { IPA_BITS } from '../../enforcer/smmuv3-layout.ts';
-import { PAGE_BYTES, tableIndex } from '../../enforcer/stage2.ts';
+import { IPA_BITS, OAS_BITS, type Stage2Shape } from '../../enforcer/smmuv3-layout.ts';
+import { PAGE_BYTES } from '../../enforcer/stage2.ts';
 import type { Memory } from './memory.ts';
 import type { Random } from './random.ts';
 
-/** Result of a translation. `translation`: nothing mapped. `permission`: mapped, not for this access. */
+/**
+ * Why an access is refused. `translation`: nothing mapped, or an IPA beyond the tables. `access`: AF is 0.
+ * `permission`: mapped, not for this access. `addressSize`: a page beyond the output size. `inputSize`: an address
+ * that is no IPA at all; a fault of stage 1, though there is none.
+ */
+export type TranslationFault = 'translation' | 'access' | 'permission' | 'addressSize' | 'inputSize';
+
+/** Result of a translation. */
 export type Translation =
   | { readonly ok: true; readonly physical: number }
-  | { readonly ok: false; readonly fault: 'translation' | 'permission' | 'addressSize' };
+  | { readonly ok: false; readonly fault: TranslationFault };
 
-/** One cached page. */
+/** Tables of `Stage2`, as processors walk them. */
+const PLAIN: Stage2Shape = { inputBits: IPA_BITS, startLevel: 1, outputBits: 48, accessFaults: false };
+
+/** One cached page or block. */
 export interface TlbEntry {
   readonly vmid: number;
+  /** First page on both sides, and how many pages. */
   readonly ipaPage: number;
   readonly physicalPage: number;
+  readonly pages: number;
   readonly readable: boolean;
   readonly writable: boolean;
 }
@@ -47,23 +60,24 @@ export class Tlb {
   }
 
   /** Translates one access, from the cache where possible, else by a walk from `root`. */
-  translate(vmid: number, root: number, ipa: number, write: boolean): Translation {
-    const ipaPage = Math.floor(ipa / PAGE_BYTES);
-    const key = keyOf(vmid, ipaPage);
-    let entry = this.#entries.get(key);
+  translate(vmid: number, root: number, ipa: number, write: boolean, shape = PLAIN): Translation {
+    // Before the cache is asked: no entry may answer for an address that has no translation.
+    const outside = rangeFault(ipa, shape);
+    if (outside !== undefined) return { ok: false, fault: outside };
+    let entry = this.#find(vmid, ipa);
     // A cache may lose an entry at any time: the fresh walk is the other legal answer.
-    if (entry !== undefined && this.#random(8) === 7) {
-      this.#drop(key, entry);
-      entry = undefined;
+    while (entry !== undefined && this.#random(8) === 7) {
+      this.#drop(keyOf(entry), entry);
+      entry = this.#find(vmid, ipa);
     }
     if (entry === undefined) {
-      const walked = walk(this.#memory, root, ipa, vmid);
+      const walked = walk(this.#memory, root, ipa, vmid, shape);
       if (typeof walked === 'string') return { ok: false, fault: walked };
       entry = walked;
-      this.#fill(key, entry);
+      this.#fill(keyOf(entry), entry);
     }
     if (write ? !entry.writable : !entry.readable) return { ok: false, fault: 'permission' };
-    return { ok: true, physical: entry.physicalPage * PAGE_BYTES + (ipa % PAGE_BYTES) };
+    return { ok: true, physical: entry.physicalPage * PAGE_BYTES + (ipa % (entry.pages * PAGE_BYTES)) };
   }
 
   /** Forgets all entries of a VMID; without an argument, all entries. */
@@ -73,11 +87,21 @@ export class Tlb {
     }
   }
 
-  /** Forgets one page of a VMID. */
+  /** Forgets what translates one page of a VMID. */
   invalidatePage(vmid: number, ipa: number): void {
-    const key = keyOf(vmid, Math.floor(ipa / PAGE_BYTES));
-    const entry = this.#entries.get(key);
-    if (entry !== undefined) this.#drop(key, entry);
+    for (let entry = this.#find(vmid, ipa); entry !== undefined; entry = this.#find(vmid, ipa)) {
+      this.#drop(keyOf(entry), entry);
+    }
+  }
+
+  /** The entry for `ipa`; of several the largest. */
+  #find(vmid: number, ipa: number): TlbEntry | undefined {
+    for (const pages of SPANS) {
+      const ipaPage = Math.floor(ipa / (pages * PAGE_BYTES)) * pages;
+      const entry = this.#entries.get(keyOf({ vmid, ipaPage, pages }));
+      if (entry !== undefined) return entry;
+    }
+    return undefined;
   }
 
   #fill(key: number, entry: TlbEntry): void {
@@ -95,34 +119,53 @@ export class Tlb {
   }
 }
 
-/** Walks the tables in memory. Returns the page, or the fault. */
+/** Pages that a descriptor of level 1, 2 and 3 maps. */
+const SPANS = [2 ** 18, 2 ** 9, 1] as const;
+
+/** Walks the tables in memory. Returns the page or block, or the fault. */
 export function walk(
   memory: Memory,
   root: number,
   ipa: number,
   vmid: number,
-): TlbEntry | 'translation' | 'addressSize' {
-  if (ipa < 0 || ipa >= 2 ** IPA_BITS) return 'addressSize';
+  shape = PLAIN,
+): TlbEntry | TranslationFault {
+  const outside = rangeFault(ipa, shape);
+  if (outside !== undefined) return outside;
   let table = root;
-  for (let level = 1; level <= 3; level++) {
-    const address = table + tableIndex(ipa, level) * 8;
+  for (let level = shape.startLevel; level <= 3; level++) {
+    const bytes = PAGE_BYTES * 512 ** (3 - level);
+    // Start tables that lie side by side are one long table.
+    const index = Math.floor(ipa / bytes);
+    const address = table + (level === shape.startLevel ? index : index % 512) * 8;
     const low = memory.read32(address);
-    if ((low & 3) !== 3) return 'translation';
     const output = joinHalves(low & 0xffff_f000, memory.read32(address + 4) & 0xffff);
-    if (level < 3) {
+    const isTable = (low & 3) === 3 && level < 3;
+    if (isTable) {
       table = output;
       continue;
     }
+    const isBlock = (low & 3) === 1 && (level === 1 || level === 2);
+    if (!isBlock && ((low & 3) !== 3 || level < 3)) return 'translation';
+    const start = output - (output % bytes);
+    if (start >= 2 ** shape.outputBits) return 'addressSize';
+    if (shape.accessFaults && (low & 0x400) === 0) return 'access';
+    const pages = bytes / PAGE_BYTES;
     // S2AP 7:6: bit 6 reads, bit 7 writes.
-    const readable = (low & 0x40) !== 0;
-    const writable = (low & 0x80) !== 0;
-    const ipaPage = Math.floor(ipa / PAGE_BYTES);
-    return { vmid, ipaPage, physicalPage: output / PAGE_BYTES, readable, writable };
+    const [readable, writable] = [(low & 0x40) !== 0, (low & 0x80) !== 0];
+    const ipaPage = Math.floor(ipa / bytes) * pages;
+    return { vmid, ipaPage, physicalPage: start / PAGE_BYTES, pages, readable, writable };
   }
   return 'translation';
 }
 
-/** One number for a VMID (16 bits) and an IPA page (27 bits). */
-function keyOf(vmid: number, ipaPage: number): number {
-  return vmid * 2 ** (IPA_BITS - 12) + ipaPage;
+/** The fault of an address that is no IPA, or beyond the tables. */
+function rangeFault(ipa: number, shape: Stage2Shape): TranslationFault | undefined {
+  if (ipa < 0 || ipa >= 2 ** OAS_BITS) return 'inputSize';
+  return ipa >= 2 ** shape.inputBits ? 'translation' : undefined;
+}
+
+/** One number for a VMID (16 bits), a first IPA page (32 bits) and a span. */
+function keyOf({ vmid, ipaPage, pages }: Pick<TlbEntry, 'vmid' | 'ipaPage' | 'pages'>): number {
+  return (vmid * 2 ** (OAS_BITS - 12) + ipaPage) * 4 + SPANS.indexOf(pages as (typeof SPANS)[number]);
 }

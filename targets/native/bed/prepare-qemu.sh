@@ -7,6 +7,10 @@ folder=$1
 if [ -x "$folder/qemu-system-aarch64" ]; then exit 0; fi
 
 mkdir -p "$folder"
+# Several tests may want it at once: one makes it, the others wait.
+exec 9> "$folder/qemu.lock"
+flock 9
+if [ -x "$folder/qemu-system-aarch64" ]; then exit 0; fi
 work=$(mktemp -d "$folder/making.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lists/partial" "$work/archives/partial" "$folder/qemu"
