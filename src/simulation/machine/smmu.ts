@@ -44,6 +44,10 @@ export interface SmmuObserver {
   /** A configuration was cached; `undefined` entry: the stream is beyond the table. */
   cached(stream: number, entry: DecodedEntry | undefined): void;
   forgotten(stream: number): void;
+  /** Translation is switched on, with so many configurations and translations cached. */
+  enabled(configurations: number, translations: number): void;
+  /** A CFGI for a stream, or for all, is complete: the entry is read anew, whole. */
+  entrySynced(stream: number | undefined): void;
   /** The place of stream table entries may have changed. */
   tableMoved(): void;
   /** A CMD_SYNC is about to complete. */
@@ -66,6 +70,10 @@ export class Smmu {
   readonly #configurations = new Map<number, DecodedEntry | undefined>();
   /** Invalidations that were fetched and did not act yet. */
   #pending: (() => void)[] = [];
+  /** Streams whose configuration is being invalidated; undefined: all. */
+  readonly #invalidated = new Set<number | undefined>();
+  /** Opcode of the command that is to be refused. */
+  #failing: number | undefined;
 
   constructor(memory: Memory, tlb: Tlb, random: Random, observer: SmmuObserver) {
     this.#memory = memory;
@@ -77,6 +85,30 @@ export class Smmu {
     this.#registers.set(REGISTER.GBPA, GBPA_ABORT);
   }
 
+  /** Refuses the next command of this opcode as illegal. */
+  failNext(opcode: number): void {
+    this.#failing = opcode;
+  }
+
+  /**
+   * Caches as they may be after a reset: each stream has a configuration of VMID 1, and each of the physical `pages`
+   * is translated for it.
+   */
+  comeUpStale(streams: Iterable<number>, pages: Iterable<number>): void {
+    for (const stream of streams) {
+      const entry = {
+        valid: true,
+        config: STE_CONFIG.stage2,
+        vmid: 1,
+        root: 0,
+        records: true,
+        stalls: false,
+      };
+      this.#configurations.set(stream, entry);
+    }
+    for (const page of pages) this.#tlb.comeUpWith(1, page);
+  }
+
   /** Reads a register by its offset in bytes. */
   read(offset: number): number {
     return this.#registers.get(offset) ?? 0;
@@ -86,7 +118,10 @@ export class Smmu {
   write(offset: number, value: number): void {
     if (READ_ONLY.has(offset)) return;
     if (offset === REGISTER.GBPA) value = (value & ~GBPA_UPDATE) >>> 0;
+    const isOn = (this.read(REGISTER.CR0) & CR0_SMMUEN) !== 0;
     this.#registers.set(offset, value >>> 0);
+    if (offset === REGISTER.CR0 && !isOn && (value & CR0_SMMUEN) !== 0)
+      this.#observer.enabled(this.#configurations.size, this.#tlb.size);
     if (offset === REGISTER.CR0) this.#registers.set(REGISTER.CR0ACK, value >>> 0);
     if (TABLE_REGISTERS.has(offset)) this.#observer.tableMoved();
     if (offset === REGISTER.CMDQ_PROD) this.#consume(this.#random(this.#queued() + 1));
@@ -192,11 +227,17 @@ export class Smmu {
     const opcode = this.#memory.read32(address) & 0xff;
     const second = this.#memory.read32(address + 4);
     const third = this.#memory.read32(address + 8);
+    if (opcode === this.#failing) {
+      this.#failing = undefined;
+      return false;
+    }
     switch (opcode) {
       case OPCODE.CFGI_STE:
+        this.#invalidated.add(second);
         this.#later(() => this.#forget(second));
         return true;
       case OPCODE.CFGI_ALL:
+        this.#invalidated.add(undefined);
         this.#later(() => {
           for (const stream of [...this.#configurations.keys()]) this.#forget(stream);
         });
@@ -214,6 +255,8 @@ export class Smmu {
         return true;
       case OPCODE.SYNC:
         for (const act of this.#pending.splice(0)) act();
+        for (const stream of this.#invalidated) this.#observer.entrySynced(stream);
+        this.#invalidated.clear();
         this.#observer.onSync();
         return true;
       default:

@@ -66,6 +66,17 @@ export class Tlb {
     return { ok: true, physical: entry.physicalPage * PAGE_BYTES + (ipa % PAGE_BYTES) };
   }
 
+  /** Entries that are cached. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Comes up with a page mapped onto itself under a VMID: nobody invalidated it after reset. */
+  comeUpWith(vmid: number, page: number): void {
+    const entry = { vmid, ipaPage: page, physicalPage: page, readable: true, writable: true };
+    this.#entries.set(keyOf(vmid, page), entry);
+  }
+
   /** Forgets all entries of a VMID; without an argument, all entries. */
   invalidate(vmid?: number): void {
     for (const [key, entry] of this.#entries) {
