@@ -150,6 +150,24 @@ describe('entries', () => {
   });
 });
 
+/** Android holds the panel and uses all of it, by its own processor, its devices and its engine: caches are full. */
+function warm(seed: number) {
+  const machine = machineOf(seed);
+  const enforcer = machine.enforcer();
+  remap(enforcer, ANDROID);
+  const android = new Guest(machine, ANDROID);
+  android.run(android.display.resume());
+  android.run(android.touch.resume());
+  for (let n = 0; n < 4; n++) machine.touch(n, n, true);
+  const { context } = android;
+  context.ramWrite(0x4000_1000, 0);
+  context.mmioWrite(ENGINE.SOURCE, 0x4000_1000);
+  context.mmioWrite(ENGINE.TARGET, seenAt(ANDROID, 'display.mmio0') + 0x100);
+  context.mmioWrite(ENGINE.GO, 1);
+  machine.tick(150);
+  return { machine, enforcer };
+}
+
 describe('caches at the take-over', () => {
   const stale = (seed = 1) =>
     new SimulatedMachine({ vms: [ANDROID, VAULT], bundles: [PANEL], seed, staleCaches: true });
@@ -171,20 +189,9 @@ describe('caches at the take-over', () => {
 
   /** A service that died after its writes and before its syncs; all caches are warm. */
   function died(seed: number) {
-    const machine = machineOf(seed);
-    const first = machine.enforcer();
-    remap(first, ANDROID);
-    const android = new Guest(machine, ANDROID);
-    android.run(android.display.resume());
-    android.run(android.touch.resume());
-    const { context } = android;
-    context.ramWrite(0x4000_1000, 0);
-    context.mmioWrite(ENGINE.SOURCE, 0x4000_1000);
-    context.mmioWrite(ENGINE.TARGET, seenAt(ANDROID, 'display.mmio0') + 0x100);
-    context.mmioWrite(ENGINE.GO, 1);
-    machine.tick(150);
+    const { machine, enforcer } = warm(seed);
     run(
-      first,
+      enforcer,
       fence().filter(({ op }) => op === 'fence'),
     );
     return machine;
@@ -251,12 +258,7 @@ describe('promises that nobody reaches a bundle', () => {
     for (const opcode of [OPCODE.CFGI_STE, OPCODE.TLBI_S12_VMALL]) {
       let wasCached = 0;
       for (let seed = 0; seed < SEEDS; seed++) {
-        const machine = machineOf(seed);
-        const enforcer = machine.enforcer();
-        remap(enforcer, ANDROID);
-        const android = new Guest(machine, ANDROID);
-        android.run(android.display.resume());
-        machine.tick(60);
+        const { machine, enforcer } = warm(seed);
         machine.failCommand(opcode);
         expect(() => run(enforcer, fence()), `seed ${seed}`).toThrow('halted');
         wasCached += Number(machine.checker.holders(PANEL.id).length > 0);
