@@ -304,4 +304,17 @@ describe('an executable that hangs', () => {
     expect(times.length).toBeLessThan(15);
     expect(times.length).toBeGreaterThan(8);
   });
+
+  it('what waits when it is closed fails, once, and nothing is asked any more', () => {
+    const { enforcer, asked } = hanging();
+    const answers: string[] = [];
+    for (const bundle of [PANEL.id, PANEL.id])
+      enforcer.run(bundle, FENCE, ([answer]) => answers.push(answer!.ok ? 'ok' : answer!.error));
+    enforcer.close();
+    expect(answers).toEqual(['the enforcer was closed']);
+    asked[0]!.answer({ ok: true, line: '{"answers":[{"ok":true}]}' });
+    enforcer.run(PANEL.id, FENCE, ([answer]) => answers.push(answer!.ok ? 'ok' : answer!.error));
+    expect(answers).toEqual(['the enforcer was closed', 'ok', 'the enforcer was closed']);
+    expect(asked).toHaveLength(1);
+  });
 });

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { MachineBus, ProcessorPort } from '../../src/enforcer/bus.ts';
-import { Gic } from '../../src/enforcer/gic.ts';
+import { DISTRIBUTOR, Gic } from '../../src/enforcer/gic.ts';
 import { GicModel, LIST_REGISTERS } from '../../src/simulation/machine/interrupts.ts';
 import type { Random } from '../../src/simulation/machine/random.ts';
 import { EAGER, LAZY } from './rig.ts';
@@ -11,6 +11,7 @@ const SPI = 389;
 
 function bench(random: Random) {
   const delivered: string[] = [];
+  const written: number[] = [];
   const model: GicModel = new GicModel(random, {
     taken: (interrupt, processor) => gic.inject(interrupt, processor),
     deliver: (processor, virtual) => {
@@ -22,7 +23,10 @@ function bench(random: Random) {
   });
   const bus: MachineBus = {
     read32: (address) => model.read(address),
-    write32: (address, value) => model.write(address, value),
+    write32: (address, value) => {
+      written.push(address);
+      model.write(address, value);
+    },
     write64: (address, low, high) => {
       model.write(address, low);
       model.write(address + 4, high);
@@ -37,7 +41,7 @@ function bench(random: Random) {
   };
   const gic = new Gic(bus, processors, 0);
   gic.start();
-  return { gic, model, delivered };
+  return { gic, model, delivered, written };
 }
 
 describe('GIC', () => {
@@ -130,5 +134,24 @@ describe('GIC', () => {
     gic.unmask(SPI);
     gic.mask(SPI);
     expect(() => gic.settle()).toThrow('GIC: writes still pending');
+  });
+
+  it('clears active, then pending: deactivated, a line may become pending again', () => {
+    const { gic, written } = bench(LAZY);
+    written.length = 0;
+    gic.clear(SPI);
+    const word = Math.floor(SPI / 32) * 4;
+    expect(written).toEqual([DISTRIBUTOR.ICACTIVER + word, DISTRIBUTOR.ICPENDR + word]);
+  });
+
+  it('withdraws one interrupt, and leaves the others where they are', () => {
+    const { gic, model } = bench(LAZY);
+    for (const interrupt of [SPI, SPI + 1]) {
+      gic.route(interrupt, { processor: 1, virtual: interrupt }, 'edge');
+      expect(gic.inject(interrupt, 1)).toBe(true);
+    }
+    gic.withdraw(SPI, 1);
+    expect(model.readList(1, 0)).toEqual([0, 0]);
+    expect(model.readList(1, 1)[0]).toBe(SPI + 1);
   });
 });

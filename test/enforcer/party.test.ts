@@ -40,6 +40,10 @@ class FakeGunyah {
     };
   }
 
+  tell(notice: PartyNotice): void {
+    this.#listener(notice);
+  }
+
   /** The borrower VM is reset: what it had goes back to offered; its memory is told, its interrupts are not. */
   reset(): void {
     for (const kind of KINDS) this.state.set(kind, 'offered');
@@ -131,6 +135,15 @@ describe('the party back end', () => {
     expect(phase('fence')).toMatchObject({ ok: false });
     enforcer.vmExited(VAULT);
     expect(remap(ANDROID)).toEqual([true, true, true, true]);
+  });
+
+  it('takes no notice of an accept for a release', () => {
+    const { enforcer, remap, phase, gunyah } = bed();
+    enforcer.expect(PANEL.id, VAULT);
+    remap(VAULT);
+    for (const kind of KINDS) gunyah.tell({ bundle: PANEL.id, what: 'accepted', kind });
+    expect(phase('fence')).toMatchObject({ ok: false });
+    expect(phase('inspect')).toMatchObject({ reach: VAULT });
   });
 
   it('does not grant what was not offered', () => {

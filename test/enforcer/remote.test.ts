@@ -291,6 +291,28 @@ describe('the opening of an enforcer socket', () => {
     expect(answers.slice(357)).toEqual(['0 true', 'other true', '358 true']);
   });
 
+  it('keeps a bounded number of faults, and says of the next that some were lost', () => {
+    let push = (_line: object) => {};
+    streams.listeners.set(ADDRESS, (stream) => {
+      push = (line) => void stream.write(encodeLine(line as never));
+      stream.open({ onData: () => push({ id: 0, ...HELLO }), onClose: () => {} });
+    });
+    connect();
+    clock.advance(10);
+    const opened = results[0] as Enforcer;
+    const fault = (n: number) => ({ by: 'cpu', vm: 'vault', address: n, write: true, event: 'abort' });
+    const send = (count: number) => {
+      for (let n = 0; n < count; n++) push({ event: 'faultsPending', faults: [fault(n)] });
+      clock.advance(10);
+    };
+    send(1_030);
+    const kept = opened.faults();
+    expect(kept).toHaveLength(1_024);
+    expect(kept.some(({ lost }) => lost)).toBe(false);
+    send(2);
+    expect(opened.faults().map(({ lost }) => lost)).toEqual([true, false]);
+  });
+
   it('says once that a hello is not understood', () => {
     streams.listeners.set(ADDRESS, (stream) =>
       stream.open({ onData: () => stream.write(encodeLine({ id: 0, name: 7 })), onClose: () => {} }),

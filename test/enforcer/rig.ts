@@ -46,6 +46,8 @@ export class Rig {
     this.smmu = new Smmu(this.memory, this.tlb, random, {
       cached: () => {},
       forgotten: () => {},
+      enabled: () => {},
+      entrySynced: () => {},
       tableMoved: () => {},
       onSync: () => this.syncs++,
       onEvent: () => {},

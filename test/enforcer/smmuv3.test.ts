@@ -2,7 +2,14 @@
 
 import { describe, expect, it } from 'vitest';
 import { POLLS_MAX } from '../../src/enforcer/smmuv3.ts';
-import { cfgiSte, stage2Entry, tlbiPage, tlbiVmid } from '../../src/enforcer/smmuv3-layout.ts';
+import {
+  cfgiSte,
+  GBPA_ABORT,
+  REGISTER,
+  stage2Entry,
+  tlbiPage,
+  tlbiVmid,
+} from '../../src/enforcer/smmuv3-layout.ts';
 import { seededRandom } from '../../src/simulation/machine/random.ts';
 import { EAGER, LAZY, Rig } from './rig.ts';
 
@@ -21,6 +28,15 @@ function give(rig: Rig, stream: number, vmid: number, root: number): void {
   rig.emitter.enable(stream, stage2Entry(vmid, root));
   rig.emitter.sync();
 }
+
+describe('start', () => {
+  it('aborts what comes before the SMMU runs', () => {
+    const rig = new Rig(LAZY);
+    expect(rig.smmu.read(REGISTER.GBPA) & GBPA_ABORT).toBe(GBPA_ABORT);
+    rig.smmu.write(REGISTER.CR0, 0);
+    expect(rig.smmu.translate(8, IPA, false)).toEqual({ ok: false });
+  });
+});
 
 describe('stream table', () => {
   it.each(['linear', 'two-level'] as const)(
@@ -68,12 +84,15 @@ describe('command queue', () => {
 
   it('waits for room when it is full, and loses nothing', () => {
     const rig = new Rig(LAZY); // 8 commands
-    rig.smmu.translate(8, IPA, false);
-    for (let n = 0; n < 20; n++) rig.emitter.push(tlbiVmid(n));
-    rig.emitter.push(cfgiSte(8));
-    rig.emitter.sync();
-    give(rig, 8, 1, rig.tables(IPA, PAGE_A).root);
+    const stage2 = rig.tables(IPA, PAGE_A);
+    give(rig, 8, 1, stage2.root);
     expect(rig.smmu.translate(8, IPA, false).ok).toBe(true);
+    stage2.unmap(IPA, PAGE_A, 4096);
+    expect(rig.smmu.translate(8, IPA, false).ok).toBe(true);
+    // The first of them alone is about what is cached.
+    for (let n = 1; n <= 20; n++) rig.emitter.push(tlbiVmid(n));
+    rig.emitter.sync();
+    expect(rig.smmu.translate(8, IPA, false).ok).toBe(false);
   });
 
   it('gives up on hardware that does not answer, after a bounded number of polls', () => {

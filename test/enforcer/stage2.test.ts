@@ -25,10 +25,14 @@ describe('stage 2', () => {
     const rig = new Rig(LAZY);
     const stage2 = rig.tables(RAM, 0x4700_0000);
     const last = 0x0a00_0000 - 0x1000;
+    // The second table is made first, so that it does not lie behind the other by chance.
+    stage2.reserve(last + 0x1000, 0x1000);
     stage2.map(last, 0x0b00_0000, 0x2000, 'device');
     expect(stage2.lookup(last)).toBe(0x0b00_0000);
     expect(stage2.lookup(last + 0x1008)).toBe(0x0b00_1008);
+    expect(stage2.countMapped(last, 0x0b00_0000, 0x2000)).toBe(2);
     expect(stage2.unmap(last, 0x0b00_0000, 0x2000)).toBe(2);
+    expect(stage2.lookup(last + 0x1000)).toBeUndefined();
   });
 
   it('leaves alone what leads elsewhere', () => {

@@ -10,6 +10,7 @@ import type { BundleId, VmId } from '../../src/protocol/index.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { SimulatedMachine } from '../../src/simulation/machine/machine.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
+import { judgeHost } from '../support/judge-host.ts';
 
 const VMS = [ANDROID, VAULT];
 /** Inputs that only say that time passed, or that a query was answered as expected: noise in a transcript. */
@@ -28,7 +29,13 @@ export class Stage {
   constructor() {
     this.#machine = new SimulatedMachine({ vms: [], bundles: [PANEL], seed: 7 });
     this.world = new BenchWorld(VMS, [PANEL], () => this.#enforcer(), 7);
+    judgeHost(this.world, this.#machine.checker);
     this.world.startHost();
+  }
+
+  /** What broke an invariant so far. */
+  violations(): readonly string[] {
+    return this.#machine.checker.violations.map(({ invariant, text }) => `${invariant}: ${text}`);
   }
 
   /** Carries out one line of a transcript. */
@@ -80,8 +87,7 @@ export class Stage {
         .filter((entry) => entry.includes('"event":"fault"'))
         .map((entry) => (JSON.parse(entry) as { detail: string }).detail);
     },
-    judge: () =>
-      this.#machine.checker.violations.map(({ invariant, text }) => `${invariant}: ${text}`).concat('judged'),
+    judge: () => [...this.violations(), 'judged'],
   };
 
   #boots(vm: VmId): undefined {

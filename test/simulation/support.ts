@@ -1,7 +1,7 @@
 /** Builders for machine tests: a machine with both VMs, whole moves through the Enforcer port, free guests. */
 
 import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../src/enforcer/port.ts';
-import type { Lie } from '../../src/enforcer/tables.ts';
+import { phaseRun } from '../../src/host/remap.ts';
 import { type BundleDefinition, resourcesOf, viewOf } from '../../src/protocol/bundle.ts';
 import type { DeviceId, ResourceId, VmId } from '../../src/protocol/ids.ts';
 import {
@@ -15,14 +15,14 @@ import {
   type TouchReport,
 } from '../../src/simulation/drivers.ts';
 import { ANDROID, KEYS_BUNDLE, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import { SimulatedMachine } from '../../src/simulation/machine/machine.ts';
+import { type MachineOptions, SimulatedMachine } from '../../src/simulation/machine/machine.ts';
 import { type Random, seededRandom } from '../../src/simulation/machine/random.ts';
-import type { FaultStyle, VmContext } from '../../src/simulation/machine/vm.ts';
+import type { VmContext } from '../../src/simulation/machine/vm.ts';
 
 /** A machine with android and vault running and both bundles blocked. */
 export function machineOf(
   seed: number | Random,
-  options: { lies?: readonly Lie[]; faultStyle?: FaultStyle; vms?: readonly VmId[] } = {},
+  options: Partial<Omit<MachineOptions, 'bundles' | 'seed'>> = {},
 ): SimulatedMachine {
   return new SimulatedMachine({ vms: [ANDROID, VAULT], bundles: [PANEL, KEYS_BUNDLE], seed, ...options });
 }
@@ -42,33 +42,29 @@ export function run(
   return answers;
 }
 
-export function fence(bundle: BundleDefinition = PANEL): EnforcerCall[] {
-  return [
-    ...resourcesOf(bundle).map(({ id }) => ({ op: 'fence', resource: id }) as const),
-    { op: 'settle' } as const,
-  ];
+/** Fence and settle, as the product orders them. */
+export function fence(bundle: BundleDefinition = PANEL): readonly EnforcerCall[] {
+  return [...phaseRun(bundle, 'fence', undefined).calls, ...phaseRun(bundle, 'settle', undefined).calls];
 }
 
-export function grant(vm: VmId, bundle: BundleDefinition = PANEL): EnforcerCall[] {
-  return resourcesOf(bundle).map(({ id }) => ({ op: 'grant', resource: id, vm }));
+/** Grant, as the product orders it: every resource, then a look at each. */
+export function grant(vm: VmId, bundle: BundleDefinition = PANEL): readonly EnforcerCall[] {
+  return phaseRun(bundle, 'grant', vm).calls;
 }
 
-/** Fence, settle, clean, grant: the whole remap, as a coordinator orders it. */
+/** Fence, settle, clean, grant: the whole remap, phase by phase as the host runs it. */
 export function remap(enforcer: Enforcer, vm: VmId, bundle: BundleDefinition = PANEL): void {
-  run(enforcer, fence(bundle), bundle);
-  run(
-    enforcer,
-    bundle.devices.map(({ id }) => ({ op: 'reset', device: id })),
-    bundle,
-  );
-  untilIdle(enforcer, bundle);
+  for (const phase of ['fence', 'settle'] as const)
+    run(enforcer, phaseRun(bundle, phase, undefined).calls, bundle);
+  untilClean(enforcer, bundle);
   run(enforcer, grant(vm, bundle), bundle);
 }
 
-export function untilIdle(enforcer: Enforcer, bundle: BundleDefinition = PANEL): void {
-  const asks = bundle.devices.map(({ id }) => ({ op: 'drained', device: id }) as const);
+/** Resets, and asks until every device is idle. */
+export function untilClean(enforcer: Enforcer, bundle: BundleDefinition = PANEL): void {
+  const { calls } = phaseRun(bundle, 'clean', undefined);
   for (let round = 0; round < 1000; round++) {
-    if (run(enforcer, asks, bundle).every((answer) => answer.ok && answer.idle)) return;
+    if (run(enforcer, calls, bundle).every((answer) => answer.ok && answer.idle !== false)) return;
   }
   throw new Error('devices never idle');
 }

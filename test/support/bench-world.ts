@@ -82,6 +82,8 @@ export class BenchWorld {
   readonly #enforcer: () => Enforcer;
   readonly #vms: readonly VmId[];
   host!: Host;
+  /** Sees each host before it starts. */
+  onHost: (host: Host) => void = () => {};
 
   constructor(
     vms: readonly VmId[],
@@ -124,6 +126,7 @@ export class BenchWorld {
       auditHash: undefined,
       end: (reason) => this.ends.push(reason),
     });
+    this.onHost(this.host);
     this.host.start();
     return this.host;
   }

@@ -7,6 +7,8 @@ export class MemoryJournal implements Journal {
   syncs = 0;
   /** Nothing can be written, and this is why. */
   broken: string | undefined;
+  /** Sees each record that was written. */
+  onRecord: (record: Uint8Array) => void = () => {};
 
   constructor(records: readonly Uint8Array[] = []) {
     this.records = [...records];
@@ -16,6 +18,7 @@ export class MemoryJournal implements Journal {
     if (this.broken !== undefined) throw new Error(this.broken);
     this.records.push(record);
     if (sync) this.syncs += 1;
+    this.onRecord(record);
   }
 
   rewrite(records: readonly Uint8Array[]): void {

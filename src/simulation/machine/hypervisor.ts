@@ -31,6 +31,8 @@ import { RAM_BYTES, RAM_IPA, type VmInstance } from './vm.ts';
 export interface HypervisorHost {
   /** A VM was given memory and tables. */
   vmBegins(vm: VmInstance): void;
+  /** Nothing of a VM is kept any more. */
+  vmEnds(vm: VmInstance): void;
   /** A VM's memory is given up; it is to be zeroed. */
   scrub(physical: number, bytes: number): void;
   /** Resets the DMA engine. Returns whether a copy is still under way. */
@@ -158,6 +160,7 @@ export class Hypervisor {
     this.smmu.push(tlbiVmid(vm.vmid));
     this.smmu.sync();
     vm.state = 'ended';
+    this.#host.vmEnds(vm);
     this.#host.scrub(vm.ramPhysical, RAM_BYTES);
     this.#slots[vm.processor] = undefined;
   }

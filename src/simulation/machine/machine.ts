@@ -7,13 +7,15 @@
 
 import type { MachineBus, ProcessorPort } from '../../enforcer/bus.ts';
 import { FaultLog } from '../../enforcer/fault-log.ts';
-import { SimulatedEnforcer, type SimulatedPlatform } from '../../enforcer/simulated.ts';
+import type { SimulatedEnforcer, SimulatedPlatform } from '../../enforcer/simulated.ts';
 import type { Smmuv3 } from '../../enforcer/smmuv3.ts';
+import { PAGE_BYTES } from '../../enforcer/stage2.ts';
 import type { Lie } from '../../enforcer/tables.ts';
 import { type BundleDefinition, type MmioResource, resourcesOf, viewOf } from '../../protocol/bundle.ts';
 import type { BundleId, ResourceId, VmId } from '../../protocol/ids.ts';
-import { ENGINE_STREAM, GIC_BASE, HYPERVISOR_BASE, SMMU_BASE } from './board.ts';
+import { ENGINE_BASE, ENGINE_STREAM, GIC_BASE, HYPERVISOR_BASE, SMMU_BASE } from './board.ts';
 import { Checker } from './checker.ts';
+import { JudgedEnforcer } from './claims.ts';
 import { Devices } from './devices.ts';
 import type { ShownLine } from './display.ts';
 import { Interconnect } from './dma.ts';
@@ -37,6 +39,8 @@ export interface MachineOptions {
   readonly faultStyle?: FaultStyle;
   /** Safeguards of the enforcer that are switched off. */
   readonly lies?: readonly Lie[];
+  /** The SMMU comes up with configurations and translations of whoever used it before. */
+  readonly staleCaches?: boolean;
 }
 
 /** What the panel shows, and which VM's data that is: null for a dark or a mixed picture. */
@@ -79,7 +83,7 @@ export class SimulatedMachine {
     this.#memory = new Memory(HYPERVISOR_BASE, (address) =>
       this.checker.memoryWritten(address, (stream) => this.#smmu.fetchEntry(stream)),
     );
-    this.checker = new Checker(this.#memory, bundles, [ENGINE_STREAM]);
+    this.checker = new Checker(this.#memory, bundles, [ENGINE_STREAM], [ENGINE_BASE]);
     this.#processorTlb = this.#tlb('cpu');
     this.#smmu = this.#makeSmmu();
     this.#gic = this.#makeGic();
@@ -88,6 +92,7 @@ export class SimulatedMachine {
     const processors = this.#processors();
     this.#hypervisor = new Hypervisor(this.#bus(), processors, bundles, {
       vmBegins: (vm) => this.checker.vmBegins(vm),
+      vmEnds: (vm) => this.checker.vmEnds(vm),
       scrub: (physical, bytes) => this.#memory.scrub(physical, bytes),
       stopEngine: () => {
         this.#devices.engine.reset();
@@ -95,13 +100,22 @@ export class SimulatedMachine {
       },
     });
     this.#platform = this.#makePlatform(processors);
+    if (options.staleCaches) this.#smmu.comeUpStale(this.checker.streams(), this.#pages());
     this.#hypervisor.boot(this.checker.streams());
     for (const vm of options.vms) this.#hypervisor.startVm(vm);
   }
 
-  /** A new enforcer over this machine, as a restarted service makes one. It takes over what it finds. */
-  enforcer(): SimulatedEnforcer {
-    return new SimulatedEnforcer(this.#platform, new Set(this.#options.lies));
+  /**
+   * A new enforcer over this machine, as a restarted service makes one. It takes over what it finds, perhaps with
+   * another bundle file.
+   */
+  enforcer(bundles: readonly BundleDefinition[] = this.#options.bundles): SimulatedEnforcer {
+    return new JudgedEnforcer({ ...this.#platform, bundles }, new Set(this.#options.lies), this.checker);
+  }
+
+  /** The next SMMU command of this opcode is refused, as one that cannot be read: its queue halts. */
+  failCommand(opcode: number): void {
+    this.#smmu.failNext(opcode);
   }
 
   /** Starts a VM; it runs once the start is acknowledged. Throws a RangeError when it exists or no slot is free. */
@@ -203,6 +217,13 @@ export class SimulatedMachine {
     return place === undefined ? {} : { bundle: place.bundle, resource: place.resource.id };
   }
 
+  /** Register pages of all bundles. */
+  #pages(): readonly number[] {
+    return this.#registers.flatMap(({ resource: { physical, bytes } }) =>
+      Array.from({ length: bytes / PAGE_BYTES }, (_, page) => physical / PAGE_BYTES + page),
+    );
+  }
+
   #bus(): MachineBus {
     return {
       read32: (address) => {
@@ -267,6 +288,8 @@ export class SimulatedMachine {
     return new Smmu(this.#memory, this.#tlb('smmu'), this.#random, {
       cached: (stream, entry) => this.checker.configurationCached(stream, entry),
       forgotten: (stream) => this.checker.configurationCached(stream, undefined),
+      enabled: (configurations, translations) => this.checker.smmuEnabled(configurations, translations),
+      entrySynced: (stream) => this.checker.entrySynced(stream),
       tableMoved: () => this.checker.streamTableMoved((stream) => this.#smmu.entryAddress(stream), fetch),
       onSync: () => this.#interconnect.completeTranslated(),
       onEvent: () => this.#hypervisor.tell({ kind: 'faultsPending' }),
@@ -320,7 +343,11 @@ export class SimulatedMachine {
       },
       takeAborts: () => this.#aborts.take(),
       acknowledgeStart: (vm) => hypervisor.acknowledgeStart(vm),
-      acknowledgeExit: (vm) => hypervisor.acknowledgeExit(vm),
+      acknowledgeExit: (vm) => {
+        const instance = hypervisor.find(vm);
+        if (instance?.state === 'exited') this.checker.exitAcknowledged(instance);
+        hypervisor.acknowledgeExit(vm);
+      },
       onEvent: (listener) => hypervisor.onEvent(listener),
     };
   }

@@ -32,7 +32,7 @@ import {
 } from '../../enforcer/smmuv3-layout.ts';
 import type { Memory } from './memory.ts';
 import type { Random } from './random.ts';
-import type { Tlb } from './walker.ts';
+import { PLAIN, type Tlb } from './walker.ts';
 
 /** Bytes of the two register pages. */
 export const SMMU_BYTES = 0x2_0000;
@@ -60,6 +60,10 @@ export interface SmmuObserver {
   /** A configuration was cached; `undefined` entry: the stream is beyond the table. */
   cached(stream: number, entry: DecodedEntry | undefined): void;
   forgotten(stream: number): void;
+  /** Translation is switched on, with so many configurations and translations cached. */
+  enabled(configurations: number, translations: number): void;
+  /** A CFGI for a stream, or for all, is complete: the entry is read anew, whole. */
+  entrySynced(stream: number | undefined): void;
   /** The place of stream table entries may have changed. */
   tableMoved(): void;
   /** A CMD_SYNC is about to complete. */
@@ -82,6 +86,10 @@ export class Smmu {
   readonly #configurations = new Map<number, DecodedEntry | undefined>();
   /** Invalidations that were fetched and did not act yet. */
   #pending: (() => void)[] = [];
+  /** Streams whose configuration is being invalidated; undefined: all. */
+  readonly #invalidated = new Set<number | undefined>();
+  /** Opcode of the command that is to be refused. */
+  #failing: number | undefined;
 
   constructor(memory: Memory, tlb: Tlb, random: Random, observer: SmmuObserver) {
     this.#memory = memory;
@@ -92,6 +100,31 @@ export class Smmu {
     this.#registers.set(REGISTER.IDR1, IDR1);
     this.#registers.set(REGISTER.IDR5, IDR5);
     this.#registers.set(REGISTER.GBPA, GBPA_ABORT);
+  }
+
+  /** Refuses the next command of this opcode as illegal. */
+  failNext(opcode: number): void {
+    this.#failing = opcode;
+  }
+
+  /**
+   * Caches as they may be after a reset: each stream has a configuration of VMID 1, and each of the physical `pages`
+   * is translated for it.
+   */
+  comeUpStale(streams: Iterable<number>, pages: Iterable<number>): void {
+    for (const stream of streams) {
+      const entry = {
+        valid: true,
+        config: STE_CONFIG.stage2,
+        vmid: 1,
+        root: 0,
+        records: true,
+        stalls: false,
+        shape: PLAIN,
+      };
+      this.#configurations.set(stream, entry);
+    }
+    for (const page of pages) this.#tlb.comeUpWith(1, page);
   }
 
   /** Reads a register by its offset in bytes. */
@@ -107,7 +140,10 @@ export class Smmu {
       if ((value & GBPA_UPDATE) === 0) return;
       value &= ~GBPA_UPDATE;
     }
+    const isOn = (this.read(REGISTER.CR0) & CR0_SMMUEN) !== 0;
     this.#registers.set(offset, value >>> 0);
+    if (offset === REGISTER.CR0 && !isOn && (value & CR0_SMMUEN) !== 0)
+      this.#observer.enabled(this.#configurations.size, this.#tlb.size);
     if (offset === REGISTER.CR0) this.#registers.set(REGISTER.CR0ACK, value & CR0_BITS);
     if (TABLE_REGISTERS.has(offset)) this.#observer.tableMoved();
     if (offset === REGISTER.CMDQ_PROD) this.#consume(this.#random(this.#queued() + 1));
@@ -225,6 +261,10 @@ export class Smmu {
     const opcode = first & 0xff;
     const second = this.#memory.read32(address + 4);
     const third = this.#memory.read32(address + 8);
+    if (opcode === this.#failing) {
+      this.#failing = undefined;
+      return false;
+    }
     switch (opcode) {
       case OPCODE.PREFETCH_CONFIG:
       case OPCODE.PREFETCH_ADDR:
@@ -232,10 +272,12 @@ export class Smmu {
         return true;
       case OPCODE.CFGI_STE:
         if ((first & COMMAND_SSEC) !== 0) return false;
+        this.#invalidated.add(second);
         this.#later(() => this.#forget(second));
         return true;
       case OPCODE.CFGI_ALL:
         if ((first & COMMAND_SSEC) !== 0) return false;
+        this.#invalidated.add(undefined);
         this.#later(() => this.#forgetRange(second, third & 0x1f));
         return true;
       case OPCODE.TLBI_S12_VMALL:
@@ -251,6 +293,8 @@ export class Smmu {
         return true;
       case OPCODE.SYNC:
         for (const act of this.#pending.splice(0)) act();
+        for (const stream of this.#invalidated) this.#observer.entrySynced(stream);
+        this.#invalidated.clear();
         this.#observer.onSync();
         return true;
       default:

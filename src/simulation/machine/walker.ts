@@ -25,7 +25,7 @@ export type Translation =
   | { readonly ok: false; readonly fault: TranslationFault };
 
 /** Tables of `Stage2`, as processors walk them. */
-const PLAIN: Stage2Shape = { inputBits: IPA_BITS, startLevel: 1, outputBits: 48, accessFaults: false };
+export const PLAIN: Stage2Shape = { inputBits: IPA_BITS, startLevel: 1, outputBits: 48, accessFaults: false };
 
 /** One cached page or block. */
 export interface TlbEntry {
@@ -78,6 +78,17 @@ export class Tlb {
     }
     if (write ? !entry.writable : !entry.readable) return { ok: false, fault: 'permission' };
     return { ok: true, physical: entry.physicalPage * PAGE_BYTES + (ipa % (entry.pages * PAGE_BYTES)) };
+  }
+
+  /** Entries that are cached. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Comes up with a page mapped onto itself under a VMID: nobody invalidated it after reset. */
+  comeUpWith(vmid: number, page: number): void {
+    const entry = { vmid, ipaPage: page, physicalPage: page, pages: 1, readable: true, writable: true };
+    this.#entries.set(keyOf(entry), entry);
   }
 
   /** Forgets all entries of a VMID; without an argument, all entries. */

@@ -109,6 +109,7 @@ export class Board {
       });
       const host = {
         vmBegins: () => {},
+        vmEnds: () => {},
         scrub: (physical: number, bytes: number) => this.#qemu.clear(physical, bytes),
         stopEngine: () => false,
       };

@@ -116,6 +116,8 @@ export class Machines {
     this.smmu = new Smmu(this.memory, tlb, (bound) => this.#choose(bound), {
       cached: (stream, entry) => this.#configurations.set(stream, entry),
       forgotten: (stream) => this.#configurations.delete(stream),
+      enabled: () => {},
+      entrySynced: () => {},
       tableMoved: () => {},
       onSync: () => {},
       onEvent: () => {

@@ -1,0 +1,216 @@
+/** Bugs of back ends: the simulated one, executables, sockets, QEMU, the guests' own kernels. */
+
+import type { Mutant } from './sources.ts';
+
+const SIMULATED = 'test/enforcer/simulated.test.ts';
+const COMMAND = 'test/enforcer/command.test.ts';
+const REMOTE = 'test/enforcer/remote.test.ts';
+const QMP = ['test/enforcer/qmp.test.ts', 'test/enforcer/qmp-lives.test.ts'];
+const NOTEBOOK = 'test/enforcer/notebook.test.ts';
+const PARTY = 'test/enforcer/party.test.ts';
+
+export const ENFORCER_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a device is reset while somebody reaches it',
+    find: "if (reach !== 'blocked' && !this.#lies.has('skip-unmap')) {",
+    replace: "if (reach === 'unknown') {",
+    breaks: 'S6: who reaches it sets it up again',
+    caughtBy: SIMULATED,
+  },
+  {
+    name: 'no second reset after what was under way',
+    find: /this\.#awaitIdle\(bundle, device\);[^}]*this\.#pullReset\(bundle, device\);/,
+    replace: 'this.#awaitIdle(bundle, device);',
+    breaks: 'S6: a transfer that ended late leaves its mark',
+    caughtBy: SIMULATED,
+  },
+  {
+    name: 'calls go on after one that failed',
+    find: 'for (let at = 0; at < calls.length && isGood(answers); ) {',
+    replace: 'for (let at = 0; at < calls.length; ) {',
+    breaks: 'the port: what follows a failed call is not carried out',
+    caughtBy: 'test/enforcer/conformance.test.ts',
+  },
+  {
+    name: 'a device with a pending interrupt counts as idle',
+    find: 'return !state.pending && !state.active;',
+    replace: 'return !state.active;',
+    breaks: 'S6: hazard 3',
+    caughtBy: SIMULATED,
+  },
+  {
+    name: 'events are told while calls are carried out',
+    find: 'if (this.#isRunning) this.#held.push(event);',
+    replace: 'if (this.#isRunning && this.#announced === undefined) this.#held.push(event);',
+    breaks: 'the host is entered twice',
+    caughtBy: SIMULATED,
+  },
+  {
+    name: 'alike faults are not merged',
+    find: 'this.#records[index] = { ...known, count: known.count + record.count };',
+    replace: 'this.#records[index] = { ...known, count: known.count };',
+    breaks: 'R74: counts',
+    caughtBy: SIMULATED,
+  },
+  {
+    name: 'a fault log without a bound',
+    find: '} else if (this.#records.length < FAULT_RECORDS_MAX) {',
+    replace: '} else if (this.#records.length < 2 * FAULT_RECORDS_MAX) {',
+    breaks: 'S8: growth without bound',
+    caughtBy: SIMULATED,
+  },
+  {
+    name: 'two requests to an executable at once',
+    find: 'if (this.#isBusy) return; // Somebody waits',
+    replace: '// Somebody waits',
+    breaks: 'the contract: one request at a time',
+    caughtBy: COMMAND,
+  },
+  {
+    name: 'an acknowledgement that was not heard is not repeated',
+    find: 'if (unheard.pollsLeft <= 0) this.#repeat(vm, unheard);',
+    replace: '',
+    breaks: 'L3: a VM waits for ever',
+    caughtBy: COMMAND,
+  },
+  {
+    name: 'an acknowledgement outlives the VM’s next start',
+    find: "if (event.kind === 'vmStarting' || event.kind === 'vmExited') this.#unheard.delete(event.vm);",
+    replace: '',
+    breaks: 'M5: the next life is let go by the word for the last',
+    caughtBy: COMMAND,
+  },
+  {
+    name: 'an answer without ok counts as good',
+    find: "if (fields['ok'] !== true) return failure(",
+    replace: "if (fields['ok'] === null) return failure(",
+    breaks: 'S8: what does not fit the contract is no success',
+    caughtBy: COMMAND,
+  },
+  {
+    name: 'an inspect may answer anything',
+    find: "return isVm(reach) || reach === 'blocked' || reach === 'unknown' ? { ok: true, reach }",
+    replace: "return isVm(reach) || reach !== 'x' ? { ok: true, reach: reach as VmId }",
+    breaks: 'S8',
+    caughtBy: COMMAND,
+  },
+  {
+    name: 'more events than are looked at go unsaid',
+    find: 'if (said[0].length > EXTRAS_MAX)',
+    replace: 'if (said[0].length > 2 * EXTRAS_MAX)',
+    breaks: 'M5: an exit is lost',
+    caughtBy: COMMAND,
+  },
+  {
+    name: 'what waits is not answered when an executable is closed',
+    find: "for (const { done } of waiting) done({ ok: false, error: 'the enforcer was closed' });",
+    replace: '',
+    breaks: 'the port: done is called exactly once',
+    caughtBy: COMMAND,
+  },
+  {
+    name: 'open calls fail before the loss is told',
+    find: "this.#tell({ kind: 'lost', error: this.#error }); const orders",
+    replace: 'const orders',
+    breaks: 'the host takes a lost platform for a failed machine',
+    caughtBy: REMOTE,
+  },
+  {
+    name: 'a second run of a bundle is sent beside the first',
+    find: 'if (![...this.#open.values()].some((open) => open.bundle === bundle)) return this.#send(order);',
+    replace: 'if (bundle) return this.#send(order);',
+    breaks: 'M4: one command at a time per bundle',
+    caughtBy: REMOTE,
+  },
+  {
+    name: 'the platform is not asked for what nobody acknowledged',
+    find: "this.#lines.send({ do: 'listen' });",
+    replace: '',
+    breaks: 'M5: an exit during a restart is lost',
+    caughtBy: REMOTE,
+  },
+  {
+    name: 'pushed faults without a bound',
+    find: 'if (this.#faults.length >= FAULTS_MAX) { this.#dropped = true; continue; }',
+    replace: '',
+    breaks: 'S8',
+    caughtBy: REMOTE,
+  },
+  {
+    name: 'QEMU: the old holder gets events after the fence',
+    find: 'this.#tenures.delete(bundle); held.tenure.end();',
+    replace: 'held.tenure.end();',
+    breaks: 'S1',
+    caughtBy: QMP,
+  },
+  {
+    name: 'QEMU: nothing is released at the old holder',
+    find: "if (answer.ok && call.op === 'fence') this.#end(bundle);",
+    replace: "if (answer.ok && call.op === 'fence') this.#tenures.delete(bundle);",
+    breaks: 'S6: a key stays down',
+    caughtBy: QMP,
+  },
+  {
+    name: 'QEMU: a guest that is gone keeps its notes',
+    find: 'this.#notebook.forget(vm);',
+    replace: '',
+    breaks: 'M5: an ended incarnation holds nothing',
+    caughtBy: QMP,
+  },
+  {
+    name: 'QEMU: runs without a bound',
+    find: 'if (runs.length >= RUNS_MAX)',
+    replace: 'if (runs.length >= 100 * RUNS_MAX)',
+    breaks: 'S8',
+    caughtBy: QMP,
+  },
+  {
+    name: 'notes: fenced counts as settled',
+    find: "if (note !== 'blocked' && note !== vm) {",
+    replace: "if (note !== 'blocked' && note !== 'fenced' && note !== vm) {",
+    breaks: 'S3',
+    caughtBy: NOTEBOOK,
+  },
+  {
+    name: 'notes: who ends keeps what it was granted',
+    find: "for (const [id, note] of reach) if (note === vm) reach.set(id, 'fenced');",
+    replace: '',
+    breaks: 'M5',
+    caughtBy: NOTEBOOK,
+  },
+  {
+    name: 'notes: a part of a bundle counts as all of it',
+    find: 'if (all.size !== 1 || only === undefined) return undefined;',
+    replace: 'if (only === undefined) return undefined;',
+    breaks: 'S7',
+    caughtBy: NOTEBOOK,
+  },
+  {
+    name: 'notes outlive a reboot',
+    find: "return kept['machineBoot'] === machineBoot ? kept['notes'] : undefined;",
+    replace: "return machineBoot ? kept['notes'] : undefined;",
+    breaks: 'M6: after a reboot nobody holds anything',
+    caughtBy: 'test/node/note-file.test.ts',
+  },
+  {
+    name: 'guests’ kernels: a live borrower is fenced',
+    find: 'if (missing.length === 0) return done({ ok: true }); return done({',
+    replace: 'if (missing.length >= 0) return done({ ok: true }); return done({',
+    breaks: 'S1: nothing here can force',
+    caughtBy: PARTY,
+  },
+  {
+    name: 'guests’ kernels: a notice of another kind counts',
+    find: "if (what !== 'released' || standing?.kind !== 'accepted') return;",
+    replace: "if (standing?.kind !== 'accepted') return;",
+    breaks: 'S1: an accept counts as a release',
+    caughtBy: PARTY,
+  },
+  {
+    name: 'no isolation: granted to two',
+    find: 'if (noted !== undefined && noted !== vm) { return refusal(',
+    replace: 'if (noted === undefined && vm === undefined) { return refusal(',
+    breaks: 'S1, as far as notes go',
+    caughtBy: 'test/enforcer/conformance.test.ts',
+  },
+];

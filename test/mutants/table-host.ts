@@ -1,0 +1,2 @@
+import type { Mutant } from './sources.ts';
+export const HOST_MUTANTS: readonly Mutant[] = [];
