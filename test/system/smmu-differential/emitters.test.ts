@@ -116,7 +116,7 @@ const BUGS: Readonly<Record<string, readonly [Bug, RegExp]>> = {
   ],
   'a stream is not blocked': [
     entryWord(0, (_, low, high) => (low === 0 ? undefined : [low, high])),
-    /cannot be reset: .* is reached by/,
+    /entry is valid, block it first|cannot be reset: .* is reached by/,
   ],
   'faults are not recorded': [
     entryWord(2, (_, low, high) => [low, high & ~S2R]),
