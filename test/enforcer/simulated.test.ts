@@ -304,6 +304,8 @@ describe('clean', () => {
       machine.tick(9);
       run(enforcer, fence());
       run(enforcer, [{ op: 'reset', device: TOUCH_DEVICE }]);
+      const idle = run(enforcer, [{ op: 'drained', device: TOUCH_DEVICE }]);
+      expect(idle, `seed ${seed}`).toEqual([{ ok: true, idle: true }]);
       const vault = machine.context(VAULT);
       run(enforcer, grant(VAULT));
       const fifo = vault.mmioRead(seenAt(VAULT, 'touch.mmio0') + TOUCH.FIFO);

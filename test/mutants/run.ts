@@ -3,7 +3,7 @@
  *
  *   npm run test:mutants                                 all entries
  *   npm run test:mutants -- --share 0.1 --seed 7         a tenth of them, chosen by the seed
- *   npm run test:mutants -- --only NAME                  those whose name contains NAME
+ *   npm run test:mutants -- --only PATTERN                those whose name this pattern matches
  *   npm run test:mutants -- --mechanical 40 --seed 7     random changes of operators, conditions and statements
  */
 
@@ -68,7 +68,7 @@ function choose(
   share: number,
   random: (bound: number) => number,
 ): readonly Mutant[] {
-  if (only !== undefined) return all.filter(({ name }) => name.includes(only));
+  if (only !== undefined) return all.filter(({ name }) => new RegExp(only).test(name));
   const left = [...all];
   while (left.length > Math.ceil(all.length * share)) left.splice(random(left.length), 1);
   return left;

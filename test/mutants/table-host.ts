@@ -1,2 +1,223 @@
+/** Bugs of the host service: phases, lives of VMs, faults, table and audit log. */
+
 import type { Mutant } from './sources.ts';
-export const HOST_MUTANTS: readonly Mutant[] = [];
+
+const LIVES = 'test/host/lives.test.ts';
+const REMAP = 'test/host/remap.test.ts';
+const UNWRITTEN = 'test/host/unwritten.test.ts';
+const TABLE = 'test/host/table.test.ts';
+const SCRIBE = 'test/host/scribe.test.ts';
+
+export const HOST_MUTANTS: readonly Mutant[] = [
+  {
+    name: '(a) an exit acknowledged by the first of several bundles',
+    find: 'if (waiting?.delete(bundle) && waiting.size === 0) this.#free(vm);',
+    replace: 'if (waiting?.delete(bundle)) this.#free(vm);',
+    breaks: 'M5: memory is freed in reach of the other bundle',
+    caughtBy: LIVES,
+  },
+  {
+    name: '(j) fence and grant order reversed: registers first',
+    find: "byKind(bundle, ['interrupt', 'stream', 'mmio'])",
+    replace: "byKind(bundle, ['mmio', 'stream', 'interrupt'])",
+    breaks: 'the old holder is signalled what it can no longer stop',
+    caughtBy: REMAP,
+  },
+  {
+    name: '(j) fence and grant order reversed: interrupts first',
+    find: "...byKind(bundle, ['stream', 'mmio', 'interrupt'])",
+    replace: "...byKind(bundle, ['interrupt', 'mmio', 'stream'])",
+    breaks: 'the new holder is signalled what it cannot reach',
+    caughtBy: REMAP,
+  },
+  {
+    name: '(k) the start of a VM not held back',
+    find: 'if (isComing(vm)) continue; this.#starting.delete(vm);',
+    replace: 'this.#starting.delete(vm);',
+    breaks: 'a VM runs while its bundle is on the way to it',
+    caughtBy: LIVES,
+  },
+  {
+    name: '(l) a session kept after its VM’s exit',
+    find: 'this.#parts.link.forget(vm);',
+    replace: '',
+    breaks: 'S4: the next life speaks in the session of the last',
+    caughtBy: LIVES,
+  },
+  {
+    name: '(m) faults of a grant booked on the old holder',
+    find: "if (attempt?.from && attempt.phase !== 'grant') return",
+    replace: 'if (attempt?.from) return',
+    breaks: 'R74: what is unsure is booked on nobody',
+    caughtBy: LIVES,
+  },
+  {
+    name: '(m) faults fetched at the end of the grant',
+    find: "if (phase === 'settle' || phase === 'clean') this.#fetchFaults();",
+    replace: 'this.#fetchFaults();',
+    breaks: 'R74',
+    caughtBy: LIVES,
+  },
+  {
+    name: 'faults not fetched when the fence is settled',
+    find: "if (phase === 'settle' || phase === 'clean') this.#fetchFaults();",
+    replace: "if (phase === 'clean') this.#fetchFaults();",
+    breaks: 'R74: they are booked on the next holder',
+    caughtBy: LIVES,
+  },
+  {
+    name: 'a fault after lost ones is booked all the same',
+    find: 'if (fault.lost) return { fault, epoch };',
+    replace: '',
+    breaks: 'R74',
+    caughtBy: LIVES,
+  },
+  {
+    name: 'a VM starts before its life is on disk',
+    find: 'if (!this.#scribe.knowsLives) return;',
+    replace: '',
+    breaks: 'S4: two lives of one number',
+    caughtBy: UNWRITTEN,
+  },
+  {
+    name: 'an epoch that is not reserved is used',
+    find: 'if (this.#scribe.isReserved(definition.id, state.epoch)) return undefined;',
+    replace: 'if (state.epoch > 0) return undefined;',
+    breaks: 'S4: the next start uses it again',
+    caughtBy: UNWRITTEN,
+  },
+  {
+    name: 'a reservation that could not be written is kept',
+    find: "for (const effect of effects) this.#perform(entry, effect); return 'undo';",
+    replace: 'for (const effect of effects) this.#perform(entry, effect); return undefined;',
+    breaks: 'S4: lent under an epoch that no record bounds',
+    caughtBy: UNWRITTEN,
+  },
+  {
+    name: 'a grant that reads back as another’s counts',
+    find: 'const wrong = resources.find((_, i) => inspected[i]!.reach !== to);',
+    replace: "const wrong = resources.find((_, i) => inspected[i]!.reach === 'blocked');",
+    breaks: 'S2: evidence of what is not so',
+    caughtBy: REMAP,
+  },
+  {
+    name: 'fewer answers than calls are enough',
+    find: 'if (answers.length !== calls.length) {',
+    replace: 'if (answers.length > calls.length) {',
+    breaks: 'S3: a phase counts as done that was not',
+    caughtBy: REMAP,
+  },
+  {
+    name: 'one idle device is enough',
+    find: 'idle: good.every((answer) => answer.idle !== false)',
+    replace: 'idle: good.some((answer) => answer.idle !== false)',
+    breaks: 'S6: DMA under way lands at the next holder',
+    caughtBy: REMAP,
+  },
+  {
+    name: 'a mixed read-back counts as the first',
+    find: "return all.size === 1 ? [...all][0]! : 'mixed';",
+    replace: 'return [...all][0]!;',
+    breaks: 'S7',
+    caughtBy: REMAP,
+  },
+  {
+    name: 'an unknown read-back is left out',
+    find: "if (all.has('unknown') || all.size === 0) return 'unknown';",
+    replace: "if (all.size === 0) return 'unknown'; all.delete('unknown');",
+    breaks: 'S7',
+    caughtBy: REMAP,
+  },
+  {
+    name: 'a reset that clears nothing is proved',
+    find: ".filter((device) => device.residues.every((residue) => residue.clearedBy === 'reset'))",
+    replace: '.filter((device) => device.residues.length >= 0)',
+    breaks: 'S6: evidence of what is not so',
+    caughtBy: REMAP,
+  },
+  {
+    name: 'lives are counted anew after a reboot',
+    find: 'this.#lives = { ...record?.lives };',
+    replace: 'this.#lives = record?.machineBoot === machineBoot ? { ...record.lives } : {};',
+    breaks: 'S4: an old consent is good again',
+    caughtBy: 'test/host/registry.test.ts',
+  },
+  {
+    name: 'a VM that runs after a reboot is in its old life',
+    find: 'const before = record?.machineBoot === machineBoot ? record.running : [];',
+    replace: 'const before = record ? record.running : [];',
+    breaks: 'S4, M6',
+    caughtBy: 'test/host/registry.test.ts',
+  },
+  {
+    name: 'a table that was written since reserves nothing',
+    find: 'if (sync) for (const [bundle, epoch] of this.#written) this.#reserved.set(bundle, epoch);',
+    replace: '',
+    breaks: 'liveness on a full disk',
+    caughtBy: [TABLE, UNWRITTEN],
+  },
+  {
+    name: 'what is not durable counts as reserved',
+    find: 'if (sync) for (const [bundle, epoch] of this.#written) this.#reserved.set(bundle, epoch);',
+    replace: 'for (const [bundle, epoch] of this.#written) this.#reserved.set(bundle, epoch);',
+    breaks: 'S4: an epoch is used twice after a power cut',
+    caughtBy: TABLE,
+  },
+  {
+    name: 'a start goes on at the epoch of the record',
+    find: 'epoch: (record.epochsTo ?? state.epoch) as Epoch',
+    replace: 'epoch: state.epoch as Epoch',
+    breaks: 'S4: epochs that were used without a record are used again',
+    caughtBy: [TABLE, UNWRITTEN],
+  },
+  {
+    name: 'a record with a wrong field is believed',
+    find: 'return fields.find(([name, check]) => !check((value as Record<string, unknown>)[name]))?.[0];',
+    replace:
+      'return fields.find(([name, check]) => !check((value as Record<string, unknown>)[name]) && name < "b")?.[0];',
+    breaks: 'S8: a damaged table is not repaired by guessing',
+    caughtBy: TABLE,
+  },
+  {
+    name: 'the audit chain is not checked',
+    find: 'if (this.lines > 1 && link.previous !== this.hash)',
+    replace: 'if (this.lines > 1 && link.previous === link.hash)',
+    breaks: 'the audit log shows what was put in or taken out',
+    caughtBy: SCRIBE,
+  },
+  {
+    name: 'the hash of an audit line is not checked',
+    find: /if \(hex\(sha256\(asciiBytes\(`[^`]*`\)\)\) !== hash\)/,
+    replace: 'if (hash.length === 0)',
+    breaks: 'the audit log shows what was changed',
+    caughtBy: 'test/host/audit.test.ts',
+  },
+  {
+    name: 'audit lines are forgotten when they cannot be written',
+    find: 'this.#auditFault = (error as Error).message; const excess',
+    replace: 'this.#auditFault = (error as Error).message; this.#entries = []; const excess',
+    breaks: 'the audit log is whole, or says what it lost',
+    caughtBy: UNWRITTEN,
+  },
+  {
+    name: 'a VM fills the audit log',
+    find: 'if (!this.#shares.take(cause, entry, this.#parts.clock.nowMs())) return this.#leftOutLater();',
+    replace: '',
+    breaks: 'S8: growth without bound',
+    caughtBy: 'test/host/audit-share.test.ts',
+  },
+  {
+    name: 'a stamp of another boot counts',
+    find: /sameBytes\(stamp\.subarray\(0, BOOT_PART_BYTES\), bootId\.subarray\(0, BOOT_PART_BYTES\)\)/,
+    replace: 'stamp.length === 16',
+    breaks: 'M1: a consent outlives the host’s boot',
+    caughtBy: 'test/host/stamp.test.ts',
+  },
+  {
+    name: 'faults reported without a pause',
+    find: 'if (kind && nowMs < kind.nextMs) {',
+    replace: 'if (kind && nowMs < kind.nextMs - REPORT_EVERY_MS) {',
+    breaks: 'M10, S8',
+    caughtBy: 'test/host/unwritten.test.ts',
+  },
+];
