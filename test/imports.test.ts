@@ -16,21 +16,31 @@ function sources(folder: string): string[] {
 interface Source {
   readonly path: string;
   readonly code: string;
-  readonly imports: readonly { readonly from: string; readonly typeOnly: boolean }[];
+  readonly imports: readonly { readonly from: string }[];
 }
 
-const all: Source[] = [...sources('src'), ...sources('targets')].map((path) => {
-  const text = readFileSync(join(ROOT, path), 'utf8');
+const all: Source[] = [...sources('src'), ...sources('targets')].map((path) =>
+  sourceOf(path, readFileSync(join(ROOT, path), 'utf8')),
+);
+
+/** Every form in which a file names another: `from`, for its effects alone, at run time, or as a type. */
+function sourceOf(path: string, text: string): Source {
   const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
-  const imports = [...code.matchAll(/(?:import|export)\s+(type\s+)?[^'"]*?from\s+'([^']+)'/g)].map(
-    (match) => ({
-      from: match[2]!.startsWith('.') ? relative(ROOT, join(ROOT, path, '..', match[2]!)) : match[2]!,
-      typeOnly: match[1] !== undefined,
-    }),
+  const named = code.matchAll(
+    /\b(?:(?:import|export)\b[^'"`;]*?\bfrom\s*|import\s*\(\s*|import\s*)(['"`])([^'"`]+)\1/g,
   );
+  const imports = [...named].map(([, , from]) => ({
+    from: from!.startsWith('.') ? relative(ROOT, join(ROOT, path, '..', from!)) : from!,
+  }));
   return { path, code, imports };
-});
-const inside = (folder: string) => all.filter(({ path }) => path.startsWith(folder));
+}
+
+/** Files below `folder`, or that file: at least one, or a rule would be about nothing. */
+const inside = (folder: string) => {
+  const found = all.filter(({ path }) => path.startsWith(folder));
+  if (found.length === 0) throw new Error(`${folder}: there is no such file`);
+  return found;
+};
 
 /** Folder → what its files may import, besides each other. */
 const RULES: Readonly<Record<string, readonly string[]>> = {
@@ -106,6 +116,55 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+describe('what this test reads of a file', () => {
+  const read = (text: string) => sourceOf('src/a/b.ts', text);
+
+  it.each([
+    ["import { a } from '../c/d.ts';", 'src/c/d.ts'],
+    ["import type { A } from '../c/d.ts';", 'src/c/d.ts'],
+    ["import {\n  a,\n  type B,\n} from './e.ts';", 'src/a/e.ts'],
+    ["export * from 'mqtt';", 'mqtt'],
+    ["export { a } from 'node:fs';", 'node:fs'],
+    ["import 'node:fs';", 'node:fs'],
+    ['import("node:fs").then(run);', 'node:fs'],
+    ["type A = import('../c/d.ts').A;", 'src/c/d.ts'],
+    ['import x from "mqtt";', 'mqtt'],
+  ])('finds the import of %j', (text, from) => {
+    expect(read(text).imports).toEqual([{ from }]);
+  });
+
+  it('leaves out comments, and text is no code', () => {
+    const text = "/** import 'a'; */\n// import 'b';\nconst x = 'Date.now';";
+    expect(read(text).imports).toEqual([]);
+    expect(withoutText(read(text).code)).not.toMatch(/Date/);
+  });
+
+  it.each(['process.exit(1);', 'new TextDecoder();', 'setTimeout(run, 1);', 'const { random } = crypto;'])(
+    'knows that QuickJS lacks %j',
+    (code) => {
+      expect(EVERYWHERE.test(withoutText(code))).toBe(true);
+    },
+  );
+
+  it.each(['const a = { process: 1 };', "log('process');", 'reprocess();'])(
+    'takes %j for nothing of it',
+    (code) => {
+      expect(EVERYWHERE.test(withoutText(code))).toBe(false);
+    },
+  );
+
+  it.each(['Date.now();', 'await x;', 'Math.random();', 'new Promise(run);', 'console.log(x);'])(
+    'knows that %j is not pure',
+    (code) => expect(IMPURE.test(withoutText(code))).toBe(true),
+  );
+});
+
+const GLOBALS =
+  'process|Buffer|require|__dirname|setTimeout|setInterval|setImmediate|queueMicrotask|structuredClone|' +
+  'TextEncoder|TextDecoder|URL|crypto|performance';
+const EVERYWHERE = new RegExp(`\\b(${GLOBALS})\\b(?!\\s*:)(?!['\\w])`);
+const IMPURE = /\b(Date|Promise|async|await|EventEmitter|TypedEmitter)\b|Math\.random|console\./;
+
 describe('imports', () => {
   it.each(Object.entries(RULES))('of %s stay within their rule', (folder, allowed) => {
     const bad = inside(folder).flatMap(({ path, imports }) =>
@@ -113,7 +172,6 @@ describe('imports', () => {
         .filter(({ from }) => !from.startsWith(folder) && !allowed.some((prefix) => from.startsWith(prefix)))
         .map(({ from }) => `${path} → ${from}`),
     );
-    expect(inside(folder).length).toBeGreaterThan(0);
     expect(bad).toEqual([]);
   });
 
@@ -157,14 +215,8 @@ describe('globals', () => {
     'src/host/audit.ts',
     'src/host/stamp.ts',
   ];
-  const GLOBALS =
-    'process|Buffer|require|__dirname|setTimeout|setInterval|setImmediate|queueMicrotask|structuredClone|' +
-    'TextEncoder|TextDecoder|URL|crypto|performance';
-  const EVERYWHERE = new RegExp(`\\b(${GLOBALS})\\b(?!\\s*:)(?!['\\w])`);
-
   it.each(PURE)('%s has no clock, randomness, promise or emitter', (folder) => {
-    const banned = /\b(Date|Promise|async|await|EventEmitter|TypedEmitter)\b|Math\.random|console\./;
-    const bad = inside(folder).filter(({ code }) => banned.test(withoutText(code)));
+    const bad = inside(folder).filter(({ code }) => IMPURE.test(withoutText(code)));
     expect(bad.map(({ path }) => path)).toEqual([]);
   });
 
@@ -173,6 +225,8 @@ describe('globals', () => {
     expect(bad.map(({ path, code }) => `${path}: ${EVERYWHERE.exec(withoutText(code))?.[0]}`)).toEqual([]);
   });
 });
+
+const WRITES = /\bstd(err|out)\.write\(|\bos\.write\(2|console\./;
 
 describe('text for people', () => {
   /** They make each line harmless; the last one writes what it was given about itself, as --example. */
@@ -185,11 +239,14 @@ describe('text for people', () => {
     'targets/node/program.ts',
   ];
 
+  it.each(WRITERS)('%s is there, and writes', (path) => {
+    expect(inside(path).some(({ code }) => /\bstd(err|out)\b|\bos\.write|console\./.test(code))).toBe(true);
+  });
+
   it('leaves a shipped program by the few writers that make it harmless', () => {
-    const written = /\bstd(err|out)\.write\(|\bos\.write\(2|console\./;
     const bad = [...inside('src/'), ...inside('targets/node/'), ...inside('targets/quickjs/')]
       .filter(({ path }) => !WRITERS.includes(path) && !path.startsWith('targets/quickjs/build/'))
-      .filter(({ code }) => written.test(code));
+      .filter(({ code }) => WRITES.test(code));
     expect(bad.map(({ path }) => path)).toEqual([]);
   });
 });

@@ -34,9 +34,16 @@ const PROOFS: Readonly<Record<number, readonly [string, string]>> = {
 
 const document = readFileSync(join(ROOT, 'docs/PROTOCOL.md'), 'utf8');
 const required = [...document.matchAll(/^- \*\*R(\d+)\*\* /gm)].map(([, number]) => Number(number));
-const numbered = testFiles('test').flatMap((file) =>
-  [...readFileSync(join(ROOT, file), 'utf8').matchAll(/['"`]R(\d+) /g)].map(([, number]) => Number(number)),
-);
+/** Tests that bear the number of a requirement, with what they do. */
+const bearing = testFiles('test').flatMap((file) => {
+  const source = readFileSync(join(ROOT, file), 'utf8');
+  return [...source.matchAll(/['"`]R(\d+) /g)].map((match) => ({
+    number: Number(match[1]),
+    file,
+    body: bodyAround(source, match.index),
+  }));
+});
+const numbered = bearing.map(({ number }) => number);
 
 test('requirements are numbered from 1 without a gap', () => {
   expect(required).toEqual(required.map((_, index) => index + 1));
@@ -52,10 +59,50 @@ test('no test and no entry names a requirement that does not exist', () => {
   expect(named.filter((number) => !required.includes(number))).toEqual([]);
 });
 
-test.each(Object.entries(PROOFS))('the test named for R%s is there', (_, [file, name]) => {
-  const source = readFileSync(join(ROOT, file), 'utf8');
-  expect(source).toMatch(new RegExp(`(it|test|describe)\\(\\s*'${name.replace(/[()]/g, '\\$&')}'`));
+test.each(Object.entries(PROOFS))(
+  'the test named for R%s is there, is run, and asserts',
+  (_, [file, name]) => {
+    const source = readFileSync(join(ROOT, file), 'utf8');
+    const pattern = new RegExp(
+      `(it|test|describe)(\\.each\\([^']*\\))?\\(\\s*'${name.replace(/[()]/g, '\\$&')}'`,
+    );
+    const at = pattern.exec(source)?.index;
+    expect(at).toBeDefined();
+    expect(bodyAround(source, at!)).toMatch(ASSERTS);
+  },
+);
+
+test('tests that bear a number are run, and assert', () => {
+  expect(
+    bearing.filter(({ body }) => !ASSERTS.test(body)).map(({ number, file }) => `R${number} ${file}`),
+  ).toEqual([]);
 });
+
+test('what asserts nothing, or is left out, is told from a test', () => {
+  const first = (source: string) => bodyAround(source, source.indexOf('one'));
+  expect(first("it('one', () => {\n  expect(1).toBe(1);\n});")).toMatch(ASSERTS);
+  expect(first("it('one', () => {\n  run();\n});\nit('y', () => expect(1));")).not.toMatch(ASSERTS);
+  expect(first("it.skip('one', () => {\n  expect(1).toBe(1);\n});")).toBe('');
+});
+
+/** What a test does that proves something. */
+const ASSERTS = /\bexpect\w*\(|\bisSafeUnless\(/;
+
+/**
+ * The call of `it`, `test` or `describe` around the name at `at`, to the line that ends it; empty where it is left out.
+ */
+function bodyAround(source: string, at: number): string {
+  const calls = [...source.slice(0, at + 12).matchAll(/\b(it|test|describe)\b/g)];
+  const start = calls.at(-1)?.index ?? at;
+  if (/^\w+\.(skip|todo|fails|skipIf)/.test(source.slice(start))) return '';
+  const line = source.lastIndexOf('\n', start) + 1;
+  const indent = /^ */.exec(source.slice(line))![0];
+  const end = source.indexOf(`\n${indent}`, source.indexOf('=>', start));
+  // The first line from here that is indented no deeper, and closes something, ends it.
+  const closing = new RegExp(`\\n${indent}[)}\\]].*;`, 'g');
+  closing.lastIndex = end < 0 ? start : end - 1;
+  return source.slice(start, closing.exec(source)?.index ?? source.length);
+}
 
 function testFiles(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {

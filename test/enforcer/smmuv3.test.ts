@@ -216,8 +216,9 @@ describe('order', () => {
     console.log(`missing CMD_SYNC: seeds 0 to ${SEEDS - 1}`);
     let passed = 0;
     for (let seed = 0; seed < SEEDS; seed++) passed += Number(passesAfterBlock(seed, false));
-    expect(passed).toBeGreaterThan(0);
-    expect(passed).toBeLessThan(SEEDS);
+    // About half: commands act at once or at the CMD_SYNC that never came.
+    expect(passed).toBeGreaterThan(SEEDS / 4);
+    expect(passed).toBeLessThan((SEEDS * 3) / 4);
   });
 
   it('with CMD_SYNC a blocked stream passes at no seed', () => {

@@ -81,7 +81,11 @@ describe('a host whose table cannot be written', () => {
     const { epoch } = view();
     expect(view()).toMatchObject({ holder: ANDROID, state: 'held', confirmed: true });
     expect(world.host.facts().writeFault).toContain(FULL);
+    const before = world.logs.length;
     borrow();
+    // The reservation is undone before anybody hears of it.
+    const heard = world.logs.slice(before).filter((line) => /"on":"(prepared|handoverPending)"/.test(line));
+    expect(heard).toEqual([]);
     expect(world.notices.at(-1)?.notice).toMatchObject({ notice: 'declined', reason: 'busy' });
     expect(view()).toMatchObject({ holder: ANDROID, state: 'held', epoch });
     expect(world.drivers.get(ANDROID)!.status).toBe('active');

@@ -146,7 +146,7 @@ const BESIDES: Readonly<Record<string, readonly string[]>> = {
     'test/enforcer/smmuv3.test.ts',
     'test/enforcer/gic.test.ts',
   ],
-  protocol: ['test/scenarios', 'test/model/controls.test.ts', 'test/host'],
+  protocol: ['test/scenarios', 'test/host', 'test/model/coverage.test.ts'],
   host: ['test/protocol', 'test/scenarios'],
   agent: ['test/protocol', 'test/scenarios', 'test/control'],
   control: ['test/agent', 'test/host'],

@@ -86,9 +86,13 @@ async function run(planted: readonly Planted[]): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'baton-mutants-'));
   try {
     const files = [...new Set(planted.flatMap(({ tests }) => tests))];
-    const clean = await vitest(files, undefined);
-    if (clean.verdict !== 'SURVIVES') {
-      console.log(`${clean.output}\nthe tests fail without any mutant`);
+    const halves = [0, 1].map((half) => files.filter((_, index) => index % WORKERS === half));
+    const clean = await Promise.all(
+      halves.filter((half) => half.length > 0).map((half) => vitest(half, undefined, LIMIT_MS * half.length)),
+    );
+    const failed = clean.find(({ verdict }) => verdict !== 'SURVIVES');
+    if (failed !== undefined) {
+      console.log(`${failed.output}\nthe tests fail without any mutant`);
       return false;
     }
     console.log(`${files.length} test files pass without a mutant: ${seconds(startMs)}`);
@@ -112,7 +116,7 @@ async function run(planted: readonly Planted[]): Promise<boolean> {
 async function attempt({ name, breaks, source, tests }: Planted, path: string): Promise<Verdict> {
   const startMs = performance.now();
   writeFileSync(path, source.text);
-  const { verdict } = await vitest(tests, `${join(ROOT, source.path)}\n${path}`);
+  const { verdict } = await vitest(tests, `${join(ROOT, source.path)}\n${path}`, LIMIT_MS);
   const columns = [
     verdict.padEnd(8),
     seconds(startMs).padStart(6),
@@ -128,6 +132,7 @@ async function attempt({ name, breaks, source, tests }: Planted, path: string): 
 function vitest(
   files: readonly string[],
   mutant: string | undefined,
+  limitMs: number,
 ): Promise<{ verdict: Verdict; output: string }> {
   const args = [
     'node_modules/vitest/vitest.mjs',
@@ -149,7 +154,7 @@ function vitest(
     const timer = setTimeout(() => {
       isLate = true;
       child.kill('SIGKILL');
-    }, LIMIT_MS);
+    }, limitMs);
     child.on('close', (code) => {
       clearTimeout(timer);
       // A mutant that cannot be read, or a test file that is not there, fails for nothing.

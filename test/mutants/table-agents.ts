@@ -2,6 +2,7 @@
 
 import type { Mutant } from './sources.ts';
 
+const SENDERS = 'test/agent/senders.test.ts';
 const AGENT = 'test/agent/agent.test.ts';
 const SLEEP = 'test/agent/sleep.test.ts';
 const NOTE = 'test/hooks/note.test.ts';
@@ -17,21 +18,21 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
     find: 'if (isPeers !== (from !== HOST)) return this.#drop(',
     replace: 'if (isPeers && from === HOST) return this.#drop(',
     breaks: 'S2: only the host says who holds',
-    caughtBy: [AGENT, 'test/agent/truth.test.ts', 'test/protocol/attacks.test.ts'],
+    caughtBy: SENDERS,
   },
   {
     name: 'somebody else declines for the owner',
     find: "if (message.kind === 'borrowDeclined' && from !== entry.definition.owner) {",
     replace: "if (message.kind === 'borrowDeclined' && from === HOST) {",
     breaks: 'a third VM ends a request',
-    caughtBy: [AGENT, 'test/agent/truth.test.ts'],
+    caughtBy: SENDERS,
   },
   {
     name: 'an answer to an older question counts',
     find: "const isForTable = message.kind !== 'stateReported' || entry.question.isAnsweredBy(message.challenge);",
     replace: 'const isForTable = true as boolean;',
     breaks: 'M6: freshness of what is reported',
-    caughtBy: [AGENT, 'test/agent/truth.test.ts', 'test/agent/lost-words.test.ts'],
+    caughtBy: SENDERS,
   },
   {
     name: 'a note that has to be durable is not',

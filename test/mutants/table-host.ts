@@ -6,7 +6,6 @@ const LIVES = 'test/host/lives.test.ts';
 const REMAP = 'test/host/remap.test.ts';
 const UNWRITTEN = 'test/host/unwritten.test.ts';
 const TABLE = 'test/host/table.test.ts';
-const SCRIBE = 'test/host/scribe.test.ts';
 
 export const HOST_MUTANTS: readonly Mutant[] = [
   {
@@ -183,7 +182,7 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     find: 'if (this.lines > 1 && link.previous !== this.hash)',
     replace: 'if (this.lines > 1 && link.previous === link.hash)',
     breaks: 'the audit log shows what was put in or taken out',
-    caughtBy: SCRIBE,
+    caughtBy: 'test/host/audit.test.ts',
   },
   {
     name: 'the hash of an audit line is not checked',
@@ -218,6 +217,6 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     find: 'if (kind && nowMs < kind.nextMs) {',
     replace: 'if (kind && nowMs < kind.nextMs - REPORT_EVERY_MS) {',
     breaks: 'M10, S8',
-    caughtBy: 'test/host/unwritten.test.ts',
+    caughtBy: 'test/host/audit-share.test.ts',
   },
 ];

@@ -9,6 +9,8 @@ const RETURNS = 'test/protocol/returns.test.ts';
 const RESTARTS = 'test/protocol/restarts.test.ts';
 const LATE = 'test/protocol/late-words.test.ts';
 const SCENARIOS = 'test/scenarios/scenarios.test.ts';
+const GUARDS = 'test/protocol/guards.test.ts';
+const EVIDENCE = 'test/protocol/evidence.test.ts';
 const LIVES = 'test/host/lives.test.ts';
 
 export const PROTOCOL_MUTANTS: readonly Mutant[] = [
@@ -45,7 +47,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     find: 'claims.leaseMs <= leaseMs && claims.minTenureMs',
     replace: 'claims.minTenureMs',
     breaks: 'S5: what the policy allowed',
-    caughtBy: [HOST, ATTACKS],
+    caughtBy: GUARDS,
   },
   {
     name: 'weaker evidence than consented to is enough',
@@ -66,7 +68,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     find: 'holds(x.state, x.input.from) && x.state.reservation?.epoch === x.input.message.epoch,',
     replace: 'holds(x.state, x.input.from) && x.state.reservation !== undefined,',
     breaks: 'S4: a command of an old epoch acts',
-    caughtBy: [HOST, ATTACKS],
+    caughtBy: GUARDS,
   },
   {
     name: 'settled before clean is skipped',
@@ -95,7 +97,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     find: 'state.attempt?.epoch === input.epoch && state.attempt.phase === input.phase;',
     replace: 'state.attempt?.phase === input.phase;',
     breaks: 'S3: an answer to what was given up',
-    caughtBy: [HOST, LATE, RESTARTS],
+    caughtBy: GUARDS,
   },
   {
     name: 'a failed fence ends as isolated',
@@ -116,7 +118,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     find: "if (state.name === 'starting') return true;",
     replace: "if (state.name === 'starting') return false;",
     breaks: 'M5',
-    caughtBy: [HOST, RESTARTS],
+    caughtBy: GUARDS,
   },
   {
     name: 'after a restart nobody counts as exposed',
@@ -130,7 +132,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     find: 'if (holder && reach === holder.vm && isAlive) return holdOn(x, holder);',
     replace: 'if (holder && reach === holder.vm) return holdOn(x, holder);',
     breaks: 'M5: an ended incarnation holds nothing',
-    caughtBy: [HOST, RESTARTS],
+    caughtBy: GUARDS,
   },
   {
     name: 'a restart believes its record against the machine',
@@ -179,7 +181,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     find: 'holds(state, input.from) && state.holder?.epoch === input.message.epoch;',
     replace: 'state.holder?.epoch === input.message.epoch;',
     breaks: 'S4: only its holder gives back',
-    caughtBy: [HOST, ATTACKS],
+    caughtBy: GUARDS,
   },
   {
     name: 'a release of an old epoch',
@@ -221,28 +223,35 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     find: 'if (told.incarnation !== incarnation) return',
     replace: 'if (told.incarnation === undefined) return',
     breaks: 'S2',
-    caughtBy: AGENTS,
+    caughtBy: EVIDENCE,
   },
   {
     name: 'evidence without a resource is enough',
     find: /if \(!entry\) return `[^`]*is missing`;/,
     replace: 'if (!entry) continue;',
     breaks: 'S2, S7',
-    caughtBy: AGENTS,
+    caughtBy: EVIDENCE,
   },
   {
     name: 'evidence of more than the bundle is enough',
     find: /if \(more\) return `[^`]*is not expected`;/,
     replace: '',
     breaks: 'S2',
-    caughtBy: AGENTS,
+    caughtBy: EVIDENCE,
+  },
+  {
+    name: 'evidence that tells a resource twice is enough',
+    find: 'if (granted.length !== expected.length) return',
+    replace: 'if (granted.length < expected.length) return',
+    breaks: 'S2',
+    caughtBy: EVIDENCE,
   },
   {
     name: 'a grant of an old epoch is taken',
     find: 'holds: (x) => isOurs(x) && x.input.message.epoch > x.state.epoch,',
     replace: 'holds: (x) => isOurs(x),',
     breaks: 'S2, S4',
-    caughtBy: [AGENTS, LATE],
+    caughtBy: GUARDS,
   },
   {
     name: 'an overtaken resume counts',
@@ -270,13 +279,13 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     find: 'input.message.epoch > state.heldEpoch && isForRequest(state, input.message),',
     replace: 'input.message.epoch > state.heldEpoch,',
     breaks: 'S5',
-    caughtBy: [AGENTS, LATE],
+    caughtBy: GUARDS,
   },
   {
     name: 'the policy’s answer to another request counts',
     find: '=> input.decision.allow && state.request?.number === input.request,',
     replace: '=> input.decision.allow,',
     breaks: 'S5: what the policy allowed',
-    caughtBy: [AGENTS, LATE],
+    caughtBy: GUARDS,
   },
 ];

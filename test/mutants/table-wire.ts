@@ -78,7 +78,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: "consentKey: hasHost ? keyOf(agent, HOST, 'c') : undefined,",
     replace: "consentKey: keyOf(agent, HOST, 'c'),",
     breaks: 'S5: a consent is a word to the host',
-    caughtBy: [SESSION, USE],
+    caughtBy: USE,
   },
   {
     name: 'both directions have one key',
@@ -120,7 +120,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: 'if (queue.bytes + cost > this.#roomBytes) return false;',
     replace: '',
     breaks: 'S8',
-    caughtBy: 'test/link/floods.test.ts',
+    caughtBy: 'test/turns.test.ts',
   },
   {
     name: 'a guest sends under another name',

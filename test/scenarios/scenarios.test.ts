@@ -20,6 +20,8 @@ describe('transcript', () => {
       0,
       lines.findIndex((line) => line.startsWith('> ')),
     );
+    // Without a command there is nothing to replay, and anything would match.
+    expect(lines.filter((line) => line.startsWith('> ')).length).toBeGreaterThanOrEqual(3);
     const stage = new Stage();
     const played = lines
       .filter((line) => line.startsWith('> '))

@@ -30,11 +30,15 @@ function countBroken(story: Story, lies: readonly Lie[]): number {
   return broken;
 }
 
-/** States that a story is safe at every seed, and that each of `lies` makes it unsafe at some. */
+/** States that a story is safe at every seed, and that each of `lies` makes it unsafe at most of them. */
 function isSafeUnless(lies: readonly Lie[], story: Story): void {
   announce(expect.getState().currentTestName ?? '', 0, SEEDS);
   expect(countBroken(story, [])).toBe(0);
-  for (const lie of lies) expect(countBroken(story, [lie]), lie).toBeGreaterThan(0);
+  for (const lie of lies) {
+    const broken = countBroken(story, [lie]);
+    console.log(`${lie}: ${broken} of ${SEEDS} seeds`);
+    expect(broken, lie).toBeGreaterThan(SEEDS / 2);
+  }
 }
 
 /** Reads a word of a VM's RAM. */
@@ -178,7 +182,7 @@ describe('state left behind', () => {
       machine.context(ANDROID).onInterrupt(() => delivered++);
       machine.tick(50);
     }
-    expect(delivered).toBeGreaterThan(0);
+    expect(delivered).toBeGreaterThan(SEEDS / 2);
   });
 
   it('hazard 4: the display’s last line and addresses are not readable by the next holder', () => {

@@ -70,7 +70,9 @@ describe('remap between android and vault with free-running drivers', () => {
       refused += Number(outcome.violations.length === 0 && outcome.refused !== undefined);
     }
     console.log(`${lie}: ${caught} of ${LIE_SEEDS} seeds break an invariant, ${refused} more are refused`);
-    expect(caught).toBeGreaterThan(0);
+    // A device that was not reset may be idle at some seeds; the enforcer refuses others itself.
+    expect(caught).toBeGreaterThan(LIE_SEEDS / 3);
+    expect(caught + refused).toBeGreaterThan((LIE_SEEDS * 3) / 4);
   });
 });
 

@@ -38,6 +38,26 @@ function open(settings: Partial<MqttSettings>, vm = VAULT): Party {
   return party;
 }
 
+describe('what a party asks of a broker', () => {
+  test.each(['3.1.1', '5'] as const)(
+    'is a session that begins with nothing and leaves no will: %s',
+    async (protocol) => {
+      let connect: Uint8Array | undefined;
+      const server = createServer((socket) => socket.on('data', (bytes) => (connect ??= bytes)));
+      cleanups.push(() => server.close());
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as { port: number };
+      open({ url: `mqtt://127.0.0.1:${port}`, protocol });
+      await until('it asks', () => connect !== undefined);
+      const name = Buffer.from(connect!).indexOf('MQTT');
+      const [version, flags] = [connect![name + 4], connect![name + 5]!];
+      expect(version).toBe(protocol === '5' ? 5 : 4);
+      // MQTT 3.1.1, 3.1.2.3: clean session is bit 1, a will bit 2.
+      expect(flags & 0b110).toBe(0b010);
+    },
+  );
+});
+
 describe('a broker that refuses', () => {
   test.each([
     ['a wrong password', { password: 'wrong' }, /Bad username or password.*check user name/],

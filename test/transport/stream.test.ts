@@ -45,6 +45,7 @@ async function rig(log: Log = () => {}) {
     await new Promise((resolve) => socket.once('connect', resolve));
     return {
       write: (frame: Uint8Array) => socket.write(frameForStream(frame)),
+      bytes: (bytes: Uint8Array) => socket.write(bytes),
       isClosed: () => socket.destroyed,
     };
   };
@@ -59,6 +60,20 @@ describe('a guest on an address of its own', () => {
     await until('android is connected', () => router.connected().includes(ANDROID));
     host.say(ANDROID, 1);
     await until('it arrived', () => android.heard(HOST, 1));
+  });
+
+  test.each([
+    ['nothing', Uint8Array.of(0, 0, 0, 0)],
+    ['more than a frame may be', Uint8Array.of(0x7f, 0xff, 0xff, 0xff, 1)],
+  ])('that announces %s is cut off, and may dial again', async (_, bytes) => {
+    const { own, host, raw, router } = await rig();
+    const mallory = await raw(own);
+    mallory.bytes(bytes);
+    await until('it is cut off', () => mallory.isClosed());
+    expect(router.connected()).toEqual([]);
+    const again = await raw(own);
+    again.write(numbered(ANDROID, HOST, 3));
+    await until('the next one arrived', () => host.heard(ANDROID, 3));
   });
 
   test('cannot send under another name', async () => {

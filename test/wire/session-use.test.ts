@@ -3,7 +3,7 @@
  */
 
 import { describe, expect, test } from 'vitest';
-import { HOST, type Incarnation } from '../../src/protocol/ids.ts';
+import { HOST, type Incarnation, vmId } from '../../src/protocol/ids.ts';
 import type { Message } from '../../src/protocol/messages.ts';
 import { encodeCbor } from '../../src/wire/codec.ts';
 import { type Mac0Key, sealMac0 } from '../../src/wire/cose.ts';
@@ -37,6 +37,16 @@ function reaches(from: Session, to: Session): boolean {
 function expectBothWays(a: Session, b: Session): void {
   expect([reaches(a, b), reaches(b, a), a.needsRetry, b.needsRetry]).toEqual([true, true, false, false]);
 }
+
+describe('between agents', () => {
+  test('there is no key for consents: nothing is sealed, and nothing opens', () => {
+    const [one, other] = [party(PIN_PAD, vmId('android')), party(vmId('android'), PIN_PAD)];
+    deliver(one.start(freshChallenge()), other, one);
+    expect([one.isUp, other.isUp]).toEqual([true, true]);
+    expect(one.sealConsent(SMALLEST_CONSENT)).toBeUndefined();
+    expect(other.openConsent(connected().agent.sealConsent(SMALLEST_CONSENT)!)).toBeUndefined();
+  });
+});
 
 describe('sequence numbers', () => {
   test('a repeated message is dropped, an overtaken one is taken once', () => {

@@ -1,0 +1,221 @@
+/**
+ * Rows of the tables that no search reaches, since its world has no such fact: each is fired here once, alone, with
+ * what must come of it.
+ */
+
+import { BUSY_RETRY_MS } from '../../src/protocol/codes.ts';
+import { DRAINS_MAX } from '../../src/protocol/timers.ts';
+import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
+import {
+  allowed,
+  borrower,
+  CHALLENGE,
+  command,
+  fromBorrower,
+  fromHost,
+  HOST_CONFIG,
+  held,
+  heldByOwner,
+  host,
+  knowing,
+  lentByHost,
+  moving,
+  OTHER,
+  on,
+  owner,
+  owning,
+  type Played,
+  phase,
+  phaseFailed,
+  phases,
+  prepare,
+  REQUEST,
+  refusalTo,
+  remapped,
+  sent,
+  TERMS,
+  timers,
+} from '../protocol/requirements-support.ts';
+
+/** What came of a row, in short: the state's name, and what else matters. */
+export interface Directed {
+  /** As the searches name rows: `o:`, `b:` or `h:`, and the row. */
+  readonly row: string;
+  readonly play: () => Played<{ readonly name: string }, { readonly do: string }>;
+  /** What must be so afterwards; compared with what `seen` returns. */
+  readonly wants: readonly unknown[];
+  readonly seen: (played: ReturnType<Directed['play']>) => readonly unknown[];
+}
+
+type Host = ReturnType<typeof host>;
+
+const quarantined = () => host([phaseFailed('fence', 2)], moving()).state;
+const busy = (times: number, from = moving()) => [
+  phase('fence', from.attempt!.epoch),
+  phase('settle', from.attempt!.epoch),
+  ...Array.from({ length: times }, () => [
+    phase('clean', from.attempt!.epoch, { idle: false }),
+    { on: 'timer:drain' },
+  ]).flat(),
+];
+const refused = (to: typeof VAULT) => (played: unknown) => {
+  const { state, effects } = played as Host;
+  return [state.name, ...refusalTo(to, effects)];
+};
+const effectsOf = (played: unknown) => (played as Host).effects;
+const stateOf = (played: unknown) => (played as Host).state;
+
+const STRICT = { ...HOST_CONFIG, resettable: false, acceptDriverResidue: true };
+
+export const DIRECTED: readonly Directed[] = [
+  {
+    row: 'b:remapped-owner-away',
+    play: () =>
+      borrower([{ on: 'borrow', terms: TERMS, fresh: false }, fromHost(remapped(OTHER, 2))], knowing()),
+    wants: ['idle', { notice: 'declined', reason: 'busy', retryAfterMs: BUSY_RETRY_MS }],
+    seen: ({ state, effects }) => [state.name, (effects.at(-1) as unknown as { notice: unknown }).notice],
+  },
+  {
+    row: 'h:claim-quarantined',
+    play: () => host([command(ANDROID, 'claim', { epoch: 2 })], quarantined()),
+    wants: ['quarantined', 'quarantined'],
+    seen: refused(ANDROID),
+  },
+  {
+    row: 'h:claim-refused',
+    play: () => host([command(VAULT, 'claim', { epoch: 1 })], heldByOwner()),
+    wants: ['held', 'notOwner'],
+    seen: refused(VAULT),
+  },
+  {
+    row: 'h:cleaned-busy',
+    play: () => host(busy(1).slice(0, -1), moving()),
+    wants: ['moving', DRAINS_MAX - 1, 1],
+    seen: (played) => [
+      played.state.name,
+      stateOf(played).attempt!.drainsLeft,
+      timers(played.effects).filter(([name]) => name === 'drain').length,
+    ],
+  },
+  {
+    row: 'h:drain-look',
+    play: () => host(busy(1), moving()),
+    wants: ['moving', 'clean'],
+    seen: (played) => [played.state.name, ...phases(effectsOf(played))],
+  },
+  {
+    row: 'h:cleaned-never-idle',
+    play: () => host(busy(DRAINS_MAX + 1).slice(0, -1), moving()),
+    // What the owner left in its own device is no secret from it.
+    wants: ['moving', 'rollback', ANDROID, 'grant'],
+    seen: (played) => [
+      played.state.name,
+      stateOf(played).attempt!.cause,
+      stateOf(played).attempt!.to!.vm,
+      ...phases(effectsOf(played)),
+    ],
+  },
+  {
+    row: 'h:inspect-timeout',
+    play: () => {
+      const recovered = { kind: 'record', state: heldByOwner(), rebooted: false };
+      const start = { on: 'start', recovered, running: { [ANDROID]: 1, [VAULT]: 1 } };
+      return host([start, { on: 'timer:enforce' }]);
+    },
+    wants: ['quarantined', { cause: 'inspectFailed', isolated: false }],
+    seen: (played) => [played.state.name, stateOf(played).quarantine],
+  },
+  {
+    row: 'h:prepare-quarantined',
+    play: () => host([prepare()], quarantined()),
+    wants: ['quarantined', 'quarantined'],
+    seen: refused(ANDROID),
+  },
+  {
+    row: 'h:query-restores-epoch',
+    play: () =>
+      host([
+        { on: 'start', recovered: { kind: 'lost' }, running: { [ANDROID]: 1, [VAULT]: 1 } },
+        command(VAULT, 'queryState', { epoch: 77, challenge: CHALLENGE }),
+      ]),
+    wants: ['quarantined', 77, { do: 'persist', sync: true }, 'stateReported'],
+    seen: (played) => [played.state.name, stateOf(played).epoch, played.effects[0], ...sent(played.effects)],
+  },
+  {
+    row: 'h:reclaim-over',
+    play: () => host([command(ANDROID, 'reclaim', { epoch: 1 })], heldByOwner()),
+    wants: ['held', 'remapped'],
+    seen: ({ state, effects }) => [state.name, ...sent(effects)],
+  },
+  {
+    row: 'h:reclaim-quarantined',
+    play: () => host([command(ANDROID, 'reclaim', { epoch: 2 })], quarantined()),
+    wants: ['quarantined', 'quarantined'],
+    seen: refused(ANDROID),
+  },
+  {
+    row: 'h:reclaim-refused',
+    play: () => host([command(VAULT, 'reclaim', { epoch: 2 })], lentByHost()),
+    wants: ['held', 'notOwner'],
+    seen: refused(VAULT),
+  },
+  {
+    row: 'h:release-refused',
+    play: () => host([command(OTHER, 'release', { epoch: 9 })], lentByHost()),
+    wants: ['held', 'notHolder'],
+    seen: refused(OTHER),
+  },
+  {
+    row: 'h:settled-unresettable',
+    play: () => {
+      const forced = [{ on: 'timer:lease' }, { on: 'timer:notice' }];
+      return host([...forced, phase('fence', 3), phase('settle', 3)], lentByHost({}, STRICT), STRICT);
+    },
+    wants: ['quarantined', { cause: 'unresettable', isolated: true }, []],
+    seen: (played) => [played.state.name, stateOf(played).quarantine, phases(effectsOf(played))],
+  },
+  {
+    row: 'o:policy-denies',
+    play: () => {
+      const denied = { allow: false, reason: 'policy', retryAfterMs: 0 };
+      return owner([fromBorrower(REQUEST), { ...allowed(1), decision: denied } as never], owning());
+    },
+    wants: ['held', 'borrowDeclined'],
+    seen: ({ state, effects }) => [state.name, ...sent(effects)],
+  },
+  {
+    row: 'o:policy-timeout',
+    play: () => owner([fromBorrower(REQUEST), on('timer:policy')], owning()),
+    wants: ['held', 'borrowDeclined', 'policyTimeout'],
+    seen: ({ state, effects }) => [state.name, ...sent(effects), reasonIn(effects)],
+  },
+  {
+    row: 'o:request-driver-failed',
+    play: () => owner([fromBorrower(REQUEST)], { ...owning(), name: 'failed' }),
+    wants: ['failed', 'borrowDeclined', 'hookFailed'],
+    seen: ({ state, effects }) => [state.name, ...sent(effects), reasonIn(effects)],
+  },
+  {
+    row: 'o:stateReported-found-intruding',
+    play: () =>
+      owner([
+        on('start'),
+        { on: 'driverInspected', status: 'active' } as never,
+        fromHost(held(VAULT, 2, ANDROID)),
+      ]),
+    wants: ['suspending', 'quiesce'],
+    seen: ({ state, effects }) => [
+      state.name,
+      ...effects.flatMap((effect) =>
+        effect.do === 'hook' ? [(effect as unknown as { hook: string }).hook] : [],
+      ),
+    ],
+  },
+];
+
+function reasonIn(effects: readonly { readonly do: string }[]): unknown {
+  const decline = effects.find((effect) => effect.do === 'send') as unknown as {
+    message: { reason: string };
+  };
+  return decline.message.reason;
+}
