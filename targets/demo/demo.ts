@@ -34,7 +34,7 @@ can. Broker, simulated machine, host, agents and drivers are processes of their 
 Exit status 0 only if every expectation held.
 `;
 
-/** Time after which a part of the demo gives up, in ms: many times what it takes on two busy cores. */
+/** Time after which a part of the demo gives up, in ms, on a quiet machine: many times what it takes. */
 const LIMIT_MS = 90_000;
 
 export async function demo(world: CliWorld, args: readonly string[]): Promise<number> {
@@ -88,7 +88,7 @@ async function tellSimulated(
 async function tell(bed: DemoBed, report: DemoReport): Promise<void> {
   const story = new DemoStory(bed, report);
   try {
-    await within(LIMIT_MS, story.run());
+    await within(bed.pacedMs(LIMIT_MS), story.run());
   } catch (error) {
     report.expect('the story goes on to its end', false, (error as Error).message);
   }
