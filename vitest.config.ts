@@ -18,6 +18,8 @@ export default defineConfig({
     setupFiles: 'test/support/ends-file.ts',
     pool: 'threads',
     testTimeout: paced(30_000),
+    // A test that asserts nothing passes whatever happens.
+    expect: { requireAssertions: true },
     // What is compared with a file that is missing fails: `-u` alone writes it.
     update: 'none',
     hookTimeout: paced(30_000),
