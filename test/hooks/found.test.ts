@@ -94,7 +94,10 @@ describe.each(CASES)('%s', (_, step, found) => {
   it('is put back by the same step in a list of resume steps, unless that writes a value', async () => {
     const world = machine(found);
     const before = stateOf(world);
-    const rig = on(world, { suspend: [step], resume: [step] });
+    // An undo of its own would never be used here, and is refused.
+    const { undo: _, ...rest } = { undo: undefined, ...step };
+    const plain = rest as HookStep;
+    const rig = on(world, { suspend: [plain], resume: [plain] });
     expect(await rig.run('suspend')).toEqual(OK);
     const suspended = stateOf(world);
     expect(await rig.run('resume')).toEqual(OK);

@@ -57,6 +57,12 @@ describe('input-inhibit', () => {
     expect(all.map((path) => rig.world.files.get(path))).toEqual(['1', '1', '1']);
   });
 
+  it('below a device with more folders than any has is refused, in bounded time', async () => {
+    const rig = rigOf({ kind: 'input-inhibit', input: CLIENT });
+    for (let n = 0; n < 1_000; n++) rig.world.files.set(`${CLIENT}/part${n}/name`, 'x');
+    expect(await errorOf(rig)).toContain('more than 512 folders below it');
+  });
+
   it('follows no link out of the device', async () => {
     const rig = rigOf({ kind: 'input-inhibit', input: CLIENT });
     bindHid(rig.world, 1);

@@ -6,6 +6,7 @@ import { encodeLine, type Json } from '../../src/control/lines.ts';
 import { NoneEnforcer } from '../../src/enforcer/none.ts';
 import { Pulse } from '../../src/host/pulse.ts';
 import type { ByteStreamListener } from '../../src/ports.ts';
+import type { Epoch, Incarnation, ResourceId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { BenchWorld } from '../support/bench-world.ts';
 
@@ -32,7 +33,8 @@ function rig() {
     world.clock.advance(limitMs);
     return heard[0] as Json & { peers: Json[] };
   };
-  return { world, status };
+  const ask = (request: Json) => listener.onData(encodeLine(request));
+  return { world, status, heard, ask };
 }
 
 it('an agent that was killed is not shown as alive', () => {
@@ -63,6 +65,31 @@ it('a way that is gone is the reason that status gives', () => {
     obstacle: 'cut off by the simulation',
     peers: [{ up: false, forMs: 9_000, hint: 'cut off by the simulation' }, { up: false }],
   });
+});
+
+it('a watcher is told of a refused access: who, where, how, and null for what is not known', () => {
+  const { world, heard, ask } = rig();
+  ask({ id: 1, do: 'watch' });
+  heard.length = 0;
+  const fault = { by: 'dma', address: 16, write: true, event: 'C_BAD_STE', count: 1, lost: false } as const;
+  const offender = { vm: VAULT, incarnation: 3 as Incarnation };
+  const epoch = 5 as Epoch;
+  const resource = 'touch.stream0' as ResourceId;
+  world.host.emit('fault', PANEL.id, { fault: { ...fault, resource, stream: 7 }, epoch, offender }, 4);
+  world.host.emit('fault', PANEL.id, { fault, epoch }, 1);
+  const told = {
+    event: 'fault',
+    bundle: 'panel',
+    by: 'dma',
+    write: true,
+    name: 'C_BAD_STE',
+    address: 16,
+    epoch: 5,
+  };
+  expect(heard).toEqual([
+    expect.objectContaining({ ...told, vm: 'vault', incarnation: 3, resource, stream: 7, count: 4 }),
+    expect.objectContaining({ ...told, vm: null, incarnation: null, resource: null, stream: null, count: 1 }),
+  ]);
 });
 
 it('a host that was stopped finds out by its heartbeat', () => {

@@ -154,6 +154,7 @@ const BESIDES: Readonly<Record<string, readonly string[]>> = {
   wire: ['test/link'],
   link: ['test/wire/session.test.ts', 'test/host/lives.test.ts'],
   config: ['test/cli/check-config.test.ts'],
+  devicetree: ['test/cli/plan.test.ts'],
 };
 
 /** Test files for a source file: those of the folder of its name, and of what stands on it. */
