@@ -111,6 +111,13 @@ describe('answers', () => {
 
   it('a read-back is one VM’s, nobody’s, mixed or unknown', () => {
     expect(inspected(ANDROID)).toMatchObject({ ok: true, reach: ANDROID, proof: { evidence: 'observed' } });
+    const found = inspected(ANDROID);
+    const proof = found.ok ? found.proof! : undefined;
+    // What was there before a restart is not known: no entry, no sync, no reset is claimed.
+    expect(proof).toMatchObject({ syncs: 0, resets: [] });
+    expect(proof!.resources.map(({ before, after }) => before.length + after.length)).toEqual(
+      names.map(() => 0),
+    );
     expect(inspected('blocked')).toEqual({ ok: true, reach: 'blocked' });
     expect(inspected(ANDROID, 'blocked')).toEqual({ ok: true, reach: 'mixed' });
     expect(inspected(ANDROID, 'unknown')).toEqual({ ok: true, reach: 'unknown' });

@@ -92,6 +92,26 @@ it('a watcher is told of a refused access: who, where, how, and null for what is
   ]);
 });
 
+it('serves 32 connections at a time, and tells the next one', () => {
+  const { world } = rig();
+  const control = new HostControl(world.host, world.clock);
+  const ends: (() => void)[] = [];
+  const accept = () => {
+    const said: string[] = [];
+    control.accept({
+      open: (given) => void ends.push(() => given.onClose('gone')),
+      write: (bytes) => said.push(new TextDecoder().decode(bytes)) > 0,
+      close: () => said.push('closed'),
+    });
+    return said;
+  };
+  expect(Array.from({ length: 32 }, accept).flat()).toEqual([]);
+  expect(accept()).toEqual([expect.stringContaining('tooManyConnections'), 'closed']);
+  ends[32]!();
+  ends[0]!();
+  expect(accept()).toEqual([]);
+});
+
 it('a host that was stopped finds out by its heartbeat', () => {
   const pulse = new Pulse();
   expect(pulse.beat(0)).toBeUndefined();
