@@ -179,6 +179,8 @@ describe('commands', () => {
     const rig = new Rig(LAZY);
     run(rig, [OPCODE.PREFETCH_CONFIG, 8, 0, 0]);
     run(rig, tlbiVmid(1));
+    // It was consumed, and so was what followed: nothing is wrong with the queue.
+    expect(rig.smmu.read(REGISTER.CMDQ_CONS)).toBe(rig.smmu.read(REGISTER.CMDQ_PROD));
   });
 });
 
