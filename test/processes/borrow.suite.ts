@@ -210,6 +210,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
         ...SH(`${BOTH} trap "" TERM; echo $$ >${mark}; echo runs; while :; do sleep 0.05; done`),
       );
       await run.says('runs');
+      expect(lives(mark)).toBe(true);
       run.child.kill('SIGKILL');
       await bed.until('nothing of the command lives', STEP_MS, () => noneLives() && !lives(mark));
       rmSync(mark);

@@ -54,7 +54,7 @@ describe.sequential('the demo', () => {
     async () => {
       const ended = await demo();
       expect(brokenOf(ended)).toEqual([]);
-      expect(summaryOf(ended)).toMatchObject({ event: 'summary', ok: true, expectations: 31, held: 31 });
+      expect(summaryOf(ended)).toMatchObject({ event: 'summary', ok: true, expectations: 33, held: 33 });
       expect(ended.status).toBe(0);
     },
     LIMIT_MS,
