@@ -18,6 +18,10 @@ export function restartSuite(name: string, cast: Cast): void {
   const stateOf = async (vm: string) =>
     ((await bed.ask(vm, { do: 'status' }))['bundles'] as Json[])[0]!['state'];
 
+  /** A host serves as soon as it asks the machine who reaches what, and before it has the answer. */
+  const untilRead = () =>
+    bed.until('the host has read the machine', STEP_MS, async () => (await view())['state'] !== 'starting');
+
   async function borrow() {
     const client = await bed.program('vault' as never);
     const answer = await client.request({ do: 'borrow', bundle: 'panel', purpose: 'pin', leaseMs: 20_000 });
@@ -39,6 +43,7 @@ export function restartSuite(name: string, cast: Cast): void {
         await bed.until('confirmed', STEP_MS, async () => (await view())['confirmed'] === true);
         await bed.killHost();
         await bed.startHost([]);
+        await untilRead();
         expect(await view()).toMatchObject({ state: 'held', holder: 'vault', epoch });
         expect(Number((await view())['leaseLeftMs'])).toBeLessThan(20_000);
         await bed.until('vault may talk to the host again', STEP_MS, async () => {
@@ -60,6 +65,7 @@ export function restartSuite(name: string, cast: Cast): void {
         const { rmSync } = await import('node:fs');
         rmSync(join(bed.folder, 'host-state/table.journal'));
         await bed.startHost([]);
+        await untilRead();
         expect(await view()).toMatchObject({ state: 'quarantined', holder: null });
         await bed.ask('host', { do: 'lift', bundle: 'panel' });
         await bed.until(
