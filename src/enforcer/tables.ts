@@ -156,9 +156,7 @@ export class Tables {
     const { smmu, gic, processors } = this.#platform;
     const before = smmu.syncs;
     if (!this.#lies.has('skip-sync')) gic.settle();
-    for (const interrupt of this.#dirtyInterrupts) {
-      for (const vm of this.#platform.vms()) gic.withdraw(interrupt, vm.processor);
-    }
+    for (const interrupt of this.#dirtyInterrupts) this.#withdraw(interrupt);
     for (const stream of this.#dirtyStreams) smmu.push(cfgiSte(stream));
     for (const vm of this.#dirtyVms) {
       processors.invalidateStage2(vm.vmid);
@@ -243,6 +241,16 @@ export class Tables {
     smmu.push(tlbiAll());
     smmu.sync();
     this.#platform.gic.settle();
+    // What was masked and not settled may still be with a virtual processor.
+    for (const slots of this.#slots.values())
+      for (const { state, resource } of slots.values())
+        if (state === 'blocked' && resource.kind === 'interrupt') this.#withdraw(resource.physical);
+  }
+
+  /** Takes an interrupt from all virtual processors. */
+  #withdraw(interrupt: number): void {
+    const { gic } = this.#platform;
+    for (const vm of this.#platform.vms()) gic.withdraw(interrupt, vm.processor);
   }
 
   #unmap(resource: MmioResource): void {

@@ -8,6 +8,8 @@
  *
  * Two test files do half of the searches each, at the same time, and pin what they reach; coverage.test.ts adds it up.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { paced, WORK_MAX_MS } from '../support/pace.ts';
 import { explore, type Situation } from './explore.ts';
@@ -64,6 +66,10 @@ export const SITUATIONS: readonly Situation[] = [
   ],
 ];
 
+/** The largest searches run with BATON_SEARCHES=all alone (`.ci/scheduled`): they take as long as all others. */
+const LARGEST = new Set(['forced returns', 'a second loan', 'a back end that cannot force', 'a lift']);
+const IS_WHOLE = process.env['BATON_SEARCHES'] === 'all';
+
 /**
  * Budgets, with the number of states that each search must find, and what is unusual about its world. `cold`: from the
  * first start of both agents.
@@ -105,7 +111,8 @@ export const STATES_MAX = 300_000;
 export function searchHalf(half: 0 | 1): void {
   const reached = new Set<string>();
   describe('every schedule of', () => {
-    it.each(SEARCHES.filter((_, index) => index % 2 === half).map((search) => ({ name: search[0], search })))(
+    const mine = SEARCHES.filter(([name], index) => index % 2 === half && (IS_WHOLE || !LARGEST.has(name)));
+    it.each(mine.map((search) => ({ name: search[0], search })))(
       '$name',
       ({ search: [name, start, budget, states, settings] }) => {
         SETTINGS.present = { ...USUAL, ...settings, stranger: undefined };
@@ -124,7 +131,11 @@ export function searchHalf(half: 0 | 1): void {
 
     it('reaches rows and situations as listed', async () => {
       const lines = [...seen, ...reached].sort();
-      await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot(`reached/${half}.txt`);
+      const file = join(import.meta.dirname, `reached/${half}.txt`);
+      if (IS_WHOLE) return expect(`${lines.join('\n')}\n`).toMatchFileSnapshot(file);
+      expect(lines.length).toBeGreaterThan(0);
+      const listed = new Set(readFileSync(file, 'utf8').split('\n'));
+      expect(lines.filter((line) => !listed.has(line))).toEqual([]);
     });
   });
 }
