@@ -67,7 +67,14 @@ export const SITUATIONS: readonly Situation[] = [
 ];
 
 /** The largest searches run with BATON_SEARCHES=all alone (`.ci/scheduled`): they take as long as all others. */
-const LARGEST = new Set(['forced returns', 'a second loan', 'a back end that cannot force', 'a lift']);
+const LARGEST = new Set([
+  'forced returns',
+  'a second loan',
+  'a host that dies',
+  'a back end that cannot force',
+  'a borrower that rejects',
+  'a lift',
+]);
 const IS_WHOLE = process.env['BATON_SEARCHES'] === 'all';
 
 /**
