@@ -159,10 +159,17 @@ export const EMITTER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'list registers are not emptied at settle',
-    find: 'for (const vm of this.#platform.vms()) gic.withdraw(interrupt, vm.processor);',
+    find: 'for (const interrupt of this.#dirtyInterrupts) this.#withdraw(interrupt);',
     replace: '',
     breaks: 'S1 by interrupt: the old holder ends what belongs to the next',
     caughtBy: HAZARDS,
+  },
+  {
+    name: 'list registers are not emptied at a take-over',
+    find: "if (state === 'blocked' && resource.kind === 'interrupt') this.#withdraw(resource.physical);",
+    replace: '{}',
+    breaks: 'S7: an interrupt reads as blocked, and a virtual processor has it',
+    caughtBy: 'test/simulation/take-over.test.ts',
   },
   {
     name: 'settle does not wait for the GIC',
