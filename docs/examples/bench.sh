@@ -18,13 +18,13 @@ echo "{\"android\": \"$host_android\", \"vault\": \"$host_vault\"}" >host.keys.j
 echo "{\"host\": \"$host_android\", \"vault\": \"$between\"}" >android.keys.json
 echo "{\"host\": \"$host_vault\", \"android\": \"$between\"}" >vault.keys.json
 
+listen="\"android\": \"unix:$PWD/android.stream\", \"vault\": \"unix:$PWD/vault.stream\""
 cat >host.json <<END
 {
   "bundles": "bundles.json",
   "keys": "host.keys.json",
   "enforcer": { "kind": "none", "vms": ["android", "vault"] }, // isolates nothing
-  "transport": { "kind": "stream",
-                 "listen": { "android": "unix:$PWD/android.stream", "vault": "unix:$PWD/vault.stream" } },
+  "transport": { "kind": "stream", "listen": { $listen } },
   "state": "host-state",
   "control": "host.sock"
 }
