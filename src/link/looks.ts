@@ -7,7 +7,7 @@ import type { Clock } from '../ports.ts';
 import type { VmId } from '../protocol/ids.ts';
 
 /** Longest wait for the answers, in ms: a round trip takes a few, on a machine under load a hundred. */
-export const LOOK_MS = 500;
+export const LOOK_MS = 400;
 /** A peer that was heard so short a time ago, in ms, need not be asked: its answer would be as old. */
 export const FRESH_MS = 100;
 
