@@ -88,11 +88,22 @@ export interface DriverHooks {
 export interface Journal {
   /** The records found when the journal was opened. */
   readonly records: readonly Uint8Array[];
-  /** Appends a record; with `sync`, returns only when it is durable. Throws when it cannot. */
-  append(record: Uint8Array, sync: boolean): void;
-  /** Atomically replaces all records by these. */
-  rewrite(records: readonly Uint8Array[]): void;
+  /** Appends a record; if `isDurable`, returns only when it is on disk. Throws when it cannot. */
+  append(record: Uint8Array, isDurable: boolean): void;
+  /** Atomically replaces all records by these; durable unless told otherwise. Throws when it cannot. */
+  rewrite(records: readonly Uint8Array[], isDurable?: boolean): void;
   close(): void;
+}
+
+/** One small record that outlives a power cut. */
+export interface DurableRecord {
+  /** What was found; undefined: nothing that is whole. */
+  readonly found: Uint8Array | undefined;
+  /**
+   * Replaces the record, and calls `done` once it is durable or could not be written. Nobody else waits for it: not on
+   * the event loop. One at a time.
+   */
+  write(record: Uint8Array, done: (fault: string | undefined) => void): void;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

@@ -1,36 +1,15 @@
-/** One bundle as an agent keeps it, and what it shows of it. */
+/** What an agent shows of one bundle, gathered from what its endpoint reports. Nothing depends on it. Pure. */
 
-import type { AgentConfig, AgentEffect } from '../protocol/agent-io.ts';
-import type {
-  BorrowerInput,
-  BorrowerState,
-  BundleDefinition,
-  OwnerInput,
-  OwnerState,
-  VmId,
-} from '../protocol/index.ts';
-import type { Runner } from '../runner.ts';
-import { bundleDigest } from '../wire/digest.ts';
-import { type BundleView, type LastTold, seenByBorrower, seenByOwner } from './agent-view.ts';
+import type { BundleDefinition } from '../protocol/bundle.ts';
+import type { VmId } from '../protocol/ids.ts';
+import type { MessageOf } from '../protocol/messages.ts';
+import type { AgentBundle } from './agent-endpoint.ts';
+import { type BundleView, type LastTold, seenByBorrower, seenByOwner, toldBy } from './agent-view.ts';
 import type { Diary } from './diary.ts';
-import type { Question } from './question.ts';
 
-export type AnyRunner =
-  | {
-      readonly role: 'owner';
-      readonly runner: Runner<OwnerState, OwnerInput, AgentConfig, AgentEffect<never>>;
-    }
-  | {
-      readonly role: 'borrower';
-      readonly runner: Runner<BorrowerState, BorrowerInput, AgentConfig, AgentEffect<never>>;
-    };
-
-/** One bundle as this agent runs it. Times are of our clock, in ms. */
+/** One bundle as people see it. Times are of our clock, in ms. */
 export interface Entry {
   readonly definition: BundleDefinition;
-  readonly digest: Uint8Array;
-  machine: AnyRunner;
-  readonly question: Question;
   readonly diary: Diary;
   leaseEndsMs: number | undefined;
   evidence: string | null;
@@ -40,17 +19,12 @@ export interface Entry {
   forces: boolean | undefined;
   /** When its table last went to another state. */
   movedMs: number;
-  /** Challenge of a question that was asked for somebody who looks; the table knows nothing of it. */
-  look: Uint8Array | undefined;
 }
 
-/** Returns a bundle of which nobody has told anything; its machine is still to be made. */
-export function newEntry(definition: BundleDefinition, question: Question, diary: Diary): Entry {
+/** Returns a bundle of which nobody has told anything. */
+export function newEntry(definition: BundleDefinition, diary: Diary): Entry {
   return {
     definition,
-    digest: bundleDigest(definition),
-    machine: undefined as never,
-    question,
     diary,
     leaseEndsMs: undefined,
     evidence: null,
@@ -58,24 +32,34 @@ export function newEntry(definition: BundleDefinition, question: Question, diary
     told: undefined,
     forces: undefined,
     movedMs: Number.NEGATIVE_INFINITY,
-    look: undefined,
   };
 }
 
+/** Notes what the host said of a bundle. */
+export function noteTold(
+  entry: Entry,
+  message: MessageOf<'remapped'> | MessageOf<'stateReported'>,
+  nowMs: number,
+): void {
+  entry.told = toldBy(message, nowMs);
+  entry.leaseEndsMs = message.leaseMs > 0 ? nowMs + message.leaseMs : undefined;
+  entry.evidence = message.proof?.evidence ?? entry.evidence;
+  if (message.kind === 'remapped') return;
+  entry.forces = message.forces ?? entry.forces;
+  entry.evidence = message.proof?.evidence ?? message.declared ?? entry.evidence;
+}
+
 /** Makes the view of a bundle at the agent of `self`. */
-export function bundleView(entry: Entry, self: VmId, nowMs: number): BundleView {
-  const { machine, definition, told, leaseEndsMs } = entry;
-  const { state } = machine.runner;
+export function bundleView(entry: Entry, bundle: AgentBundle, self: VmId, nowMs: number): BundleView {
+  const { definition, told, leaseEndsMs } = entry;
+  const { role, state } = bundle;
   const holds = state.name === 'held' || state.name === 'suspending' || state.name === 'resuming';
-  const own =
-    machine.role === 'owner'
-      ? seenByOwner(self, machine.runner.state)
-      : seenByBorrower(self, machine.runner.state);
+  const own = bundle.role === 'owner' ? seenByOwner(self, bundle.state) : seenByBorrower(self, bundle.state);
   // What the host said counts until we do something that changes it.
   const { phase, holder } = told && told.atMs >= entry.movedMs ? told : own;
   return {
     bundle: definition.id,
-    role: machine.role,
+    role,
     owner: definition.owner,
     state: state.name,
     epoch: state.epoch,
@@ -83,7 +67,7 @@ export function bundleView(entry: Entry, self: VmId, nowMs: number): BundleView 
     driver: state.driver,
     reason: entry.diary.reason,
     leaseLeftMs:
-      machine.role === 'borrower' && holds && leaseEndsMs !== undefined
+      role === 'borrower' && holds && leaseEndsMs !== undefined
         ? Math.max(0, Math.round(leaseEndsMs - nowMs))
         : null,
     events: [...entry.diary.events],

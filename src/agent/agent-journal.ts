@@ -2,8 +2,8 @@
  * What an agent writes down before it acts: which hook it was about to run, under which epoch.
  *
  * It says what was attempted, never who holds: after a restart only the host's answer counts. Kept so that a person,
- * and the log, can tell what a crash interrupted. So only what begins something new waits for its record; a disk that
- * is full keeps nobody from resuming or giving back.
+ * and the log, can tell what a crash interrupted. So nothing here is made durable, nobody waits for a disk, and one that
+ * is full keeps nobody from anything.
  */
 
 import type { HookName, Journal, Log } from '../ports.ts';
@@ -42,22 +42,18 @@ export class AgentJournal {
     if (unread > 0) log('warn', `${unread} records of the journal are not of this version, and are left out`);
   }
 
-  /**
-   * Writes a note. With `sync` it is durable before this returns, or this throws; without, a failure goes to the log.
-   */
-  write(bundle: BundleId, note: JournalNote, sync: boolean): void {
+  /** Writes a note. That it cannot goes to the log. */
+  write(bundle: BundleId, note: JournalNote): void {
     this.last.set(bundle, note);
-    // A rewrite is durable, so it waits for a record that has to be: nothing is synced while a bundle is dark.
-    if (this.#records >= COMPACT_AFTER && sync) {
-      this.#journal.rewrite([...this.last].map(([id, entry]) => encode(id, entry)));
-      this.#records = this.last.size;
-      return;
-    }
     try {
-      this.#journal.append(encode(bundle, note), sync);
+      if (this.#records < COMPACT_AFTER) this.#journal.append(encode(bundle, note), false);
+      else {
+        const all = [...this.last].map(([id, entry]) => encode(id, entry));
+        this.#journal.rewrite(all, false);
+        this.#records = all.length;
+      }
       this.#records += 1;
     } catch (error) {
-      if (sync) throw error;
       const text = `${(error as Error).message}; free space or mend the disk: it goes on without this record`;
       this.#log('error', text, { bundle, ...note });
     }

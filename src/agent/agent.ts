@@ -1,45 +1,26 @@
 /**
- * The driver of the agent tables: feeds messages, hook results, clocks and commands into the pure core and
- * carries its orders out. It decides nothing itself.
- *
- * One runner per bundle, as owner or as borrower; the role follows from the bundle's definition. Runtime things
- * come in through the ports; the only emitter of the product is here, at the edge.
+ * The agent as it runs: turns messages, results of hooks, clocks and wishes of clients into facts of the endpoint
+ * (agent-endpoint.ts), and carries its effects out in their order. It decides nothing.
  */
 
 import { TypedEmitter } from 'tiny-typed-emitter';
+import { FactQueue } from '../fact-queue.ts';
 import type { Link, LinkListener, PeerView } from '../link/link.ts';
-import type { Clock, DriverHooks, Entropy, HookResult, Journal, Log, Obstacle } from '../ports.ts';
-import type { AgentConfig, AgentEffect, AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
-import { type GrantedForm, sameBytes } from '../protocol/evidence.ts';
-import {
-  BORROWER_TABLE,
-  type BorrowerInput,
-  type BundleDefinition,
-  type BundleId,
-  type ConsentClaims,
-  type Epoch,
-  HOST,
-  type Incarnation,
-  initialBorrower,
-  initialOwner,
-  type Message,
-  OWNER_TABLE,
-  type OwnerInput,
-  type VmId,
-} from '../protocol/index.ts';
-import { CHALLENGE_BYTES, consentMark, TEXT_BYTES_MAX } from '../protocol/messages.ts';
-import type { Step } from '../protocol/table.ts';
+import type { Clock, DriverHooks, Entropy, Journal, Log, Obstacle } from '../ports.ts';
+import type { AgentNotice, BorrowTerms } from '../protocol/agent-io.ts';
+import type { BORROWER_TABLE } from '../protocol/borrower.ts';
+import type { BundleDefinition } from '../protocol/bundle.ts';
+import type { GrantedForm } from '../protocol/evidence.ts';
+import { type BundleId, HOST, type VmId } from '../protocol/ids.ts';
+import { CHALLENGE_BYTES, consentMark, type Message } from '../protocol/messages.ts';
 import { quietLog } from '../quiet-log.ts';
-import { Runner } from '../runner.ts';
-import { clipText } from '../wire/utf8.ts';
-import { type AnyRunner, bundleView, type Entry, newEntry } from './agent-entry.ts';
+import { TimerSet } from '../timer-set.ts';
+import { AgentEndpoint, type AgentFact, type AgentNews, type AgentOrder } from './agent-endpoint.ts';
+import { bundleView, type Entry, newEntry, noteTold } from './agent-entry.ts';
 import { AgentJournal } from './agent-journal.ts';
-import { type BundleView, toldBy } from './agent-view.ts';
+import type { BundleView } from './agent-view.ts';
 import { Diary } from './diary.ts';
-import { HostWatch } from './host-watch.ts';
 import type { Policy } from './policy.ts';
-import { Question } from './question.ts';
-import { Sleep } from './sleep.ts';
 
 /** What an agent is made of. */
 export interface AgentParts {
@@ -54,7 +35,7 @@ export interface AgentParts {
   readonly entropy: Entropy;
   readonly journal: Journal;
   readonly log: Log;
-  /** The borrower’s table; a lie puts another one here. */
+  /** The table of a borrower; a negative control puts another one here. */
   readonly borrowerTable?: typeof BORROWER_TABLE;
 }
 
@@ -66,60 +47,37 @@ export interface AgentEvents {
   hostDown: (reason: string) => void;
 }
 
-/** How long a consent is good on the host's clock, in milliseconds: a request, its policy and its preparation. */
-const CONSENT_VALID_MS = 10_000;
-/** Time between two tries to send a request while there is no session with the owner. */
-const REQUEST_RETRY_MS = 100;
-
-type AnyStep = Step<{ name: string }, { do: string }>;
-
-/** The words of a result that another VM may be sent, as long as a message takes. */
-function clipped(result: HookResult): HookResult {
-  if (result.ok || result.where === undefined) return result;
-  return { ...result, where: clipText(result.where, TEXT_BYTES_MAX) };
-}
+type Fact = AgentFact extends infer F ? (F extends AgentFact ? Omit<F, 'nowMs'> : never) : never;
+type Slept = (isAsleep: boolean, lent: readonly BundleId[]) => void;
 
 /** The agent of one VM. */
 export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   readonly #parts: AgentParts;
+  readonly #endpoint: AgentEndpoint;
   readonly #entries = new Map<BundleId, Entry>();
   readonly #journal: AgentJournal;
-  readonly #policy: Policy;
-  /** For when the whole VM wants to sleep. */
-  readonly sleep: Sleep;
-  readonly #watch: HostWatch;
+  readonly #timers: TimerSet;
+  readonly #facts: FactQueue<AgentFact>;
+  readonly #showsSteps: boolean;
+  /** Whoever waits until the VM may sleep. */
+  #slept: Slept | undefined;
 
   constructor(given: AgentParts) {
     super();
     const parts = { ...given, log: quietLog(given.log, given.clock) };
+    const { self, bundles, expected, borrowerTable, entropy, clock, log } = parts;
     this.#parts = parts;
-    this.#journal = new AgentJournal(parts.journal, parts.log);
-    this.#watch = new HostWatch(parts.clock, {
-      // Its word is not heard: it may have lost our session.
-      onSilent: (reason) => {
-        parts.log('warn', `the host is silent: ${reason}`, { peer: HOST });
-        parts.link.renew(HOST);
-        this.emit('hostDown', reason);
-      },
-      // What it said meanwhile may be lost.
-      onBack: (silentMs) => {
-        parts.log('info', `the host is heard again, after ${seconds(silentMs)} s`, { peer: HOST });
-        this.#hostBack();
-      },
-      onStopped: (ms) =>
-        parts.log(
-          'warn',
-          `this process did not run for ${seconds(ms)} s: it or its VM was stopped, or had no time`,
-        ),
-    });
-    this.sleep = new Sleep(this, parts.clock);
-    this.#policy = this.sleep.gate(parts.policy);
-    for (const definition of parts.bundles) {
-      const question = new Question(parts.entropy);
-      const entry = newEntry(definition, question, new Diary(definition.id, parts.clock, parts.log));
-      entry.machine = this.#machineOf(entry);
-      this.#entries.set(definition.id, entry);
-    }
+    this.#showsSteps = (log.level ?? 'debug') === 'debug';
+    this.#journal = new AgentJournal(parts.journal, log);
+    const challenges = entropy.random(CHALLENGE_BYTES);
+    this.#endpoint = new AgentEndpoint({ self, bundles, expected, challenges, borrowerTable });
+    this.#timers = new TimerSet(clock, (name, lateMs) => this.#timerFired(name, lateMs));
+    this.#facts = new FactQueue(
+      (fact) => this.#step(fact),
+      () => this.#timers.apply(),
+    );
+    for (const definition of bundles)
+      this.#entries.set(definition.id, newEntry(definition, new Diary(definition.id, clock, log)));
   }
 
   /** Looks what the drivers do, then asks the host who holds what. Changes nothing before it knows. */
@@ -127,38 +85,54 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     for (const [bundle, last] of this.#journal.last) {
       this.#parts.log('info', 'the journal says what was attempted last', { bundle, ...last });
     }
-    for (const entry of this.#entries.values()) this.#feed(entry, { on: 'start' });
+    this.#feed({ on: 'start' });
     this.#parts.link.open(this);
   }
 
   /** Stops everything. The drivers stay as they are; the host goes on without us. */
   stop(): void {
-    this.#watch.stop();
-    for (const { machine } of this.#entries.values()) machine.runner.stop();
+    this.#facts.stop();
+    this.#timers.clear();
     this.#parts.link.close();
     this.#parts.journal.close();
   }
 
   /** Asks for a bundle. What comes of it is told by `notice` events. Throws on a bundle that is not ours to borrow. */
   borrow(bundle: BundleId, terms: BorrowTerms): void {
-    const entry = this.#entry(bundle);
-    if (entry.machine.role === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to borrow`);
-    this.#feed(entry, { on: 'borrow', terms, fresh: this.#watch.hasFreshStamp });
+    if (this.#role(bundle) === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to borrow`);
+    this.#feed({ on: 'borrow', bundle, terms });
   }
 
   /** Gives a bundle back, or withdraws the request for it. */
   giveBack(bundle: BundleId): void {
-    const entry = this.#entry(bundle);
-    if (entry.machine.role === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to give back`);
-    this.#feed(entry, { on: 'return' });
+    if (this.#role(bundle) === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to give back`);
+    this.#feed({ on: 'return', bundle });
   }
 
   /** Asks the borrower for our bundle; with `force` the host takes it after `graceMs`, as far as the consent allows. */
   recall(bundle: BundleId, graceMs: number, force: boolean): void {
-    const entry = this.#entry(bundle);
-    if (entry.machine.role === 'borrower')
+    if (this.#role(bundle) === 'borrower')
       throw new Error(`${bundle}: this VM does not own it; only the owner recalls`);
-    this.#feed(entry, { on: 'recall', graceMs, force });
+    this.#feed({ on: 'recall', bundle, graceMs, force });
+  }
+
+  /**
+   * The whole VM wants to sleep (system suspend): a kernel that sleeps drops the supplies that it keeps for a borrower,
+   * and answers nobody (M11). Calls in every lent bundle, by force after `graceMs`. Calls `done` once: asleep, when none
+   * is lent any more, and none is until `wake`; or else awake, with the bundles that were not back after `waitMs`, or
+   * when `wake` or another `sleep` ended this one.
+   */
+  sleep(graceMs: number, waitMs: number, done: Slept): void {
+    // What waits is ended by the endpoint, which calls it.
+    const before = this.#slept;
+    if (before) this.#feed({ on: 'wake' });
+    this.#slept = done;
+    this.#feed({ on: 'sleep', graceMs, waitMs });
+  }
+
+  /** The VM is awake: requests are decided again. */
+  wake(): void {
+    this.#feed({ on: 'wake' });
   }
 
   /**
@@ -166,13 +140,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
    * in any case.
    */
   look(done: () => void): void {
-    const { link, entropy } = this.#parts;
-    for (const entry of this.#entries.values()) {
-      if (!link.isUp(HOST)) break;
-      entry.look = entropy.random(CHALLENGE_BYTES);
-      const asked = { bundle: entry.definition.id, epoch: 0 as Epoch, challenge: entry.look };
-      link.send(HOST, { kind: 'queryState', ...asked });
-    }
+    const { link } = this.#parts;
+    if (link.isUp(HOST)) this.#feed({ on: 'look' });
     // The host answers in the order of what it is asked.
     link.look(done);
   }
@@ -197,57 +166,21 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     return [...this.#entries.values()].map((entry) => this.#view(entry));
   }
 
-  onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void {
-    if (from === HOST) this.#watch.heard(stamp);
-    if (message.kind === 'heartbeat') return;
-    const entry = this.#entries.get(message.bundle);
-    if (!entry) return this.#drop(from, message, 'unknown bundle');
-    const isPeers =
-      message.kind === 'requestBorrow' ||
-      message.kind === 'withdrawBorrow' ||
-      message.kind === 'borrowDeclined' ||
-      message.kind === 'recallDevice';
-    // What the host says counts only from the host; what a borrower is told by the owner only from the owner.
-    if (isPeers !== (from !== HOST)) return this.#drop(from, message, 'not the sender’s to say');
-    if (message.kind === 'borrowDeclined' && from !== entry.definition.owner) {
-      return this.#drop(from, message, 'not the owner');
-    }
-    const isForTable = message.kind !== 'stateReported' || entry.question.isAnsweredBy(message.challenge);
-    const isForLook =
-      message.kind === 'stateReported' && !!entry.look && sameBytes(message.challenge, entry.look);
-    if (isForLook) entry.look = undefined;
-    if (!isForTable && !isForLook) {
-      this.#parts.log('debug', 'stateReported dropped: answer to an older query', { from });
-      return;
-    }
-    if (message.kind === 'remapped' || message.kind === 'stateReported') {
-      const nowMs = this.#parts.clock.nowMs();
-      entry.told = toldBy(message, nowMs);
-      entry.leaseEndsMs = message.leaseMs > 0 ? nowMs + message.leaseMs : undefined;
-      entry.evidence = message.proof?.evidence ?? entry.evidence;
-      if (message.kind === 'stateReported') {
-        entry.forces = message.forces ?? entry.forces;
-        entry.evidence = message.proof?.evidence ?? message.declared ?? entry.evidence;
-      }
-    }
-    if (!isForTable) return;
-    const inputs: readonly string[] =
-      entry.machine.role === 'owner' ? OWNER_TABLE.inputs : BORROWER_TABLE.inputs;
-    if (!inputs.includes(message.kind)) {
-      if (message.kind === 'faultReported') return this.#faultSeen(entry, message);
-      return this.#drop(from, message, `not for the ${entry.machine.role}`);
-    }
-    this.#feed(entry, { on: message.kind, from, message } as never);
+  onMessage(from: VmId, message: Message, token: Uint8Array | undefined): void {
+    this.#feed({ on: 'message', from, message, token });
   }
 
   onUp(peer: VmId, isNewBoot = false): void {
     this.#parts.log('info', 'session up', { peer });
     for (const entry of this.#entries.values()) {
-      this.#compareDefinitions(entry);
-      // Another life of the host may have another back end.
+      const { id } = entry.definition;
+      const before = entry.differs.join();
+      entry.differs = this.#parts.link.differing(id);
+      if (entry.differs.join() !== before) this.emit('changed', id);
+      // Another start of the host may have another enforcer.
       if (peer === HOST && isNewBoot) Object.assign(entry, { evidence: null, forces: undefined });
     }
-    if (peer === HOST) this.#hostBack();
+    this.#feed({ on: 'sessionUp', peer });
   }
 
   onDown(peer: VmId, reason: string): void {
@@ -261,16 +194,136 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     this.#parts.log('error', 'bundle definitions differ', { bundle, peer });
   }
 
-  #hostBack(): void {
-    this.emit('hostUp');
-    for (const entry of this.#entries.values()) this.#feed(entry, { on: 'hostUp' });
+  #feed(fact: Fact): void {
+    this.#facts.feed({ ...fact, nowMs: this.#parts.clock.nowMs() } as AgentFact);
   }
 
-  #compareDefinitions(entry: Entry): void {
-    const bundle = entry.definition.id;
-    const before = entry.differs.join();
-    entry.differs = this.#parts.link.differing(bundle);
-    if (entry.differs.join() !== before) this.emit('changed', bundle);
+  #step(fact: AgentFact): void {
+    for (const order of this.#endpoint.step(fact)) {
+      if (this.#facts.isStopped) return;
+      this.#carryOut(order);
+    }
+  }
+
+  #carryOut(order: AgentOrder): void {
+    const { link, hooks } = this.#parts;
+    switch (order.do) {
+      case 'send':
+        return void link.send(order.to, order.message);
+      case 'request':
+        return this.#request(order);
+      case 'decide': {
+        const { request, question } = order;
+        const { bundle } = question;
+        return this.#parts.policy(question, (decision) =>
+          this.#feed({ on: 'policyDecided', bundle, request, decision }),
+        );
+      }
+      case 'note':
+        return this.#journal.write(order.bundle, { attempt: order.attempt, epoch: order.epoch });
+      case 'hook': {
+        const { bundle, hook, epoch } = order;
+        return hooks.run(bundle, hook, epoch, (result) =>
+          this.#feed({ on: 'hookDone', bundle, hook, result }),
+        );
+      }
+      case 'inspect': {
+        const { bundle } = order;
+        return hooks.inspect(bundle, (status) => this.#feed({ on: 'driverInspected', bundle, status }));
+      }
+      case 'timer':
+        return this.#timers.start(timerName(order), order.ms, order.sooner);
+      case 'stopTimer':
+        return this.#timers.stop(timerName(order));
+      case 'renew':
+        return link.renew(order.peer);
+      default:
+        return this.#tell(order);
+    }
+  }
+
+  #request({ bundle, owner, claims, terms }: Extract<AgentOrder, { do: 'request' }>): void {
+    const { link } = this.#parts;
+    const consent = link.sealConsent(claims);
+    const mark = consent && consentMark(consent);
+    const message = consent && ({ kind: 'requestBorrow', bundle, ...terms, consent } as const);
+    // The answer may be there before this returns.
+    if (mark !== undefined) this.#feed({ on: 'requested', bundle, mark, isSent: true });
+    const isSent = message !== undefined && link.send(owner, message);
+    if (!isSent) this.#feed({ on: 'requested', bundle, mark: undefined, isSent });
+  }
+
+  #timerFired(name: string, lateMs: number): void {
+    const [timer, bundle] = name.split(' ') as [string, BundleId | undefined];
+    this.#feed({ on: 'timer', bundle, timer, lateMs });
+  }
+
+  #tell(news: AgentNews): void {
+    const { log, clock } = this.#parts;
+    switch (news.do) {
+      case 'notice':
+        this.#entry(news.bundle).diary.notified(news.notice);
+        this.emit('notice', news.bundle, news.notice);
+        return;
+      case 'told':
+        return noteTold(this.#entry(news.bundle), news.message, clock.nowMs());
+      case 'declined':
+        return this.#entry(news.message.bundle).diary.declined(news.to, news.message);
+      case 'fault':
+        return this.#faultSeen(news);
+      case 'drop':
+        return log(news.isLate ? 'debug' : 'warn', `${news.kind} dropped: ${news.why}`, { from: news.from });
+      case 'hostUp':
+        this.emit('hostUp');
+        return;
+      case 'hostSilent': {
+        const reason = `last heard ${Math.round(news.silentMs)} ms ago`;
+        log('warn', `the host is silent: ${reason}`, { peer: HOST });
+        this.emit('hostDown', reason);
+        return;
+      }
+      case 'hostBack':
+        return log('info', `the host is heard again, after ${seconds(news.silentMs)} s`, { peer: HOST });
+      case 'stopped':
+        return log(
+          'warn',
+          `this process did not run for ${seconds(news.ms)} s: it or its VM was stopped, or had no time`,
+        );
+      case 'slept': {
+        const done = this.#slept;
+        this.#slept = undefined;
+        return done?.(news.isAsleep, news.lent);
+      }
+      case 'step':
+        return this.#stepped(news);
+    }
+  }
+
+  #stepped({ bundle, on, before, after, rows, ignored }: Extract<AgentNews, { do: 'step' }>): void {
+    const row = rows.join(', ');
+    if (this.#showsSteps) {
+      const { log } = this.#parts;
+      if (ignored === undefined) log('debug', `${before} → ${after}`, { bundle, on, row });
+      else log('debug', `${on} ignored: ${ignored}`, { bundle, row, state: before });
+    }
+    if (ignored !== undefined || before === after) return;
+    const entry = this.#entry(bundle);
+    entry.movedMs = this.#parts.clock.nowMs();
+    entry.diary.moved(before, after, row);
+    this.emit('changed', bundle);
+  }
+
+  #faultSeen({ bundle, message }: Extract<AgentNews, { do: 'fault' }>): void {
+    const { vm = 'somebody', write, resource, by, epoch } = message;
+    this.#entry(bundle).diary.note(
+      `fault: ${vm} ${write ? 'wrote' : 'read'} ${resource} by ${by}, epoch ${epoch}`,
+    );
+    this.emit('changed', bundle);
+  }
+
+  #role(bundle: BundleId): 'owner' | 'borrower' {
+    this.#entry(bundle);
+    return this.#endpoint.state.bundles[bundle]!.role;
   }
 
   #entry(bundle: BundleId): Entry {
@@ -281,134 +334,23 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     );
   }
 
-  #machineOf(entry: Entry): AnyRunner {
-    const { self, clock } = this.#parts;
-    const { definition, digest } = entry;
-    const expected = this.#parts.expected?.get(definition.id);
-    const config: AgentConfig = { self, definition, digest, expected };
-    const owner = {
-      perform: (effect: AgentEffect<never>) => this.#perform(entry, effect),
-      onStep: (before: { name: string }, input: { on: string }, step: AnyStep) =>
-        this.#stepped(entry, before.name, input.on, step),
-    };
-    if (entry.definition.owner === self) {
-      const runner = new Runner(OWNER_TABLE as never, initialOwner(), config, clock, owner as never);
-      return { role: 'owner', runner: runner as never };
-    }
-    const table = this.#parts.borrowerTable ?? BORROWER_TABLE;
-    const runner = new Runner(table as never, initialBorrower(), config, clock, owner as never);
-    return { role: 'borrower', runner: runner as never };
-  }
-
-  #feed(entry: Entry, input: OwnerInput | BorrowerInput): void {
-    entry.machine.runner.feed(input as never);
-  }
-
-  #stepped(entry: Entry, before: string, on: string, step: AnyStep): void {
-    entry.question.stepped(on, step.effects);
-    const { log } = this.#parts;
-    const bundle = entry.definition.id;
-    if ((log.level ?? 'debug') === 'debug') {
-      if (step.ignored === undefined)
-        log('debug', `${before} → ${step.state.name}`, { bundle, on, row: step.row });
-      else log('debug', `${on} ignored: ${step.ignored}`, { bundle, row: step.row, state: before });
-    }
-    if (step.ignored !== undefined) return;
-    if (before === step.state.name) return;
-    entry.movedMs = this.#parts.clock.nowMs();
-    entry.diary.moved(before, step.state.name, step.row);
-    this.emit('changed', bundle);
-  }
-
-  #perform(entry: Entry, effect: AgentEffect<never>): void {
-    const { link, hooks } = this.#parts;
-    const bundle = entry.definition.id;
-    switch (effect.do) {
-      case 'send':
-        link.send(effect.to, effect.message);
-        if (effect.message.kind === 'borrowDeclined') entry.diary.declined(effect.to, effect.message);
-        return;
-      case 'query': {
-        const { epoch } = entry.machine.runner.state;
-        link.send(HOST, { kind: 'queryState', bundle, epoch, challenge: entry.question.ask() });
-        return;
-      }
-      case 'request':
-        return this.#request(entry, effect);
-      case 'decide': {
-        const { do: _, request, ...question } = effect;
-        this.#policy({ bundle, ...question }, (decision) =>
-          this.#feed(entry, { on: 'policyDecided', request, decision }),
-        );
-        return;
-      }
-      case 'persist':
-        this.#journal.write(bundle, { attempt: effect.attempt, epoch: effect.epoch }, effect.sync);
-        return;
-      case 'hook':
-        hooks.run(bundle, effect.hook, effect.epoch, (result) =>
-          this.#feed(entry, { on: 'hookDone', hook: effect.hook, result: clipped(result) }),
-        );
-        return;
-      case 'inspect':
-        hooks.inspect(bundle, (status) => this.#feed(entry, { on: 'driverInspected', status }));
-        return;
-      case 'notify':
-        entry.diary.notified(effect.notice);
-        this.emit('notice', bundle, effect.notice);
-        return;
-      default:
-        throw new Error(`the runner keeps timers: ${JSON.stringify(effect)}`);
-    }
-  }
-
-  #request(entry: Entry, effect: Extract<AgentEffect<never>, { do: 'request' }>): void {
-    const { link, clock } = this.#parts;
-    const { terms, epoch, incarnation } = effect;
-    const { id: bundle, owner } = entry.definition;
-    const claims: ConsentClaims = {
-      bundle,
-      epoch,
-      digest: entry.digest,
-      owner,
-      incarnation: incarnation as Incarnation,
-      stamp: this.#watch.stamp,
-      validMs: CONSENT_VALID_MS,
-      leaseMs: terms.leaseMs,
-      minTenureMs: terms.minTenureMs,
-      noticeMs: terms.noticeMs,
-      evidence: terms.evidence,
-    };
-    const consent = link.sealConsent(claims);
-    if (!consent) return;
-    this.#feed(entry, { on: 'requested', mark: consentMark(consent) });
-    const { evidence: _, ...asked } = terms;
-    if (link.send(owner, { kind: 'requestBorrow', bundle, ...asked, consent })) return;
-    // The session with the owner is not up yet, as after a boot. The request's timer ends the tries.
-    clock.after(REQUEST_RETRY_MS, () => {
-      const { state } = entry.machine.runner;
-      // Another request may be open by then, on other terms.
-      if (state.name === 'requesting' && state.terms === terms) this.#request(entry, effect);
-    });
-  }
-
-  #faultSeen(entry: Entry, message: Extract<Message, { kind: 'faultReported' }>): void {
-    const who = message.vm ?? 'somebody';
-    entry.diary.note(
-      `fault: ${who} ${message.write ? 'wrote' : 'read'} ${message.resource} by ${message.by}, epoch ${message.epoch}`,
-    );
-    this.emit('changed', entry.definition.id);
-  }
-
-  #drop(from: VmId, message: Message, why: string): void {
-    this.#parts.log('warn', `${message.kind} dropped: ${why}`, { from });
-  }
-
   #view(entry: Entry): BundleView {
-    return bundleView(entry, this.#parts.self, this.#parts.clock.nowMs());
+    const bundle = this.#endpoint.state.bundles[entry.definition.id]!;
+    return bundleView(entry, bundle, this.#parts.self, this.#parts.clock.nowMs());
   }
 }
 
 function seconds(ms: number): string {
   return (ms / 1_000).toFixed(ms < 10_000 ? 1 : 0);
+}
+
+/** Names have no space. */
+function timerName({
+  bundle,
+  timer,
+}: {
+  readonly bundle: BundleId | undefined;
+  readonly timer: string;
+}): string {
+  return bundle === undefined ? timer : `${timer} ${bundle}`;
 }

@@ -1,90 +1,79 @@
 /**
- * What an agent knows of the host by hearing it: whether it lives, and its newest stamp. When it falls silent, whoever
- * asks for secrets on a borrowed screen must hear of it.
+ * What an agent knows of the host by hearing it: its newest timestamp token, and whether it lives. Pure.
+ *
+ * The host is watched only while a bundle is lent or moves: then it sends a heartbeat a second, and whoever types a
+ * secret on a borrowed screen must hear of its silence. Otherwise nobody is woken for nothing.
  */
 
-import type { Clock } from '../ports.ts';
 import { STAMP_BYTES } from '../protocol/messages.ts';
+import { STOPPED_MS } from '../protocol/timers.ts';
 
-/** Oldest stamp that still makes a good consent: the host sends one a second. */
-const STAMP_FRESH_MS = 4_000;
-/** Without a word of the host for so long, it counts as silent: it sends a heartbeat a second. */
+/** Oldest token that still makes a good consent, in ms. */
+const TOKEN_FRESH_MS = 4_000;
+/** Without a message of the host for so long, in ms, it counts as silent: it sends a heartbeat a second. */
 const HOST_SILENT_MS = 4_000;
-/** A timer so late, in ms, was not late for want of time alone: the process was stopped, or its VM was. */
-const STOPPED_MS = 2_000;
-/** Time to hear what came meanwhile, in ms: a heartbeat, and some. */
+/** Time to hear what came while this process did not run, in ms: a heartbeat, and some. */
 const CATCH_UP_MS = 1_500;
 
-/** Who is told. */
-export interface HostWatcher {
-  /** `reason` is for people. */
-  onSilent(reason: string): void;
-  /** The first word after a silence of `silentMs`, before it is dealt with. */
-  onBack(silentMs: number): void;
-  /** We ourselves did not run for `ms`: not the host was silent. */
-  onStopped(ms: number): void;
+/** What is known of the host. Times are of our clock, in ms. Immutable. */
+export interface HostWatch {
+  readonly token: { readonly bytes: Uint8Array; readonly atMs: number } | undefined;
+  readonly heardMs: number;
+  /** Since when it is watched; undefined: it is not. */
+  readonly sinceMs: number | undefined;
+  readonly isSilent: boolean;
 }
 
-/** Watches one host. */
-export class HostWatch {
-  readonly #clock: Clock;
-  readonly #watcher: HostWatcher;
-  #stamp: { readonly bytes: Uint8Array; readonly atMs: number } | undefined;
-  #heardMs = 0;
-  #isSilent = false;
-  #cancel: (() => void) | undefined;
+export const UNWATCHED: HostWatch = { token: undefined, heardMs: 0, sinceMs: undefined, isSilent: false };
 
-  constructor(clock: Clock, watcher: HostWatcher) {
-    this.#clock = clock;
-    this.#watcher = watcher;
-  }
+/** What follows: the timer to start, and what is to be told. */
+export interface WatchStep {
+  readonly watch: HostWatch;
+  readonly timerMs?: number;
+  /** The host has been silent for so long. */
+  readonly silentMs?: number;
+  /** The first message after a silence of so long. */
+  readonly backMs?: number;
+  /** We ourselves did not run for so long: the host was not silent. */
+  readonly stoppedMs?: number;
+}
 
-  /** The newest stamp; without one, zeros, which the host refuses. */
-  get stamp(): Uint8Array {
-    return this.#stamp?.bytes ?? new Uint8Array(STAMP_BYTES);
-  }
+/** The newest token; without one, zeros, which the host refuses. */
+export function tokenOf({ token }: HostWatch): Uint8Array {
+  return token?.bytes ?? new Uint8Array(STAMP_BYTES);
+}
 
-  /** Whether the newest stamp is young enough for a consent. */
-  get hasFreshStamp(): boolean {
-    return this.#stamp !== undefined && this.#clock.nowMs() - this.#stamp.atMs < STAMP_FRESH_MS;
-  }
+/** Whether the newest token is young enough for a consent. */
+export function hasFreshToken({ token }: HostWatch, nowMs: number): boolean {
+  return token !== undefined && nowMs - token.atMs < TOKEN_FRESH_MS;
+}
 
-  /** A message of the host arrived. */
-  heard(stamp: Uint8Array | undefined): void {
-    const silentMs = this.#clock.nowMs() - this.#heardMs;
-    this.#heardMs = this.#clock.nowMs();
-    if (stamp) this.#stamp = { bytes: stamp, atMs: this.#heardMs };
-    if (!this.#cancel) this.#watch(HOST_SILENT_MS);
-    if (!this.#isSilent) return;
-    this.#isSilent = false;
-    this.#watcher.onBack(silentMs);
-  }
+/** A message of the host arrived. */
+export function heard(watch: HostWatch, nowMs: number, token: Uint8Array | undefined): WatchStep {
+  const next: HostWatch = {
+    ...watch,
+    heardMs: nowMs,
+    token: token ? { bytes: token, atMs: nowMs } : watch.token,
+    isSilent: false,
+  };
+  if (!watch.isSilent) return { watch: next };
+  const timer = watch.sinceMs === undefined ? {} : { timerMs: HOST_SILENT_MS };
+  return { watch: next, backMs: nowMs - watch.heardMs, ...timer };
+}
 
-  stop(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-  }
+/** From now on the host is watched, or it is not. */
+export function watched(watch: HostWatch, isNeeded: boolean, nowMs: number): WatchStep {
+  if (isNeeded === (watch.sinceMs !== undefined)) return { watch };
+  if (!isNeeded) return { watch: { ...watch, sinceMs: undefined } };
+  return { watch: { ...watch, sinceMs: nowMs }, timerMs: HOST_SILENT_MS };
+}
 
-  /** Looks again when the host could have been silent for long enough, not at each of its messages. */
-  #watch(ms: number): void {
-    const dueMs = this.#clock.nowMs() + ms;
-    this.#cancel = this.#clock.after(ms, () => {
-      this.#cancel = undefined;
-      const lateMs = this.#clock.nowMs() - dueMs;
-      if (lateMs >= STOPPED_MS) {
-        this.#watcher.onStopped(lateMs);
-        return this.#watch(CATCH_UP_MS);
-      }
-      // What has arrived by now counts.
-      this.#cancel = this.#clock.soon(() => this.#judge());
-    });
-  }
-
-  #judge(): void {
-    this.#cancel = undefined;
-    const leftMs = this.#heardMs + HOST_SILENT_MS - this.#clock.nowMs();
-    if (leftMs > 0) return this.#watch(leftMs);
-    this.#isSilent = true;
-    this.#watcher.onSilent(`last heard ${Math.round(HOST_SILENT_MS - leftMs)} ms ago`);
-  }
+/** The timer ran out, `lateMs` after its end: could the host have been silent for long enough? */
+export function looked(watch: HostWatch, nowMs: number, lateMs: number): WatchStep {
+  const { sinceMs, heardMs } = watch;
+  if (sinceMs === undefined || watch.isSilent) return { watch };
+  if (lateMs >= STOPPED_MS) return { watch, timerMs: CATCH_UP_MS, stoppedMs: lateMs };
+  const silentMs = nowMs - Math.max(heardMs, sinceMs);
+  if (silentMs < HOST_SILENT_MS) return { watch, timerMs: HOST_SILENT_MS - silentMs };
+  return { watch: { ...watch, isSilent: true }, silentMs: nowMs - heardMs };
 }

@@ -1,54 +1,65 @@
 /**
- * The question of an agent to its host, who holds a bundle: one at a time, known by its challenge.
+ * The question of an agent to its host, who holds a bundle: one at a time, known by its challenge. Pure.
  *
- * Said again in the same wait it is the same question, and bears the same challenge: else no answer would ever fit
- * where a round trip is longer than the timer. What else makes an agent ask is a new question, which an answer from
- * before it must not settle: news, and a timer that ends another wait, as that of a lease. An answer counts once.
- * Answers of an earlier session or life fail their tag.
+ * A retry reuses its challenge: else no answer would ever fit where a round trip is longer than the timer. Whatever else
+ * makes an agent ask is a new question, which an answer from before it must not settle: news, and a timer that ends
+ * another wait, as that of a lease. An answer counts once. Answers of an earlier session or incarnation fail their tag.
  */
 
-import type { Entropy } from '../ports.ts';
-import { sameBytes } from '../protocol/evidence.ts';
-import { CHALLENGE_BYTES } from '../protocol/messages.ts';
+import { OWNER_TIMERS } from '../protocol/timers.ts';
+
+/** Longest time between two tries, in ms: each wakes a guest that may be idle. */
+const AGAIN_MAX_MS = 60_000;
+/** Tries before the time between them grows. */
+const STEADY_TRIES = 8;
+
+/** The open question about one bundle. Immutable. */
+export interface Question {
+  /** Number of the open question; 0: none is open. */
+  readonly open: number;
+  /** Timers that asked in a wait that still goes on: the open question is not older than the first time they did. */
+  readonly waits: readonly string[];
+  /** How often it was asked in a row without an answer. */
+  readonly tries: number;
+}
+
+export const NO_QUESTION: Question = { open: 0, waits: [], tries: 0 };
 
 type Effect = { readonly do: string; readonly timer?: string };
 
-/** The open question about one bundle. */
-export class Question {
-  readonly #entropy: Entropy;
-  #open: Uint8Array | undefined;
-  /** Timers that asked in a wait that still goes on: the open question is not older than the first time they did. */
-  readonly #waits = new Set<string>();
-  #on = '';
-
-  constructor(entropy: Entropy) {
-    this.#entropy = entropy;
+/** Returns the question after a step on the input `on`, whose effects are still to come. */
+export function stepped(question: Question, on: string, effects: readonly Effect[]): Question {
+  let next = question;
+  for (const { do: what, timer } of effects) {
+    if (what !== 'timer' && what !== 'stopTimer') continue;
+    // Its wait is over, or another one begins.
+    const name = `timer:${timer}`;
+    if (on !== name && next.waits.includes(name))
+      next = { ...next, waits: next.waits.filter((wait) => wait !== name) };
+    // Nobody waits for its answer any more: what is asked later is another question.
+    if (what === 'stopTimer' && timer === 'query' && next.open !== 0) next = { ...next, open: 0, tries: 0 };
   }
+  return next;
+}
 
-  /** Told of each step before its effects, since one of them may be to ask. `on`: the input. */
-  stepped(on: string, effects: readonly Effect[]): void {
-    this.#on = on;
-    for (const { do: what, timer } of effects) {
-      if (what !== 'timer' && what !== 'stopTimer') continue;
-      // Its wait is over, or another one begins.
-      if (on !== `timer:${timer}`) this.#waits.delete(`timer:${timer}`);
-      // Nobody waits for its answer any more: what is asked later is another question.
-      if (what === 'stopTimer' && timer === 'query') this.#open = undefined;
-    }
-  }
+/** Returns the question as it is asked now. `fresh`: a number that was never used. */
+export function asked(question: Question, on: string, fresh: number): Question {
+  const isRetry = question.open !== 0 && question.waits.includes(on);
+  const waits = new Set([...question.waits, 'timer:query']);
+  if (on.startsWith('timer:')) waits.add(on);
+  return {
+    open: isRetry ? question.open : fresh,
+    waits: [...waits],
+    tries: on === 'timer:query' ? question.tries + 1 : 1,
+  };
+}
 
-  /** Returns the challenge to ask with. */
-  ask(): Uint8Array {
-    if (!this.#open || !this.#waits.has(this.#on)) this.#open = this.#entropy.random(CHALLENGE_BYTES);
-    this.#waits.add('timer:query');
-    if (this.#on.startsWith('timer:')) this.#waits.add(this.#on);
-    return this.#open;
-  }
+/** Returns the question after its answer. */
+export function answered(question: Question): Question {
+  return { ...question, open: 0, tries: 0 };
+}
 
-  /** Returns whether the open question bore this challenge, and closes it if so. */
-  isAnsweredBy(challenge: Uint8Array): boolean {
-    if (!this.#open || !sameBytes(challenge, this.#open)) return false;
-    this.#open = undefined;
-    return true;
-  }
+/** Returns after how many ms a question without an answer is asked again. */
+export function againMs({ tries }: Question): number {
+  return Math.min(OWNER_TIMERS.query * 2 ** Math.max(0, tries - STEADY_TRIES), AGAIN_MAX_MS);
 }

@@ -151,7 +151,7 @@ export class AgentControl {
       case 'sleep':
         return this.#sleep(client, request);
       case 'wake':
-        this.#agent.sleep.wake();
+        this.#agent.wake();
         return {};
       default:
         throw new RequestError(
@@ -225,7 +225,7 @@ export class AgentControl {
   #sleep(client: Client, request: Json): undefined {
     const id = idOf(request);
     const waitMs = number(request, 'waitMs', SLEEP_DEFAULTS.waitMs);
-    this.#agent.sleep.begin(number(request, 'graceMs', SLEEP_DEFAULTS.graceMs), waitMs, (isAsleep, lent) => {
+    this.#agent.sleep(number(request, 'graceMs', SLEEP_DEFAULTS.graceMs), waitMs, (isAsleep, lent) => {
       if (isAsleep) return client.lines.send({ id, ok: true });
       const why = lent.length > 0 ? `not back: ${lent.join(', ')}` : 'woken meanwhile';
       const message = `${why}; the system should stay awake`;

@@ -6,7 +6,7 @@
  * is kept elsewhere (`baton status` prints it).
  */
 
-import { asciiBytes } from '../wire/bytes.ts';
+import { asciiBytes, hex } from '../wire/bytes.ts';
 import { sha256 } from '../wire/hash.ts';
 
 /** What one line says. */
@@ -123,8 +123,4 @@ function asciiJson(value: unknown): string {
     /[\u007f-\uffff]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

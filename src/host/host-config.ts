@@ -2,14 +2,14 @@
 
 import { type BundleDefinition, HOST_TIMES, type HostConfig, isResettable } from '../protocol/index.ts';
 import { bundleDigest } from '../wire/digest.ts';
-import type { HostParts } from './host-parts.ts';
+import type { HostSetup } from './host-endpoint.ts';
 
 /** Makes the configuration of the table of one bundle. */
 export function hostConfig(
   definition: BundleDefinition,
-  { enforcer, times, acceptDriverResidue }: HostParts,
+  { enforcer, times, acceptDriverResidue }: HostSetup,
 ): HostConfig {
-  const { evidence, capabilities } = enforcer.describe();
+  const { evidence, capabilities } = enforcer;
   return {
     bundle: definition.id,
     owner: definition.owner,

@@ -2,23 +2,18 @@
 
 import type { Enforcer } from '../enforcer/port.ts';
 import type { Link } from '../link/link.ts';
-import type { Clock, Log } from '../ports.ts';
+import type { Clock, DurableRecord, Entropy, Log } from '../ports.ts';
 import type {
   BundleDefinition,
   BundleId,
   HOST_TABLE,
   HostConfig,
-  HostEffect,
-  HostInput,
-  HostState,
   HostTimes,
   RemapPhase,
   VmId,
 } from '../protocol/index.ts';
-import type { Runner } from '../runner.ts';
 import type { Attributed } from './attribution.ts';
 import type { FaultDesk } from './fault-desk.ts';
-import type { PhaseRuns, Tally } from './remap.ts';
 import type { HostTable } from './table.ts';
 
 /** What a host is made of. */
@@ -28,8 +23,11 @@ export interface HostParts {
   readonly link: Link;
   readonly clock: Clock;
   readonly log: Log;
+  readonly entropy: Entropy;
   /** 16 random bytes of this start of the service. */
   readonly bootId: Uint8Array;
+  /** Where what outlives a power cut is kept. */
+  readonly bounds: DurableRecord;
   /** The table; undefined when it is missing or broken: all bundles start in quarantine. */
   readonly table: HostTable | undefined;
   /** A table is written here when the old one was lost. */
@@ -43,7 +41,7 @@ export interface HostParts {
   readonly times?: Partial<HostTimes>;
   /** Lend bundles that only their driver can clean. */
   readonly acceptDriverResidue?: boolean;
-  /** The hypervisor table; a lie puts another one here. */
+  /** The table of a bundle; a negative control puts another one here. */
   readonly protocol?: typeof HOST_TABLE;
 }
 
@@ -56,18 +54,12 @@ export interface HostEvents {
   phase: (bundle: BundleId, phase: RemapPhase, epoch: number, ms: number, ok: boolean) => void;
 }
 
-/** A bundle at the host. */
+/** What people see of a bundle at the host; nothing depends on it. */
 export interface Entry {
-  readonly definition: BundleDefinition;
   readonly config: HostConfig;
-  runner: Runner<HostState, HostInput, HostConfig, HostEffect>;
   readonly desk: FaultDesk;
-  tally: Tally;
-  readonly runs: PhaseRuns;
-  /** The `prepare` that is being dealt with: its record must be durable, or it is undone. */
-  preparing: Extract<HostInput, { on: 'prepare' }> | undefined;
-  /** The VM behind the last step; undefined: the machine or an operator. */
-  cause: VmId | undefined;
+  /** When the phase under way began. */
+  startedMs: number;
   phases: Record<string, number>;
   /** Why a phase of the last remap failed. */
   failure: string | undefined;

@@ -1,127 +1,104 @@
 /**
- * The hypervisor service: drives the hypervisor table of every bundle over one enforcer.
- *
- * It feeds commands, enforcer answers, VM lives and clocks into the pure core and carries its orders out. It
- * decides nothing itself. Safety rests on the enforcer; this service decides who is to hold, and says so.
+ * The host service as it runs: turns messages, answers of the enforcer, clocks and writes into facts of the endpoint
+ * (host-endpoint.ts), and carries its effects out in their order. It decides nothing.
  */
 
 import { TypedEmitter } from 'tiny-typed-emitter';
-import type { EnforcerEvent } from '../enforcer/port.ts';
+import type { EnforcerEvent, FaultRecord } from '../enforcer/port.ts';
+import { FactQueue } from '../fact-queue.ts';
 import type { LinkListener, PeerView } from '../link/link.ts';
 import type { Obstacle } from '../ports.ts';
-import { refusal } from '../protocol/hypervisor-answers.ts';
-import {
-  type BundleDefinition,
-  type BundleId,
-  HOST_TABLE,
-  type HostEffect,
-  type HostInput,
-  type HostState,
-  initialHost,
-  type Message,
-  type RemapPhase,
-  type VmId,
-} from '../protocol/index.ts';
+import type { BundleId, Message, VmId } from '../protocol/index.ts';
 import { quietLog } from '../quiet-log.ts';
-import { Runner } from '../runner.ts';
-import { type Attributed, attribute, causeOf } from './attribution.ts';
+import { TimerSet } from '../timer-set.ts';
+import { hex } from '../wire/bytes.ts';
+import { decodeBounds, encodeBounds } from './bounds.ts';
 import { FaultDesk } from './fault-desk.ts';
-import { hostConfig } from './host-config.ts';
+import { HostEndpoint, type HostFact, type HostNews, type HostOrder } from './host-endpoint.ts';
 import type { Entry, HostEvents, HostParts } from './host-parts.ts';
-import {
-  faultFields,
-  faultMessage,
-  faultText,
-  type HostFacts,
-  type HostView,
-  hostView,
-  unknownBundleRefusal,
-} from './host-view.ts';
-import { HEARTBEAT_MS, Pulse, stoppedText } from './pulse.ts';
-import { foldAnswers, NO_TALLY, PhaseRuns } from './remap.ts';
-import { Scribe } from './scribe.ts';
-import { readStamp, Stamper } from './stamp.ts';
-import { VmDesk } from './vm-desk.ts';
-import { VmRegistry } from './vm-registry.ts';
+import { faultFields, faultText, type HostFacts, type HostView, hostView } from './host-view.ts';
+import { HostWriter } from './host-writer.ts';
+import { Pulse, stoppedText } from './pulse.ts';
+import { Stamper } from './stamp.ts';
+import { runningIn } from './vm-registry.ts';
 
 /** Events kept per bundle for `describe`. */
 const EVENTS_KEPT = 30;
+/** Bytes of a table's id. */
+const TABLE_ID_BYTES = 8;
+
+type Enforce = Extract<HostOrder, { do: 'enforce' }>;
+/** A fact without its moment. */
+type Fact = HostFact extends infer F ? (F extends HostFact ? Omit<F, 'nowMs'> : never) : never;
 
 /** The host service. */
 export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   readonly #parts: HostParts;
-  readonly #protocol: typeof HOST_TABLE;
+  readonly #endpoint: HostEndpoint;
   readonly #entries = new Map<BundleId, Entry>();
-  readonly #registry: VmRegistry;
-  readonly #scribe: Scribe;
-  readonly #vms: VmDesk;
+  readonly #writer: HostWriter;
   readonly #stamper: Stamper;
   readonly #pulse = new Pulse();
   readonly #showsSteps: boolean;
-  #stopHeartbeat: (() => void) | undefined;
-  #isOver = false;
+  readonly #timers: TimerSet;
+  readonly #facts: FactQueue<HostFact>;
 
   constructor(given: HostParts) {
     super();
     const parts = { ...given, log: quietLog(given.log, given.clock) };
+    const { bundles, enforcer, bootId, times, acceptDriverResidue, protocol, clock, log } = parts;
     this.#parts = parts;
-    this.#protocol = parts.protocol ?? HOST_TABLE;
-    this.#showsSteps = (parts.log.level ?? 'debug') === 'debug';
-    this.#vms = new VmDesk(parts.enforcer);
-    this.#stamper = new Stamper(parts.bootId);
-    const { enforcer, table } = parts;
-    this.#registry = new VmRegistry(table?.registry(), enforcer.machineBoot(), enforcer.running());
-    const { audit, auditHash, clock, log } = parts;
-    const onWritten = () => this.#releaseStarts();
-    const written = table ?? parts.freshTable();
-    this.#scribe = new Scribe({ table: written, audit, auditHash, clock, log, onWritten });
-    for (const definition of parts.bundles) this.#entries.set(definition.id, this.#entryOf(definition));
+    const setup = {
+      bundles,
+      enforcer: enforcer.describe(),
+      bootId,
+      times,
+      acceptDriverResidue,
+      table: protocol,
+    };
+    this.#endpoint = new HostEndpoint(setup);
+    this.#showsSteps = (log.level ?? 'debug') === 'debug';
+    this.#stamper = new Stamper(bootId);
+    this.#timers = new TimerSet(clock, (name, lateMs) => this.#timerFired(name, lateMs));
+    this.#facts = new FactQueue(
+      (fact) => this.#step(fact),
+      () => this.#timers.apply(),
+    );
+    const { audit, auditHash } = parts;
+    this.#writer = new HostWriter({ table: parts.table ?? parts.freshTable(), audit, auditHash, clock, log });
+    for (const { id } of bundles) this.#entries.set(id, this.#entryOf(id));
   }
 
   /** Reads back the machine, then serves. */
   start(): void {
-    const { enforcer, link, table } = this.#parts;
-    const rebooted = table?.registry()?.machineBoot !== enforcer.machineBoot();
-    for (const entry of this.#entries.values()) {
-      const state = table?.bundle(entry.definition.id);
-      const recovered = !table
-        ? ({ kind: 'lost' } as const)
-        : state
-          ? ({ kind: 'record', state, rebooted } as const)
-          : ({ kind: 'new' } as const);
-      this.#feed(entry, { on: 'start', recovered, running: this.#registry.running(), nowMs: this.#nowMs() });
-    }
-    // The registry comes last: a table with it holds a record of every bundle.
-    if (this.#isOver) return;
-    if (!this.#scribe.begin(this.#registry.record()))
-      return this.#end(`nothing can be begun: ${this.#scribe.fault}`);
-    // What is told at once, as ends of VMs that nobody acknowledged, finds bundles that have started.
-    enforcer.onEvent((event) => this.#onEnforcer(event));
-    if (this.#isOver) return;
-    link.open(this);
-    this.#beat();
-    // Faults may have come in before anybody listened.
-    this.#fetchFaults();
+    const { enforcer, table, bounds, entropy } = this.#parts;
+    const records = table?.records();
+    const found = {
+      bounds: bounds.found && decodeBounds(bounds.found),
+      records,
+      isFirst: table !== undefined && records === undefined,
+      machineBoot: enforcer.machineBoot(),
+      running: enforcer.running(),
+      freshTableId: hex(entropy.random(TABLE_ID_BYTES)),
+    };
+    this.#feed({ on: 'start', found });
   }
 
   /** Stops serving. The machine stays as it is; the table says how to go on. */
   stop(): void {
-    this.#isOver = true;
-    this.#stopHeartbeat?.();
-    for (const entry of this.#entries.values()) {
-      entry.runner.stop();
-      entry.desk.stop();
-    }
-    this.#scribe.stop();
+    this.#facts.stop();
+    this.#timers.clear();
+    for (const { desk } of this.#entries.values()) desk.stop();
+    this.#writer.stop();
     this.#parts.link.close();
     this.#parts.enforcer.close();
   }
 
-  /** Ends a quarantine, or forgives barred borrowers. Throws on an unknown bundle. */
+  /** Ends a quarantine, or forgets barred borrowers. Throws on an unknown bundle. */
   lift(bundle: BundleId): HostView {
     const entry = this.#entries.get(bundle);
     if (!entry) throw new Error(`${bundle}: no bundle of this name`);
-    this.#feed(entry, { on: 'lift', nowMs: this.#nowMs() });
+    this.#feed({ on: 'lift', bundle });
     return this.#view(entry);
   }
 
@@ -135,11 +112,12 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     return [...this.#entries.values()].map((entry) => this.#view(entry));
   }
 
-  /** Running VMs and their lives; hash of the last audit line; what cannot be written, and why. */
+  /** Running VMs and their incarnations; hash of the last audit line; what cannot be written, and why. */
   facts(): HostFacts {
-    const { auditHash, fault } = this.#scribe;
+    const { auditHash, fault } = this.#writer;
+    const { registry, writeFault } = this.#endpoint.state;
     const stopped = this.#pulse.stopped(this.#nowMs());
-    return { vms: this.#registry.running(), auditHash, writeFault: fault ?? null, stopped };
+    return { vms: runningIn(registry), auditHash, writeFault: fault ?? writeFault ?? null, stopped };
   }
 
   /**
@@ -152,7 +130,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
 
   /** How the ways to the agents of all running VMs stand: a VM that does not run has no agent. */
   peers(): PeerView[] {
-    return this.#parts.link.peers().filter(({ peer }) => this.#registry.incarnationOf(peer) !== 0);
+    return this.#parts.link.peers().filter(({ peer }) => this.incarnationOf(peer) !== 0);
   }
 
   /** What keeps the host from all agents. */
@@ -161,28 +139,20 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   }
 
   incarnationOf(vm: VmId) {
-    return this.#registry.incarnationOf(vm);
+    return this.#endpoint.incarnationOf(vm);
   }
 
   onMessage(from: VmId, message: Message): void {
-    if (!('bundle' in message)) return this.#drop(from, message, 'not for the host');
-    const entry = this.#entries.get(message.bundle);
-    if (!entry) {
-      const refusal = unknownBundleRefusal(message);
-      if (refusal) this.#parts.link.send(from, refusal, this.#stamp());
-      return this.#drop(from, message, `no bundle ${message.bundle} is configured`);
-    }
-    if (!(this.#protocol.inputs as readonly string[]).includes(message.kind)) {
-      return this.#drop(from, message, 'not for the host');
-    }
-    const nowMs = this.#nowMs();
-    const opened = message.kind === 'prepare' ? { consent: this.#openConsent(message, nowMs) } : {};
-    this.#feed(entry, { on: message.kind, from, message, nowMs, ...opened } as HostInput);
+    const claims =
+      message.kind === 'prepare'
+        ? this.#parts.link.openConsent(message.borrower, message.consent)
+        : undefined;
+    this.#feed({ on: 'message', from, message, claims });
   }
 
   onUp(peer: VmId): void {
     this.#parts.log('info', 'session up', { peer });
-    this.#parts.link.send(peer, { kind: 'heartbeat' }, this.#stamp());
+    this.#feed({ on: 'sessionUp', peer });
   }
 
   onDown(peer: VmId, reason: string): void {
@@ -196,229 +166,196 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     });
   }
 
-  #entryOf(definition: BundleDefinition): Entry {
-    const { clock } = this.#parts;
-    const config = hostConfig(definition, this.#parts);
+  #feed(fact: Fact): void {
+    this.#facts.feed({ ...fact, nowMs: this.#nowMs() } as HostFact);
+  }
+
+  #step(fact: HostFact): void {
+    for (const order of this.#endpoint.step(fact)) {
+      if (this.#facts.isStopped) return;
+      this.#carryOut(order);
+    }
+  }
+
+  #carryOut(order: HostOrder): void {
+    const { link, enforcer } = this.#parts;
+    switch (order.do) {
+      case 'send':
+        return void link.send(order.to, order.message, this.#stamper.at(this.#nowMs()));
+      case 'record': {
+        const fault = this.#writer.writeBundle(order.bundle, order.state, order.isDurable);
+        return this.#feed({ on: 'recorded', bundle: order.bundle, fault });
+      }
+      case 'recordVms':
+        return this.#feed({
+          on: 'recorded',
+          bundle: undefined,
+          fault: this.#writer.writeRegistry(order.registry),
+        });
+      case 'writeBounds': {
+        const { bounds } = order;
+        return this.#parts.bounds.write(encodeBounds(bounds), (fault) =>
+          this.#feed({ on: 'boundsWritten', bounds, fault }),
+        );
+      }
+      case 'enforce':
+        return this.#enforce(order);
+      case 'fetchFaults':
+        return this.#fetchFaults();
+      case 'acknowledgeStart':
+        return enforcer.acknowledgeStart(order.vm);
+      case 'acknowledgeExit':
+        return enforcer.acknowledgeExit(order.vm);
+      case 'forget':
+        return link.forget(order.vm);
+      case 'timer':
+        return this.#timers.start(timerName(order), order.ms);
+      case 'stopTimer':
+        return this.#timers.stop(timerName(order));
+      case 'serve':
+        enforcer.onEvent((event) => this.#onEnforcer(event));
+        if (!this.#facts.isStopped) link.open(this);
+        return;
+      case 'end':
+        return this.#end(order.reason);
+      default:
+        return this.#tell(order);
+    }
+  }
+
+  #enforce({ bundle, phase, epoch, to, calls, fetchesFaults }: Enforce): void {
+    const { enforcer } = this.#parts;
+    const entry = this.#entries.get(bundle)!;
+    entry.startedMs = this.#nowMs();
+    if (phase === 'fence') {
+      entry.phases = {};
+      entry.failure = undefined;
+    }
+    enforcer.run(bundle, calls, (answers) => {
+      const faults = fetchesFaults ? enforcer.faults() : NO_FAULTS;
+      this.#feed({ on: 'answers', bundle, phase, epoch, to, answers, faults });
+    });
+  }
+
+  #onEnforcer(event: EnforcerEvent): void {
+    if (event.kind === 'faultsPending') return this.#fetchFaults();
+    if (event.kind === 'lost') return this.#feed({ on: 'enforcerLost', error: event.error });
+    this.#feed({ on: event.kind, vm: event.vm });
+  }
+
+  #fetchFaults(): void {
+    const faults = this.#parts.enforcer.faults();
+    if (faults.length > 0) this.#feed({ on: 'faults', faults });
+  }
+
+  #timerFired(name: string, lateMs: number): void {
+    const [timer, bundle] = name.split(' ') as [string, BundleId | undefined];
+    const stoppedMs = this.#pulse.late(lateMs, this.#nowMs());
+    if (stoppedMs !== undefined) this.#parts.log('warn', stoppedText(stoppedMs));
+    this.#feed({ on: 'timer', bundle, timer, lateMs });
+  }
+
+  /** Ends the service where it stands: bundles stay as they are, and the next start reads them back. */
+  #end(reason: string): void {
+    this.stop();
+    this.#parts.log('error', `ends: ${reason}`);
+    this.#parts.end?.(reason);
+  }
+
+  #tell(news: HostNews): void {
+    const { log } = this.#parts;
+    switch (news.do) {
+      case 'step': {
+        if (!this.#showsSteps) return;
+        const { bundle, on, before, after, rows, ignored } = news;
+        const fields = { bundle, row: rows.join(', ') };
+        if (ignored !== undefined) return log('debug', `${on} ignored: ${ignored}`, fields);
+        return log('debug', `${before} → ${after}`, { ...fields, on });
+      }
+      case 'drop':
+        return log('warn', `${news.kind} dropped: ${news.why}`, { from: news.from });
+      case 'strayFault':
+        return log('warn', 'a refused access outside every bundle', faultFields(news.fault));
+      case 'fault':
+        return this.#entries.get(news.bundle)!.desk.add(news.attributed);
+      case 'vm':
+        this.emit('vm', news.vm, news.isRunning, news.incarnation);
+        return;
+      case 'phase':
+        return this.#tellPhase(news);
+      case 'audit':
+        return this.#audit(news);
+    }
+  }
+
+  #tellPhase({ bundle, phase, epoch, error }: Extract<HostNews, { do: 'phase' }>): void {
+    const entry = this.#entries.get(bundle)!;
+    const ms = this.#nowMs() - entry.startedMs;
+    entry.phases[phase] = (entry.phases[phase] ?? 0) + ms;
+    if (error !== undefined) {
+      entry.failure = `${phase} failed: ${error}`;
+      this.#parts.log('error', entry.failure, { bundle, epoch });
+    }
+    this.emit('phase', bundle, phase, epoch, ms, error === undefined);
+  }
+
+  #audit({ bundle, event, detail, epoch, holder, cause }: Audit): void {
+    const entry = this.#entries.get(bundle)!;
+    const atMs = Math.round(this.#nowMs());
+    this.#writer.writeAudit({ atMs, bundle, event, epoch, holder: holder ?? null, detail }, cause);
+    const text = detail === undefined ? event : `${event}: ${detail}`;
+    entry.events.push(`${atMs} ${text} (epoch ${epoch})`);
+    if (entry.events.length > EVENTS_KEPT) entry.events.shift();
+    if (event === 'fault') return;
+    entry.reason = text;
+    this.emit('changed', bundle);
+  }
+
+  #entryOf(bundle: BundleId): Entry {
     const entry: Entry = {
-      definition,
-      config,
-      runner: undefined as never,
-      desk: new FaultDesk(clock, (attributed, count) => this.#reportFault(entry, attributed, count)),
-      tally: NO_TALLY,
-      runs: new PhaseRuns(definition),
-      preparing: undefined,
-      cause: undefined,
+      config: this.#endpoint.config(bundle)!,
+      desk: new FaultDesk(this.#parts.clock, (attributed, count) => {
+        const { holder, attempt, lastEpoch } = this.#endpoint.state.bundles[bundle]!;
+        const epoch = holder?.epoch ?? attempt?.epoch ?? lastEpoch;
+        const detail = faultText(attributed, count);
+        entry.faults += count;
+        const cause = attributed.offender?.vm;
+        this.#audit({ do: 'audit', bundle, event: 'fault', detail, epoch, holder: holder?.vm, cause });
+        this.emit('fault', bundle, attributed, count);
+        for (const order of this.#endpoint.faultReports(bundle, attributed, count)) this.#carryOut(order);
+      }),
+      startedMs: 0,
       phases: {},
       failure: undefined,
       faults: 0,
       reason: 'started',
       events: [],
     };
-    entry.runner = new Runner(this.#protocol, initialHost(), config, clock, {
-      perform: (effect) => this.#perform(entry, effect),
-      onStep: (before, input, step) => {
-        entry.preparing = input.on === 'prepare' ? input : undefined;
-        entry.cause = causeOf(before, input);
-        if (!this.#showsSteps) return;
-        const fields = { bundle: definition.id, row: step.row };
-        if (step.ignored !== undefined)
-          this.#parts.log('debug', `${input.on} ignored: ${step.ignored}`, fields);
-        else this.#parts.log('debug', `${before.name} → ${step.state.name}`, { ...fields, on: input.on });
-      },
-    });
     return entry;
   }
 
-  #feed(entry: Entry, input: HostInput): void {
-    entry.runner.feed(input);
-    this.#releaseStarts();
-  }
-
-  #perform(entry: Entry, effect: HostEffect): 'undo' | undefined {
-    const { state } = entry.runner;
-    switch (effect.do) {
-      case 'send':
-        this.#parts.link.send(effect.to, effect.message, this.#stamp());
-        return undefined;
-      case 'persist':
-        if (this.#scribe.writeBundle(entry.definition.id, state, effect.sync)) return undefined;
-        return this.#goOnUnwritten(entry);
-      case 'phase':
-        this.#runPhase(entry, effect.phase, effect.epoch, effect.to);
-        return undefined;
-      case 'acknowledgeExit':
-        this.#vms.letGo(effect.vm, entry.definition.id);
-        return undefined;
-      case 'audit':
-        this.#audit(entry, effect.event, effect.detail);
-        return undefined;
-      default:
-        throw new Error(`the runner keeps timers: ${JSON.stringify(effect)}`);
-    }
-  }
-
-  /**
-   * What had to be durable before anything was done could not be written. Nothing new is begun: the reservation is
-   * undone. What is under way goes on, since an owner must get back its screen also from a full disk: the enforcer
-   * isolates without our notes, and the epoch is one that no later start uses again. Without such an epoch we end.
-   */
-  #goOnUnwritten(entry: Entry): 'undo' | undefined {
-    const { config, definition, preparing } = entry;
-    const { state } = entry.runner;
-    if (preparing) {
-      const { effects } = refusal({ state, config, input: preparing }, 'busy');
-      for (const effect of effects) this.#perform(entry, effect);
-      return 'undo';
-    }
-    if (this.#scribe.isReserved(definition.id, state.epoch)) return undefined;
-    this.#end(`${definition.id}: epoch ${state.epoch} may not be used: ${this.#scribe.fault}`);
-    return 'undo';
-  }
-
-  /** Ends the service where it stands: bundles stay as they are, and the next start reads them back. */
-  #end(reason: string): void {
-    if (this.#isOver) return;
-    this.stop();
-    this.#parts.log('error', `ends: ${reason}`);
-    this.#parts.end?.(reason);
-  }
-
-  #runPhase(entry: Entry, phase: RemapPhase, epoch: HostState['epoch'], to: VmId | undefined): void {
-    const { definition, config } = entry;
-    const { enforcer } = this.#parts;
-    const startedMs = this.#nowMs();
-    if (phase === 'fence') {
-      entry.tally = NO_TALLY;
-      entry.phases = {};
-      entry.failure = undefined;
-    }
-    const run = entry.runs.of(phase, to);
-    enforcer.run(definition.id, run.calls, (answers) => {
-      // What the queues hold now is the old holder's: it is booked before anybody else is let in.
-      if (phase === 'settle' || phase === 'clean') this.#fetchFaults();
-      const { reset } = enforcer.describe().capabilities;
-      const folded = foldAnswers(run, config.evidence, answers, entry.tally, reset);
-      entry.tally = folded.tally;
-      const ms = this.#nowMs() - startedMs;
-      entry.phases[phase] = (entry.phases[phase] ?? 0) + ms;
-      if (!folded.result.ok) {
-        entry.failure = `${phase} failed: ${folded.result.error}`;
-        this.#parts.log('error', entry.failure, { bundle: definition.id, epoch });
-      }
-      this.emit('phase', definition.id, phase, epoch, ms, folded.result.ok);
-      this.#feed(entry, { on: 'phaseDone', epoch, phase, result: folded.result, nowMs: this.#nowMs() });
-    });
-  }
-
-  #onEnforcer(event: EnforcerEvent): void {
-    switch (event.kind) {
-      case 'vmStarting':
-        return this.#vmStarting(event.vm);
-      case 'vmExited':
-        return this.#vmExited(event.vm);
-      case 'faultsPending':
-        return this.#fetchFaults();
-      case 'lost':
-        // Whether VMs ended with it only a new connection can tell.
-        return this.#end(`the back end is gone: ${event.error}`);
-    }
-  }
-
-  #vmStarting(vm: VmId): void {
-    const incarnation = this.#registry.begin(vm);
-    this.#scribe.writeRegistry(this.#registry.record());
-    this.emit('vm', vm, true, incarnation);
-    this.#vms.starts(vm);
-    for (const entry of this.#entries.values()) {
-      this.#feed(entry, { on: 'vmStarted', vm, incarnation, nowMs: this.#nowMs() });
-    }
-    this.#releaseStarts();
-  }
-
-  #releaseStarts(): void {
-    const entries = [...this.#entries.values()];
-    // A life whose number is not on disk could be counted again: it waits for its first instruction.
-    if (!this.#scribe.knowsLives) return;
-    this.#vms.releaseStarts((vm) => entries.some(({ runner }) => runner.state.attempt?.to?.vm === vm));
-  }
-
-  #vmExited(vm: VmId): void {
-    const incarnation = this.#registry.incarnationOf(vm);
-    this.#registry.end(vm);
-    this.#scribe.writeRegistry(this.#registry.record());
-    this.#parts.link.forget(vm);
-    this.emit('vm', vm, false, incarnation);
-    this.#vms.exits(vm, this.#entries.keys());
-    for (const entry of this.#entries.values()) {
-      this.#feed(entry, { on: 'vmExited', vm, nowMs: this.#nowMs() });
-    }
-  }
-
-  #fetchFaults(): void {
-    for (const fault of this.#parts.enforcer.faults()) {
-      const entry = fault.bundle === undefined ? undefined : this.#entries.get(fault.bundle);
-      if (!entry) {
-        this.#parts.log('warn', 'a refused access outside every bundle', faultFields(fault));
-        continue;
-      }
-      entry.desk.add(attribute(entry.runner.state, fault));
-    }
-  }
-
-  #reportFault(entry: Entry, attributed: Attributed, count: number): void {
-    const { fault } = attributed;
-    const bundle = entry.definition.id;
-    entry.faults += count;
-    this.#audit(entry, 'fault', faultText(attributed, count), attributed.offender?.vm);
-    this.emit('fault', bundle, attributed, count);
-    if (fault.resource === undefined) return;
-    const { holder } = entry.runner.state;
-    const message = faultMessage(bundle, attributed, fault.resource, count);
-    for (const vm of new Set([entry.definition.owner, holder?.vm])) {
-      if (vm !== undefined) this.#parts.link.send(vm, message, this.#stamp());
-    }
-  }
-
-  #openConsent(message: Extract<Message, { kind: 'prepare' }>, nowMs: number) {
-    const claims = this.#parts.link.openConsent(message.borrower, message.consent);
-    if (!claims) return undefined;
-    return { claims, ...readStamp(this.#parts.bootId, nowMs, claims.stamp) };
-  }
-
-  #audit(entry: Entry, event: string, detail: string | undefined, cause = entry.cause): void {
-    const { state } = entry.runner;
-    const holder = state.holder?.vm ?? null;
-    const epoch = state.holder?.epoch ?? state.attempt?.epoch ?? state.lastEpoch;
-    const atMs = Math.round(this.#nowMs());
-    this.#scribe.writeAudit({ atMs, bundle: entry.definition.id, event, epoch, holder, detail }, cause);
-    const text = detail === undefined ? event : `${event}: ${detail}`;
-    if (event !== 'fault') entry.reason = text;
-    entry.events.push(`${atMs} ${text} (epoch ${epoch})`);
-    if (entry.events.length > EVENTS_KEPT) entry.events.shift();
-    if (event !== 'fault') this.emit('changed', entry.definition.id);
-  }
-
   #view(entry: Entry): HostView {
-    const differs = this.#parts.link.differing(entry.definition.id);
-    return hostView({ ...entry, differs }, entry.runner.state, this.#nowMs());
-  }
-
-  #beat(): void {
-    const stoppedMs = this.#pulse.beat(this.#nowMs());
-    if (stoppedMs !== undefined) this.#parts.log('warn', stoppedText(stoppedMs));
-    this.#parts.link.broadcast({ kind: 'heartbeat' }, this.#stamp());
-    this.#stopHeartbeat = this.#parts.clock.after(HEARTBEAT_MS, () => this.#beat());
-  }
-
-  #drop(from: VmId, message: Message, why: string): void {
-    this.#parts.log('warn', `${message.kind} dropped: ${why}`, { from });
-  }
-
-  #stamp(): Uint8Array {
-    return this.#stamper.at(this.#nowMs());
+    const { bundle } = entry.config;
+    const differs = this.#parts.link.differing(bundle);
+    return hostView({ ...entry, differs }, this.#endpoint.state.bundles[bundle]!, this.#nowMs());
   }
 
   #nowMs(): number {
     return this.#parts.clock.nowMs();
   }
+}
+
+type Audit = Extract<HostNews, { do: 'audit' }>;
+
+const NO_FAULTS: readonly FaultRecord[] = [];
+
+/** Names have no space. */
+function timerName({
+  bundle,
+  timer,
+}: {
+  readonly bundle: BundleId | undefined;
+  readonly timer: string;
+}): string {
+  return bundle === undefined ? timer : `${timer} ${bundle}`;
 }

@@ -1,23 +1,17 @@
-/**
- * The host's heartbeat notices when the host itself did not run: stopped by a signal or with its machine, or starved.
- * Pure.
- */
+/** Notices that the host itself did not run: stopped by a signal or with its machine, or starved. Pure. */
 
-/** Interval of heartbeats, in milliseconds. Agents take a stamp of four of them for fresh. */
-export const HEARTBEAT_MS = 1_000;
-/** A heartbeat so late, in ms, is told: a machine under load is late by tenths of a second. */
+/** A timer so late, in ms, is told: on a machine under load it is late by tenths of a second. */
 const LATE_MS = 2_000;
 
-/** The beats of one host. */
+/** The last time that the host did not run. */
 export class Pulse {
-  #beatMs: number | undefined;
   #stopped: { readonly forMs: number; readonly endedMs: number } | undefined;
 
-  /** It beats. Returns for how long the host did not run, in ms, if it did not. */
-  beat(nowMs: number): number | undefined {
-    const lateMs = this.#beatMs === undefined ? 0 : nowMs - this.#beatMs - HEARTBEAT_MS;
-    this.#beatMs = nowMs;
+  /** A timer ran out so late. Returns for how long the host did not run, in ms, if it did not: once for each time. */
+  late(lateMs: number, nowMs: number): number | undefined {
     if (lateMs < LATE_MS) return undefined;
+    // Other timers are late for the same reason.
+    if (this.#stopped && nowMs - lateMs < this.#stopped.endedMs) return undefined;
     this.#stopped = { forMs: Math.round(lateMs), endedMs: nowMs };
     return this.#stopped.forMs;
   }

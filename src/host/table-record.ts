@@ -72,14 +72,16 @@ const HOLDER: Checks<Omit<NonNullable<HostState['holder']>, 'proof'>> = {
   ...LIFE,
   epoch: isUint32,
   confirmed: isFlag,
-  lease: isMaybe(isLike({ ...TERMS, startedMs: isTime })),
+  lease: isMaybe(isLike({ ...TERMS, startedMs: isTime, lender: isUint32 })),
   ending: isMaybe(isLike({ cause: isMoveCause, notified: isFlag, endsMs: isTime })),
 };
 const STATE: Checks<HostState> = {
   name: isOneOf(HOST_STATES),
   epoch: isUint32,
   holder: isMaybe(isLike(HOLDER)),
-  reservation: isMaybe(isLike({ epoch: isUint32, borrower: isLike(LIFE), terms: isLike(TERMS) })),
+  reservation: isMaybe(
+    isLike({ epoch: isUint32, borrower: isLike(LIFE), terms: isLike(TERMS), isTold: isFlag }),
+  ),
   attempt: isMaybe(isLike(ATTEMPT)),
   lastEpoch: isUint32,
   lastCause: isMoveCause,
@@ -88,15 +90,19 @@ const STATE: Checks<HostState> = {
   quarantine: isMaybe(isLike({ cause: isQuarantineCause, isolated: isFlag })),
   suspect: isMaybe(isLike(LIFE)),
   exposed: isFlag,
-  restored: isFlag,
+  isFromRecord: isFlag,
+  unwritable: isMaybe(isText),
+  isOwnerWaiting: isFlag,
+  epochMax: isUint32,
   running: isMapTo(isUint32),
-  exiting: isListOf(isText),
+  exiting: isListOf(isLike(LIFE)),
   rejections: isListOf(isLike({ vm: isText, what: isText })),
 };
 const REGISTRY: Checks<RegistryRecord> = {
   machineBoot: isText,
   lives: isMapTo(isUint32),
   running: isListOf(isText),
+  floor: isUint32,
 };
 
 /** Returns the field of a bundle's state that cannot be used; undefined when all can. */

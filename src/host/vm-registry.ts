@@ -1,7 +1,6 @@
 /**
- * Counts the lives of VMs. The host alone knows when one starts and ends; a lost connection says nothing.
- *
- * Plain bookkeeping, kept in the host's table so that a service restart does not give two lives one number.
+ * Counts the incarnations of VMs. The host alone knows when one starts and ends; a lost connection does not mean that
+ * the VM ended. Pure; the record is part of the host's table, so that a restart gives no two incarnations one number.
  */
 
 import type { Incarnation, VmId } from '../protocol/ids.ts';
@@ -12,55 +11,45 @@ export interface RegistryRecord {
   /** Last incarnation of each VM, running or not. */
   readonly lives: Readonly<Record<VmId, Incarnation>>;
   readonly running: readonly VmId[];
+  /** Numbers up to it may have been counted, of any VM, and are not in `lives`: a table was lost. */
+  readonly floor: number;
 }
 
-/** Lives of the VMs of one machine. */
-export class VmRegistry {
-  #machineBoot: string;
-  readonly #lives: Record<VmId, Incarnation>;
-  readonly #running: Set<VmId>;
+/**
+ * Compares what was written down with what runs now. A VM that ran then and runs now, on a machine that was not
+ * rebooted, is in the same incarnation; any other that runs now is in a new one, above `floor`.
+ */
+export function registryAtStart(
+  record: RegistryRecord | undefined,
+  machineBoot: string,
+  running: readonly VmId[],
+  floor: number,
+): RegistryRecord {
+  const isSameBoot = record?.machineBoot === machineBoot;
+  const before = isSameBoot ? record.running : [];
+  let registry: RegistryRecord = {
+    machineBoot,
+    lives: { ...record?.lives },
+    running: running.filter((vm) => before.includes(vm)),
+    floor: Math.max(floor, record?.floor ?? 0),
+  };
+  for (const vm of running) if (!before.includes(vm)) registry = beganIn(registry, vm);
+  return registry;
+}
 
-  /**
-   * Compares what was written down with what runs now. A VM that ran then and runs now, on a machine that was
-   * not rebooted, is in the same life; any other that runs now is in a new one.
-   */
-  constructor(record: RegistryRecord | undefined, machineBoot: string, running: readonly VmId[]) {
-    this.#machineBoot = machineBoot;
-    this.#lives = { ...record?.lives };
-    this.#running = new Set();
-    const before = record?.machineBoot === machineBoot ? record.running : [];
-    for (const vm of running) {
-      if (before.includes(vm)) this.#running.add(vm);
-      else this.begin(vm);
-    }
-  }
+/** Returns the registry after a VM has started, with the next number. */
+export function beganIn(registry: RegistryRecord, vm: VmId): RegistryRecord {
+  const incarnation = (Math.max(registry.lives[vm] ?? 0, registry.floor) + 1) as Incarnation;
+  return {
+    ...registry,
+    lives: { ...registry.lives, [vm]: incarnation },
+    running: [...registry.running.filter((other) => other !== vm), vm],
+  };
+}
 
-  /** A VM starts: returns the number of its new life. */
-  begin(vm: VmId): Incarnation {
-    const incarnation = ((this.#lives[vm] ?? 0) + 1) as Incarnation;
-    this.#lives[vm] = incarnation;
-    this.#running.add(vm);
-    return incarnation;
-  }
-
-  /** A VM has ended. */
-  end(vm: VmId): void {
-    this.#running.delete(vm);
-  }
-
-  /** Running lives. */
-  running(): Record<VmId, Incarnation> {
-    const lives: Record<VmId, Incarnation> = {};
-    for (const vm of this.#running) lives[vm] = this.#lives[vm]!;
-    return lives;
-  }
-
-  /** The running life of `vm`, or 0. */
-  incarnationOf(vm: VmId): Incarnation {
-    return this.#running.has(vm) ? this.#lives[vm]! : (0 as Incarnation);
-  }
-
-  record(): RegistryRecord {
-    return { machineBoot: this.#machineBoot, lives: { ...this.#lives }, running: [...this.#running] };
-  }
+/** Returns the running incarnations. */
+export function runningIn({ lives, running }: RegistryRecord): Readonly<Record<VmId, Incarnation>> {
+  const incarnations: Record<VmId, Incarnation> = {};
+  for (const vm of running) incarnations[vm] = lives[vm]!;
+  return incarnations;
 }

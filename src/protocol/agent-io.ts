@@ -90,8 +90,8 @@ export type AgentEffect<T extends string> =
       readonly minTenureMs: number;
       readonly noticeMs: number;
     }
-  /** Write to the journal what is about to be attempted; durable before the next effect if `sync`. */
-  | { readonly do: 'persist'; readonly attempt: HookName; readonly epoch: Epoch; readonly sync: boolean }
+  /** Write to the journal what is about to be attempted. */
+  | { readonly do: 'persist'; readonly attempt: HookName; readonly epoch: Epoch }
   | { readonly do: 'hook'; readonly hook: HookName; readonly epoch: Epoch }
   | { readonly do: 'inspect' }
   /** Start a timer anew; with `sooner`, one that runs out earlier stays. */

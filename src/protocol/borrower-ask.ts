@@ -80,7 +80,7 @@ export const ASKING_ROWS = [
         state: { ...state, name: 'pending', preparing: true },
         effects: [
           stop('request'),
-          { do: 'persist', attempt: 'prepare', epoch, sync: true },
+          { do: 'persist', attempt: 'prepare', epoch },
           { do: 'hook', hook: 'prepare', epoch },
           timer('pending', reserveMs + BORROWER_TIMERS.pending),
         ],

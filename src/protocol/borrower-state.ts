@@ -196,7 +196,7 @@ export function suspend(state: S, before: readonly BorrowerEffect[], overtaken: 
       stop('lease'),
       stop('tenure'),
       stop('confirm'),
-      { do: 'persist', attempt: 'suspend', epoch: state.epoch, sync: false },
+      { do: 'persist', attempt: 'suspend', epoch: state.epoch },
       { do: 'hook', hook: 'suspend', epoch: state.epoch },
     ],
   };
@@ -242,7 +242,7 @@ export function take(x: ToldSeen, message: Told): Out {
     state: out.state,
     effects: [
       ...stops,
-      { do: 'persist', attempt: 'resume', epoch: message.epoch, sync: false },
+      { do: 'persist', attempt: 'resume', epoch: message.epoch },
       { do: 'hook', hook: 'resume', epoch: message.epoch },
       timer('lease', message.leaseMs),
       ...(minTenureMs > 0 ? [timer('tenure', minTenureMs)] : []),

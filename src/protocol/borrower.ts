@@ -48,15 +48,9 @@ const starting = [
   row({
     name: 'query-again',
     on: 'timer:query',
-    from: ['unknown', 'asking', 'pending', 'resuming', 'held', 'releasing'],
+    from: 'any',
     to: ['stay'],
     act: ({ state }) => ({ state, effects: query }),
-  }),
-  row({
-    name: 'query-timer-late',
-    on: 'timer:query',
-    from: 'any',
-    ignore: 'the answer is there or not needed',
   }),
 ];
 

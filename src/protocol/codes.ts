@@ -94,6 +94,7 @@ export const QUARANTINE_CAUSES = {
   inspectFailed: 'the machine’s own state could not be read back',
   epochsExhausted: 'the bundle has used up all epochs',
   grantFailed: 'the bundle could not even be granted to its owner',
+  recordStale: 'after a restart the machine contradicts the record: what happened last could not be written',
 } as const;
 export type QuarantineCause = keyof typeof QUARANTINE_CAUSES;
 

@@ -34,7 +34,7 @@ export const hostRow = rowsOf<HostState, HostInput, HostConfig, HostEffect>();
 
 export const timer = (name: HostTimer, ms: number): HostEffect => ({ do: 'timer', timer: name, ms });
 export const stop = (name: HostTimer): HostEffect => ({ do: 'stopTimer', timer: name });
-export const persist: HostEffect = { do: 'persist', sync: true };
+export const record: HostEffect = { do: 'record' };
 
 export function runPhase(config: HostConfig, attempt: Attempt): HostEffect[] {
   const { phase, epoch } = attempt;
@@ -55,13 +55,14 @@ export interface Plan {
   readonly quarantine?: QuarantineCause;
 }
 
-/** Starts an attempt: allocates its epoch, persists the plan, fences. */
+/** Starts an attempt: allocates its epoch, records the plan, fences. */
 export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): HostOut {
   const { state, config } = x;
   if (plan.reserved === undefined && state.epoch >= UINT32_MAX) {
     return quarantine(x, 'epochsExhausted', false, before);
   }
   const epoch = plan.reserved ?? ((state.epoch + 1) as Epoch);
+  if (epoch > state.epochMax) throw new NoEpochLeft(config.bundle, epoch, state.unwritable);
   const held = state.holder ?? state.attempt?.to ?? state.attempt?.from ?? state.suspect;
   const attempt: Attempt = {
     epoch,
@@ -86,6 +87,7 @@ export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): 
     holder: undefined,
     reservation: undefined,
     guard: false,
+    isFromRecord: false,
     quarantine: undefined,
     suspect: undefined,
     lastBorrower: plan.terms && plan.to ? { vm: plan.to.vm, mark: plan.terms.mark } : leased,
@@ -99,11 +101,22 @@ export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): 
     effects: [
       ...before,
       ...timers,
-      ...(plan.reserved === undefined ? [persist] : []),
+      // Not durable, and before the first write: a host that is killed finds out what was begun.
+      record,
       ...runPhase(config, attempt),
       audit,
     ],
   };
+}
+
+/**
+ * The service has to end: a later start could allocate this epoch again. Nothing was begun, and that start finds the
+ * bundle as it is.
+ */
+export class NoEpochLeft extends Error {
+  constructor(bundle: string, epoch: Epoch, fault: string | undefined) {
+    super(`${bundle}: epoch ${epoch} may not be used: ${fault ?? 'it is not reserved on disk yet'}`);
+  }
 }
 
 /** Where a bundle goes that its holder gave up or lost: its running owner, else nobody. */
@@ -121,13 +134,17 @@ export function beginReturn(
   return begin(x, { cause, forced, to: forced ? undefined : ownerLife(x) }, before);
 }
 
-/** Ends in quarantine. Without proof of isolation, the last holder stays suspect. */
+/**
+ * Ends in quarantine. Without proof of isolation, the last holder stays suspect. `again`: isolation was not tried just
+ * now, so it is at once.
+ */
 export function quarantine(
   x: Base,
   cause: QuarantineCause,
-  isolated: boolean,
+  isolation: boolean | 'again',
   before: readonly HostEffect[] = [],
 ): HostOut {
+  const isolated = isolation === true;
   const { state } = x;
   const suspect = isolated ? undefined : (state.holder ?? state.attempt?.from ?? state.suspect);
   const next: HostState = {
@@ -137,22 +154,24 @@ export function quarantine(
     reservation: undefined,
     attempt: undefined,
     guard: false,
+    isFromRecord: false,
     lastEpoch: state.attempt?.epoch ?? state.lastEpoch,
     quarantine: { cause, isolated },
     suspect,
   };
-  return withExits({
+  return {
     state: next,
     effects: [
       ...before,
       stop('enforce'),
       stop('drain'),
-      { do: 'persist', sync: true },
+      record,
       ...tellQuarantined(x, next),
+      ...(isolation === 'again' ? [{ do: 'phase', phase: 'fence', epoch: next.epoch } as const] : []),
       ...(isolated ? [] : [timer('retry', HOST_TIMERS.retry)]),
       { do: 'audit', event: 'quarantined', detail: cause },
     ],
-  });
+  };
 }
 
 /** Those who wait for the end of the attempt are told that there is none. */
@@ -181,28 +200,16 @@ export function tellQuarantined(x: Base, next: HostState): HostEffect[] {
   ];
 }
 
-/** Lets go of exited VMs that can no longer reach the bundle. */
-export function withExits(out: HostOut): HostOut {
-  const { state } = out;
-  const gone = state.exiting.filter((vm) => !isInvolved(state, vm));
-  if (gone.length === 0) return out;
-  return {
-    state: { ...state, exiting: state.exiting.filter((vm) => !gone.includes(vm)) },
-    effects: [...out.effects, ...gone.map((vm): HostEffect => ({ do: 'acknowledgeExit', vm }))],
-  };
-}
-
-/** Whether an exited VM may still be reached by the bundle's devices, or reach them. */
-export function isInvolved(state: HostState, vm: VmId): boolean {
-  if (state.name === 'starting') return true;
-  if (state.name === 'held') return state.holder?.vm === vm;
-  if (state.name === 'quarantined') {
-    return !state.quarantine?.isolated && (state.exposed || state.suspect?.vm === vm);
-  }
-  const { attempt } = state;
+/** Whether an ended incarnation may still be reached by the bundle's devices, or reach them. */
+export function isInvolved(state: HostState, life: Life): boolean {
+  const isLife = (other: Life | undefined) => other?.vm === life.vm && other.incarnation === life.incarnation;
+  const { name, holder, quarantine: cause, exposed, suspect, attempt } = state;
+  if (name === 'starting') return true;
+  if (name === 'held') return isLife(holder);
+  if (name === 'quarantined') return !cause?.isolated && (exposed || isLife(suspect));
   if (!attempt) return false;
-  if (!attempt.settled) return state.exposed || attempt.from?.vm === vm || attempt.to?.vm === vm;
-  return attempt.phase === 'grant' && attempt.to?.vm === vm;
+  if (!attempt.settled) return exposed || isLife(attempt.from) || isLife(attempt.to);
+  return attempt.phase === 'grant' && isLife(attempt.to);
 }
 
 /** Tells one VM how the bundle stands. The proof goes to its holder only. */

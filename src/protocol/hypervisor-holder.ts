@@ -10,19 +10,27 @@ import {
   hostRow,
   leaseLeft,
   noticeLeft,
+  record,
   stop,
 } from './hypervisor-attempt.ts';
-import type { HostState } from './hypervisor-state.ts';
 import type { MessageOf } from './messages.ts';
-
-/** Highest epoch that is taken over from agents after the table was lost, so that none can use all epochs up. */
-const EPOCH_RESTORED_MAX = 0x0100_0000;
 
 /** Keeps what a holder found wrong, for people and so that it is not lent to again; of each VM the last. */
 function withRejection<X extends HostSeen<'reject'>>(x: X): X {
   const { from: vm, message } = x.input;
   const others = x.state.rejections.filter((each) => each.vm !== vm);
   return { ...x, state: { ...x.state, rejections: [...others, { vm, what: message.what }] } };
+}
+
+/**
+ * Whether records after the one that the host went on from are missing. Only the parties are believed, and only an
+ * epoch that an earlier host may have allocated: the machine agrees with the holder, so this costs a return at worst.
+ */
+function isRecordStale({ state, input, config }: HostSeen<'queryState'>): boolean {
+  const { holder, epoch } = state;
+  if (!state.isFromRecord || !holder || (input.from !== config.owner && input.from !== holder.vm))
+    return false;
+  return input.message.epoch > holder.epoch && input.message.epoch <= epoch;
 }
 
 /** Rows of confirm, reject and queryState. */
@@ -42,13 +50,7 @@ export const HOLDER_ROWS = [
         state: { ...state, holder: { ...state.holder!, confirmed: true } },
         effects: [
           { do: 'send', to: input.from, message: { kind: 'confirmed', bundle: config.bundle, epoch } },
-          ...(first
-            ? ([
-                stop('confirm'),
-                { do: 'persist', sync: false },
-                { do: 'audit', event: 'confirmed' },
-              ] as const)
-            : []),
+          ...(first ? ([stop('confirm'), record, { do: 'audit', event: 'confirmed' }] as const) : []),
         ],
       };
     },
@@ -103,24 +105,14 @@ export const HOLDER_ROWS = [
     ignore: 'the machine is being read back; ask again',
   }),
   hostRow({
-    name: 'query-restores-epoch',
+    name: 'query-record-stale',
     on: 'queryState',
-    from: ['quarantined', 'parked'],
-    when: 'the table was lost and the asker remembers a higher epoch',
-    holds: ({ state, input }) =>
-      state.restored && input.message.epoch > state.epoch && input.message.epoch <= EPOCH_RESTORED_MAX,
-    to: ['stay'],
-    act: (x) => {
-      const { epoch } = x.input.message;
-      const state: HostState = { ...x.state, epoch, lastEpoch: epoch };
-      return {
-        state,
-        effects: [
-          { do: 'persist', sync: true },
-          { do: 'send', to: x.input.from, message: report({ ...x, state }) },
-        ],
-      };
-    },
+    from: ['held'],
+    when: 'held by the record of an earlier host, and a party knows a higher epoch of this table',
+    holds: isRecordStale,
+    to: ['moving', 'quarantined'],
+    // The terms of the record are void. A new epoch is above all that anybody was told.
+    act: (x) => beginReturn(x, 'restart', isLent(x)),
   }),
   hostRow({
     name: 'query',

@@ -5,10 +5,32 @@
 import { isEvidenceEnough, type RefusalCode } from './codes.ts';
 import { sameBytes } from './evidence.ts';
 import { answerFromOutcome, isOwner, isPast, otherwise, refusal, refuse } from './hypervisor-answers.ts';
-import { type Base, begin, type HostOut, type HostSeen, hostRow, stop, timer } from './hypervisor-attempt.ts';
-import { type HostEffect, type HostState, holds, lifeOf, type OpenedConsent } from './hypervisor-state.ts';
+import {
+  type Base,
+  begin,
+  type HostOut,
+  type HostSeen,
+  hostRow,
+  record,
+  stop,
+  timer,
+} from './hypervisor-attempt.ts';
+import {
+  type HostEffect,
+  type HostState,
+  holds,
+  isAlive,
+  lifeOf,
+  type OpenedConsent,
+} from './hypervisor-state.ts';
 import { type Epoch, UINT32_MAX } from './ids.ts';
 import { consentMark } from './messages.ts';
+
+/**
+ * Epochs of the durable block that lends leave to returns: a forced return takes two, a restart of the owner's VM two
+ * more.
+ */
+const EPOCHS_FOR_RETURNS = 16;
 
 /** Why a `prepare` cannot be granted, or undefined. */
 function whyNotPrepare(x: HostSeen<'prepare'>): RefusalCode | undefined {
@@ -24,6 +46,8 @@ function whyNotPrepare(x: HostSeen<'prepare'>): RefusalCode | undefined {
   if (state.rejections.some(({ vm }) => vm === message.borrower)) return 'barred';
   if (!config.resettable && !config.acceptDriverResidue) return 'unresettable';
   if (state.epoch >= UINT32_MAX - 1) return 'epochsExhausted';
+  // What cannot be written down is not begun.
+  if (state.unwritable !== undefined || state.epoch + EPOCHS_FOR_RETURNS > state.epochMax) return 'busy';
   return whyNotConsent(x, consent);
 }
 
@@ -53,15 +77,12 @@ function reserve(x: HostSeen<'prepare'>): HostOut {
     epoch,
     borrower: lifeOf(state, input.message.borrower)!,
     terms: { leaseMs, minTenureMs, noticeMs, mark: consentMark(input.message.consent) },
+    isTold: false,
   };
-  const next: HostState = { ...state, epoch, reservation };
+  // Both are told once the record is written: what cannot be written is not begun.
   return {
-    state: next,
-    effects: [
-      { do: 'persist', sync: true },
-      ...announce({ ...x, state: next }),
-      timer('reservation', config.times.reserveMs),
-    ],
+    state: { ...state, epoch, reservation },
+    effects: [record, timer('reservation', config.times.reserveMs)],
   };
 }
 
@@ -117,7 +138,7 @@ export const LEND_ROWS = [
     when: 'repeated, with the same consent',
     holds: isSamePrepare,
     to: ['stay'],
-    act: (x) => ({ state: x.state, effects: announce(x) }),
+    act: (x) => ({ state: x.state, effects: x.state.reservation!.isTold ? announce(x) : [] }),
   }),
   hostRow({
     name: 'prepare-reserved',
@@ -206,6 +227,63 @@ export const LEND_ROWS = [
     act: (x) => refusal(x, isOwner(x) ? 'tooLate' : 'notOwner'),
   }),
   ...otherwise('cancel', 'tooLate'),
+  hostRow({
+    name: 'reserved',
+    on: 'recorded',
+    from: ['held'],
+    when: 'the reservation is written',
+    holds: ({ state, input }) => state.reservation?.isTold === false && input.fault === undefined,
+    to: ['stay'],
+    act: (x) => {
+      const reservation = { ...x.state.reservation!, isTold: true };
+      const state: HostState = { ...x.state, reservation, unwritable: undefined };
+      return { state, effects: announce({ ...x, state }) };
+    },
+  }),
+  hostRow({
+    name: 'reserved-unwritten',
+    on: 'recorded',
+    from: ['held'],
+    when: 'the reservation cannot be written',
+    holds: ({ state }) => state.reservation?.isTold === false,
+    to: ['stay'],
+    act: (x) => {
+      const { terms, epoch } = x.state.reservation!;
+      const state: HostState = { ...x.state, reservation: undefined, unwritable: x.input.fault };
+      const heldEpoch = state.holder!.epoch;
+      return {
+        state,
+        effects: [
+          stop('reservation'),
+          refuse({ ...x, state }, x.config.owner, 'prepare', heldEpoch, 'busy', terms.mark),
+          { do: 'audit', event: 'unreserved', detail: `epoch ${epoch} could not be recorded` },
+        ],
+      };
+    },
+  }),
+  hostRow({
+    name: 'recorded',
+    on: 'recorded',
+    from: 'any',
+    to: ['stay'],
+    act: ({ state, input }) => ({ state: { ...state, unwritable: input.fault }, effects: [] }),
+  }),
+  hostRow({
+    name: 'epochs-reserved',
+    on: 'epochsReserved',
+    from: 'any',
+    to: ['stay'],
+    act: ({ state, input }) => ({ state: { ...state, epochMax: input.to }, effects: [] }),
+  }),
+  hostRow({
+    name: 'reserved-borrower-ended',
+    on: 'level',
+    from: ['held'],
+    when: 'the borrower of the reservation has ended',
+    holds: ({ state }) => state.reservation !== undefined && !isAlive(state, state.reservation.borrower),
+    to: ['stay'],
+    act: (x) => unreserve(x, 'borrowerAbsent'),
+  }),
   hostRow({
     name: 'reservation-lapses',
     on: 'timer:reservation',

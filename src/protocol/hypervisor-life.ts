@@ -5,7 +5,6 @@
  * with the record is fenced again from the start.
  */
 
-import { isLent } from './hypervisor-answers.ts';
 import {
   type Base,
   begin,
@@ -13,58 +12,69 @@ import {
   type HostOut,
   type HostSeen,
   hostRow,
+  isInvolved,
   leaseLeft,
   ownerLife,
   quarantine,
+  record,
   stop,
   timer,
-  withExits,
 } from './hypervisor-attempt.ts';
-import { unreserve } from './hypervisor-lend.ts';
-import { type Holder, type HostEffect, type HostState, initialHost, lifeOf } from './hypervisor-state.ts';
-import { UINT32_MAX, type VmId } from './ids.ts';
+import {
+  type Holder,
+  type HostEffect,
+  type HostState,
+  initialHost,
+  isAlive,
+  lifeOf,
+} from './hypervisor-state.ts';
+import { type Epoch, type Incarnation, UINT32_MAX, type VmId } from './ids.ts';
 import { HOST_TIMERS } from './timers.ts';
 
-/** A VM's new life, or the end of one. */
-function withoutVm(state: HostState, vm: VmId): HostState {
+/** The state without an incarnation that has ended, whose memory waits to be freed. */
+function ended({ state, input, config }: HostSeen<'vmExited'>): HostState {
+  const { vm } = input;
+  const incarnation = input.incarnation ?? state.running[vm] ?? (0 as Incarnation);
   const running = { ...state.running };
-  delete running[vm];
-  return { ...state, running, exiting: [...state.exiting.filter((other) => other !== vm), vm] };
+  if (running[vm] === incarnation) delete running[vm];
+  const others = state.exiting.filter((life) => life.vm !== vm || life.incarnation !== incarnation);
+  const isOwnerWaiting = state.isOwnerWaiting && vm !== config.owner;
+  return { ...state, running, isOwnerWaiting, exiting: [...others, { vm, incarnation }] };
 }
 
-function vmEnded(x: HostSeen<'vmExited'>): HostOut {
-  const { vm } = x.input;
-  const state = withoutVm(x.state, vm);
-  const next = { ...x, state };
-  if (state.name === 'held' && state.holder?.vm === vm)
-    return withExits(beginReturn(next, 'exit', vm !== x.config.owner));
-  if (state.name === 'held' && isLent(next) && vm === x.config.owner && x.config.keeper === 'owner') {
-    return withExits(beginReturn(next, 'supplyLost', true));
-  }
-  if (state.reservation?.borrower.vm === vm) return withExits(unreserve(next, 'borrowerAbsent'));
-  return withExits({ state, effects: [] });
+function started({ state, input, config }: HostSeen<'vmStarted'>): HostState {
+  const { vm, incarnation } = input;
+  const isOwnerWaiting = state.isOwnerWaiting || vm === config.owner;
+  return { ...state, running: { ...state.running, [vm]: incarnation }, isOwnerWaiting };
 }
 
-/** Rows of VM starts and exits. */
+/** Whether the owner, who keeps the supplies of a lent bundle, has ended since it lent. */
+function isKeeperLost({ state, config }: Base): boolean {
+  const { holder } = state;
+  return (
+    config.keeper === 'owner' &&
+    holder?.lease !== undefined &&
+    state.running[config.owner] !== holder.lease.lender
+  );
+}
+
+/**
+ * Whether a parked bundle goes to its owner by itself. What an operator lifted waits until its owner asks for it, or
+ * starts.
+ */
+function isOwnerDue(x: Base): boolean {
+  const { guard, isOwnerWaiting, lastCause } = x.state;
+  return ownerLife(x) !== undefined && !guard && (isOwnerWaiting || lastCause !== 'lift');
+}
+
+/** Rows of VM starts and exits: they note what is so, and what follows from it in each state. */
 export const LIFE_ROWS = [
   hostRow({
     name: 'vm-exited',
     on: 'vmExited',
     from: 'any',
-    to: ['stay', 'moving', 'quarantined'],
-    act: vmEnded,
-  }),
-  hostRow({
-    name: 'vm-started-owner',
-    on: 'vmStarted',
-    from: ['parked'],
-    when: 'the owner',
-    holds: ({ input, state, config }) => input.vm === config.owner && !state.guard,
-    to: ['moving', 'quarantined'],
-    act: (x) => {
-      const state = started(x);
-      return begin({ ...x, state }, { cause: 'start', to: lifeOf(state, x.input.vm), forced: false });
-    },
+    to: ['stay'],
+    act: (x) => ({ state: ended(x), effects: [] }),
   }),
   hostRow({
     name: 'vm-started',
@@ -73,26 +83,83 @@ export const LIFE_ROWS = [
     to: ['stay'],
     act: (x) => ({ state: started(x), effects: [] }),
   }),
+  hostRow({
+    name: 'vm-runs',
+    on: 'vmRuns',
+    from: 'any',
+    to: ['stay'],
+    act: ({ state, input, config }) => ({
+      state: { ...state, isOwnerWaiting: state.isOwnerWaiting && input.vm !== config.owner },
+      effects: [],
+    }),
+  }),
+  hostRow({
+    name: 'exit-acknowledged',
+    on: 'level',
+    from: 'any',
+    when: 'an ended incarnation is out of reach',
+    holds: ({ state }) => state.exiting.some((life) => !isInvolved(state, life)),
+    to: ['stay'],
+    act: ({ state }) => {
+      const exiting = state.exiting.filter((life) => isInvolved(state, life));
+      const gone = state.exiting.filter((life) => !exiting.includes(life));
+      return {
+        state: { ...state, exiting },
+        effects: gone.map((life) => ({ do: 'acknowledgeExit', ...life }) as const),
+      };
+    },
+  }),
+  hostRow({
+    name: 'holder-ended',
+    on: 'level',
+    from: ['held'],
+    when: 'the holder’s incarnation has ended',
+    holds: ({ state }) => !isAlive(state, state.holder!),
+    to: ['moving', 'quarantined'],
+    act: (x) => beginReturn(x, 'exit', x.state.holder!.vm !== x.config.owner),
+  }),
+  hostRow({
+    name: 'keeper-ended',
+    on: 'level',
+    from: ['held'],
+    when: 'lent, and the keeper of its supplies has ended',
+    holds: isKeeperLost,
+    to: ['moving', 'quarantined'],
+    act: (x) => beginReturn(x, 'supplyLost', true),
+  }),
+  hostRow({
+    name: 'owner-due',
+    on: 'level',
+    from: ['parked'],
+    when: 'the owner runs and nothing keeps the bundle from it',
+    holds: isOwnerDue,
+    to: ['moving', 'quarantined'],
+    act: (x) => begin(x, { cause: 'start', to: ownerLife(x), forced: false }),
+  }),
 ];
-
-function started({ state, input }: HostSeen<'vmStarted'>): HostState {
-  return { ...state, running: { ...state.running, [input.vm]: input.incarnation } };
-}
 
 /** The service starts: what it last wrote, and what it must find out. Until then nobody's exit is let go. */
 function recover(x: HostSeen<'start'>): HostOut {
-  const { input } = x;
-  const { recovered, running } = input;
-  const fresh: HostState = { ...initialHost(), running, exposed: true };
-  if (recovered.kind === 'lost') {
-    const out = quarantine({ ...x, state: { ...fresh, restored: true } }, 'tableLost', false);
-    // Isolation is proved as soon as it can be, not only at the first retry.
-    return { ...out, effects: [...out.effects, { do: 'phase', phase: 'fence', epoch: out.state.epoch }] };
-  }
-  if (recovered.kind === 'new') return fenceAtBoot({ ...x, state: fresh });
+  const { recovered, running } = x.input;
+  const recorded = recovered.kind === 'record' ? recovered.state.epoch : 0;
+  const { from, to: epochMax } = x.input.epochs ?? { from: recorded, to: UINT32_MAX as Epoch };
+  const epoch = Math.max(from, recorded) as Epoch;
+  const now = { epoch, epochMax, running, exposed: true } as const;
+  const fresh: HostState = { ...initialHost(), ...now, lastEpoch: epoch };
+  if (recovered.kind === 'lost') return quarantine({ ...x, state: fresh }, 'tableLost', 'again');
+  if (recovered.kind === 'new') return fenceAtBoot({ ...x, state: fresh }, false);
   const { state: old, rebooted } = recovered;
-  const state: HostState = { ...old, running, exiting: [], reservation: undefined, exposed: true };
-  if (rebooted) return fenceAtBoot({ ...x, state });
+  const state: HostState = {
+    ...old,
+    ...now,
+    exiting: [],
+    isOwnerWaiting: false,
+    unwritable: undefined,
+    isFromRecord: true,
+    // Later records may be missing: agents may know any epoch that an earlier host could have allocated.
+    lastEpoch: epoch,
+  };
+  if (rebooted) return fenceAtBoot({ ...x, state }, mayBeElsewhere(old, x.config.owner));
   return {
     state: { ...state, name: 'starting' },
     effects: [
@@ -102,8 +169,13 @@ function recover(x: HostSeen<'start'>): HostOut {
   };
 }
 
+/** Whether, by the record, anybody but the owner may have reached the bundle since it was last cleaned. */
+function mayBeElsewhere({ holder, attempt, suspect, exposed }: HostState, owner: VmId): boolean {
+  return exposed || [holder, attempt?.from, attempt?.to, suspect].some((life) => life && life.vm !== owner);
+}
+
 /** After a reboot of the machine nobody holds anything. That is made sure of before anybody gets it. */
-function fenceAtBoot(x: Base): HostOut {
+function fenceAtBoot(x: Base, forced: boolean): HostOut {
   const { state } = x;
   const next: HostState = {
     ...state,
@@ -118,7 +190,8 @@ function fenceAtBoot(x: Base): HostOut {
     lastCause: 'boot',
   };
   const owner = lifeOf(next, x.config.owner);
-  return begin({ ...x, state: next }, { cause: owner ? 'start' : 'boot', to: owner, forced: false });
+  const cause = owner ? 'start' : 'boot';
+  return begin({ ...x, state: next }, { cause, to: forced ? undefined : owner, forced });
 }
 
 /** The machine was read back: does it agree with the record? */
@@ -126,13 +199,24 @@ function inspected(x: HostSeen<'phaseDone'>): HostOut {
   const { state, input } = x;
   const before = [stop('enforce')];
   if (!input.result.ok) return quarantine(x, 'inspectFailed', false, before);
-  if (state.quarantine) return quarantine(x, state.quarantine.cause, state.quarantine.isolated, before);
+  // Only an operator ends a quarantine. Nothing is isolated because a record says so.
+  if (state.quarantine) return quarantine(x, state.quarantine.cause, 'again', before);
   const { holder, attempt } = state;
   const { reach } = input.result;
-  const isAlive = holder !== undefined && state.running[holder.vm] === holder.incarnation;
-  if (holder && reach === holder.vm && isAlive) return holdOn(x, holder);
+  if (holder && reach === holder.vm && isAlive(state, holder)) return holdOn(x, holder);
   if (!holder && !attempt && reach === 'blocked') return parkOn(x);
+  if (isRejectionUnwritten(state) && reach === 'blocked')
+    return quarantine(x, 'recordStale', 'again', before);
   return redo(x, reach);
+}
+
+/**
+ * Whether the record says that an owner who runs holds, with nothing about to be lent. Where the machine says that
+ * nobody does, a move was begun that could not be written: of those that such an owner can cause, by its rejection of
+ * the evidence, which ends in quarantine.
+ */
+function isRejectionUnwritten({ holder, reservation, ...state }: HostState): boolean {
+  return holder !== undefined && !holder.lease && !reservation && isAlive({ ...state, holder }, holder);
 }
 
 /**
@@ -159,12 +243,12 @@ function redo(x: HostSeen<'phaseDone'>, reach: string | undefined): HostOut {
 /** The bundle is parked, as recorded: go on waiting. */
 function parkOn(x: HostSeen<'phaseDone'>): HostOut {
   const { state, config } = x;
+  // A record of the guard time may be missing, but not one of its end: it is waited for again.
   const parked: HostState = { ...state, name: 'parked', reservation: undefined, exposed: false };
-  if (state.guard) return { state: parked, effects: [stop('enforce'), timer('guard', config.times.guardMs)] };
-  const owner = ownerLife(x);
-  const waits = state.lastCause === 'lift' || state.lastCause === 'boot';
-  if (!owner || waits) return { state: parked, effects: [stop('enforce')] };
-  return begin({ ...x, state: parked }, { cause: 'restart', to: owner, forced: false }, [stop('enforce')]);
+  return {
+    state: parked,
+    effects: [stop('enforce'), ...(state.guard ? [timer('guard', config.times.guardMs)] : [])],
+  };
 }
 
 /** The machine agrees with the record: go on where the clocks stand. */
@@ -184,7 +268,7 @@ function holdOn(x: HostSeen<'phaseDone'>, holder: Holder): HostOut {
     state: next,
     effects: [
       stop('enforce'),
-      { do: 'persist', sync: true },
+      record,
       ...clocksOf(next, input.nowMs),
       ...(holder.confirmed ? [] : [timer('confirm', config.times.confirmMs)]),
       { do: 'audit', event: 'held', detail: 'restart' },
@@ -223,7 +307,7 @@ export const START_ROWS = [
     when: 'inspect ended',
     holds: ({ input }) => input.phase === 'inspect',
     to: ['held', 'parked', 'moving', 'quarantined'],
-    act: (x) => withExits(inspected(x)),
+    act: inspected,
   }),
   hostRow({
     name: 'inspect-timeout',
@@ -234,12 +318,6 @@ export const START_ROWS = [
   }),
 ];
 
-/**
- * How far epochs go on after a lost table, above the highest that an agent named: more handovers than a machine sees in
- * a month of PIN entries. Of what is left never more than half is given away.
- */
-const EPOCH_JUMP = 65_536;
-
 /** Rows of quarantine. */
 export const QUARANTINE_ROWS = [
   hostRow({
@@ -248,11 +326,8 @@ export const QUARANTINE_ROWS = [
     from: ['quarantined'],
     to: ['moving', 'quarantined'],
     act: (x) => {
-      const { state } = x;
-      // Agents that have not asked yet may remember higher epochs, and would ignore lower ones.
-      const jump = state.restored ? Math.min(EPOCH_JUMP, Math.floor((UINT32_MAX - state.epoch) / 2)) : 0;
-      const next: HostState = { ...state, rejections: [], epoch: (state.epoch + jump) as HostState['epoch'] };
-      return begin({ ...x, state: next }, { cause: 'lift', to: undefined, forced: false });
+      const state: HostState = { ...x.state, rejections: [] };
+      return begin({ ...x, state }, { cause: 'lift', to: undefined, forced: false });
     },
   }),
   hostRow({
@@ -264,10 +339,7 @@ export const QUARANTINE_ROWS = [
     to: ['stay'],
     act: ({ state }) => ({
       state: { ...state, rejections: [] },
-      effects: [
-        { do: 'persist', sync: false },
-        { do: 'audit', event: 'unbarred' },
-      ],
+      effects: [record, { do: 'audit', event: 'unbarred' }],
     }),
   }),
   hostRow({
@@ -308,16 +380,15 @@ export const QUARANTINE_ROWS = [
       input.epoch === state.epoch &&
       state.quarantine?.isolated === false,
     to: ['stay'],
-    act: ({ state }) =>
-      withExits({
-        state: {
-          ...state,
-          quarantine: { ...state.quarantine!, isolated: true },
-          suspect: undefined,
-          exposed: false,
-        },
-        effects: [stop('retry'), { do: 'persist', sync: true }, { do: 'audit', event: 'isolated' }],
-      }),
+    act: ({ state }) => ({
+      state: {
+        ...state,
+        quarantine: { ...state.quarantine!, isolated: true },
+        suspect: undefined,
+        exposed: false,
+      },
+      effects: [stop('retry'), record, { do: 'audit', event: 'isolated' }],
+    }),
   }),
   hostRow({ name: 'phase-late', on: 'phaseDone', from: 'any', ignore: 'the attempt or the phase is over' }),
 ];

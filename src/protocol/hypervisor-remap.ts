@@ -11,26 +11,34 @@ import {
   audience,
   type Base,
   begin,
-  beginReturn,
   type HostOut,
   type HostSeen,
   hostRow,
   ownerLife,
   quarantine,
+  record,
   runPhase,
   stop,
   tell,
   timer,
-  withExits,
 } from './hypervisor-attempt.ts';
-import type { Attempt, HostEffect, HostState, Life, RemapPhase } from './hypervisor-state.ts';
-import { HOST_TIMERS } from './timers.ts';
+import {
+  type Attempt,
+  type HostEffect,
+  type HostState,
+  isAlive,
+  type Life,
+  type RemapPhase,
+} from './hypervisor-state.ts';
+import type { Incarnation } from './ids.ts';
+import { HOST_TIMERS, STOPPED_MS } from './timers.ts';
 
 /** All granted: the new holder holds. */
 function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: Life): HostOut {
   const { state, input, config } = x;
   const proof = input.result.ok ? input.result.proof : undefined;
-  const lease = attempt.terms ? { ...attempt.terms, startedMs: input.nowMs } : undefined;
+  const lender = attempt.from?.incarnation ?? (0 as Incarnation);
+  const lease = attempt.terms ? { ...attempt.terms, startedMs: input.nowMs, lender } : undefined;
   const next: HostState = {
     ...state,
     name: 'held',
@@ -38,30 +46,25 @@ function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: Life): HostOut {
     holder: { ...to, epoch: attempt.epoch, confirmed: false, lease, proof },
     lastEpoch: attempt.epoch,
     lastCause: attempt.cause,
-    restored: false,
   };
-  const told = audience({ ...x, state: next }).map((vm) => tell({ ...x, state: next }, vm));
-  const out: HostOut = {
+  // An ended incarnation holds nothing: it is not told that it does.
+  const told = isAlive(next, to) ? audience({ ...x, state: next }) : [];
+  return {
     state: next,
     effects: [
       stop('enforce'),
-      ...told,
+      ...told.map((vm) => tell({ ...x, state: next }, vm)),
       timer('confirm', config.times.confirmMs),
       ...(lease ? [timer('lease', lease.leaseMs)] : []),
-      { do: 'persist', sync: false },
+      record,
       { do: 'audit', event: 'held', detail: attempt.cause },
     ],
   };
-  // The new holder's VM ended while it was being granted: an ended incarnation holds nothing.
-  if (state.running[to.vm] === to.incarnation) return withExits(out);
-  const again = beginReturn({ ...x, state: next }, 'exit', to.vm !== config.owner, []);
-  return withExits({ state: again.state, effects: [stop('enforce'), ...again.effects] });
 }
 
 /** Everything is fenced and clean and nobody is to get it. */
 function park(x: Base, attempt: Attempt): HostOut {
   const { state, config } = x;
-  const owner = ownerLife(x);
   const next: HostState = {
     ...state,
     name: 'parked',
@@ -74,23 +77,15 @@ function park(x: Base, attempt: Attempt): HostOut {
     stop('enforce'),
     ...audience({ ...x, state: next }).map((vm) => tell({ ...x, state: next }, vm)),
     ...(next.guard ? [timer('guard', config.times.guardMs)] : []),
-    { do: 'persist', sync: false },
+    record,
     { do: 'audit', event: 'parked', detail: attempt.cause },
   ];
-  const out = withExits({ state: next, effects });
-  // The owner came up while the bundle was being parked for want of it.
-  const wanted = owner && !next.guard && attempt.cause !== 'lift' && attempt.cause !== 'boot';
-  if (!wanted) return out;
-  const again = begin({ ...x, state: out.state }, { cause: 'start', to: owner, forced: false });
-  return { state: again.state, effects: [...out.effects, ...again.effects] };
+  return { state: next, effects };
 }
 
 function advance(x: Base, attempt: Attempt, phase: RemapPhase): HostOut {
   const next = { ...attempt, phase };
-  return withExits({
-    state: { ...x.state, attempt: next },
-    effects: [stop('enforce'), ...runPhase(x.config, next)],
-  });
+  return { state: { ...x.state, attempt: next }, effects: [stop('enforce'), ...runPhase(x.config, next)] };
 }
 
 /** Before the point of no return: the owner gets back what it was about to lend, under the attempt's epoch. */
@@ -108,8 +103,14 @@ function attemptOf(state: HostState): Attempt {
 }
 
 const isLend = (attempt: Attempt) => attempt.cause === 'lend';
-const isDead = (state: HostState, life: Life | undefined) =>
-  life !== undefined && state.running[life.vm] !== life.incarnation;
+const isDead = (state: HostState, life: Life | undefined) => life !== undefined && !isAlive(state, life);
+
+/** Whether a lend turns back: its owner cancelled it, its borrower has ended, or the keeper of its supplies has. */
+function turnsBack({ state, config }: Base, attempt: Attempt): boolean {
+  if (!isLend(attempt)) return false;
+  const { cancelled, to, from } = attempt;
+  return cancelled || isDead(state, to) || (config.keeper === 'owner' && isDead(state, from));
+}
 
 /** After fence or settle went wrong: nobody knows what the old holder still reaches. */
 function unproved(x: Base, phase: RemapPhase): HostOut {
@@ -125,15 +126,12 @@ function unexposed<X extends Base>(x: X): X {
 function afterClean(x: HostSeen<'phaseDone'>): HostOut {
   const attempt = attemptOf(x.state);
   if (attempt.quarantine) return quarantine(x, attempt.quarantine, true);
-  if (isLend(attempt) && (attempt.cancelled || isDead(x.state, attempt.to))) return rollBack(x, attempt);
-  if (!attempt.to) return park(x, attempt);
-  if (isDead(x.state, attempt.to)) {
-    // The owner ended while the bundle was on its way back to it; its next life will claim it.
-    const owner = ownerLife(x);
-    if (!owner) return park(x, { ...attempt, to: undefined });
-    return advance(x, { ...attempt, to: owner }, 'grant');
-  }
-  return advance(x, attempt, 'grant');
+  if (turnsBack(x, attempt)) return rollBack(x, attempt);
+  if (isLend(attempt)) return advance(x, attempt, 'grant');
+  // Who the owner is now counts: it may have ended, or come up, since this began.
+  const isForNobody = attempt.forced || (attempt.cause === 'lift' && !x.state.isOwnerWaiting);
+  const to = isForNobody ? undefined : ownerLife(x);
+  return to ? advance(x, { ...attempt, to }, 'grant') : park(x, { ...attempt, to: undefined });
 }
 
 /** A reset failed, or the device is not idle after it. */
@@ -181,11 +179,8 @@ export const REMAP_ROWS = [
     name: 'settled-turn-back',
     on: 'phaseDone',
     from: ['moving'],
-    when: 'settle done; a lend whose owner cancelled or whose borrower ended',
-    holds: (x) => {
-      const { attempt } = x.state;
-      return inPhase('settle')(x) && isLend(attempt!) && (attempt!.cancelled || isDead(x.state, attempt!.to));
-    },
+    when: 'settle done; a lend that was cancelled, or whose borrower or keeper has ended',
+    holds: (x) => inPhase('settle')(x) && turnsBack(x, attemptOf(x.state)),
     to: ['stay'],
     act: (x) => rollBack(unexposed(x), { ...attemptOf(x.state), settled: true }),
   }),
@@ -260,6 +255,16 @@ export const REMAP_ROWS = [
     holds: isCurrent,
     to: ['stay', 'quarantined'],
     act: (x) => failed(x, x.input.phase),
+  }),
+  hostRow({
+    name: 'phase-timeout-late',
+    on: 'timer:enforce',
+    from: ['starting', 'moving'],
+    when: 'this process did not run meanwhile',
+    holds: ({ input }) => (input.lateMs ?? 0) >= STOPPED_MS,
+    to: ['stay'],
+    // A machine that was stopped with us has had no time either.
+    act: ({ state, config }) => ({ state, effects: [timer('enforce', config.times.enforceMs)] }),
   }),
   hostRow({
     name: 'phase-timeout',

@@ -21,6 +21,7 @@ import {
   leaseLeft,
   noticeLeft,
   ownerLife,
+  record,
   stop,
   tell,
   timer,
@@ -42,8 +43,8 @@ function startNotice(x: Base, cause: MoveCause): HostOut {
     effects: [
       stop('lease'),
       stop('confirm'),
-      // Not synced, but a restart of the service must not give the notice anew.
-      { do: 'persist', sync: false },
+      // A restart of the service must not give the notice anew.
+      record,
       leaseEnding(config, holder, noticeMs, cause),
       timer('notice', noticeMs),
       timer('remind', HOST_TIMERS.remind),
@@ -118,10 +119,7 @@ export const RETURN_ROWS = [
       if (tenureLeftMs <= 0) return startNotice(x, 'reclaim');
       return {
         state: { ...state, holder: { ...holder, ending: { cause: 'reclaim', notified: false, endsMs: 0 } } },
-        effects: [
-          { do: 'persist', sync: false },
-          timer('lease', Math.min(tenureLeftMs, leaseLeft(state, input.nowMs))),
-        ],
+        effects: [record, timer('lease', Math.min(tenureLeftMs, leaseLeft(state, input.nowMs)))],
       };
     },
   }),
@@ -250,7 +248,7 @@ export const CLOCK_ROWS = [
     to: ['stay', 'moving', 'quarantined'],
     act: (x) => {
       const owner = ownerLife(x);
-      if (!owner) return { state: { ...x.state, guard: false }, effects: [{ do: 'persist', sync: false }] };
+      if (!owner) return { state: { ...x.state, guard: false }, effects: [record] };
       return begin(x, { cause: 'guard', to: owner, forced: false });
     },
   }),

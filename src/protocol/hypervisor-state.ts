@@ -6,8 +6,9 @@
  */
 
 import type { EvidenceLevel, MoveCause, Phase, QuarantineCause } from './codes.ts';
-import type { Epoch, Incarnation, VmId } from './ids.ts';
+import { type Epoch, type Incarnation, UINT32_MAX, type VmId } from './ids.ts';
 import type { ConsentClaims, Message, MessageKind, MessageOf, Proof } from './messages.ts';
+import type { LEVEL } from './table.ts';
 import type { HostTimer, HostTimes } from './timers.ts';
 
 /** States of a bundle. `starting`: the service has just started and reads the machine back. */
@@ -30,6 +31,8 @@ export interface Terms extends Pick<ConsentClaims, 'leaseMs' | 'minTenureMs' | '
 export interface Lease extends Terms {
   /** Moment of the grant on the host's clock. */
   readonly startedMs: number;
+  /** The owner's incarnation that lent it: where the owner keeps the supplies, they end with it. */
+  readonly lender: Incarnation;
 }
 
 /** A return that is coming. */
@@ -55,6 +58,8 @@ export interface Reservation {
   readonly epoch: Epoch;
   readonly borrower: Life;
   readonly terms: Terms;
+  /** Both parties were told: the record of it is written. */
+  readonly isTold: boolean;
 }
 
 /** Phases of the remap procedure, in order. */
@@ -85,6 +90,8 @@ export interface HostState {
   readonly name: HostStateName;
   /** Highest epoch allocated. */
   readonly epoch: Epoch;
+  /** Last epoch of the durable block: what is allocated beyond it could be allocated again after a power cut. */
+  readonly epochMax: Epoch;
   readonly holder?: Holder | undefined;
   readonly reservation?: Reservation | undefined;
   readonly attempt?: Attempt | undefined;
@@ -104,12 +111,16 @@ export interface HostState {
    * exits is let go.
    */
   readonly exposed: boolean;
-  /** The table was lost and no holder was made since: agents may remember higher epochs. */
-  readonly restored: boolean;
-  /** Running lives of the VMs. */
+  /** The holder is that of a record which an earlier host wrote: later records may be missing. */
+  readonly isFromRecord: boolean;
+  /** Why records cannot be written; absent: they can. */
+  readonly unwritable?: string | undefined;
+  /** Running incarnations of the VMs. */
   readonly running: Readonly<Record<VmId, Incarnation>>;
-  /** VMs that exited and wait for leave to free their memory. */
-  readonly exiting: readonly VmId[];
+  /** The owner's VM waits for leave to run its first instruction. */
+  readonly isOwnerWaiting: boolean;
+  /** Ended incarnations that wait for leave to free their memory. */
+  readonly exiting: readonly Life[];
   /** Who rejected the evidence, and why: a borrower among them is barred, not lent to again before a lift. */
   readonly rejections: readonly Rejection[];
 }
@@ -183,7 +194,16 @@ export type HostInput = { readonly nowMs: number } & (
         readonly consent?: OpenedConsent | undefined;
       };
     }[HostMessage]
-  | { readonly on: 'start'; readonly recovered: Recovered; readonly running: HostState['running'] }
+  | {
+      readonly on: 'start';
+      readonly recovered: Recovered;
+      readonly running: HostState['running'];
+      /**
+       * The durable block of epochs of this start: above `from` none was allocated, up to `to` any may be. Absent: none
+       * was but those of the record.
+       */
+      readonly epochs?: { readonly from: Epoch; readonly to: Epoch } | undefined;
+    }
   | {
       readonly on: 'phaseDone';
       readonly epoch: Epoch;
@@ -191,17 +211,28 @@ export type HostInput = { readonly nowMs: number } & (
       readonly result: PhaseResult;
     }
   | { readonly on: 'vmStarted'; readonly vm: VmId; readonly incarnation: Incarnation }
-  | { readonly on: 'vmExited'; readonly vm: VmId }
+  /** A VM was let run: it waits no longer. */
+  | { readonly on: 'vmRuns'; readonly vm: VmId }
+  /** `incarnation` absent: the one that runs. */
+  | { readonly on: 'vmExited'; readonly vm: VmId; readonly incarnation?: Incarnation | undefined }
+  /** The last record was written, or could not be. */
+  | { readonly on: 'recorded'; readonly fault?: string | undefined }
+  /** Epochs up to `to` may be allocated. */
+  | { readonly on: 'epochsReserved'; readonly to: Epoch }
   /** An operator ends the quarantine, or forgives a barred borrower. */
   | { readonly on: 'lift' }
-  | { readonly on: `timer:${HostTimer}` }
+  /** `lateMs`: how long ago the timer should have run out. */
+  | {
+      readonly [T in HostTimer]: { readonly on: `timer:${T}`; readonly lateMs?: number | undefined };
+    }[HostTimer]
+  | { readonly on: typeof LEVEL }
 );
 
 /** Orders. */
 export type HostEffect =
   | { readonly do: 'send'; readonly to: VmId; readonly message: Message }
-  /** Write the state to the table; durable before the next effect if `sync`. */
-  | { readonly do: 'persist'; readonly sync: boolean }
+  /** Write the state to the table, so that it outlives this process; `recorded` answers. */
+  | { readonly do: 'record' }
   /** Run a phase of the remap; `phaseDone` answers with the same epoch and phase. */
   | {
       readonly do: 'phase';
@@ -211,8 +242,8 @@ export type HostEffect =
     }
   | { readonly do: 'timer'; readonly timer: HostTimer; readonly ms: number }
   | { readonly do: 'stopTimer'; readonly timer: HostTimer }
-  /** Nothing of this VM reaches the bundle any more: its memory may be freed, as far as this bundle goes. */
-  | { readonly do: 'acknowledgeExit'; readonly vm: VmId }
+  /** Nothing of this incarnation reaches the bundle any more: its memory may be freed, as far as this bundle goes. */
+  | { readonly do: 'acknowledgeExit'; readonly vm: VmId; readonly incarnation: Incarnation }
   /** A line for the audit log: what happened, and why. */
   | { readonly do: 'audit'; readonly event: string; readonly detail?: string | undefined };
 
@@ -221,12 +252,14 @@ export function initialHost(): HostState {
   return {
     name: 'starting',
     epoch: 0 as Epoch,
+    epochMax: UINT32_MAX as Epoch,
     lastEpoch: 0 as Epoch,
     lastCause: 'boot',
     guard: false,
     exposed: false,
-    restored: false,
+    isFromRecord: false,
     running: {},
+    isOwnerWaiting: false,
     exiting: [],
     rejections: [],
   };
@@ -242,4 +275,19 @@ export function lifeOf(state: HostState, vm: VmId): Life | undefined {
 export function holds(state: HostState, vm: VmId): boolean {
   const { holder } = state;
   return state.name === 'held' && holder?.vm === vm && state.running[vm] === holder.incarnation;
+}
+
+/** Returns whether `life` runs now. */
+export function isAlive(state: HostState, { vm, incarnation }: Life): boolean {
+  return state.running[vm] === incarnation;
+}
+
+/** Returns whether a VM that is about to run has to wait for this bundle. */
+export function holdsBack(state: HostState, { owner }: Pick<HostConfig, 'owner'>, vm: VmId): boolean {
+  // Its own memory may still be reached by what an ended incarnation of it left.
+  if (state.exiting.some((life) => life.vm === vm)) return true;
+  if (state.attempt?.to?.vm === vm) return true;
+  // An owner gets its bundle before its kernel probes, where that is only a matter of waiting.
+  const isComing = state.name === 'starting' || state.name === 'moving' || state.guard;
+  return vm === owner && isComing;
 }

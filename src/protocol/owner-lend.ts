@@ -7,6 +7,7 @@ import { BUSY_RETRY_MS, retryAfter } from './codes.ts';
 import type { VmId } from './ids.ts';
 import { consentMark, MESSAGES, type MessageOf } from './messages.ts';
 import {
+  type Asked,
   type Asker,
   BUSY,
   cleared,
@@ -15,7 +16,6 @@ import {
   hookNews,
   type OwnerEffect,
   type OwnerInput,
-  type OwnerRequest,
   type OwnerState,
   query,
   resume,
@@ -29,35 +29,56 @@ type Request = Extract<OwnerInput, { on: 'requestBorrow' }>;
 
 const asker = (input: Request): Asker => ({ borrower: input.from, consent: input.message.consent });
 
-/**
- * Asks the policy about a request. Its answer bears the request's number. While one is asked already its time goes on:
- * else a borrower that renews its request again and again would keep all others out.
- */
-function decide(state: OwnerState, input: Request, before: readonly OwnerEffect[]) {
+function askedBy(input: Request): Asked {
   const { purpose, leaseMs, minTenureMs, noticeMs, consent } = input.message;
-  const asked = { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs };
+  return { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs, consent };
+}
+
+/** Asks the policy about a request. Its answer bears the request's number. */
+function decide(state: OwnerState, { consent, ...asked }: Asked) {
   const number = state.requests + 1;
   const request = { number, ...asked, consent };
   return {
     state: { ...state, name: 'deciding', requests: number, request } as const,
-    effects: [
-      ...before,
-      { do: 'decide', request: number, ...asked } as const,
-      ...(state.name === 'deciding' ? [] : [timer('policy')]),
-    ],
+    effects: [{ do: 'decide', request: number, ...asked } as const, timer('policy')],
   };
 }
+
+/** Requests that wait for their turn: of each borrower one, so this bounds what is kept, not who may ask. */
+const WAITING_MAX = 16;
+
+/**
+ * Has a request wait. A borrower's later request takes the place of its earlier one, in the same turn: whoever asks
+ * again and again neither loses its turn nor gets that of another.
+ */
+function wait(state: OwnerState, asked: Asked): OwnerState {
+  const isIn = state.waiting.some(({ borrower }) => borrower === asked.borrower);
+  const waiting = isIn
+    ? state.waiting.map((other) => (other.borrower === asked.borrower ? asked : other))
+    : [...state.waiting, asked];
+  return { ...state, waiting };
+}
+
+const mayWait = ({ waiting }: OwnerState, borrower: VmId) =>
+  waiting.length < WAITING_MAX || waiting.some((other) => other.borrower === borrower);
+
+/** A borrower has one request at a time: it has given up the one under way, and that message is late or lost. */
+const isSuperseded = ({ request, waiting }: OwnerState) =>
+  waiting.some(({ borrower }) => borrower === request?.borrower);
 
 const isOfBorrower = ({ state, input }: { state: OwnerState; input: { from: VmId } }) =>
   state.request?.borrower === input.from;
 
 /** Whether a request says what the one under way says. Of what the policy looks at, the consent lacks the purpose. */
-const isRepeated = ({ consent, purpose }: OwnerRequest, asked: MessageOf<'requestBorrow'>) =>
+const isRepeated = ({ consent, purpose }: Asked, asked: MessageOf<'requestBorrow'>) =>
   consentMark(consent) === consentMark(asked.consent) && purpose === asked.purpose;
 
 /** Whether the borrower withdraws the request that is being dealt with, and not an earlier one. */
 const isOfRequest = (x: { state: OwnerState; input: Extract<OwnerInput, { on: 'withdrawBorrow' }> }) =>
   isOfBorrower(x) && consentMark(x.state.request!.consent) === x.input.message.mark;
+
+const isWithdrawn = ({ borrower, consent }: Asked, input: Extract<OwnerInput, { on: 'withdrawBorrow' }>) =>
+  borrower === input.from && consentMark(consent) === input.message.mark;
 
 /** Nobody waits for what is being lent: it is called back while that goes. */
 function callBack(state: OwnerState, config: AgentConfig): OwnerEffect {
@@ -71,7 +92,7 @@ export const REQUEST_ROWS = [
     on: 'requestBorrow',
     from: ['held'],
     to: ['deciding'],
-    act: ({ state, input }) => decide(state, input, []),
+    act: ({ state, input }) => decide(state, askedBy(input)),
   }),
   row({
     name: 'request-again',
@@ -81,15 +102,14 @@ export const REQUEST_ROWS = [
     holds: (x) => isOfBorrower(x) && isRepeated(x.state.request!, x.input.message),
     ignore: 'the request is being dealt with',
   }),
-  // A borrower has one request at a time: it has given up the earlier one, and the word of that is late or lost.
   row({
-    name: 'request-renewed',
+    name: 'request-waits',
     on: 'requestBorrow',
     from: ['deciding', 'preparing'],
-    when: 'another request of the same borrower',
-    holds: isOfBorrower,
-    to: ['deciding'],
-    act: ({ state, input }) => decide(state, input, [stop('prepare')]),
+    when: 'another request is being dealt with, and there is room',
+    holds: ({ state, input }) => mayWait(state, input.from),
+    to: ['stay'],
+    act: ({ state, input }) => ({ state: wait(state, askedBy(input)), effects: [] }),
   }),
   row({
     name: 'request-renewed-suspending',
@@ -180,10 +200,52 @@ export const REQUEST_ROWS = [
     act: ({ state, config }) => ({ state, effects: [callBack(state, config)] }),
   }),
   row({
+    name: 'withdraw-waiting',
+    on: 'withdrawBorrow',
+    from: ['deciding', 'preparing'],
+    when: 'a request that waits',
+    holds: ({ state, input }) => state.waiting.some((asked) => isWithdrawn(asked, input)),
+    to: ['stay'],
+    act: ({ state, input }) => ({
+      state: { ...state, waiting: state.waiting.filter((asked) => !isWithdrawn(asked, input)) },
+      effects: [],
+    }),
+  }),
+  row({
+    name: 'next-request',
+    on: 'level',
+    from: ['held'],
+    when: 'a request waits',
+    holds: ({ state }) => state.waiting.length > 0,
+    to: ['deciding'],
+    act: ({ state }) => decide({ ...state, waiting: state.waiting.slice(1) }, state.waiting[0]!),
+  }),
+  row({
+    name: 'waiting-declined',
+    on: 'level',
+    from: ['suspending', 'lending', 'lent', 'parked', 'resuming', 'failed', 'quarantined'],
+    when: 'requests wait, and the bundle is not to be had soon',
+    holds: ({ state }) => state.waiting.length > 0,
+    to: ['stay'],
+    act: ({ state, config }) => ({
+      state: { ...state, waiting: [] },
+      effects: state.waiting.map((asked) => decline(config, asked, BUSY)),
+    }),
+  }),
+  row({
     name: 'withdraw-nothing',
     on: 'withdrawBorrow',
     from: 'any',
     ignore: 'this request is not open; a holder uses release',
+  }),
+  row({
+    name: 'policy-superseded',
+    on: 'policyDecided',
+    from: ['deciding'],
+    when: 'this request, and the borrower has asked for something else since',
+    holds: ({ state, input }) => state.request?.number === input.request && isSuperseded(state),
+    to: ['held'],
+    act: (x) => giveUp(x, undefined),
   }),
   row({
     name: 'policy-allows',
@@ -253,7 +315,8 @@ export const LENDING_ROWS = [
     on: 'prepared',
     from: ['preparing'],
     when: 'newer epoch, for the consent of this request',
-    holds: ({ state, input }) => input.message.epoch > state.heldEpoch && isForRequest(state, input.message),
+    holds: ({ state, input }) =>
+      input.message.epoch > state.heldEpoch && isForRequest(state, input.message) && !isSuperseded(state),
     to: ['suspending'],
     act: ({ state, input }) => {
       const { epoch } = input.message;
@@ -261,10 +324,23 @@ export const LENDING_ROWS = [
         state: { ...state, name: 'suspending', attempt: epoch, overtaken: false },
         effects: [
           stop('prepare'),
-          { do: 'persist', attempt: 'suspend', epoch, sync: true },
+          { do: 'persist', attempt: 'suspend', epoch },
           { do: 'hook', hook: 'suspend', epoch },
         ],
       };
+    },
+  }),
+  row({
+    name: 'prepared-superseded',
+    on: 'prepared',
+    from: ['preparing'],
+    when: 'for this request, and the borrower has asked for something else since',
+    holds: ({ state, input }) => input.message.epoch > state.heldEpoch && isForRequest(state, input.message),
+    to: ['held'],
+    act: (x) => {
+      const out = giveUp(x, undefined);
+      const { bundle, epoch } = x.input.message;
+      return { state: out.state, effects: [toHost({ kind: 'cancel', bundle, epoch }), ...out.effects] };
     },
   }),
   row({

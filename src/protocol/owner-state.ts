@@ -18,7 +18,7 @@ import { BUSY_RETRY_MS } from './codes.ts';
 import { findMismatch } from './evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from './ids.ts';
 import { consentMark, type MessageOf } from './messages.ts';
-import { type Outcome, rowsOf, type Seen } from './table.ts';
+import { type LEVEL, type Outcome, rowsOf, type Seen } from './table.ts';
 import { LENT_ASK_MS, OWNER_TIMERS, type OwnerTimer } from './timers.ts';
 
 /** States of the owner, in the order of a handover. */
@@ -62,6 +62,9 @@ export interface OwnerRequest {
   readonly consent: Uint8Array;
 }
 
+/** What a borrower asks for. */
+export type Asked = Omit<OwnerRequest, 'number'>;
+
 export interface OwnerState {
   readonly name: OwnerStateName;
   /** Our life, as the host counts it; 0: not told yet. */
@@ -74,6 +77,8 @@ export interface OwnerState {
   /** Requests that the policy was asked about, all in all. */
   readonly requests: number;
   readonly request?: OwnerRequest | undefined;
+  /** Requests that came meanwhile, in the order of their turns: of each borrower the last. */
+  readonly waiting: readonly Asked[];
   /** Epoch of the attempt under way. */
   readonly attempt?: Epoch | undefined;
   /** The attempt must not go on; the request ends like this. */
@@ -97,7 +102,8 @@ export type OwnerInput =
     >
   | { readonly on: 'policyDecided'; readonly request: number; readonly decision: PolicyDecision }
   /** The user wants the bundle back; with `force`, whatever the borrower does. */
-  | { readonly on: 'recall'; readonly graceMs: number; readonly force: boolean };
+  | { readonly on: 'recall'; readonly graceMs: number; readonly force: boolean }
+  | { readonly on: typeof LEVEL };
 
 export type OwnerEffect = AgentEffect<OwnerTimer>;
 type S = OwnerState;
@@ -112,6 +118,7 @@ export function initialOwner(): OwnerState {
     heldEpoch: 0 as Epoch,
     driver: 'unknown',
     requests: 0,
+    waiting: [],
     unconfirmed: false,
     overtaken: false,
     force: false,
@@ -164,7 +171,7 @@ export function resume(state: S, before: readonly OwnerEffect[]): Out {
     state: { ...cleared(state), name: 'resuming', borrower: undefined, force: false },
     effects: [
       ...before,
-      { do: 'persist', attempt: 'resume', epoch: state.heldEpoch, sync: false },
+      { do: 'persist', attempt: 'resume', epoch: state.heldEpoch },
       { do: 'hook', hook: 'resume', epoch: state.heldEpoch },
     ],
   };

@@ -3,7 +3,8 @@
  *
  * A table is a list of rows. For an input, the first row counts whose `from` names the state, whose `on` names
  * the input and whose guard holds; it is a transition or a named ignore. The last row of each (state, input) has
- * no guard, so the tables are total: a test proves it, and renders the diagrams in docs/PROTOCOL.md from here.
+ * no guard, so the tables are total: a test proves it, and renders the diagrams in docs/PROTOCOL.md from here. Rows for
+ * `LEVEL` need not be total: where none holds there is nothing to do.
  */
 
 /** What a row sees: the state, the input and the fixed configuration. */
@@ -44,8 +45,18 @@ export interface Row<
 /** What a step returns: the outcome, the row that made it, and the reason when it was an ignore. */
 export interface Step<S, E> extends Outcome<S, E> {
   readonly row: string;
+  /** Rows that fired after it, for what is so (`LEVEL`). */
+  readonly levels: readonly string[];
   readonly ignored?: string;
 }
+
+/**
+ * The input of rows that look at what is so, not at what just happened. They are tried after every other row that
+ * fired, in whatever state it led to, until none fires: so a fact is acted on in each state in which it still holds.
+ */
+export const LEVEL = 'level';
+/** Rows for levels that may fire after one input. Each changes the state so that it does not fire again. */
+const LEVELS_MAX = 8;
 
 /** A table made ready to run. */
 export interface Table<S extends { name: string }, I extends { on: string }, C, E> {
@@ -77,22 +88,66 @@ export function makeTable<S extends { name: string }, I extends { on: string }, 
     inputs,
     rows,
     run(state, input, config) {
-      const seen = { state, input, config } as never;
-      for (const row of index.get(input.on)?.get(state.name) ?? []) {
-        if (row.holds && !row.holds(seen)) continue;
-        if (!row.act) return { state, effects: [], row: row.name, ignored: row.ignore ?? '' };
-        const outcome = row.act(seen);
-        const leadsTo = outcome.state.name === state.name ? 'stay' : outcome.state.name;
-        if (!row.to?.includes(leadsTo) && !row.to?.includes(outcome.state.name)) {
-          throw new Error(
-            `${title}: row ${row.name} led from ${state.name} to ${outcome.state.name}, which it does not name`,
-          );
-        }
-        return { ...outcome, row: row.name };
-      }
-      throw new Error(`${title}: no row for ${input.on} in ${state.name}`);
+      const row = find(index, { state, input, config });
+      if (!row) throw new Error(`${title}: no row for ${input.on} in ${state.name}`);
+      if (!row.act) return { state, effects: NONE, row: row.name, levels: NONE, ignored: row.ignore ?? '' };
+      const outcome = act(title, row, { state, input, config });
+      const hasLevels = index.has(LEVEL);
+      if (!hasLevels) return { ...outcome, row: row.name, levels: NONE };
+      const { levels, ...settled } = settle(title, index, outcome, { ...input, on: LEVEL }, config);
+      return { ...settled, row: row.name, levels };
     },
   };
+}
+
+const NONE: readonly never[] = [];
+type Index<S extends { name: string }, I extends { on: string }, C, E> = ReadonlyMap<
+  string,
+  ReadonlyMap<string, readonly Row<S, I, C, E>[]>
+>;
+
+function find<S extends { name: string }, I extends { on: string }, C, E>(
+  index: Index<S, I, C, E>,
+  seen: Seen<S, I, C>,
+): Row<S, I, C, E> | undefined {
+  const rows = index.get(seen.input.on)?.get(seen.state.name) ?? NONE;
+  return rows.find((row) => !row.holds || row.holds(seen as never));
+}
+
+function act<S extends { name: string }, I extends { on: string }, C, E>(
+  title: string,
+  row: Row<S, I, C, E>,
+  seen: Seen<S, I, C>,
+): Outcome<S, E> {
+  const outcome = row.act!(seen as never);
+  const { name } = seen.state;
+  const leadsTo = outcome.state.name === name ? 'stay' : outcome.state.name;
+  if (!row.to?.includes(leadsTo) && !row.to?.includes(outcome.state.name))
+    throw new Error(
+      `${title}: row ${row.name} led from ${name} to ${outcome.state.name}, which it does not name`,
+    );
+  return outcome;
+}
+
+/** Fires the rows for levels until none holds. */
+function settle<S extends { name: string }, I extends { on: string }, C, E>(
+  title: string,
+  index: Index<S, I, C, E>,
+  first: Outcome<S, E>,
+  input: I,
+  config: C,
+): Outcome<S, E> & { readonly levels: readonly string[] } {
+  let { state, effects } = first;
+  const levels: string[] = [];
+  for (;;) {
+    const row = find(index, { state, input, config });
+    if (!row) return { state, effects, levels };
+    if (levels.length === LEVELS_MAX) throw new Error(`${title}: no rest after ${levels.join(', ')}`);
+    const outcome = act(title, row, { state, input, config });
+    state = outcome.state;
+    effects = [...effects, ...outcome.effects];
+    levels.push(row.name);
+  }
 }
 
 /** Rows by input, then by state, in the order of the table. */

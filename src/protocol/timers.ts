@@ -68,6 +68,17 @@ export const HOST_TIMERS = {
 } as const;
 export type HostTimer = keyof typeof HOST_TIMERS;
 
+/** A timer so late, in ms, was not late for want of time alone: this process was stopped, or its machine was. */
+export const STOPPED_MS = 1_000;
+
+/** Longest time between two questions to a host that does not answer: each wakes a guest that may be idle. */
+const QUERY_MAX_MS = 60_000;
+
+/** Returns after how many ms a question is asked again that was asked `times` times. */
+export function queryAgainMs(times: number): number {
+  return Math.min(OWNER_TIMERS.query * 2 ** Math.max(0, times - 3), QUERY_MAX_MS);
+}
+
 /** Time between two questions of an owner what became of its lent bundle: longer than a return that goes well. */
 export const LENT_ASK_MS = 5_000;
 

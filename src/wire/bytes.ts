@@ -37,3 +37,8 @@ export function asciiText(bytes: Uint8Array): string {
   for (let index = 0; index < bytes.length; index++) text += String.fromCharCode(bytes[index]!);
   return text;
 }
+
+/** Returns bytes as lower case hex. */
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

@@ -60,7 +60,7 @@ function fileJournal(path: string, read: Extract<JournalRead, { ok: true }> | un
   /** Set while there may be something behind `end`: part of a record that could not be written, or all of one. */
   let isDirty = false;
   const append = (body: Uint8Array, sync: boolean) => {
-    if (fd === undefined || id === undefined) return rewrite([...records, body]);
+    if (fd === undefined || id === undefined) return rewrite([...records, body], sync);
     const record = encodeRecord(id, next, durableBytes, body);
     // A longer record that failed would stick out behind this one.
     if (isDirty) ftruncateSync(fd, end);
@@ -72,24 +72,24 @@ function fileJournal(path: string, read: Extract<JournalRead, { ok: true }> | un
     end += record.length;
     if (sync) durableBytes = end;
   };
-  const rewrite = (bodies: readonly Uint8Array[]) => {
+  const rewrite = (bodies: readonly Uint8Array[], sync: boolean) => {
     const freshId = ENTROPY.random(JOURNAL_ID_BYTES);
     const whole = encodeJournal(freshId, bodies);
-    const fresh = replace(path, whole);
+    const fresh = replace(path, whole, sync);
     id = freshId;
     if (fd !== undefined) closeSync(fd);
     fd = fresh;
     isDirty = false;
     next = bodies.length + 1;
     end = whole.length;
-    durableBytes = end;
+    durableBytes = sync ? end : 0;
     // From here on the new file is the journal, even if its name is not known to be durable.
-    syncFolder(path);
+    if (sync) syncFolder(path);
   };
   return {
     records,
     append: (body, sync) => told(path, () => append(body, sync)),
-    rewrite: (bodies) => told(path, () => rewrite(bodies)),
+    rewrite: (bodies, sync = true) => told(path, () => rewrite(bodies, sync)),
     close: () => {
       if (fd !== undefined) closeSync(fd);
     },
@@ -112,11 +112,11 @@ export function openSpareJournal(path: string, log: Log): Journal {
 }
 
 /** Writes a new file in place of the one at `path`; returns its descriptor. On an error the old one stays. */
-function replace(path: string, whole: Uint8Array): number {
+function replace(path: string, whole: Uint8Array, sync: boolean): number {
   const fresh = openSync(`${path}.new`, 'w', 0o600);
   try {
     writeAt(fresh, whole, 0);
-    fsyncSync(fresh);
+    if (sync) fsyncSync(fresh);
     renameSync(`${path}.new`, path);
     return fresh;
   } catch (error) {

@@ -22,6 +22,7 @@ import {
   onTermination,
   orExit,
 } from './daemon.ts';
+import { durableFile } from './durable-file.ts';
 import { openEnforcer } from './enforcers.ts';
 import { ENTROPY } from './entropy.ts';
 import { besideConfig, dumpable, readBundles, readConfigFile, readKeys } from './files.ts';
@@ -102,7 +103,9 @@ function serve(enforcer: Enforcer, definitions: readonly BundleDefinition[]): vo
     link,
     clock: CLOCK,
     log,
+    entropy: ENTROPY,
     bootId,
+    bounds: durableFile(join(state, 'bounds')),
     table: openTable(tableFile, args.createTable, log),
     freshTable: () => freshTable(tableFile, log),
     audit: audit.append,

@@ -20,7 +20,7 @@ export function openTable(file: string, isFirst: boolean, log: Log): HostTable |
   if (isThere && isFirst) log('warn', `--create-table has no effect: there is a table at ${path}`);
   try {
     const table = new HostTable(openFileJournal(path));
-    if (table.registry() || !isThere) return table;
+    if (table.records() || !isThere) return table;
     // Emptied, or cut off before its registry. To begin anew with it would use epochs again (S4).
     log('error', `the table at ${path} is damaged: it is empty or cut off; all bundles are in quarantine`);
     return undefined;

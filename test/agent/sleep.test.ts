@@ -1,20 +1,26 @@
 /** An owner whose whole system wants to sleep calls in what it lent, and lends nothing until it is awake (M11). */
 
 import { beforeEach, expect, test } from 'vitest';
-import type { PolicyQuestion } from '../../src/agent/policy.ts';
 import { NoneEnforcer } from '../../src/enforcer/none.ts';
+import type { EnforcerEvent } from '../../src/enforcer/port.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
 
 const VMS = [ANDROID, VAULT];
 
+class Rig extends NoneEnforcer {
+  tell: (event: EnforcerEvent) => void = () => {};
+
+  override onEvent(listener?: (event: EnforcerEvent) => void): void {
+    if (listener) this.tell = listener;
+  }
+}
+
+let rig: Rig;
 let world: BenchWorld;
 beforeEach(() => {
-  world = new BenchWorld(
-    VMS,
-    [PANEL],
-    () => new NoneEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: '1' }),
-  );
+  rig = new Rig({ bundles: [PANEL], vms: VMS, machineBoot: '1' });
+  world = new BenchWorld(VMS, [PANEL], () => rig);
   world.startHost();
   world.startAgent(ANDROID, 'active');
   world.startAgent(VAULT, 'suspended');
@@ -26,13 +32,13 @@ const borrow = () => {
   world.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
   world.clock.advance(100);
 };
-/** What `begin` of the owner says, as it comes. */
+/** What the owner answers, as it comes. */
 function sleep(graceMs: number, waitMs: number): [boolean, readonly string[]][] {
   const said: [boolean, readonly string[]][] = [];
-  world.agents.get(ANDROID)!.sleep.begin(graceMs, waitMs, (...answer) => said.push(answer));
+  world.agents.get(ANDROID)!.sleep(graceMs, waitMs, (...answer) => said.push(answer));
   return said;
 }
-const wake = () => world.agents.get(ANDROID)!.sleep.wake();
+const wake = () => world.agents.get(ANDROID)!.wake();
 
 test('with nothing lent it may sleep at once', () => {
   expect(sleep(500, 5_000)).toEqual([[true, []]]);
@@ -84,10 +90,14 @@ test('a bundle that does not come back in time keeps the system awake, and reque
   const said = sleep(200, 1_000);
   world.clock.advance(2_000);
   expect(said).toEqual([[false, ['panel']]]);
-  const decisions: boolean[] = [];
-  const gate = world.agents.get(ANDROID)!.sleep.gate((_, done) => done({ allow: true }));
-  gate({} as PolicyQuestion, ({ allow }) => decisions.push(allow));
-  expect(decisions).toEqual([true]);
+  world.agents.get(VAULT)!.stop();
+  world.drivers.get(VAULT)!.next = {};
+  rig.tell({ kind: 'vmExited', vm: VAULT });
+  rig.tell({ kind: 'vmStarting', vm: VAULT });
+  world.startAgent(VAULT, 'suspended');
+  world.clock.advance(3_000);
+  borrow();
+  expect(holder()).toBe(VAULT);
 });
 
 test('a wake ends the sleep that is under way', () => {

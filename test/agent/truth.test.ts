@@ -3,7 +3,7 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { HostWatch, type HostWatcher } from '../../src/agent/host-watch.ts';
+import { heard, looked, UNWATCHED, type WatchStep, watched } from '../../src/agent/host-watch.ts';
 import { NoneEnforcer } from '../../src/enforcer/none.ts';
 import { HOST, vmId } from '../../src/protocol/ids.ts';
 import type { BundleDefinition, VmId } from '../../src/protocol/index.ts';
@@ -13,6 +13,8 @@ import { BenchWorld, TERMS } from '../support/bench-world.ts';
 
 const LIDAR = vmId('lidar');
 const VMS: readonly VmId[] = [ANDROID, VAULT, LIDAR];
+/** Those of a lent bundle: others do not watch the host. */
+const PARTIES = [ANDROID, VAULT];
 
 function world(bundles: readonly BundleDefinition[] = [PANEL]) {
   const made = new BenchWorld(
@@ -110,17 +112,19 @@ it('an agent that nobody has told anything says so', () => {
   }
 });
 
-it('a silence of the host is in the log within a few heartbeats, though nothing is lent, and its end as well', () => {
+it('a silence of the host is in the log within a few heartbeats while something is lent, and its end as well', () => {
   const { made } = world();
+  made.agents.get(VAULT)!.borrow(PANEL.id, { ...TERMS, leaseMs: 600_000 });
+  made.clock.advance(1_000);
   made.network.setCut(HOST, true);
   made.clock.advance(5_500);
   const told = () => made.logs.filter((line) => line.includes('the host is'));
-  expect(told().filter((line) => line.includes('silent: last heard'))).toHaveLength(VMS.length);
+  expect(told().filter((line) => line.includes('silent: last heard'))).toHaveLength(PARTIES.length);
   made.clock.advance(20_000);
-  expect(told()).toHaveLength(VMS.length);
+  expect(told()).toHaveLength(PARTIES.length);
   made.network.setCut(HOST, false);
   made.clock.advance(3_000);
-  expect(told().filter((line) => /heard again, after 2\d s/.test(line))).toHaveLength(VMS.length);
+  expect(told().filter((line) => /heard again, after 2\d s/.test(line))).toHaveLength(PARTIES.length);
 });
 
 describe('the watch over the host, when the agent itself was stopped', () => {
@@ -134,25 +138,28 @@ describe('the watch over the host, when the agent itself was stopped', () => {
       soon: (fire: () => void) => clock.soon(fire),
     };
     const told: string[] = [];
-    const watcher: HostWatcher = {
-      onSilent: (reason) => told.push(reason),
-      onBack: (silent) => told.push(`back ${silent}`),
-      onStopped: (stop) => told.push(`stopped ${stop}`),
+    let watch = watched(UNWATCHED, true, 0).watch;
+    const take = ({ watch: next, timerMs, ...news }: WatchStep) => {
+      watch = next;
+      told.push(...Object.entries(news).map(([what, value]) => `${what} ${value}`));
+      if (timerMs === undefined) return;
+      const dueMs = lagging.nowMs() + timerMs;
+      lagging.after(timerMs, () => take(looked(watch, lagging.nowMs(), lagging.nowMs() - dueMs)));
     };
-    const watch = new HostWatch(lagging, watcher);
-    watch.heard(undefined);
+    take(heard(watch, 0, undefined));
+    take({ watch, timerMs: 4_000 });
     clock.advance(3_999);
     lagMs = ms;
     clock.advance(2);
-    if (hearsAfterwards) watch.heard(undefined);
+    if (hearsAfterwards) take(heard(watch, lagging.nowMs(), undefined));
     clock.advance(2_000);
     return told;
   }
 
   it('tells that, and not that the host was silent', () => {
-    expect(stopped(20_000, true)).toEqual(['stopped 20000']);
+    expect(stopped(20_000, true)).toEqual(['stoppedMs 20000']);
   });
   it('tells both when the host is silent as well', () => {
-    expect(stopped(20_000, false)).toEqual(['stopped 20000', 'last heard 25500 ms ago']);
+    expect(stopped(20_000, false)).toEqual(['stoppedMs 20000', 'silentMs 25500']);
   });
 });

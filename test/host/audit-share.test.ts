@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AuditShares } from '../../src/host/audit-share.ts';
 import { FaultDesk } from '../../src/host/fault-desk.ts';
-import { Scribe } from '../../src/host/scribe.ts';
+import { HostWriter } from '../../src/host/host-writer.ts';
 import { HostTable } from '../../src/host/table.ts';
 import { type Epoch, type ResourceId, vmId } from '../../src/protocol/index.ts';
 import { quietLog } from '../../src/quiet-log.ts';
@@ -55,19 +55,18 @@ describe('lines of the audit log', () => {
     const clock = new VirtualClock();
     const lines: string[] = [];
     const logged: string[] = [];
-    const scribe = new Scribe({
+    const writer = new HostWriter({
       table: new HostTable(new MemoryJournal()),
       audit: (text) => lines.push(text),
       auditHash: undefined,
       clock,
       log: (_level, text) => void logged.push(text),
-      onWritten: () => {},
     });
     for (let i = 0; i < 130_000; i += 10) {
-      scribe.writeAudit(entry('cancel'), EVIL);
+      writer.writeAudit(entry('cancel'), EVIL);
       clock.advance(10);
     }
-    scribe.stop();
+    writer.stop();
     const log = lines.join('');
     const told = log.split('\n').filter((line) => line.includes('linesOverShare'));
     expect(told).toHaveLength(2);
@@ -112,18 +111,17 @@ it('handovers in quick turn stand in the host’s log one by one, in their order
   const clock = new VirtualClock();
   const logged: unknown[] = [];
   const log = quietLog((_level, text, fields) => void logged.push(`${text} ${fields?.['epoch']}`), clock);
-  const scribe = new Scribe({
+  const writer = new HostWriter({
     table: new HostTable(new MemoryJournal()),
     audit: () => {},
     auditHash: undefined,
     clock,
     log,
-    onWritten: () => {},
   });
   const expected: string[] = [];
   for (let epoch = 1; epoch <= 60; epoch++) {
     for (const event of ['moving', 'held', 'confirmed']) {
-      scribe.writeAudit({ atMs: 0, bundle: 'panel', event, epoch, holder: null }, VAULT);
+      writer.writeAudit({ atMs: 0, bundle: 'panel', event, epoch, holder: null }, VAULT);
       expected.push(`${event} ${epoch}`);
     }
     clock.advance(200);

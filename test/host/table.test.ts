@@ -1,4 +1,4 @@
-/** What the host's table promises about epochs, and what it does after a sync that failed. */
+/** What the host's table holds after any number of records, and what it refuses to read. */
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HostTable } from '../../src/host/table.ts';
@@ -8,27 +8,28 @@ import { MemoryJournal } from '../support/memory-journal.ts';
 
 const PANEL = 'panel' as BundleId;
 const TOUCH = 'touch' as BundleId;
-const REGISTRY = { machineBoot: 'b', lives: {}, running: [] };
+const REGISTRY = { machineBoot: 'b', lives: {}, running: [], floor: 0 };
 const at = (epoch: number): HostState => ({ ...initialHost(), epoch: epoch as Epoch });
 
 /** A journal that keeps how it was written to, and fails when told to. */
 class ToldJournal extends MemoryJournal {
   readonly orders: string[] = [];
-  /** The disk takes records, and does not make them durable. */
-  syncFails = false;
+  /** There is no room behind the last record. */
+  appendFails = false;
 
   override append(record: Uint8Array, sync: boolean): void {
     this.orders.push(sync ? 'append, sync' : 'append');
+    if (this.appendFails) throw new Error('ENOSPC');
     super.append(record, sync);
-    if (sync && this.syncFails) throw new Error('EIO');
   }
 
-  override rewrite(records: readonly Uint8Array[]): void {
+  override rewrite(records: readonly Uint8Array[], isDurable?: boolean): void {
     this.orders.push('rewrite');
-    if (this.syncFails) throw new Error('EIO');
-    super.rewrite(records);
+    super.rewrite(records, isDurable);
   }
 }
+
+const read = (from: MemoryJournal) => new HostTable(new MemoryJournal(from.records)).records();
 
 let journal: ToldJournal;
 let table: HostTable;
@@ -48,53 +49,35 @@ describe('a new table', () => {
     expect(fresh.orders).toEqual([]);
     first.writeRegistry(REGISTRY);
     expect(fresh.orders).toEqual(['rewrite']);
-    const read = new HostTable(new MemoryJournal(fresh.records));
-    expect(read.registry()).toEqual(REGISTRY);
-    expect([read.bundle(PANEL)?.epoch, read.bundle(TOUCH)?.epoch]).toEqual([17, 17]);
+    const { registry, bundles } = read(fresh)!;
+    expect(registry).toEqual(REGISTRY);
+    expect([bundles.get(PANEL)?.epoch, bundles.get(TOUCH)?.epoch]).toEqual([1, 1]);
   });
 });
 
-describe('epochs beyond that of a record', () => {
-  it('are not reserved by a record that may be lost with the power', () => {
-    table.writeBundle(PANEL, at(100), false);
-    expect(table.isReserved(PANEL, 100)).toBe(false);
-    table.writeBundle(TOUCH, at(1), true);
-    expect(table.isReserved(PANEL, 116)).toBe(true);
-    expect(table.isReserved(PANEL, 117)).toBe(false);
-    table.writeBundle(PANEL, at(110), false);
-    expect(table.isReserved(PANEL, 117)).toBe(false);
-    expect(new HostTable(new MemoryJournal(journal.records)).bundle(PANEL)?.epoch).toBe(126);
+describe('a table that grows', () => {
+  it('is rewritten with its last records alone, and nothing is made durable', () => {
+    for (let epoch = 1; epoch <= 1_000; epoch++) table.writeBundle(PANEL, at(epoch));
+    expect(journal.orders.filter((order) => order === 'rewrite')).toHaveLength(1);
+    expect(journal.records.length).toBeLessThan(10);
+    expect(journal.syncs).toBe(0);
+    expect(read(journal)?.bundles.get(PANEL)?.epoch).toBe(1_000);
   });
 
-  it('are not reserved by a record whose sync failed', () => {
-    journal.syncFails = true;
-    expect(() => table.writeBundle(PANEL, at(100), true)).toThrow('EIO');
-    expect(table.isReserved(PANEL, 100)).toBe(false);
-  });
-});
-
-describe('after a sync that failed', () => {
-  it('the next durable record comes with a whole new file: nobody knows what the kernel dropped', () => {
-    table.writeBundle(TOUCH, at(7), true);
-    journal.syncFails = true;
-    expect(() => table.writeBundle(PANEL, at(100), true)).toThrow('EIO');
-    expect(journal.orders).toEqual(['append, sync', 'append, sync', 'rewrite']);
-    journal.syncFails = false;
-    journal.orders.length = 0;
-    table.writeBundle(PANEL, at(101), false);
-    table.writeBundle(PANEL, at(102), true);
-    table.writeBundle(PANEL, at(103), true);
-    expect(journal.orders).toEqual(['append', 'rewrite', 'append, sync']);
-    expect(table.isReserved(PANEL, 119)).toBe(true);
-    const read = new HostTable(new MemoryJournal(journal.records));
-    expect([read.bundle(TOUCH)?.epoch, read.bundle(PANEL)?.epoch]).toEqual([23, 119]);
+  it('that has no room for a record may have some for the last ones alone', () => {
+    table.writeBundle(TOUCH, at(7));
+    journal.appendFails = true;
+    table.writeBundle(PANEL, at(100));
+    expect(journal.orders).toEqual(['append', 'append', 'rewrite']);
+    const { bundles } = read(journal)!;
+    expect([bundles.get(TOUCH)?.epoch, bundles.get(PANEL)?.epoch]).toEqual([7, 100]);
   });
 });
 
 describe('a record that this version cannot use', () => {
   const life = { vm: 'vault', incarnation: 1 };
   const terms = { leaseMs: 1, minTenureMs: 0, noticeMs: 0, mark: 7 };
-  const lease = { ...terms, startedMs: 0.5 };
+  const lease = { ...terms, startedMs: 0.5, lender: 1 };
   const holder = { ...life, epoch: 2, confirmed: true, lease };
   const attempt = {
     epoch: 2,
@@ -107,9 +90,10 @@ describe('a record that this version cannot use', () => {
     from: life,
     terms,
   };
-  const read = (fields: object) => {
-    const record = { bundle: PANEL, state: { ...at(1), ...fields }, epochsTo: 17 };
-    return new HostTable(new MemoryJournal([new TextEncoder().encode(JSON.stringify(record))]));
+  const bytesOf = (record: object) => new TextEncoder().encode(JSON.stringify(record));
+  const stateOf = (...fields: readonly object[]) => {
+    const records = fields.map((each) => bytesOf({ bundle: PANEL, state: { ...at(1), ...each } }));
+    return new HostTable(new MemoryJournal([...records, bytesOf({ registry: REGISTRY })])).records()!.bundles;
   };
 
   it.each<[string, object]>([
@@ -129,28 +113,27 @@ describe('a record that this version cannot use', () => {
     ['running', { running: { vault: '1' } }],
     ['rejections', { rejections: undefined }],
     ['rejections', { rejections: [{ vm: 'vault' }] }],
-    ['exiting', { exiting: 'vault' }],
+    ['exiting', { exiting: ['vault'] }],
+    ['isOwnerWaiting', { isOwnerWaiting: 1 }],
+    ['epochMax', { epochMax: -1 }],
   ])('is not used: %s, %j', (field, fields) => {
-    expect(() => read(fields)).toThrow(`its record of panel cannot be used: ${field}`);
+    expect(() => stateOf(fields)).toThrow(`its record of panel cannot be used: ${field}`);
   });
 
   it('is told from one that it can use', () => {
     const lastBorrower = { vm: 'vault', mark: 7 };
-    const reservation = { epoch: 2, borrower: life, terms };
+    const reservation = { epoch: 2, borrower: life, terms, isTold: true };
     const whole = { holder, attempt, reservation, lastBorrower, suspect: life };
-    expect(read(whole).bundle(PANEL)).toMatchObject(whole);
+    expect(stateOf(whole).get(PANEL)).toMatchObject(whole);
   });
 
   it('may be one of the registry', () => {
-    const registry = { machineBoot: 'one', lives: { vault: 1 }, running: 'vault' };
+    const registry = { machineBoot: 'one', lives: { vault: 1 }, running: 'vault', floor: 0 };
     const journalled = new MemoryJournal([new TextEncoder().encode(JSON.stringify({ registry }))]);
     expect(() => new HostTable(journalled)).toThrow('its registry cannot be used: running');
   });
 
   it('is of no account where a later one took its place', () => {
-    const records = [{ lastBorrower: 'vault' }, {}].map((fields) =>
-      new TextEncoder().encode(JSON.stringify({ bundle: PANEL, state: { ...at(1), ...fields } })),
-    );
-    expect(new HostTable(new MemoryJournal(records)).bundle(PANEL)?.epoch).toBe(1);
+    expect(stateOf({ lastBorrower: 'vault' }, {}).get(PANEL)?.epoch).toBe(1);
   });
 });

@@ -112,12 +112,12 @@ it('serves 32 connections at a time, and tells the next one', () => {
   expect(accept()).toEqual([]);
 });
 
-it('a host that was stopped finds out by its heartbeat', () => {
+it('a host that was stopped finds out by the first timer that is late, once', () => {
   const pulse = new Pulse();
-  expect(pulse.beat(0)).toBeUndefined();
-  expect(pulse.beat(1_300)).toBeUndefined();
+  expect(pulse.late(300, 1_300)).toBeUndefined();
   expect(pulse.stopped(1_300)).toBeNull();
-  expect(pulse.beat(22_300)).toBe(20_000);
-  expect(pulse.beat(23_300)).toBeUndefined();
+  expect(pulse.late(20_000, 22_300)).toBe(20_000);
+  expect(pulse.late(19_000, 22_301)).toBeUndefined();
   expect(pulse.stopped(25_300)).toEqual({ forMs: 20_000, agoMs: 3_000 });
+  expect(pulse.late(3_000, 30_000)).toBe(3_000);
 });

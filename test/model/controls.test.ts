@@ -1,40 +1,17 @@
 /** Broken protocols, which the search must find out: without this it would prove nothing. */
 import { describe, expect, it } from 'vitest';
-import { BORROWER_TABLE, type BorrowerInput, HOST_TABLE, OWNER_TABLE } from '../../src/protocol/index.ts';
+import {
+  BORROWER_TABLE,
+  type BorrowerInput,
+  HOST_TABLE,
+  incarnation as life,
+} from '../../src/protocol/index.ts';
 import { resumeEarly, skipEpochCheck } from '../../src/simulation/lies.ts';
 import { explore } from './explore.ts';
 import { STATES_MAX } from './searches.ts';
-import { SETTINGS, type Settings, USUAL } from './settings.ts';
+import { BROKEN, type Broken, forgetEndpoints, SETTINGS, type Settings, USUAL } from './settings.ts';
 import { settled } from './transitions.ts';
-import { type Budget, initialWorld, NONE, TABLES } from './world.ts';
-
-/** A host that writes nothing down. */
-function forgetful(table: typeof HOST_TABLE): typeof HOST_TABLE {
-  return {
-    ...table,
-    run: (state, input, config) => {
-      const step = table.run(state, input, config);
-      return { ...step, effects: step.effects.filter((effect) => effect.do !== 'persist') };
-    },
-  };
-}
-
-/** A table without one of its timers. */
-function timeless<T extends typeof HOST_TABLE | typeof BORROWER_TABLE | typeof OWNER_TABLE>(
-  table: T,
-  timer: string,
-): T {
-  return {
-    ...table,
-    run: (state: never, input: never, config: never) => {
-      const step = table.run(state, input, config);
-      return {
-        ...step,
-        effects: (step.effects as readonly { timer?: string }[]).filter((effect) => effect.timer !== timer),
-      };
-    },
-  } as T;
-}
+import { type Budget, initialWorld, NONE } from './world.ts';
 
 /** A borrower that takes any answer for one to its own request. */
 function credulous(table: typeof BORROWER_TABLE): typeof BORROWER_TABLE {
@@ -66,19 +43,14 @@ function hasty(table: typeof HOST_TABLE): typeof HOST_TABLE {
     run: (state, input, config) => {
       const step = table.run(state, input, config);
       if (input.on !== 'vmExited') return step;
-      return { ...step, effects: [{ do: 'acknowledgeExit', vm: input.vm }, ...step.effects] };
+      const { vm, incarnation = life(1) } = input;
+      return { ...step, effects: [{ do: 'acknowledgeExit', vm, incarnation } as const, ...step.effects] };
     },
   };
 }
 
 describe('a broken protocol is found out:', () => {
-  const CONTROLS: readonly (readonly [
-    string,
-    Partial<typeof TABLES>,
-    Partial<Budget>,
-    RegExp,
-    Partial<Settings>?,
-  ])[] = [
+  const CONTROLS: readonly (readonly [string, Broken, Partial<Budget>, RegExp, Partial<Settings>?])[] = [
     [
       'a host that takes commands of old epochs',
       { host: skipEpochCheck(HOST_TABLE) },
@@ -91,21 +63,16 @@ describe('a broken protocol is found out:', () => {
       { borrow: 1 },
       /S2|two hooks/,
     ],
-    [
-      'a host that writes nothing down',
-      { host: forgetful(HOST_TABLE) },
-      { borrow: 1, crashHost: 1 },
-      /S\d|L1/,
-    ],
+    ['a host that writes nothing down', { isForgetful: true }, { borrow: 1, crashHost: 1 }, /S\d|L1/],
     [
       'a lease that nobody keeps the time of',
-      { host: timeless(HOST_TABLE, 'lease'), borrower: timeless(BORROWER_TABLE, 'lease') },
+      { timeless: { timer: 'lease', parties: ['host', 'b'] } },
       { borrow: 1 },
       /L1/,
     ],
     [
       'an owner that is told once, and never asks',
-      { owner: timeless(OWNER_TABLE, 'query') },
+      { timeless: { timer: 'query', parties: ['o'] } },
       { borrow: 1, fire: 2, lose: 1 },
       /L1/,
     ],
@@ -136,17 +103,18 @@ describe('a broken protocol is found out:', () => {
   it.each(CONTROLS.map((control) => ({ name: control[0], control })))(
     '$name',
     ({ control: [, broken, budget, words, settings] }) => {
-      const right = { ...TABLES };
       try {
         const cold = initialWorld({ ...NONE, ...budget });
         const warm = settled({ ...cold, budget: NONE }, cold.budget);
-        Object.assign(TABLES, broken);
+        BROKEN.present = broken;
         SETTINGS.present = { ...USUAL, ...settings };
+        forgetEndpoints();
         const { violation } = explore(warm, [], STATES_MAX);
         expect(violation?.error).toMatch(words);
       } finally {
-        Object.assign(TABLES, right);
+        BROKEN.present = {};
         SETTINGS.present = USUAL;
+        forgetEndpoints();
       }
     },
     60_000,

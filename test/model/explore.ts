@@ -1,7 +1,10 @@
 /** Breadth-first search over all worlds within a budget, with the properties checked in every one. */
 
+import { NO_QUESTION } from '../../src/agent/question.ts';
+import type { HostEndpointState } from '../../src/host/host-endpoint.ts';
 import { consentMark } from '../../src/protocol/messages.ts';
 import { checkStable } from './properties.ts';
+import { BUNDLE, VM_OF } from './settings.ts';
 import { describeWorld, movesOf, runFairly } from './transitions.ts';
 import { type AgentWorld, type Envelope, type Job, NONE, type World } from './world.ts';
 
@@ -97,15 +100,16 @@ function checkFairly(world: World, calm: Set<string>): void {
  * digests follow from the rest. `budget`: as if this were left.
  */
 function key(world: World, budget: World['budget'] = world.budget): string {
-  const { o, b, host, disk, durable, job, orphan } = world;
-  const net = world.net.map((envelope) => idOf(envelope, envelopeText)).sort((x, y) => x - y);
-  const diskId = idOf(disk, plain);
+  const { o, b, endpoint, host, disk, older, job, orphan } = world;
+  const net = world.net.map((envelope) => envelopeText(envelope, world)).sort();
+  const diskId = idOf(disk.state, plain);
   const parts = [
     idOf(o, agentText),
     idOf(b, agentText),
-    host === disk ? diskId : host ? idOf(host, plain) : 0,
+    host === disk.state ? diskId : host ? idOf(host, plain) : 0,
+    endpoint ? idOf(endpoint, hostText) : 0,
     diskId,
-    durable === disk ? diskId : idOf(durable, plain),
+    older === disk.state ? diskId : idOf(older, plain),
     world.hostBoot,
     job ? idOf(job, jobText) : 0,
     orphan ? idOf(orphan, jobText) : 0,
@@ -119,12 +123,12 @@ function key(world: World, budget: World['budget'] = world.budget): string {
 /** What seldom changes from one world to the next, with the parts that it was made of last. */
 const seldom: { parts: readonly unknown[]; text: string } = { parts: [], text: '' };
 
-function seldomText({ lives, running, exiting, ghost }: World): string {
-  const [a, b, c, d] = seldom.parts;
-  if (a === lives && b === running && c === exiting && d === ghost) return seldom.text;
-  seldom.parts = [lives, running, exiting, ghost];
-  const ids = [idOf(lives, valuesText), idOf(running, String), idOf(exiting, String), idOf(ghost, ghostText)];
-  seldom.text = ids.join();
+function seldomText({ lives, running, starting, exiting, ghost }: World): string {
+  const parts = [lives, running, starting, exiting, ghost];
+  if (parts.every((part, index) => part === seldom.parts[index])) return seldom.text;
+  seldom.parts = parts;
+  const names = [running, starting, exiting].map((vms) => idOf(vms, String));
+  seldom.text = [idOf(lives, valuesText), ...names, idOf(ghost, ghostText)].join();
   return seldom.text;
 }
 
@@ -142,8 +146,22 @@ function idOf<T extends object>(part: T, textOf: (part: T) => string): number {
   return id;
 }
 
-const envelopeText = ({ from, to, message }: Envelope): string =>
-  `${from}>${to}${message.kind}${plain(message)}`;
+/** A challenge says no more than whether it is that of the question which is open. */
+function envelopeText(envelope: Envelope, { o, b }: World): string {
+  const id = idOf(envelope, ({ from, to, message }) => `${from}>${to}${message.kind}${plain(message)}`);
+  const { message } = envelope;
+  if (!('challenge' in message)) return `${id}`;
+  const number = new DataView(message.challenge.buffer).getUint32(0);
+  const asker = message.kind === 'queryState' ? envelope.from : envelope.to;
+  const { endpoint } = asker === VM_OF.o ? o : b;
+  return `${id}${number === endpoint?.questions[BUNDLE.id]?.open ? '?' : ''}`;
+}
+
+/** What the host knows besides its bundle. */
+function hostText({ exits, bounds, isBeating }: HostEndpointState): string {
+  return `${exits.map((exit) => `${exit.vm}${exit.incarnation}${exit.bundles}`)}|${bounds.epochs}|${isBeating}`;
+}
+
 const machineText = (machine: World['machine']): string => machine.map((r) => `${r.now}/${r.stale}`).join();
 const jobText = (job: Job): string => `${job.phase}${job.epoch}${job.to}${job.left.length}`;
 const valuesText = (values: object): string => Object.values(values).join();
@@ -151,12 +169,28 @@ const ghostText = (ghost: World['ghost']): string =>
   `${ghost.epoch}|${Object.entries(ghost.grants)}|${ghost.rejected}`;
 
 function agentText(agent: AgentWorld<NonNullable<(World['o'] | World['b'])['state']>>): string {
-  const { state, timers, hook, inspecting, driverActive } = agent;
-  return `${state ? plain(state) : 'dead'};${timers};${hook?.name}${hook?.epoch};${inspecting}${driverActive}`;
+  const { state, endpoint, timers, hook, inspecting, driverActive } = agent;
+  const driver = `${hook?.name}${hook?.epoch};${inspecting}${driverActive}`;
+  if (!state || !endpoint) return `dead;${driver}`;
+  const { watch, isAsleep, falling } = endpoint;
+  const { open, waits } = endpoint.questions[BUNDLE.id] ?? NO_QUESTION;
+  const token = watch.token?.bytes[0];
+  const whole = `${open > 0},${waits},${token},${watch.sinceMs},${watch.isSilent},${isAsleep}${falling !== undefined}`;
+  return `${plain(state)};${whole};${timers};${driver}`;
 }
 
 /** Fields that follow from others, or that nothing in the model depends on. */
-const SKIPPED = new Set(['proof', 'digest', 'purpose', 'granted', 'challenge', 'running', 'startedMs']);
+const SKIPPED = new Set([
+  'proof',
+  'digest',
+  'purpose',
+  'granted',
+  'challenge',
+  'running',
+  'startedMs',
+  'requests',
+  'number',
+]);
 
 function plain(value: object): string {
   let text = '';

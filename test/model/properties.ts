@@ -1,7 +1,8 @@
 /** The properties that are checked at every step and in every state, and what a call does to the machine. */
 
 import type { EnforcerCall } from '../../src/enforcer/port.ts';
-import type { Epoch, HostInput, HostState, Life, VmId } from '../../src/protocol/index.ts';
+import type { HostFact } from '../../src/host/host-endpoint.ts';
+import type { Epoch, HostState, Life, VmId } from '../../src/protocol/index.ts';
 import { type AgentName, B, RESOURCES, VM_OF } from './settings.ts';
 import type { World } from './world.ts';
 
@@ -29,33 +30,35 @@ export function checkResume(world: World, name: AgentName, epoch: Epoch): void {
     throw new Violation(`S5: b resumes for ${leaseMs} ms, its user asked for ${state!.terms?.leaseMs}`);
 }
 
-/** S4 and S5 at each step of the host. */
-export function checkHostStep(world: World, before: HostState, after: HostState, input: HostInput): void {
-  if (after.epoch < before.epoch)
+/** S4 and S5 at each step of the host. `before`: undefined when it starts. */
+export function checkHostStep(
+  world: World,
+  before: HostState | undefined,
+  after: HostState,
+  fact: HostFact,
+): void {
+  if (before && after.epoch < before.epoch)
     throw new Violation(`S4: epoch fell from ${before.epoch} to ${after.epoch}`);
-  const known = input.on === 'start' ? world.disk.epoch : before.epoch;
-  if (after.epoch > known && after.epoch <= world.ghost.epoch) {
+  const known = before?.epoch ?? world.ghost.epoch;
+  if (after.epoch > known && after.epoch <= world.ghost.epoch)
     throw new Violation(`S4: epoch ${after.epoch} was allocated before`);
-  }
+  if (after.epoch > world.disk.bounds.epochs)
+    throw new Violation(`S4: epoch ${after.epoch} is beyond what is durable`);
   // R86: a rejection that turns into a release bars nobody.
-  if (input.on === 'release' && input.message.epoch === world.ghost.rejected)
+  const message = fact.on === 'message' ? fact.message : undefined;
+  if (message?.kind === 'release' && message.epoch === world.ghost.rejected)
     throw new Violation('R86: a borrower releases the grant that it rejected');
-  const { reservation } = after;
-  if (reservation && reservation !== before.reservation) {
-    if (input.on !== 'prepare' || !input.consent) throw new Violation('S5: a reservation without a consent');
-    const { claims, sameBoot } = input.consent;
-    const fits = claims.epoch === before.holder?.epoch && sameBoot && claims.incarnation === world.lives[B];
+  const { reservation, attempt } = after;
+  if (reservation && reservation.epoch !== before?.reservation?.epoch) {
+    const claims = fact.on === 'message' ? fact.claims : undefined;
+    if (message?.kind !== 'prepare' || !claims) throw new Violation('S5: a reservation without a consent');
+    const isOfBoot = claims.stamp[0] === 0;
+    const fits = claims.epoch === before?.holder?.epoch && isOfBoot && claims.incarnation === world.lives[B];
     if (!fits) throw new Violation('S5: a reservation on a stale consent');
   }
-  if (
-    after.attempt?.terms &&
-    after.attempt !== before.attempt &&
-    after.attempt.cause === 'lend' &&
-    !before.attempt
-  ) {
-    if (before.reservation?.epoch !== after.attempt.epoch)
+  if (attempt?.terms && before && !before.attempt && attempt.cause === 'lend')
+    if (before.reservation?.epoch !== attempt.epoch)
       throw new Violation('S5: a lend without its reservation');
-  }
 }
 
 /** S1 and S3: at a grant, no other VM reaches anything of the bundle. */

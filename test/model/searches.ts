@@ -52,7 +52,7 @@ export const SITUATIONS: readonly Situation[] = [
     'the host restarted in the middle of a remap',
     (w) => w.host?.name === 'starting' && w.machine.some((r) => r.now === undefined),
   ],
-  ['the host died while a borrower held', (w) => w.host === undefined && w.disk.holder?.vm === B],
+  ['the host died while a borrower held', (w) => w.host === undefined && w.disk.state?.holder?.vm === B],
   [
     'a reservation lapsed while the owner was suspending',
     (w) => w.o.state?.name === 'suspending' && w.o.state.dropped !== undefined,
@@ -92,7 +92,7 @@ const SEARCHES: readonly (readonly [string, 'cold' | 'warm', Partial<Budget>, nu
     ['lost messages', 'warm', { borrow: 1, lose: 1, fire: 1 }, 8_727],
     ['agents that die', 'warm', { borrow: 1, giveBack: 1, crashAgent: 1 }, 53_549],
     ['a host that dies', 'warm', { borrow: 1, crashHost: 2 }, 96_134],
-    ['a host whose records are lost', 'warm', { borrow: 1, crashHost: 1 }, 22_667, { losesUnsynced: true }],
+    ['a host whose records are lost', 'warm', { borrow: 1, crashHost: 1 }, 22_667, { losesRecords: true }],
     ['VMs that exit', 'cold', { borrow: 1, exit: 1 }, 11_611],
     ['calls that fail', 'warm', { borrow: 1, giveBack: 1, failCall: 1 }, 45_342],
     ['two lost messages', 'warm', { borrow: 1, lose: 2, fire: 1 }, 11_602],

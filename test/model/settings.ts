@@ -1,12 +1,15 @@
 /** The bundle, the parties and what a search may change about them: what does not move in the checker's world. */
 
+import { AgentEndpoint } from '../../src/agent/agent-endpoint.ts';
+import type { EnforcerDescription } from '../../src/enforcer/port.ts';
+import { HostEndpoint } from '../../src/host/host-endpoint.ts';
+import { grantedForm } from '../../src/protocol/evidence.ts';
 import {
-  type AgentConfig,
+  type BORROWER_TABLE,
   type BundleDefinition,
   bundleId,
   deviceId,
-  HOST_TIMES,
-  type HostConfig,
+  type HOST_TABLE,
   nameResources,
   resourcesOf,
   type VmId,
@@ -16,7 +19,6 @@ import {
 export const O = vmId('android');
 export const B = vmId('vault');
 const touch = deviceId('touch');
-export const DIGEST = new Uint8Array(32);
 
 /** A bundle with one register range and one stream: the smallest with two paths of different kinds. */
 const bundleAt = (stream: number): BundleDefinition => ({
@@ -39,20 +41,17 @@ export const BUNDLE = bundleAt(7);
 const OTHER_BUNDLE = bundleAt(8);
 export const RESOURCES = resourcesOf(BUNDLE).map((resource) => resource.id);
 
-export const AGENT_CONFIG = {
-  o: { self: O, definition: BUNDLE, digest: DIGEST } satisfies AgentConfig,
-  b: { self: B, definition: BUNDLE, digest: DIGEST } satisfies AgentConfig,
-};
-export const HOST_CONFIG: HostConfig = {
-  bundle: BUNDLE.id,
-  owner: O,
-  keeper: 'hypervisor',
-  digest: DIGEST,
-  resettable: true,
-  acceptDriverResidue: false,
+const ENFORCER: EnforcerDescription = {
+  name: 'model',
+  kind: 'central',
   evidence: 'observed',
-  forceRevoke: true,
-  times: HOST_TIMES,
+  capabilities: {
+    forceRevoke: true,
+    reset: true,
+    faultReport: false,
+    hotHandoff: false,
+    wholeBundle: false,
+  },
 };
 
 /** What a search may change about the world. */
@@ -62,8 +61,10 @@ export interface Settings {
   readonly minTenureMs: number;
   /** An agent that means something else by the bundle, and so rejects what it is granted. */
   readonly stranger: AgentName | undefined;
-  /** A host that dies may lose the records that it did not sync. */
-  readonly losesUnsynced: boolean;
+  /** Whoever keeps the supplies of the bundle. */
+  readonly keeper: 'owner' | 'hypervisor';
+  /** A host that dies may lose its last record, as one that could not write it does. */
+  readonly losesRecords: boolean;
   /** A host that starts waits until what the last one ordered has come to its end, or was killed. */
   readonly waits: boolean;
   /** Each request asks for a lease of its own. Else two of the same epoch are one consent. */
@@ -75,7 +76,8 @@ export const USUAL: Settings = {
   forceRevoke: true,
   minTenureMs: 0,
   stranger: undefined,
-  losesUnsynced: false,
+  keeper: 'hypervisor',
+  losesRecords: false,
   waits: true,
   ownTerms: false,
   netMax: 4,
@@ -83,13 +85,62 @@ export const USUAL: Settings = {
 /** Of the search that runs. */
 export const SETTINGS: { present: Settings } = { present: USUAL };
 
-/** As the search that runs has it. */
-export const agentConfig = (name: AgentName): AgentConfig =>
-  SETTINGS.present.stranger === name
-    ? { ...AGENT_CONFIG[name], definition: OTHER_BUNDLE }
-    : AGENT_CONFIG[name];
-export const hostConfig = (): HostConfig =>
-  SETTINGS.present.forceRevoke ? HOST_CONFIG : { ...HOST_CONFIG, forceRevoke: false };
-
 export type AgentName = 'o' | 'b';
 export const VM_OF: Record<AgentName, VmId> = { o: O, b: B };
+
+/** What a negative control breaks. */
+export interface Broken {
+  readonly host?: typeof HOST_TABLE;
+  readonly borrower?: typeof BORROWER_TABLE;
+  /** Timers of this name are never started, of these parties. */
+  readonly timeless?: { readonly timer: string; readonly parties: readonly ('host' | AgentName)[] };
+  /** Records are said to be written, and are not. */
+  readonly isForgetful?: boolean;
+}
+export const BROKEN: { present: Broken } = { present: {} };
+export const isTimeless = (party: 'host' | AgentName, timer: string): boolean => {
+  const { timeless } = BROKEN.present;
+  return timeless?.timer === timer && timeless.parties.includes(party);
+};
+
+/** The product's own endpoints, as the search that runs has them. */
+let made: { readonly settings: Settings; readonly host: HostEndpoint; readonly agents: Agents } | undefined;
+type Agents = Readonly<Record<AgentName, AgentEndpoint>>;
+
+/** Returns the endpoints. Their state is set before each step: what they are made of is the same in all worlds. */
+export function endpoints(): { readonly host: HostEndpoint; readonly agents: Agents } {
+  const settings = SETTINGS.present;
+  if (made?.settings === settings) return made;
+  const { forceRevoke, keeper } = settings;
+  const bundle: BundleDefinition = { ...BUNDLE, keeper };
+  const capabilities = { ...ENFORCER.capabilities, forceRevoke };
+  const agent = (name: AgentName) => {
+    const self = VM_OF[name];
+    const wanted = resourcesOf(OTHER_BUNDLE).map((resource) => grantedForm(resource, self));
+    const expected = settings.stranger === name ? new Map([[BUNDLE.id, wanted]]) : undefined;
+    const challenges = new Uint8Array(8);
+    return new AgentEndpoint({
+      self,
+      bundles: [bundle],
+      expected,
+      challenges,
+      borrowerTable: BROKEN.present.borrower,
+    });
+  };
+  made = {
+    settings,
+    host: new HostEndpoint({
+      bundles: [bundle],
+      enforcer: { ...ENFORCER, capabilities },
+      bootId: new Uint8Array(16),
+      table: BROKEN.present.host,
+    }),
+    agents: { o: agent('o'), b: agent('b') },
+  };
+  return made;
+}
+
+/** Endpoints are made anew, as after a change of BROKEN. */
+export function forgetEndpoints(): void {
+  made = undefined;
+}

@@ -1,18 +1,11 @@
 /** Everything that may happen next in a world, and the fair schedule in which nothing more goes wrong. */
 
-import {
-  type BorrowTerms,
-  HOST,
-  type HostInput,
-  type Incarnation,
-  initialBorrower,
-  initialOwner,
-  type VmId,
-} from '../../src/protocol/index.ts';
+import { type BorrowTerms, HOST, type VmId } from '../../src/protocol/index.ts';
 import { Violation } from './properties.ts';
-import { type AgentName, B, O, SETTINGS, VM_OF } from './settings.ts';
+import { type AgentName, B, BUNDLE, O, SETTINGS, VM_OF } from './settings.ts';
 import {
   type Budget,
+  claimsIn,
   crashHost,
   type Envelope,
   feedAgent,
@@ -20,8 +13,15 @@ import {
   restartHost,
   runCall,
   runOrphan,
+  startAgent,
+  tokenIn,
   type World,
 } from './world.ts';
+
+/** Of every fact here: time stands still, and there is one bundle. */
+const AT = { nowMs: 0, bundle: BUNDLE.id } as const;
+/** When a timer of the watch runs out: the host was not heard for that long. */
+const SILENT_AT_MS = 10_000;
 
 /** One thing that may happen. */
 export interface Move {
@@ -55,20 +55,23 @@ export function movesOf(world: World): Move[] {
   if (budget.borrow > 0 && world.b.state) {
     moves.push({
       label: 'borrow',
-      to: () => feedAgent(spend(world, 'borrow'), 'b', { on: 'borrow', terms: terms(world), fresh: true }),
+      to: () => feedAgent(spend(world, 'borrow'), 'b', { ...AT, on: 'borrow', terms: terms(world) }),
     });
   }
   if (budget.giveBack > 0 && world.b.state) {
-    moves.push({ label: 'return', to: () => feedAgent(spend(world, 'giveBack'), 'b', { on: 'return' }) });
+    moves.push({
+      label: 'return',
+      to: () => feedAgent(spend(world, 'giveBack'), 'b', { ...AT, on: 'return' }),
+    });
   }
   if (budget.recall > 0 && world.o.state) {
     moves.push({
       label: 'recall',
-      to: () => feedAgent(spend(world, 'recall'), 'o', { on: 'recall', graceMs: 1, force: true }),
+      to: () => feedAgent(spend(world, 'recall'), 'o', { ...AT, on: 'recall', graceMs: 1, force: true }),
     });
   }
   if (budget.lift > 0 && host)
-    moves.push({ label: 'lift', to: () => feedHost(spend(world, 'lift'), { on: 'lift', nowMs: 0 }) });
+    moves.push({ label: 'lift', to: () => feedHost(spend(world, 'lift'), { ...AT, on: 'lift' }) });
   moves.push(...orphanMoves(world));
   if (!host) {
     if (!world.orphan || !SETTINGS.present.waits)
@@ -76,9 +79,9 @@ export function movesOf(world: World): Move[] {
   } else {
     if (budget.crashHost > 0) {
       moves.push({ label: 'host dies', to: () => crashHost(spend(world, 'crashHost'), false) });
-      if (world.durable !== world.disk)
+      if (world.older !== world.disk.state)
         moves.push({
-          label: 'host dies with what was not synced',
+          label: 'host dies and its last record is lost',
           to: () => crashHost(spend(world, 'crashHost'), true),
         });
     }
@@ -114,38 +117,35 @@ function lifeMoves(world: World, vm: VmId): Move[] {
 
 function exitVm(world: World, name: AgentName): World {
   const vm = VM_OF[name];
-  const dead = {
-    ...world[name],
-    state: undefined,
-    timers: [],
-    hook: undefined,
-    inspecting: false,
-    driverActive: false,
-  };
-  const next: World = {
-    ...world,
-    [name]: dead,
-    running: world.running.filter((other) => other !== vm),
-    exiting: [...world.exiting, vm],
-    net: world.net.filter(({ from, to }) => from !== vm && to !== vm),
-  };
-  return feedHost(next, { on: 'vmExited', vm, nowMs: 0 });
+  const next = crashAgent({ ...world, [name]: { ...world[name], driverActive: false } } as World, name);
+  return feedHost(
+    {
+      ...next,
+      running: next.running.filter((other) => other !== vm),
+      starting: next.starting.filter((other) => other !== vm),
+      exiting: [...next.exiting, vm],
+    },
+    { on: 'vmExited', nowMs: 0, vm },
+  );
 }
 
+/** A VM is about to run: its agent starts once the host lets it. */
 function startVm(world: World, name: AgentName): World {
   const vm = VM_OF[name];
-  const incarnation = (world.lives[vm]! + 1) as Incarnation;
-  const next: World = {
-    ...world,
-    lives: { ...world.lives, [vm]: incarnation },
-    running: [...world.running, vm].sort(),
-  };
-  return restartAgent(feedHost(next, { on: 'vmStarted', vm, incarnation, nowMs: 0 }), name);
+  const next = { ...world, running: [...world.running, vm].sort(), starting: [...world.starting, vm] };
+  return feedHost(next, { on: 'vmStarting', nowMs: 0, vm });
 }
 
 function crashAgent(world: World, name: AgentName): World {
   const vm = VM_OF[name];
-  const dead = { ...world[name], state: undefined, timers: [], hook: undefined, inspecting: false };
+  const dead = {
+    ...world[name],
+    endpoint: undefined,
+    state: undefined,
+    timers: [],
+    hook: undefined,
+    inspecting: false,
+  };
   return {
     ...world,
     [name]: dead,
@@ -153,18 +153,17 @@ function crashAgent(world: World, name: AgentName): World {
   } as World;
 }
 
-function restartAgent(world: World, name: AgentName): World {
-  const state = name === 'o' ? initialOwner() : initialBorrower();
-  return feedAgent({ ...world, [name]: { ...world[name], state } } as World, name, { on: 'start' });
-}
+/** Whether the VM of this agent runs, and not only waits to. */
+const isRunning = (world: World, name: AgentName) =>
+  world.running.includes(VM_OF[name]) && !world.starting.includes(VM_OF[name]);
 
 function agentMoves(world: World, name: AgentName): Move[] {
   const agent = world[name];
   const { budget } = world;
   const moves: Move[] = [];
   if (!agent.state) {
-    if (world.running.includes(VM_OF[name]))
-      moves.push({ label: `agent ${name} restarts`, to: () => restartAgent(world, name) });
+    if (isRunning(world, name))
+      moves.push({ label: `agent ${name} restarts`, to: () => startAgent(world, name) });
     return moves;
   }
   if (agent.inspecting) moves.push({ label: `${name} inspected`, to: () => inspected(world, name) });
@@ -188,10 +187,8 @@ function agentMoves(world: World, name: AgentName): Move[] {
 function inspected(world: World, name: AgentName): World {
   const agent = world[name];
   const status = agent.driverActive ? 'active' : 'suspended';
-  return feedAgent({ ...world, [name]: { ...agent, inspecting: false } } as World, name, {
-    on: 'driverInspected',
-    status,
-  });
+  const next = { ...world, [name]: { ...agent, inspecting: false } } as World;
+  return feedAgent(next, name, { ...AT, on: 'driverInspected', status });
 }
 
 function hookDone(world: World, name: AgentName, ok: boolean): World {
@@ -200,18 +197,23 @@ function hookDone(world: World, name: AgentName, ok: boolean): World {
   const driverActive = ok && hook !== 'prepare' ? hook === 'resume' : agent.driverActive;
   const next = { ...world, [name]: { ...agent, hook: undefined, driverActive } } as World;
   const result = ok ? ({ ok: true } as const) : ({ ok: false, outcome: 'failed', error: 'model' } as const);
-  return feedAgent(next, name, { on: 'hookDone', hook, result });
+  return feedAgent(next, name, { ...AT, on: 'hookDone', hook, result });
 }
+
+/** Timers of an agent as a whole. */
+const OWN_TIMERS: ReadonlySet<string> = new Set(['watch', 'sleep']);
 
 function fireAgent(world: World, name: AgentName, timer: string): World {
   const agent = world[name];
   const next = { ...world, [name]: { ...agent, timers: agent.timers.filter((t) => t !== timer) } } as World;
-  return feedAgent(next, name, { on: `timer:${timer}` } as never);
+  const bundle = OWN_TIMERS.has(timer) ? undefined : BUNDLE.id;
+  const nowMs = timer === 'watch' ? SILENT_AT_MS : 0;
+  return feedAgent(next, name, { on: 'timer', nowMs, bundle, timer, lateMs: 0 });
 }
 
 function fireHost(world: World, timer: string): World {
   const next = { ...world, hostTimers: world.hostTimers.filter((t) => t !== timer) };
-  return feedHost(next, { on: `timer:${timer}`, nowMs: 0 } as HostInput);
+  return feedHost(next, { ...AT, on: 'timer', timer, lateMs: 0 });
 }
 
 function deliveries(world: World): Move[] {
@@ -237,20 +239,14 @@ function deliveries(world: World): Move[] {
   return moves;
 }
 
-function deliver(world: World, { from, to, message }: Envelope, effectsMax?: number): World {
+function deliver(world: World, { from, to, message }: Envelope, ordersMax?: number): World {
   if (to !== HOST) {
     const name: AgentName = to === O ? 'o' : 'b';
-    return feedAgent(world, name, { on: message.kind, from, message } as never);
+    const token = from === HOST ? tokenIn(world) : undefined;
+    return feedAgent(world, name, { on: 'message', nowMs: 0, from, message, token });
   }
-  if (message.kind !== 'prepare')
-    return feedHost(world, { on: message.kind, from, message, nowMs: 0 } as HostInput, effectsMax);
-  const claims = message.consent as never as { stamp: Uint8Array };
-  const consent = { claims, sameBoot: claims.stamp[0] === world.hostBoot, ageMs: 0 };
-  return feedHost(
-    world,
-    { on: 'prepare', from, message, consent, nowMs: 0 } as unknown as HostInput,
-    effectsMax,
-  );
+  const claims = message.kind === 'prepare' ? claimsIn(world, message.consent) : undefined;
+  return feedHost(world, { on: 'message', nowMs: 0, from, message, claims }, ordersMax);
 }
 
 /** Whether everything has come to rest as it should once faults stop. */
@@ -311,7 +307,7 @@ function fairStep(world: World, turn: { of: number }): World {
   if (!world.host) return restartHost(world);
   for (const name of NAMES) {
     const agent = world[name];
-    if (!agent.state && world.running.includes(VM_OF[name])) return restartAgent(world, name);
+    if (!agent.state && isRunning(world, name)) return startAgent(world, name);
     if (agent.inspecting) return inspected(world, name);
     if (agent.hook) return hookDone(world, name, true);
   }
@@ -340,6 +336,6 @@ export function describeWorld(world: World): string {
   return (
     `host ${host?.name ?? 'dead'} ${holder} ${attempt} [${world.hostTimers}] | o ${agent(o)} | ` +
     `b ${agent(b)} | net ${net} | job ${world.job?.phase ?? '-'} orphan ` +
-    `${world.orphan?.phase ?? '-'} | vms ${world.running} exiting ${world.exiting}`
+    `${world.orphan?.phase ?? '-'} | vms ${world.running} starting ${world.starting} exiting ${world.exiting}`
   );
 }

@@ -2,31 +2,29 @@
  * The whole protocol as one value: two agents, the host, the network between them, the drivers, the machine's
  * tables and what is on disk. The explicit-state checker walks over it.
  *
- * The tables are the product's own, and so is the remap procedure; the rest is the smallest model of a world
+ * The endpoints are the product's own, and nothing of them is done again here; the rest is the smallest model of a world
  * that can go wrong. Time does not pass: any timer that runs may fire.
  */
 
+import type {
+  AgentBundle,
+  AgentEndpointState,
+  AgentFact,
+  AgentOrder,
+} from '../../src/agent/agent-endpoint.ts';
 import type { EnforcerCall } from '../../src/enforcer/port.ts';
-import { foldAnswers, NO_TALLY, phaseRun, type Tally } from '../../src/host/remap.ts';
+import { type Bounds, boundsAt } from '../../src/host/bounds.ts';
+import type { HostEndpointState, HostFact, HostOrder } from '../../src/host/host-endpoint.ts';
+import { makeStamp } from '../../src/host/stamp.ts';
 import type { HookName } from '../../src/ports.ts';
 import {
-  BORROWER_TABLE,
-  type BorrowerInput,
   type BorrowerState,
   type ConsentClaims,
   type Epoch,
   HOST,
-  HOST_TABLE,
-  type HostEffect,
-  type HostInput,
   type HostState,
   type Incarnation,
-  initialBorrower,
-  initialHost,
-  initialOwner,
   type Message,
-  OWNER_TABLE,
-  type OwnerInput,
   type OwnerState,
   type RemapPhase,
   type VmId,
@@ -43,11 +41,11 @@ import {
 } from './properties.ts';
 import {
   type AgentName,
-  agentConfig,
   B,
+  BROKEN,
   BUNDLE,
-  DIGEST,
-  hostConfig,
+  endpoints,
+  isTimeless,
   O,
   RESOURCES,
   SETTINGS,
@@ -63,6 +61,8 @@ export interface Envelope {
 /** An agent process with its driver. */
 export interface AgentWorld<S> {
   /** Undefined: the process, or the whole VM, is dead. */
+  readonly endpoint: AgentEndpointState | undefined;
+  /** Of the endpoint, that of the bundle. */
   readonly state: S | undefined;
   readonly timers: readonly string[];
   /** The hook that runs, with its epoch. */
@@ -77,29 +77,38 @@ export interface Job {
   readonly phase: RemapPhase;
   readonly epoch: Epoch;
   readonly to: VmId | undefined;
+  readonly calls: readonly EnforcerCall[];
   readonly left: readonly EnforcerCall[];
+}
+
+/** What a host that starts finds. */
+export interface Disk {
+  readonly state: HostState;
+  readonly bounds: Bounds;
 }
 
 export interface World {
   readonly o: AgentWorld<OwnerState>;
   readonly b: AgentWorld<BorrowerState>;
+  readonly endpoint: HostEndpointState | undefined;
+  /** Of the endpoint, that of the bundle. */
   readonly host: HostState | undefined;
   readonly hostTimers: readonly string[];
-  /** The host's boot: a consent's stamp names it. */
+  /** The host's boot: its timestamp tokens name it. */
   readonly hostBoot: number;
-  /** The record that a host which starts finds. */
-  readonly disk: HostState;
-  /** The last record that was synced: what is left after a crash that loses the rest. */
-  readonly durable: HostState;
+  readonly disk: Disk;
+  /** The record before the last one: what is found when that was lost. */
+  readonly older: HostState;
   readonly net: readonly Envelope[];
   readonly machine: readonly Reachable[];
   /** The running phase. */
   readonly job: Job | undefined;
-  /** What a host that died had ordered: the back end goes on with it, and answers nobody. */
+  /** What a host that died had ordered: the enforcer goes on with it, and answers nobody. */
   readonly orphan: Job | undefined;
-  readonly tally: Tally;
   readonly lives: Readonly<Record<string, Incarnation>>;
   readonly running: readonly VmId[];
+  /** VMs that wait for their first instruction. */
+  readonly starting: readonly VmId[];
   /** VMs whose exit the host has not let go of. */
   readonly exiting: readonly VmId[];
   /** Highest epoch ever allocated, who was made holder when, what was rejected: for the properties only. */
@@ -145,150 +154,141 @@ export const NONE: Budget = {
   lift: 0,
 };
 
-const initialAgent = <S>(state: S, driverActive: boolean): AgentWorld<S> => ({
-  state,
-  timers: [],
-  hook: undefined,
-  inspecting: false,
-  driverActive,
-});
-
-/** A machine that just booted: the owner VM runs with its driver active, both agents start. */
-export function initialWorld(budget: Budget): World {
-  const lives = { [O]: 1 as Incarnation, [B]: 1 as Incarnation };
-  const held: HostState = {
-    ...initialHost(),
-    name: 'held',
-    epoch: 1 as Epoch,
-    lastEpoch: 1 as Epoch,
-    lastCause: 'start',
-    running: lives,
-    holder: { vm: O, incarnation: 1 as Incarnation, epoch: 1 as Epoch, confirmed: true, proof: proofFor(O) },
-  };
-  const world: World = {
-    o: initialAgent(initialOwner(), true),
-    b: initialAgent(initialBorrower(), false),
-    host: held,
-    hostTimers: [],
-    hostBoot: 1,
-    disk: held,
-    durable: held,
-    net: [],
-    machine: RESOURCES.map(() => ({ now: O, stale: undefined })),
-    job: undefined,
-    orphan: undefined,
-    tally: NO_TALLY,
-    lives,
-    running: [O, B],
-    exiting: [],
-    ghost: { epoch: 1, grants: { 1: `${O}#1` }, rejected: 0 },
-    budget,
-  };
-  return feedAgent(feedAgent(world, 'o', { on: 'start' }), 'b', { on: 'start' });
-}
-
-function proofFor(vm: VmId) {
-  const run = phaseRun(BUNDLE, 'grant', vm);
-  const answers = run.calls.map((call) =>
-    call.op === 'inspect' ? ({ ok: true, reach: vm } as const) : ({ ok: true } as const),
-  );
-  const { result } = foldAnswers(run, 'observed', answers, NO_TALLY);
-  return result.ok ? result.proof : undefined;
-}
-
-/** Feeds one input to an agent and carries out its orders, stopping after `effectsMax` of them (a crash). */
-export function feedAgent(world: World, name: AgentName, input: OwnerInput | BorrowerInput): World {
-  const agent = world[name];
-  if (!agent.state) return world;
-  const table = name === 'o' ? TABLES.owner : TABLES.borrower;
-  const before = agent.state;
-  const step = table.run(before as never, input as never, agentConfig(name) as never);
-  seen.add(`${name}:${step.row}`);
-  let next: World = { ...world, [name]: { ...agent, state: step.state } };
-  for (const effect of step.effects) next = performAgent(next, name, effect as never);
-  return next;
-}
-
-/** The tables that are searched. A negative control puts a broken one here, and the right one back. */
-export const TABLES = { owner: OWNER_TABLE, borrower: BORROWER_TABLE, host: HOST_TABLE };
-
 /** Rows that ever fired: the checker's coverage. */
 export const seen = new Set<string>();
 
-type AgentOrder = Parameters<typeof JSON.stringify>[0] & { do: string };
+const LIVES = { [O]: 1 as Incarnation, [B]: 1 as Incarnation };
+const BOUNDS = boundsAt('0'.repeat(16), 'boot', 0, 0);
+const DEAD = {
+  endpoint: undefined,
+  state: undefined,
+  timers: [],
+  hook: undefined,
+  inspecting: false,
+} as const;
 
-function performAgent(world: World, name: AgentName, effect: AgentOrder): World {
+/** A machine that just booted: the owner VM runs with its driver active, all have still to start. */
+function emptyWorld(budget: Budget): World {
+  const nobody = (driverActive: boolean) => ({ ...DEAD, driverActive });
+  return {
+    o: nobody(true),
+    b: nobody(false),
+    endpoint: undefined,
+    host: undefined,
+    hostTimers: [],
+    hostBoot: 0,
+    disk: { state: undefined as never, bounds: BOUNDS },
+    older: undefined as never,
+    net: [],
+    machine: RESOURCES.map(() => ({ now: undefined, stale: undefined })),
+    job: undefined,
+    orphan: undefined,
+    lives: LIVES,
+    running: [O, B],
+    starting: [],
+    exiting: [],
+    ghost: { epoch: 0, grants: {}, rejected: 0 },
+    budget,
+  };
+}
+
+/** The host has given the bundle to its owner, under epoch 1, and both agents are about to start. */
+export function initialWorld(budget: Budget): World {
+  let world = startHost(emptyWorld(budget), undefined);
+  while (world.job) world = runCall(world, false);
+  const confirm: Message = { kind: 'confirm', bundle: BUNDLE.id, epoch: 1 as Epoch };
+  world = feedHost(world, { on: 'message', nowMs: 0, from: O, message: confirm });
+  return startAgent(startAgent({ ...world, net: [], older: world.disk.state }, 'o'), 'b');
+}
+
+/** An agent process starts. */
+export function startAgent(world: World, name: AgentName): World {
+  const { agents } = endpoints();
+  const endpoint = agents[name].initial();
+  const next = { ...world, [name]: { ...world[name], endpoint, state: bundleIn(endpoint).state } } as World;
+  return feedAgent(next, name, { on: 'start', nowMs: 0 });
+}
+
+function bundleIn(endpoint: AgentEndpointState): AgentBundle {
+  return endpoint.bundles[BUNDLE.id]!;
+}
+
+/** Feeds a fact to an agent, and what its orders bring at once, one after the other. */
+export function feedAgent(world: World, name: AgentName, fact: AgentFact): World {
+  const endpoint = endpoints().agents[name];
+  const facts = [fact];
+  let next = world;
+  for (let i = 0; i < facts.length; i++) {
+    const agent = next[name];
+    if (!agent.endpoint) return next;
+    endpoint.state = agent.endpoint;
+    const orders = endpoint.step(facts[i]!);
+    const { state: after } = endpoint;
+    next = { ...next, [name]: { ...agent, endpoint: after, state: bundleIn(after).state } } as World;
+    for (const order of orders) next = performAgent(next, name, order, (more) => facts.push(more));
+  }
+  return next;
+}
+
+function performAgent(
+  world: World,
+  name: AgentName,
+  order: AgentOrder,
+  feed: (fact: AgentFact) => void,
+): World {
   const agent = world[name];
   const set = (part: Partial<AgentWorld<unknown>>): World =>
     ({ ...world, [name]: { ...agent, ...part } }) as World;
-  switch (effect.do) {
+  switch (order.do) {
     case 'send': {
-      const { kind, epoch } = effect.message;
+      const { message, to } = order;
       const { ghost } = world;
-      const rejected = kind === 'reject' && name === 'b' ? epoch : ghost.rejected;
+      const rejected = message.kind === 'reject' && name === 'b' ? message.epoch : ghost.rejected;
       const next = rejected === ghost.rejected ? world : { ...world, ghost: { ...ghost, rejected } };
-      return send(next, { from: VM_OF[name], to: effect.to, message: effect.message });
+      return send(next, { from: VM_OF[name], to, message });
     }
-    case 'query':
-      return send(world, {
-        from: VM_OF[name],
-        to: HOST,
-        message: { kind: 'queryState', bundle: BUNDLE.id, epoch: agent.state!.epoch, challenge: DIGEST },
-      });
     case 'request':
-      return request(world, effect);
-    case 'decide':
-      return feedAgent(world, name, {
-        on: 'policyDecided',
-        request: effect.request,
-        decision: { allow: true },
-      });
+      return request(world, order, feed);
+    case 'decide': {
+      const { request: number, question } = order;
+      const decision = { allow: true } as const;
+      feed({ on: 'policyDecided', nowMs: 0, bundle: question.bundle, request: number, decision });
+      return world;
+    }
     case 'hook':
       if (agent.hook)
-        throw new Violation(`two hooks at once in ${name}: ${agent.hook.name} and ${effect.hook}`);
-      if (effect.hook === 'resume') checkResume(world, name, effect.epoch);
-      return set({ hook: { name: effect.hook, epoch: effect.epoch } });
+        throw new Violation(`two hooks at once in ${name}: ${agent.hook.name} and ${order.hook}`);
+      if (order.hook === 'resume') checkResume(world, name, order.epoch);
+      return set({ hook: { name: order.hook, epoch: order.epoch } });
     case 'inspect':
       return set({ inspecting: true });
     case 'timer':
-      return set({
-        timers: [...agent.timers.filter((timer) => timer !== effect.timer), effect.timer].sort(),
-      });
+      if (isTimeless(name, order.timer)) return world;
+      return set({ timers: [...new Set([...agent.timers, order.timer])].sort() });
     case 'stopTimer':
-      return set({ timers: agent.timers.filter((timer) => timer !== effect.timer) });
+      return agent.timers.includes(order.timer)
+        ? set({ timers: agent.timers.filter((timer) => timer !== order.timer) })
+        : world;
+    case 'step':
+      for (const row of order.rows) seen.add(`${name}:${row}`);
+      return world;
     default:
       return world;
   }
 }
 
-function request(world: World, effect: AgentOrder): World {
-  const { leaseMs, minTenureMs, noticeMs, evidence } = effect.terms;
-  const claims: ConsentClaims = {
-    bundle: BUNDLE.id,
-    epoch: effect.epoch,
-    digest: DIGEST,
-    owner: O,
-    incarnation: effect.incarnation,
-    stamp: new Uint8Array(16).fill(world.hostBoot),
-    validMs: 1,
-    leaseMs,
-    minTenureMs,
-    noticeMs,
-    evidence,
-  };
-  const bytes = Uint8Array.of(effect.epoch, effect.incarnation, world.hostBoot, leaseMs);
-  const next = feedAgent(world, 'b', { on: 'requested', mark: consentMark(bytes) });
-  const message: Message = {
-    kind: 'requestBorrow',
-    bundle: BUNDLE.id,
-    purpose: 'pin',
-    leaseMs,
-    minTenureMs,
-    noticeMs,
-    waitMs: 1,
-    consent: Object.assign(bytes, claims),
-  };
-  return send(next, { from: B, to: O, message });
+/** A consent is its claims here; its mark tells apart what differs in them. */
+function request(
+  world: World,
+  order: Extract<AgentOrder, { do: 'request' }>,
+  feed: (fact: AgentFact) => void,
+) {
+  const { claims, terms, owner } = order;
+  const bytes = Uint8Array.of(claims.epoch >> 8, claims.epoch, claims.stamp[0]!, claims.leaseMs);
+  feed({ on: 'requested', nowMs: 0, bundle: BUNDLE.id, mark: consentMark(bytes), isSent: true });
+  const consent = Object.assign(bytes, { claims });
+  const message: Message = { kind: 'requestBorrow', bundle: BUNDLE.id, ...terms, consent };
+  return send(world, { from: B, to: owner, message });
 }
 
 function send(world: World, envelope: Envelope): World {
@@ -296,65 +296,89 @@ function send(world: World, envelope: Envelope): World {
   return { ...world, net: [...world.net, envelope] };
 }
 
-/** Feeds one input to the host. `effectsMax`: the process dies after so many effects. */
-export function feedHost(world: World, input: HostInput, effectsMax = Number.POSITIVE_INFINITY): World {
-  const before = world.host;
-  if (!before) return world;
-  const step = TABLES.host.run(before, input, hostConfig());
-  seen.add(`h:${step.row}`);
-  checkHostStep(world, before, step.state, input);
-  let next: World = { ...world, host: step.state };
-  if (step.state.name === 'held' && before.holder?.epoch !== step.state.holder!.epoch) {
-    const { vm, incarnation, epoch } = step.state.holder!;
-    const granted = next.ghost.grants[epoch];
-    if (granted !== undefined && granted !== `${vm}#${incarnation}`)
-      throw new Violation(`S4: epoch ${epoch} was granted to ${granted} and to ${vm}#${incarnation}`);
-    next = {
-      ...next,
-      ghost: { ...next.ghost, grants: { ...next.ghost.grants, [epoch]: `${vm}#${incarnation}` } },
-    };
-  }
-  for (const [index, effect] of step.effects.entries()) {
-    if (index >= effectsMax) return crashHost(next, SETTINGS.present.losesUnsynced);
-    next = performHost(next, step.state, effect);
+/** Feeds a fact to the host, as feedAgent does. `ordersMax`: the process dies after so many of its orders. */
+export function feedHost(world: World, fact: HostFact, ordersMax = Number.POSITIVE_INFINITY): World {
+  const { host: endpoint } = endpoints();
+  const facts = [fact];
+  let next = world;
+  let done = 0;
+  for (let i = 0; i < facts.length; i++) {
+    if (!next.endpoint) return next;
+    endpoint.state = next.endpoint;
+    const before = next.host;
+    const orders = endpoint.step(facts[i]!);
+    const host = endpoint.state.bundles[BUNDLE.id];
+    const { lives } = endpoint.state.registry;
+    next = { ...next, endpoint: endpoint.state, host, lives: { ...next.lives, ...lives } };
+    if (host) {
+      checkHostStep(next, before, host, facts[i]!);
+      next = granted(next, before, host);
+    }
+    for (const order of orders) {
+      if (order.do === 'step') for (const row of order.rows) seen.add(`h:${row}`);
+      // What is told to people leaves nothing behind.
+      if (NEWS.has(order.do)) continue;
+      if (done++ >= ordersMax) return crashHost(next, false);
+      next = performHost(next, order, (more) => facts.push(more));
+    }
   }
   return next;
 }
 
-function performHost(world: World, state: HostState, effect: HostEffect): World {
-  switch (effect.do) {
+const NEWS: ReadonlySet<string> = new Set(['step', 'audit', 'phase', 'vm', 'drop', 'fault', 'strayFault']);
+
+/** S4: an epoch makes one incarnation the holder, once and for all. */
+function granted(world: World, before: HostState | undefined, after: HostState): World {
+  if (after.name !== 'held' || before?.holder?.epoch === after.holder!.epoch) return world;
+  const { vm, incarnation, epoch } = after.holder!;
+  const { grants } = world.ghost;
+  if (grants[epoch] !== undefined && grants[epoch] !== `${vm}#${incarnation}`)
+    throw new Violation(`S4: epoch ${epoch} was granted to ${grants[epoch]} and to ${vm}#${incarnation}`);
+  return { ...world, ghost: { ...world.ghost, grants: { ...grants, [epoch]: `${vm}#${incarnation}` } } };
+}
+
+function performHost(world: World, order: HostOrder, feed: (fact: HostFact) => void): World {
+  switch (order.do) {
     case 'send':
-      return send(allocated(world, state), { from: HOST, to: effect.to, message: effect.message });
-    case 'persist':
-      return {
-        ...world,
-        disk: state,
-        durable: effect.sync || !SETTINGS.present.losesUnsynced ? state : world.durable,
-      };
-    case 'phase': {
-      const { phase, epoch, to } = effect;
-      return {
-        ...allocated(world, state),
-        job: { phase, epoch, to, left: phaseRun(BUNDLE, phase, to).calls },
-      };
+      if (order.message.kind === 'heartbeat') return world;
+      return send(allocated(world), { from: HOST, to: order.to, message: order.message });
+    case 'record': {
+      feed({ on: 'recorded', nowMs: 0, bundle: BUNDLE.id });
+      if (BROKEN.present.isForgetful && world.disk.state) return world;
+      const older = SETTINGS.present.losesRecords ? (world.disk.state ?? order.state) : order.state;
+      return { ...world, disk: { ...world.disk, state: order.state }, older };
+    }
+    case 'recordVms':
+      feed({ on: 'recorded', nowMs: 0, bundle: undefined });
+      return world;
+    case 'writeBounds':
+      feed({ on: 'boundsWritten', nowMs: 0, bounds: order.bounds });
+      return { ...world, disk: { ...world.disk, bounds: order.bounds } };
+    case 'enforce': {
+      const { phase, epoch, to, calls } = order;
+      return { ...allocated(world), job: { phase, epoch, to, calls, left: calls } };
     }
     case 'timer':
-      return {
-        ...world,
-        hostTimers: [...world.hostTimers.filter((t) => t !== effect.timer), effect.timer].sort(),
-      };
+      if (order.bundle === undefined || isTimeless('host', order.timer)) return world;
+      return { ...world, hostTimers: [...new Set([...world.hostTimers, order.timer])].sort() };
     case 'stopTimer':
-      return { ...world, hostTimers: world.hostTimers.filter((t) => t !== effect.timer) };
+      if (!world.hostTimers.includes(order.timer)) return world;
+      return { ...world, hostTimers: world.hostTimers.filter((timer) => timer !== order.timer) };
     case 'acknowledgeExit':
-      return letGo(world, effect.vm);
-    case 'audit':
+      return letGo(world, order.vm);
+    case 'acknowledgeStart':
+      return letRun(world, order.vm);
+    case 'end':
+      throw new Violation(`the host ends: ${order.reason}`);
+    default:
       return world;
   }
 }
 
 /** An epoch counts as allocated once somebody may have seen it: an agent or the machine. */
-function allocated(world: World, { epoch }: HostState): World {
-  return epoch <= world.ghost.epoch ? world : { ...world, ghost: { ...world.ghost, epoch } };
+function allocated(world: World): World {
+  const { host, ghost } = world;
+  return !host || host.epoch <= ghost.epoch ? world : { ...world, ghost: { ...ghost, epoch: host.epoch } };
 }
 
 /** M5: the VM's memory is free from here on; nothing may reach it or be reached by it. */
@@ -364,15 +388,23 @@ function letGo(world: World, vm: VmId): World {
   return { ...world, exiting: world.exiting.filter((other) => other !== vm) };
 }
 
-/** The host process dies: its messages and timers are gone, with `loses` records too. The back end goes on. */
+/** A VM runs its first instruction: its agent starts. */
+function letRun(world: World, vm: VmId): World {
+  if (!world.starting.includes(vm)) return world;
+  const next = { ...world, starting: world.starting.filter((other) => other !== vm) };
+  return startAgent(next, vm === O ? 'o' : 'b');
+}
+
+/** The host process dies: its messages and timers are gone, and with `loses` its last record. The enforcer goes on. */
 export function crashHost(world: World, loses: boolean): World {
-  const disk = loses ? world.durable : world.disk;
+  const disk = loses ? { ...world.disk, state: world.older } : world.disk;
   return {
     ...world,
+    endpoint: undefined,
     host: undefined,
     hostTimers: [],
     disk,
-    durable: disk,
+    older: disk.state,
     job: undefined,
     orphan: world.job ?? world.orphan,
     net: world.net.filter(({ from, to }) => from !== HOST && to !== HOST),
@@ -381,18 +413,44 @@ export function crashHost(world: World, loses: boolean): World {
 
 /** The host process starts again and reads its table. */
 export function restartHost(world: World): World {
-  const running: Record<string, Incarnation> = {};
-  for (const vm of world.running) running[vm] = world.lives[vm]!;
-  const next: World = { ...world, host: initialHost(), hostBoot: world.hostBoot + 1 };
-  const started = feedHost(next, {
-    on: 'start',
-    recovered: { kind: 'record', state: world.disk, rebooted: false },
-    running,
-    nowMs: 0,
-  });
-  // An exit that nobody let go of is reported again.
-  const told = world.exiting.reduce((w, vm) => feedHost(w, { on: 'vmExited', vm, nowMs: 0 }), started);
-  return feedAgent(feedAgent(told, 'o', { on: 'hostUp' }), 'b', { on: 'hostUp' });
+  const started = startHost(world, world.disk);
+  // What nobody let go of is reported again.
+  const events = [
+    ...world.exiting.map((vm) => ({ on: 'vmExited', nowMs: 0, vm }) as const),
+    ...world.starting.map((vm) => ({ on: 'vmStarting', nowMs: 0, vm }) as const),
+  ];
+  const told = events.reduce((next, event) => feedHost(next, event), started);
+  const up = { on: 'sessionUp', nowMs: 0, peer: HOST } as const;
+  return feedAgent(feedAgent(told, 'o', up), 'b', up);
+}
+
+function startHost(world: World, disk: Disk | undefined): World {
+  const registry = { machineBoot: 'boot', lives: world.lives as never, running: world.running, floor: 0 };
+  const records = disk && { bundles: new Map([[BUNDLE.id, disk.state]]), registry };
+  const found = {
+    bounds: disk?.bounds,
+    records,
+    isFirst: disk === undefined,
+    machineBoot: 'boot',
+    running: world.running,
+    freshTableId: BOUNDS.tableId,
+  };
+  const { host } = endpoints();
+  const next: World = { ...world, endpoint: host.initial(), hostBoot: world.hostBoot + 1 };
+  return feedHost(next, { on: 'start', nowMs: 0, found });
+}
+
+/** The timestamp token of the host that runs. */
+export function tokenIn(world: World): Uint8Array {
+  return makeStamp(new Uint8Array(8).fill(world.hostBoot), 0);
+}
+
+/** The claims of a consent, as the host gets them: its token is of the boot of the host or it is not. */
+export function claimsIn(world: World, consent: Uint8Array): ConsentClaims {
+  const { claims } = consent as never as { claims: ConsentClaims };
+  // The endpoint that is searched has one boot id, of zeros.
+  const isOfBoot = claims.stamp[0] === world.hostBoot;
+  return { ...claims, stamp: new Uint8Array(16).fill(isOfBoot ? 0 : 1, 0, 8) };
 }
 
 /** Carries out the next call of what a dead host ordered. */
@@ -407,26 +465,17 @@ export function runOrphan(world: World): World {
 /** Carries out the next call of the running phase; the last one reports to the host. */
 export function runCall(world: World, fail: boolean): World {
   const job = world.job!;
-  const [call, ...left] = job.left;
+  const { phase, epoch, to } = job;
+  const answered = { on: 'answers', nowMs: 0, bundle: BUNDLE.id, phase, epoch, to, faults: [] } as const;
   if (fail) {
-    const done: World = { ...world, job: undefined };
-    return feedHost(done, {
-      on: 'phaseDone',
-      epoch: job.epoch,
-      phase: job.phase,
-      result: { ok: false, error: 'model' },
-      nowMs: 0,
-    });
+    const answers = [{ ok: false, error: 'model' } as const];
+    return feedHost({ ...world, job: undefined }, { ...answered, answers });
   }
+  const [call, ...left] = job.left;
   const machine = call ? applyCall(world.machine, call) : world.machine;
   if (call?.op === 'grant') checkGrant(machine, call.vm);
   const next: World = { ...world, machine, job: { ...job, left } };
   if (left.length > 0) return next;
-  const run = phaseRun(BUNDLE, job.phase, job.to);
-  const answers = run.calls.map((each) => answer(machine, each));
-  const folded = foldAnswers(run, 'observed', answers, next.tally);
-  return feedHost(
-    { ...next, job: undefined },
-    { on: 'phaseDone', epoch: job.epoch, phase: job.phase, result: folded.result, nowMs: 0 },
-  );
+  const answers = job.calls.map((each) => answer(machine, each));
+  return feedHost({ ...next, job: undefined }, { ...answered, answers });
 }

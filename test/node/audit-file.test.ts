@@ -22,7 +22,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { audit } from '../../src/cli/audit.ts';
 import type { CliWorld } from '../../src/cli/world.ts';
 import { AUDIT_LINE_MAX, AUDIT_START, auditLine } from '../../src/host/audit.ts';
-import { Scribe } from '../../src/host/scribe.ts';
+import { HostWriter } from '../../src/host/host-writer.ts';
 import { HostTable } from '../../src/host/table.ts';
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import {
@@ -225,16 +225,15 @@ describe('a log that grows', () => {
     ['named', () => io.failing.add('renameSync audit.jsonl.new'), () => io.failing.clear()],
   ])('loses nothing while another file cannot be %s, and says so once', (_, harm, heal) => {
     const clock = new VirtualClock();
-    const scribe = new Scribe({
+    const writer = new HostWriter({
       table: new HostTable(new MemoryJournal()),
       audit: openAudit(at('audit.jsonl'), 0, log, { fileBytes: 1_000, files: 9 }).append,
       auditHash: undefined,
       clock,
       log,
-      onWritten: () => {},
     });
     const put = () => {
-      scribe.writeAudit(ENTRY, undefined);
+      writer.writeAudit(ENTRY, undefined);
       clock.advance(2_000);
     };
     put();
@@ -245,7 +244,7 @@ describe('a log that grows', () => {
     expect(verify().status).toBe(0);
     heal();
     put();
-    scribe.stop();
+    writer.stop();
     expect(verify()).toMatchObject({
       status: 0,
       lines: [expect.stringMatching(/: 12 lines in \d files, chain intact/)],

@@ -34,6 +34,7 @@ import {
   pending,
   prepare,
   prepared,
+  RECORDED,
   REQUEST,
   refusalTo,
   remapped,
@@ -126,7 +127,7 @@ describe('an owner', () => {
 describe('the host', () => {
   it('R77 answers a repeated prepare by its reservation only for the same consent', () => {
     const first = prepare({ leaseMs: 60_000 });
-    const state = host([first], heldByOwner()).state;
+    const state = host([first, RECORDED], heldByOwner()).state;
     expect(only(host([first], state).effects, 'prepared')).toMatchObject({
       epoch: 2,
       borrower: VAULT,

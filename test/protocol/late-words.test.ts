@@ -34,6 +34,7 @@ import {
   phaseFailed,
   prepare,
   prepared,
+  RECORDED,
   REQUEST,
   remap,
   remapped,
@@ -162,9 +163,12 @@ describe('an owner', () => {
   const asked = () => owner([fromBorrower(REQUEST)], owning());
 
   it('R88 lets a new request of a borrower replace its last one while its policy decides', () => {
-    const { state, effects } = owner([renewed], asked().state);
+    const waits = owner([renewed], asked().state);
+    // One question at a time: a borrower that asks again and again makes the policy no faster.
+    expect(waits.effects).toEqual([]);
+    const { state, effects } = owner([allowed(1)], waits.state);
     expect(effects).toContainEqual(expect.objectContaining({ do: 'decide', request: 2, leaseMs: 5_000 }));
-    expect(owner([allowed(1)], state).state.name).toBe('deciding');
+    expect(sent(effects)).toEqual([]);
     const prepares = only(owner([allowed(2)], state).effects, 'prepare');
     expect(prepares).toMatchObject({ leaseMs: 5_000, consent: Uint8Array.of(2) });
     expect(owner([fromBorrower(REQUEST)], asked().state)).toMatchObject({
@@ -175,7 +179,7 @@ describe('an owner', () => {
 
   it('R88 asks its policy about another purpose also where the consent is the same', () => {
     const browse = fromBorrower(message('requestBorrow', { ...REQUEST, purpose: 'browse' }));
-    const { effects } = owner([browse], asked().state);
+    const { effects } = owner([browse, allowed(1)], asked().state);
     expect(effects).toContainEqual(expect.objectContaining({ do: 'decide', purpose: 'browse' }));
   });
 
@@ -183,21 +187,54 @@ describe('an owner', () => {
     const { state, effects } = owner([renewed], asked().state);
     expect(asked().effects).toContainEqual(expect.objectContaining({ do: 'timer', timer: 'policy' }));
     expect(timers(effects)).toEqual([]);
-    expect(owner([on('timer:policy')], state).state.name).toBe('held');
-    // The time of the first was over when the host prepared for it.
-    const again = owner([allowed(1), renewed], asked().state);
-    expect(again.effects).toContainEqual(expect.objectContaining({ do: 'timer', timer: 'policy' }));
+    const next = owner([on('timer:policy')], state);
+    expect(next.state).toMatchObject({ name: 'deciding', request: { number: 2 }, waiting: [] });
   });
 
   it('R88 lets a new request replace its last one while the host prepares that', () => {
-    const { state, effects } = owner([allowed(1), renewed], asked().state);
-    expect(state.name).toBe('deciding');
-    expect(effects[0]).toEqual({ do: 'stopTimer', timer: 'prepare' });
+    const { state } = owner([allowed(1), renewed], asked().state);
+    expect(state.name).toBe('preparing');
     const late = owner([fromHost(prepared())], state);
     expect(only(late.effects, 'cancel').epoch).toBe(2);
     expect(hooks(late.effects)).toEqual([]);
+    expect(late.effects).toContainEqual(
+      expect.objectContaining({ do: 'decide', request: 2, leaseMs: 5_000 }),
+    );
     const own = owner([allowed(2), fromHost(prepared({ mark: 2, epoch: 3 }))], late.state);
     expect(hooks(own.effects)).toEqual(['suspend']);
+  });
+
+  it('R88 gives each borrower its turn, however often another asks again', () => {
+    const other = {
+      on: 'requestBorrow',
+      from: 'other',
+      message: { ...REQUEST, consent: Uint8Array.of(9) },
+    } as never;
+    const flood = [renewed, other, renewed, fromBorrower(REQUEST), renewed];
+    const { state } = owner(flood, asked().state);
+    expect(state.waiting.map(({ borrower }) => borrower)).toEqual([VAULT, 'other']);
+    const next = owner([allowed(1), ...flood, allowed(2)], state);
+    expect(next.state).toMatchObject({ name: 'deciding', request: { borrower: 'other' } });
+    expect(owner([allowed(3)], next.state).state).toMatchObject({ name: 'preparing' });
+    // What waits when something is lent is not kept in the dark.
+    const lends = owner([allowed(3), fromHost(prepared({ borrower: 'other', mark: 9 }))], next.state);
+    expect(only(lends.effects, 'borrowDeclined').reason).toBe('busy');
+    expect(lends.state.waiting).toEqual([]);
+  });
+
+  it('R88 keeps no more requests than there is room for', () => {
+    const from = (name: string) => ({ on: 'requestBorrow', from: name, message: REQUEST }) as never;
+    const { state } = owner(
+      Array.from({ length: 16 }, (_, i) => from(`vm${i}`)),
+      asked().state,
+    );
+    expect(state.waiting).toHaveLength(16);
+    expect(only(owner([from('more')], state).effects, 'borrowDeclined')).toMatchObject({ reason: 'busy' });
+    const withdrawn = owner(
+      [{ on: 'withdrawBorrow', from: 'vm3', message: message('withdrawBorrow', { mark: 1 }) } as never],
+      state,
+    );
+    expect(withdrawn.state.waiting.map(({ borrower }) => borrower)).not.toContain('vm3');
   });
 
   it('R88 declines a new request once it suspends for the last one, and lends to nobody', () => {
@@ -243,7 +280,7 @@ describe('the host', () => {
   const ask = command(VAULT, 'queryState', { epoch: 1, challenge: new Uint8Array(8) });
 
   it('R89 bears the mark of the consent in all that it tells a borrower of its request', () => {
-    expect(to(VAULT, host([prepare()], heldByOwner()).effects)).toEqual([['handoverPending', 1]]);
+    expect(to(VAULT, host([prepare(), RECORDED], heldByOwner()).effects)).toEqual([['handoverPending', 1]]);
     expect(to(VAULT, host([on('timer:reservation')], reserved()).effects)).toEqual([['refused', 1]]);
     const cancel = command(ANDROID, 'cancel', { epoch: 2 });
     expect(to(VAULT, host([cancel], reserved()).effects)).toEqual([['refused', 1]]);
@@ -264,6 +301,7 @@ describe('the host', () => {
     const again = [
       command(ANDROID, 'confirm', { epoch: 3 }),
       prepare({ epoch: 3 }, {}, { epoch: 3, consent: Uint8Array.of(2) }),
+      RECORDED,
       command(ANDROID, 'lend', { epoch: 4 }),
     ];
     const { state } = host([...back, ...again], lentByHost());

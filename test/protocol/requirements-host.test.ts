@@ -5,10 +5,12 @@ import { attribute } from '../../src/host/attribution.ts';
 import { foldAnswers, NO_TALLY, phaseRun } from '../../src/host/remap.ts';
 import {
   DRAINS_MAX,
+  type Epoch,
   HOST_INPUTS,
   HOST_TIMES,
   type HostState,
   initialHost,
+  type VmId,
 } from '../../src/protocol/index.ts';
 import {
   ANDROID,
@@ -30,6 +32,7 @@ import {
   phases,
   prepare,
   proofFor,
+  RECORDED,
   refusalTo,
   remap,
   reserved,
@@ -81,9 +84,32 @@ describe('prepare and consent', () => {
 
   it('R44 a reservation is on disk before anybody is told of it', () => {
     const { state, effects } = host([prepare()], heldByOwner());
-    expect(effects[0]).toEqual({ do: 'persist', sync: true });
-    expect(sent(effects)).toEqual(['prepared', 'handoverPending']);
+    expect(effects[0]).toEqual({ do: 'record' });
+    expect(sent(effects)).toEqual([]);
+    expect(sent(host([RECORDED], state).effects)).toEqual(['prepared', 'handoverPending']);
+    expect(sent(host([prepare()], state).effects)).toEqual([]);
     expect(state).toMatchObject({ name: 'held', epoch: 2, reservation: { epoch: 2 }, holder: { epoch: 1 } });
+  });
+
+  it('R44 a reservation that cannot be recorded is off, and nothing is lent until something can be', () => {
+    const unwritten = host([prepare(), { on: 'recorded', fault: 'ENOSPC' }], heldByOwner());
+    expect(unwritten.state.reservation).toBeUndefined();
+    expect(refusalTo(ANDROID, unwritten.effects)).toEqual(['busy']);
+    expect(sent(unwritten.effects)).toEqual(['refused']);
+    expect(refusalTo(ANDROID, host([prepare()], unwritten.state).effects)).toEqual(['busy']);
+    const again = host([RECORDED, prepare(), RECORDED], unwritten.state);
+    expect(sent(again.effects)).toEqual(['prepared', 'handoverPending']);
+  });
+
+  it('R44 a block of epochs that is nearly used up refuses lends, and no return', () => {
+    const low = { ...heldByOwner(), epochMax: 10 as Epoch };
+    expect(refusalTo(ANDROID, host([prepare()], low).effects)).toEqual(['busy']);
+    const more = host([{ on: 'epochsReserved', to: 1_024 }, prepare()], low);
+    expect(more.state.reservation?.epoch).toBe(2);
+    const back = host([command(VAULT, 'release', { epoch: 2 })], { ...lentByHost(), epochMax: 3 as Epoch });
+    expect(back.state.attempt?.epoch).toBe(3);
+    const none = { ...lentByHost(), epochMax: 2 as Epoch };
+    expect(() => host([command(VAULT, 'release', { epoch: 2 })], none)).toThrow('epoch 3 may not be used');
   });
 
   it('R45 a reservation that lapses burns its epoch and changes nothing else', () => {
@@ -158,15 +184,16 @@ describe('commands', () => {
 describe('remap', () => {
   it('R50 an attempt is on disk with its plan before its first write', () => {
     const { state, effects } = host([command(VAULT, 'release', { epoch: 2 })], lentByHost());
-    const order = effects.map((effect) => effect.do).filter((name) => name === 'persist' || name === 'phase');
-    expect(order).toEqual(['persist', 'phase']);
+    const order = effects.map((effect) => effect.do).filter((name) => name === 'record' || name === 'phase');
+    expect(order).toEqual(['record', 'phase']);
     expect(state.attempt).toMatchObject({ epoch: 3, from: { vm: VAULT }, to: { vm: ANDROID } });
   });
 
-  it('R50 a lend does not wait for the disk: its epoch and plan are there since the reservation', () => {
-    const { effects } = host([command(ANDROID, 'lend', { epoch: 2 })], reserved());
-    expect(effects.some((effect) => effect.do === 'persist')).toBe(false);
-    expect(phases(effects)).toEqual(['fence']);
+  it('R50 a lend has its plan recorded as well, under the epoch of its reservation', () => {
+    const { state, effects } = host([command(ANDROID, 'lend', { epoch: 2 })], reserved());
+    const order = effects.map((effect) => effect.do).filter((name) => name === 'record' || name === 'phase');
+    expect(order).toEqual(['record', 'phase']);
+    expect(state.attempt).toMatchObject({ epoch: 2, cause: 'lend' });
   });
 
   it('R51 each phase waits for the end of the one before: fence, settle, clean, grant', () => {
@@ -337,7 +364,7 @@ describe('lives', () => {
     expect(exited.state.attempt).toMatchObject({ cause: 'exit', forced: true });
     const fenced = host([phase('fence', 3)], exited.state);
     const settled = host([phase('settle', 3)], fenced.state);
-    const acknowledged = { do: 'acknowledgeExit', vm: VAULT };
+    const acknowledged = { do: 'acknowledgeExit', vm: VAULT, incarnation: 1 };
     expect(exited.effects).not.toContainEqual(acknowledged);
     expect(fenced.effects).not.toContainEqual(acknowledged);
     expect(settled.effects).toContainEqual(acknowledged);
@@ -345,9 +372,9 @@ describe('lives', () => {
 
   it('R64 a VM whose isolation is unproved keeps its memory until it is proved', () => {
     const exited = host([{ on: 'vmExited', vm: VAULT }, phaseFailed('fence', 3)], lentByHost());
-    expect(exited.state.exiting).toEqual([VAULT]);
+    expect(exited.state.exiting).toEqual([{ vm: VAULT, incarnation: 1 }]);
     const proved = host([{ on: 'timer:retry' }, phase('fence', 3), phase('settle', 3)], exited.state);
-    expect(proved.effects).toContainEqual({ do: 'acknowledgeExit', vm: VAULT });
+    expect(proved.effects).toContainEqual({ do: 'acknowledgeExit', vm: VAULT, incarnation: 1 });
   });
 
   it('R65 a VM’s next life does not hold what the one before held', () => {
@@ -411,12 +438,35 @@ describe('lives', () => {
     expect(end).toMatchObject({ name: 'parked', epoch: 3 });
   });
 
-  it('R70 a lost table means quarantine; epochs go on above the highest that an agent remembers', () => {
-    const lost = host([{ on: 'start', recovered: { kind: 'lost' }, running: { [ANDROID]: 1 } }]).state;
-    expect(lost.quarantine).toEqual({ cause: 'tableLost', isolated: false });
+  it('R70 a lost table means quarantine, and isolation is proved at once; no agent allocates an epoch', () => {
+    const epochs = { from: 1_024, to: 2_048 };
+    const lost = host([{ on: 'start', recovered: { kind: 'lost' }, running: { [ANDROID]: 1 }, epochs }]);
+    expect(lost.state.quarantine).toEqual({ cause: 'tableLost', isolated: false });
+    expect(phases(lost.effects)).toEqual(['fence']);
     const query = (at: number) => command(ANDROID, 'queryState', { epoch: at, challenge: CHALLENGE });
-    expect(host([query(41)], lost).state.epoch).toBe(41);
-    expect(host([query(0xffff_fff0)], lost).state.epoch).toBe(0);
+    for (const at of [41, 1_500, 0xffff_fff0]) expect(host([query(at)], lost.state).state.epoch).toBe(1_024);
+  });
+
+  it('R70 an agent that knows a higher epoch than the record makes it stale: the bundle comes back', () => {
+    const recovered = { kind: 'record', state: heldByOwner(), rebooted: false };
+    const start = (from: number) => ({
+      on: 'start',
+      recovered,
+      running: { [ANDROID]: 1, [VAULT]: 1 },
+      epochs: { from, to: from + 1_024 },
+    });
+    const read = phase('inspect', 1_024, { reach: ANDROID });
+    const on = host([start(1_024), read]).state;
+    expect(on).toMatchObject({ name: 'held', holder: { vm: ANDROID, epoch: 1 } });
+    const query = (from: VmId, at: number) =>
+      command(from, 'queryState', { epoch: at, challenge: CHALLENGE });
+    const stale = host([query(ANDROID, 3)], on).state;
+    expect(stale.attempt).toMatchObject({ cause: 'restart', epoch: 1_025, to: { vm: ANDROID } });
+    // Nobody else, no epoch that this table never had, and no host that has moved the bundle itself.
+    for (const input of [query(VAULT, 3), query(ANDROID, 1), query(ANDROID, 1_025)])
+      expect(host([input], on).state.name).toBe('held');
+    const own = host([query(ANDROID, 3), ...remap(1_025, ANDROID), query(ANDROID, 1_025)], on).state;
+    expect(own).toMatchObject({ name: 'held', holder: { epoch: 1_025 } });
   });
 });
 

@@ -315,12 +315,14 @@ const STARTED = {
   recovered: { kind: 'new' },
   running: { [ANDROID]: 1, [VAULT]: 1 },
 };
+/** The last record is written. */
+export const RECORDED = { on: 'recorded' };
 /** The owner holds at epoch 1. */
 export const heldByOwner = (config = HOST_CONFIG) =>
   host([STARTED, ...remap(1, ANDROID), command(ANDROID, 'confirm', { epoch: 1 })], undefined, config).state;
 /** The same, reserved for the borrower under epoch 2. */
 export const reserved = (claims: object = {}, config = HOST_CONFIG) =>
-  host([prepare(claims)], heldByOwner(config), config).state;
+  host([prepare(claims), RECORDED], heldByOwner(config), config).state;
 /** The same, its remap to the borrower begun. */
 export const moving = (claims: object = {}, config = HOST_CONFIG) =>
   host([command(ANDROID, 'lend', { epoch: 2 })], reserved(claims, config), config).state;

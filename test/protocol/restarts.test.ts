@@ -3,7 +3,6 @@
  * time, a running notice, a pending quarantine. The host's table is driven directly.
  */
 import { describe, expect, it } from 'vitest';
-import { UINT32_MAX } from '../../src/protocol/ids.ts';
 import {
   HOST_TABLE,
   type HostConfig,
@@ -35,7 +34,7 @@ class KilledHost {
     const step = HOST_TABLE.run(this.state, { nowMs: this.nowMs, ...input } as HostInput, this.#config);
     this.state = step.state;
     this.effects = step.effects;
-    if (step.effects.some((effect) => effect.do === 'persist')) this.#record = step.state;
+    if (step.effects.some((effect) => effect.do === 'record')) this.#record = step.state;
     return this;
   }
 
@@ -177,43 +176,6 @@ describe('a restart keeps', () => {
     expect(host.effects).toContainEqual({ do: 'timer', timer: 'notice', ms: 2_000 });
     expect(host.effects).toContainEqual({ do: 'timer', timer: 'remind', ms: 1_000 });
     expect(host.effects.some((effect) => effect.do === 'timer' && effect.timer === 'lease')).toBe(false);
-  });
-});
-
-describe('after a lost table', () => {
-  it('epochs of agents are taken over while the bundle is parked, too', () => {
-    const host = new KilledHost().feed({ on: 'start', recovered: { kind: 'lost' }, running: LIVES });
-    host.ended('fence', OK).ended('settle', OK).feed({ on: 'lift' }).phases('fence', 'settle', 'clean');
-    host.feed(command('android' as never, 'queryState', { epoch: 70_000, challenge: new Uint8Array(8) }));
-    expect(host.state.epoch).toBe(70_000);
-  });
-
-  it.each([
-    ['nobody named one', undefined, 65_537],
-    ['one agent named a low one', 9, 65_546],
-    ['one agent named a high one, and another may remember a higher one still', 70_000, 135_537],
-    ['one agent named the highest that is taken over', 0x0100_0000, 0x0101_0001],
-    ['one agent named more than is taken over', 0x0100_0001, 65_537],
-  ])('R70 epochs go on far above what agents are likely to remember: %s', (_, named, next) => {
-    const host = new KilledHost().feed({ on: 'start', recovered: { kind: 'lost' }, running: LIVES });
-    const challenge = new Uint8Array(8);
-    if (named !== undefined)
-      host.feed(command('android' as never, 'queryState', { epoch: named, challenge }));
-    expect(host.feed({ on: 'lift' }).state.epoch).toBe(next);
-  });
-
-  it('R70 epochs that go on do not use up those that are left', () => {
-    const host = new KilledHost().feed({ on: 'start', recovered: { kind: 'lost' }, running: LIVES });
-    host.state = { ...host.state, epoch: (UINT32_MAX - 100) as never };
-    host.feed({ on: 'lift' });
-    expect(host.state).toMatchObject({ name: 'moving', epoch: UINT32_MAX - 49 });
-  });
-
-  it('epochs do not jump where no table was lost', () => {
-    const host = new KilledHost().boot().lend().ended('grant', { ok: false, error: 'test' });
-    const before = host.ended('fence', { ok: false, error: 'test' }).state.epoch;
-    expect(host.state.name).toBe('quarantined');
-    expect(host.feed({ on: 'lift' }).state.epoch).toBe(before + 1);
   });
 });
 

@@ -14,7 +14,16 @@ import { judgeHost } from '../support/judge-host.ts';
 
 const VMS = [ANDROID, VAULT];
 /** Inputs that only say that time passed, or that a query was answered as expected: noise in a transcript. */
-const QUIET = new Set(['hostUp', 'timer:query', 'start', 'driverInspected', 'confirmed', 'queryState']);
+const QUIET = new Set([
+  'recorded',
+  'vmRuns',
+  'hostUp',
+  'timer:query',
+  'start',
+  'driverInspected',
+  'confirmed',
+  'queryState',
+]);
 
 export class Stage {
   readonly world: BenchWorld;

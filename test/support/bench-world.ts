@@ -18,6 +18,7 @@ import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
 import { MemoryNetwork } from '../../src/transport/memory.ts';
 import { bundleDigest } from '../../src/wire/digest.ts';
 import { MemoryJournal } from './memory-journal.ts';
+import { MemoryRecord } from './memory-record.ts';
 
 export const TERMS: BorrowTerms = {
   purpose: 'pin',
@@ -67,6 +68,7 @@ export class BenchWorld {
   readonly clock = new VirtualClock();
   readonly network: MemoryNetwork;
   readonly journal = new MemoryJournal();
+  readonly bounds = new MemoryRecord(this.journal);
   readonly audit: string[] = [];
   /** The audit log cannot be written, and this is why. */
   auditBroken: string | undefined;
@@ -116,7 +118,9 @@ export class BenchWorld {
       link: this.#link(HOST, peers, bootId),
       clock: this.clock,
       log: this.log('host'),
+      entropy: this.entropy,
       bootId,
+      bounds: this.bounds,
       table: table === 'keep' ? new HostTable(this.journal) : undefined,
       freshTable: () => new HostTable(this.journal),
       audit: (lines) => {

@@ -10,11 +10,13 @@ import {
   type JournalRead,
   readJournal,
 } from '../../../src/journal/format.ts';
-import type { Journal } from '../../../src/ports.ts';
+import type { DurableRecord, Journal } from '../../../src/ports.ts';
 import type { Random } from '../../../src/simulation/machine/random.ts';
 import type { SimulatedProcess } from './process.ts';
 
 const NOTHING = new Uint8Array(0);
+/** What a slow flash takes to make a record durable, in ms. */
+const FSYNC_MS = 20;
 
 /** One file: what processes see, and how much of it would be there after a power cut for certain. */
 interface SimulatedFile {
@@ -79,6 +81,23 @@ export class SimulatedDisk {
     }
   }
 
+  /** Opens a small record that outlives a power cut, as targets/node/durable-file.ts does. */
+  openRecord(path: string, process: SimulatedProcess): DurableRecord {
+    return {
+      found: this.#files.get(path)?.bytes,
+      write: (record, done) => {
+        if (!process.mayAct()) return;
+        process.clock.after(FSYNC_MS, () => {
+          if (!process.mayAct()) return;
+          if (this.isFull) return done(`${path}: no space left on device`);
+          this.#files.set(path, { bytes: record, durable: record.length });
+          this.syncs += 1;
+          done(undefined);
+        });
+      },
+    };
+  }
+
   #journal(
     path: string,
     read: Extract<JournalRead, { ok: true }> | undefined,
@@ -91,20 +110,20 @@ export class SimulatedDisk {
     let end = read?.goodBytes ?? 0;
     let durable = isOpen ? end : 0;
     if (isOpen) this.#files.get(path)!.durable = end;
-    const rewrite = (bodies: readonly Uint8Array[]) => {
+    const rewrite = (bodies: readonly Uint8Array[], sync = true) => {
       if (!process.mayAct()) return;
       if (this.isFull) throw new Error(`${path}.new: no space left on device`);
       id = Uint8Array.from({ length: JOURNAL_ID_BYTES }, () => this.#random(256));
       const bytes = encodeJournal(id, bodies);
-      this.#files.set(path, { bytes, durable: bytes.length });
-      this.syncs += 1;
+      this.#files.set(path, { bytes, durable: sync ? bytes.length : 0 });
+      if (sync) this.syncs += 1;
       isOpen = true;
       next = bodies.length + 1;
       end = bytes.length;
-      durable = end;
+      durable = sync ? end : 0;
     };
     const append = (body: Uint8Array, sync: boolean) => {
-      if (!isOpen || id === undefined) return rewrite([...records, body]);
+      if (!isOpen || id === undefined) return rewrite([...records, body], sync);
       const record = encodeRecord(id, next, durable, body);
       const file = this.#files.get(path)!;
       const written = this.#write(process, record);

@@ -11,6 +11,7 @@ import { AgentControl } from '../../../src/control/agent-control.ts';
 import { HostControl } from '../../../src/control/host-control.ts';
 import type { Lie } from '../../../src/enforcer/tables.ts';
 import { createHooks } from '../../../src/hooks/hooks.ts';
+import { decodeBounds } from '../../../src/host/bounds.ts';
 import { Host } from '../../../src/host/host.ts';
 import { HostTable } from '../../../src/host/table.ts';
 import { Link } from '../../../src/link/link.ts';
@@ -72,6 +73,7 @@ const RESTART_MS = 100;
 /** Boots of the machine in one run, at most: each has a seed of its own. */
 const BOOTS_MAX = 64;
 const TABLE = 'table.journal';
+const BOUNDS = 'bounds';
 const WATCH = { do: 'watch' };
 
 export interface RunningHost {
@@ -213,7 +215,9 @@ export class ProductWorld {
         link: this.link(HOST, process, bootId, log),
         clock: process.clock,
         log,
+        entropy: this.#entropy,
         bootId,
+        bounds: this.disk.openRecord(BOUNDS, process),
         table: this.#openTable(process),
         freshTable,
         audit: () => {
@@ -421,15 +425,23 @@ export class ProductWorld {
     else this.startAgent(vm);
   }
 
+  #isRebooted(process: SimulatedProcess): boolean {
+    const { found } = this.disk.openRecord(BOUNDS, process);
+    const bounds = found && decodeBounds(found);
+    return bounds !== undefined && bounds.machineBoot !== this.machine.enforcer().machineBoot();
+  }
+
   #openTable(process: SimulatedProcess): HostTable | undefined {
     const path = this.disk.exists(`${TABLE}.after-loss`) ? `${TABLE}.after-loss` : TABLE;
     const isThere = this.disk.exists(path);
     try {
       const table = new HostTable(this.disk.openJournal(path, process));
-      if (table.registry() || !isThere) return table;
+      if (table.records() || !isThere) return table;
     } catch (error) {
       this.say(`host: ${(error as Error).message}`);
     }
+    // A power cut ends all VMs: then nobody holds anything, whatever the table says.
+    if (this.#isRebooted(process)) return undefined;
     this.mayQuarantine = true;
     this.judge.tableLost();
     return undefined;

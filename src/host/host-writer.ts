@@ -1,12 +1,9 @@
 /**
- * Writes the host's table and audit log: at once what must be durable, the rest when nobody waits for it.
+ * Writes the host's table at once, and its audit log when nobody waits for it: while a bundle is on its way somebody
+ * waits for the next message.
  *
- * While a bundle is on its way somebody waits for the next message, so work that no message depends on comes after
- * all of them. A service that is killed in between loses what it would also lose with the power: the plan of the
- * attempt is on disk, and its end is read back from the machine.
- *
- * What cannot be written is kept and tried again. Whoever asked for a durable record is told that there is none, and
- * decides what may be done all the same (host.ts).
+ * Nothing here is made durable (bounds.ts says what is). A table that cannot be written is reported back, and the core
+ * decides what follows. Lines of the audit log are kept meanwhile, and tried again.
  */
 
 import type { Clock, Log } from '../ports.ts';
@@ -17,7 +14,7 @@ import { AuditShares, OVER_SHARE_EVERY_MS } from './audit-share.ts';
 import type { HostTable } from './table.ts';
 import type { RegistryRecord } from './vm-registry.ts';
 
-/** How long what nobody waits for may stay unwritten, in ms: a handover takes a few, a person reads later. */
+/** How long lines may stay unwritten, in ms: a handover takes a few, a person reads later. */
 const LATER_MS = 50;
 /** The event that ends a handover: from here on nobody waits for a message. */
 const END_EVENT = 'confirmed';
@@ -28,8 +25,8 @@ const REMIND_MS = 60_000;
 /** Lines of the audit log that are kept while it cannot be written: some 300 KiB. The oldest make room. */
 const ENTRIES_MAX = 1_000;
 
-/** Where a scribe writes. */
-export interface ScribeParts {
+/** Where the host writes. */
+export interface HostWriterParts {
   readonly table: HostTable;
   /** Appends whole lines to the audit log. Throws when it cannot; then none of them is there. */
   readonly audit: (lines: string) => void;
@@ -37,17 +34,12 @@ export interface ScribeParts {
   readonly auditHash: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
-  /** What could not be written is written now. */
-  readonly onWritten: () => void;
 }
 
-/** The host's scribe. */
-export class Scribe {
-  readonly #parts: ScribeParts;
+/** Writes what the host has to write. */
+export class HostWriter {
+  readonly #parts: HostWriterParts;
   #auditHash: string;
-  /** A later state of a bundle takes the place of one that was not written yet. */
-  readonly #states = new Map<BundleId, HostState>();
-  #registry: RegistryRecord | undefined;
   #entries: AuditEntry[] = [];
   #skipped = 0;
   #cancel: (() => void) | undefined;
@@ -57,11 +49,9 @@ export class Scribe {
   /** Why table or audit log could not be written when it was last tried. */
   #tableFault: string | undefined;
   #auditFault: string | undefined;
-  /** Something could not be written since all was written the last time. */
-  #isBehind = false;
   #remindMs = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: ScribeParts) {
+  constructor(parts: HostWriterParts) {
     this.#parts = parts;
     this.#auditHash = parts.auditHash ?? AUDIT_START;
   }
@@ -78,90 +68,33 @@ export class Scribe {
     return faults.length > 0 ? faults.join('; ') : undefined;
   }
 
-  /** Whether the lives of the VMs are on disk as they are. */
-  get knowsLives(): boolean {
-    return this.#registry === undefined;
+  /** Writes the state of a bundle. Returns why it could not. */
+  writeBundle(bundle: BundleId, state: HostState, isDurable: boolean): string | undefined {
+    return this.#tries(() => this.#parts.table.writeBundle(bundle, state, isDurable));
   }
 
-  /** Whether a later start of the service would begin above this epoch, even if nothing more can be written. */
-  isReserved(bundle: BundleId, epoch: number): boolean {
-    return this.#parts.table.isReserved(bundle, epoch);
-  }
-
-  /** Reserves epochs and writes the lives of the VMs. Returns whether this is durable: else nothing may begin. */
-  begin(registry: RegistryRecord): boolean {
-    return this.#tries(() => this.#parts.table.reserve()) && this.writeRegistry(registry);
-  }
-
-  /** Writes the state of a bundle. With `sync`, returns whether it is durable. */
-  writeBundle(bundle: BundleId, state: HostState, sync: boolean): boolean {
-    this.#states.set(bundle, state);
-    if (sync && this.#tries(() => this.#parts.table.writeBundle(bundle, state, true))) {
-      this.#states.delete(bundle);
-      return true;
-    }
-    this.#later();
-    return !sync;
-  }
-
-  /** Writes the lives of the VMs, after all that was given before. Returns whether this is durable. */
-  writeRegistry(registry: RegistryRecord): boolean {
-    this.#registry = registry;
-    this.catchUp();
-    return this.knowsLives;
+  /** Writes the incarnations of the VMs. Returns why it could not. */
+  writeRegistry(registry: RegistryRecord): string | undefined {
+    return this.#tries(() => this.#parts.table.writeRegistry(registry));
   }
 
   /** Writes a line of the audit log. `cause`: the VM behind it, which has a share of the log (audit-share.ts). */
   writeAudit(entry: AuditEntry, cause: VmId | undefined): void {
     if (!this.#shares.take(cause, entry, this.#parts.clock.nowMs())) return this.#leftOutLater();
     this.#entries.push(entry);
-    if (entry.event === END_EVENT && this.fault === undefined) this.#later(0);
+    if (entry.event === END_EVENT && this.#auditFault === undefined) this.#later(0);
     else this.#later();
   }
 
-  /** Writes what waits; what cannot be written waits on. */
+  /** Writes the lines that wait; what cannot be written waits on. */
   catchUp(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    this.#writeTable();
-    this.#writeEntries();
-    if (this.fault !== undefined) return this.#later();
-    if (!this.#isBehind) return;
-    this.#isBehind = false;
-    this.#remindMs = Number.NEGATIVE_INFINITY;
-    this.#parts.log('info', 'table and audit log are written again');
-    this.#parts.onWritten();
-  }
-
-  /** Writes nothing more. */
-  stop(): void {
-    this.#entries.push(...this.#shares.leftOut(this.#parts.clock.nowMs()));
-    this.catchUp();
-    this.#isStopped = true;
-    this.#cancel?.();
-    this.#cancelLeftOut?.();
-  }
-
-  #writeTable(): void {
-    const { table } = this.#parts;
-    // What should have been durable is among what waits after a fault.
-    const sync = this.#isBehind;
-    for (const [bundle, state] of this.#states) {
-      if (!this.#tries(() => table.writeBundle(bundle, state, sync))) return;
-      this.#states.delete(bundle);
-    }
-    const registry = this.#registry;
-    if (!registry || !this.#tries(() => table.writeRegistry(registry))) return;
-    this.#registry = undefined;
-  }
-
-  #writeEntries(): void {
     const skipped = this.#skipped;
     const note = skipped > 0 ? [skippedEntry(this.#parts.clock.nowMs(), skipped)] : [];
-    const entries = [...note, ...this.#entries];
     let lines = '';
     let last = this.#auditHash;
-    for (const entry of entries) {
+    for (const entry of [...note, ...this.#entries]) {
       const { line, hash } = auditLine(last, entry);
       last = hash;
       lines += line;
@@ -172,14 +105,23 @@ export class Scribe {
       for (const entry of this.#entries) this.#tellLog(entry);
       this.#entries = [];
       this.#skipped = 0;
-      this.#auditFault = undefined;
+      this.#works('audit');
     } catch (error) {
-      this.#auditFault = (error as Error).message;
       const excess = Math.max(0, this.#entries.length - ENTRIES_MAX);
       this.#entries.splice(0, excess);
       this.#skipped += excess;
-      this.#complain();
+      this.#complain('audit', (error as Error).message);
+      this.#later();
     }
+  }
+
+  /** Writes nothing more. */
+  stop(): void {
+    this.#entries.push(...this.#shares.leftOut(this.#parts.clock.nowMs()));
+    this.catchUp();
+    this.#isStopped = true;
+    this.#cancel?.();
+    this.#cancelLeftOut?.();
   }
 
   /**
@@ -195,27 +137,35 @@ export class Scribe {
     });
   }
 
-  /** Writes to the table. Returns whether that was possible. */
-  #tries(write: () => void): boolean {
+  #tries(write: () => void): string | undefined {
     try {
       write();
-      this.#tableFault = undefined;
-      return true;
+      this.#works('table');
+      return undefined;
     } catch (error) {
-      this.#tableFault = (error as Error).message;
-      this.#complain();
-      return false;
+      this.#complain('table', (error as Error).message);
+      return (error as Error).message;
     }
   }
 
-  #complain(): void {
-    this.#isBehind = true;
+  #works(what: 'table' | 'audit'): void {
+    if (this.fault === undefined) return;
+    if (what === 'table') this.#tableFault = undefined;
+    else this.#auditFault = undefined;
+    if (this.fault !== undefined) return;
+    this.#remindMs = Number.NEGATIVE_INFINITY;
+    this.#parts.log('info', 'table and audit log are written again');
+  }
+
+  #complain(what: 'table' | 'audit', fault: string): void {
+    if (what === 'table') this.#tableFault = fault;
+    else this.#auditFault = fault;
     const nowMs = this.#parts.clock.nowMs();
     if (nowMs - this.#remindMs < REMIND_MS) return;
     this.#remindMs = nowMs;
-    const what =
+    const follows =
       this.#tableFault === undefined ? 'bundles are lent all the same' : 'nothing is lent until then';
-    this.#parts.log('error', `${this.fault}; free space or mend the disk: it is tried again, and ${what}`);
+    this.#parts.log('error', `${this.fault}; free space or mend the disk: it is tried again, and ${follows}`);
   }
 
   /** Lines that were left out are told of once in a while. */
@@ -228,7 +178,7 @@ export class Scribe {
     });
   }
 
-  #later(ms = this.fault === undefined ? LATER_MS : RETRY_MS): void {
+  #later(ms = this.#auditFault === undefined ? LATER_MS : RETRY_MS): void {
     if (this.#isStopped) return;
     if (ms === 0) this.#cancel?.();
     if (ms === 0 || !this.#cancel) this.#cancel = this.#parts.clock.after(ms, () => this.catchUp());

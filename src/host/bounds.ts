@@ -1,0 +1,55 @@
+/**
+ * What of the host outlives a power cut, and nothing else has to: upper bounds of the epochs and incarnations that may
+ * have been allocated, the table's id, and the identity of the machine's boot. Pure.
+ *
+ * A power cut ends all VMs, so everything is parked after it; but an epoch or an incarnation must never be allocated
+ * again. Bounds are reserved in blocks, so that nobody waits for a disk.
+ */
+
+import { UINT32_MAX } from '../protocol/ids.ts';
+import { asciiBytes, asciiText } from '../wire/bytes.ts';
+
+/** Epochs, and incarnations, of a block. */
+export const BLOCK = 1_024;
+/** With so many left of it, the next block is reserved. */
+export const EPOCHS_LEFT_MIN = BLOCK / 2;
+export const INCARNATIONS_LEFT_MIN = BLOCK / 2;
+
+export interface Bounds {
+  /** 8 bytes as hex, drawn when the table began: epochs compare only within one table. */
+  readonly tableId: string;
+  readonly machineBoot: string;
+  /** No epoch above it was allocated, of any bundle. */
+  readonly epochs: number;
+  /** No incarnation above it was counted, of any VM. */
+  readonly incarnations: number;
+}
+
+/** Returns bounds one block above what was allocated. */
+export function boundsAt(tableId: string, machineBoot: string, epoch: number, incarnation: number): Bounds {
+  const above = (value: number) => Math.min(value + BLOCK, UINT32_MAX);
+  return { tableId, machineBoot, epochs: above(epoch), incarnations: above(incarnation) };
+}
+
+/** Returns bounds as a record. */
+export function encodeBounds(bounds: Bounds): Uint8Array {
+  return asciiBytes(JSON.stringify(bounds));
+}
+
+const TABLE_ID = /^[0-9a-f]{16}$/;
+
+/** Reads a record; undefined when it is none of bounds. */
+export function decodeBounds(record: Uint8Array): Bounds | undefined {
+  try {
+    const { tableId, machineBoot, epochs, incarnations } = JSON.parse(asciiText(record)) as Partial<Bounds>;
+    const isCount = (value: unknown): value is number =>
+      Number.isInteger(value) && (value as number) >= 0 && (value as number) <= UINT32_MAX;
+    if (typeof tableId !== 'string' || !TABLE_ID.test(tableId) || typeof machineBoot !== 'string')
+      return undefined;
+    return isCount(epochs) && isCount(incarnations)
+      ? { tableId, machineBoot, epochs, incarnations }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * R67, M5 (a): the owner's VM starts while the host, just started, still fences at boot. It gets leave to run without its bundle, whose
+ * registers read all ones while its kernel probes. A few ms later the same start is granted first.
+ */
+import { describe, expect, it } from 'vitest';
+import { NoneEnforcer } from '../../src/enforcer/none.ts';
+import type { EnforcerDescription, EnforcerEvent } from '../../src/enforcer/port.ts';
+import type { VmId } from '../../src/protocol/index.ts';
+import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { BenchWorld } from '../support/bench-world.ts';
+
+class Rig extends NoneEnforcer {
+  world!: BenchWorld;
+  tell: (event: EnforcerEvent) => void = () => {};
+  readonly story: string[] = [];
+  live: VmId[] = [];
+  boot = '1';
+  override machineBoot() {
+    return this.boot;
+  }
+  override describe(): EnforcerDescription {
+    const { capabilities, ...rest } = super.describe();
+    return { ...rest, capabilities: { ...capabilities, forceRevoke: true } };
+  }
+  override running() {
+    return this.live;
+  }
+  override run(...args: Parameters<NoneEnforcer['run']>): void {
+    const [bundle, calls, done] = args;
+    // 20 ms a phase: a command back end of a few processes, or a settle on hardware.
+    this.world.clock.after(20, () => {
+      this.story.push(calls[0]!.op);
+      super.run(bundle, calls, done);
+    });
+  }
+  override onEvent(listener?: (event: EnforcerEvent) => void): void {
+    if (listener) this.tell = listener;
+  }
+  override acknowledgeStart(vm?: VmId): void {
+    this.story.push(`${vm} runs`);
+    this.live = [...this.live, vm!];
+  }
+}
+
+describe('the machine boots: host first, then the owner’s VM', () => {
+  it.each([[5], [30], [50], [200]])(
+    '%i ms later: it is granted its bundle before its first instruction',
+    (ms) => {
+      const rig = new Rig({ bundles: [PANEL], vms: [ANDROID, VAULT], machineBoot: '1' });
+      const world = new BenchWorld([ANDROID, VAULT], [PANEL], () => rig);
+      rig.world = world;
+      world.startHost();
+      world.clock.advance(ms);
+      rig.tell({ kind: 'vmStarting', vm: ANDROID });
+      world.clock.advance(10_000);
+      expect(world.host.views()[0]).toMatchObject({ state: 'held', holder: ANDROID });
+      expect(rig.story.indexOf('android runs')).toBeGreaterThan(rig.story.indexOf('grant'));
+      expect(rig.story).toContain('grant');
+    },
+  );
+});
