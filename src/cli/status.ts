@@ -3,8 +3,8 @@
  * again.
  */
 
+import type { Json } from '../common/lines.ts';
 import { nearest } from '../config/faults.ts';
-import type { Json } from '../control/lines.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
 import { HungError } from './patience.ts';
 import { absenceText, ageText, holderText, reasonText } from './words.ts';

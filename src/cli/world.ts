@@ -2,9 +2,9 @@
  * What the command line needs of its runtime, and the words that all commands share. No runtime API here.
  */
 
+import type { Json } from '../common/lines.ts';
+import { plainText } from '../common/plain-text.ts';
 import type { ConfigFiles } from '../config/follow.ts';
-import type { Json } from '../control/lines.ts';
-import { plainText } from '../plain-text.ts';
 
 /** A connection to a control socket. */
 export interface ControlClient {

@@ -6,7 +6,7 @@
  * records, lists, unions by `kind` and of literals, texts, integers, booleans.
  */
 
-import { ID_WORDS, takenName } from '../protocol/ids.ts';
+import { ID_WORDS, takenName } from '../core/protocol/ids.ts';
 import { shapeOf, withoutSecret, withoutSecrets } from './secrets.ts';
 
 export type Path = readonly (string | number)[];

@@ -4,7 +4,7 @@
  */
 
 import * as os from 'qjs:os';
-import type { Attributes } from '../../src/hooks/world.ts';
+import type { Attributes } from '../../src/edges/hooks/world.ts';
 import { systemError } from './errors.ts';
 import { NATIVE } from './native.ts';
 import { accessSync, readdirSync, readlinkSync, realpathSync } from './node/fs.ts';

@@ -3,7 +3,7 @@
  * times as long.
  */
 
-import type { BegunMac } from '../../src/wire/hash.ts';
+import type { BegunMac } from '../../src/core/wire/hash.ts';
 import { NATIVE } from './native.ts';
 
 /** Bytes of a hash, a tag, and a part of what HKDF yields. */

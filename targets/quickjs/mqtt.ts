@@ -4,9 +4,9 @@
  */
 
 import { Duplex } from 'node:stream';
-import type { ByteStream } from '../../src/ports.ts';
-import type { MqttBroker } from '../../src/transport/mqtt.ts';
-import { brokerAddress, type MqttSettings } from '../node/mqtt-address.ts';
+import type { MqttBroker } from '../../src/edges/transport/mqtt.ts';
+import type { ByteStream } from '../../src/ports/world.ts';
+import { brokerAddress, type MqttSettings } from '../node/net/mqtt-address.ts';
 import { STREAMS } from './streams.ts';
 
 /**

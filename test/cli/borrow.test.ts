@@ -4,9 +4,9 @@ import { expect, test } from 'vitest';
 import { borrow } from '../../src/cli/borrow.ts';
 import { hurried } from '../../src/cli/patience.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
+import type { Json } from '../../src/common/lines.ts';
 import type { FileLook } from '../../src/config/follow.ts';
-import type { Json } from '../../src/control/lines.ts';
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
+import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
 
 const GRANTED = { ok: true, event: 'granted', bundle: 'panel', epoch: 2, leaseMs: 30_000 };
 const refused = (code: string, more: Json = {}) => ({ ok: false, error: { code, message: code, ...more } });

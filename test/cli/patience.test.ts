@@ -3,10 +3,10 @@
 import { expect, it } from 'vitest';
 import { hurried } from '../../src/cli/patience.ts';
 import { type CliWorld, type ControlClient, EXIT } from '../../src/cli/world.ts';
-import type { Json } from '../../src/control/lines.ts';
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
-import { statusOf } from '../../targets/node/cli.ts';
-import { COMMANDS } from '../../targets/node/commands.ts';
+import type { Json } from '../../src/common/lines.ts';
+import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
+import { statusOf } from '../../targets/node/cli/cli.ts';
+import { COMMANDS } from '../../targets/node/cli/commands.ts';
 
 /** What commands that ask no daemon ask. */
 const ALONE = ['audit', 'check-config', 'backend-test', 'plan', 'demo'];

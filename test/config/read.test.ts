@@ -14,7 +14,7 @@ import {
 } from '../../src/config/daemon-config.ts';
 import { faultsOf, nearest } from '../../src/config/faults.ts';
 import { readConfig, refuseAt } from '../../src/config/read.ts';
-import { PANEL } from '../../src/simulation/machine/board.ts';
+import { PANEL } from '../../targets/lab/machine/board.ts';
 import { complaint } from '../support/complaint.ts';
 
 /** A sound configuration of an agent; each case changes one line of it. */

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import type { CliWorld } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
-import { PANEL } from '../../src/simulation/machine/board.ts';
-import { backendTest } from '../../targets/node/backend-test.ts';
+import { PANEL } from '../../targets/lab/machine/board.ts';
+import { backendTest } from '../../targets/node/cli/backend-test.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../docs/examples/command-backend.sh', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'baton-backend-'));

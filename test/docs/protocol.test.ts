@@ -5,25 +5,20 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { BORROWER_TABLE } from '../../src/core/agent/borrower.ts';
+import { OWNER_TABLE } from '../../src/core/agent/owner.ts';
+import { HOST_TABLE } from '../../src/core/host/host-table.ts';
 import {
-  BORROWER_TABLE,
-  BORROWER_TIMERS,
   DECLINE_REASONS,
   EVIDENCE_LEVELS,
-  HOST_TABLE,
-  HOST_TIMERS,
-  HOST_TIMES,
-  MESSAGES,
   MOVE_CAUSES,
-  OWNER_TABLE,
-  OWNER_TIMERS,
   PHASES,
   QUARANTINE_CAUSES,
   REFUSAL_CODES,
   type RefusalCode,
   retryAfter,
-} from '../../src/protocol/index.ts';
-import { CONSENT_FIELDS } from '../../src/protocol/messages.ts';
+} from '../../src/core/protocol/codes.ts';
+import { CONSENT_FIELDS, MESSAGES } from '../../src/core/protocol/messages.ts';
 import {
   renderCodes,
   renderDiagram,
@@ -34,8 +29,9 @@ import {
   renderStates,
   renderTimers,
   replaceGenerated,
-} from '../../src/protocol/render.ts';
-import { HANDSHAKE_MESSAGES, SESSION_CONTROL } from '../../src/wire/handshake.ts';
+} from '../../src/core/protocol/render.ts';
+import { BORROWER_TIMERS, HOST_TIMERS, HOST_TIMES, OWNER_TIMERS } from '../../src/core/protocol/timers.ts';
+import { HANDSHAKE_MESSAGES, SESSION_CONTROL } from '../../src/core/wire/handshake.ts';
 import { commentsOf } from './comments.ts';
 
 const DOCUMENT = '../../docs/PROTOCOL.md';

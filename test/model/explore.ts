@@ -1,6 +1,6 @@
 /** Breadth-first search over all worlds within a budget, with the properties checked in every one. */
 
-import { consentMark } from '../../src/protocol/messages.ts';
+import { consentMark } from '../../src/core/protocol/messages.ts';
 import { checkStable } from './properties.ts';
 import { describeWorld, movesOf, runFairly } from './transitions.ts';
 import { type AgentWorld, type Envelope, type Job, NONE, type World } from './world.ts';

@@ -5,8 +5,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { Parties } from '../../targets/demo/parties.ts';
-import { attempt } from '../../targets/node/processes.ts';
+import { Parties } from '../../targets/lab/demo/parties.ts';
+import { attempt } from '../../targets/node/system/processes.ts';
 import { withEnvironment } from './midway/look.ts';
 import { paced } from './pace.ts';
 

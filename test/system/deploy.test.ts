@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it, test } from 'vitest';
 import { AGENT_EXAMPLE, AGENT_SCHEMA, HOST_EXAMPLE, HOST_SCHEMA } from '../../src/config/daemon-config.ts';
 import { readConfig } from '../../src/config/read.ts';
+import { freePorts } from '../edges/transport/worlds.ts';
 import { paced } from '../support/pace.ts';
-import { freePorts } from '../transport/worlds.ts';
 import { DEPLOY, deployBlocks } from './deploy-blocks.ts';
 import { runShell } from './shell.ts';
 

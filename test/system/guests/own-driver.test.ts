@@ -7,9 +7,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { VmId } from '../../../src/protocol/ids.ts';
-import { ANDROID, TOUCH, VAULT } from '../../../targets/native/bed/hardware.ts';
-import { missingPrograms } from '../../../targets/native/bed/kvm-machine.ts';
+import type { VmId } from '../../../src/core/protocol/ids.ts';
+import { ANDROID, TOUCH, VAULT } from '../../../targets/lab/testbed/hardware.ts';
+import { missingPrograms } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { paced } from '../../support/pace.ts';
 import { LENT_TOUCH, LinuxBed, touchFolder } from './linux-bed.ts';
 
