@@ -80,13 +80,7 @@ class Rig {
       timeOfDay: () => '12:00:00.000',
       isoTime: () => '',
       after: (ms, fire) => this.clock.after(ms, fire),
-      readText: () => '',
-      besideConfig: (_, path) => path,
       look: (path) => LOOKS[path],
-      list: () => [],
-      hidden: () => undefined,
-      realPath: () => undefined,
-      readTree: () => expect.unreachable(),
       out: (line) => this.said.push(line),
       err: (line) => this.said.push(line),
     };

@@ -4,10 +4,10 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CliWorld } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../targets/lab/machine/board.ts';
 import { checkConfig } from '../../targets/node/cli/checks.ts';
+import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { FILES } from '../../targets/node/config/sound-config.ts';
 
 let folder: string;
@@ -67,7 +67,7 @@ const HOST = () => `{
 function check(...names: string[]): { status: number; lines: string[] } {
   const lines: string[] = [];
   const world = { ...FILES, out: (line: string) => lines.push(line) };
-  const status = checkConfig(world as unknown as CliWorld, names.map(at));
+  const status = checkConfig(world as unknown as FileWorld, names.map(at));
   return { status, lines: lines.join('\n').replaceAll(`${folder}/`, '').split('\n') };
 }
 
@@ -278,7 +278,7 @@ it('says the same as JSON', () => {
   const world = { ...FILES, out: (line: string) => lines.push(line) };
   const lines: string[] = [];
   write('password', '', 0o600);
-  checkConfig(world as unknown as CliWorld, ['--json', at('agent.json')]);
+  checkConfig(world as unknown as FileWorld, ['--json', at('agent.json')]);
   expect(lines.map((line) => JSON.parse(line))).toEqual([
     {
       ok: false,
@@ -386,7 +386,7 @@ describe('a fault is said once', () => {
     const here = process.cwd();
     const spelt = join(relative(here, folder), 'bundles.json');
     const lines: string[] = [];
-    const world = { ...FILES, out: (line: string) => lines.push(line) } as unknown as CliWorld;
+    const world = { ...FILES, out: (line: string) => lines.push(line) } as unknown as FileWorld;
     expect(checkConfig(world, [spelt, at('host.json'), at('agent.json')])).toBe(78);
     expect(lines.filter((line) => line.includes('bundles.json:'))).toHaveLength(1);
     expect(lines[0]).toMatch(new RegExp(`^${spelt.replaceAll('.', '[.]')}:1:1: `));
@@ -400,7 +400,7 @@ describe('a fault is said once', () => {
 });
 
 /** The same files for a user who may not look into `dark`. */
-function darkened(dark: string): CliWorld & { readonly lines: string[] } {
+function darkened(dark: string): FileWorld & { readonly lines: string[] } {
   const lines: string[] = [];
   const isDark = (path: string) => path.startsWith(`${dark}/`);
   return {
@@ -410,7 +410,7 @@ function darkened(dark: string): CliWorld & { readonly lines: string[] } {
     hidden: (path: string) => (isDark(path) || path === dark ? dark : undefined),
     out: (line: string) => lines.push(line),
     lines,
-  } as unknown as CliWorld & { lines: string[] };
+  } as unknown as FileWorld & { lines: string[] };
 }
 
 describe('a folder that this user may not look into', () => {

@@ -3,10 +3,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { CliWorld } from '../../src/cli/world.ts';
 import { ConfigError } from '../../src/config/read.ts';
 import { NAME_FAULT } from '../../targets/native/addresses.ts';
 import { checkConfig } from '../../targets/node/cli/checks.ts';
+import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { FILES, soundAgent, soundHost } from '../../targets/node/config/sound-config.ts';
 import { blobOf } from '../planner/builder.ts';
 import { agent, type Config, folder, host, mqtt, write } from './config-folder.ts';
@@ -22,7 +22,7 @@ function both(kind: 'agent' | 'host', text: string): { readonly daemon: string[]
   const path = join(folder, 'x.json');
   const plain = (lines: string) => lines.replaceAll(`${folder}/`, '').split('\n');
   const lines: string[] = [];
-  checkConfig({ ...FILES, out: (line: string) => lines.push(line) } as unknown as CliWorld, [path]);
+  checkConfig({ ...FILES, out: (line: string) => lines.push(line) } as unknown as FileWorld, [path]);
   const check = plain(lines.join('\n')).filter(
     (line) => !line.includes(': warning: ') && !line.includes('a sound'),
   );
@@ -165,7 +165,7 @@ describe('of an agent', () => {
       }),
     );
     const lines: string[] = [];
-    const world = { ...FILES, out: (line: string) => lines.push(line) } as unknown as CliWorld;
+    const world = { ...FILES, out: (line: string) => lines.push(line) } as unknown as FileWorld;
     expect(checkConfig(world, [join(folder, 'x.json')])).toBe(0);
     expect(
       lines.filter((line) => line.includes('PATH')).map((line) => line.split(': ').slice(1).join(': ')),
@@ -207,7 +207,7 @@ describe('of an agent', () => {
     );
     const lines: string[] = [];
     const world = { ...FILES, nameFault: NAME_FAULT, out: (line: string) => lines.push(line) };
-    checkConfig(world as unknown as CliWorld, [join(folder, 'x.json')]);
+    checkConfig(world as unknown as FileWorld, [join(folder, 'x.json')]);
     expect(lines.join('\n')).toContain(`"tcp:broker.example:7": ${NAME_FAULT}`);
     expect(both('agent', JSON.stringify(agent()))).toEqual({ daemon: [], check: [] });
   });

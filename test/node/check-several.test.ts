@@ -3,10 +3,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { CliWorld } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../targets/lab/machine/board.ts';
 import { checkConfig } from '../../targets/node/cli/checks.ts';
+import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { FILES } from '../../targets/node/config/sound-config.ts';
 import { agent, type Config, folder, host, mqtt, write } from './config-folder.ts';
 
@@ -35,7 +35,7 @@ describe('given several files, check-config', () => {
     const lines: string[] = [];
     const world = { ...FILES, out: (line: string) => lines.push(line.replaceAll(`${folder}/`, '')) };
     const status = checkConfig(
-      world as unknown as CliWorld,
+      world as unknown as FileWorld,
       ['host', 'android', 'vault'].map((name) => join(folder, `${name}.json`)),
     );
     const complaints = lines.filter((line) => !line.includes('a sound') && !line.includes('warning: no '));
@@ -219,7 +219,7 @@ it('no folder is made by a check', () => {
   mkdirSync(join(folder, 'empty'));
   write('x.json', JSON.stringify({ ...agent(), state: 'empty/a/b', control: 'empty/c/d.sock' }));
   const lines: string[] = [];
-  checkConfig({ ...FILES, out: (line: string) => lines.push(line) } as unknown as CliWorld, [
+  checkConfig({ ...FILES, out: (line: string) => lines.push(line) } as unknown as FileWorld, [
     join(folder, 'x.json'),
   ]);
   expect(FILES.look(join(folder, 'empty/a'))).toBeUndefined();

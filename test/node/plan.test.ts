@@ -4,9 +4,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type CliWorld, UsageError } from '../../src/cli/world.ts';
+import { UsageError } from '../../src/cli/world.ts';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
 import { plan } from '../../targets/node/cli/plan.ts';
+import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { readText } from '../../targets/node/config/files.ts';
 import { readTree } from '../../targets/node/config/tree-file.ts';
 import { BOARD } from '../planner/board.ts';
@@ -50,7 +51,7 @@ function run(...args: string[]): { status: number; out: string[]; err: string[] 
     out: (line: string) => out.push(line),
     err: (line: string) => err.push(line),
   };
-  return { status: plan(world as unknown as CliWorld, args), out, err };
+  return { status: plan(world as unknown as FileWorld, args), out, err };
 }
 
 it('says what stands in the way', () => {

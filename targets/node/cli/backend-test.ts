@@ -1,7 +1,7 @@
 /** `baton backend-test`: runs the shipped conformance suite on the back end that a host's configuration names. */
 
 import { parseWords } from '../../../src/cli/arguments.ts';
-import { type CliWorld, EXIT, UsageError } from '../../../src/cli/world.ts';
+import { EXIT, UsageError } from '../../../src/cli/world.ts';
 import { HOST_SCHEMA } from '../../../src/config/daemon-config.ts';
 import { vmId } from '../../../src/core/protocol/ids.ts';
 import { type CheckResult, runConformance } from '../../../src/edges/enforcer/conformance.ts';
@@ -10,6 +10,7 @@ import { besideConfig, readBundles, readConfigFile } from '../config/files.ts';
 import { openEnforcer } from '../host/enforcers.ts';
 import { stderrLog } from '../program/log.ts';
 import { lockState } from '../system/name-lock.ts';
+import type { FileWorld } from './world.ts';
 
 export const BACKEND_TEST_HELP = `baton backend-test CONFIG --owner VM --other VM [--bundle BUNDLE] [--json]
 
@@ -18,7 +19,7 @@ read back after it, and the errors. What the back end does not claim is not aske
 between the two VMs: run it on a machine where nobody uses it, with baton-host stopped, whose state folder it locks.
 `;
 
-export async function backendTest(world: CliWorld, args: readonly string[]): Promise<number> {
+export async function backendTest(world: FileWorld, args: readonly string[]): Promise<number> {
   const { plain, values, flags } = parseWords(args, {
     '--owner': 'value',
     '--other': 'value',

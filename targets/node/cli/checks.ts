@@ -1,7 +1,7 @@
 /** `baton check-config`: checks of files, without a daemon. */
 
 import { parseWords } from '../../../src/cli/arguments.ts';
-import { type CliWorld, EXIT, UsageError } from '../../../src/cli/world.ts';
+import { EXIT, UsageError } from '../../../src/cli/world.ts';
 import { BUNDLE_FILE_SCHEMA, readBundleFile } from '../../../src/config/bundle-file.ts';
 import { compareDaemons, type Daemon } from '../../../src/config/compare.ts';
 import { AGENT_SCHEMA, HOST_SCHEMA, KEYS_SCHEMA } from '../../../src/config/daemon-config.ts';
@@ -10,6 +10,7 @@ import { followAgent, followHost } from '../../../src/config/follow.ts';
 import { ConfigError, parseConfig, readConfig } from '../../../src/config/read.ts';
 import { warnAgent, warnHost } from '../../../src/config/warn.ts';
 import { HOST } from '../../../src/core/protocol/ids.ts';
+import type { FileWorld } from './world.ts';
 
 export const CHECK_CONFIG_HELP = `baton check-config FILE...
 
@@ -24,7 +25,7 @@ keys and bundles, names, addresses and brokers. Exit status: 78 when there is a 
 /** An unknown key says more about the kind of a file than everything else that may be wrong with it. */
 const KEY_WEIGHT = 1_000;
 
-export function checkConfig(world: CliWorld, args: readonly string[]): number {
+export function checkConfig(world: FileWorld, args: readonly string[]): number {
   const { plain, flags } = parseWords(args, {});
   const isJson = flags.has('--json');
   if (plain.length === 0) throw new UsageError('check-config takes at least one FILE');
@@ -57,7 +58,7 @@ export function checkConfig(world: CliWorld, args: readonly string[]): number {
 }
 
 /** The whole path of a file of the command line, which is relative to the folder of this process. */
-function absoluteOf(world: CliWorld, file: string): string {
+function absoluteOf(world: FileWorld, file: string): string {
   return world.besideConfig(file, file.slice(file.lastIndexOf('/') + 1));
 }
 
@@ -65,7 +66,7 @@ function absoluteOf(world: CliWorld, file: string): string {
  * Lines that begin with a place in a file, each fault once: a file of the command line may be named by a whole path,
  * too.
  */
-function onceEach(world: CliWorld, files: readonly string[], lines: readonly string[]): string[] {
+function onceEach(world: FileWorld, files: readonly string[], lines: readonly string[]): string[] {
   const whole = (line: string) => {
     const file = files.find((each) => line.startsWith(`${each}:`));
     return file === undefined ? line : absoluteOf(world, file) + line.slice(file.length);
@@ -83,7 +84,7 @@ interface Checked {
 }
 
 /** A file is taken for the kind that knows most of its keys, and else for that of which the fewest things are wrong. */
-function checked(world: CliWorld, file: string, text: string): Checked {
+function checked(world: FileWorld, file: string, text: string): Checked {
   const value: unknown = parseConfig(file, text);
   if (isKeyFile(value)) return checkedKeys(world, file, text);
   const wrongness = [BUNDLE_FILE_SCHEMA, AGENT_SCHEMA, HOST_SCHEMA].map((schema) => {
@@ -111,7 +112,7 @@ function checked(world: CliWorld, file: string, text: string): Checked {
 
 /** What a configuration names, where it can be read: what is wrong with it was told already. */
 function readFiles(
-  world: CliWorld,
+  world: FileWorld,
   file: string,
   text: string,
   { keys, bundles }: { readonly keys: string; readonly bundles: string },
@@ -147,7 +148,7 @@ function isKeyFile(value: unknown): boolean {
   return texts.length > 0 && !Object.keys(value).some((key) => known.includes(key));
 }
 
-function checkedKeys(world: CliWorld, file: string, text: string): Checked {
+function checkedKeys(world: FileWorld, file: string, text: string): Checked {
   const names = Object.keys(readConfig(KEYS_SCHEMA, file, text));
   const { mode = 0 } = world.look(file) ?? {};
   const isOpen = (mode & 0o077) !== 0;

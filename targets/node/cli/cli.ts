@@ -3,7 +3,7 @@
 import { constants } from 'node:os';
 import { hurried } from '../../../src/cli/patience.ts';
 import { connectText, guardSocket } from '../../../src/cli/words.ts';
-import { type CliWorld, type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../../src/cli/world.ts';
+import { type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../../src/cli/world.ts';
 import { wrapLine, wrapText } from '../../../src/cli/wrap.ts';
 import { nearest } from '../../../src/common/near.ts';
 import { ConfigError } from '../../../src/config/read.ts';
@@ -13,6 +13,7 @@ import { VERSION } from '../program/version.ts';
 import { CLOCK } from '../system/clock.ts';
 import { startCommand } from './command.ts';
 import { connectControl } from './control-client.ts';
+import type { FileWorld } from './world.ts';
 
 /** As a program that SIGPIPE ends: whoever reads has seen enough. */
 const EXIT_PIPE = 128 + constants.signals.SIGPIPE;
@@ -20,7 +21,7 @@ const EXIT_PIPE = 128 + constants.signals.SIGPIPE;
 /** Who ends in order when nobody reads any more, for something was started, or is held. */
 const hangUps = new Set<() => void>();
 
-const WORLD: CliWorld = {
+const WORLD: FileWorld = {
   env: process.env,
   connect: connectControl,
   spawn: (command, env) => startCommand(command, env, (line) => WORLD.err(line)),
@@ -69,12 +70,12 @@ function clockOf(time: Date): string {
   return `${clock}.${String(time.getMilliseconds()).padStart(3, '0')}`;
 }
 
-type WithDaemon = (world: CliWorld, client: ControlClient, args: readonly string[]) => Promise<number>;
-type WithoutDaemon = (world: CliWorld, args: readonly string[]) => Promise<number> | number;
+type WithDaemon = (world: FileWorld, client: ControlClient, args: readonly string[]) => Promise<number>;
+type WithoutDaemon = (world: FileWorld, args: readonly string[]) => Promise<number> | number;
 
 /** `connect` tries again. */
 type WithoutAnswer = (
-  world: CliWorld,
+  world: FileWorld,
   args: readonly string[],
   error: Error,
   connect: () => Promise<ControlClient>,
@@ -147,7 +148,7 @@ function write(stream: Pick<typeof process.stdout, 'columns' | 'write'>, line: s
   stream.write(lines.map((each) => `${each}\n`).join(''));
 }
 
-async function main(commands: Commands, args: readonly string[], world: CliWorld): Promise<number> {
+async function main(commands: Commands, args: readonly string[], world: FileWorld): Promise<number> {
   const isAbout = args[0] === 'help' && args[1] !== undefined;
   const [name, ...rest] = isAbout ? [args[1]!, '--help'] : args;
   if (name === '--version') {
@@ -173,7 +174,7 @@ async function main(commands: Commands, args: readonly string[], world: CliWorld
 
 /** Connects to the daemon of a command, and runs it. `own`: its own words, where others follow. */
 async function withDaemon(
-  world: CliWorld,
+  world: FileWorld,
   name: string,
   command: Command,
   args: readonly string[],
@@ -221,7 +222,7 @@ export async function runCommand(commands: Commands, args: readonly string[]): P
 export async function statusOf(
   commands: Commands,
   args: readonly string[],
-  world: CliWorld,
+  world: FileWorld,
 ): Promise<number> {
   try {
     return await main(commands, args, world);

@@ -1,17 +1,18 @@
 /** `baton plan --diff`: two revisions of a board's device tree. */
 
-import { type CliWorld, EXIT, UsageError } from '../../../src/cli/world.ts';
+import { EXIT, UsageError } from '../../../src/cli/world.ts';
 import type { Board } from '../../../src/planner/board.ts';
 import { diffBoards, diffBundle, diffJson, diffLines, isSound } from '../../../src/planner/diff.ts';
 import type { Paint } from '../../../src/planner/paint.ts';
 import type { Choices } from '../../../src/planner/plan.ts';
+import type { FileWorld } from './world.ts';
 
 /**
  * Compares. `paint`: for people; undefined: JSON. `names`: a bundle to compare alone; empty: every device. Returns
  * the exit status.
  */
 export function planDiff(
-  world: CliWorld,
+  world: FileWorld,
   [before, after]: readonly [Board, Board],
   names: readonly string[],
   choices: Choices,

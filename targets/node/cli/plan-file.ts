@@ -1,7 +1,7 @@
 /** What `baton plan` makes besides words: the views of other VMs in a bundle, and the bundle file. */
 
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { type CliWorld, UsageError } from '../../../src/cli/world.ts';
+import { UsageError } from '../../../src/cli/world.ts';
 import { bundleFileText, readBundleFile } from '../../../src/config/bundle-file.ts';
 import { ConfigError } from '../../../src/config/read.ts';
 import { type BundleDefinition, isResettable } from '../../../src/core/protocol/bundle.ts';
@@ -10,17 +10,18 @@ import { bundleDigest } from '../../../src/core/wire/digest.ts';
 import type { DtNode } from '../../../src/planner/blob.ts';
 import type { Tree } from '../../../src/planner/tree.ts';
 import { withViews } from '../../../src/planner/views.ts';
+import type { FileWorld } from './world.ts';
 
 /** Adds what each `--view VM=TREE:DEVICE=NODE,…` says. Throws a UsageError, and a ConfigError about a tree. */
 export function withAllViews(
-  world: CliWorld,
+  world: FileWorld,
   bundle: BundleDefinition,
   views: readonly string[],
 ): BundleDefinition {
   return views.reduce((made, view) => withView(world, made, view), bundle);
 }
 
-function withView(world: CliWorld, bundle: BundleDefinition, view: string): BundleDefinition {
+function withView(world: FileWorld, bundle: BundleDefinition, view: string): BundleDefinition {
   const [, vm, file, pairs] = /^([a-z][a-z0-9._-]*)=(.+?):([^:]+=[^:]+)$/.exec(view) ?? [];
   if (vm === undefined || file === undefined || pairs === undefined)
     throw new UsageError(`--view ${view}: expected VM=TREE:DEVICE=NODE,DEVICE=NODE`);
@@ -54,7 +55,12 @@ function nodeOf(tree: Tree, file: string, place: string): DtNode {
  * `replace` says so. Says what else is to be done. Throws a ConfigError when the file cannot be read or written, when
  * it would be lost, or when two bundles overlap.
  */
-export function writeBundle(world: CliWorld, file: string, bundle: BundleDefinition, replace: boolean): void {
+export function writeBundle(
+  world: FileWorld,
+  file: string,
+  bundle: BundleDefinition,
+  replace: boolean,
+): void {
   const before = existsSync(file) ? world.readText(file) : undefined;
   const known = before === undefined ? [] : readBundleFile(file, before);
   const others = known.filter(({ id }) => id !== bundle.id);

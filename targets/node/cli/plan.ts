@@ -1,7 +1,7 @@
 /** `baton plan`: what it takes to move a device of a board, from its device tree. */
 
 import { parseWords, type Words } from '../../../src/cli/arguments.ts';
-import { type CliWorld, EXIT, UsageError } from '../../../src/cli/world.ts';
+import { EXIT, UsageError } from '../../../src/cli/world.ts';
 import { ConfigError } from '../../../src/config/read.ts';
 import { type BundleId, bundleId, isId, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
 import type { DtNode } from '../../../src/planner/blob.ts';
@@ -19,6 +19,7 @@ import { LIVE_TREE } from '../config/live-tree.ts';
 import { paintFor } from './colour.ts';
 import { planDiff } from './plan-diff.ts';
 import { digestText, withAllViews, writeBundle, writeText } from './plan-file.ts';
+import type { FileWorld } from './world.ts';
 
 export const PLAN_HELP = `\
 baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--svg FILE]
@@ -57,7 +58,7 @@ when nothing got worse, 1 when something did.
 /** Nodes that an error names. */
 const CANDIDATES_SHOWN = 5;
 
-export function plan(world: CliWorld, args: readonly string[]): number {
+export function plan(world: FileWorld, args: readonly string[]): number {
   const { plain, values, lists, flags } = parseWords(args, {
     '--list': 'flag',
     '--diff': 'flag',
@@ -124,7 +125,7 @@ interface Planned {
 
 /** Prints the plan, and writes the bundle file. Throws a ConfigError when a view or the file cannot be made. */
 function tellPlan(
-  world: CliWorld,
+  world: FileWorld,
   { board, wanted, choices, found }: Planned,
   named: readonly [BundleId, VmId],
   {
@@ -164,7 +165,7 @@ function acceptedKinds(words: readonly string[] = []): Acceptable[] {
   });
 }
 
-function readTree(world: CliWorld, file: string): Tree | undefined {
+function readTree(world: FileWorld, file: string): Tree | undefined {
   try {
     return world.readTree(file);
   } catch (error) {
@@ -174,7 +175,7 @@ function readTree(world: CliWorld, file: string): Tree | undefined {
   }
 }
 
-function list(world: CliWorld, board: Board, choices: Choices, paint: Paint | undefined): number {
+function list(world: FileWorld, board: Board, choices: Choices, paint: Paint | undefined): number {
   const found = survey(board, choices);
   if (paint) for (const line of surveyLines(found, paint)) world.out(line);
   else for (const candidate of found) world.out(JSON.stringify(surveyJson(candidate)));

@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CliWorld } from '../../../src/cli/world.ts';
 import { encodeLine } from '../../../src/common/lines.ts';
 import { bundleFileText } from '../../../src/config/bundle-file.ts';
 import type { BundleId } from '../../../src/core/protocol/ids.ts';
@@ -13,6 +12,7 @@ import type { Enforcer, EnforcerAnswer, EnforcerEvent } from '../../../src/ports
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
 import { backendTest } from '../../../targets/node/cli/backend-test.ts';
+import type { FileWorld } from '../../../targets/node/cli/world.ts';
 import { openEnforcer } from '../../../targets/node/host/enforcers.ts';
 import { FakeHelper, HELLO } from './fake-helper.ts';
 import { FakeStreams } from './fake-qmp.ts';
@@ -76,7 +76,7 @@ describe('the back end kvm', () => {
       }),
     );
     const lines: string[] = [];
-    const world = { out: (line: string) => lines.push(line) } as unknown as CliWorld;
+    const world = { out: (line: string) => lines.push(line) } as unknown as FileWorld;
     const status = await backendTest(world, [config, '--owner', ANDROID, '--other', VAULT]);
     expect(lines.filter((line) => line.startsWith('fail'))).toEqual([]);
     expect(lines.at(-1)).toMatch(/^kvm: 1\d passed, 0 failed, 3 not claimed$/);
