@@ -67,8 +67,7 @@ export class DemoBed extends Parties {
   async start(seed: number, lies: Lies): Promise<void> {
     this.#writeFiles(this.#cast.transport === 'mqtt' ? await this.#startBroker() : undefined, seed, lies);
     await this.startReady('baton-machine', [this.path('machine.json')]);
-    const lying = lies.host.flatMap((lie) => ['--lie', lie]);
-    await this.startHost(['--create-table', ...lying]);
+    await this.startHost(['--create-table'], programOf('host', lies.host));
     await this.connect('bench', 'bench');
     for (const vm of [ANDROID, VAULT]) await this.startVm(vm);
   }
@@ -177,22 +176,30 @@ export class DemoBed extends Parties {
 
   /** A VM's processes: its driver, and its agent as soon as the driver answers. */
   #commandsOf(vm: VmId, lies: readonly string[]): string[][] {
-    const program = (name: string) => join(this.programs, `${name}.mjs`);
+    const program = (file: string) => join(this.programs, file);
     const driver = [
       process.execPath,
-      program('baton-driver'),
+      program('baton-driver.mjs'),
       vm,
       this.folder,
       ...viewsOf(this.bundle, vm),
       vm === this.bundle.owner ? '1' : '0',
     ];
-    const lying = lies.map((lie) => `--lie ${lie}`).join(' ');
-    const named = (this.#cast.agents[vm] ?? [process.execPath, program('baton-agent')]).join(' ');
+    const ours = [process.execPath, program(programOf('agent', lies))];
+    const named = (this.#cast.agents[vm] ?? ours).join(' ');
     const agent =
       `while [ ! -S ${this.path(`app-${vm}.sock`)} ]; do sleep 0.02; done; exec ${named} ` +
-      `--config ${this.path(`${vm}.json`)} ${lying}`;
+      `--config ${this.path(`${vm}.json`)}`;
     return [driver, ['/bin/sh', '-c', agent]];
   }
+}
+
+/**
+ * The program of a daemon, in the folder of programs. One that lies is no part of what is shipped: it is there as the
+ * compiler left it.
+ */
+function programOf(daemon: 'agent' | 'host', [lie]: readonly string[]): string {
+  return lie === undefined ? `baton-${daemon}.mjs` : `js/targets/lab/sabotage/${daemon}-${lie}.js`;
 }
 
 /** The words that a process was called with. */

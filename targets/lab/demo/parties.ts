@@ -54,9 +54,10 @@ export class Parties {
     this.programs = programs;
   }
 
-  /** Starts the host service, and watches it. */
-  async startHost(args: readonly string[]): Promise<void> {
-    this.#host = this.spawn('baton-host', ['--config', this.path('host.json'), ...args]);
+  /** Starts the host service, and watches it. `program`: the file that it is, in the folder of programs. */
+  async startHost(args: readonly string[], program = 'baton-host.mjs'): Promise<void> {
+    const words = [process.execPath, join(this.programs, program)];
+    this.#host = this.spawnWords('baton-host', [...words, '--config', this.path('host.json'), ...args]);
     await this.watch('host', 'host');
   }
 

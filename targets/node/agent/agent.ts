@@ -14,7 +14,6 @@ import { Agent } from '../../../src/drivers/agent/agent.ts';
 import { AgentControl } from '../../../src/drivers/control/agent-control.ts';
 import { Link } from '../../../src/drivers/link/link.ts';
 import type { Log, LogLevel } from '../../../src/ports/world.ts';
-import { resumeEarly } from '../../lab/sabotage/lies.ts';
 import { besideConfig, dumpable, readConfigFile, readKeys } from '../config/files.ts';
 import { FILES, soundAgent } from '../config/sound-config.ts';
 import { STREAMS } from '../net/streams.ts';
@@ -48,7 +47,6 @@ The agent of one VM: negotiates who has a bundle and runs the local driver hooks
   --dump-config       print the configuration as it is used
   --schema            print its JSON Schema
   --version           print the version
-  --lie NAME          negative control of tests: resume-early. Never in production.
 
 Exit status: 64 wrong command line; 75 when another start may go better: its journal cannot be written, or
 another process uses its state folder; 78 when a person has to mend something first.
@@ -58,14 +56,17 @@ another process uses its state folder; 78 when a person has to mend something fi
   dump: (config) => dumpable(config, readConfigFile(AGENT_SCHEMA, config)),
 };
 
-/** Runs an agent with these words on its command line, until it is told to end. */
-export function runAgent(words: readonly string[]): void {
+/**
+ * Runs an agent with these words on its command line, until it is told to end. `borrowerTable`: what a borrower does;
+ * another one is for tests.
+ */
+export function runAgent(words: readonly string[], borrowerTable = BORROWER_TABLE): void {
   const args = daemonArguments(FACE, words);
   const { config, bundles } = orExit(FACE.name, () => soundAgent(args.config));
   const control = orExit(FACE.name, () => controlPath(args.config, config.control));
   // Before anything is read or listened to: two agents of one journal would take each other's place at the host.
   lockState(besideConfig(args.config, config.state)).then(
-    () => orExit(FACE.name, () => serve(args, config, bundles, control)),
+    () => orExit(FACE.name, () => serve(args, config, bundles, control, borrowerTable)),
     (error) => exitOn(FACE.name, error),
   );
 }
@@ -75,12 +76,12 @@ function serve(
   config: AgentFile,
   bundles: readonly BundleDefinition[],
   control: string,
+  borrowerTable: typeof BORROWER_TABLE,
 ): void {
   const beside = (path: string) => besideConfig(args.config, path);
   const state = beside(config.state);
   const self = vmId(config.vm);
   const log = stderrLog(`baton-agent ${self}`, (config.logLevel ?? 'info') as LogLevel);
-  if (args.lies.length > 0) log('warn', `LYING: ${args.lies.join(', ')} is switched off`);
   const own = config.tree && ownTree(config.tree, bundles, self, treeOf(args.config, config.tree, FILES));
   for (const { message } of own?.differences ?? []) log('warn', message);
   const link = new Link({
@@ -104,7 +105,7 @@ function serve(
     entropy: ENTROPY,
     journal: endingJournal(FACE.name, openSpareJournal(join(state, 'agent.journal'), log)),
     log,
-    borrowerTable: args.lies.includes('resume-early') ? resumeEarly(BORROWER_TABLE) : BORROWER_TABLE,
+    borrowerTable,
   });
   const server = new AgentControl(agent, log, CLOCK);
   const supervisor = openSupervisor(log);

@@ -2,7 +2,6 @@
 
 import { AUDIT_HELP, audit } from '../../../src/cli/audit.ts';
 import { LIFT_HELP, lift } from '../../../src/cli/orders.ts';
-import { DEMO_HELP, demo } from '../../lab/demo/demo.ts';
 import { auditFiles, readParts } from '../host/audit-file.ts';
 import { AGENT_COMMANDS, CHECK_COMMANDS } from './agent-commands.ts';
 import { BACKEND_TEST_HELP, backendTest } from './backend-test.ts';
@@ -20,5 +19,4 @@ export const COMMANDS: Commands = {
   ...CHECK_COMMANDS,
   'backend-test': { says: 'check what a back end does', help: BACKEND_TEST_HELP, alone: backendTest },
   plan: { says: 'what moves with a device of a board', help: PLAN_HELP, alone: plan },
-  demo: { says: 'watch a handover, and every way it can go wrong', help: DEMO_HELP, alone: demo },
 };

@@ -28,7 +28,6 @@ export const EXIT_AGAIN = 75;
 /** What a daemon was asked on its command line. */
 export interface DaemonArguments {
   readonly config: string;
-  readonly lies: readonly string[];
   readonly createTable: boolean;
 }
 
@@ -83,7 +82,7 @@ export function daemonArguments(face: DaemonFace, args: readonly string[]): Daem
   const { config } = values;
   if (values['dump-config'])
     orExit(face.name, () => answer(`${JSON.stringify(face.dump(config), null, 2)}\n`));
-  return { config, lies: values.lie ?? [], createTable: values['create-table'] ?? false };
+  return { config, createTable: values['create-table'] ?? false };
 }
 
 const OPTIONS = {
@@ -94,7 +93,6 @@ const OPTIONS = {
   schema: { type: 'boolean' },
   'dump-config': { type: 'boolean' },
   'create-table': { type: 'boolean' },
-  lie: { type: 'string', multiple: true },
 } as const;
 
 function parse(args: readonly string[]) {
