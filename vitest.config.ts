@@ -9,7 +9,7 @@ export default defineConfig({
     exclude: [
       'test/system/**',
       'test/quickjs/**',
-      'test/bench/**',
+      'targets/lab/bench/**',
       'test/model/searches-*',
       'test/simulation/product/runs-*',
     ],

@@ -5,7 +5,7 @@
  *   unix:/path                a UNIX socket of this machine
  *   tcp:HOST:PORT             HOST: a name, an IPv4 address, or an IPv6 address, in brackets or not
  *   vsock:CID:PORT            `any` as the CID, to listen for every guest
- *   vsock-unix:/path:PORT     a VMM's socket (transport/vsock-unix.ts)
+ *   vsock-unix:/path:PORT     a VMM's socket (edges/transport/vsock-unix.ts)
  *   mqtt://HOST[:PORT], mqtt+unix:///path
  */
 

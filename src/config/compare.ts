@@ -182,7 +182,7 @@ function whyNoWay(to: string, listen: string): string | undefined {
   if (typeof dialled === 'string' || typeof heard === 'string') return undefined;
   const differ = `the agent dials ${to}, and the host listens for it at ${listen}`;
   if (dialled.kind === 'vsock') {
-    // A VMM with a socket of its own joins the two: PATH_PORT is its name for a port (transport/vsock-unix.ts).
+    // A VMM with a socket of its own joins the two: PATH_PORT is its name for a port (edges/transport/vsock-unix.ts).
     const port =
       heard.kind === 'unix' ? /_([0-9]+)$/.exec(heard.path)?.[1] : 'port' in heard ? heard.port : undefined;
     const fits = heard.kind !== 'tcp' && (port === undefined || Number(port) === dialled.port);

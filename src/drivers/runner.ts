@@ -1,5 +1,5 @@
 /**
- * Runs one table (protocol/table.ts) in the world: one input at a time, its effects in order, its timers by name.
+ * Runs one table (core/protocol/table.ts) in the world: one input at a time, its effects in order, its timers by name.
  *
  * Inputs that arrive while effects are being carried out wait their turn, so a step is never torn. Used by the
  * agent and by the host service; it knows nothing of either.

@@ -43,7 +43,7 @@ export function isBlob(bytes: Uint8Array): boolean {
  * Reads the blob of a file; zeros may follow it. `bytes`: the file, of what is no blob at least HEAD_BYTES from its
  * start. `name`: the file as commands in a message are to call it. Throws a DeviceTreeError when the blob is damaged,
  * and NotOneTree when the file is something else: several trees, a tree with other bytes behind it, an overlay, a FIT
- * image, source, or what src/devicetree/containers.ts knows.
+ * image, source, or what src/planner/containers.ts knows.
  */
 export function readTreeFile(bytes: Uint8Array, name: string): Blob {
   // Of a blob any byte but the first ones may be what something else has there.

@@ -22,7 +22,7 @@ export interface Entropy {
 
 /**
  * Moves frames between named parties. It may drop, delay, repeat, reorder and forge: nobody trusts it.
- * A frame is one sealed envelope (wire/envelope.ts).
+ * A frame is one sealed envelope (core/wire/envelope.ts).
  */
 export interface Transport {
   /** Starts connecting; keeps reconnecting until `close`. */
@@ -129,7 +129,7 @@ export interface ByteStreamListener {
 
 /**
  * Where byte streams come from. Addresses: `unix:/path`, `tcp:host:port`, `vsock:CID:port`, and `vsock-unix:/path:port`
- * (transport/vsock-unix.ts).
+ * (edges/transport/vsock-unix.ts).
  */
 export interface StreamNetwork {
   connect(address: string, done: (result: ByteStream | Error) => void): void;

@@ -1,6 +1,6 @@
 /**
  * Attributes of the kernel, each opened, read or written by a thread of its own, in place of
- * targets/node/attributes.ts.
+ * targets/node/agent/attributes.ts.
  */
 
 import * as os from 'qjs:os';

@@ -1,5 +1,5 @@
 /**
- * SHA-256, HMAC-SHA-256 and HKDF by the native core, in place of src/wire/hash.ts: in this engine JavaScript takes 60
+ * SHA-256, HMAC-SHA-256 and HKDF by the native core, in place of src/core/wire/hash.ts: in this engine JavaScript takes 60
  * times as long.
  */
 

@@ -1,4 +1,4 @@
-/** Byte streams of this machine by the native core, in place of targets/node/streams.ts. */
+/** Byte streams of this machine by the native core, in place of targets/node/net/streams.ts. */
 
 import { withVsockUnix } from '../../src/edges/transport/vsock-unix.ts';
 import type { StreamNetwork } from '../../src/ports/world.ts';

@@ -117,5 +117,5 @@ static void raise_status(struct device *device, uint32_t value)
 	write32(device, RAISE, value);
 }
 
-/* Linux has no driver for it: ours of the tests takes it for a touch screen (targets/native/bed/driver). */
+/* Linux has no driver for it: ours of the tests takes it for a touch screen (targets/lab/testbed/driver). */
 const struct model EDU = { 0x1234, 0x11e8, "baton,touch", idle, reset, raise_status };

@@ -1,5 +1,5 @@
 /**
- * Our schema builders (src/schema.ts) and checks (src/config/faults.ts) against typebox: the same schemas, and the
+ * Our schema builders (src/common/schema.ts) and checks (src/config/faults.ts) against typebox: the same schemas, and the
  * same verdict on every value that a configuration can come to.
  */
 

@@ -142,19 +142,19 @@ async function differs({ path, text: before }: Source, after: string): Promise<b
 const BESIDES: Readonly<Record<string, readonly string[]>> = {
   enforcer: ['test/simulation/judges.test.ts'],
   simulation: [
-    'test/enforcer/simulated.test.ts',
-    'test/enforcer/smmuv3.test.ts',
-    'test/enforcer/gic.test.ts',
+    'test/edges/enforcer/simulated.test.ts',
+    'test/edges/enforcer/smmuv3.test.ts',
+    'test/edges/enforcer/gic.test.ts',
   ],
-  protocol: ['test/scenarios', 'test/host', 'test/model/coverage.test.ts'],
-  host: ['test/protocol', 'test/scenarios'],
-  agent: ['test/protocol', 'test/scenarios', 'test/control'],
-  control: ['test/agent', 'test/host'],
-  journal: ['test/node/file-journal.test.ts', 'test/host/table.test.ts'],
-  wire: ['test/link'],
-  link: ['test/wire/session.test.ts', 'test/host/lives.test.ts'],
-  config: ['test/cli/check-config.test.ts'],
-  devicetree: ['test/cli/plan.test.ts'],
+  protocol: ['test/scenarios', 'test/drivers/host', 'test/model/coverage.test.ts'],
+  host: ['test/core/protocol', 'test/scenarios'],
+  agent: ['test/core/protocol', 'test/scenarios', 'test/drivers/control'],
+  control: ['test/drivers/agent', 'test/drivers/host'],
+  journal: ['test/node/file-journal.test.ts', 'test/drivers/host/table.test.ts'],
+  wire: ['test/drivers/link'],
+  link: ['test/core/wire/session.test.ts', 'test/drivers/host/lives.test.ts'],
+  config: ['test/node/check-config.test.ts'],
+  devicetree: ['test/node/plan.test.ts'],
 };
 
 /** Test files for a source file: those of the folder of its name, and of what stands on it. */

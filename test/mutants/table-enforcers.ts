@@ -2,12 +2,12 @@
 
 import type { Mutant } from './sources.ts';
 
-const SIMULATED = 'test/enforcer/simulated.test.ts';
-const COMMAND = 'test/enforcer/command.test.ts';
-const REMOTE = 'test/enforcer/remote.test.ts';
-const QMP = ['test/enforcer/qmp.test.ts', 'test/enforcer/qmp-lives.test.ts'];
-const NOTEBOOK = 'test/enforcer/notebook.test.ts';
-const PARTY = 'test/enforcer/party.test.ts';
+const SIMULATED = 'test/edges/enforcer/simulated.test.ts';
+const COMMAND = 'test/edges/enforcer/command.test.ts';
+const REMOTE = 'test/edges/enforcer/remote.test.ts';
+const QMP = ['test/edges/enforcer/qmp.test.ts', 'test/edges/enforcer/qmp-lives.test.ts'];
+const NOTEBOOK = 'test/edges/enforcer/notebook.test.ts';
+const PARTY = 'test/edges/enforcer/party.test.ts';
 
 export const ENFORCER_MUTANTS: readonly Mutant[] = [
   {
@@ -29,7 +29,7 @@ export const ENFORCER_MUTANTS: readonly Mutant[] = [
     find: 'for (let at = 0; at < calls.length && isGood(answers); ) {',
     replace: 'for (let at = 0; at < calls.length; ) {',
     breaks: 'the port: what follows a failed call is not carried out',
-    caughtBy: 'test/enforcer/conformance.test.ts',
+    caughtBy: 'test/edges/enforcer/conformance.test.ts',
   },
   {
     name: 'a device with a pending interrupt counts as idle',
@@ -211,6 +211,6 @@ export const ENFORCER_MUTANTS: readonly Mutant[] = [
     find: 'if (noted !== undefined && noted !== vm) { return refusal(',
     replace: 'if (noted === undefined && vm === undefined) { return refusal(',
     breaks: 'S1, as far as notes go',
-    caughtBy: 'test/enforcer/conformance.test.ts',
+    caughtBy: 'test/edges/enforcer/conformance.test.ts',
   },
 ];

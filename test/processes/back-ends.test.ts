@@ -1,6 +1,6 @@
 /**
  * Back ends that a configuration names, from the built bundles: `trusted-touch` with drivers that do at once what they
- * are told (files in place of their attributes; test/hooks has drivers with defects), and `qmp` without a QEMU.
+ * are told (files in place of their attributes; test/edges/hooks has drivers with defects), and `qmp` without a QEMU.
  */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';

@@ -1,5 +1,5 @@
 /**
- * The wire on every engine but Node (test/wire/vectors.test.ts): byte for byte what Node makes, and hashes that fit
+ * The wire on every engine but Node (test/core/wire/vectors.test.ts): byte for byte what Node makes, and hashes that fit
  * the published vectors.
  */
 

@@ -1,6 +1,6 @@
 /**
  * What goes into and comes out of the two agent tables (owner.ts, borrower.ts): inputs are facts, effects are
- * orders. The driver (src/agent) turns the world into inputs and carries effects out in the order given.
+ * orders. The driver (src/drivers/agent) turns the world into inputs and carries effects out in the order given.
  */
 
 import type { DriverStatus, HookName, HookResult } from '../../ports/world.ts';

@@ -136,7 +136,7 @@ export interface HostConfig {
   readonly times: HostTimes;
 }
 
-/** How a phase of the remap ended, folded from the enforcer's answers (host/remap.ts). */
+/** How a phase of the remap ended, folded from the enforcer's answers (core/host/remap.ts). */
 export type PhaseResult =
   | {
       readonly ok: true;

@@ -1,7 +1,7 @@
 /**
  * What a bundle is: the devices that move as one, with everything that gives access to them.
  *
- * Pure data. The same definition is given to every party; its digest (wire/digest.ts) travels in consents,
+ * Pure data. The same definition is given to every party; its digest (core/wire/digest.ts) travels in consents,
  * commands and acknowledgements, so two parties that mean different things by one name find out at once.
  */
 
@@ -11,7 +11,7 @@ import { type BundleId, type DeviceId, type ResourceId, resourceId, type VmId } 
 export const DEVICES_MAX = 8;
 /**
  * Most resources of a bundle: a camera with its sensors' receivers has some 25. Their evidence must fit one message
- * (see wire/limits.ts).
+ * (see core/wire/limits.ts).
  */
 export const RESOURCES_MAX = 32;
 /** Most bundles that one party knows. Their digests must fit one hello message. */

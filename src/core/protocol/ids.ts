@@ -38,7 +38,7 @@ export const HOST: VmId = 'host' as VmId;
 export const ID_PATTERN = '^(?!constructor$)[a-z][a-z0-9._-]{0,31}$';
 /**
  * Names that no VM may have: those of the host, of nobody, and of what a back end answers in place of a VM
- * (enforcer/port.ts). Such an answer and a VM share one field of the enforcer contract, and must never be taken for
+ * (ports/enforcer.ts). Such an answer and a VM share one field of the enforcer contract, and must never be taken for
  * each other.
  */
 const NO_VMS = ['host', 'nobody', 'blocked', 'unknown', 'mixed', 'fenced', 'unsettled'] as const;

@@ -1,6 +1,6 @@
 /**
  * A tiny description language for message fields. One description drives the TypeScript types, the codec
- * (wire/codec.ts), the CDDL in docs/PROTOCOL.md and the test vectors, so they cannot drift apart.
+ * (core/wire/codec.ts), the CDDL in docs/PROTOCOL.md and the test vectors, so they cannot drift apart.
  *
  * Pure data; it encodes nothing itself.
  */

@@ -124,7 +124,7 @@ function section(title: string): string {
 const COMMENT_COLUMN = 44;
 
 const HEADER = `\
-; The wire format of Baton, protocol version ${PROTOCOL_VERSION}. Rendered by src/wire/cddl.ts; do not edit.
+; The wire format of Baton, protocol version ${PROTOCOL_VERSION}. Rendered by src/core/wire/cddl.ts; do not edit.
 ;
 ; Everything is CBOR (RFC 8949) in core deterministic encoding (section 4.2.1): shortest heads, definite
 ; lengths, map keys rising. Unsigned integers are below 2^32. There are no negative integers, floats, tags

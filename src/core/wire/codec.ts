@@ -1,5 +1,5 @@
 /**
- * Between CBOR bytes and the values that protocol/schema.ts describes. The only file that knows cbor-x.
+ * Between CBOR bytes and the values that core/protocol/schema.ts describes. The only file that knows cbor-x.
  *
  * Decoding is scan, decode to Maps, check each field against its description; nothing half-checked leaves.
  * A description is compiled once into a table of closures, because this runs for every message. Byte strings

@@ -1,7 +1,7 @@
 /**
  * Every bound of the wire format, each with its reason beside it.
  *
- * Numbers only. What a message may hold is bounded in protocol/; these are the sums of it, and test/wire
+ * Numbers only. What a message may hold is bounded in protocol/; these are the sums of it, and test/core/wire
  * computes them again from the schemas, so that a field that grows past a limit is found at once.
  */
 

@@ -3,7 +3,7 @@
  *
  *     {0: message number, 1: sequence number, ? 2: stamp, 3: fields}
  *
- * One codec for the messages of protocol/messages.ts inside a session, one for the handshake.
+ * One codec for the messages of core/protocol/messages.ts inside a session, one for the handshake.
  */
 
 import { isUint32 } from '../protocol/ids.ts';

@@ -1,5 +1,5 @@
 /**
- * Authenticated messages over an untrusted transport: one session (wire/session.ts) per configured peer.
+ * Authenticated messages over an untrusted transport: one session (core/wire/session.ts) per configured peer.
  *
  * It picks the session by the key id of a frame, keeps the retry clock of handshakes, and draws challenges. What
  * does not verify is counted and dropped; its log is a quiet one (quiet-log.ts). Peers that are not configured do

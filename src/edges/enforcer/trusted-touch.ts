@@ -1,5 +1,5 @@
 /**
- * The back end `trusted-touch`: the guests' own drivers lend and accept (src/hooks/trusted-touch.ts), and the host is
+ * The back end `trusted-touch`: the guests' own drivers lend and accept (src/edges/hooks/trusted-touch.ts), and the host is
  * clock, queue and log.
  *
  * It switches nothing and can force nothing. That somebody holds a bundle is what the agents say: the owner by lending

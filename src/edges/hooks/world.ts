@@ -1,7 +1,7 @@
 /**
  * What hooks need from the machine: attributes below /sys, local programs, a lock, a note. Types only.
  *
- * A target implements it (targets/node/hooks.ts); tests supply a simulated one. Nothing here waits for ever by
+ * A target implements it (targets/node/agent/hooks.ts); tests supply a simulated one. Nothing here waits for ever by
  * itself: the time limits are kept by the hooks, over `clock`.
  */
 

@@ -1,7 +1,7 @@
 /**
  * The transport of a guest: one byte stream to the host (vsock, UNIX, TCP), which passes frames on to others.
  *
- * A frame is preceded by its length (wire/framing.ts). Its key id says who it is for, so the stream needs no
+ * A frame is preceded by its length (core/wire/framing.ts). Its key id says who it is for, so the stream needs no
  * addresses and no first message: the host knows which VM's socket it is (stream-router.ts). Frames are lost
  * while the stream is down or its buffer is full; the sessions above repeat what matters.
  */

@@ -1,3 +1,3 @@
-/** `npm run bench`: the benches of test/bench as one built program, which also plays each of their parties. */
+/** `npm run bench`: the benches of targets/lab/bench as one built program, which also plays each of their parties. */
 
 import './main.ts';

@@ -31,7 +31,7 @@ export function buildParties(): BuiltParties | string {
   // Beside the packages that it imports.
   const folder = mkdtempSync(join(DIST, 'bench-'));
   try {
-    const order = { js: join(DIST, 'js'), entry: 'targets/quickjs/main-bench.js', mqtt: true };
+    const order = { js: join(DIST, 'js'), entry: 'targets/lab/bench/quickjs-main.js', mqtt: true };
     return {
       words: makeProgram(ROOT, folder, order),
       remove: () => rmSync(folder, { recursive: true, force: true }),

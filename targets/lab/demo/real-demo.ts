@@ -19,7 +19,7 @@ const LIMIT_MS = 120_000;
 /** Boots the machine, starts the parties, tells the story. Throws a UsageError when something has to be installed. */
 export async function tellReal(world: CliWorld, report: DemoReport, lie: string | undefined): Promise<void> {
   const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-  if (!existsSync(join(root, 'targets/native/kvm')))
+  if (!existsSync(join(root, 'targets/vmm')))
     throw new UsageError('--real needs a checkout of Baton: it builds baton-kvm');
   const missing = missingPrograms();
   if (missing !== undefined) throw new UsageError(`--real ${missing}`);

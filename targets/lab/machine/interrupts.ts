@@ -1,7 +1,7 @@
 /**
  * The GIC of the simulated machine: distributor state of SPIs, list registers of each processor, delivery.
  *
- * Register layout as in enforcer/gic.ts. Adversarial where the architecture allows it: a masked interrupt may
+ * Register layout as in edges/enforcer/gic.ts. Adversarial where the architecture allows it: a masked interrupt may
  * still be taken until RWP reads 0; a virtual interrupt may sit in a list register for a while. An interrupt left
  * pending is delivered to whoever it is routed to when it is unmasked.
  */

@@ -1,7 +1,7 @@
 /**
  * The SMMUv3 of the simulated machine as software sees it: registers, stream table, queues, caches, errors.
  *
- * Layouts come from enforcer/smmuv3-layout.ts. Timing is adversarial: a command acts at any time between its
+ * Layouts come from edges/enforcer/smmuv3-layout.ts. Timing is adversarial: a command acts at any time between its
  * being fetched and the following CMD_SYNC, caches keep what they may keep, and also invalid entries. After a
  * CMD_SYNC every transaction that was translated with the old state is complete (`onSync`).
  */

@@ -1,7 +1,7 @@
 /**
  * The stage-2 walker that processors and SMMU share, and the TLB each of them has.
  *
- * Walk: VMSAv8-64 stage 2, 4 KiB granule, pages and blocks, by default as enforcer/stage2.ts makes them (sources are
+ * Walk: VMSAv8-64 stage 2, 4 KiB granule, pages and blocks, by default as edges/enforcer/stage2.ts makes them (sources are
  * there): 39-bit IPA, levels 1 to 3. A TLB entry stays until it is invalidated, or until the machine happens to drop
  * it; faults are not cached, but a page that may not be accessed this way is.
  */

@@ -2,7 +2,7 @@
  * Lies: one safeguard of the protocol switched off, as negative control of tests and of the demo.
  *
  * Each wraps a whole table from outside, so that the tables themselves have no switch. Lies of the enforcer are
- * in enforcer/tables.ts.
+ * in edges/enforcer/tables.ts.
  */
 
 import type { BORROWER_TABLE } from '../../../src/core/agent/borrower.ts';

@@ -93,7 +93,7 @@ export class DriverBed extends Parties {
   /** Boots both guests; resolves when their agents know who holds what. */
   async start(): Promise<void> {
     const cache = cacheFolder();
-    run('/bin/bash', [join(this.#root, 'targets/native/bed/prepare.sh'), cache]);
+    run('/bin/bash', [join(this.#root, 'targets/lab/testbed/prepare.sh'), cache]);
     const ports: Record<VmId, number> = {};
     for (const vm of VMS) ports[vm] = await freePort();
     this.write('bundles.json', bundleFileText(DRIVER_BUNDLES.map(definition)));

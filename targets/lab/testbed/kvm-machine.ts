@@ -20,7 +20,7 @@ import { type LinuxGuests, makeGuests } from './linux-guests.ts';
 import { Qemu } from './qemu.ts';
 import { run } from './run.ts';
 
-/** What a bare guest writes down in its RAM, in the order of targets/native/kvm/guest.S. */
+/** What a bare guest writes down in its RAM, in the order of targets/vmm/guest.S. */
 export interface Notes {
   readonly answered: number;
   readonly refused: number;
@@ -147,7 +147,7 @@ export class KvmMachine {
    */
   async start(aborting: readonly VmId[] = [], guests?: LinuxGuests): Promise<void> {
     const cache = cacheFolder();
-    const bed = join(this.#root, 'targets/native/bed');
+    const bed = join(this.#root, 'targets/lab/testbed');
     run('/bin/bash', [join(bed, 'prepare.sh'), cache]);
     if (variant().ownQemu) run('/bin/bash', [join(bed, 'prepare-qemu.sh'), cache]);
     const share = join(this.folder, 'share');
@@ -162,7 +162,7 @@ export class KvmMachine {
     writeFileSync(join(share, 'options'), [...vms, edu, ...options].join(' '));
     this.#boot(cache, share);
     // While it boots. It waits for the last file.
-    const source = join(this.#root, 'targets/native/kvm');
+    const source = join(this.#root, 'targets/vmm');
     run('make', ['-s', '-C', source, 'CROSS_COMPILE=aarch64-linux-gnu-', `OUT=${share}`]);
     if (guests) makeGuests(this.#root, cache, share, guests);
     writeFileSync(join(share, 'whole'), '');

@@ -55,7 +55,7 @@ export function packFiles(root: string, base: string, to: string, files: GuestFi
 
 /** Compiles a program of this folder, static, for a machine of arm64. */
 export function compileForGuest(root: string, name: string, to: string): void {
-  const source = join(root, 'targets/native/bed', `${name}.c`);
+  const source = join(root, 'targets/lab/testbed', `${name}.c`);
   const flags = ['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-O2', '-static'];
   run('aarch64-linux-gnu-gcc', [...flags, source, '-o', to]);
 }

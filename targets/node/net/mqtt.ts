@@ -1,4 +1,4 @@
-/** Sockets to an MQTT broker on Node, for the transport of src/transport/mqtt.ts: TCP or UNIX, never delayed. */
+/** Sockets to an MQTT broker on Node, for the transport of src/edges/transport/mqtt.ts: TCP or UNIX, never delayed. */
 
 import { connect } from 'node:net';
 import type { MqttBroker } from '../../../src/edges/transport/mqtt.ts';

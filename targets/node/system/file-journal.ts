@@ -1,5 +1,5 @@
 /**
- * A journal in a file (journal/format.ts has the bytes). Appends are one write; durable ones add an fdatasync.
+ * A journal in a file (drivers/journal/format.ts has the bytes). Appends are one write; durable ones add an fdatasync.
  *
  * A rewrite goes to a new file that replaces the old one, so a crash leaves the old or the new, never a mixture.
  */

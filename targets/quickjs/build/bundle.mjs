@@ -13,12 +13,12 @@ import { recordPackages } from '../../linux/sbom/record-packages.mjs';
 
 /** What is replaced by which file of targets/quickjs, by path of the emitted file or by name of a package. */
 const SUBSTITUTES = {
-  'src/wire/hash.js': 'hash.js',
+  'src/core/wire/hash.js': 'hash.js',
 };
 const WITHOUT_MQTT = {
   ...SUBSTITUTES,
-  'src/transport/mqtt.js': 'no-mqtt.js',
-  'targets/node/mqtt.js': 'no-mqtt.js',
+  'src/edges/transport/mqtt.js': 'no-mqtt.js',
+  'targets/node/net/mqtt.js': 'no-mqtt.js',
 };
 
 /** What npm mqtt has no use for here, and the streams that it can have in place of Node's. */

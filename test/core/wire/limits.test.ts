@@ -1,5 +1,5 @@
 /**
- * The sums behind src/wire/limits.ts, computed again from the schemas.
+ * The sums behind src/core/wire/limits.ts, computed again from the schemas.
  */
 
 import { expect, test } from 'vitest';

@@ -1,7 +1,7 @@
 /**
  * Makes the text of test/vectors/messages.json: bytes that must never change, for every engine and language.
  *
- * `npx vitest run test/wire -u` writes it anew. A change of existing bytes is a change of the protocol version.
+ * `npx vitest run test/core/wire -u` writes it anew. A change of existing bytes is a change of the protocol version.
  */
 
 import { HOST } from '../../../src/core/protocol/ids.ts';
@@ -30,7 +30,7 @@ import {
 /** Returns the whole file. Byte strings stand as `{"hex": …}`. */
 export function renderVectors(): string {
   const vectors = {
-    about: 'Rendered by test/wire/vectors.ts; byte strings stand as {"hex": ...}.',
+    about: 'Rendered by test/core/wire/vectors.ts; byte strings stand as {"hex": ...}.',
     session: SESSION_SAMPLES.map(({ name, message }, index) => {
       const [seq, stamp] = index % 2 === 0 ? [1, undefined] : [0xffff_ffff, STAMP];
       const encoded = SESSION_CODEC.encode(message, seq, stamp);

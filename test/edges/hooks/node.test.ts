@@ -264,7 +264,7 @@ describe('M17: a hook that outlives its agent', () => {
   beforeAll(() => {
     const root = resolve(import.meta.dirname, '../../..');
     built = mkdtempSync(join(tmpdir(), 'baton-orphan-'));
-    program = join(built, 'test/hooks/orphan-agent.js');
+    program = join(built, 'test/edges/hooks/orphan-agent.js');
     const options = [
       '--ignoreConfig',
       '--noEmit',
@@ -276,7 +276,7 @@ describe('M17: a hook that outlives its agent', () => {
       'nodenext',
     ];
     const paths = ['--rewriteRelativeImportExtensions', '--rootDir', root, '--outDir', built];
-    const source = join(root, 'test/hooks/orphan-agent.ts');
+    const source = join(root, 'test/edges/hooks/orphan-agent.ts');
     execFileSync(join(root, 'node_modules/.bin/tsc'), [...options, ...paths, source], {
       stdio: 'pipe',
       cwd: root,

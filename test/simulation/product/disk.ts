@@ -61,7 +61,7 @@ export class SimulatedDisk {
       file.bytes[this.#random(file.durable)]! ^= 1 + this.#random(255);
   }
 
-  /** Opens the journal at `path` for a process, as targets/node/file-journal.ts does. Throws as it does. */
+  /** Opens the journal at `path` for a process, as targets/node/system/file-journal.ts does. Throws as it does. */
   openJournal(path: string, process: SimulatedProcess): Journal {
     const file = this.#files.get(path);
     const read = file && readJournal(file.bytes);

@@ -50,7 +50,7 @@ test.skipIf(missing !== undefined)(
   { timeout: paced(300_000) },
   async () => {
     const cache = cacheFolder();
-    const bed = join(ROOT, 'targets/native/bed');
+    const bed = join(ROOT, 'targets/lab/testbed');
     run('/bin/bash', [join(bed, 'prepare.sh'), cache]);
     run('/bin/bash', [join(bed, 'prepare-guest-qemu.sh'), cache]);
     const place = await madeFiles();

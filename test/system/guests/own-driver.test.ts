@@ -1,6 +1,6 @@
 /**
  * Two Linux guests on real KVM lend each other a touch screen whose driver is ours, with runtime PM
- * (targets/native/bed/driver): it stays bound in both guests, and what has it open keeps it open. Fingers come from
+ * (targets/lab/testbed/driver): it stays bound in both guests, and what has it open keeps it open. Fingers come from
  * outside the machine; who felt them is judged by the guests' input devices alone.
  */
 
