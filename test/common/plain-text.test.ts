@@ -165,7 +165,7 @@ describe('of an answer of a daemon', () => {
 });
 
 it('what a person types wrong comes back harmless', () => {
-  const dist = join(import.meta.dirname, '../dist');
+  const dist = join(import.meta.dirname, '../../dist');
   for (const [program, ...args] of [
     ['baton.mjs', 'sta\u001b[2Jtus\u202e'],
     ['baton.mjs', 'check-config', '/no/such\n/file\u202e'],

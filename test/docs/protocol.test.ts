@@ -35,8 +35,8 @@ import { HANDSHAKE_MESSAGES, SESSION_CONTROL } from '../../src/core/wire/handsha
 import { commentsOf } from './comments.ts';
 
 const DOCUMENT = '../../docs/PROTOCOL.md';
-const source = (name: string) => new URL(`../../src/protocol/${name}`, import.meta.url);
-const timers = (constant: string) => commentsOf(source('timers.ts'), constant);
+const source = (name: string) => new URL(`../../src/core/${name}`, import.meta.url);
+const timers = (constant: string) => commentsOf(source('protocol/timers.ts'), constant);
 
 const PARTS = {
   messages: renderMessages(MESSAGES),
@@ -52,10 +52,13 @@ const PARTS = {
   'borrower-timers': renderTimers(BORROWER_TIMERS, timers('BORROWER_TIMERS')),
   'host-timers': renderTimers(HOST_TIMERS, timers('HOST_TIMERS')),
   'host-times': renderTimers(HOST_TIMES, timers('HOST_TIMES')),
-  'owner-states': renderStates(OWNER_TABLE, commentsOf(source('owner-state.ts'), 'OWNER_STATES')),
+  'owner-states': renderStates(OWNER_TABLE, commentsOf(source('agent/owner-state.ts'), 'OWNER_STATES')),
   'owner-diagram': renderDiagram(OWNER_TABLE),
   'owner-rows': renderRows(OWNER_TABLE),
-  'borrower-states': renderStates(BORROWER_TABLE, commentsOf(source('borrower-state.ts'), 'BORROWER_STATES')),
+  'borrower-states': renderStates(
+    BORROWER_TABLE,
+    commentsOf(source('agent/borrower-state.ts'), 'BORROWER_STATES'),
+  ),
   'borrower-diagram': renderDiagram(BORROWER_TABLE),
   'borrower-rows': renderRows(BORROWER_TABLE),
   'host-diagram': renderDiagram(HOST_TABLE),

@@ -20,13 +20,19 @@ const PROOFS: Readonly<Record<number, readonly [string, string]>> = {
   7: ['test/core/wire/session.test.ts', 'of two hellos at the same moment that of the lower name counts'],
   8: ['test/core/wire/session.test.ts', 'the word of the host replaces what an agent claims'],
   9: ['test/core/wire/session-use.test.ts', 'a stamp that is not from the host makes a message malformed'],
-  10: ['test/core/wire/session.test.ts', 'no frame of one boot of the receiver means anything to the next (M6)'],
+  10: [
+    'test/core/wire/session.test.ts',
+    'no frame of one boot of the receiver means anything to the next (M6)',
+  ],
   11: ['test/core/wire/session-use.test.ts', 'the highest common version'],
   12: [
     'test/core/wire/session-use.test.ts',
     'bundles that are defined differently are told, and the session is up',
   ],
-  13: ['test/edges/transport/mqtt.test.ts', 'cuts off who sends under another name, and delivers nothing of it'],
+  13: [
+    'test/edges/transport/mqtt.test.ts',
+    'cuts off who sends under another name, and delivers nothing of it',
+  ],
   14: ['test/edges/transport/mqtt.test.ts', 'a retained message is dropped: it may be from another boot'],
   15: ['test/edges/transport/stream.test.ts', 'cannot send under another name'],
   16: ['test/edges/transport/stream.test.ts', 'that writes no frames is left and dialled again'],

@@ -138,7 +138,7 @@ function vitest(
     'node_modules/vitest/vitest.mjs',
     'run',
     '--config',
-    'vitest.mutants.config.ts',
+    'test/mutants/vitest.config.ts',
     '--bail',
     '1',
   ];

@@ -7,7 +7,6 @@ const COMMAND = 'test/edges/enforcer/command.test.ts';
 const REMOTE = 'test/edges/enforcer/remote.test.ts';
 const QMP = ['test/edges/enforcer/qmp.test.ts', 'test/edges/enforcer/qmp-lives.test.ts'];
 const NOTEBOOK = 'test/edges/enforcer/notebook.test.ts';
-const PARTY = 'test/edges/enforcer/party.test.ts';
 
 export const ENFORCER_MUTANTS: readonly Mutant[] = [
   {
@@ -191,20 +190,6 @@ export const ENFORCER_MUTANTS: readonly Mutant[] = [
     replace: "return machineBoot ? kept['notes'] : undefined;",
     breaks: 'M6: after a reboot nobody holds anything',
     caughtBy: 'test/node/note-file.test.ts',
-  },
-  {
-    name: 'guests’ kernels: a live borrower is fenced',
-    find: 'if (missing.length === 0) return done({ ok: true }); return done({',
-    replace: 'if (missing.length >= 0) return done({ ok: true }); return done({',
-    breaks: 'S1: nothing here can force',
-    caughtBy: PARTY,
-  },
-  {
-    name: 'guests’ kernels: a notice of another kind counts',
-    find: "if (what !== 'released' || standing?.kind !== 'accepted') return;",
-    replace: "if (standing?.kind !== 'accepted') return;",
-    breaks: 'S1: an accept counts as a release',
-    caughtBy: PARTY,
   },
   {
     name: 'no isolation: granted to two',

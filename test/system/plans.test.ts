@@ -1,7 +1,7 @@
 /**
  * Golden plans of real boards, checked by hand against what dtc prints of them; test/fixtures/plans/README.md has
  * what was looked at.
- * `npx vitest run --config vitest.system.config.ts test/system/plans.test.ts -u` writes them again: commit only what
+ * `npx vitest run --project system test/system/plans.test.ts -u` writes them again: commit only what
  * you understand.
  */
 

@@ -1,7 +1,7 @@
 /**
  * The hypervisor service's table for one bundle: who holds it, under which epoch, and until when.
  *
- * Pure: facts in, orders out (hypervisor-state.ts). The only place that allocates epochs and orders the enforcer.
+ * Pure: facts in, orders out (host-state.ts). The only place that allocates epochs and orders the enforcer.
  * One command at a time per bundle, decided in the order of arrival; a repeated command is answered from the last
  * outcome without acting. The rows are in the files named below.
  */

@@ -134,7 +134,7 @@ function pingScript({ sendings }: Script): Script {
 
 /** Median of a round trip over a UNIX stream between two processes in C, in ms; or why it cannot be measured. */
 function echoMs([thereBytes = 0, backBytes = 0]: readonly number[]): number | string {
-  const source = join(dirname(fileURLToPath(import.meta.url)), '../test/bench/echo.c');
+  const source = join(dirname(fileURLToPath(import.meta.url)), '../targets/lab/bench/echo.c');
   const program = compileC(source);
   if ('missing' in program) return program.missing;
   const { counted, warmUp } = TRIPS;

@@ -14,7 +14,7 @@ import { scan } from '../../../src/core/wire/scanner.ts';
 import { hex, pattern, unhex } from './samples.ts';
 
 function load(name: string): Record<string, string>[] {
-  return JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8')).cases;
+  return JSON.parse(readFileSync(new URL(`../../vectors/${name}`, import.meta.url), 'utf8')).cases;
 }
 
 test.each(load('rfc4231.json'))('RFC 4231 case $case', ({ key, data, tag }) => {
