@@ -1,6 +1,6 @@
 /**
- * SHA-256, HMAC-SHA-256 and HKDF by the native core, in place of src/core/wire/hash.ts: in this engine JavaScript takes 60
- * times as long.
+ * SHA-256, HMAC-SHA-256 and HKDF by the native core, in place of src/core/wire/hash.ts: in this engine JavaScript takes
+ * 60 times as long.
  */
 
 import type { BegunMac } from '../../src/core/wire/hash.ts';

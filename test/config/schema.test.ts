@@ -1,6 +1,6 @@
 /**
- * Our schema builders (src/common/schema.ts) and checks (src/config/faults.ts) against typebox: the same schemas, and the
- * same verdict on every value that a configuration can come to.
+ * Our schema builders (src/common/schema.ts) and checks (src/config/faults.ts) against typebox: the same schemas, and
+ * the same verdict on every value that a configuration can come to.
  */
 
 import * as fc from 'fast-check';

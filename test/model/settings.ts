@@ -1,8 +1,8 @@
 /** The bundle, the parties and what a search may change about them: what does not move in the checker's world. */
 
-import type { AgentConfig } from '../../src/core/agent/agent-io.ts';
 import type { HostConfig } from '../../src/core/host/host-state.ts';
 import { type BundleDefinition, nameResources, resourcesOf } from '../../src/core/protocol/bundle.ts';
+import type { AgentConfig } from '../../src/core/protocol/evidence.ts';
 import { bundleId, deviceId, type VmId, vmId } from '../../src/core/protocol/ids.ts';
 import { HOST_TIMES } from '../../src/core/protocol/timers.ts';
 

@@ -4,22 +4,9 @@
  */
 
 import type { DriverStatus, HookName, HookResult } from '../../ports/world.ts';
-import type { BundleDefinition } from '../protocol/bundle.ts';
 import type { DeclineReason, EvidenceLevel, MoveCause, RefusalCode } from '../protocol/codes.ts';
-import type { GrantedForm } from '../protocol/evidence.ts';
 import type { Epoch, Incarnation, VmId } from '../protocol/ids.ts';
 import type { Message, MessageKind, MessageOf } from '../protocol/messages.ts';
-
-/** What an agent knows about one bundle from its configuration. */
-export interface AgentConfig {
-  /** The VM the agent speaks for. */
-  readonly self: VmId;
-  readonly definition: BundleDefinition;
-  /** SHA-256 of the definition. */
-  readonly digest: Uint8Array;
-  /** What this VM must be granted, by its own device tree; absent: by the definition. */
-  readonly expected?: readonly GrantedForm[] | undefined;
-}
 
 /** An input that is a message which arrived, authenticated and decoded. */
 export type MessageInput<K extends MessageKind> = {

@@ -3,8 +3,8 @@
  */
 
 import { BUSY_RETRY_MS } from '../protocol/codes.ts';
+import type { AgentConfig } from '../protocol/evidence.ts';
 import type { Seen } from '../protocol/table.ts';
-import type { AgentConfig } from './agent-io.ts';
 import {
   type BorrowerInput,
   type BorrowerState,

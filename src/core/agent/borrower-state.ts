@@ -7,12 +7,13 @@
 
 import type { DriverStatus } from '../../ports/world.ts';
 import type { MoveCause } from '../protocol/codes.ts';
+import type { AgentConfig } from '../protocol/evidence.ts';
 import { findMismatch } from '../protocol/evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import { type Outcome, rowsOf, type Seen } from '../protocol/table.ts';
 import { BORROWER_TIMERS, type BorrowerTimer, LEASE_ASK_MS, noticeForUserMs } from '../protocol/timers.ts';
-import type { AgentConfig, AgentEffect, BorrowTerms, CommonInput, MessageInput } from './agent-io.ts';
+import type { AgentEffect, BorrowTerms, CommonInput, MessageInput } from './agent-io.ts';
 
 /** States of a borrower, in the order of a handover. */
 export const BORROWER_STATES = [

@@ -3,9 +3,10 @@
  */
 
 import { BUSY_RETRY_MS, retryAfter } from '../protocol/codes.ts';
+import type { AgentConfig } from '../protocol/evidence.ts';
 import type { VmId } from '../protocol/ids.ts';
 import { consentMark, MESSAGES, type MessageOf } from '../protocol/messages.ts';
-import type { AgentConfig, Decline, PolicyDecision } from './agent-io.ts';
+import type { Decline, PolicyDecision } from './agent-io.ts';
 import {
   type Asker,
   BUSY,

@@ -7,19 +7,13 @@
 
 import type { DriverStatus } from '../../ports/world.ts';
 import { BUSY_RETRY_MS } from '../protocol/codes.ts';
+import type { AgentConfig } from '../protocol/evidence.ts';
 import { findMismatch } from '../protocol/evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
 import { consentMark, type MessageOf } from '../protocol/messages.ts';
 import { type Outcome, rowsOf, type Seen } from '../protocol/table.ts';
 import { LENT_ASK_MS, OWNER_TIMERS, type OwnerTimer } from '../protocol/timers.ts';
-import type {
-  AgentConfig,
-  AgentEffect,
-  CommonInput,
-  Decline,
-  MessageInput,
-  PolicyDecision,
-} from './agent-io.ts';
+import type { AgentEffect, CommonInput, Decline, MessageInput, PolicyDecision } from './agent-io.ts';
 
 /** States of the owner, in the order of a handover. */
 export const OWNER_STATES = [

@@ -3,11 +3,21 @@
  * `remapped` and a resume. Pure; used by both agent tables.
  */
 
-import type { AgentConfig } from '../agent/agent-io.ts';
 import { type BundleDefinition, type Resource, resourcesOf, viewOf } from './bundle.ts';
 import { type EvidenceLevel, isEvidenceEnough } from './codes.ts';
 import type { Incarnation, VmId } from './ids.ts';
 import type { GrantedResource, Proof } from './messages.ts';
+
+/** What an agent knows about one bundle from its configuration. */
+export interface AgentConfig {
+  /** The VM the agent speaks for. */
+  readonly self: VmId;
+  readonly definition: BundleDefinition;
+  /** SHA-256 of the definition. */
+  readonly digest: Uint8Array;
+  /** What this VM must be granted, by its own device tree; absent: by the definition. */
+  readonly expected?: readonly GrantedForm[] | undefined;
+}
 
 /** Stage-2 granule, and the unit of addresses on the wire, in bytes. */
 export const PAGE_BYTES = 4096;

@@ -1,12 +1,13 @@
 /** One bundle as an agent keeps it, and what it shows of it. */
 
-import type { AgentConfig, AgentEffect } from '../../core/agent/agent-io.ts';
+import type { AgentEffect } from '../../core/agent/agent-io.ts';
 import { type BundleView, type LastTold, seenByBorrower, seenByOwner } from '../../core/agent/agent-view.ts';
 import type { BorrowerInput, BorrowerState } from '../../core/agent/borrower-state.ts';
 import type { Diary } from '../../core/agent/diary.ts';
 import type { OwnerInput, OwnerState } from '../../core/agent/owner-state.ts';
 import type { Question } from '../../core/agent/question.ts';
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
+import type { AgentConfig } from '../../core/protocol/evidence.ts';
 import type { VmId } from '../../core/protocol/ids.ts';
 import { bundleDigest } from '../../core/wire/digest.ts';
 import type { Runner } from '../runner.ts';

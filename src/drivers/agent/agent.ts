@@ -8,7 +8,7 @@
 
 import { TypedEmitter } from 'tiny-typed-emitter';
 import { quietLog } from '../../common/quiet-log.ts';
-import type { AgentConfig, AgentEffect, AgentNotice, BorrowTerms } from '../../core/agent/agent-io.ts';
+import type { AgentEffect, AgentNotice, BorrowTerms } from '../../core/agent/agent-io.ts';
 import { type BundleView, toldBy } from '../../core/agent/agent-view.ts';
 import { BORROWER_TABLE } from '../../core/agent/borrower.ts';
 import { type BorrowerInput, initialBorrower } from '../../core/agent/borrower-state.ts';
@@ -20,6 +20,7 @@ import type { Policy } from '../../core/agent/policy.ts';
 import { Question } from '../../core/agent/question.ts';
 import { Sleep } from '../../core/agent/sleep.ts';
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
+import type { AgentConfig } from '../../core/protocol/evidence.ts';
 import { type GrantedForm, sameBytes } from '../../core/protocol/evidence.ts';
 import { type BundleId, type Epoch, HOST, type Incarnation, type VmId } from '../../core/protocol/ids.ts';
 import type { ConsentClaims, Message } from '../../core/protocol/messages.ts';

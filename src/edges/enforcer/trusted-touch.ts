@@ -1,6 +1,6 @@
 /**
- * The back end `trusted-touch`: the guests' own drivers lend and accept (src/edges/hooks/trusted-touch.ts), and the host is
- * clock, queue and log.
+ * The back end `trusted-touch`: the guests' own drivers lend and accept (src/edges/hooks/trusted-touch.ts), and the
+ * host is clock, queue and log.
  *
  * It switches nothing and can force nothing. That somebody holds a bundle is what the agents say: the owner by lending
  * after its driver has, the borrower by confirming after its driver accepted. So the evidence is `asserted`; that two

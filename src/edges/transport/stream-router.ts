@@ -253,8 +253,8 @@ export class StreamRouter implements Transport {
     this.#guests.set(vm, connection);
     if (older) {
       this.counts.replaced += 1;
-      // Whether its agent runs twice, its sessions tell (drivers/link/twins.ts): a VM that was killed may leave a connection
-      // behind.
+      // Whether its agent runs twice, its sessions tell (drivers/link/twins.ts): a VM that was killed may leave a
+      // connection behind.
       this.#log('warn', 'a newer connection of the same VM takes over', { vm });
       older.stream.close();
     } else this.#log('info', 'connected', { vm });

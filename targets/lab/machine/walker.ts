@@ -1,9 +1,9 @@
 /**
  * The stage-2 walker that processors and SMMU share, and the TLB each of them has.
  *
- * Walk: VMSAv8-64 stage 2, 4 KiB granule, pages and blocks, by default as edges/enforcer/stage2.ts makes them (sources are
- * there): 39-bit IPA, levels 1 to 3. A TLB entry stays until it is invalidated, or until the machine happens to drop
- * it; faults are not cached, but a page that may not be accessed this way is.
+ * Walk: VMSAv8-64 stage 2, 4 KiB granule, pages and blocks, by default as edges/enforcer/stage2.ts makes them (sources
+ * are there): 39-bit IPA, levels 1 to 3. A TLB entry stays until it is invalidated, or until the machine happens to
+ * drop it; faults are not cached, but a page that may not be accessed this way is.
  */
 
 import { joinHalves } from '../../../src/edges/enforcer/bus.ts';

@@ -1,6 +1,6 @@
 /**
- * What this process writes for people: each line is harmless (src/common/plain-text.ts), whoever chose its words. Colours of
- * our own are marked by a word that nobody outside knows, so that a device tree cannot bring its own.
+ * What this process writes for people: each line is harmless (src/common/plain-text.ts), whoever chose its words.
+ * Colours of our own are marked by a word that nobody outside knows, so that a device tree cannot bring its own.
  */
 
 import { plainText } from '../../../src/common/plain-text.ts';

@@ -1,7 +1,7 @@
 // Rolls up a program for QuickJS from what tsc emitted. Any warning fails the build.
 //
-// The sources are those of the agent on Node. SUBSTITUTES says which file of targets/quickjs stands in place of which of
-// them, and a file of targets/quickjs/node stands in place of a module of Node.
+// The sources are those of the agent on Node. SUBSTITUTES says which file of targets/quickjs stands in place of which
+// of them, and a file of targets/quickjs/node stands in place of a module of Node.
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import commonjs from '@rollup/plugin-commonjs';

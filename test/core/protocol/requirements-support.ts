@@ -1,6 +1,6 @@
 /** Short ways to drive the pure tables, for the tests of single requirements. */
 
-import type { AgentConfig, BorrowTerms } from '../../../src/core/agent/agent-io.ts';
+import type { BorrowTerms } from '../../../src/core/agent/agent-io.ts';
 import { BORROWER_TABLE } from '../../../src/core/agent/borrower.ts';
 import {
   type BorrowerEffect,
@@ -24,6 +24,7 @@ import {
 } from '../../../src/core/host/host-state.ts';
 import { HOST_TABLE } from '../../../src/core/host/host-table.ts';
 import { resourcesOf } from '../../../src/core/protocol/bundle.ts';
+import type { AgentConfig } from '../../../src/core/protocol/evidence.ts';
 import { grantedForm } from '../../../src/core/protocol/evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
 import type { ConsentClaims, MessageKind, MessageOf, Proof } from '../../../src/core/protocol/messages.ts';
