@@ -11,13 +11,25 @@ import {
   streamIdsOf,
 } from '../core/protocol/bundle.ts';
 import { type BundleId, type DeviceId, deviceId, isId, type VmId } from '../core/protocol/ids.ts';
-import { GRANULE } from './access.ts';
+import { type Access, GRANULE } from './access.ts';
 import { registersOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
+import type { Need } from './links.ts';
 import { usualResidues } from './mission.ts';
 import { eachOnce, type Things, thingsOf } from './once.ts';
-import type { Member, Plan } from './plan.ts';
 import { TreeError } from './tree.ts';
+
+/** A device of the bundle. */
+export interface Member {
+  readonly node: DtNode;
+  /** Why it is in it. */
+  readonly why: string;
+  readonly isAskedFor: boolean;
+  readonly access: Access;
+  readonly needs: readonly Need[];
+  /** By what the back end can reset it; undefined: by nothing that the tree tells of. */
+  readonly reset: 'line' | 'power' | undefined;
+}
 
 /** The wire carries page numbers of 32 bits. */
 const ADDRESS_END = 1n << 44n;
@@ -60,7 +72,11 @@ export function named(members: readonly Member[]): readonly Member[] {
 }
 
 /** Returns the definition of a plan that nothing stands in the way of; undefined of any other. */
-export function definitionOf(plan: Plan, id: BundleId, owner: VmId): BundleDefinition | undefined {
+export function definitionOf(
+  plan: { readonly blockers: readonly unknown[]; readonly devices: readonly Device[] | undefined },
+  id: BundleId,
+  owner: VmId,
+): BundleDefinition | undefined {
   if (plan.blockers.length > 0 || plan.devices === undefined) return undefined;
   return { id, owner, keeper: 'owner', devices: plan.devices };
 }

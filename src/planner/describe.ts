@@ -3,10 +3,11 @@
 import type { BundleDefinition } from '../core/protocol/bundle.ts';
 import { type DeviceLine, streamText } from './access.ts';
 import type { Blocker } from './blockers.ts';
+import type { Member } from './definition.ts';
 import { hookKindsFor } from './hook-kinds.ts';
 import { missionOf } from './mission.ts';
 import { PLAIN } from './paint.ts';
-import type { Member, Plan } from './plan.ts';
+import type { Plan } from './plan.ts';
 import { verdictOf } from './survey.ts';
 import type { WayOut } from './ways.ts';
 

@@ -9,9 +9,10 @@
 import type { DtNode } from './blob.ts';
 import type { Blocker, BlockerKind } from './blockers.ts';
 import type { Board } from './board.ts';
+import type { Member } from './definition.ts';
 import { blockerLines, type Item, itemsOf } from './describe.ts';
 import { PLAIN } from './paint.ts';
-import { type Choices, type Member, type Plan, planBundle } from './plan.ts';
+import { type Choices, type Plan, planBundle } from './plan.ts';
 import { devicesOf, type Verdict, verdictOf } from './survey.ts';
 import { isEnabled, textOf } from './tree.ts';
 

@@ -7,8 +7,9 @@
 
 import type { DtNode } from './blob.ts';
 import type { Blocker } from './blockers.ts';
+import type { Member } from './definition.ts';
 import { IF_NO_DMA, type Item, itemsOf } from './describe.ts';
-import type { Member, Plan } from './plan.ts';
+import type { Plan } from './plan.ts';
 import { type Verdict, verdictOf } from './survey.ts';
 import { type Card, cardSvg, cut, edgeSvg, escapeXml, heightOf, type Line, textSvg, wrap } from './svg.ts';
 

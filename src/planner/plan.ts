@@ -7,7 +7,6 @@
  */
 
 import type { Device } from '../core/protocol/bundle.ts';
-import type { Access } from './access.ts';
 import type { DtNode } from './blob.ts';
 import {
   ACCEPTABLE,
@@ -18,24 +17,12 @@ import {
   type Situation,
 } from './blockers.ts';
 import type { Board } from './board.ts';
-import { bundleDevices, named } from './definition.ts';
+import { bundleDevices, type Member, named } from './definition.ts';
 import type { Need, Role } from './links.ts';
 import { quiesceRank } from './mission.ts';
 import { membersOf, movingOf } from './moving.ts';
 import { notesOf } from './notes.ts';
 import { busClients, unreadableOutside } from './sharing.ts';
-
-/** A device of the bundle. */
-export interface Member {
-  readonly node: DtNode;
-  /** Why it is in it. */
-  readonly why: string;
-  readonly isAskedFor: boolean;
-  readonly access: Access;
-  readonly needs: readonly Need[];
-  /** By what the back end can reset it; undefined: by nothing that the tree tells of. */
-  readonly reset: 'line' | 'power' | undefined;
-}
 
 /** How to plan, where there is a choice. */
 export interface Choices {

@@ -62,7 +62,7 @@ class Socket extends Duplex {
     });
   }
 
-  /** What the broker sends is pushed as it comes: src/edges/transport/mqtt.ts leaves one that sends more than it may. */
+  /** What the broker sends is pushed as it comes: edges/transport/mqtt.ts leaves one that sends more than it may. */
   override _read(): void {}
 
   override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {

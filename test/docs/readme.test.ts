@@ -87,7 +87,7 @@ describe('OPERATING', () => {
   });
 
   it('names commands that there are', () => {
-    const main = ['commands', 'agent-commands'].map((name) => read(`targets/node/${name}.ts`)).join();
+    const main = ['commands', 'agent-commands'].map((name) => read(`targets/node/cli/${name}.ts`)).join();
     const named = [...text.matchAll(/baton ([a-z-]+)/g)].map(([, name]) => name!);
     const known = (name: string) => new RegExp(`^ +'?${name}'?: \\{`, 'm').test(main);
     expect(named.length).toBeGreaterThan(10);

@@ -66,7 +66,7 @@ function benchMemory(report: Report): void {
   }
 }
 
-/** Crossings on the way that is waited for, from the script and what one message takes (test/edges/transport/crossings). */
+/** Crossings on the way that is waited for, from the script and what a message takes (edges/transport/crossings). */
 function countCrossings(report: Report): void {
   const { sendings, marks, asked, returned } = takeScript();
   const numberOf = (deeds: typeof asked) =>
