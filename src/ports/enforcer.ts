@@ -22,10 +22,6 @@ export interface EnforcerDescription {
     readonly reset: boolean;
     /** Reports refused accesses. */
     readonly faultReport: boolean;
-    /** Can leave a device running across a move. */
-    readonly hotHandoff: boolean;
-    /** Moves the whole bundle in one call; the phases of single resources are not visible. */
-    readonly wholeBundle: boolean;
   };
 }
 

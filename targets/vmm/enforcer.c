@@ -50,8 +50,8 @@ static void answer_hello(void)
 	struct text line = line_begin();
 	text_add(&line, "{\"id\":0,\"name\":\"kvm\",\"kind\":\"central\",\"evidence\":\"observed\",\"machineBoot\":");
 	text_quote(&line, machine.boot);
-	text_add(&line, ",\"capabilities\":{\"forceRevoke\":true,\"reset\":true,\"faultReport\":true,"
-			"\"hotHandoff\":false,\"wholeBundle\":false},\"running\":[");
+	text_add(&line, ",\"capabilities\":{\"forceRevoke\":true,\"reset\":true,\"faultReport\":true},"
+			"\"running\":[");
 	const char *comma = "";
 	for (unsigned i = 0; i < machine.vm_count; i++) {
 		if (machine.vms[i].life != RUNNING)

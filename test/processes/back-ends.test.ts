@@ -145,8 +145,6 @@ it('trusted-touch learns from a program that the borrower’s VM has ended', asy
       forceRevoke: true,
       reset: true,
       faultReport: true,
-      hotHandoff: false,
-      wholeBundle: false,
     },
   });
   const ended = JSON.stringify({ running: ['android'], events: [{ kind: 'vmExited', vm: 'vault' }] });

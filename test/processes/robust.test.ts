@@ -313,7 +313,7 @@ class FakeMachine {
 
   #answer({ id, do: what, calls }: Json): Json | undefined {
     if (what === 'hello') {
-      const capabilities = { forceRevoke: true, reset: true, faultReport: false, hotHandoff: false };
+      const capabilities = { forceRevoke: true, reset: true, faultReport: false };
       return {
         id,
         name: 'fake',
@@ -321,7 +321,7 @@ class FakeMachine {
         evidence: 'observed',
         machineBoot: 'b1',
         running: ['android', 'vault'],
-        capabilities: { ...capabilities, wholeBundle: false },
+        capabilities,
       };
     }
     if (what !== 'run') return undefined;

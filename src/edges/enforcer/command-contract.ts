@@ -3,7 +3,7 @@
  *
  * One request line, one answer line, both JSON objects in UTF-8 without line breaks inside.
  *   {"hello":1} -> {"name":"xen","kind":"central","evidence":"observed","machineBoot":"b7","running":["android"],
- *     "capabilities":{"forceRevoke":true,"reset":true,"faultReport":false,"hotHandoff":false,"wholeBundle":false}}
+ *     "capabilities":{"forceRevoke":true,"reset":true,"faultReport":false}}
  *   {"bundle":"panel","calls":[{"op":"fence","resource":"touch.mmio0","kind":"mmio","physical":…,"bytes":…},
  *     {"op":"settle"},{"op":"reset","device":"touch"},{"op":"grant","resource":…,"vm":…,"view":…},…]}
  *     -> {"answers":[{"ok":true},{"ok":true,"syncs":1},…,{"ok":false,"error":"why"}]}: in order, the failed one last;
@@ -216,7 +216,7 @@ function failure(error: string): { readonly ok: false; readonly error: string } 
   return { ok: false, error };
 }
 
-const CAPABILITIES = ['forceRevoke', 'reset', 'faultReport', 'hotHandoff', 'wholeBundle'] as const;
+const CAPABILITIES = ['forceRevoke', 'reset', 'faultReport'] as const;
 const NAMES = ['vm', 'bundle', 'resource'] as const;
 
 /** A resource is named by its device, a dot, its kind and a number: longer than any other name. */

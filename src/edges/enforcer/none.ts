@@ -43,8 +43,6 @@ export class NoneEnforcer implements Enforcer {
         forceRevoke: false,
         reset: false,
         faultReport: false,
-        hotHandoff: false,
-        wholeBundle: false,
       },
     };
   }

@@ -125,8 +125,6 @@ export class QmpEnforcer implements Enforcer {
         forceRevoke: true,
         reset: false,
         faultReport: false,
-        hotHandoff: false,
-        wholeBundle: false,
       },
     };
   }

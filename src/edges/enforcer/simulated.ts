@@ -70,8 +70,6 @@ export class SimulatedEnforcer implements Enforcer {
         forceRevoke: true,
         reset: true,
         faultReport: true,
-        hotHandoff: false,
-        wholeBundle: false,
       },
     };
   }

@@ -65,8 +65,6 @@ export class TrustedTouchEnforcer implements Enforcer {
         forceRevoke: false,
         reset: false,
         faultReport: false,
-        hotHandoff: false,
-        wholeBundle: false,
       },
     };
   }

@@ -15,7 +15,7 @@ export const HELLO = {
   evidence: 'asserted',
   machineBoot: 'b7',
   running: [ANDROID, VAULT],
-  capabilities: { forceRevoke: true, reset: true, faultReport: false, hotHandoff: false, wholeBundle: false },
+  capabilities: { forceRevoke: true, reset: true, faultReport: false },
 };
 
 interface Call {

@@ -13,7 +13,7 @@ export const HELLO = {
   evidence: 'observed',
   machineBoot: 'b1',
   running: ['android', 'vault'],
-  capabilities: { forceRevoke: true, reset: true, faultReport: true, hotHandoff: false, wholeBundle: false },
+  capabilities: { forceRevoke: true, reset: true, faultReport: true },
 };
 
 export class FakeHelper {

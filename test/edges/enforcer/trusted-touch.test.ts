@@ -158,7 +158,7 @@ describe('the back end', () => {
     expect(new TrustedTouchEnforcer(parts()).describe()).toMatchObject({
       kind: 'party',
       evidence: 'asserted',
-      capabilities: { forceRevoke: false, reset: false, faultReport: false, hotHandoff: false },
+      capabilities: { forceRevoke: false, reset: false, faultReport: false },
     });
   });
 
