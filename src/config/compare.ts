@@ -6,10 +6,10 @@
  * counts only between daemons that run beside each other. Of keys nothing is told but that they differ.
  */
 
-import { addressText, parseAddress, parseBroker, type StreamAddress } from '../addresses.ts';
-import type { BundleDefinition } from '../protocol/bundle.ts';
-import { HOST } from '../protocol/ids.ts';
-import { bundleDigest } from '../wire/digest.ts';
+import { addressText, parseAddress, parseBroker, type StreamAddress } from '../common/addresses.ts';
+import type { BundleDefinition } from '../core/protocol/bundle.ts';
+import { HOST } from '../core/protocol/ids.ts';
+import { bundleDigest } from '../core/wire/digest.ts';
 import { namedVms } from './back-ends.ts';
 import type { AgentFile, HostFile } from './daemon-config.ts';
 import type { Path } from './faults.ts';
@@ -182,7 +182,7 @@ function whyNoWay(to: string, listen: string): string | undefined {
   if (typeof dialled === 'string' || typeof heard === 'string') return undefined;
   const differ = `the agent dials ${to}, and the host listens for it at ${listen}`;
   if (dialled.kind === 'vsock') {
-    // A VMM with a socket of its own joins the two: PATH_PORT is its name for a port (transport/vsock-unix.ts).
+    // A VMM with a socket of its own joins the two: PATH_PORT is its name for a port (edges/transport/vsock-unix.ts).
     const port =
       heard.kind === 'unix' ? /_([0-9]+)$/.exec(heard.path)?.[1] : 'port' in heard ? heard.port : undefined;
     const fits = heard.kind !== 'tcp' && (port === undefined || Number(port) === dialled.port);

@@ -1,15 +1,11 @@
 /** R23, L3: an owner in `held` asks once when the session comes up and never again, although it was not answered. */
 import { describe, expect, it } from 'vitest';
-import { NoneEnforcer } from '../../src/enforcer/none.ts';
-import type { EnforcerAnswer, EnforcerCall, EnforcerDescription } from '../../src/enforcer/port.ts';
-import {
-  type AgentConfig,
-  initialOwner,
-  OWNER_TABLE,
-  type OwnerInput,
-  type OwnerState,
-} from '../../src/protocol/index.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { OWNER_TABLE } from '../../src/core/agent/owner.ts';
+import { initialOwner, type OwnerInput, type OwnerState } from '../../src/core/agent/owner-state.ts';
+import type { AgentConfig } from '../../src/core/protocol/evidence.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
+import type { EnforcerAnswer, EnforcerCall, EnforcerDescription } from '../../src/ports/enforcer.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
 
 const VMS = [ANDROID, VAULT];

@@ -3,12 +3,12 @@
  * owner starts anew from `preparing` with each; with a policy that takes time also one that the policy would never allow.
  */
 import { describe, expect, it } from 'vitest';
-import { allowList, type Policy } from '../../src/agent/policy.ts';
-import { NoneEnforcer } from '../../src/enforcer/none.ts';
-import { Link } from '../../src/link/link.ts';
-import { HOST, vmId } from '../../src/protocol/index.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import { bundleDigest } from '../../src/wire/digest.ts';
+import { allowList, type Policy } from '../../src/core/agent/policy.ts';
+import { HOST, vmId } from '../../src/core/protocol/ids.ts';
+import { bundleDigest } from '../../src/core/wire/digest.ts';
+import { Link } from '../../src/drivers/link/link.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { BenchWorld, pairKey, TERMS } from '../support/bench-world.ts';
 
 const EVIL = vmId('evil');

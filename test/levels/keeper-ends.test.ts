@@ -1,7 +1,6 @@
 /** R66: the host must take a lent bundle back when the keeper of its supplies (the owner) ended. */
 import { describe, expect, it } from 'vitest';
 import {
-  HOST_TABLE,
   type HostConfig,
   type HostEffect,
   type HostInput,
@@ -9,8 +8,9 @@ import {
   initialHost,
   type PhaseResult,
   type RemapPhase,
-} from '../../src/protocol/index.ts';
-import { command, HOST_CONFIG, prepare } from '../protocol/requirements-support.ts';
+} from '../../src/core/host/host-state.ts';
+import { HOST_TABLE } from '../../src/core/host/host-table.ts';
+import { command, HOST_CONFIG, prepare } from '../core/protocol/requirements-support.ts';
 
 const OK: PhaseResult = { ok: true, idle: true };
 class H {

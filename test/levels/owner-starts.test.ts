@@ -3,10 +3,10 @@
  * registers read all ones while its kernel probes. A few ms later the same start is granted first.
  */
 import { describe, expect, it } from 'vitest';
-import { NoneEnforcer } from '../../src/enforcer/none.ts';
-import type { EnforcerDescription, EnforcerEvent } from '../../src/enforcer/port.ts';
-import type { VmId } from '../../src/protocol/index.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import type { VmId } from '../../src/core/protocol/ids.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
+import type { EnforcerDescription, EnforcerEvent } from '../../src/ports/enforcer.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { BenchWorld } from '../support/bench-world.ts';
 
 class Rig extends NoneEnforcer {

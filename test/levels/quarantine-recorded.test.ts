@@ -1,14 +1,14 @@
 /** M5/M14: a record that says "quarantined, isolated" is believed although the machine was read back as reached by a VM. */
 import { describe, expect, it } from 'vitest';
-import { NoneEnforcer } from '../../src/enforcer/none.ts';
+import type { VmId } from '../../src/core/protocol/ids.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
 import type {
   EnforcerAnswer,
   EnforcerCall,
   EnforcerDescription,
   EnforcerEvent,
-} from '../../src/enforcer/port.ts';
-import type { VmId } from '../../src/protocol/index.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+} from '../../src/ports/enforcer.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { BenchWorld } from '../support/bench-world.ts';
 
 const VMS = [ANDROID, VAULT];

@@ -1,8 +1,8 @@
 /** L1/L3: a rollback is told to the owner before it is on disk (50 ms). A host killed then goes on at an older epoch. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { NoneEnforcer } from '../../src/enforcer/none.ts';
-import type { EnforcerAnswer, EnforcerCall, EnforcerDescription } from '../../src/enforcer/port.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
+import type { EnforcerAnswer, EnforcerCall, EnforcerDescription } from '../../src/ports/enforcer.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
 
 const VMS = [ANDROID, VAULT];

@@ -1,8 +1,8 @@
 /** Breadth-first search over all worlds within a budget, with the properties checked in every one. */
 
-import { NO_QUESTION } from '../../src/agent/question.ts';
-import type { HostEndpointState } from '../../src/host/host-endpoint.ts';
-import { consentMark } from '../../src/protocol/messages.ts';
+import { NO_QUESTION } from '../../src/core/agent/question.ts';
+import type { HostEndpointState } from '../../src/core/host/host-endpoint.ts';
+import { consentMark } from '../../src/core/protocol/messages.ts';
 import { checkStable } from './properties.ts';
 import { BUNDLE, VM_OF } from './settings.ts';
 import { describeWorld, movesOf, runFairly } from './transitions.ts';

@@ -1,20 +1,13 @@
 /** The bundle, the parties and what a search may change about them: what does not move in the checker's world. */
 
-import { AgentEndpoint } from '../../src/agent/agent-endpoint.ts';
-import type { EnforcerDescription } from '../../src/enforcer/port.ts';
-import { HostEndpoint } from '../../src/host/host-endpoint.ts';
-import { grantedForm } from '../../src/protocol/evidence.ts';
-import {
-  type BORROWER_TABLE,
-  type BundleDefinition,
-  bundleId,
-  deviceId,
-  type HOST_TABLE,
-  nameResources,
-  resourcesOf,
-  type VmId,
-  vmId,
-} from '../../src/protocol/index.ts';
+import { AgentEndpoint } from '../../src/core/agent/agent-endpoint.ts';
+import type { BORROWER_TABLE } from '../../src/core/agent/borrower.ts';
+import { HostEndpoint } from '../../src/core/host/host-endpoint.ts';
+import type { HOST_TABLE } from '../../src/core/host/host-table.ts';
+import { type BundleDefinition, nameResources, resourcesOf } from '../../src/core/protocol/bundle.ts';
+import { grantedForm } from '../../src/core/protocol/evidence.ts';
+import { bundleId, deviceId, type VmId, vmId } from '../../src/core/protocol/ids.ts';
+import type { EnforcerDescription } from '../../src/ports/enforcer.ts';
 
 export const O = vmId('android');
 export const B = vmId('vault');
@@ -49,8 +42,6 @@ const ENFORCER: EnforcerDescription = {
     forceRevoke: true,
     reset: true,
     faultReport: false,
-    hotHandoff: false,
-    wholeBundle: false,
   },
 };
 

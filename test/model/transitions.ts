@@ -1,6 +1,7 @@
 /** Everything that may happen next in a world, and the fair schedule in which nothing more goes wrong. */
 
-import { type BorrowTerms, HOST, type VmId } from '../../src/protocol/index.ts';
+import type { BorrowTerms } from '../../src/core/agent/agent-io.ts';
+import { HOST, type VmId } from '../../src/core/protocol/ids.ts';
 import { Violation } from './properties.ts';
 import { type AgentName, B, BUNDLE, O, SETTINGS, VM_OF } from './settings.ts';
 import {

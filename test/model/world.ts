@@ -11,25 +11,18 @@ import type {
   AgentEndpointState,
   AgentFact,
   AgentOrder,
-} from '../../src/agent/agent-endpoint.ts';
-import type { EnforcerCall } from '../../src/enforcer/port.ts';
-import { type Bounds, boundsAt } from '../../src/host/bounds.ts';
-import type { HostEndpointState, HostFact, HostOrder } from '../../src/host/host-endpoint.ts';
-import { makeStamp } from '../../src/host/stamp.ts';
-import type { HookName } from '../../src/ports.ts';
-import {
-  type BorrowerState,
-  type ConsentClaims,
-  type Epoch,
-  HOST,
-  type HostState,
-  type Incarnation,
-  type Message,
-  type OwnerState,
-  type RemapPhase,
-  type VmId,
-} from '../../src/protocol/index.ts';
-import { consentMark } from '../../src/protocol/messages.ts';
+} from '../../src/core/agent/agent-endpoint.ts';
+import type { BorrowerState } from '../../src/core/agent/borrower-state.ts';
+import type { OwnerState } from '../../src/core/agent/owner-state.ts';
+import { type Bounds, boundsAt } from '../../src/core/host/bounds.ts';
+import type { HostEndpointState, HostFact, HostOrder } from '../../src/core/host/host-endpoint.ts';
+import type { HostState, RemapPhase } from '../../src/core/host/host-state.ts';
+import { makeStamp } from '../../src/core/host/stamp.ts';
+import { type Epoch, HOST, type Incarnation, type VmId } from '../../src/core/protocol/ids.ts';
+import type { ConsentClaims, Message } from '../../src/core/protocol/messages.ts';
+import { consentMark } from '../../src/core/protocol/messages.ts';
+import type { EnforcerCall } from '../../src/ports/enforcer.ts';
+import type { HookName } from '../../src/ports/world.ts';
 import {
   answer,
   applyCall,

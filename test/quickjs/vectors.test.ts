@@ -1,6 +1,6 @@
 /**
- * The wire on every engine but Node (test/wire/vectors.test.ts): byte for byte what Node makes, and hashes that fit
- * the published vectors.
+ * The wire on every engine but Node (test/core/wire/vectors.test.ts): byte for byte what Node makes, and hashes that
+ * fit the published vectors.
  */
 
 import { createHash } from 'node:crypto';

@@ -1,6 +1,6 @@
 /** A durable record in memory. It shares the fault of a journal, as on one disk. */
 
-import type { DurableRecord } from '../../src/ports.ts';
+import type { DurableRecord } from '../../src/ports/world.ts';
 import type { MemoryJournal } from './memory-journal.ts';
 
 export class MemoryRecord implements DurableRecord {

@@ -9,9 +9,9 @@ import {
   JOURNAL_ID_BYTES,
   type JournalRead,
   readJournal,
-} from '../../../src/journal/format.ts';
-import type { DurableRecord, Journal } from '../../../src/ports.ts';
-import type { Random } from '../../../src/simulation/machine/random.ts';
+} from '../../../src/drivers/journal/format.ts';
+import type { DurableRecord, Journal } from '../../../src/ports/world.ts';
+import type { Random } from '../../../targets/lab/machine/random.ts';
 import type { SimulatedProcess } from './process.ts';
 
 const NOTHING = new Uint8Array(0);

@@ -1,0 +1,563 @@
+/**
+ * An agent's part of the protocol, for all bundles of its VM: facts in, effects out.
+ *
+ * Pure, and everything is decided here: who may say what, which question to the host is open, whether the host is
+ * silent, what is lent while the VM wants to sleep, and, by the tables of owner and borrower, what happens to each
+ * bundle. The driver (agent.ts) turns the world into facts and carries the effects out, in their order.
+ */
+
+import type { DriverStatus, HookName, HookResult } from '../../ports/world.ts';
+import type { BundleDefinition } from '../protocol/bundle.ts';
+import { BUSY_RETRY_MS } from '../protocol/codes.ts';
+import type { AgentConfig, GrantedForm } from '../protocol/evidence.ts';
+import { sameBytes } from '../protocol/evidence.ts';
+import { type BundleId, type Epoch, HOST, type VmId } from '../protocol/ids.ts';
+import {
+  CHALLENGE_BYTES,
+  type ConsentClaims,
+  type Message,
+  type MessageOf,
+  TEXT_BYTES_MAX,
+} from '../protocol/messages.ts';
+import { bundleDigest } from '../wire/digest.ts';
+import { clipText } from '../wire/utf8.ts';
+import type { AgentEffect, AgentNotice, BorrowTerms, PolicyDecision } from './agent-io.ts';
+import { BORROWER_TABLE } from './borrower.ts';
+import { type BorrowerInput, type BorrowerState, initialBorrower } from './borrower-state.ts';
+import {
+  type HostWatch,
+  hasFreshToken,
+  heard,
+  looked,
+  tokenOf,
+  UNWATCHED,
+  type WatchStep,
+  watched,
+} from './host-watch.ts';
+import { OWNER_TABLE } from './owner.ts';
+import { initialOwner, type OwnerInput, type OwnerState } from './owner-state.ts';
+import type { PolicyQuestion } from './policy.ts';
+import { againMs, answered, asked, NO_QUESTION, type Question, stepped } from './question.ts';
+
+/** How long a consent is good on the host's clock, in milliseconds: a request, its policy and its preparation. */
+const CONSENT_VALID_MS = 10_000;
+/** Time between two tries to send a request while there is no session with the owner, in ms. */
+const REQUEST_RETRY_MS = 100;
+
+/** What an endpoint is made for. Constant while the agent runs. */
+export interface AgentSetup {
+  readonly self: VmId;
+  readonly bundles: readonly BundleDefinition[];
+  /** What this VM must be granted, by its own device tree; of a bundle that is not here: by its definition. */
+  readonly expected?: ReadonlyMap<BundleId, readonly GrantedForm[]> | undefined;
+  /** 8 random bytes of this start: challenges count from here, so that those of two starts differ. */
+  readonly challenges: Uint8Array;
+  /** The table of a borrower; a negative control puts another one here. */
+  readonly borrowerTable?: typeof BORROWER_TABLE | undefined;
+}
+
+/** Facts. `nowMs` is the agent's monotonic clock. */
+export type AgentFact = { readonly nowMs: number } & (
+  | { readonly on: 'start' }
+  /** A message that verified; `token`: of the host. */
+  | {
+      readonly on: 'message';
+      readonly from: VmId;
+      readonly message: Message;
+      readonly token?: Uint8Array | undefined;
+    }
+  | { readonly on: 'sessionUp'; readonly peer: VmId }
+  | {
+      readonly on: 'timer';
+      readonly bundle: BundleId | undefined;
+      readonly timer: string;
+      readonly lateMs: number;
+    }
+  | { readonly on: 'driverInspected'; readonly bundle: BundleId; readonly status: DriverStatus }
+  | {
+      readonly on: 'hookDone';
+      readonly bundle: BundleId;
+      readonly hook: HookName;
+      readonly result: HookResult;
+    }
+  | {
+      readonly on: 'policyDecided';
+      readonly bundle: BundleId;
+      readonly request: number;
+      readonly decision: PolicyDecision;
+    }
+  /** The answer to `request`: the mark of the consent that was sealed, and whether there was a session with the owner. */
+  | {
+      readonly on: 'requested';
+      readonly bundle: BundleId;
+      readonly mark: number | undefined;
+      readonly isSent: boolean;
+    }
+  | { readonly on: 'borrow'; readonly bundle: BundleId; readonly terms: BorrowTerms }
+  | { readonly on: 'return'; readonly bundle: BundleId }
+  | { readonly on: 'recall'; readonly bundle: BundleId; readonly graceMs: number; readonly force: boolean }
+  /** Somebody looks, and wants to see how things stand now. */
+  | { readonly on: 'look' }
+  | { readonly on: 'sleep'; readonly graceMs: number; readonly waitMs: number }
+  | { readonly on: 'wake' }
+);
+
+/** Effects, to be carried out in their order. */
+export type AgentOrder =
+  | { readonly do: 'send'; readonly to: VmId; readonly message: Message }
+  /** Seal this consent, and send it to the owner in a request; `requested` answers. */
+  | {
+      readonly do: 'request';
+      readonly bundle: BundleId;
+      readonly owner: VmId;
+      readonly claims: ConsentClaims;
+      readonly terms: Omit<BorrowTerms, 'evidence'>;
+    }
+  /** Ask the policy; `policyDecided` answers. */
+  | { readonly do: 'decide'; readonly request: number; readonly question: PolicyQuestion }
+  /** Write to the journal what is about to be attempted. */
+  | { readonly do: 'note'; readonly bundle: BundleId; readonly attempt: HookName; readonly epoch: Epoch }
+  | { readonly do: 'hook'; readonly bundle: BundleId; readonly hook: HookName; readonly epoch: Epoch }
+  | { readonly do: 'inspect'; readonly bundle: BundleId }
+  | {
+      readonly do: 'timer';
+      readonly bundle: BundleId | undefined;
+      readonly timer: string;
+      readonly ms: number;
+      /** One of this name that runs out earlier stays. */
+      readonly sooner?: true | undefined;
+    }
+  | { readonly do: 'stopTimer'; readonly bundle: BundleId | undefined; readonly timer: string }
+  /** Begin another session with this peer: it may have lost ours. */
+  | { readonly do: 'renew'; readonly peer: VmId }
+  | AgentNews;
+
+/** What people and clients are told; nothing depends on it. */
+export type AgentNews =
+  | { readonly do: 'notice'; readonly bundle: BundleId; readonly notice: AgentNotice }
+  | {
+      readonly do: 'told';
+      readonly bundle: BundleId;
+      readonly message: MessageOf<'remapped'> | MessageOf<'stateReported'>;
+    }
+  | { readonly do: 'fault'; readonly bundle: BundleId; readonly message: MessageOf<'faultReported'> }
+  | { readonly do: 'declined'; readonly to: VmId; readonly message: MessageOf<'borrowDeclined'> }
+  | {
+      readonly do: 'drop';
+      readonly from: VmId;
+      readonly kind: string;
+      readonly why: string;
+      readonly isLate?: true;
+    }
+  | { readonly do: 'hostUp' }
+  | { readonly do: 'hostSilent'; readonly silentMs: number }
+  | { readonly do: 'hostBack'; readonly silentMs: number }
+  | { readonly do: 'stopped'; readonly ms: number }
+  /** The answer to `sleep`: nothing is lent any more, or these still are. */
+  | { readonly do: 'slept'; readonly isAsleep: boolean; readonly lent: readonly BundleId[] }
+  | {
+      readonly do: 'step';
+      readonly bundle: BundleId;
+      readonly on: string;
+      readonly before: string;
+      readonly after: string;
+      readonly rows: readonly string[];
+      readonly ignored?: string | undefined;
+    };
+
+/** A bundle by the role of this VM. */
+export type AgentBundle =
+  | { readonly role: 'owner'; readonly state: OwnerState }
+  | { readonly role: 'borrower'; readonly state: BorrowerState };
+
+/** A wish to sleep that is not fulfilled yet. */
+interface Falling {
+  readonly graceMs: number;
+  /** Leases that were called in: each once, or its borrower would be given the grace again. */
+  readonly recalled: readonly string[];
+}
+
+/** All that an endpoint knows. Immutable. */
+export interface AgentEndpointState {
+  readonly bundles: Readonly<Record<BundleId, AgentBundle>>;
+  readonly questions: Readonly<Record<BundleId, Question>>;
+  /** Of a bundle that somebody looks at: the number of the question for it. */
+  readonly looks: Readonly<Record<BundleId, number>>;
+  /** Questions asked so far. */
+  readonly asked: number;
+  readonly watch: HostWatch;
+  readonly isAsleep: boolean;
+  readonly falling: Falling | undefined;
+}
+
+/** States of an owner in which nothing of its bundle is lent, or on its way to be. */
+const AT_REST: ReadonlySet<string> = new Set(['held', 'parked', 'failed', 'quarantined']);
+/** States of an owner or borrower in which nobody waits for the host. */
+const IDLE: ReadonlySet<string> = new Set([
+  'starting',
+  'held',
+  'failed',
+  'idle',
+  'quarantined',
+  'parked',
+  'unknown',
+]);
+
+/** Messages between agents; all others come from the host. */
+const FROM_AGENTS: ReadonlySet<string> = new Set([
+  'requestBorrow',
+  'withdrawBorrow',
+  'borrowDeclined',
+  'recallDevice',
+]);
+
+const WATCH = 'watch';
+const SLEEP = 'sleep';
+
+/** An agent's part of the protocol. */
+export class AgentEndpoint {
+  /** All that it knows. A search puts another state here before a step, and takes it from here afterwards. */
+  state: AgentEndpointState;
+  readonly #setup: AgentSetup;
+  readonly #configs = new Map<BundleId, AgentConfig>();
+  readonly #borrowerTable: typeof BORROWER_TABLE;
+  #orders: AgentOrder[] = [];
+  /** What effects of the present step lead to at once; dealt with after them. */
+  #later: (() => void)[] = [];
+
+  constructor(setup: AgentSetup) {
+    this.#setup = setup;
+    this.#borrowerTable = setup.borrowerTable ?? BORROWER_TABLE;
+    const { self, expected } = setup;
+    for (const definition of setup.bundles) {
+      const digest = bundleDigest(definition);
+      this.#configs.set(definition.id, { self, definition, digest, expected: expected?.get(definition.id) });
+    }
+    this.state = this.initial();
+  }
+
+  /** Takes in a fact; returns what is to be done. Throws nothing that a peer, a client or a hook can cause. */
+  step(fact: AgentFact): readonly AgentOrder[] {
+    this.#orders = [];
+    this.#take(fact);
+    for (let next = this.#later.shift(); next; next = this.#later.shift()) next();
+    this.#follow(fact.nowMs);
+    return this.#orders;
+  }
+
+  /** The state of an agent that is about to start. */
+  initial(): AgentEndpointState {
+    const bundles: Record<BundleId, AgentBundle> = {};
+    for (const [id, { definition, self }] of this.#configs)
+      bundles[id] =
+        definition.owner === self
+          ? { role: 'owner', state: initialOwner() }
+          : { role: 'borrower', state: initialBorrower() };
+    return {
+      bundles,
+      questions: {},
+      looks: {},
+      asked: 0,
+      watch: UNWATCHED,
+      isAsleep: false,
+      falling: undefined,
+    };
+  }
+
+  #take(fact: AgentFact): void {
+    switch (fact.on) {
+      case 'start':
+        for (const bundle of this.#configs.keys()) this.#feed(bundle, { on: 'start' }, fact.nowMs);
+        return;
+      case 'message':
+        return this.#message(fact);
+      case 'sessionUp':
+        if (fact.peer === HOST) this.#hostUp(fact.nowMs);
+        return;
+      case 'timer':
+        return this.#timer(fact);
+      case 'requested':
+        return this.#requested(fact);
+      case 'borrow': {
+        const isFresh = hasFreshToken(this.state.watch, fact.nowMs);
+        return this.#feed(fact.bundle, { on: 'borrow', terms: fact.terms, fresh: isFresh }, fact.nowMs);
+      }
+      case 'look':
+        return this.#look();
+      case 'sleep':
+        return this.#sleep(fact.graceMs, fact.waitMs);
+      case 'wake':
+        return this.#wake();
+      case 'hookDone':
+        return this.#feed(fact.bundle, { ...fact, result: clipped(fact.result) }, fact.nowMs);
+      default:
+        return this.#feed(fact.bundle, fact, fact.nowMs);
+    }
+  }
+
+  /** What is so now, whatever came: whether the host has to be watched, and whether the VM may sleep. */
+  #follow(nowMs: number): void {
+    const isNeeded = Object.values(this.state.bundles).some(isAwake);
+    const step = watched(this.state.watch, isNeeded, nowMs);
+    if (step.watch !== this.state.watch) this.#watch(step, nowMs);
+    if (this.state.falling) this.#fallAsleep(this.state.falling, nowMs);
+  }
+
+  #message({ from, message, token, nowMs }: Extract<AgentFact, { on: 'message' }>): void {
+    if (from === HOST) this.#watch(heard(this.state.watch, nowMs, token), nowMs);
+    if (message.kind === 'heartbeat') return;
+    const drop = (why: string) => this.#do({ do: 'drop', from, kind: message.kind, why });
+    if (!('bundle' in message)) return drop('not for an agent');
+    const config = this.#configs.get(message.bundle);
+    const entry = this.state.bundles[message.bundle];
+    if (!config || !entry) return drop('unknown bundle');
+    // What the host says counts only from the host; what a borrower is told by the owner only from the owner.
+    if (FROM_AGENTS.has(message.kind) !== (from !== HOST)) return drop('not the sender’s to say');
+    const { owner } = config.definition;
+    if (message.kind === 'borrowDeclined' && from !== owner) return drop('not the owner');
+    if (message.kind === 'faultReported') return this.#do({ do: 'fault', bundle: message.bundle, message });
+    if (message.kind === 'remapped') this.#do({ do: 'told', bundle: message.bundle, message });
+    if (message.kind === 'stateReported' && !this.#isAnswer(message, from)) return;
+    const inputs: readonly string[] = entry.role === 'owner' ? OWNER_TABLE.inputs : BORROWER_TABLE.inputs;
+    if (!inputs.includes(message.kind)) return drop(`not for the ${entry.role}`);
+    this.#feed(message.bundle, { on: message.kind, from, message } as never, nowMs);
+  }
+
+  /** Whether a report of who holds answers the question that is open. What answers a look is told, and no more. */
+  #isAnswer(message: MessageOf<'stateReported'>, from: VmId): boolean {
+    const { bundle, challenge } = message;
+    const question = this.state.questions[bundle] ?? NO_QUESTION;
+    const isOpen = question.open !== 0 && sameBytes(challenge, this.#challenge(question.open));
+    const look = this.state.looks[bundle] ?? 0;
+    const isLook = look !== 0 && sameBytes(challenge, this.#challenge(look));
+    if (isLook) this.#set({ looks: { ...this.state.looks, [bundle]: 0 } });
+    if (isOpen) this.#ask(bundle, answered(question));
+    if (isOpen || isLook) this.#do({ do: 'told', bundle, message });
+    else this.#do({ do: 'drop', from, kind: message.kind, why: 'answer to an older query', isLate: true });
+    return isOpen;
+  }
+
+  #hostUp(nowMs: number): void {
+    this.#do({ do: 'hostUp' });
+    for (const bundle of this.#configs.keys()) this.#feed(bundle, { on: 'hostUp' }, nowMs);
+  }
+
+  #timer({ bundle, timer, lateMs, nowMs }: Extract<AgentFact, { on: 'timer' }>): void {
+    if (bundle === undefined && timer === WATCH)
+      return this.#watch(looked(this.state.watch, nowMs, lateMs), nowMs);
+    if (bundle === undefined) return this.#giveUpSleep();
+    if (timer === 'request-again') return this.#requestAgain(bundle);
+    this.#feed(bundle, { on: `timer:${timer}` } as never, nowMs);
+  }
+
+  #watch({ watch, timerMs, silentMs, backMs, stoppedMs }: WatchStep, nowMs: number): void {
+    this.#set({ watch });
+    if (timerMs !== undefined) this.#do({ do: 'timer', bundle: undefined, timer: WATCH, ms: timerMs });
+    else if (watch.sinceMs === undefined) this.#do({ do: 'stopTimer', bundle: undefined, timer: WATCH });
+    if (stoppedMs !== undefined) this.#do({ do: 'stopped', ms: stoppedMs });
+    if (silentMs !== undefined) {
+      this.#do({ do: 'hostSilent', silentMs });
+      this.#do({ do: 'renew', peer: HOST });
+    }
+    if (backMs === undefined) return;
+    // What it said meanwhile may be lost.
+    this.#do({ do: 'hostBack', silentMs: backMs });
+    this.#hostUp(nowMs);
+  }
+
+  #look(): void {
+    for (const bundle of this.#configs.keys()) {
+      const number = this.state.asked + 1;
+      this.#set({ asked: number, looks: { ...this.state.looks, [bundle]: number } });
+      const challenge = this.#challenge(number);
+      this.#do({
+        do: 'send',
+        to: HOST,
+        message: { kind: 'queryState', bundle, epoch: 0 as Epoch, challenge },
+      });
+    }
+  }
+
+  #requested({ bundle, mark, isSent, nowMs }: Extract<AgentFact, { on: 'requested' }>): void {
+    if (mark !== undefined) this.#feed(bundle, { on: 'requested', mark }, nowMs);
+    // The session with the owner is not up yet, as after a boot. The request's own timer ends the tries.
+    if (!isSent) this.#do({ do: 'timer', bundle, timer: 'request-again', ms: REQUEST_RETRY_MS });
+  }
+
+  #requestAgain(bundle: BundleId): void {
+    const entry = this.state.bundles[bundle];
+    if (entry?.role !== 'borrower' || entry.state.name !== 'requesting' || !entry.state.terms) return;
+    const { known, incarnation, terms } = entry.state;
+    this.#request(bundle, { do: 'request', epoch: known.epoch, incarnation, terms });
+  }
+
+  #sleep(graceMs: number, waitMs: number): void {
+    this.#wake();
+    this.#set({ isAsleep: true, falling: { graceMs, recalled: [] } });
+    this.#do({ do: 'timer', bundle: undefined, timer: SLEEP, ms: waitMs });
+  }
+
+  /** The VM is awake: requests are decided again. A wish to sleep that is not fulfilled is over. */
+  #wake(): void {
+    if (this.state.falling) this.#giveUpSleep();
+    this.#set({ isAsleep: false });
+  }
+
+  #giveUpSleep(): void {
+    if (!this.state.falling) return;
+    this.#set({ isAsleep: false, falling: undefined });
+    this.#do({ do: 'stopTimer', bundle: undefined, timer: SLEEP });
+    this.#do({ do: 'slept', isAsleep: false, lent: this.#lent().map(([bundle]) => bundle) });
+  }
+
+  #fallAsleep(falling: Falling, nowMs: number): void {
+    const lent = this.#lent();
+    if (lent.length === 0) {
+      this.#set({ falling: undefined });
+      this.#do({ do: 'stopTimer', bundle: undefined, timer: SLEEP });
+      return this.#do({ do: 'slept', isAsleep: true, lent: [] });
+    }
+    for (const [bundle, { name, borrower, epoch }] of lent) {
+      const lease = `${bundle} ${epoch}`;
+      if (name !== 'lent' || borrower === undefined || falling.recalled.includes(lease)) continue;
+      this.#set({ falling: { ...falling, recalled: [...falling.recalled, lease] } });
+      this.#feed(bundle, { on: 'recall', graceMs: falling.graceMs, force: true }, nowMs);
+    }
+  }
+
+  /** Our bundles that are lent, or on their way to be. */
+  #lent(): (readonly [BundleId, OwnerState])[] {
+    return Object.entries(this.state.bundles).flatMap(([bundle, { role, state }]) =>
+      role === 'owner' && !AT_REST.has(state.name)
+        ? [[bundle as BundleId, state as OwnerState] as const]
+        : [],
+    );
+  }
+
+  /** Feeds a bundle's table, and turns its effects into orders. */
+  #feed(bundle: BundleId, input: OwnerInput | BorrowerInput, nowMs: number): void {
+    const config = this.#configs.get(bundle);
+    const entry = this.state.bundles[bundle];
+    if (!config || !entry) return;
+    const table = entry.role === 'owner' ? OWNER_TABLE : this.#borrowerTable;
+    const step = table.run(entry.state as never, input as never, config);
+    const { state, effects, row, levels, ignored } = step;
+    const after = { role: entry.role, state } as AgentBundle;
+    if (state !== entry.state) this.#set({ bundles: { ...this.state.bundles, [bundle]: after } });
+    const question = this.state.questions[bundle] ?? NO_QUESTION;
+    this.#ask(bundle, stepped(question, input.on, effects));
+    const rows = [row, ...levels];
+    this.#do({
+      do: 'step',
+      bundle,
+      on: input.on,
+      before: entry.state.name,
+      after: state.name,
+      rows,
+      ignored,
+    });
+    for (const effect of effects) this.#perform(bundle, input.on, effect as AgentEffect<never>, nowMs);
+  }
+
+  #perform(bundle: BundleId, on: string, effect: AgentEffect<never>, nowMs: number): void {
+    switch (effect.do) {
+      case 'send':
+        this.#do(effect);
+        if (effect.message.kind === 'borrowDeclined')
+          this.#do({ do: 'declined', to: effect.to, message: effect.message });
+        return;
+      case 'query':
+        return this.#query(bundle, on);
+      case 'request':
+        return this.#request(bundle, effect);
+      case 'decide':
+        return this.#decide(bundle, effect, nowMs);
+      case 'persist':
+        return this.#do({ do: 'note', bundle, attempt: effect.attempt, epoch: effect.epoch });
+      case 'hook':
+        return this.#do({ do: 'hook', bundle, hook: effect.hook, epoch: effect.epoch });
+      case 'inspect':
+        return this.#do({ do: 'inspect', bundle });
+      case 'timer': {
+        const { timer, sooner } = effect;
+        const isRetry = on === 'timer:query' && timer === 'query';
+        const ms = isRetry ? againMs(this.state.questions[bundle] ?? NO_QUESTION) : effect.ms;
+        return this.#do({ do: 'timer', bundle, timer, ms, sooner });
+      }
+      case 'stopTimer':
+        return this.#do({ do: 'stopTimer', bundle, timer: effect.timer });
+      case 'notify':
+        return this.#do({ do: 'notice', bundle, notice: effect.notice });
+    }
+  }
+
+  #query(bundle: BundleId, on: string): void {
+    const question = asked(this.state.questions[bundle] ?? NO_QUESTION, on, this.state.asked + 1);
+    this.#set({ asked: Math.max(this.state.asked, question.open) });
+    this.#ask(bundle, question);
+    const { epoch } = this.state.bundles[bundle]!.state;
+    const challenge = this.#challenge(question.open);
+    this.#do({ do: 'send', to: HOST, message: { kind: 'queryState', bundle, epoch, challenge } });
+  }
+
+  #request(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'request' }>): void {
+    const { terms, epoch, incarnation } = effect;
+    const { definition, digest } = this.#configs.get(bundle)!;
+    const { leaseMs, minTenureMs, noticeMs, evidence } = terms;
+    const claims: ConsentClaims = {
+      bundle,
+      epoch,
+      digest,
+      owner: definition.owner,
+      incarnation,
+      stamp: tokenOf(this.state.watch),
+      validMs: CONSENT_VALID_MS,
+      leaseMs,
+      minTenureMs,
+      noticeMs,
+      evidence,
+    };
+    const { evidence: _, ...wanted } = terms;
+    this.#do({ do: 'request', bundle, owner: definition.owner, claims, terms: wanted });
+  }
+
+  #decide(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'decide' }>, nowMs: number): void {
+    const { do: _, request, ...question } = effect;
+    if (!this.state.isAsleep) return this.#do({ do: 'decide', request, question: { bundle, ...question } });
+    const detail = 'the owner’s system is about to sleep';
+    const decision = { allow: false, reason: 'policy', retryAfterMs: BUSY_RETRY_MS, detail } as const;
+    this.#later.push(() => this.#feed(bundle, { on: 'policyDecided', request, decision }, nowMs));
+  }
+
+  /** The bytes of question `number`: those of this start, counted on. */
+  #challenge(number: number): Uint8Array {
+    const challenge = this.#setup.challenges.slice(0, CHALLENGE_BYTES);
+    const view = new DataView(challenge.buffer);
+    view.setUint32(0, (view.getUint32(0) + number) >>> 0);
+    return challenge;
+  }
+
+  #ask(bundle: BundleId, question: Question): void {
+    if (this.state.questions[bundle] === question) return;
+    this.#set({ questions: { ...this.state.questions, [bundle]: question } });
+  }
+
+  #do(order: AgentOrder): void {
+    this.#orders.push(order);
+  }
+
+  #set(part: Partial<AgentEndpointState>): void {
+    this.state = { ...this.state, ...part };
+  }
+}
+
+/** Whether this VM has to know all the time that the host lives. */
+function isAwake({ role, state }: AgentBundle): boolean {
+  return role === 'borrower' ? !IDLE.has(state.name) || state.name === 'held' : !IDLE.has(state.name);
+}
+
+/** The words of a result that another VM may be sent, as long as a message takes. */
+function clipped(result: HookResult): HookResult {
+  if (result.ok || result.where === undefined) return result;
+  return { ...result, where: clipText(result.where, TEXT_BYTES_MAX) };
+}

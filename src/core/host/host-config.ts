@@ -1,0 +1,26 @@
+/** What the host's table is told of a bundle and of the back end. Pure. */
+
+import { type BundleDefinition, isResettable } from '../protocol/bundle.ts';
+import { HOST_TIMES } from '../protocol/timers.ts';
+import { bundleDigest } from '../wire/digest.ts';
+import type { HostSetup } from './host-endpoint.ts';
+import type { HostConfig } from './host-state.ts';
+
+/** Makes the configuration of the table of one bundle. */
+export function hostConfig(
+  definition: BundleDefinition,
+  { enforcer, times, acceptDriverResidue }: HostSetup,
+): HostConfig {
+  const { evidence, capabilities } = enforcer;
+  return {
+    bundle: definition.id,
+    owner: definition.owner,
+    keeper: definition.keeper,
+    digest: bundleDigest(definition),
+    resettable: isResettable(definition),
+    acceptDriverResidue: acceptDriverResidue ?? false,
+    evidence,
+    forceRevoke: capabilities.forceRevoke,
+    times: { ...HOST_TIMES, ...times },
+  };
+}

@@ -1,0 +1,624 @@
+/**
+ * The host's part of the protocol, for all bundles of a machine: facts in, effects out.
+ *
+ * Pure, and everything is decided here: who holds what (host-table.ts), which incarnations of VMs there are and when
+ * one may run or be freed, which epochs may be allocated, what follows when nothing can be written, on whom a refused
+ * access is booked. The driver (host.ts) turns the world into facts and carries the effects out, in their order.
+ */
+
+import type { EnforcerAnswer, EnforcerCall, EnforcerDescription, FaultRecord } from '../../ports/enforcer.ts';
+import type { BundleDefinition } from '../protocol/bundle.ts';
+import type { BundleId, Epoch, Incarnation, VmId } from '../protocol/ids.ts';
+import type { ConsentClaims, Message } from '../protocol/messages.ts';
+import type { HostTimes } from '../protocol/timers.ts';
+import { type Attributed, attribute, causeOf } from './attribution.ts';
+import { type Bounds, boundsAt, EPOCHS_LEFT_MIN, INCARNATIONS_LEFT_MIN } from './bounds.ts';
+import { NoEpochLeft } from './host-attempt.ts';
+import { hostConfig } from './host-config.ts';
+import {
+  type HostConfig,
+  type HostEffect,
+  type HostInput,
+  type HostState,
+  holdsBack,
+  initialHost,
+  type Recovered,
+  type RemapPhase,
+} from './host-state.ts';
+import { HOST_TABLE } from './host-table.ts';
+import { faultMessage, unknownBundleRefusal } from './host-view.ts';
+import { foldAnswers, NO_TALLY, PhaseRuns, type Tally } from './remap.ts';
+import { readStamp } from './stamp.ts';
+import { beganIn, type RegistryRecord, registryAtStart, runningIn } from './vm-registry.ts';
+
+/** Interval of heartbeats to the parties of a bundle that is lent or moves, in ms. Agents count four as silence. */
+export const HEARTBEAT_MS = 1_000;
+/** Time between two tries to write what could not be written, in ms: somebody frees space by hand. */
+const WRITE_AGAIN_MS = 1_000;
+
+/** What an endpoint is made for. Constant while the service runs. */
+export interface HostSetup {
+  readonly bundles: readonly BundleDefinition[];
+  readonly enforcer: EnforcerDescription;
+  /** 16 random bytes of this start of the service. */
+  readonly bootId: Uint8Array;
+  readonly times?: Partial<HostTimes> | undefined;
+  /** Lend bundles that only their driver can clean. */
+  readonly acceptDriverResidue?: boolean | undefined;
+  /** The table of a bundle; a negative control puts another one here. */
+  readonly table?: typeof HOST_TABLE | undefined;
+}
+
+/** What the driver found when the service started. */
+export interface HostFound {
+  /** What is durable; undefined: nothing that can be used. */
+  readonly bounds: Bounds | undefined;
+  /** The last records of an earlier life; undefined: none that can be used. */
+  readonly records: HostRecords | undefined;
+  /** Nobody ever used this table: it may begin empty. */
+  readonly isFirst: boolean;
+  /** Identity of the machine's present boot, and the VMs that run. */
+  readonly machineBoot: string;
+  readonly running: readonly VmId[];
+  /** 8 random bytes, as hex: the id of a table that has to begin. */
+  readonly freshTableId: string;
+}
+
+/** The records of a table, as they were last written. */
+export interface HostRecords {
+  readonly bundles: ReadonlyMap<BundleId, HostState>;
+  readonly registry: RegistryRecord | undefined;
+}
+
+/** Facts. `nowMs` is the host's monotonic clock. */
+export type HostFact = { readonly nowMs: number } & (
+  | { readonly on: 'start'; readonly found: HostFound }
+  /** A message that verified. `claims`: of the consent in a `prepare`, if they verified, too. */
+  | {
+      readonly on: 'message';
+      readonly from: VmId;
+      readonly message: Message;
+      readonly claims?: ConsentClaims | undefined;
+    }
+  | { readonly on: 'sessionUp'; readonly peer: VmId }
+  | {
+      readonly on: 'timer';
+      readonly bundle: BundleId | undefined;
+      readonly timer: string;
+      readonly lateMs: number;
+    }
+  | {
+      readonly on: 'answers';
+      readonly bundle: BundleId;
+      readonly phase: RemapPhase;
+      readonly epoch: Epoch;
+      readonly to: VmId | undefined;
+      readonly answers: readonly EnforcerAnswer[];
+      /** What the order asked to be fetched. */
+      readonly faults: readonly FaultRecord[];
+    }
+  | { readonly on: 'faults'; readonly faults: readonly FaultRecord[] }
+  | { readonly on: 'vmStarting' | 'vmExited'; readonly vm: VmId }
+  /** The enforcer is gone; what became of its VMs is not known. */
+  | { readonly on: 'enforcerLost'; readonly error: string }
+  | { readonly on: 'lift'; readonly bundle: BundleId }
+  /** The answer to `record`; `bundle` undefined: to that of the VMs. */
+  | {
+      readonly on: 'recorded';
+      readonly bundle: BundleId | undefined;
+      readonly fault?: string | undefined;
+    }
+  /** The answer to `writeBounds`. */
+  | { readonly on: 'boundsWritten'; readonly bounds: Bounds; readonly fault?: string | undefined }
+);
+
+/** Effects, to be carried out in their order. */
+export type HostOrder =
+  | { readonly do: 'send'; readonly to: VmId; readonly message: Message }
+  /** Write the state of a bundle, so that it outlives this process; `recorded` answers. */
+  | {
+      readonly do: 'record';
+      readonly bundle: BundleId;
+      readonly state: HostState;
+      readonly isDurable: boolean;
+    }
+  | { readonly do: 'recordVms'; readonly registry: RegistryRecord }
+  /** Make bounds durable, off the way of everything else; `boundsWritten` answers. */
+  | { readonly do: 'writeBounds'; readonly bounds: Bounds }
+  /** Have the enforcer do this; `answers` brings what it said. */
+  | {
+      readonly do: 'enforce';
+      readonly bundle: BundleId;
+      readonly phase: RemapPhase;
+      readonly epoch: Epoch;
+      readonly to: VmId | undefined;
+      readonly calls: readonly EnforcerCall[];
+      /** Fetch refused accesses when it is done: what waits then is the old holder's. */
+      readonly fetchesFaults: boolean;
+    }
+  /** Fetch what the enforcer reported of refused accesses; `faults` brings it. */
+  | { readonly do: 'fetchFaults' }
+  | { readonly do: 'acknowledgeStart' | 'acknowledgeExit'; readonly vm: VmId }
+  /** Drop the session with a VM that has ended. */
+  | { readonly do: 'forget'; readonly vm: VmId }
+  | {
+      readonly do: 'timer';
+      readonly bundle: BundleId | undefined;
+      readonly timer: string;
+      readonly ms: number;
+    }
+  | { readonly do: 'stopTimer'; readonly bundle: BundleId | undefined; readonly timer: string }
+  | HostNews
+  /** Everything that was found is dealt with: listen to the enforcer and to the agents. */
+  | { readonly do: 'serve' }
+  /** End the process: there is nothing that this life can still do. */
+  | { readonly do: 'end'; readonly reason: string };
+
+/** What people are told; nothing depends on it. */
+export type HostNews =
+  | {
+      readonly do: 'audit';
+      readonly bundle: BundleId;
+      readonly event: string;
+      readonly detail?: string | undefined;
+      readonly epoch: Epoch;
+      readonly holder: VmId | undefined;
+      /** The VM behind it; undefined: the machine or an operator. */
+      readonly cause: VmId | undefined;
+    }
+  | { readonly do: 'fault'; readonly bundle: BundleId; readonly attributed: Attributed }
+  | { readonly do: 'strayFault'; readonly fault: FaultRecord }
+  | { readonly do: 'vm'; readonly vm: VmId; readonly isRunning: boolean; readonly incarnation: Incarnation }
+  | {
+      readonly do: 'phase';
+      readonly bundle: BundleId;
+      readonly phase: RemapPhase;
+      readonly epoch: Epoch;
+      readonly error?: string | undefined;
+    }
+  | {
+      readonly do: 'step';
+      readonly bundle: BundleId;
+      readonly on: string;
+      readonly before: string;
+      readonly after: string;
+      readonly rows: readonly string[];
+      readonly ignored?: string | undefined;
+    }
+  | { readonly do: 'drop'; readonly from: VmId; readonly kind: string; readonly why: string };
+
+/** An ended incarnation whose memory is not freed yet. */
+interface Exit {
+  readonly vm: VmId;
+  readonly incarnation: Incarnation;
+  /** Bundles that may still reach it. */
+  readonly bundles: readonly BundleId[];
+}
+
+/** All that an endpoint knows. Immutable. */
+export interface HostEndpointState {
+  readonly isServing: boolean;
+  readonly bundles: Readonly<Record<BundleId, HostState>>;
+  /** Syncs and resets of the attempt under way, by bundle. */
+  readonly tallies: Readonly<Record<BundleId, Tally>>;
+  readonly registry: RegistryRecord;
+  /** VMs that wait for their first instruction. */
+  readonly starting: readonly VmId[];
+  readonly exits: readonly Exit[];
+  readonly bounds: Bounds;
+  readonly isBoundsPending: boolean;
+  /** Bundles whose last state is not written, and whether the VMs are. */
+  readonly unrecorded: readonly BundleId[];
+  readonly areVmsRecorded: boolean;
+  readonly writeFault: string | undefined;
+  readonly isBeating: boolean;
+}
+
+const NOTHING: HostEndpointState = {
+  isServing: false,
+  bundles: {},
+  tallies: {},
+  registry: { machineBoot: '', lives: {}, running: [], floor: 0 },
+  starting: [],
+  exits: [],
+  bounds: boundsAt('', '', 0, 0),
+  isBoundsPending: false,
+  unrecorded: [],
+  areVmsRecorded: true,
+  writeFault: undefined,
+  isBeating: false,
+};
+
+/** Timers of the endpoint itself. */
+const BEAT = 'beat';
+const WRITE = 'write';
+
+/** The host's part of the protocol. */
+export class HostEndpoint {
+  /** All that it knows. A search puts another state here before a step, and takes it from here afterwards. */
+  state: HostEndpointState;
+  readonly #setup: HostSetup;
+  readonly #table: typeof HOST_TABLE;
+  readonly #configs = new Map<BundleId, HostConfig>();
+  readonly #runs = new Map<BundleId, PhaseRuns>();
+  #orders: HostOrder[] = [];
+  #found: HostFound | undefined;
+
+  constructor(setup: HostSetup) {
+    this.#setup = setup;
+    this.#table = setup.table ?? HOST_TABLE;
+    this.state = NOTHING;
+    for (const definition of setup.bundles) {
+      this.#configs.set(definition.id, hostConfig(definition, setup));
+      this.#runs.set(definition.id, new PhaseRuns(definition));
+    }
+  }
+
+  /** The state of a service that is about to start. */
+  initial(): HostEndpointState {
+    return NOTHING;
+  }
+
+  /** What does not change about a bundle. */
+  config(bundle: BundleId): HostConfig | undefined {
+    return this.#configs.get(bundle);
+  }
+
+  /** The running incarnation of `vm`; 0: none. */
+  incarnationOf(vm: VmId): Incarnation {
+    const { registry } = this.state;
+    return registry.running.includes(vm) ? registry.lives[vm]! : (0 as Incarnation);
+  }
+
+  /** Takes in a fact; returns what is to be done. Throws nothing that a peer, the enforcer or a disk can cause. */
+  step(fact: HostFact): readonly HostOrder[] {
+    this.#orders = [];
+    const before = this.state;
+    try {
+      this.#take(fact);
+      if (this.state.isServing) this.#follow(fact.nowMs);
+    } catch (error) {
+      if (!(error instanceof NoEpochLeft)) throw error;
+      // Nothing of this step happened: the next start of the service finds the machine as it is.
+      this.state = before;
+      this.#orders = [{ do: 'end', reason: error.message }];
+    }
+    return this.#orders;
+  }
+
+  #take(fact: HostFact): void {
+    const { nowMs } = fact;
+    switch (fact.on) {
+      case 'start':
+        return this.#start(fact.found);
+      case 'boundsWritten':
+        return this.#boundsWritten(fact.bounds, fact.fault, nowMs);
+      case 'message':
+        return this.#message(fact);
+      case 'sessionUp':
+        return this.#do({ do: 'send', to: fact.peer, message: { kind: 'heartbeat' } });
+      case 'timer':
+        return this.#timer(fact);
+      case 'answers':
+        return this.#answers(fact);
+      case 'faults':
+        return this.#faults(fact.faults);
+      case 'vmStarting':
+        return this.#vmStarting(fact.vm, nowMs);
+      case 'vmExited':
+        return this.#vmExited(fact.vm, nowMs);
+      case 'enforcerLost':
+        return this.#do({ do: 'end', reason: `the enforcer is gone: ${fact.error}` });
+      case 'lift':
+        return this.#feed(fact.bundle, { on: 'lift', nowMs });
+      case 'recorded':
+        return this.#recorded(fact.bundle, fact.fault, nowMs);
+    }
+  }
+
+  /** What is so now, whatever came: who may run, what has to be reserved, who hears that the host lives. */
+  #follow(nowMs: number): void {
+    this.#releaseStarts(nowMs);
+    this.#reserve();
+    const { isBeating } = this.state;
+    const isNeeded = Object.values(this.state.bundles).some(isAwake);
+    if (isNeeded === isBeating) return;
+    this.#set({ isBeating: isNeeded });
+    if (isNeeded) this.#do({ do: 'timer', bundle: undefined, timer: BEAT, ms: HEARTBEAT_MS });
+    else this.#do({ do: 'stopTimer', bundle: undefined, timer: BEAT });
+  }
+
+  /** First of all come the bounds: before they are durable, nothing is allocated and nobody is listened to. */
+  #start(found: HostFound): void {
+    this.#found = found;
+    const { bounds, machineBoot, freshTableId } = found;
+    const next = boundsAt(
+      bounds?.tableId ?? freshTableId,
+      machineBoot,
+      bounds?.epochs ?? 0,
+      bounds?.incarnations ?? 0,
+    );
+    this.#set({ isBoundsPending: true });
+    this.#do({ do: 'writeBounds', bounds: next });
+  }
+
+  #begin(found: HostFound, nowMs: number): void {
+    const { bounds: before, records, machineBoot, isFirst } = found;
+    const rebooted = before !== undefined && before.machineBoot !== machineBoot;
+    const { bounds } = this.state;
+    const floor = records?.registry && !rebooted ? 0 : (before?.incarnations ?? 0);
+    const registry = registryAtStart(records?.registry, machineBoot, found.running, floor);
+    this.#set({ registry });
+    const running = runningIn(registry);
+    // A reboot ends all VMs: whatever is missing then, nobody holds anything.
+    const isLost = (before === undefined && !isFirst) || (!records && !isFirst && !rebooted);
+    const epochs = { from: (before?.epochs ?? 0) as Epoch, to: bounds.epochs as Epoch };
+    for (const bundle of this.#configs.keys()) {
+      const state = records?.bundles.get(bundle);
+      const recovered: Recovered = isLost
+        ? { kind: 'lost' }
+        : state
+          ? { kind: 'record', state, rebooted }
+          : records || isFirst
+            ? { kind: 'new' }
+            : { kind: 'record', state: { ...initialHost(), exposed: true }, rebooted };
+      this.#set({ bundles: { ...this.state.bundles, [bundle]: initialHost() } });
+      this.#feed(bundle, { on: 'start', recovered, running, epochs, nowMs });
+    }
+    // The VMs come last: a table with them holds a record of every bundle.
+    this.#recordVms();
+    this.#set({ isServing: true });
+    this.#do({ do: 'serve' });
+    // Faults may have come in before anybody listened.
+    this.#do({ do: 'fetchFaults' });
+  }
+
+  #boundsWritten(bounds: Bounds, fault: string | undefined, nowMs: number): void {
+    this.#set({ isBoundsPending: false });
+    const found = this.#found;
+    this.#found = undefined;
+    if (fault !== undefined) {
+      if (found) return this.#do({ do: 'end', reason: `nothing can be begun: ${fault}` });
+      this.#set({ writeFault: fault });
+      return this.#writeAgain();
+    }
+    this.#set({ bounds });
+    if (found) return this.#begin(found, nowMs);
+    for (const bundle of this.#configs.keys())
+      this.#feed(bundle, { on: 'epochsReserved', to: bounds.epochs as Epoch, nowMs });
+  }
+
+  /** Reserves a new block while half of the present one is left, long before it is needed. */
+  #reserve(): void {
+    const { bounds, bundles, registry, isBoundsPending, writeFault } = this.state;
+    if (isBoundsPending || writeFault !== undefined) return;
+    const epoch = Math.max(...Object.values(bundles).map((state) => state.epoch), 0);
+    const incarnation = Math.max(...Object.values(registry.lives), 0);
+    const isLow =
+      bounds.epochs - epoch < EPOCHS_LEFT_MIN || bounds.incarnations - incarnation < INCARNATIONS_LEFT_MIN;
+    if (!isLow) return;
+    this.#set({ isBoundsPending: true });
+    const next = boundsAt(bounds.tableId, bounds.machineBoot, epoch, incarnation);
+    this.#do({ do: 'writeBounds', bounds: next });
+  }
+
+  #message({ from, message, claims, nowMs }: Extract<HostFact, { on: 'message' }>): void {
+    const drop = (why: string) => this.#do({ do: 'drop', from, kind: message.kind, why });
+    if (!('bundle' in message)) return drop('not for the host');
+    if (!this.#configs.has(message.bundle)) {
+      const refusal = unknownBundleRefusal(message);
+      if (refusal) this.#do({ do: 'send', to: from, message: refusal });
+      return drop(`no bundle ${message.bundle} is configured`);
+    }
+    if (!(this.#table.inputs as readonly string[]).includes(message.kind)) return drop('not for the host');
+    const opened = claims && { consent: { claims, ...readStamp(this.#setup.bootId, nowMs, claims.stamp) } };
+    this.#feed(message.bundle, { on: message.kind, from, message, nowMs, ...opened } as HostInput);
+  }
+
+  #timer({ bundle, timer, lateMs, nowMs }: Extract<HostFact, { on: 'timer' }>): void {
+    if (bundle !== undefined) return this.#feed(bundle, { on: `timer:${timer}`, lateMs, nowMs } as HostInput);
+    if (timer === WRITE) return this.#write();
+    if (!this.state.isBeating) return;
+    const listeners = Object.values(this.state.bundles)
+      .filter(isAwake)
+      .flatMap((state) => this.#parties(state));
+    for (const to of new Set(listeners)) this.#do({ do: 'send', to, message: { kind: 'heartbeat' } });
+    this.#do({ do: 'timer', bundle: undefined, timer: BEAT, ms: HEARTBEAT_MS });
+  }
+
+  /** Running VMs that have a part in a bundle now. */
+  #parties({ holder, reservation, attempt, running, lastBorrower }: HostState): VmId[] {
+    const owners = [...this.#configs.values()].map(({ owner }) => owner);
+    const vms = [...owners, holder?.vm, reservation?.borrower.vm, attempt?.to?.vm, lastBorrower?.vm];
+    return vms.filter((vm): vm is VmId => vm !== undefined && running[vm] !== undefined);
+  }
+
+  #answers(fact: Extract<HostFact, { on: 'answers' }>): void {
+    const { bundle, phase, epoch, to, answers, nowMs } = fact;
+    const config = this.#configs.get(bundle);
+    const runs = this.#runs.get(bundle);
+    if (!config || !runs) return;
+    // Before anybody else is let in.
+    this.#faults(fact.faults);
+    const { reset } = this.#setup.enforcer.capabilities;
+    const before = this.state.tallies[bundle] ?? NO_TALLY;
+    const { result, tally } = foldAnswers(runs.of(phase, to), config.evidence, answers, before, reset);
+    // Late answers are those of an attempt that is over.
+    if (this.state.bundles[bundle]?.attempt?.epoch === epoch)
+      this.#set({ tallies: { ...this.state.tallies, [bundle]: tally } });
+    this.#do({ do: 'phase', bundle, phase, epoch, error: result.ok ? undefined : result.error });
+    this.#feed(bundle, { on: 'phaseDone', epoch, phase, result, nowMs });
+  }
+
+  #faults(faults: readonly FaultRecord[]): void {
+    for (const fault of faults) {
+      const state = fault.bundle === undefined ? undefined : this.state.bundles[fault.bundle];
+      if (!state) this.#do({ do: 'strayFault', fault });
+      else this.#do({ do: 'fault', bundle: fault.bundle!, attributed: attribute(state, fault) });
+    }
+  }
+
+  /** The reports of a refused access, `count` times alike, to those whom it concerns. */
+  faultReports(bundle: BundleId, attributed: Attributed, count: number): readonly HostOrder[] {
+    const { resource } = attributed.fault;
+    const config = this.#configs.get(bundle);
+    if (resource === undefined || !config) return [];
+    const message = faultMessage(bundle, attributed, resource, count);
+    const vms = new Set([config.owner, this.state.bundles[bundle]?.holder?.vm]);
+    return [...vms].flatMap((to) => (to === undefined ? [] : [{ do: 'send', to, message } as const]));
+  }
+
+  #vmStarting(vm: VmId, nowMs: number): void {
+    const registry = beganIn(this.state.registry, vm);
+    const incarnation = registry.lives[vm]!;
+    this.#set({ registry, starting: [...this.state.starting.filter((other) => other !== vm), vm] });
+    this.#recordVms();
+    this.#do({ do: 'vm', vm, isRunning: true, incarnation });
+    for (const bundle of this.#configs.keys())
+      this.#feed(bundle, { on: 'vmStarted', vm, incarnation, nowMs });
+  }
+
+  #vmExited(vm: VmId, nowMs: number): void {
+    const { registry, starting, exits } = this.state;
+    const incarnation = registry.lives[vm] ?? (0 as Incarnation);
+    const bundles = [...this.#configs.keys()];
+    this.#set({
+      registry: { ...registry, running: registry.running.filter((other) => other !== vm) },
+      starting: starting.filter((other) => other !== vm),
+      exits: [
+        ...exits.filter((exit) => exit.vm !== vm || exit.incarnation !== incarnation),
+        { vm, incarnation, bundles },
+      ],
+    });
+    this.#recordVms();
+    this.#do({ do: 'forget', vm });
+    this.#do({ do: 'vm', vm, isRunning: false, incarnation });
+    for (const bundle of bundles) this.#feed(bundle, { on: 'vmExited', vm, incarnation, nowMs });
+    this.#freeExited(vm);
+  }
+
+  /** A bundle lets go of an ended incarnation. Its memory is freed once all have, of all incarnations of its VM. */
+  #letGo(bundle: BundleId, vm: VmId, incarnation: Incarnation): void {
+    const exits = this.state.exits.map((exit) =>
+      exit.vm === vm && exit.incarnation === incarnation
+        ? { ...exit, bundles: exit.bundles.filter((other) => other !== bundle) }
+        : exit,
+    );
+    this.#set({ exits });
+    this.#freeExited(vm);
+  }
+
+  #freeExited(vm: VmId): void {
+    const own = this.state.exits.filter((exit) => exit.vm === vm);
+    if (own.length === 0 || own.some(({ bundles }) => bundles.length > 0)) return;
+    this.#set({ exits: this.state.exits.filter((exit) => exit.vm !== vm) });
+    this.#do({ do: 'acknowledgeExit', vm });
+  }
+
+  /** Lets those VMs run whose incarnation is recorded and to which nothing is on its way any more. */
+  #releaseStarts(nowMs: number): void {
+    if (!this.state.areVmsRecorded) return;
+    for (const vm of this.state.starting) {
+      const isHeld = Object.entries(this.state.bundles).some(([bundle, state]) =>
+        holdsBack(state, this.#configs.get(bundle as BundleId)!, vm),
+      );
+      if (isHeld) continue;
+      this.#set({ starting: this.state.starting.filter((other) => other !== vm) });
+      this.#do({ do: 'acknowledgeStart', vm });
+      for (const bundle of this.#configs.keys()) this.#feed(bundle, { on: 'vmRuns', vm, nowMs });
+    }
+  }
+
+  #recordVms(): void {
+    this.#set({ areVmsRecorded: false });
+    this.#do({ do: 'recordVms', registry: this.state.registry });
+  }
+
+  #recorded(bundle: BundleId | undefined, fault: string | undefined, nowMs: number): void {
+    const { unrecorded } = this.state;
+    if (bundle === undefined) this.#set({ areVmsRecorded: fault === undefined });
+    else {
+      const others = unrecorded.filter((other) => other !== bundle);
+      this.#set({ unrecorded: fault === undefined ? others : [...others, bundle] });
+    }
+    const wasFaulty = this.state.writeFault !== undefined;
+    const isWhole = this.state.unrecorded.length === 0 && this.state.areVmsRecorded;
+    if (fault !== undefined) {
+      this.#set({ writeFault: fault });
+      if (!wasFaulty) this.#writeAgain();
+    } else if (wasFaulty && isWhole) this.#set({ writeFault: undefined });
+    if (bundle !== undefined) this.#feed(bundle, { on: 'recorded', fault, nowMs });
+  }
+
+  #writeAgain(): void {
+    this.#do({ do: 'timer', bundle: undefined, timer: WRITE, ms: WRITE_AGAIN_MS });
+  }
+
+  /** Tries again to write what could not be written: of each bundle its last state. */
+  #write(): void {
+    const { unrecorded, bundles, areVmsRecorded, registry } = this.state;
+    this.#set({ writeFault: undefined });
+    for (const bundle of unrecorded)
+      this.#do({ do: 'record', bundle, state: bundles[bundle]!, isDurable: false });
+    if (!areVmsRecorded) this.#do({ do: 'recordVms', registry });
+  }
+
+  /** Feeds a bundle's table, and turns its effects into orders. */
+  #feed(bundle: BundleId, input: HostInput): void {
+    const config = this.#configs.get(bundle);
+    const before = this.state.bundles[bundle];
+    if (!config || !before) return;
+    const { state, effects, row, levels, ignored } = this.#table.run(before, input, config);
+    if (state !== before) this.#set({ bundles: { ...this.state.bundles, [bundle]: state } });
+    const rows = [row, ...levels];
+    this.#do({ do: 'step', bundle, on: input.on, before: before.name, after: state.name, rows, ignored });
+    const cause = causeOf(before, input);
+    for (const effect of effects) this.#perform(bundle, state, effect, cause);
+  }
+
+  #perform(bundle: BundleId, state: HostState, effect: HostEffect, cause: VmId | undefined): void {
+    switch (effect.do) {
+      case 'send':
+        return this.#do(effect);
+      case 'record':
+        return this.#do({ do: 'record', bundle, state, isDurable: false });
+      case 'phase':
+        return this.#enforce(bundle, effect);
+      case 'acknowledgeExit':
+        return this.#letGo(bundle, effect.vm, effect.incarnation);
+      case 'timer':
+      case 'stopTimer':
+        return this.#do({ ...effect, bundle });
+      case 'audit': {
+        const { holder, attempt, lastEpoch } = state;
+        const epoch = holder?.epoch ?? attempt?.epoch ?? lastEpoch;
+        const { event, detail } = effect;
+        return this.#do({ do: 'audit', bundle, event, detail, epoch, holder: holder?.vm, cause });
+      }
+    }
+  }
+
+  #enforce(bundle: BundleId, { phase, epoch, to }: Extract<HostEffect, { do: 'phase' }>): void {
+    if (phase === 'fence') this.#set({ tallies: { ...this.state.tallies, [bundle]: NO_TALLY } });
+    const { calls } = this.#runs.get(bundle)!.of(phase, to);
+    const fetchesFaults = phase === 'settle' || phase === 'clean';
+    this.#do({ do: 'enforce', bundle, phase, epoch, to, calls, fetchesFaults });
+  }
+
+  #do(order: HostOrder): void {
+    this.#orders.push(order);
+  }
+
+  #set(part: Partial<HostEndpointState>): void {
+    this.state = { ...this.state, ...part };
+  }
+}
+
+/**
+ * Whether somebody has to know all the time that the host lives: whoever types a secret on a borrowed screen, and whoever
+ * waits for one.
+ */
+function isAwake({ name, holder, reservation }: HostState): boolean {
+  if (name === 'moving' || reservation !== undefined) return true;
+  return holder !== undefined && (holder.lease !== undefined || !holder.confirmed);
+}

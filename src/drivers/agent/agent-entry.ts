@@ -1,0 +1,87 @@
+/** What an agent shows of one bundle, gathered from what its endpoint reports. Nothing depends on it. Pure. */
+
+import type { AgentBundle } from '../../core/agent/agent-endpoint.ts';
+import {
+  type BundleView,
+  type LastTold,
+  seenByBorrower,
+  seenByOwner,
+  toldBy,
+} from '../../core/agent/agent-view.ts';
+import type { Diary } from '../../core/agent/diary.ts';
+import type { BundleDefinition } from '../../core/protocol/bundle.ts';
+import type { VmId } from '../../core/protocol/ids.ts';
+import type { MessageOf } from '../../core/protocol/messages.ts';
+
+/** One bundle as people see it. Times are of our clock, in ms. */
+export interface Entry {
+  readonly definition: BundleDefinition;
+  readonly diary: Diary;
+  leaseEndsMs: number | undefined;
+  evidence: string | null;
+  /** Who means another definition by its name. */
+  differs: readonly VmId[];
+  told: LastTold | undefined;
+  forces: boolean | undefined;
+  /** When its table last went to another state. */
+  movedMs: number;
+}
+
+/** Returns a bundle of which nobody has told anything. */
+export function newEntry(definition: BundleDefinition, diary: Diary): Entry {
+  return {
+    definition,
+    diary,
+    leaseEndsMs: undefined,
+    evidence: null,
+    differs: [],
+    told: undefined,
+    forces: undefined,
+    movedMs: Number.NEGATIVE_INFINITY,
+  };
+}
+
+/** Notes what the host said of a bundle. */
+export function noteTold(
+  entry: Entry,
+  message: MessageOf<'remapped'> | MessageOf<'stateReported'>,
+  nowMs: number,
+): void {
+  entry.told = toldBy(message, nowMs);
+  entry.leaseEndsMs = message.leaseMs > 0 ? nowMs + message.leaseMs : undefined;
+  entry.evidence = message.proof?.evidence ?? entry.evidence;
+  if (message.kind === 'remapped') return;
+  entry.forces = message.forces ?? entry.forces;
+  entry.evidence = message.proof?.evidence ?? message.declared ?? entry.evidence;
+}
+
+/** Makes the view of a bundle at the agent of `self`. */
+export function bundleView(entry: Entry, bundle: AgentBundle, self: VmId, nowMs: number): BundleView {
+  const { definition, told, leaseEndsMs } = entry;
+  const { role, state } = bundle;
+  const holds = state.name === 'held' || state.name === 'suspending' || state.name === 'resuming';
+  const own = bundle.role === 'owner' ? seenByOwner(self, bundle.state) : seenByBorrower(self, bundle.state);
+  // What the host said counts until we do something that changes it.
+  const { phase, holder } = told && told.atMs >= entry.movedMs ? told : own;
+  return {
+    bundle: definition.id,
+    role,
+    owner: definition.owner,
+    state: state.name,
+    epoch: state.epoch,
+    holder: holder ?? null,
+    driver: state.driver,
+    reason: entry.diary.reason,
+    leaseLeftMs:
+      role === 'borrower' && holds && leaseEndsMs !== undefined
+        ? Math.max(0, Math.round(leaseEndsMs - nowMs))
+        : null,
+    events: [...entry.diary.events],
+    definitionDiffers: entry.differs.length > 0,
+    definitionDiffersFrom: entry.differs,
+    evidence: entry.evidence,
+    phase,
+    toldMs: told ? Math.round(nowMs - told.atMs) : null,
+    forceRevoke: entry.forces ?? null,
+  };
+}

@@ -1,0 +1,361 @@
+/**
+ * The agent as it runs: turns messages, results of hooks, clocks and wishes of clients into facts of the endpoint
+ * (agent-endpoint.ts), and carries its effects out in their order. It decides nothing.
+ */
+
+import { TypedEmitter } from 'tiny-typed-emitter';
+import { quietLog } from '../../common/quiet-log.ts';
+import {
+  AgentEndpoint,
+  type AgentFact,
+  type AgentNews,
+  type AgentOrder,
+} from '../../core/agent/agent-endpoint.ts';
+import type { AgentNotice, BorrowTerms } from '../../core/agent/agent-io.ts';
+import type { BundleView } from '../../core/agent/agent-view.ts';
+import type { BORROWER_TABLE } from '../../core/agent/borrower.ts';
+import { Diary } from '../../core/agent/diary.ts';
+import type { Policy } from '../../core/agent/policy.ts';
+import type { BundleDefinition } from '../../core/protocol/bundle.ts';
+import type { GrantedForm } from '../../core/protocol/evidence.ts';
+import { type BundleId, HOST, type VmId } from '../../core/protocol/ids.ts';
+import { CHALLENGE_BYTES, consentMark, type Message } from '../../core/protocol/messages.ts';
+import type { Clock, DriverHooks, Entropy, Journal, Log, Obstacle } from '../../ports/world.ts';
+import { FactQueue } from '../fact-queue.ts';
+import type { Link, LinkListener, PeerView } from '../link/link.ts';
+import { TimerSet } from '../timer-set.ts';
+import { bundleView, type Entry, newEntry, noteTold } from './agent-entry.ts';
+import { AgentJournal } from './agent-journal.ts';
+
+/** What an agent is made of. */
+export interface AgentParts {
+  readonly self: VmId;
+  readonly bundles: readonly BundleDefinition[];
+  /** What this VM must be granted, by its own device tree; of a bundle that is not here: by its definition. */
+  readonly expected?: ReadonlyMap<BundleId, readonly GrantedForm[]>;
+  readonly link: Link;
+  readonly hooks: DriverHooks;
+  readonly policy: Policy;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly journal: Journal;
+  readonly log: Log;
+  /** The table of a borrower; a negative control puts another one here. */
+  readonly borrowerTable?: typeof BORROWER_TABLE;
+}
+
+export interface AgentEvents {
+  notice: (bundle: BundleId, notice: AgentNotice) => void;
+  /** Look at `view`: made for who looks, since most changes have no spectator. */
+  changed: (bundle: BundleId) => void;
+  hostUp: () => void;
+  hostDown: (reason: string) => void;
+}
+
+type Fact = AgentFact extends infer F ? (F extends AgentFact ? Omit<F, 'nowMs'> : never) : never;
+type Slept = (isAsleep: boolean, lent: readonly BundleId[]) => void;
+
+/** The agent of one VM. */
+export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
+  readonly #parts: AgentParts;
+  readonly #endpoint: AgentEndpoint;
+  readonly #entries = new Map<BundleId, Entry>();
+  readonly #journal: AgentJournal;
+  readonly #timers: TimerSet;
+  readonly #facts: FactQueue<AgentFact>;
+  readonly #showsSteps: boolean;
+  /** Whoever waits until the VM may sleep. */
+  #slept: Slept | undefined;
+
+  constructor(given: AgentParts) {
+    super();
+    const parts = { ...given, log: quietLog(given.log, given.clock) };
+    const { self, bundles, expected, borrowerTable, entropy, clock, log } = parts;
+    this.#parts = parts;
+    this.#showsSteps = (log.level ?? 'debug') === 'debug';
+    this.#journal = new AgentJournal(parts.journal, log);
+    const challenges = entropy.random(CHALLENGE_BYTES);
+    this.#endpoint = new AgentEndpoint({ self, bundles, expected, challenges, borrowerTable });
+    this.#timers = new TimerSet(clock, (name, lateMs) => this.#timerFired(name, lateMs));
+    this.#facts = new FactQueue(
+      (fact) => this.#step(fact),
+      () => this.#timers.apply(),
+    );
+    for (const definition of bundles)
+      this.#entries.set(definition.id, newEntry(definition, new Diary(definition.id, clock, log)));
+  }
+
+  /** Looks what the drivers do, then asks the host who holds what. Changes nothing before it knows. */
+  start(): void {
+    for (const [bundle, last] of this.#journal.last) {
+      this.#parts.log('info', 'the journal says what was attempted last', { bundle, ...last });
+    }
+    this.#feed({ on: 'start' });
+    this.#parts.link.open(this);
+  }
+
+  /** Stops everything. The drivers stay as they are; the host goes on without us. */
+  stop(): void {
+    this.#facts.stop();
+    this.#timers.clear();
+    this.#parts.link.close();
+    this.#parts.journal.close();
+  }
+
+  /** Asks for a bundle. What comes of it is told by `notice` events. Throws on a bundle that is not ours to borrow. */
+  borrow(bundle: BundleId, terms: BorrowTerms): void {
+    if (this.#role(bundle) === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to borrow`);
+    this.#feed({ on: 'borrow', bundle, terms });
+  }
+
+  /** Gives a bundle back, or withdraws the request for it. */
+  giveBack(bundle: BundleId): void {
+    if (this.#role(bundle) === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to give back`);
+    this.#feed({ on: 'return', bundle });
+  }
+
+  /** Asks the borrower for our bundle; with `force` the host takes it after `graceMs`, as far as the consent allows. */
+  recall(bundle: BundleId, graceMs: number, force: boolean): void {
+    if (this.#role(bundle) === 'borrower')
+      throw new Error(`${bundle}: this VM does not own it; only the owner recalls`);
+    this.#feed({ on: 'recall', bundle, graceMs, force });
+  }
+
+  /**
+   * The whole VM wants to sleep (system suspend): a kernel that sleeps drops the supplies that it keeps for a borrower,
+   * and answers nobody (M11). Calls in every lent bundle, by force after `graceMs`. Calls `done` once: asleep, when none
+   * is lent any more, and none is until `wake`; or else awake, with the bundles that were not back after `waitMs`, or
+   * when `wake` or another `sleep` ended this one.
+   */
+  sleep(graceMs: number, waitMs: number, done: Slept): void {
+    // What waits is ended by the endpoint, which calls it.
+    const before = this.#slept;
+    if (before) this.#feed({ on: 'wake' });
+    this.#slept = done;
+    this.#feed({ on: 'sleep', graceMs, waitMs });
+  }
+
+  /** The VM is awake: requests are decided again. */
+  wake(): void {
+    this.#feed({ on: 'wake' });
+  }
+
+  /**
+   * Asks host and other agents how things stand, for somebody who looks. Calls `done` when they have answered, soon
+   * in any case.
+   */
+  look(done: () => void): void {
+    const { link } = this.#parts;
+    if (link.isUp(HOST)) this.#feed({ on: 'look' });
+    // The host answers in the order of what it is asked.
+    link.look(done);
+  }
+
+  /** How a bundle stands. Throws on an unknown one. */
+  view(bundle: BundleId): BundleView {
+    return this.#view(this.#entry(bundle));
+  }
+
+  /** How the ways to host and other agents stand. */
+  peers(): PeerView[] {
+    return this.#parts.link.peers();
+  }
+
+  /** What keeps this agent from everybody. */
+  obstacle(): Obstacle | undefined {
+    return this.#parts.link.obstacle();
+  }
+
+  /** How all bundles stand. */
+  views(): BundleView[] {
+    return [...this.#entries.values()].map((entry) => this.#view(entry));
+  }
+
+  onMessage(from: VmId, message: Message, token: Uint8Array | undefined): void {
+    this.#feed({ on: 'message', from, message, token });
+  }
+
+  onUp(peer: VmId, isNewBoot = false): void {
+    this.#parts.log('info', 'session up', { peer });
+    for (const entry of this.#entries.values()) {
+      const { id } = entry.definition;
+      const before = entry.differs.join();
+      entry.differs = this.#parts.link.differing(id);
+      if (entry.differs.join() !== before) this.emit('changed', id);
+      // Another start of the host may have another enforcer.
+      if (peer === HOST && isNewBoot) Object.assign(entry, { evidence: null, forces: undefined });
+    }
+    this.#feed({ on: 'sessionUp', peer });
+  }
+
+  onDown(peer: VmId, reason: string): void {
+    if (peer === HOST) this.emit('hostDown', reason);
+  }
+
+  onDigestMismatch(peer: VmId, bundle: BundleId): void {
+    const entry = this.#entries.get(bundle);
+    if (!entry) return;
+    entry.diary.note(`${peer} means another definition by ${bundle}: deploy the same bundle file everywhere`);
+    this.#parts.log('error', 'bundle definitions differ', { bundle, peer });
+  }
+
+  #feed(fact: Fact): void {
+    this.#facts.feed({ ...fact, nowMs: this.#parts.clock.nowMs() } as AgentFact);
+  }
+
+  #step(fact: AgentFact): void {
+    for (const order of this.#endpoint.step(fact)) {
+      if (this.#facts.isStopped) return;
+      this.#carryOut(order);
+    }
+  }
+
+  #carryOut(order: AgentOrder): void {
+    const { link, hooks } = this.#parts;
+    switch (order.do) {
+      case 'send':
+        return void link.send(order.to, order.message);
+      case 'request':
+        return this.#request(order);
+      case 'decide': {
+        const { request, question } = order;
+        const { bundle } = question;
+        return this.#parts.policy(question, (decision) =>
+          this.#feed({ on: 'policyDecided', bundle, request, decision }),
+        );
+      }
+      case 'note':
+        return this.#journal.write(order.bundle, { attempt: order.attempt, epoch: order.epoch });
+      case 'hook': {
+        const { bundle, hook, epoch } = order;
+        return hooks.run(bundle, hook, epoch, (result) =>
+          this.#feed({ on: 'hookDone', bundle, hook, result }),
+        );
+      }
+      case 'inspect': {
+        const { bundle } = order;
+        return hooks.inspect(bundle, (status) => this.#feed({ on: 'driverInspected', bundle, status }));
+      }
+      case 'timer':
+        return this.#timers.start(timerName(order), order.ms, order.sooner);
+      case 'stopTimer':
+        return this.#timers.stop(timerName(order));
+      case 'renew':
+        return link.renew(order.peer);
+      default:
+        return this.#tell(order);
+    }
+  }
+
+  #request({ bundle, owner, claims, terms }: Extract<AgentOrder, { do: 'request' }>): void {
+    const { link } = this.#parts;
+    const consent = link.sealConsent(claims);
+    const mark = consent && consentMark(consent);
+    const message = consent && ({ kind: 'requestBorrow', bundle, ...terms, consent } as const);
+    // The answer may be there before this returns.
+    if (mark !== undefined) this.#feed({ on: 'requested', bundle, mark, isSent: true });
+    const isSent = message !== undefined && link.send(owner, message);
+    if (!isSent) this.#feed({ on: 'requested', bundle, mark: undefined, isSent });
+  }
+
+  #timerFired(name: string, lateMs: number): void {
+    const [timer, bundle] = name.split(' ') as [string, BundleId | undefined];
+    this.#feed({ on: 'timer', bundle, timer, lateMs });
+  }
+
+  #tell(news: AgentNews): void {
+    const { log, clock } = this.#parts;
+    switch (news.do) {
+      case 'notice':
+        this.#entry(news.bundle).diary.notified(news.notice);
+        this.emit('notice', news.bundle, news.notice);
+        return;
+      case 'told':
+        return noteTold(this.#entry(news.bundle), news.message, clock.nowMs());
+      case 'declined':
+        return this.#entry(news.message.bundle).diary.declined(news.to, news.message);
+      case 'fault':
+        return this.#faultSeen(news);
+      case 'drop':
+        return log(news.isLate ? 'debug' : 'warn', `${news.kind} dropped: ${news.why}`, { from: news.from });
+      case 'hostUp':
+        this.emit('hostUp');
+        return;
+      case 'hostSilent': {
+        const reason = `last heard ${Math.round(news.silentMs)} ms ago`;
+        log('warn', `the host is silent: ${reason}`, { peer: HOST });
+        this.emit('hostDown', reason);
+        return;
+      }
+      case 'hostBack':
+        return log('info', `the host is heard again, after ${seconds(news.silentMs)} s`, { peer: HOST });
+      case 'stopped':
+        return log(
+          'warn',
+          `this process did not run for ${seconds(news.ms)} s: it or its VM was stopped, or had no time`,
+        );
+      case 'slept': {
+        const done = this.#slept;
+        this.#slept = undefined;
+        return done?.(news.isAsleep, news.lent);
+      }
+      case 'step':
+        return this.#stepped(news);
+    }
+  }
+
+  #stepped({ bundle, on, before, after, rows, ignored }: Extract<AgentNews, { do: 'step' }>): void {
+    const row = rows.join(', ');
+    if (this.#showsSteps) {
+      const { log } = this.#parts;
+      if (ignored === undefined) log('debug', `${before} → ${after}`, { bundle, on, row });
+      else log('debug', `${on} ignored: ${ignored}`, { bundle, row, state: before });
+    }
+    if (ignored !== undefined || before === after) return;
+    const entry = this.#entry(bundle);
+    entry.movedMs = this.#parts.clock.nowMs();
+    entry.diary.moved(before, after, row);
+    this.emit('changed', bundle);
+  }
+
+  #faultSeen({ bundle, message }: Extract<AgentNews, { do: 'fault' }>): void {
+    const { vm = 'somebody', write, resource, by, epoch } = message;
+    this.#entry(bundle).diary.note(
+      `fault: ${vm} ${write ? 'wrote' : 'read'} ${resource} by ${by}, epoch ${epoch}`,
+    );
+    this.emit('changed', bundle);
+  }
+
+  #role(bundle: BundleId): 'owner' | 'borrower' {
+    this.#entry(bundle);
+    return this.#endpoint.state.bundles[bundle]!.role;
+  }
+
+  #entry(bundle: BundleId): Entry {
+    const entry = this.#entries.get(bundle);
+    if (entry) return entry;
+    throw new Error(
+      `${bundle}: no bundle of this name; there are ${[...this.#entries.keys()].join(', ') || 'none'}`,
+    );
+  }
+
+  #view(entry: Entry): BundleView {
+    const bundle = this.#endpoint.state.bundles[entry.definition.id]!;
+    return bundleView(entry, bundle, this.#parts.self, this.#parts.clock.nowMs());
+  }
+}
+
+function seconds(ms: number): string {
+  return (ms / 1_000).toFixed(ms < 10_000 ? 1 : 0);
+}
+
+/** Names have no space. */
+function timerName({
+  bundle,
+  timer,
+}: {
+  readonly bundle: BundleId | undefined;
+  readonly timer: string;
+}): string {
+  return bundle === undefined ? timer : `${timer} ${bundle}`;
+}

@@ -1,0 +1,368 @@
+/**
+ * The host service as it runs: turns messages, answers of the enforcer, clocks and writes into facts of the endpoint
+ * (host-endpoint.ts), and carries its effects out in their order. It decides nothing.
+ */
+
+import { TypedEmitter } from 'tiny-typed-emitter';
+import { quietLog } from '../../common/quiet-log.ts';
+import { decodeBounds, encodeBounds } from '../../core/host/bounds.ts';
+import { FaultDesk } from '../../core/host/fault-desk.ts';
+import { HostEndpoint, type HostFact, type HostNews, type HostOrder } from '../../core/host/host-endpoint.ts';
+import {
+  faultFields,
+  faultText,
+  type HostFacts,
+  type HostView,
+  hostView,
+} from '../../core/host/host-view.ts';
+import { Pulse, stoppedText } from '../../core/host/pulse.ts';
+import { Stamper } from '../../core/host/stamp.ts';
+import { runningIn } from '../../core/host/vm-registry.ts';
+import type { BundleId, VmId } from '../../core/protocol/ids.ts';
+import type { Message } from '../../core/protocol/messages.ts';
+import { hex } from '../../core/wire/bytes.ts';
+import type { EnforcerEvent, FaultRecord } from '../../ports/enforcer.ts';
+import type { Obstacle } from '../../ports/world.ts';
+import { FactQueue } from '../fact-queue.ts';
+import type { LinkListener, PeerView } from '../link/link.ts';
+import { TimerSet } from '../timer-set.ts';
+import type { Entry, HostEvents, HostParts } from './host-parts.ts';
+import { HostWriter } from './host-writer.ts';
+
+/** Events kept per bundle for `describe`. */
+const EVENTS_KEPT = 30;
+/** Bytes of a table's id. */
+const TABLE_ID_BYTES = 8;
+
+type Enforce = Extract<HostOrder, { do: 'enforce' }>;
+/** A fact without its moment. */
+type Fact = HostFact extends infer F ? (F extends HostFact ? Omit<F, 'nowMs'> : never) : never;
+
+/** The host service. */
+export class Host extends TypedEmitter<HostEvents> implements LinkListener {
+  readonly #parts: HostParts;
+  readonly #endpoint: HostEndpoint;
+  readonly #entries = new Map<BundleId, Entry>();
+  readonly #writer: HostWriter;
+  readonly #stamper: Stamper;
+  readonly #pulse = new Pulse();
+  readonly #showsSteps: boolean;
+  readonly #timers: TimerSet;
+  readonly #facts: FactQueue<HostFact>;
+
+  constructor(given: HostParts) {
+    super();
+    const parts = { ...given, log: quietLog(given.log, given.clock) };
+    const { bundles, enforcer, bootId, times, acceptDriverResidue, protocol, clock, log } = parts;
+    this.#parts = parts;
+    const setup = {
+      bundles,
+      enforcer: enforcer.describe(),
+      bootId,
+      times,
+      acceptDriverResidue,
+      table: protocol,
+    };
+    this.#endpoint = new HostEndpoint(setup);
+    this.#showsSteps = (log.level ?? 'debug') === 'debug';
+    this.#stamper = new Stamper(bootId);
+    this.#timers = new TimerSet(clock, (name, lateMs) => this.#timerFired(name, lateMs));
+    this.#facts = new FactQueue(
+      (fact) => this.#step(fact),
+      () => this.#timers.apply(),
+    );
+    const { audit, auditHash } = parts;
+    this.#writer = new HostWriter({ table: parts.table ?? parts.freshTable(), audit, auditHash, clock, log });
+    for (const { id } of bundles) this.#entries.set(id, this.#entryOf(id));
+  }
+
+  /** Reads back the machine, then serves. */
+  start(): void {
+    const { enforcer, table, bounds, entropy } = this.#parts;
+    const records = table?.records();
+    const found = {
+      bounds: bounds.found && decodeBounds(bounds.found),
+      records,
+      isFirst: table !== undefined && records === undefined,
+      machineBoot: enforcer.machineBoot(),
+      running: enforcer.running(),
+      freshTableId: hex(entropy.random(TABLE_ID_BYTES)),
+    };
+    this.#feed({ on: 'start', found });
+  }
+
+  /** Stops serving. The machine stays as it is; the table says how to go on. */
+  stop(): void {
+    this.#facts.stop();
+    this.#timers.clear();
+    for (const { desk } of this.#entries.values()) desk.stop();
+    this.#writer.stop();
+    this.#parts.link.close();
+    this.#parts.enforcer.close();
+  }
+
+  /** Ends a quarantine, or forgets barred borrowers. Throws on an unknown bundle. */
+  lift(bundle: BundleId): HostView {
+    const entry = this.#entries.get(bundle);
+    if (!entry) throw new Error(`${bundle}: no bundle of this name`);
+    this.#feed({ on: 'lift', bundle });
+    return this.#view(entry);
+  }
+
+  /** How a bundle stands; undefined if there is none of this name. */
+  view(bundle: BundleId): HostView | undefined {
+    const entry = this.#entries.get(bundle);
+    return entry && this.#view(entry);
+  }
+
+  views(): HostView[] {
+    return [...this.#entries.values()].map((entry) => this.#view(entry));
+  }
+
+  /** Running VMs and their incarnations; hash of the last audit line; what cannot be written, and why. */
+  facts(): HostFacts {
+    const { auditHash, fault } = this.#writer;
+    const { registry, writeFault } = this.#endpoint.state;
+    const stopped = this.#pulse.stopped(this.#nowMs());
+    return { vms: runningIn(registry), auditHash, writeFault: fault ?? writeFault ?? null, stopped };
+  }
+
+  /**
+   * Asks the agents whether they live, for somebody who looks. Calls `done` when they have answered, soon in any
+   * case.
+   */
+  look(done: () => void): void {
+    this.#parts.link.look(done);
+  }
+
+  /** How the ways to the agents of all running VMs stand: a VM that does not run has no agent. */
+  peers(): PeerView[] {
+    return this.#parts.link.peers().filter(({ peer }) => this.incarnationOf(peer) !== 0);
+  }
+
+  /** What keeps the host from all agents. */
+  obstacle(): Obstacle | undefined {
+    return this.#parts.link.obstacle();
+  }
+
+  incarnationOf(vm: VmId) {
+    return this.#endpoint.incarnationOf(vm);
+  }
+
+  onMessage(from: VmId, message: Message): void {
+    const claims =
+      message.kind === 'prepare'
+        ? this.#parts.link.openConsent(message.borrower, message.consent)
+        : undefined;
+    this.#feed({ on: 'message', from, message, claims });
+  }
+
+  onUp(peer: VmId): void {
+    this.#parts.log('info', 'session up', { peer });
+    this.#feed({ on: 'sessionUp', peer });
+  }
+
+  onDown(peer: VmId, reason: string): void {
+    this.#parts.log('info', 'session down', { peer, reason });
+  }
+
+  onDigestMismatch(peer: VmId, bundle: BundleId): void {
+    this.#parts.log('error', 'bundle definitions differ: deploy the same bundle file everywhere', {
+      peer,
+      bundle,
+    });
+  }
+
+  #feed(fact: Fact): void {
+    this.#facts.feed({ ...fact, nowMs: this.#nowMs() } as HostFact);
+  }
+
+  #step(fact: HostFact): void {
+    for (const order of this.#endpoint.step(fact)) {
+      if (this.#facts.isStopped) return;
+      this.#carryOut(order);
+    }
+  }
+
+  #carryOut(order: HostOrder): void {
+    const { link, enforcer } = this.#parts;
+    switch (order.do) {
+      case 'send':
+        return void link.send(order.to, order.message, this.#stamper.at(this.#nowMs()));
+      case 'record': {
+        const fault = this.#writer.writeBundle(order.bundle, order.state, order.isDurable);
+        return this.#feed({ on: 'recorded', bundle: order.bundle, fault });
+      }
+      case 'recordVms':
+        return this.#feed({
+          on: 'recorded',
+          bundle: undefined,
+          fault: this.#writer.writeRegistry(order.registry),
+        });
+      case 'writeBounds': {
+        const { bounds } = order;
+        return this.#parts.bounds.write(encodeBounds(bounds), (fault) =>
+          this.#feed({ on: 'boundsWritten', bounds, fault }),
+        );
+      }
+      case 'enforce':
+        return this.#enforce(order);
+      case 'fetchFaults':
+        return this.#fetchFaults();
+      case 'acknowledgeStart':
+        return enforcer.acknowledgeStart(order.vm);
+      case 'acknowledgeExit':
+        return enforcer.acknowledgeExit(order.vm);
+      case 'forget':
+        return link.forget(order.vm);
+      case 'timer':
+        return this.#timers.start(timerName(order), order.ms);
+      case 'stopTimer':
+        return this.#timers.stop(timerName(order));
+      case 'serve':
+        enforcer.onEvent((event) => this.#onEnforcer(event));
+        if (!this.#facts.isStopped) link.open(this);
+        return;
+      case 'end':
+        return this.#end(order.reason);
+      default:
+        return this.#tell(order);
+    }
+  }
+
+  #enforce({ bundle, phase, epoch, to, calls, fetchesFaults }: Enforce): void {
+    const { enforcer } = this.#parts;
+    const entry = this.#entries.get(bundle)!;
+    entry.startedMs = this.#nowMs();
+    if (phase === 'fence') {
+      entry.phases = {};
+      entry.failure = undefined;
+    }
+    enforcer.run(bundle, calls, (answers) => {
+      const faults = fetchesFaults ? enforcer.faults() : NO_FAULTS;
+      this.#feed({ on: 'answers', bundle, phase, epoch, to, answers, faults });
+    });
+  }
+
+  #onEnforcer(event: EnforcerEvent): void {
+    if (event.kind === 'faultsPending') return this.#fetchFaults();
+    if (event.kind === 'lost') return this.#feed({ on: 'enforcerLost', error: event.error });
+    this.#feed({ on: event.kind, vm: event.vm });
+  }
+
+  #fetchFaults(): void {
+    const faults = this.#parts.enforcer.faults();
+    if (faults.length > 0) this.#feed({ on: 'faults', faults });
+  }
+
+  #timerFired(name: string, lateMs: number): void {
+    const [timer, bundle] = name.split(' ') as [string, BundleId | undefined];
+    const stoppedMs = this.#pulse.late(lateMs, this.#nowMs());
+    if (stoppedMs !== undefined) this.#parts.log('warn', stoppedText(stoppedMs));
+    this.#feed({ on: 'timer', bundle, timer, lateMs });
+  }
+
+  /** Ends the service where it stands: bundles stay as they are, and the next start reads them back. */
+  #end(reason: string): void {
+    this.stop();
+    this.#parts.log('error', `ends: ${reason}`);
+    this.#parts.end?.(reason);
+  }
+
+  #tell(news: HostNews): void {
+    const { log } = this.#parts;
+    switch (news.do) {
+      case 'step': {
+        if (!this.#showsSteps) return;
+        const { bundle, on, before, after, rows, ignored } = news;
+        const fields = { bundle, row: rows.join(', ') };
+        if (ignored !== undefined) return log('debug', `${on} ignored: ${ignored}`, fields);
+        return log('debug', `${before} → ${after}`, { ...fields, on });
+      }
+      case 'drop':
+        return log('warn', `${news.kind} dropped: ${news.why}`, { from: news.from });
+      case 'strayFault':
+        return log('warn', 'a refused access outside every bundle', faultFields(news.fault));
+      case 'fault':
+        return this.#entries.get(news.bundle)!.desk.add(news.attributed);
+      case 'vm':
+        this.emit('vm', news.vm, news.isRunning, news.incarnation);
+        return;
+      case 'phase':
+        return this.#tellPhase(news);
+      case 'audit':
+        return this.#audit(news);
+    }
+  }
+
+  #tellPhase({ bundle, phase, epoch, error }: Extract<HostNews, { do: 'phase' }>): void {
+    const entry = this.#entries.get(bundle)!;
+    const ms = this.#nowMs() - entry.startedMs;
+    entry.phases[phase] = (entry.phases[phase] ?? 0) + ms;
+    if (error !== undefined) {
+      entry.failure = `${phase} failed: ${error}`;
+      this.#parts.log('error', entry.failure, { bundle, epoch });
+    }
+    this.emit('phase', bundle, phase, epoch, ms, error === undefined);
+  }
+
+  #audit({ bundle, event, detail, epoch, holder, cause }: Audit): void {
+    const entry = this.#entries.get(bundle)!;
+    const atMs = Math.round(this.#nowMs());
+    this.#writer.writeAudit({ atMs, bundle, event, epoch, holder: holder ?? null, detail }, cause);
+    const text = detail === undefined ? event : `${event}: ${detail}`;
+    entry.events.push(`${atMs} ${text} (epoch ${epoch})`);
+    if (entry.events.length > EVENTS_KEPT) entry.events.shift();
+    if (event === 'fault') return;
+    entry.reason = text;
+    this.emit('changed', bundle);
+  }
+
+  #entryOf(bundle: BundleId): Entry {
+    const entry: Entry = {
+      config: this.#endpoint.config(bundle)!,
+      desk: new FaultDesk(this.#parts.clock, (attributed, count) => {
+        const { holder, attempt, lastEpoch } = this.#endpoint.state.bundles[bundle]!;
+        const epoch = holder?.epoch ?? attempt?.epoch ?? lastEpoch;
+        const detail = faultText(attributed, count);
+        entry.faults += count;
+        const cause = attributed.offender?.vm;
+        this.#audit({ do: 'audit', bundle, event: 'fault', detail, epoch, holder: holder?.vm, cause });
+        this.emit('fault', bundle, attributed, count);
+        for (const order of this.#endpoint.faultReports(bundle, attributed, count)) this.#carryOut(order);
+      }),
+      startedMs: 0,
+      phases: {},
+      failure: undefined,
+      faults: 0,
+      reason: 'started',
+      events: [],
+    };
+    return entry;
+  }
+
+  #view(entry: Entry): HostView {
+    const { bundle } = entry.config;
+    const differs = this.#parts.link.differing(bundle);
+    return hostView({ ...entry, differs }, this.#endpoint.state.bundles[bundle]!, this.#nowMs());
+  }
+
+  #nowMs(): number {
+    return this.#parts.clock.nowMs();
+  }
+}
+
+type Audit = Extract<HostNews, { do: 'audit' }>;
+
+const NO_FAULTS: readonly FaultRecord[] = [];
+
+/** Names have no space. */
+function timerName({
+  bundle,
+  timer,
+}: {
+  readonly bundle: BundleId | undefined;
+  readonly timer: string;
+}): string {
+  return bundle === undefined ? timer : `${timer} ${bundle}`;
+}

@@ -1,0 +1,98 @@
+/** What the host writes when, and that it waits for no disk. */
+
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type HostState, initialHost } from '../../../src/core/host/host-state.ts';
+import type { BundleId, Epoch } from '../../../src/core/protocol/ids.ts';
+import { HostWriter } from '../../../src/drivers/host/host-writer.ts';
+import { HostTable } from '../../../src/drivers/host/table.ts';
+import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
+import { MemoryJournal } from '../../support/memory-journal.ts';
+
+const PANEL = 'panel' as BundleId;
+const REGISTRY = { machineBoot: 'b', lives: {}, running: [], floor: 0 };
+const LINE = { atMs: 1, bundle: PANEL, event: 'held', epoch: 1, holder: null };
+const at = (epoch: number): HostState => ({ ...initialHost(), epoch: epoch as Epoch });
+
+let journal: MemoryJournal;
+let clock: VirtualClock;
+let audited: string[];
+let auditFault: string | undefined;
+let logged: string[];
+let writer: HostWriter;
+beforeEach(() => {
+  journal = new MemoryJournal();
+  clock = new VirtualClock();
+  audited = [];
+  auditFault = undefined;
+  logged = [];
+  writer = new HostWriter({
+    table: new HostTable(journal),
+    audit: (lines) => {
+      if (auditFault !== undefined) throw new Error(auditFault);
+      audited.push(lines);
+    },
+    auditHash: undefined,
+    clock,
+    log: (level, message) => logged.push(`${level}: ${message}`),
+  });
+  writer.writeRegistry(REGISTRY);
+});
+
+const read = () => new HostTable(new MemoryJournal(journal.records)).records();
+
+describe('the table', () => {
+  it('is written at once, and nothing of it is made durable', () => {
+    expect(writer.writeBundle(PANEL, at(1), false)).toBeUndefined();
+    expect(read()?.bundles.get(PANEL)?.epoch).toBe(1);
+    expect(journal.syncs).toBe(0);
+  });
+
+  it('is made durable where VMs outlive the kernel below the host', () => {
+    writer.writeBundle(PANEL, at(1), true);
+    expect(journal.syncs).toBe(1);
+  });
+
+  it('that cannot be written is reported each time, and in the log once a minute', () => {
+    journal.broken = 'ENOSPC';
+    expect(writer.writeBundle(PANEL, at(2), false)).toBe('ENOSPC');
+    expect(writer.writeRegistry(REGISTRY)).toBe('ENOSPC');
+    expect(writer.fault).toBe('ENOSPC');
+    expect(logged).toEqual([
+      expect.stringMatching(/^error: ENOSPC; free space .* nothing is lent until then/),
+    ]);
+    clock.advance(60_000);
+    writer.writeBundle(PANEL, at(3), false);
+    expect(logged).toHaveLength(2);
+    journal.broken = undefined;
+    expect(writer.writeBundle(PANEL, at(4), false)).toBeUndefined();
+    expect(writer.fault).toBeUndefined();
+    expect(logged.at(-1)).toBe('info: table and audit log are written again');
+  });
+});
+
+describe('the audit log', () => {
+  it('is written when nobody waits for a message: soon, at the end of a handover, or when its hash is asked for', () => {
+    writer.writeAudit(LINE, undefined);
+    expect(audited).toHaveLength(0);
+    clock.advance(50);
+    expect(audited).toHaveLength(1);
+    writer.writeAudit({ ...LINE, event: 'confirmed' }, undefined);
+    clock.advance(0);
+    expect(audited).toHaveLength(2);
+    writer.writeAudit(LINE, undefined);
+    expect(writer.auditHash).toMatch(/^[0-9a-f]{64}$/);
+    expect(audited).toHaveLength(3);
+  });
+
+  it('that cannot be written keeps its lines, and is tried again', () => {
+    auditFault = 'EIO';
+    writer.writeAudit(LINE, undefined);
+    clock.advance(500);
+    expect(writer.fault).toBe('EIO');
+    expect(logged).toEqual([expect.stringContaining('bundles are lent all the same')]);
+    auditFault = undefined;
+    clock.advance(1_000);
+    expect(audited).toHaveLength(1);
+    expect(writer.fault).toBeUndefined();
+  });
+});
