@@ -247,16 +247,18 @@ export class HostEndpoint {
   constructor(setup: HostSetup) {
     this.#setup = setup;
     this.#table = setup.table ?? HOST_TABLE;
-    this.state = NOTHING;
     for (const definition of setup.bundles) {
       this.#configs.set(definition.id, hostConfig(definition, setup));
       this.#runs.set(definition.id, new PhaseRuns(definition));
     }
+    this.state = this.initial();
   }
 
   /** The state of a service that is about to start. */
   initial(): HostEndpointState {
-    return NOTHING;
+    const bundles: Record<BundleId, HostState> = {};
+    for (const bundle of this.#configs.keys()) bundles[bundle] = initialHost();
+    return { ...NOTHING, bundles };
   }
 
   /** What does not change about a bundle. */
@@ -362,7 +364,6 @@ export class HostEndpoint {
           : records || isFirst
             ? { kind: 'new' }
             : { kind: 'record', state: { ...initialHost(), exposed: true }, rebooted };
-      this.#set({ bundles: { ...this.state.bundles, [bundle]: initialHost() } });
       this.#feed(bundle, { on: 'start', recovered, running, epochs, nowMs });
     }
     // The VMs come last: a table with them holds a record of every bundle.

@@ -49,6 +49,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   readonly #showsSteps: boolean;
   readonly #timers: TimerSet;
   readonly #facts: FactQueue<HostFact>;
+  #onServing: () => void = () => {};
 
   constructor(given: HostParts) {
     super();
@@ -76,8 +77,9 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     for (const { id } of bundles) this.#entries.set(id, this.#entryOf(id));
   }
 
-  /** Reads back the machine, then serves. */
-  start(): void {
+  /** Reads back the machine, then serves, and calls `onServing`; not before what has to be durable is. */
+  start(onServing: () => void = () => {}): void {
+    this.#onServing = onServing;
     const { enforcer, table, bounds, entropy } = this.#parts;
     const records = table?.records();
     const found = {
@@ -222,6 +224,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       case 'serve':
         enforcer.onEvent((event) => this.#onEnforcer(event));
         if (!this.#facts.isStopped) link.open(this);
+        if (!this.#facts.isStopped) this.#onServing();
         return;
       case 'end':
         return this.#end(order.reason);

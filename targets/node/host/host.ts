@@ -148,10 +148,13 @@ function serve(enforcer: Enforcer, order: Order): void {
     (stream) => server.accept(stream),
     (error) => {
       if (error) exitOn(FACE.name, error);
-      orExit(FACE.name, () => host.start());
-      warnQuarantined(host.views(), control, log);
-      log('info', 'serving', { backEnd: name, evidence, bundles: bundles.map((bundle) => bundle.id) });
-      supervisor.ready();
+      orExit(FACE.name, () =>
+        host.start(() => {
+          warnQuarantined(host.views(), control, log);
+          log('info', 'serving', { backEnd: name, evidence, bundles: bundles.map((bundle) => bundle.id) });
+          supervisor.ready();
+        }),
+      );
     },
   );
   onTermination(() => {
