@@ -13,22 +13,27 @@ import { quietLog } from '../quiet-log.ts';
 import { Turns } from '../turns.ts';
 import { type Route, routeOf } from '../wire/envelope.ts';
 import type { BundleDigest } from '../wire/handshake.ts';
+import type { PairKeys } from '../wire/keys.ts';
 import { HELLO_CHALLENGE_BYTES, PROTOCOL_VERSION } from '../wire/limits.ts';
 import { Session } from '../wire/session.ts';
 import type { Received, SessionEvent } from '../wire/session-io.ts';
 import { FRESH_MS, Looks } from './looks.ts';
 import { isSilent, mayAsk, newPeer, type Peer, RETRY_MIN_MS } from './peer.ts';
-import { type PeerView, peerView, UNVERIFIED_HINT } from './peer-view.ts';
+import { type PeerView, peerView, UNVERIFIED_HINT, versionHint } from './peer-view.ts';
 
 export type { PeerView } from './peer-view.ts';
 
 /** What a link is made of. */
 export interface LinkParts {
   readonly self: VmId;
+  /** Name of the machine that all parties are part of; DEFAULT_MACHINE if absent. */
+  readonly machine?: string;
   /** 32-byte keys shared with each peer. Nobody else is talked to. */
-  readonly pairKeys: ReadonlyMap<VmId, Uint8Array>;
+  readonly pairKeys: ReadonlyMap<VmId, PairKeys>;
   readonly bootId: Uint8Array;
   readonly bundles: readonly BundleDigest[];
+  /** At the host: id of its table, 8 bytes; zeros if absent. */
+  readonly tableId?: Uint8Array;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -41,9 +46,9 @@ export interface LinkListener {
   onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void;
   /**
    * A session came up, or was replaced: what was sent before may be lost. `isNewBoot`: of the peer, after a session
-   * with another one.
+   * with another one. `tableId`: of the host's table, 8 bytes; zeros of another peer.
    */
-  onUp(peer: VmId, isNewBoot?: boolean): void;
+  onUp(peer: VmId, isNewBoot?: boolean, tableId?: Uint8Array): void;
   onDown(peer: VmId, reason: string): void;
   /** The peer means something else by this bundle. */
   onDigestMismatch(peer: VmId, bundle: BundleId): void;
@@ -98,8 +103,8 @@ export class Link implements TransportListener {
     this.#isHost = parts.self === HOST;
     this.#turns = new Turns(parts.clock);
     this.#looks = new Looks(parts.clock);
-    for (const [id, pairKey] of parts.pairKeys) {
-      this.#peers.set(id, newPeer(id, pairKey, parts.clock.nowMs()));
+    for (const [id, pairKeys] of parts.pairKeys) {
+      this.#peers.set(id, newPeer(id, pairKeys, parts.clock.nowMs()));
     }
   }
 
@@ -230,7 +235,7 @@ export class Link implements TransportListener {
     const peer = this.#peers.get(id);
     if (!peer) return;
     peer.cancelRetry?.();
-    this.#peers.set(id, newPeer(id, peer.pairKey, this.#parts.clock.nowMs()));
+    this.#peers.set(id, newPeer(id, peer.pairKeys, this.#parts.clock.nowMs()));
   }
 
   onUp(id?: VmId): void {
@@ -306,10 +311,7 @@ export class Link implements TransportListener {
 
   #onEvent(peer: Peer, event: SessionEvent): void {
     if (event.kind === 'versionUnsupported') {
-      const { ours, theirs } = event;
-      peer.trouble =
-        `no common protocol version: we speak ${ours.min} to ${ours.max}, the peer ` +
-        `${theirs.min} to ${theirs.max}`;
+      peer.trouble = versionHint(peer.id, event);
       this.#parts.log('error', peer.trouble, { peer: peer.id });
       return;
     }
@@ -328,7 +330,7 @@ export class Link implements TransportListener {
       // Sessions between agents need our own incarnation, which only the host knows.
       if (before === 0) this.#beginAll();
     }
-    this.#listener?.onUp(peer.id, event.peerRestarted);
+    this.#listener?.onUp(peer.id, event.peerRestarted, event.tableId);
   }
 
   #beginAll(): void {
@@ -348,16 +350,18 @@ export class Link implements TransportListener {
     const peerIncarnation = this.#isHost ? (this.#listener?.incarnationOf?.(peer.id) ?? 0) : 0;
     if (this.#isHost && peerIncarnation === 0) return undefined;
     if (!this.#isHost && peer.id !== HOST && incarnation === 0) return undefined;
-    const { self, bootId, bundles, versions } = this.#parts;
+    const { self, machine, bootId, bundles, tableId, versions } = this.#parts;
     peer.session = new Session({
       us: self,
       peer: peer.id,
-      pairKey: peer.pairKey,
+      machine,
+      pairKeys: peer.pairKeys,
       bootId,
       incarnation,
       peerIncarnation: peerIncarnation as Incarnation,
       versions: versions ?? { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
       bundles,
+      tableId,
     });
     return peer.session;
   }
