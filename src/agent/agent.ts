@@ -27,7 +27,8 @@ import {
   type OwnerInput,
   type VmId,
 } from '../protocol/index.ts';
-import { CHALLENGE_BYTES, consentMark, TEXT_BYTES_MAX } from '../protocol/messages.ts';
+import { isLater, NOT_SUPPORTED } from '../protocol/later.ts';
+import { CHALLENGE_BYTES, TEXT_BYTES_MAX } from '../protocol/messages.ts';
 import type { Step } from '../protocol/table.ts';
 import { quietLog } from '../quiet-log.ts';
 import { Runner } from '../runner.ts';
@@ -200,6 +201,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void {
     if (from === HOST) this.#watch.heard(stamp);
     if (message.kind === 'heartbeat') return;
+    if (isLater(message)) return this.#drop(from, message, NOT_SUPPORTED);
     const entry = this.#entries.get(message.bundle);
     if (!entry) return this.#drop(from, message, 'unknown bundle');
     const isPeers =
@@ -282,7 +284,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   #machineOf(entry: Entry): AnyRunner {
-    const { self, clock } = this.#parts;
+    const { self, clock, entropy } = this.#parts;
     const { definition, digest } = entry;
     const expected = this.#parts.expected?.get(definition.id);
     const config: AgentConfig = { self, definition, digest, expected };
@@ -296,7 +298,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       return { role: 'owner', runner: runner as never };
     }
     const table = this.#parts.borrowerTable ?? BORROWER_TABLE;
-    const runner = new Runner(table as never, initialBorrower(), config, clock, owner as never);
+    const firstRequest = new DataView(entropy.random(4).slice().buffer).getUint32(0);
+    const runner = new Runner(table as never, initialBorrower(firstRequest), config, clock, owner as never);
     return { role: 'borrower', runner: runner as never };
   }
 
@@ -364,7 +367,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
 
   #request(entry: Entry, effect: Extract<AgentEffect<never>, { do: 'request' }>): void {
     const { link, clock } = this.#parts;
-    const { terms, epoch, incarnation } = effect;
+    const { terms, epoch, incarnation, requestId } = effect;
     const { id: bundle, owner } = entry.definition;
     const claims: ConsentClaims = {
       bundle,
@@ -378,24 +381,27 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       minTenureMs: terms.minTenureMs,
       noticeMs: terms.noticeMs,
       evidence: terms.evidence,
+      use: 'borrow',
+      renewal: 0,
+      requestId,
     };
     const consent = link.sealConsent(claims);
     if (!consent) return;
-    this.#feed(entry, { on: 'requested', mark: consentMark(consent) });
     const { evidence: _, ...asked } = terms;
-    if (link.send(owner, { kind: 'requestBorrow', bundle, ...asked, consent })) return;
+    if (link.send(owner, { kind: 'requestBorrow', bundle, ...asked, consent, requestId })) return;
     // The session with the owner is not up yet, as after a boot. The request's timer ends the tries.
     clock.after(REQUEST_RETRY_MS, () => {
       const { state } = entry.machine.runner;
       // Another request may be open by then, on other terms.
-      if (state.name === 'requesting' && state.terms === terms) this.#request(entry, effect);
+      if (state.name === 'requesting' && 'requestId' in state && state.requestId === requestId)
+        this.#request(entry, effect);
     });
   }
 
   #faultSeen(entry: Entry, message: Extract<Message, { kind: 'faultReported' }>): void {
     const who = message.vm ?? 'somebody';
     entry.diary.note(
-      `fault: ${who} ${message.write ? 'wrote' : 'read'} ${message.resource} by ${message.by}, epoch ${message.epoch}`,
+      `fault: ${who} ${faultVerb(message.write)} ${message.resource} by ${message.by}, epoch ${message.epoch}`,
     );
     this.emit('changed', entry.definition.id);
   }
@@ -407,6 +413,11 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   #view(entry: Entry): BundleView {
     return bundleView(entry, this.#parts.self, this.#parts.clock.nowMs());
   }
+}
+
+function faultVerb(write: boolean | undefined): string {
+  if (write === undefined) return 'used';
+  return write ? 'wrote' : 'read';
 }
 
 function seconds(ms: number): string {

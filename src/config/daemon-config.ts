@@ -7,10 +7,11 @@
  */
 
 import { HOOKS_SCHEMA } from '../hooks/hooks-config.ts';
-import { ID_PATTERN, ID_WORDS, PARTY_PATTERN, VM_PATTERN } from '../protocol/ids.ts';
+import { DEFAULT_MACHINE, ID_PATTERN, ID_WORDS, PARTY_PATTERN, VM_PATTERN } from '../protocol/ids.ts';
 import { HOST_TIMES } from '../protocol/timers.ts';
 import { type Static, Type } from '../schema.ts';
 import { TREE_SCHEMA } from './own-tree.ts';
+import { PAIR_KEYS_PATTERN } from './pair-keys.ts';
 
 const closed = { additionalProperties: false } as const;
 const name = (description: string) => Type.String({ pattern: ID_PATTERN, title: ID_WORDS, description });
@@ -133,9 +134,19 @@ const POLICY = Type.Union(
   { description: 'to whom an owner lends; absent: to nobody' },
 );
 
+const MACHINE = Type.Optional(
+  Type.String({
+    pattern: ID_PATTERN,
+    title: ID_WORDS,
+    default: DEFAULT_MACHINE,
+    description: 'name of the machine, the same for all its parties; needed where machines share a broker',
+  }),
+);
+
 /** Schema of `baton-agent`’s configuration. */
 export const AGENT_SCHEMA = Type.Object(
   {
+    machine: MACHINE,
     vm: vmName('name of this VM, as the bundle file and the host’s key file have it'),
     bundles: BUNDLES,
     keys: Type.String({
@@ -260,6 +271,7 @@ const ENFORCER = Type.Union(
 /** Schema of `baton-host`’s configuration. The back end has no default. */
 export const HOST_SCHEMA = Type.Object(
   {
+    machine: MACHINE,
     bundles: BUNDLES,
     keys: Type.String({ secret: true, description: 'the key file of the host, mode 0600: one key per VM' }),
     enforcer: ENFORCER,
@@ -342,14 +354,15 @@ export const HOST_SCHEMA = Type.Object(
 );
 export type HostFile = Static<typeof HOST_SCHEMA>;
 
-/** Schema of a key file: 32 bytes in hexadecimal per peer. */
+/** Schema of a key file: 32 bytes in hexadecimal per peer, or two keys with their generations. */
 export const KEYS_SCHEMA = Type.Record(
   Type.String({ pattern: PARTY_PATTERN }),
   Type.String({
-    pattern: '^[0-9a-f]{64}$',
+    pattern: PAIR_KEYS_PATTERN,
     title: '64 digits 0 to 9, a to f: openssl rand -hex 32',
     secret: true,
-    description: 'the key that this party and that peer share',
+    description:
+      'the key that this party and that peer share; while keys are exchanged both with their generations: "2:KEY 1:KEY"',
   }),
   { ...closed, description: 'name of the peer (a VM, or "host") → key' },
 );

@@ -19,7 +19,6 @@ import {
   UINT32_MAX,
   type VmId,
 } from '../protocol/index.ts';
-import { consentMark } from '../protocol/messages.ts';
 import type { Attributed } from './attribution.ts';
 
 /** How long each phase of the last remap took, in milliseconds of the host's clock. */
@@ -123,15 +122,16 @@ export function faultMessage(
   resource: ResourceId,
   count: number,
 ): MessageOf<'faultReported'> {
+  const isNamed = namesAccess(fault.event);
   return {
     kind: 'faultReported',
     bundle,
     epoch,
     resource,
     by: fault.by,
-    write: fault.write,
+    ...(isNamed ? { write: fault.write } : {}),
     ...(offender ? { vm: offender.vm, incarnation: offender.incarnation } : {}),
-    page: Math.floor(fault.address / PAGE_BYTES) >>> 0,
+    ...(isNamed ? { page: Math.floor(fault.address / PAGE_BYTES) >>> 0 } : {}),
     count: Math.min(count, UINT32_MAX),
   };
 }
@@ -146,7 +146,7 @@ export function unknownBundleRefusal(message: Extract<Message, { bundle: BundleI
   if (!('epoch' in message) || message.kind === 'queryState') return undefined;
   const { bundle, epoch, kind } = message;
   const command = MESSAGES[kind].number;
-  // Without the mark of its consent the owner takes the answer for one to an earlier request.
-  const mark = 'consent' in message ? { mark: consentMark(message.consent) } : {};
-  return { kind: 'refused', bundle, epoch, command, code: 'unknownBundle', currentEpoch: epoch, ...mark };
+  // Without it the owner takes the answer for one to an earlier request.
+  const request = 'requestId' in message ? { requestId: message.requestId } : {};
+  return { kind: 'refused', bundle, epoch, command, code: 'unknownBundle', currentEpoch: epoch, ...request };
 }

@@ -22,6 +22,7 @@ import {
   type RemapPhase,
   type VmId,
 } from '../protocol/index.ts';
+import { isLater, NOT_SUPPORTED, refuseLater } from '../protocol/later.ts';
 import { quietLog } from '../quiet-log.ts';
 import { Runner } from '../runner.ts';
 import { type Attributed, attribute, causeOf } from './attribution.ts';
@@ -171,6 +172,12 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       const refusal = unknownBundleRefusal(message);
       if (refusal) this.#parts.link.send(from, refusal, this.#stamp());
       return this.#drop(from, message, `no bundle ${message.bundle} is configured`);
+    }
+    if (isLater(message)) {
+      const { holder, attempt, lastEpoch } = entry.runner.state;
+      const answer = refuseLater(message, holder?.epoch ?? attempt?.epoch ?? lastEpoch, holder?.vm);
+      if (answer) this.#parts.link.send(from, answer, this.#stamp());
+      return this.#drop(from, message, NOT_SUPPORTED);
     }
     if (!(this.#protocol.inputs as readonly string[]).includes(message.kind)) {
       return this.#drop(from, message, 'not for the host');

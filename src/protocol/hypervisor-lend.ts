@@ -8,7 +8,6 @@ import { answerFromOutcome, isOwner, isPast, otherwise, refusal, refuse } from '
 import { type Base, begin, type HostOut, type HostSeen, hostRow, stop, timer } from './hypervisor-attempt.ts';
 import { type HostEffect, type HostState, holds, lifeOf, type OpenedConsent } from './hypervisor-state.ts';
 import { type Epoch, UINT32_MAX } from './ids.ts';
-import { consentMark } from './messages.ts';
 
 /** Why a `prepare` cannot be granted, or undefined. */
 function whyNotPrepare(x: HostSeen<'prepare'>): RefusalCode | undefined {
@@ -31,10 +30,12 @@ function whyNotConsent(x: HostSeen<'prepare'>, consent: OpenedConsent): RefusalC
   const { state, input, config } = x;
   const { claims, sameBoot, ageMs } = consent;
   if (claims.bundle !== config.bundle || claims.owner !== config.owner) return 'consentInvalid';
+  if (claims.requestId !== input.message.requestId) return 'consentInvalid';
   if (!sameBytes(claims.digest, config.digest)) return 'digestMismatch';
   if (claims.epoch !== state.holder?.epoch) return 'consentStale';
   if (claims.incarnation !== state.running[input.message.borrower]) return 'consentStale';
   if (!sameBoot || ageMs < 0 || ageMs > claims.validMs) return 'consentStale';
+  if (claims.use !== 'borrow' || claims.renewal !== 0) return 'consentTerms';
   if (claims.leaseMs === 0 || claims.leaseMs < claims.minTenureMs) return 'consentTerms';
   const { leaseMs, minTenureMs, noticeMs } = input.message;
   const within =
@@ -52,7 +53,7 @@ function reserve(x: HostSeen<'prepare'>): HostOut {
   const reservation = {
     epoch,
     borrower: lifeOf(state, input.message.borrower)!,
-    terms: { leaseMs, minTenureMs, noticeMs, mark: consentMark(input.message.consent) },
+    terms: { leaseMs, minTenureMs, noticeMs, requestId: claims.requestId },
   };
   const next: HostState = { ...state, epoch, reservation };
   return {
@@ -73,7 +74,7 @@ function isSamePrepare(x: HostSeen<'prepare'>): boolean {
   const { terms } = reservation;
   return (
     reservation.borrower.vm === message.borrower &&
-    terms.mark === consentMark(message.consent) &&
+    terms.requestId === message.requestId &&
     terms.leaseMs === leaseMs &&
     terms.minTenureMs === minTenureMs &&
     terms.noticeMs === noticeMs
@@ -84,7 +85,12 @@ function isSamePrepare(x: HostSeen<'prepare'>): boolean {
 function announce(x: Base): HostEffect[] {
   const { state, config } = x;
   const { epoch, borrower, terms } = state.reservation!;
-  const body = { bundle: config.bundle, epoch, reserveMs: config.times.reserveMs, mark: terms.mark };
+  const body = {
+    bundle: config.bundle,
+    epoch,
+    reserveMs: config.times.reserveMs,
+    requestId: terms.requestId,
+  };
   return [
     { do: 'send', to: config.owner, message: { kind: 'prepared', ...body, borrower: borrower.vm } },
     { do: 'send', to: borrower.vm, message: { kind: 'handoverPending', ...body } },
@@ -102,7 +108,7 @@ export function unreserve(x: Base, code: RefusalCode): HostOut {
     effects: [
       stop('reservation'),
       refuse(base, config.owner, 'lend', epoch, code),
-      refuse(base, borrower.vm, 'requestBorrow', epoch, code, terms.mark),
+      refuse(base, borrower.vm, 'requestBorrow', epoch, code, terms.requestId),
       { do: 'audit', event: 'unreserved', detail: code },
     ],
   };

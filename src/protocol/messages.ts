@@ -41,10 +41,12 @@ export const DIGEST_BYTES = 32;
 export const CHALLENGE_BYTES = 8;
 /** The hypervisor's stamp: its boot (8 bytes) and its monotonic milliseconds (8 bytes, big endian). */
 export const STAMP_BYTES = 16;
-/** Longest sealed consent: 80 bytes of envelope, 14 claims. Measured 190 bytes for 32-byte names. */
+/** Longest sealed consent: at most 125 bytes of envelope and 14 claims; 312 bytes in all for the longest names. */
 export const CONSENT_BYTES_MAX = 320;
 /** Longest text for people. Fits a line of a terminal. */
 export const TEXT_BYTES_MAX = 96;
+/** Most step times of one message: a chain of hooks has fewer, and a status line shows no more. */
+export const STEPS_MAX = 16;
 /** Longest entry as read back from an enforcer: words 0 to 3 of a stream table entry. */
 export const ENTRY_BYTES_MAX = 32;
 
@@ -79,6 +81,20 @@ const GRANTED = struct('granted-resource', {
 });
 export type GrantedResource = NonNullable<(typeof GRANTED)['of']>;
 
+/** How long one step of a handover took at its sender, for people. Nothing is decided by it. */
+const STEP_TIME = struct('step-time', {
+  step: required(1, oneOf(['policy', 'prepare', 'quiesce', 'suspend', 'resume', 'hook'] as const)),
+  /** The device, where the step is about one. */
+  device: optional(2, id<DeviceId>()),
+  ms: required(3, uint()),
+});
+export type StepTime = NonNullable<(typeof STEP_TIME)['of']>;
+const STEP_TIMES = list(STEP_TIME, STEPS_MAX);
+
+/** What a consent is for: a first lease, the next lease of the holder in place, or the turn after the present holder. */
+export const CONSENT_USES = ['borrow', 'renew', 'next'] as const;
+export type ConsentUse = (typeof CONSENT_USES)[number];
+
 /** What the hypervisor service proves about a grant. */
 const PROOF = struct('proof', {
   /** How the enforcer knows. */
@@ -106,18 +122,13 @@ export const CONSENT_FIELDS = {
   /** Notice before a forced return; 0: none. */
   noticeMs: required(10, uint()),
   evidence: required(11, oneOf(EVIDENCE_LEVELS)),
+  use: required(12, oneOf(CONSENT_USES)),
+  /** Which renewal of the lease, from 1; 0 for another use. */
+  renewal: required(13, uint()),
+  /** The borrower's number of the request that it belongs to. */
+  requestId: required(14, uint()),
 } satisfies Fields;
 export type ConsentClaims = ValueOf<typeof CONSENT_FIELDS>;
-
-/**
- * Returns the mark of a sealed consent, by which its request is told from an earlier one: the last 4 bytes of its tag,
- * big endian. It proves nothing. Two consents of the same claims are one consent, and have one mark.
- */
-export function consentMark(consent: Uint8Array): number {
-  let mark = 0;
-  for (let at = Math.max(0, consent.length - 4); at < consent.length; at++) mark = mark * 256 + consent[at]!;
-  return mark;
-}
 
 /** One message type. */
 export interface MessageType {
@@ -129,7 +140,7 @@ export interface MessageType {
   readonly fields: Fields;
 }
 
-/** All message types by name. */
+/** All message types by name. Those that later.ts names are specified, and refused by name until they are carried out. */
 export const MESSAGES = {
   requestBorrow: {
     number: 1,
@@ -146,6 +157,8 @@ export const MESSAGES = {
       consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
       minTenureMs: required(6, uint()),
       noticeMs: required(7, uint()),
+      /** The borrower's number of this request: of its running process, no other has it. */
+      requestId: required(8, uint()),
     },
   },
   borrowDeclined: {
@@ -161,8 +174,8 @@ export const MESSAGES = {
       /** The hypervisor service's code, where it was the one who refused. */
       refusal: optional(4, names<RefusalCode>(REFUSAL_CODES)),
       detail: optional(5, text(TEXT_BYTES_MAX)),
-      /** Mark of the consent in the request that is declined. */
-      mark: required(6, uint()),
+      /** Of the request that is declined. */
+      requestId: required(6, uint()),
     },
   },
   withdrawBorrow: {
@@ -172,8 +185,8 @@ export const MESSAGES = {
     says: 'The borrower no longer wants what it asked for.',
     fields: {
       bundle,
-      /** Mark of the consent in the request that is withdrawn. */
-      mark: required(2, uint()),
+      /** Of the request that is withdrawn. */
+      requestId: required(2, uint()),
     },
   },
   recallDevice: {
@@ -199,6 +212,8 @@ export const MESSAGES = {
       leaseMs: required(6, uint()),
       minTenureMs: required(7, uint()),
       noticeMs: required(8, uint()),
+      /** Of the request. The consent must claim the same. */
+      requestId: required(9, uint()),
     },
   },
   prepared: {
@@ -211,8 +226,8 @@ export const MESSAGES = {
       epoch,
       reserveMs: required(3, uint()),
       borrower: required(4, id<VmId>()),
-      /** Mark of the consent for which it is reserved. */
-      mark: required(5, uint()),
+      /** Of the request for which it is reserved. */
+      requestId: required(5, uint()),
     },
   },
   handoverPending: {
@@ -224,8 +239,8 @@ export const MESSAGES = {
       bundle,
       epoch,
       reserveMs: required(3, uint()),
-      /** Mark of the consent for which it is reserved. */
-      mark: required(4, uint()),
+      /** Of the request for which it is reserved. */
+      requestId: required(4, uint()),
     },
   },
   lend: {
@@ -233,7 +248,7 @@ export const MESSAGES = {
     from: 'owner',
     to: 'host',
     says: 'The owner’s drivers are suspended: move the bundle to the borrower of the reservation.',
-    fields: { bundle, epoch },
+    fields: { bundle, epoch, steps: optional(3, STEP_TIMES) },
   },
   cancel: {
     number: 20,
@@ -261,7 +276,7 @@ export const MESSAGES = {
     from: 'borrower',
     to: 'host',
     says: 'The borrower’s drivers are suspended, or it never wanted the bundle: take it back.',
-    fields: { bundle, epoch },
+    fields: { bundle, epoch, steps: optional(3, STEP_TIMES) },
   },
   remapped: {
     number: 24,
@@ -280,8 +295,8 @@ export const MESSAGES = {
       proof: optional(7, PROOF),
       /** Lease left at the moment of sending, for a borrower; 0 for the owner. */
       leaseMs: required(8, uint()),
-      /** To a borrower that holds: mark of the consent by which it does. */
-      mark: optional(9, uint()),
+      /** To a borrower that holds: of the request by which it does. */
+      requestId: optional(9, uint()),
     },
   },
   confirm: {
@@ -289,7 +304,7 @@ export const MESSAGES = {
     from: 'holder',
     to: 'host',
     says: 'The holder checked the evidence and resumed. Repeated until answered.',
-    fields: { bundle, epoch },
+    fields: { bundle, epoch, steps: optional(3, STEP_TIMES) },
   },
   confirmed: {
     number: 26,
@@ -337,8 +352,8 @@ export const MESSAGES = {
       /** To the holder, once notice was given: what `leaseEnding` said, with the time that is left. */
       ending: optional(14, names<MoveCause>(MOVE_CAUSES)),
       noticeMs: optional(15, uint()),
-      /** Mark of the consent by which the asker holds, or for which `pending` is said. */
-      mark: optional(16, uint()),
+      /** Of the request by which the asker holds, or for which `pending` is said. */
+      requestId: optional(16, uint()),
       /** Whether the back end takes a bundle from a holder that does not give it back, and the evidence it declares. */
       forces: optional(17, BOOL),
       declared: optional(18, oneOf(EVIDENCE_LEVELS)),
@@ -358,8 +373,8 @@ export const MESSAGES = {
       /** Epoch of the holder, or of the attempt under way. */
       currentEpoch: required(5, uint<Epoch>()),
       holder: optional(6, id<VmId>()),
-      /** Of a refused `prepare`, and of a handover that is off as told to the borrower: mark of the consent. */
-      mark: optional(7, uint()),
+      /** Of a refused `prepare`, and of a handover that is off as told to the borrower. */
+      requestId: optional(7, uint()),
     },
   },
   leaseEnding: {
@@ -384,11 +399,12 @@ export const MESSAGES = {
       epoch,
       resource: required(3, resource<ResourceId>()),
       by: required(4, oneOf(['cpu', 'dma'] as const)),
-      write: required(5, BOOL),
+      /** Absent when the hardware does not say. */
+      write: optional(5, BOOL),
       vm: optional(6, id<VmId>()),
       incarnation: optional(7, uint<Incarnation>()),
-      /** Page number of the refused address. */
-      page: required(8, uint()),
+      /** Page number of the refused address; absent when the hardware does not say. */
+      page: optional(8, uint()),
       /** How many alike this report stands for. */
       count: required(9, uint()),
     },
@@ -400,10 +416,151 @@ export const MESSAGES = {
     says: 'The hypervisor service lives; brings a fresh stamp.',
     fields: {},
   },
+  offerLease: {
+    number: 3,
+    from: 'owner',
+    to: 'borrower',
+    says: 'The bundle is free for the receiver for reservedMs: its turn in the queue, or unasked.',
+    fields: {
+      bundle,
+      /** The epoch that a consent must be given at. */
+      epoch,
+      /** How long the offer stands; then the turn passes on. */
+      reservedMs: required(3, uint()),
+      /** The owner's number of this offer. */
+      offerId: required(4, uint()),
+      /** Of the queued request whose turn it is; absent when the owner offers unasked. */
+      requestId: optional(5, uint()),
+      /** The longest lease that the owner's policy allows now. */
+      leaseMs: required(6, uint()),
+    },
+  },
+  acceptLease: {
+    number: 4,
+    from: 'borrower',
+    to: 'owner',
+    says: 'Takes an offer; the consent is enclosed as in `requestBorrow`.',
+    fields: {
+      bundle,
+      offerId: required(2, uint()),
+      consent: required(3, bytes(1, CONSENT_BYTES_MAX)),
+      requestId: required(4, uint()),
+      leaseMs: required(5, uint()),
+      minTenureMs: required(6, uint()),
+      noticeMs: required(7, uint()),
+      purpose: required(8, text(TEXT_BYTES_MAX)),
+    },
+  },
+  declineOffer: {
+    number: 5,
+    from: 'borrower',
+    to: 'owner',
+    says: 'Does not take an offer; the turn passes on.',
+    fields: { bundle, offerId: required(2, uint()) },
+  },
+  renew: {
+    number: 8,
+    from: 'borrower',
+    to: 'owner',
+    says: 'Asks for more time with what the sender holds: the same epoch, holder and proof.',
+    fields: {
+      bundle,
+      epoch,
+      /** The lease to count from the moment of the renewal. */
+      leaseMs: required(3, uint()),
+      /** A consent of use `renew`, given at this epoch. */
+      consent: required(4, bytes(1, CONSENT_BYTES_MAX)),
+      requestId: required(5, uint()),
+      renewal: required(6, uint()),
+      purpose: required(7, text(TEXT_BYTES_MAX)),
+    },
+  },
+  queued: {
+    number: 9,
+    from: 'owner',
+    to: 'borrower',
+    says: 'The bundle is away; the request waits. Its consent is void: an offer asks for another.',
+    fields: {
+      bundle,
+      requestId: required(2, uint()),
+      /** How many are to have it before; 0: the next. */
+      position: required(3, uint()),
+      expectedMs: required(4, uint()),
+    },
+  },
+  lendNext: {
+    number: 35,
+    from: 'owner',
+    to: 'host',
+    says: 'At its return the bundle goes straight on to this borrower, if the consent is still good.',
+    fields: {
+      bundle,
+      /** The epoch of the present holder. */
+      epoch,
+      digest: required(3, bytes(DIGEST_BYTES)),
+      borrower: required(4, id<VmId>()),
+      /** A consent of use `next`. */
+      consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
+      leaseMs: required(6, uint()),
+      minTenureMs: required(7, uint()),
+      noticeMs: required(8, uint()),
+      requestId: required(9, uint()),
+    },
+  },
+  renewLease: {
+    number: 36,
+    from: 'owner',
+    to: 'host',
+    says: 'The owner agrees to a renewal: extend the lease in place.',
+    fields: {
+      bundle,
+      epoch,
+      borrower: required(3, id<VmId>()),
+      consent: required(4, bytes(1, CONSENT_BYTES_MAX)),
+      /** The longest lease to which the owner's policy agreed. */
+      leaseMs: required(5, uint()),
+      requestId: required(6, uint()),
+      renewal: required(7, uint()),
+    },
+  },
+  renewed: {
+    number: 37,
+    from: 'host',
+    to: 'owner and borrower',
+    says: 'The lease was extended in place.',
+    fields: {
+      bundle,
+      epoch,
+      /** Lease left at the moment of sending. */
+      leaseMs: required(3, uint()),
+      requestId: required(4, uint()),
+      renewal: required(5, uint()),
+    },
+  },
+  nextLent: {
+    number: 38,
+    from: 'host',
+    to: 'owner',
+    says: 'The next borrower is noted, for as long as its consent is good.',
+    fields: {
+      bundle,
+      epoch,
+      borrower: required(3, id<VmId>()),
+      requestId: required(4, uint()),
+      validMs: required(5, uint()),
+    },
+  },
+  cancelNext: {
+    number: 39,
+    from: 'owner',
+    to: 'host',
+    says: 'Takes `lendNext` back: a recall or a withdrawal came in between.',
+    fields: { bundle, epoch, requestId: required(3, uint()) },
+  },
 } as const satisfies Record<string, MessageType>;
 
-/** Kept free for: offer, accept, decline (3 to 5), renew (8, 36), enableStreams (34), lendNext (35). */
-export const RESERVED_NUMBERS: readonly number[] = [3, 4, 5, 8, 34, 35, 36];
+/** Kept free for `enableStreams`. */
+export const RESERVED_NUMBERS: readonly number[] = [34];
 
 export type MessageKind = keyof typeof MESSAGES;
 /** The fields of a message of kind `K`. */
@@ -422,3 +579,5 @@ export type CommandKind =
   | 'release'
   | 'confirm'
   | 'reject';
+/** Their requests to the host too are answered with `refused`, all of them as yet (later.ts). */
+export type LaterCommand = 'lendNext' | 'renewLease' | 'cancelNext';

@@ -5,7 +5,7 @@
 import type { AgentConfig, Decline, PolicyDecision } from './agent-io.ts';
 import { BUSY_RETRY_MS, retryAfter } from './codes.ts';
 import type { VmId } from './ids.ts';
-import { consentMark, MESSAGES, type MessageOf } from './messages.ts';
+import { MESSAGES, type MessageOf } from './messages.ts';
 import {
   type Asker,
   BUSY,
@@ -27,17 +27,17 @@ import {
 
 type Request = Extract<OwnerInput, { on: 'requestBorrow' }>;
 
-const asker = (input: Request): Asker => ({ borrower: input.from, consent: input.message.consent });
+const asker = (input: Request): Asker => ({ borrower: input.from, requestId: input.message.requestId });
 
 /**
  * Asks the policy about a request. Its answer bears the request's number. While one is asked already its time goes on:
  * else a borrower that renews its request again and again would keep all others out.
  */
 function decide(state: OwnerState, input: Request, before: readonly OwnerEffect[]) {
-  const { purpose, leaseMs, minTenureMs, noticeMs, consent } = input.message;
+  const { purpose, leaseMs, minTenureMs, noticeMs, consent, requestId } = input.message;
   const asked = { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs };
   const number = state.requests + 1;
-  const request = { number, ...asked, consent };
+  const request = { number, ...asked, consent, requestId };
   return {
     state: { ...state, name: 'deciding', requests: number, request } as const,
     effects: [
@@ -51,13 +51,13 @@ function decide(state: OwnerState, input: Request, before: readonly OwnerEffect[
 const isOfBorrower = ({ state, input }: { state: OwnerState; input: { from: VmId } }) =>
   state.request?.borrower === input.from;
 
-/** Whether a request says what the one under way says. Of what the policy looks at, the consent lacks the purpose. */
-const isRepeated = ({ consent, purpose }: OwnerRequest, asked: MessageOf<'requestBorrow'>) =>
-  consentMark(consent) === consentMark(asked.consent) && purpose === asked.purpose;
+/** Whether it is the request under way, whatever else it says by now: what it said first was decided upon. */
+const isRepeated = ({ requestId }: OwnerRequest, asked: MessageOf<'requestBorrow'>) =>
+  requestId === asked.requestId;
 
 /** Whether the borrower withdraws the request that is being dealt with, and not an earlier one. */
 const isOfRequest = (x: { state: OwnerState; input: Extract<OwnerInput, { on: 'withdrawBorrow' }> }) =>
-  isOfBorrower(x) && consentMark(x.state.request!.consent) === x.input.message.mark;
+  isOfBorrower(x) && x.state.request!.requestId === x.input.message.requestId;
 
 /** Nobody waits for what is being lent: it is called back while that goes. */
 function callBack(state: OwnerState, config: AgentConfig): OwnerEffect {
@@ -203,6 +203,7 @@ export const REQUEST_ROWS = [
           digest: config.digest,
           borrower: state.request!.borrower,
           consent: state.request!.consent,
+          requestId: state.request!.requestId,
           leaseMs: state.request!.leaseMs,
           minTenureMs: state.request!.minTenureMs,
           noticeMs: state.request!.noticeMs,
@@ -241,9 +242,9 @@ function declineOf(decision: Extract<PolicyDecision, { allow: false }>): Decline
   return detail === undefined ? { reason, retryAfterMs } : { reason, retryAfterMs, detail };
 }
 
-/** Whether a reservation is for what the request under way consents to, and not for an earlier one. */
-function isForRequest({ request }: OwnerState, { borrower, mark }: MessageOf<'prepared'>): boolean {
-  return request?.borrower === borrower && consentMark(request.consent) === mark;
+/** Whether a reservation is for the request under way, and not for an earlier one. */
+function isForRequest({ request }: OwnerState, { borrower, requestId }: MessageOf<'prepared'>): boolean {
+  return request?.borrower === borrower && request.requestId === requestId;
 }
 
 /** Rows of prepare, suspend and lend. */
@@ -252,7 +253,7 @@ export const LENDING_ROWS = [
     name: 'prepared-suspend',
     on: 'prepared',
     from: ['preparing'],
-    when: 'newer epoch, for the consent of this request',
+    when: 'newer epoch, for this request',
     holds: ({ state, input }) => input.message.epoch > state.heldEpoch && isForRequest(state, input.message),
     to: ['suspending'],
     act: ({ state, input }) => {
@@ -354,7 +355,7 @@ export const LENDING_ROWS = [
     holds: ({ state, input }) =>
       input.message.command === MESSAGES.prepare.number &&
       input.message.epoch === state.heldEpoch &&
-      input.message.mark === consentMark(state.request!.consent),
+      input.message.requestId === state.request!.requestId,
     to: ['held'],
     act: (x) =>
       giveUp(x, {

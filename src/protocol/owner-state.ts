@@ -17,7 +17,7 @@ import type {
 import { BUSY_RETRY_MS } from './codes.ts';
 import { findMismatch } from './evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from './ids.ts';
-import { consentMark, type MessageOf } from './messages.ts';
+import type { MessageOf } from './messages.ts';
 import { type Outcome, rowsOf, type Seen } from './table.ts';
 import { LENT_ASK_MS, OWNER_TIMERS, type OwnerTimer } from './timers.ts';
 
@@ -60,6 +60,8 @@ export interface OwnerRequest {
   readonly minTenureMs: number;
   readonly noticeMs: number;
   readonly consent: Uint8Array;
+  /** The borrower's number of it. */
+  readonly requestId: number;
 }
 
 export interface OwnerState {
@@ -133,12 +135,12 @@ export const timer = (name: OwnerTimer, ms: number = OWNER_TIMERS[name]): OwnerE
 export const stop = (name: OwnerTimer): OwnerEffect => ({ do: 'stopTimer', timer: name });
 export const query: readonly OwnerEffect[] = [{ do: 'query' }, timer('query')];
 
-/** Who asked, and by which consent. */
-export type Asker = Pick<OwnerRequest, 'borrower' | 'consent'>;
+/** Who asked, and by which request. */
+export type Asker = Pick<OwnerRequest, 'borrower' | 'requestId'>;
 
 export function decline(config: AgentConfig, to: Asker, how: Decline): OwnerEffect {
-  const mark = consentMark(to.consent);
-  const message = { kind: 'borrowDeclined', bundle: config.definition.id, ...how, mark } as const;
+  const { requestId } = to;
+  const message = { kind: 'borrowDeclined', bundle: config.definition.id, ...how, requestId } as const;
   return { do: 'send', to: to.borrower, message };
 }
 

@@ -10,6 +10,7 @@ import { ownTree } from '../../src/config/own-tree.ts';
 import { AgentControl } from '../../src/control/agent-control.ts';
 import { Link } from '../../src/link/link.ts';
 import type { Log, LogLevel } from '../../src/ports.ts';
+import { DEFAULT_MACHINE } from '../../src/protocol/ids.ts';
 import { BORROWER_TABLE, type BundleDefinition, vmId } from '../../src/protocol/index.ts';
 import { resumeEarly } from '../../src/simulation/lies.ts';
 import { bundleDigest } from '../../src/wire/digest.ts';
@@ -77,16 +78,18 @@ function serve(
   const beside = (path: string) => besideConfig(args.config, path);
   const state = beside(config.state);
   const self = vmId(config.vm);
+  const machine = config.machine ?? DEFAULT_MACHINE;
   const log = stderrLog(`baton-agent ${self}`, (config.logLevel ?? 'info') as LogLevel);
   if (args.lies.length > 0) log('warn', `LYING: ${args.lies.join(', ')} is switched off`);
   const own = config.tree && ownTree(config.tree, bundles, self, treeOf(args.config, config.tree, FILES));
   for (const { message } of own?.differences ?? []) log('warn', message);
   const link = new Link({
     self,
+    machine,
     pairKeys: readKeys(beside(config.keys)),
     bootId: ENTROPY.random(16),
     bundles: bundles.map((bundle) => ({ bundle: bundle.id, digest: bundleDigest(bundle) })),
-    transport: agentTransport(self, config.transport, beside, log),
+    transport: agentTransport(self, machine, config.transport, beside, log),
     clock: CLOCK,
     entropy: ENTROPY,
     log,

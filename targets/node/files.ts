@@ -1,16 +1,17 @@
 /** Reads the files of a daemon: configuration, bundle file, key file. Errors are ConfigErrors a person can use. */
 
-import { Buffer } from 'node:buffer';
 import { accessSync, constants, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
 import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
 import type { FileLook } from '../../src/config/follow.ts';
+import { parsePairKeys } from '../../src/config/pair-keys.ts';
 import { ConfigError, readConfig } from '../../src/config/read.ts';
 import { withoutSecret } from '../../src/config/secrets.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { type VmId, vmId } from '../../src/protocol/ids.ts';
 import type { Static, TSchema } from '../../src/schema.ts';
+import type { PairKey } from '../../src/wire/keys.ts';
 import { attempt } from './processes.ts';
 
 const BYTE_ORDER_MARK = /^\ufeff/;
@@ -113,8 +114,8 @@ export function readBundles(path: string): BundleDefinition[] {
   return readBundleFile(path, readText(path));
 }
 
-/** Reads a key file: name of the peer → 32 bytes. Others must not be able to read it. */
-export function readKeys(path: string): Map<VmId, Uint8Array> {
+/** Reads a key file: name of the peer → 32 bytes of each valid generation. Others must not be able to read it. */
+export function readKeys(path: string): Map<VmId, readonly PairKey[]> {
   const text = readText(path);
   const mode = statSync(path).mode & 0o077;
   if (mode !== 0) {
@@ -124,6 +125,11 @@ export function readKeys(path: string): Map<VmId, Uint8Array> {
   }
   const keys = readConfig(KEYS_SCHEMA, path, text) as Record<string, string>;
   return new Map(
-    Object.entries(keys).map(([name, hex]) => [vmId(name), new Uint8Array(Buffer.from(hex, 'hex'))]),
+    Object.entries(keys).map(([name, text]) => {
+      const pair = parsePairKeys(text);
+      if (pair[0]!.generation === pair[1]?.generation)
+        throw new ConfigError(`${path}: two keys of generation ${pair[0]!.generation} for "${name}"`);
+      return [vmId(name), pair];
+    }),
   );
 }

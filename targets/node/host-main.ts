@@ -8,6 +8,7 @@ import type { Enforcer } from '../../src/enforcer/port.ts';
 import { Host } from '../../src/host/host.ts';
 import { Link } from '../../src/link/link.ts';
 import type { LogLevel } from '../../src/ports.ts';
+import { DEFAULT_MACHINE } from '../../src/protocol/ids.ts';
 import { type BundleDefinition, HOST, HOST_TABLE } from '../../src/protocol/index.ts';
 import { skipEpochCheck } from '../../src/simulation/lies.ts';
 import { bundleDigest } from '../../src/wire/digest.ts';
@@ -86,12 +87,14 @@ function serve(enforcer: Enforcer, definitions: readonly BundleDefinition[]): vo
   const tableFile = join(state, 'table.journal');
   const audit = openAudit(auditIn(state), CLOCK.nowMs(), log, { ...AUDIT_LIMITS, ...config.audit });
   const bootId = ENTROPY.random(16);
+  const machine = config.machine ?? DEFAULT_MACHINE;
   const link = new Link({
     self: HOST,
+    machine,
     pairKeys: keys,
     bootId,
     bundles: definitions.map((bundle) => ({ bundle: bundle.id, digest: bundleDigest(bundle) })),
-    transport: hostTransport(config.transport, beside, log),
+    transport: hostTransport(machine, config.transport, beside, log),
     clock: CLOCK,
     entropy: ENTROPY,
     log,

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { ControlClient } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { Link } from '../../src/link/link.ts';
-import { HOST, type VmId, vmId } from '../../src/protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST, type VmId, vmId } from '../../src/protocol/ids.ts';
 import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
 import { StreamTransport } from '../../src/transport/stream.ts';
 import { sealMac0 } from '../../src/wire/cose.ts';
@@ -57,7 +57,11 @@ export function runFlood(words: string): void {
   const transport = new StreamTransport(own);
   if (kind === 'questions') return ask(transport);
   const to = kind === 'guest' ? VAULT : HOST;
-  const wrong = createEnvelopeKey(new Uint8Array(32), { from: EVIL, to, channel: 'm' });
+  const wrong = createEnvelopeKey(
+    new Uint8Array(32),
+    { from: EVIL, to, channel: 'm', generation: 1 },
+    DEFAULT_MACHINE,
+  );
   const frame = sealMac0(wrong, new Uint8Array(200));
   transport.open({ onUp: () => {}, onDown: () => {}, onFrame: () => {} });
   forEver(() => transport.send(to, frame));

@@ -2,7 +2,7 @@
 
 import type { Enforcer } from '../../src/enforcer/port.ts';
 import type { RemapPhase } from '../../src/protocol/hypervisor-state.ts';
-import type { Incarnation } from '../../src/protocol/ids.ts';
+import { DEFAULT_MACHINE, type Incarnation } from '../../src/protocol/ids.ts';
 import { BORROWER_TABLE, HOST, HOST_TABLE } from '../../src/protocol/index.ts';
 import { ANDROID, PANEL } from '../../src/simulation/machine/board.ts';
 import { SimulatedMachine } from '../../src/simulation/machine/machine.ts';
@@ -67,7 +67,11 @@ export function benchCodec(report: Report): void {
 /** Sealing and opening an envelope, without its content. */
 export function benchMac(report: Report): void {
   for (const { kind, from, to, payload } of messages()) {
-    const key = createEnvelopeKey(pairKey(from, to), { from, to, channel: 'm' });
+    const key = createEnvelopeKey(
+      pairKey(from, to),
+      { from, to, channel: 'm', generation: 1 },
+      DEFAULT_MACHINE,
+    );
     const frame = sealMac0(key, payload);
     const name = `${kind}, ${payload.length} bytes`;
     report.add({
@@ -101,7 +105,7 @@ function sessions(): [Session, Session] {
     new Session({
       us,
       peer,
-      pairKey: pairKey(us, peer),
+      pairKeys: pairKey(us, peer),
       bootId: new Uint8Array(16).fill(fill),
       incarnation: one,
       peerIncarnation: us === HOST ? one : (0 as Incarnation),

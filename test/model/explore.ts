@@ -1,6 +1,5 @@
 /** Breadth-first search over all worlds within a budget, with the properties checked in every one. */
 
-import { consentMark } from '../../src/protocol/messages.ts';
 import { checkStable } from './properties.ts';
 import { describeWorld, movesOf, runFairly } from './transitions.ts';
 import { type AgentWorld, type Envelope, type Job, NONE, type World } from './world.ts';
@@ -162,9 +161,9 @@ function plain(value: object): string {
   let text = '';
   for (const [name, field] of Object.entries(value)) {
     if (field === undefined) continue;
-    // Of what was consented to the mark says all; before it is sealed, the lease does.
-    if (name === 'terms') text += `t${field.mark ?? field.leaseMs}`;
-    else if (name === 'consent') text += `c${consentMark(field)}`;
+    // Of what was consented to the number of the request and the lease say all.
+    if (name === 'terms') text += `t${field.requestId}.${field.leaseMs}`;
+    else if (name === 'consent') text += `c${(field as Uint8Array).join('.')}`;
     else if (SKIPPED.has(name)) text += name === 'granted' ? `g${field.epoch}` : field ? '+' : '-';
     else text += typeof field === 'object' && field !== null ? `(${plain(field)})` : `${field},`;
   }

@@ -31,7 +31,6 @@ import {
   type RemapPhase,
   type VmId,
 } from '../../src/protocol/index.ts';
-import { consentMark } from '../../src/protocol/messages.ts';
 import {
   answer,
   applyCall,
@@ -275,9 +274,11 @@ function request(world: World, effect: AgentOrder): World {
     minTenureMs,
     noticeMs,
     evidence,
+    use: 'borrow',
+    renewal: 0,
+    requestId: effect.requestId,
   };
   const bytes = Uint8Array.of(effect.epoch, effect.incarnation, world.hostBoot, leaseMs);
-  const next = feedAgent(world, 'b', { on: 'requested', mark: consentMark(bytes) });
   const message: Message = {
     kind: 'requestBorrow',
     bundle: BUNDLE.id,
@@ -287,8 +288,9 @@ function request(world: World, effect: AgentOrder): World {
     noticeMs,
     waitMs: 1,
     consent: Object.assign(bytes, claims),
+    requestId: effect.requestId,
   };
-  return send(next, { from: B, to: O, message });
+  return send(world, { from: B, to: O, message });
 }
 
 function send(world: World, envelope: Envelope): World {

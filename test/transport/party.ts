@@ -3,7 +3,7 @@
  */
 
 import type { Transport, TransportListener } from '../../src/ports.ts';
-import { HOST, type VmId, vmId } from '../../src/protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST, type VmId, vmId } from '../../src/protocol/ids.ts';
 import type { TransportCounts } from '../../src/transport/counts.ts';
 import { type Channel, createEnvelopeKey } from '../../src/wire/envelope.ts';
 import { FRAME_BYTES_MAX } from '../../src/wire/limits.ts';
@@ -39,7 +39,7 @@ export function numbered(from: VmId, to: VmId, number: number): Uint8Array {
 }
 
 function header(from: VmId, to: VmId, channel: Channel): Uint8Array {
-  return createEnvelopeKey(new Uint8Array(32), { from, to, channel }).head;
+  return createEnvelopeKey(new Uint8Array(32), { from, to, channel, generation: 1 }, DEFAULT_MACHINE).head;
 }
 
 /** A party that remembers what its transport told it. */

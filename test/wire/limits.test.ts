@@ -23,7 +23,11 @@ import {
 const LONGEST_ID = `v${'0'.repeat(31)}` as never;
 
 function sizes(): number[] {
-  const key = createEnvelopeKey(PAIR_KEY, { from: LONGEST_ID, to: LONGEST_ID, channel: 'm' });
+  const key = createEnvelopeKey(
+    PAIR_KEY,
+    { from: LONGEST_ID, to: LONGEST_ID, channel: 'm', generation: 0xffff_ffff },
+    LONGEST_ID,
+  );
   const encoded = [
     ...SESSION_SAMPLES.map(({ message }) => SESSION_CODEC.encode(message, 0xffff_ffff, STAMP)),
     ...HANDSHAKE_SAMPLES.map(({ message }) => HANDSHAKE_CODEC.encode(message as never, 0)),

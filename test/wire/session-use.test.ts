@@ -210,7 +210,7 @@ describe('our own mistakes', () => {
   });
 
   test.each([
-    ['a short pair key', { pairKey: new Uint8Array(31) }],
+    ['a short pair key', { pairKeys: new Uint8Array(31) }],
     ['a short boot id', { bootId: new Uint8Array(8) }],
     ['an empty version range', { versions: { min: 2, max: 1 } }],
     ['version 0', { versions: { min: 0, max: 1 } }],
