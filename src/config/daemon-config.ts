@@ -146,7 +146,6 @@ const MACHINE = Type.Optional(
 /** Schema of `baton-agent`’s configuration. */
 export const AGENT_SCHEMA = Type.Object(
   {
-    machine: MACHINE,
     vm: vmName('name of this VM, as the bundle file and the host’s key file have it'),
     bundles: BUNDLES,
     keys: Type.String({
@@ -154,6 +153,7 @@ export const AGENT_SCHEMA = Type.Object(
       description:
         'the key file of this party, mode 0600: the host and every peer it lends to or borrows from',
     }),
+    machine: MACHINE,
     transport: Type.Union(
       [
         MQTT,
@@ -271,9 +271,9 @@ const ENFORCER = Type.Union(
 /** Schema of `baton-host`’s configuration. The back end has no default. */
 export const HOST_SCHEMA = Type.Object(
   {
-    machine: MACHINE,
     bundles: BUNDLES,
     keys: Type.String({ secret: true, description: 'the key file of the host, mode 0600: one key per VM' }),
+    machine: MACHINE,
     enforcer: ENFORCER,
     transport: Type.Union(
       [

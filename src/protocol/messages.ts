@@ -41,7 +41,7 @@ export const DIGEST_BYTES = 32;
 export const CHALLENGE_BYTES = 8;
 /** The hypervisor's stamp: its boot (8 bytes) and its monotonic milliseconds (8 bytes, big endian). */
 export const STAMP_BYTES = 16;
-/** Longest sealed consent: at most 125 bytes of envelope and 14 claims; 312 bytes in all for the longest names. */
+/** Longest sealed consent: envelope and 14 claims. 264 bytes for names of 32 bytes and the first generation. */
 export const CONSENT_BYTES_MAX = 320;
 /** Longest text for people. Fits a line of a terminal. */
 export const TEXT_BYTES_MAX = 96;

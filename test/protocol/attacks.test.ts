@@ -50,6 +50,7 @@ const longer = fromBorrower(
     consent: Uint8Array.of(2),
     purpose: 'browse',
     leaseMs: 3_600_000,
+    requestId: 2,
   }),
 );
 

@@ -277,7 +277,7 @@ describe('the host', () => {
     const back = [command(VAULT, 'release', { epoch: 2 }), ...remap(3, ANDROID)];
     const again = [
       command(ANDROID, 'confirm', { epoch: 3 }),
-      prepare({ epoch: 3 }, {}, { epoch: 3, consent: Uint8Array.of(2) }),
+      prepare({ epoch: 3, requestId: 2 }, {}, { epoch: 3, requestId: 2 }),
       command(ANDROID, 'lend', { epoch: 4 }),
     ];
     const { state } = host([...back, ...again], lentByHost());
