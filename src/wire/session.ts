@@ -222,6 +222,7 @@ export class Session {
   private onHandshake(payload: Uint8Array, at: number, challenge: Uint8Array | undefined): Received {
     const decoded = HANDSHAKE_CODEC.decode(payload);
     if (!decoded.ok) return drop('malformed', describe(decoded));
+    if (decoded.stamp !== undefined) return drop('malformed', 'stamp: none in the handshake');
     if (decoded.message.kind === 'helloAnswered') return this.onAnswer(decoded.message, at);
     return this.onHello(decoded.message, at, challenge);
   }
