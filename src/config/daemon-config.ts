@@ -362,7 +362,8 @@ export const KEYS_SCHEMA = Type.Record(
     title: '64 digits 0 to 9, a to f: openssl rand -hex 32',
     secret: true,
     description:
-      'the key that this party and that peer share; while keys are exchanged both with their generations: "2:KEY 1:KEY"',
+      'the key that this party and that peer share; two, with their generations, while they are ' +
+      'exchanged: "2:KEY 1:KEY"',
   }),
   { ...closed, description: 'name of the peer (a VM, or "host") → key' },
 );

@@ -91,7 +91,7 @@ const STEP_TIME = struct('step-time', {
 export type StepTime = NonNullable<(typeof STEP_TIME)['of']>;
 const STEP_TIMES = list(STEP_TIME, STEPS_MAX);
 
-/** What a consent is for: a first lease, the next lease of the holder in place, or the turn after the present holder. */
+/** What a consent is for: a lease, a renewal of it in place, or the turn after the present holder. */
 export const CONSENT_USES = ['borrow', 'renew', 'next'] as const;
 export type ConsentUse = (typeof CONSENT_USES)[number];
 
@@ -140,7 +140,7 @@ export interface MessageType {
   readonly fields: Fields;
 }
 
-/** All message types by name. Those that later.ts names are specified, and refused by name until they are carried out. */
+/** All message types by name. Those that later.ts names are specified, and refused until they are carried out. */
 export const MESSAGES = {
   requestBorrow: {
     number: 1,

@@ -1,9 +1,9 @@
 /**
  * The envelope of a message: who it is from, who it is for, on which channel, under which generation of their key.
  *
- * Sender, receiver, channel and generation stand readable in the key id, so that a router needs no key. The external
- * data bind the machine, sender, receiver and channel. Every direction of every channel has a key of its own, so a frame that
- * is reflected, moved to another pair or to another channel does not verify.
+ * Sender, receiver, channel and generation stand readable in the key id, so that a router needs no key. The
+ * external data bind machine, sender, receiver and channel. Every direction of every channel has a key of its own, so
+ * a frame that is reflected, moved to another pair or to another channel does not verify.
  */
 
 import { isId, isUint32, type VmId } from '../protocol/ids.ts';

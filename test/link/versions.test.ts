@@ -1,4 +1,4 @@
-/** Parties of different versions: which of the two must be updated, said by both; and the one that was then is heard. */
+/** Parties of different versions: both say which must be updated; the one that was is heard. */
 
 import { describe, expect, it } from 'vitest';
 import { Link } from '../../src/link/link.ts';

@@ -1,4 +1,4 @@
-/** Two generations of a pair key at a time: sessions in either, the way from one to the next, and what never verifies. */
+/** Two generations of a pair key at a time: sessions in either, and what never verifies. */
 
 import { describe, expect, test } from 'vitest';
 import { HOST, type Incarnation, type VmId } from '../../src/protocol/ids.ts';

@@ -1,5 +1,6 @@
 /**
- * Makes the vectors of the present version of the protocol: test/vectors/vN/messages.json, for every engine and language.
+ * Makes the vectors of the present version of the protocol, test/vectors/vN/messages.json: for every engine and
+ * language.
  *
  * `npx vitest run test/wire -u` writes them anew. Once a version is released its bytes never change: a change makes
  * another version, and another folder.
