@@ -96,6 +96,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     'src/protocol/',
     'src/schema.ts',
     'src/wire/digest.ts',
+    'src/wire/pair-keys.ts',
     'jsonc-parser',
   ],
   'src/devicetree/': [

@@ -35,7 +35,7 @@ import { Runner } from '../runner.ts';
 import { clipText } from '../wire/utf8.ts';
 import { type AnyRunner, bundleView, type Entry, newEntry } from './agent-entry.ts';
 import { AgentJournal } from './agent-journal.ts';
-import { type BundleView, toldBy } from './agent-view.ts';
+import { type BundleView, faultVerb, toldBy } from './agent-view.ts';
 import { Diary } from './diary.ts';
 import { HostWatch } from './host-watch.ts';
 import type { Policy } from './policy.ts';
@@ -413,11 +413,6 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   #view(entry: Entry): BundleView {
     return bundleView(entry, this.#parts.self, this.#parts.clock.nowMs());
   }
-}
-
-function faultVerb(write: boolean | undefined): string {
-  if (write === undefined) return 'used';
-  return write ? 'wrote' : 'read';
 }
 
 function seconds(ms: number): string {

@@ -19,6 +19,7 @@ import {
   UINT32_MAX,
   type VmId,
 } from '../protocol/index.ts';
+import { isLater, NOT_SUPPORTED, refuseLater } from '../protocol/later.ts';
 import type { Attributed } from './attribution.ts';
 
 /** How long each phase of the last remap took, in milliseconds of the host's clock. */
@@ -139,6 +140,16 @@ export function faultMessage(
 /** The fields of a fault for the log. */
 export function faultFields(fault: FaultRecord) {
   return { event: fault.event, by: fault.by, vm: fault.vm, stream: fault.stream, address: fault.address };
+}
+
+/** Why a message is for no bundle of the host's, whatever their states, and the answer to it; empty when it may be. */
+export function whyUnfit(
+  message: Extract<Message, { bundle: BundleId }>,
+  state: HostState | undefined,
+): { readonly why?: string; readonly answer?: Message | undefined } {
+  if (!state)
+    return { why: `no bundle ${message.bundle} is configured`, answer: unknownBundleRefusal(message) };
+  return isLater(message) ? { why: NOT_SUPPORTED, answer: refuseLater(message, state) } : {};
 }
 
 /** The answer to a command for a bundle that is not configured here; undefined for what is no command. */

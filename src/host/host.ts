@@ -22,7 +22,6 @@ import {
   type RemapPhase,
   type VmId,
 } from '../protocol/index.ts';
-import { isLater, NOT_SUPPORTED, refuseLater } from '../protocol/later.ts';
 import { quietLog } from '../quiet-log.ts';
 import { Runner } from '../runner.ts';
 import { type Attributed, attribute, causeOf } from './attribution.ts';
@@ -36,7 +35,7 @@ import {
   type HostFacts,
   type HostView,
   hostView,
-  unknownBundleRefusal,
+  whyUnfit,
 } from './host-view.ts';
 import { HEARTBEAT_MS, Pulse, stoppedText } from './pulse.ts';
 import { foldAnswers, NO_TALLY, PhaseRuns } from './remap.ts';
@@ -168,17 +167,9 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   onMessage(from: VmId, message: Message): void {
     if (!('bundle' in message)) return this.#drop(from, message, 'not for the host');
     const entry = this.#entries.get(message.bundle);
-    if (!entry) {
-      const refusal = unknownBundleRefusal(message);
-      if (refusal) this.#parts.link.send(from, refusal, this.#stamp());
-      return this.#drop(from, message, `no bundle ${message.bundle} is configured`);
-    }
-    if (isLater(message)) {
-      const { holder, attempt, lastEpoch } = entry.runner.state;
-      const answer = refuseLater(message, holder?.epoch ?? attempt?.epoch ?? lastEpoch, holder?.vm);
-      if (answer) this.#parts.link.send(from, answer, this.#stamp());
-      return this.#drop(from, message, NOT_SUPPORTED);
-    }
+    const unfit = whyUnfit(message, entry?.runner.state);
+    if (unfit.answer) this.#parts.link.send(from, unfit.answer, this.#stamp());
+    if (!entry || unfit.why) return this.#drop(from, message, unfit.why ?? '');
     if (!(this.#protocol.inputs as readonly string[]).includes(message.kind)) {
       return this.#drop(from, message, 'not for the host');
     }

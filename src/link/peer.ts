@@ -1,7 +1,7 @@
 /** What a link keeps of one peer. */
 
 import type { BundleId, VmId } from '../protocol/ids.ts';
-import type { PairKeys } from '../wire/keys.ts';
+import type { PairKeys } from '../wire/pair-keys.ts';
 import type { Session } from '../wire/session.ts';
 import { LOOK_MS } from './looks.ts';
 import { TwinWatch } from './twins.ts';

@@ -3,7 +3,7 @@
  * them; whoever gets one refuses it by name. Pure.
  */
 
-import type { Epoch, VmId } from './ids.ts';
+import type { HostState } from './hypervisor-state.ts';
 import { type LaterCommand, MESSAGES, type Message, type MessageKind, type MessageOf } from './messages.ts';
 
 /** Why such a message is dropped, for the log. */
@@ -37,12 +37,12 @@ export function isLater(message: Message): message is LaterMessage {
 /** The host's answer to such a message; undefined unless it is a command to the host. */
 export function refuseLater(
   message: LaterMessage,
-  currentEpoch: Epoch,
-  holder: VmId | undefined,
+  { holder, attempt, lastEpoch }: HostState,
 ): MessageOf<'refused'> | undefined {
   if (!isCommand(message)) return undefined;
   const { bundle, epoch, kind, requestId } = message;
-  const who = holder === undefined ? {} : { holder };
+  const currentEpoch = holder?.epoch ?? attempt?.epoch ?? lastEpoch;
+  const who = holder === undefined ? {} : { holder: holder.vm };
   const command = MESSAGES[kind].number;
   return { kind: 'refused', bundle, epoch, command, code: 'notSupported', currentEpoch, ...who, requestId };
 }

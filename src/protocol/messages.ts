@@ -4,7 +4,6 @@
  * Imperative names ask, past participles tell. Numbers and field keys are pinned by test vectors.
  */
 
-import { DEVICES_MAX, RESOURCES_MAX } from './bundle.ts';
 import {
   DECLINE_REASONS,
   type DeclineReason,
@@ -17,118 +16,46 @@ import {
   REFUSAL_CODES,
   type RefusalCode,
 } from './codes.ts';
-import type { BundleId, DeviceId, Epoch, Incarnation, ResourceId, VmId } from './ids.ts';
+import type { Epoch, Incarnation, ResourceId, VmId } from './ids.ts';
+import { LATER_MESSAGES } from './later-messages.ts';
+import {
+  bundle,
+  CHALLENGE_BYTES,
+  CONSENT_BYTES_MAX,
+  DIGEST_BYTES,
+  epoch,
+  names,
+  PROOF,
+  STEP_TIMES,
+  TEXT_BYTES_MAX,
+} from './message-parts.ts';
 import {
   BOOL,
   bytes,
   type Fields,
-  type FieldType,
   id,
-  list,
   oneOf,
   optional,
   required,
   resource,
-  struct,
   text,
   uint,
   type ValueOf,
 } from './schema.ts';
 
-/** SHA-256 of the canonical bundle definition. */
-export const DIGEST_BYTES = 32;
-/** Challenge of a `queryState`: 64 bits from the system's entropy are not guessed within one session. */
-export const CHALLENGE_BYTES = 8;
-/** The hypervisor's stamp: its boot (8 bytes) and its monotonic milliseconds (8 bytes, big endian). */
-export const STAMP_BYTES = 16;
-/** Longest sealed consent: envelope and 14 claims. 264 bytes for names of 32 bytes and the first generation. */
-export const CONSENT_BYTES_MAX = 320;
-/** Longest text for people. Fits a line of a terminal. */
-export const TEXT_BYTES_MAX = 96;
-/** Most step times of one message: a chain of hooks has fewer, and a status line shows no more. */
-export const STEPS_MAX = 16;
-/** Longest entry as read back from an enforcer: words 0 to 3 of a stream table entry. */
-export const ENTRY_BYTES_MAX = 32;
-
-const names = <K extends string>(table: Readonly<Record<K, string>>): FieldType<K> =>
-  oneOf(Object.keys(table) as K[]) as FieldType<K>;
-
-const bundle = required(1, id<BundleId>());
-const epoch = required(2, uint<Epoch>());
-
-/**
- * One resource as the hypervisor service granted it: physical, and as the new holder sees it. Addresses are
- * page numbers (4096 bytes), so that they fit 32 bits.
- */
-const GRANTED = struct('granted-resource', {
-  resource: required(1, resource<ResourceId>()),
-  kind: required(2, oneOf(['mmio', 'interrupt', 'stream'] as const)),
-  /** Physical page number, INTID or stream ID. */
-  physical: required(3, uint()),
-  /** The same as the holder sees it: page number of the IPA, virtual INTID, virtual stream ID. */
-  view: required(4, uint()),
-  /** Pages of a register range; 0 for the others. */
-  pages: required(5, uint()),
-  /** Trigger of an interrupt; `none` for the others. */
-  trigger: required(6, oneOf(['none', 'edge', 'level'] as const)),
-  /** The table entry before and after, as the enforcer reads it back; empty where it cannot. */
-  before: required(7, bytes(0, ENTRY_BYTES_MAX)),
-  after: required(8, bytes(0, ENTRY_BYTES_MAX)),
-  /** Page number of the registers of a stream's SMMU, where the definition names it. */
-  smmu: optional(9, uint()),
-  /** Bits of a stream's ID that are not compared, where there are any. */
-  mask: optional(10, uint()),
-});
-export type GrantedResource = NonNullable<(typeof GRANTED)['of']>;
-
-/** How long one step of a handover took at its sender, for people. Nothing is decided by it. */
-const STEP_TIME = struct('step-time', {
-  step: required(1, oneOf(['policy', 'prepare', 'quiesce', 'suspend', 'resume', 'hook'] as const)),
-  /** The device, where the step is about one. */
-  device: optional(2, id<DeviceId>()),
-  ms: required(3, uint()),
-});
-export type StepTime = NonNullable<(typeof STEP_TIME)['of']>;
-const STEP_TIMES = list(STEP_TIME, STEPS_MAX);
-
-/** What a consent is for: a lease, a renewal of it in place, or the turn after the present holder. */
-export const CONSENT_USES = ['borrow', 'renew', 'next'] as const;
-export type ConsentUse = (typeof CONSENT_USES)[number];
-
-/** What the hypervisor service proves about a grant. */
-const PROOF = struct('proof', {
-  /** How the enforcer knows. */
-  evidence: required(1, oneOf(EVIDENCE_LEVELS)),
-  resources: required(2, list(GRANTED, RESOURCES_MAX)),
-  /** Syncs that completed in this attempt. */
-  syncs: required(3, uint()),
-  /** Devices that were reset in this attempt. */
-  resets: required(4, list(id<DeviceId>(), DEVICES_MAX)),
-});
-export type Proof = NonNullable<(typeof PROOF)['of']>;
-
-/** The claims of a consent: a borrower's statement to the hypervisor service. */
-export const CONSENT_FIELDS = {
-  bundle,
-  epoch,
-  digest: required(3, bytes(DIGEST_BYTES)),
-  owner: required(4, id<VmId>()),
-  incarnation: required(5, uint<Incarnation>()),
-  stamp: required(6, bytes(STAMP_BYTES)),
-  /** Milliseconds after the stamp, on the hypervisor's clock, for which the consent is good. */
-  validMs: required(7, uint()),
-  leaseMs: required(8, uint()),
-  minTenureMs: required(9, uint()),
-  /** Notice before a forced return; 0: none. */
-  noticeMs: required(10, uint()),
-  evidence: required(11, oneOf(EVIDENCE_LEVELS)),
-  use: required(12, oneOf(CONSENT_USES)),
-  /** Which renewal of the lease, from 1; 0 for another use. */
-  renewal: required(13, uint()),
-  /** The borrower's number of the request that it belongs to. */
-  requestId: required(14, uint()),
-} satisfies Fields;
-export type ConsentClaims = ValueOf<typeof CONSENT_FIELDS>;
+export {
+  CHALLENGE_BYTES,
+  CONSENT_BYTES_MAX,
+  CONSENT_FIELDS,
+  type ConsentClaims,
+  DIGEST_BYTES,
+  ENTRY_BYTES_MAX,
+  type GrantedResource,
+  type Proof,
+  STAMP_BYTES,
+  STEPS_MAX,
+  TEXT_BYTES_MAX,
+} from './message-parts.ts';
 
 /** One message type. */
 export interface MessageType {
@@ -416,147 +343,7 @@ export const MESSAGES = {
     says: 'The hypervisor service lives; brings a fresh stamp.',
     fields: {},
   },
-  offerLease: {
-    number: 3,
-    from: 'owner',
-    to: 'borrower',
-    says: 'The bundle is free for the receiver for reservedMs: its turn in the queue, or unasked.',
-    fields: {
-      bundle,
-      /** The epoch that a consent must be given at. */
-      epoch,
-      /** How long the offer stands; then the turn passes on. */
-      reservedMs: required(3, uint()),
-      /** The owner's number of this offer. */
-      offerId: required(4, uint()),
-      /** Of the queued request whose turn it is; absent when the owner offers unasked. */
-      requestId: optional(5, uint()),
-      /** The longest lease that the owner's policy allows now. */
-      leaseMs: required(6, uint()),
-    },
-  },
-  acceptLease: {
-    number: 4,
-    from: 'borrower',
-    to: 'owner',
-    says: 'Takes an offer; the consent is enclosed as in `requestBorrow`.',
-    fields: {
-      bundle,
-      offerId: required(2, uint()),
-      consent: required(3, bytes(1, CONSENT_BYTES_MAX)),
-      requestId: required(4, uint()),
-      leaseMs: required(5, uint()),
-      minTenureMs: required(6, uint()),
-      noticeMs: required(7, uint()),
-      purpose: required(8, text(TEXT_BYTES_MAX)),
-    },
-  },
-  declineOffer: {
-    number: 5,
-    from: 'borrower',
-    to: 'owner',
-    says: 'Does not take an offer; the turn passes on.',
-    fields: { bundle, offerId: required(2, uint()) },
-  },
-  renew: {
-    number: 8,
-    from: 'borrower',
-    to: 'owner',
-    says: 'Asks for more time with what the sender holds: the same epoch, holder and proof.',
-    fields: {
-      bundle,
-      epoch,
-      /** The lease to count from the moment of the renewal. */
-      leaseMs: required(3, uint()),
-      /** A consent of use `renew`, given at this epoch. */
-      consent: required(4, bytes(1, CONSENT_BYTES_MAX)),
-      requestId: required(5, uint()),
-      renewal: required(6, uint()),
-      purpose: required(7, text(TEXT_BYTES_MAX)),
-    },
-  },
-  queued: {
-    number: 9,
-    from: 'owner',
-    to: 'borrower',
-    says: 'The bundle is away; the request waits. Its consent is void: an offer asks for another.',
-    fields: {
-      bundle,
-      requestId: required(2, uint()),
-      /** How many are to have it before; 0: the next. */
-      position: required(3, uint()),
-      expectedMs: required(4, uint()),
-    },
-  },
-  lendNext: {
-    number: 35,
-    from: 'owner',
-    to: 'host',
-    says: 'At its return the bundle goes straight on to this borrower, if the consent is still good.',
-    fields: {
-      bundle,
-      /** The epoch of the present holder. */
-      epoch,
-      digest: required(3, bytes(DIGEST_BYTES)),
-      borrower: required(4, id<VmId>()),
-      /** A consent of use `next`. */
-      consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
-      leaseMs: required(6, uint()),
-      minTenureMs: required(7, uint()),
-      noticeMs: required(8, uint()),
-      requestId: required(9, uint()),
-    },
-  },
-  renewLease: {
-    number: 36,
-    from: 'owner',
-    to: 'host',
-    says: 'The owner agrees to a renewal: extend the lease in place.',
-    fields: {
-      bundle,
-      epoch,
-      borrower: required(3, id<VmId>()),
-      consent: required(4, bytes(1, CONSENT_BYTES_MAX)),
-      /** The longest lease to which the owner's policy agreed. */
-      leaseMs: required(5, uint()),
-      requestId: required(6, uint()),
-      renewal: required(7, uint()),
-    },
-  },
-  renewed: {
-    number: 37,
-    from: 'host',
-    to: 'owner and borrower',
-    says: 'The lease was extended in place.',
-    fields: {
-      bundle,
-      epoch,
-      /** Lease left at the moment of sending. */
-      leaseMs: required(3, uint()),
-      requestId: required(4, uint()),
-      renewal: required(5, uint()),
-    },
-  },
-  nextLent: {
-    number: 38,
-    from: 'host',
-    to: 'owner',
-    says: 'The next borrower is noted, for as long as its consent is good.',
-    fields: {
-      bundle,
-      epoch,
-      borrower: required(3, id<VmId>()),
-      requestId: required(4, uint()),
-      validMs: required(5, uint()),
-    },
-  },
-  cancelNext: {
-    number: 39,
-    from: 'owner',
-    to: 'host',
-    says: 'Takes `lendNext` back: a recall or a withdrawal came in between.',
-    fields: { bundle, epoch, requestId: required(3, uint()) },
-  },
+  ...LATER_MESSAGES,
 } as const satisfies Record<string, MessageType>;
 
 /** Kept free for `enableStreams`. */

@@ -5,7 +5,6 @@
 import { HOST, type Incarnation } from '../protocol/ids.ts';
 import { isGeneration } from './envelope.ts';
 import type { HelloAnsweredFields } from './handshake.ts';
-import { newestFirst } from './keys.ts';
 import {
   BOOT_ID_BYTES,
   GENERATIONS_MAX,
@@ -13,6 +12,7 @@ import {
   PAIR_KEY_BYTES,
   TABLE_ID_BYTES,
 } from './limits.ts';
+import { newestFirst } from './pair-keys.ts';
 import { HANDSHAKE_CODEC } from './payload.ts';
 import type { SessionConfig } from './session-io.ts';
 

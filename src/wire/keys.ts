@@ -20,29 +20,13 @@ import type { Mac0Key } from './cose.ts';
 import { type Channel, createEnvelopeKey } from './envelope.ts';
 import { hkdfExpand, hkdfExtract } from './hash.ts';
 import { ENVELOPE_VERSION, KEY_BYTES } from './limits.ts';
-
-/** One key of a pair. */
-export interface PairKey {
-  /** Which key it is, from 1; a rotation makes the next one. */
-  readonly generation: number;
-  /** 32 bytes. */
-  readonly key: Uint8Array;
-}
-
-/** The keys of a pair that are valid now: one, which is generation 1, or up to two with their generations. */
-export type PairKeys = Uint8Array | readonly PairKey[];
+import type { PairKey } from './pair-keys.ts';
 
 /** Where keys are used: everything but the channel. */
 export interface Way {
   readonly machine: string;
   readonly from: VmId;
   readonly to: VmId;
-}
-
-/** Returns the valid keys of a pair, the newest first. */
-export function newestFirst(keys: PairKeys): readonly PairKey[] {
-  if (keys instanceof Uint8Array) return [{ generation: 1, key: keys }];
-  return [...keys].sort((a, b) => b.generation - a.generation);
 }
 
 /** One party's part in a session. */

@@ -5,7 +5,7 @@
 import type { BundleId, Incarnation, VmId } from '../protocol/ids.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { BundleDigest } from './handshake.ts';
-import type { PairKeys } from './keys.ts';
+import type { PairKeys } from './pair-keys.ts';
 import type { PayloadFault } from './payload.ts';
 
 /** Lowest and highest protocol version that a party speaks. */

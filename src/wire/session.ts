@@ -19,40 +19,15 @@ import { CONSENT_FIELDS, type ConsentClaims, type Message } from '../protocol/me
 import { equalBytes } from './bytes.ts';
 import { compile, decodeCbor, encodeCbor } from './codec.ts';
 import { type Mac0Key, openMac0, sealMac0 } from './cose.ts';
-import type { BundleDigest, HelloAnsweredFields, HelloFields } from './handshake.ts';
+import type { HelloAnsweredFields, HelloFields } from './handshake.ts';
 import { checkConfig, encodeAnswer, encodeHello, NO_TABLE_ID, NO_VERSION, NOT_TOLD } from './hello.ts';
-import { handshakeKey, newestFirst, type PairKey, type SessionParty, sessionKeys } from './keys.ts';
+import { type Agreed, compareDigests, type Keyed, sealIn } from './keyed.ts';
+import { handshakeKey, sessionKeys } from './keys.ts';
 import { HELLOS_PER_GENERATION } from './limits.ts';
+import { newestFirst, type PairKey } from './pair-keys.ts';
 import { HANDSHAKE_CODEC, type PayloadFault, SESSION_CODEC } from './payload.ts';
 import { ReplayWindow, SendCounter } from './sequence.ts';
-import type {
-  DigestMismatch,
-  DropReason,
-  Received,
-  Sealed,
-  SessionConfig,
-  SessionEvent,
-} from './session-io.ts';
-
-/** A session whose keys are known. */
-interface Keyed {
-  readonly initiated: boolean;
-  readonly version: number;
-  readonly us: SessionParty;
-  readonly peer: SessionParty;
-  readonly peerBundles: readonly BundleDigest[];
-  readonly peerTableId: Uint8Array;
-  readonly generation: number;
-  readonly sendKey: Mac0Key;
-  readonly receiveKey: Mac0Key;
-  /** From agent to host; absent between agents. */
-  readonly consentKey: Mac0Key | undefined;
-  readonly counter: SendCounter;
-  readonly window: ReplayWindow;
-}
-
-/** What two hello messages agree on. */
-type Agreed = Pick<Keyed, 'initiated' | 'version' | 'us' | 'peer' | 'peerBundles' | 'peerTableId'>;
+import type { DropReason, Received, Sealed, SessionConfig, SessionEvent } from './session-io.ts';
 
 /** One generation of the pair key, and the handshake keys made from it. */
 interface Generation {
@@ -392,29 +367,6 @@ export class Session {
   private get incarnation(): Incarnation {
     return this.current?.us.incarnation ?? this.config.incarnation;
   }
-}
-
-/** Seals a message under the next number of `session`. */
-function sealIn(
-  session: Keyed,
-  message: Parameters<typeof SESSION_CODEC.encode>[0],
-  stamp?: Uint8Array,
-): Sealed {
-  const seq = session.counter.peek();
-  if (seq === undefined) return { ok: false, reason: 'exhausted', field: '' };
-  const payload = SESSION_CODEC.encode(message, seq, stamp);
-  if (!payload.ok) return payload;
-  session.counter.take();
-  return { ok: true, frame: sealMac0(session.sendKey, payload.bytes), seq };
-}
-
-function compareDigests(ours: readonly BundleDigest[], theirs: readonly BundleDigest[]): DigestMismatch[] {
-  const theirDigests = new Map(theirs.map(({ bundle, digest }) => [bundle, digest]));
-  return ours.flatMap(({ bundle, digest }) => {
-    const other = theirDigests.get(bundle);
-    if (other === undefined || equalBytes(digest, other)) return [];
-    return [{ bundle, ours: digest, theirs: other }];
-  });
 }
 
 function describe({ field, reason }: PayloadFault): string {

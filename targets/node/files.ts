@@ -3,15 +3,14 @@
 import { accessSync, constants, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
-import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
 import type { FileLook } from '../../src/config/follow.ts';
-import { parsePairKeys } from '../../src/config/pair-keys.ts';
+import { readKeyFile } from '../../src/config/key-file.ts';
 import { ConfigError, readConfig } from '../../src/config/read.ts';
 import { withoutSecret } from '../../src/config/secrets.ts';
 import type { BundleDefinition } from '../../src/protocol/bundle.ts';
 import { type VmId, vmId } from '../../src/protocol/ids.ts';
 import type { Static, TSchema } from '../../src/schema.ts';
-import type { PairKey } from '../../src/wire/keys.ts';
+import type { PairKey } from '../../src/wire/pair-keys.ts';
 import { attempt } from './processes.ts';
 
 const BYTE_ORDER_MARK = /^\ufeff/;
@@ -123,13 +122,5 @@ export function readKeys(path: string): Map<VmId, readonly PairKey[]> {
       `${path}: others may read it (mode ${(statSync(path).mode & 0o777).toString(8)}); do chmod 600`,
     );
   }
-  const keys = readConfig(KEYS_SCHEMA, path, text) as Record<string, string>;
-  return new Map(
-    Object.entries(keys).map(([name, text]) => {
-      const pair = parsePairKeys(text);
-      if (pair[0]!.generation === pair[1]?.generation)
-        throw new ConfigError(`${path}: two keys of generation ${pair[0]!.generation} for "${name}"`);
-      return [vmId(name), pair];
-    }),
-  );
+  return new Map([...readKeyFile(path, text)].map(([name, pair]) => [vmId(name), pair]));
 }

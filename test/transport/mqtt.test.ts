@@ -164,6 +164,7 @@ describe('a broker without rules', () => {
   test.each([
     ['another topic', 'elsewhere'],
     ['the inbox of another', `baton/machine/${ANDROID}/in/${HOST}`],
+    ['a machine of another name', `baton/other/${VAULT}/in/${HOST}`],
     ['no name', `baton/machine/${VAULT}/in/`],
     ['a name that is none', `baton/machine/${VAULT}/in/No Name`],
     ['a deeper topic', `baton/machine/${VAULT}/in/${HOST}/x`],

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { HOST, type Incarnation, type VmId } from '../../src/protocol/ids.ts';
 import { routeOf } from '../../src/wire/envelope.ts';
-import type { PairKeys } from '../../src/wire/keys.ts';
+import type { PairKeys } from '../../src/wire/pair-keys.ts';
 import type { Session } from '../../src/wire/session.ts';
 import type { SessionConfig, SessionEvent } from '../../src/wire/session-io.ts';
 import {
