@@ -4,12 +4,48 @@ import type { Mutant } from './sources.ts';
 
 const SESSION = 'test/wire/session.test.ts';
 const USE = 'test/wire/session-use.test.ts';
+const GENERATIONS = 'test/wire/generations.test.ts';
 const SMALL = 'test/wire/small.test.ts';
 const FORGOTTEN = 'test/link/forgotten.test.ts';
 const STREAM = 'test/transport/stream.test.ts';
 const MQTT = 'test/transport/mqtt.test.ts';
 
 export const WIRE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'frames of another machine verify',
+    find: 'encodeCbor([ENVELOPE_VERSION, machine, from, to, channel])',
+    replace: "encodeCbor([ENVELOPE_VERSION, 'machine', from, to, channel])",
+    breaks: 'R104',
+    caughtBy: [GENERATIONS, 'test/wire/vectors.test.ts'],
+  },
+  {
+    name: 'only the newest key generation is tried',
+    find: 'if (sent >= HELLOS_PER_GENERATION && other !== at) return this.greet(other, challenge);',
+    replace: '',
+    breaks: 'R103: no session with a peer that lacks the next key',
+    caughtBy: GENERATIONS,
+  },
+  {
+    name: 'a hello is answered in the newest generation',
+    find: 'const frame = sealMac0(this.generations[at]!.sendKey, answer);',
+    replace: 'const frame = sealMac0(this.generations[0]!.sendKey, answer);',
+    breaks: 'R103',
+    caughtBy: GENERATIONS,
+  },
+  {
+    name: 'the table id of an agent counts',
+    find: 'tableId: this.config.peer === HOST ? session.peerTableId : NO_TABLE_ID,',
+    replace: 'tableId: session.peerTableId,',
+    breaks: 'R106',
+    caughtBy: GENERATIONS,
+  },
+  {
+    name: 'the newer party is told to be updated',
+    find: 'ours.max < theirs.min ?',
+    replace: 'ours.max > theirs.min ?',
+    breaks: 'R108',
+    caughtBy: 'test/link/versions.test.ts',
+  },
   {
     name: 'a message is taken twice',
     find: 'if (((age < 32 ? this.low : this.high) & bit) !== 0) return false;',
@@ -40,14 +76,14 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an answer to another hello is taken',
-    find: "if (this.hello === undefined || !equalBytes(answer.answered, this.hello.challenge)) return drop('stale');",
-    replace: "if (this.hello === undefined) return drop('stale');",
+    find: "if (hello?.at !== at || !equalBytes(answer.answered, hello.challenge)) return drop('stale');",
+    replace: "if (hello?.at !== at) return drop('stale');",
     breaks: 'R10: freshness',
     caughtBy: SESSION,
   },
   {
     name: 'of crossing hellos both count',
-    find: 'if (this.hello !== undefined && us < peer) return { frames: [this.hello.frame], events: NONE };',
+    find: 'if (this.hello !== undefined && us < peer) return this.repeatOurs(this.hello, at, challenge);',
     replace: '',
     breaks: 'R7',
     caughtBy: SESSION,
@@ -89,8 +125,8 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'no version in common, and a session all the same',
-    find: 'if (version < Math.max(versions.min, hello.versionMin)) {',
-    replace: 'if (version < Math.min(versions.min, hello.versionMin)) {',
+    find: 'if (version < Math.max(versions.min, hello.versionMin)) return',
+    replace: 'if (version < Math.min(versions.min, hello.versionMin)) return',
     breaks: 'R11',
     caughtBy: [USE, SESSION],
   },
