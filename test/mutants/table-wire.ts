@@ -33,13 +33,6 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     caughtBy: GENERATIONS,
   },
   {
-    name: 'the table id of an agent counts',
-    find: 'tableId: this.config.peer === HOST ? session.peerTableId : NO_TABLE_ID,',
-    replace: 'tableId: session.peerTableId,',
-    breaks: 'R106',
-    caughtBy: GENERATIONS,
-  },
-  {
     name: 'the newer party is told to be updated',
     find: 'ours.max < theirs.min ?',
     replace: 'ours.max > theirs.min ?',
