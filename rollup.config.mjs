@@ -7,13 +7,13 @@ import { recordPackages } from './targets/linux/sbom/record-packages.mjs';
 
 const emitted = join(import.meta.dirname, 'dist/js');
 const programs = {
-  baton: 'node/cli-main',
-  'baton-agent': 'node/agent-main',
-  'baton-host': 'node/host-main',
-  'baton-machine': 'simulator/machine-main',
-  'baton-driver': 'simulator/driver-main',
-  bench: 'node/bench-main',
-  boards: 'node/boards-main',
+  baton: 'lab/demo/baton-main',
+  'baton-agent': 'node/agent/agent-main',
+  'baton-host': 'node/host/host-main',
+  'baton-machine': 'lab/simulator/machine-main',
+  'baton-driver': 'lab/simulator/driver-main',
+  bench: 'lab/bench/bench-main',
+  boards: 'lab/bench/boards-main',
 };
 
 /** Our own files import each other by whole names: nobody has to look for them, nor take them for CommonJS. */
@@ -49,7 +49,7 @@ const bundle = (name, input, external = []) => ({
 });
 
 // The broker is a development dependency: the demo finds it in node_modules.
-const broker = bundle('baton-broker', 'simulator/broker-main', ['aedes']);
+const broker = bundle('baton-broker', 'lab/simulator/broker-main', ['aedes']);
 const programsOf = (...names) => names.map((name) => bundle(name, programs[name]));
 
 /** What `--configPart` builds. `a` and `b` take two processes about as long; the benchmark and the survey of boards are

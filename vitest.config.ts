@@ -1,29 +1,73 @@
+/**
+ * Every test, in projects by what they need: `npx vitest run --project NAME`. `npm test` runs `unit`.
+ *
+ * unit         Node alone
+ * simulation   minutes of both processors: every schedule of a small world (test/model), and thousands of handovers of
+ *              the whole product under faults (test/simulation/product); `unit` has their controls
+ * system       programs of the machine, such as mosquitto
+ * quickjs      the agents that `npm run build:quickjs` has built
+ * kvm          a real hypervisor: KVM in an emulated aarch64 machine, by QEMU
+ * guests       Linux guests under it, each with an agent of its own
+ */
+
 import { defineConfig } from 'vitest/config';
 import { measurePace, paced } from './test/support/pace.ts';
 
 measurePace();
 
-export default defineConfig({
-  test: {
+/** Of every project. */
+const COMMON = {
+  // Whatever tests start ends with their file, and with the run.
+  globalSetup: ['test/support/ends-run.ts'],
+  setupFiles: 'test/support/ends-file.ts',
+  pool: 'threads' as const,
+  // The machine that this must pass on has two cores; left alone, the runner would use one of them.
+  maxWorkers: 2,
+};
+/** One emulated machine at a time: it takes both cores. The first time, packages are fetched and unpacked. */
+const EMULATED = { ...COMMON, maxWorkers: 1, testTimeout: paced(120_000), hookTimeout: paced(300_000) };
+
+const projects = [
+  {
+    ...COMMON,
+    name: 'unit',
     include: ['test/**/*.test.ts'],
-    exclude: [
-      'test/system/**',
-      'test/quickjs/**',
-      'test/bench/**',
-      'test/model/searches-*',
-      'test/simulation/product/runs-*',
-    ],
-    // Whatever tests start ends with their file, and with the run.
-    globalSetup: 'test/support/ends-run.ts',
-    setupFiles: 'test/support/ends-file.ts',
-    pool: 'threads',
+    exclude: ['test/system/**', 'test/quickjs/**', 'test/model/searches-*', 'test/simulation/product/runs-*'],
     testTimeout: paced(30_000),
+    hookTimeout: paced(30_000),
     // A test that asserts nothing passes whatever happens.
     expect: { requireAssertions: true },
+  },
+  {
+    ...COMMON,
+    name: 'simulation',
+    include: ['test/model/searches-*.test.ts', 'test/simulation/product/runs-*.test.ts'],
+  },
+  {
+    ...COMMON,
+    name: 'system',
+    include: ['test/system/**/*.test.ts'],
+    exclude: ['test/system/kvm/**', 'test/system/guests/**'],
+    testTimeout: paced(30_000),
+    hookTimeout: paced(20_000),
+  },
+  {
+    ...COMMON,
+    name: 'quickjs',
+    include: ['test/quickjs/**/*.test.ts'],
+    globalSetup: [...COMMON.globalSetup, 'test/quickjs/setup.ts'],
+    testTimeout: paced(30_000),
+    hookTimeout: paced(20_000),
+  },
+  { ...EMULATED, name: 'kvm', include: ['test/system/kvm/**/*.test.ts'] },
+  { ...EMULATED, name: 'guests', include: ['test/system/guests/**/*.test.ts'] },
+];
+
+export default defineConfig({
+  test: {
     // What is compared with a file that is missing fails: `-u` alone writes it.
     update: 'none',
-    hookTimeout: paced(30_000),
-    // The machine that this must pass on has two cores; left alone, the runner would use one of them.
-    maxWorkers: 2,
+    // The runner has no two projects of different numbers of workers at once.
+    projects: projects.map((test, groupOrder) => ({ test: { ...test, sequence: { groupOrder } } })),
   },
 });

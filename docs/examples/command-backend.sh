@@ -62,8 +62,7 @@ case $line in
   '{"hello"'*)
     printf '{"name":"example","kind":"central","evidence":"asserted","machineBoot":"%s","running":["%s"],' \
       "$(cat /proc/sys/kernel/random/boot_id)" "$(echo "$running" | sed 's/ /","/g')"
-    printf '"capabilities":{"forceRevoke":true,"reset":true,"faultReport":false,'
-    printf '"hotHandoff":false,"wholeBundle":false}}\n'
+    printf '"capabilities":{"forceRevoke":true,"reset":true,"faultReport":false}}\n'
     ;;
   '{"bundle"'*)
     answers=

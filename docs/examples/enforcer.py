@@ -16,7 +16,7 @@ import uuid
 COMMENTS = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.S)
 LINE_BYTES_MAX = 65536
 EVIDENCE = "asserted"  # "observed" once `reach` asks the machine itself.
-CAPABILITIES = {"forceRevoke": True, "reset": True, "faultReport": True, "hotHandoff": False, "wholeBundle": False}
+CAPABILITIES = {"forceRevoke": True, "reset": True, "faultReport": True}
 
 
 class Platform:

@@ -1,6 +1,6 @@
 /** Parses the words after a command: options with and without values, and what stands after `--`. Pure. */
 
-import { nearest } from '../near.ts';
+import { nearest } from '../common/near.ts';
 import { timeOf, UsageError } from './world.ts';
 
 /**

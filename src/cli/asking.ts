@@ -3,8 +3,8 @@
  * for.
  */
 
-import type { Json } from '../control/lines.ts';
-import { EVIDENCE_LEVELS } from '../protocol/codes.ts';
+import type { Json } from '../common/lines.ts';
+import { EVIDENCE_LEVELS } from '../core/protocol/codes.ts';
 import type { Words } from './arguments.ts';
 import { type Refusal, refusalText, silence } from './words.ts';
 import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';

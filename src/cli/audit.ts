@@ -1,6 +1,6 @@
 /** `baton audit verify`: checks the chain of an audit log, without a daemon. */
 
-import { AUDIT_LINE_MAX, AUDIT_START, AuditChecker } from '../host/audit.ts';
+import { AUDIT_LINE_MAX, AUDIT_START, AuditChecker } from '../core/host/audit.ts';
 import { parseWords } from './arguments.ts';
 import { type CliWorld, EXIT, UsageError } from './world.ts';
 

@@ -6,7 +6,7 @@
  * ends, however, the bundle goes back: the connection is the lease.
  */
 
-import type { Json } from '../control/lines.ts';
+import type { Json } from '../common/lines.ts';
 import { type OptionTable, parseWords, type Words } from './arguments.ts';
 import { Asking } from './asking.ts';
 import { Holding } from './holding.ts';

@@ -1,6 +1,6 @@
 /** `baton events`: what happened and what happens, from an agent's or the host's socket. */
 
-import type { Json } from '../control/lines.ts';
+import type { Json } from '../common/lines.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
 import { reasonText, valueText } from './words.ts';
 import { type CliWorld, type ControlClient, EXIT, TIME_WORDS, timeOf, UsageError } from './world.ts';

@@ -1,6 +1,6 @@
 /** The time of holding of `baton borrow`: from the grant until the command, and what it started, has ended. */
 
-import type { Json } from '../control/lines.ts';
+import type { Json } from '../common/lines.ts';
 import type { Words } from './arguments.ts';
 import { say } from './asking.ts';
 import { answerWithin, HungError } from './patience.ts';

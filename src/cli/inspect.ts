@@ -1,6 +1,6 @@
 /** `baton describe`: how one bundle stands, from an agent's or the host's socket. */
 
-import type { Json } from '../control/lines.ts';
+import type { Json } from '../common/lines.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
 import { ageText, fullReason, holderText, valueText } from './words.ts';
 import { type CliWorld, type ControlClient, EXIT, table, UsageError } from './world.ts';

@@ -3,7 +3,7 @@
  * socket.
  */
 
-import type { Json } from '../control/lines.ts';
+import type { Json } from '../common/lines.ts';
 import { parseWords } from './arguments.ts';
 import { answerWithin, HungError } from './patience.ts';
 import { absenceText, fullReason, recallText } from './words.ts';

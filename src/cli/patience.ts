@@ -1,6 +1,6 @@
 /** How long the command line waits for a daemon that has taken its connection. */
 
-import type { Json } from '../control/lines.ts';
+import type { Json } from '../common/lines.ts';
 import type { CliWorld, ControlClient } from './world.ts';
 
 /** Time that a daemon has to say how things stand, in ms: it asks others for half a second at most. */

@@ -3,8 +3,8 @@
  * again.
  */
 
-import { nearest } from '../config/faults.ts';
-import type { Json } from '../control/lines.ts';
+import type { Json } from '../common/lines.ts';
+import { nearestKey } from '../common/near.ts';
 import { type OptionTable, parseWords } from './arguments.ts';
 import { HungError } from './patience.ts';
 import { absenceText, ageText, holderText, reasonText } from './words.ts';
@@ -69,7 +69,7 @@ function lookOnce(answer: Json, named: readonly string[]): Look {
   const names = all.map(({ bundle }) => String(bundle));
   const unknown = named.find((name) => !names.includes(name));
   if (unknown !== undefined) {
-    const meant = nearest(unknown, names);
+    const meant = nearestKey(unknown, names);
     const hint = meant === undefined ? '' : `; did you mean ${JSON.stringify(meant)}?`;
     const error = `no bundle ${JSON.stringify(unknown)}; configured: ${names.join(', ') || 'none'}${hint}`;
     return { answer, lines: [], amiss: [], error };

@@ -1,7 +1,7 @@
 /** Answers of a control socket in words for people: why a request came to nothing, and what may be done. */
 
-import type { Json } from '../control/lines.ts';
-import { DECLINE_REASONS, MOVE_CAUSES, QUARANTINE_CAUSES, REFUSAL_CODES } from '../protocol/codes.ts';
+import type { Json } from '../common/lines.ts';
+import { DECLINE_REASONS, MOVE_CAUSES, QUARANTINE_CAUSES, REFUSAL_CODES } from '../core/protocol/codes.ts';
 import { type ControlClient, duration, UsageError } from './world.ts';
 
 /** The `error` of an answer that is no grant. */

@@ -2,9 +2,8 @@
  * What the command line needs of its runtime, and the words that all commands share. No runtime API here.
  */
 
-import type { ConfigFiles } from '../config/follow.ts';
-import type { Json } from '../control/lines.ts';
-import { plainText } from '../plain-text.ts';
+import type { Json } from '../common/lines.ts';
+import { plainText } from '../common/plain-text.ts';
 
 /** A connection to a control socket. */
 export interface ControlClient {
@@ -32,9 +31,11 @@ export interface Child {
 }
 
 /** What a target gives the commands. */
-export interface CliWorld extends ConfigFiles {
+export interface CliWorld {
   readonly env: Readonly<Record<string, string | undefined>>;
   connect(path: string): Promise<ControlClient>;
+  /** Returns what is at `path`; undefined when nothing is. */
+  look(path: string): { readonly isFile: boolean; readonly isExecutable: boolean } | undefined;
   spawn(command: readonly string[], env: Readonly<Record<string, string>>): Child;
   /** Calls back when somebody wants this process to end; the returned function stops that. */
   onSignal(listener: (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT') => void): () => void;

@@ -1,6 +1,6 @@
 /** What a back end's configuration says of VMs, and what it cannot keep of what the bundles ask. Pure. */
 
-import { type BundleDefinition, resourcesOf } from '../protocol/bundle.ts';
+import { type BundleDefinition, resourcesOf } from '../core/protocol/bundle.ts';
 import type { HostFile } from './daemon-config.ts';
 import type { Path } from './faults.ts';
 

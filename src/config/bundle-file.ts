@@ -5,6 +5,7 @@
  * resource; two that overlap are refused with both names.
  */
 
+import { type Static, Type } from '../common/schema.ts';
 import {
   BUNDLES_MAX,
   type BundleDefinition,
@@ -18,10 +19,17 @@ import {
   type StreamResource,
   streamIdsOf,
   viewOf,
-} from '../protocol/bundle.ts';
-import { PAGE_BYTES } from '../protocol/evidence.ts';
-import { bundleId, deviceId, ID_PATTERN, ID_WORDS, VM_PATTERN, type VmId, vmId } from '../protocol/ids.ts';
-import { type Static, Type } from '../schema.ts';
+} from '../core/protocol/bundle.ts';
+import { PAGE_BYTES } from '../core/protocol/evidence.ts';
+import {
+  bundleId,
+  deviceId,
+  ID_PATTERN,
+  ID_WORDS,
+  VM_PATTERN,
+  type VmId,
+  vmId,
+} from '../core/protocol/ids.ts';
 import { readConfig, refuseAt } from './read.ts';
 
 const KEY = Type.String({ pattern: ID_PATTERN });

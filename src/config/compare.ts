@@ -6,10 +6,10 @@
  * counts only between daemons that run beside each other. Of keys nothing is told but that they differ.
  */
 
-import { addressText, parseAddress, parseBroker, type StreamAddress } from '../addresses.ts';
-import type { BundleDefinition } from '../protocol/bundle.ts';
-import { DEFAULT_MACHINE, HOST } from '../protocol/ids.ts';
-import { bundleDigest } from '../wire/digest.ts';
+import { addressText, parseAddress, parseBroker, type StreamAddress } from '../common/addresses.ts';
+import type { BundleDefinition } from '../core/protocol/bundle.ts';
+import { DEFAULT_MACHINE, HOST } from '../core/protocol/ids.ts';
+import { bundleDigest } from '../core/wire/digest.ts';
 import { namedVms } from './back-ends.ts';
 import type { AgentFile, HostFile } from './daemon-config.ts';
 import type { Path } from './faults.ts';

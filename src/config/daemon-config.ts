@@ -6,10 +6,10 @@
  * without it. Paths are relative to the configuration file.
  */
 
-import { HOOKS_SCHEMA } from '../hooks/hooks-config.ts';
-import { DEFAULT_MACHINE, ID_PATTERN, ID_WORDS, PARTY_PATTERN, VM_PATTERN } from '../protocol/ids.ts';
-import { HOST_TIMES } from '../protocol/timers.ts';
-import { type Static, Type } from '../schema.ts';
+import { type Static, Type } from '../common/schema.ts';
+import { DEFAULT_MACHINE, ID_PATTERN, ID_WORDS, PARTY_PATTERN, VM_PATTERN } from '../core/protocol/ids.ts';
+import { HOST_TIMES } from '../core/protocol/timers.ts';
+import { HOOKS_SCHEMA } from '../edges/hooks/hooks-config.ts';
 import { TREE_SCHEMA } from './own-tree.ts';
 import { PAIR_KEYS_PATTERN } from './pair-keys.ts';
 

@@ -6,7 +6,8 @@
  * records, lists, unions by `kind` and of literals, texts, integers, booleans.
  */
 
-import { ID_WORDS, takenName } from '../protocol/ids.ts';
+import { nearestKey } from '../common/near.ts';
+import { ID_WORDS, takenName } from '../core/protocol/ids.ts';
 import { shapeOf, withoutSecret, withoutSecrets } from './secrets.ts';
 
 export type Path = readonly (string | number)[];
@@ -106,7 +107,7 @@ function objectFaults(schema: Schema, object: Readonly<Record<string, unknown>>,
   const misspelt = new Set<string>();
   const faults = Object.entries(object).flatMap(([key, value]): Fault[] => {
     if (known.includes(key)) return faultsAt(properties[key]!, value, [...path, key]);
-    const meant = nearest(key, free);
+    const meant = nearestKey(key, free);
     if (meant !== undefined) misspelt.add(meant);
     const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
     const message = `unknown key: expected ${either(known)}${hint}`;
@@ -208,30 +209,4 @@ export function shown(value: unknown): string {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** Returns the name that was probably meant by `word`: a third of it may differ, two letters at least. */
-export function nearest(word: string, names: readonly string[]): string | undefined {
-  const scored = names
-    .map((name) => ({ name, steps: stepsBetween(word.toLowerCase(), name.toLowerCase()) }))
-    .filter(({ name, steps }) => steps <= Math.max(2, Math.floor(Math.max(name.length, word.length) / 3)))
-    .filter(({ name, steps }) => steps < name.length);
-  return scored.sort((a, b) => a.steps - b.steps)[0]?.name;
-}
-
-/** How many letters must be added, left out, replaced or swapped with the next to make `b` of `a`. */
-function stepsBetween(a: string, b: string): number {
-  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const isSame = a[i - 1] === b[j - 1];
-      let least = Math.min(rows[i - 1]![j]! + 1, row[j - 1]! + 1, rows[i - 1]![j - 1]! + (isSame ? 0 : 1));
-      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      if (isSwap) least = Math.min(least, rows[i - 2]![j - 2]! + 1);
-      row.push(least);
-    }
-    rows.push(row);
-  }
-  return rows[a.length]![b.length]!;
 }

@@ -6,11 +6,11 @@
  * Sockets of others and attributes below /sys are not looked at: they come and go with the machine.
  */
 
-import { addressFault, isLookedUp, parseAddress, parseBroker, socketPathFault } from '../addresses.ts';
-import type { Tree } from '../devicetree/tree.ts';
-import { type HooksConfig, hookComplaints } from '../hooks/hooks-config.ts';
-import type { BundleDefinition } from '../protocol/bundle.ts';
-import { HOST, type VmId } from '../protocol/ids.ts';
+import { addressFault, isLookedUp, parseAddress, parseBroker, socketPathFault } from '../common/addresses.ts';
+import type { BundleDefinition } from '../core/protocol/bundle.ts';
+import { HOST, type VmId } from '../core/protocol/ids.ts';
+import { type HooksConfig, hookComplaints } from '../edges/hooks/hooks-config.ts';
+import type { Tree } from '../planner/tree.ts';
 import { backEndComplaints, namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import type { AgentFile, HostFile } from './daemon-config.ts';

@@ -1,6 +1,6 @@
 /** Reads key files: name of the peer → the keys that are valid for the pair. Pure. */
 
-import type { PairKey } from '../wire/pair-keys.ts';
+import type { PairKey } from '../core/wire/pair-keys.ts';
 import { KEYS_SCHEMA } from './daemon-config.ts';
 import { parsePairKeys } from './pair-keys.ts';
 import { readConfig, refuseAt } from './read.ts';

@@ -1,6 +1,6 @@
 /** The sockets that a host's configuration names, and where they are. Pure. */
 
-import { addressText, parseAddress } from '../addresses.ts';
+import { addressText, parseAddress } from '../common/addresses.ts';
 import type { HostFile } from './daemon-config.ts';
 import type { Path } from './faults.ts';
 

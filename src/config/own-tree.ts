@@ -3,13 +3,13 @@
  * and what follows from it: what the VM must be granted. Pure: the tree comes in.
  */
 
-import type { DtNode } from '../devicetree/blob.ts';
-import { expectedByTree } from '../devicetree/expected.ts';
-import { type Tree, TreeError } from '../devicetree/tree.ts';
-import type { BundleDefinition } from '../protocol/bundle.ts';
-import { expectedByDefinition, findResourceMismatch, type GrantedForm } from '../protocol/evidence.ts';
-import { type BundleId, ID_PATTERN, type VmId } from '../protocol/ids.ts';
-import { type Static, Type } from '../schema.ts';
+import { type Static, Type } from '../common/schema.ts';
+import type { BundleDefinition } from '../core/protocol/bundle.ts';
+import { expectedByDefinition, findResourceMismatch, type GrantedForm } from '../core/protocol/evidence.ts';
+import { type BundleId, ID_PATTERN, type VmId } from '../core/protocol/ids.ts';
+import type { DtNode } from '../planner/blob.ts';
+import { expectedByTree } from '../planner/expected.ts';
+import { type Tree, TreeError } from '../planner/tree.ts';
 import type { Path } from './faults.ts';
 
 /** Name of the tree of the machine that runs. */

@@ -3,7 +3,7 @@
  * are exchanged: `2:KEY 1:KEY`. Pure.
  */
 
-import type { PairKey } from '../wire/pair-keys.ts';
+import type { PairKey } from '../core/wire/pair-keys.ts';
 
 const KEY = '[0-9a-f]{64}';
 const NUMBERED = `[1-9][0-9]{0,8}:${KEY}`;

@@ -14,8 +14,8 @@ import {
   parseTree,
   printParseErrorCode,
 } from 'jsonc-parser';
-import { plainText } from '../plain-text.ts';
-import type { Static, TSchema } from '../schema.ts';
+import { plainText } from '../common/plain-text.ts';
+import type { Static, TSchema } from '../common/schema.ts';
 import { type Fault, faultsOf, type Path } from './faults.ts';
 import { withoutSecrets } from './secrets.ts';
 

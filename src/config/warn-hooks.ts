@@ -3,8 +3,8 @@
  * there, success that means little, steps that nothing undoes. Pure: what is on the machine comes in through a port.
  */
 
-import type { DeviceHooksConfig, HookStep, HooksConfig } from '../hooks/hooks-config.ts';
-import { fitsPattern, isPattern, numberedPart, unnumbered } from '../hooks/names.ts';
+import type { DeviceHooksConfig, HookStep, HooksConfig } from '../edges/hooks/hooks-config.ts';
+import { fitsPattern, isPattern, numberedPart, unnumbered } from '../edges/hooks/names.ts';
 import type { Path } from './faults.ts';
 import { type ConfigFiles, hiddenText } from './follow.ts';
 

@@ -3,8 +3,8 @@
  * Pure: what is on the machine comes in through a port.
  */
 
-import { type BundleDefinition, isResettable } from '../protocol/bundle.ts';
-import type { VmId } from '../protocol/ids.ts';
+import { type BundleDefinition, isResettable } from '../core/protocol/bundle.ts';
+import type { VmId } from '../core/protocol/ids.ts';
 import { namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';

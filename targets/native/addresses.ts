@@ -1,6 +1,6 @@
 /** Addresses of streams in words, and as the native core takes them. Pure. */
 
-import { isLookedUp, parseAddress } from '../../src/addresses.ts';
+import { isLookedUp, parseAddress } from '../../src/common/addresses.ts';
 import { FAMILY } from './core.ts';
 
 /** An address as the native core takes it. */

@@ -6,7 +6,7 @@
  * keeps nobody waiting.
  */
 
-import type { ByteStream, ByteStreamListener, Clock, StreamNetwork } from '../../src/ports.ts';
+import type { ByteStream, ByteStreamListener, Clock, StreamNetwork } from '../../src/ports/world.ts';
 import { type CoreAddress, coreAddress } from './addresses.ts';
 import { AGAIN, errorName, FAMILY, type NativeCore, type Poller } from './core.ts';
 

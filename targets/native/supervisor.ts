@@ -4,7 +4,7 @@
  * it after WatchdogSec.
  */
 
-import type { Clock, Log } from '../../src/ports.ts';
+import type { Clock, Log } from '../../src/ports/world.ts';
 import { errorName, type NativeCore } from './core.ts';
 
 /** What a daemon tells whoever supervises it. Nothing where nobody does. */

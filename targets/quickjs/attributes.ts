@@ -1,10 +1,10 @@
 /**
  * Attributes of the kernel, each opened, read or written by a thread of its own, in place of
- * targets/node/attributes.ts.
+ * targets/node/agent/attributes.ts.
  */
 
 import * as os from 'qjs:os';
-import type { Attributes } from '../../src/hooks/world.ts';
+import type { Attributes } from '../../src/edges/hooks/world.ts';
 import { systemError } from './errors.ts';
 import { NATIVE } from './native.ts';
 import { accessSync, readdirSync, readlinkSync, realpathSync } from './node/fs.ts';

@@ -6,7 +6,7 @@
 
 import * as os from 'qjs:os';
 import * as std from 'qjs:std';
-import { plainLines } from '../../src/plain-text.ts';
+import { plainLines } from '../../src/common/plain-text.ts';
 import { NATIVE } from './native.ts';
 
 /** Ends the process over something that nobody caught. */

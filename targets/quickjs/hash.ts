@@ -1,9 +1,9 @@
 /**
- * SHA-256, HMAC-SHA-256 and HKDF by the native core, in place of src/wire/hash.ts: in this engine JavaScript takes 60
- * times as long.
+ * SHA-256, HMAC-SHA-256 and HKDF by the native core, in place of src/core/wire/hash.ts: in this engine JavaScript takes
+ * 60 times as long.
  */
 
-import type { BegunMac } from '../../src/wire/hash.ts';
+import type { BegunMac } from '../../src/core/wire/hash.ts';
 import { NATIVE } from './native.ts';
 
 /** Bytes of a hash, a tag, and a part of what HKDF yields. */

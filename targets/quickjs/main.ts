@@ -4,9 +4,9 @@
  */
 
 import './globals.ts';
-import { runAgent } from '../node/agent.ts';
-import { AGENT_COMMANDS, CHECK_COMMANDS } from '../node/agent-commands.ts';
-import { runCommand } from '../node/cli.ts';
+import { runAgent } from '../node/agent/agent.ts';
+import { AGENT_COMMANDS, CHECK_COMMANDS } from '../node/cli/agent-commands.ts';
+import { runCommand } from '../node/cli/cli.ts';
 import { watchRejections } from './guard.ts';
 import { basename } from './node/path.ts';
 import { PROCESS } from './node/process.ts';

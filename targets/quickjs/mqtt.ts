@@ -1,12 +1,12 @@
 /**
- * Sockets to an MQTT broker by the native core, in place of targets/node/mqtt.ts: the library wants a Duplex of
+ * Sockets to an MQTT broker by the native core, in place of targets/node/net/mqtt.ts: the library wants a Duplex of
  * Node's.
  */
 
 import { Duplex } from 'node:stream';
-import type { ByteStream } from '../../src/ports.ts';
-import type { MqttBroker } from '../../src/transport/mqtt.ts';
-import { brokerAddress, type MqttSettings } from '../node/mqtt-address.ts';
+import type { MqttBroker } from '../../src/edges/transport/mqtt.ts';
+import type { ByteStream } from '../../src/ports/world.ts';
+import { brokerAddress, type MqttSettings } from '../node/net/mqtt-address.ts';
 import { STREAMS } from './streams.ts';
 
 /**
@@ -62,7 +62,7 @@ class Socket extends Duplex {
     });
   }
 
-  /** What the broker sends is pushed as it comes: src/transport/mqtt.ts leaves one that sends more than it may. */
+  /** What the broker sends is pushed as it comes: edges/transport/mqtt.ts leaves one that sends more than it may. */
   override _read(): void {}
 
   override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {

@@ -1,10 +1,10 @@
-/** Byte streams of this machine by the native core, in place of targets/node/streams.ts. */
+/** Byte streams of this machine by the native core, in place of targets/node/net/streams.ts. */
 
-import type { StreamNetwork } from '../../src/ports.ts';
-import { withVsockUnix } from '../../src/transport/vsock-unix.ts';
+import { withVsockUnix } from '../../src/edges/transport/vsock-unix.ts';
+import type { StreamNetwork } from '../../src/ports/world.ts';
 import { nativeStreams } from '../native/streams.ts';
-import { CLOCK } from '../node/clock.ts';
-import { takeSocketPlace } from '../node/socket-place.ts';
+import { takeSocketPlace } from '../node/net/socket-place.ts';
+import { CLOCK } from '../node/system/clock.ts';
 import { NATIVE } from './native.ts';
 import { POLLER } from './poller.ts';
 

@@ -1,8 +1,8 @@
 /** Word to systemd by the native core. Stands in place of the file of the same name of targets/node. */
 
-import type { Log } from '../../src/ports.ts';
+import type { Log } from '../../src/ports/world.ts';
 import { type Supervisor, supervisorOf } from '../native/supervisor.ts';
-import { CLOCK } from '../node/clock.ts';
+import { CLOCK } from '../node/system/clock.ts';
 import { NATIVE } from './native.ts';
 import { PROCESS } from './node/process.ts';
 

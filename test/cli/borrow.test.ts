@@ -4,9 +4,9 @@ import { expect, test } from 'vitest';
 import { borrow } from '../../src/cli/borrow.ts';
 import { hurried } from '../../src/cli/patience.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
+import type { Json } from '../../src/common/lines.ts';
 import type { FileLook } from '../../src/config/follow.ts';
-import type { Json } from '../../src/control/lines.ts';
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
+import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
 
 const GRANTED = { ok: true, event: 'granted', bundle: 'panel', epoch: 2, leaseMs: 30_000 };
 const refused = (code: string, more: Json = {}) => ({ ok: false, error: { code, message: code, ...more } });
@@ -80,13 +80,7 @@ class Rig {
       timeOfDay: () => '12:00:00.000',
       isoTime: () => '',
       after: (ms, fire) => this.clock.after(ms, fire),
-      readText: () => '',
-      besideConfig: (_, path) => path,
       look: (path) => LOOKS[path],
-      list: () => [],
-      hidden: () => undefined,
-      realPath: () => undefined,
-      readTree: () => expect.unreachable(),
       out: (line) => this.said.push(line),
       err: (line) => this.said.push(line),
     };

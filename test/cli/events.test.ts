@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { events } from '../../src/cli/events.ts';
 import { recall } from '../../src/cli/orders.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
-import type { Json } from '../../src/control/lines.ts';
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
+import type { Json } from '../../src/common/lines.ts';
+import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
 
 const DAY_MS = 86_400_000;
 /** It is noon. */

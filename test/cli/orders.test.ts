@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { Holding } from '../../src/cli/holding.ts';
 import { lift, recall } from '../../src/cli/orders.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
-import type { Json } from '../../src/control/lines.ts';
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
+import type { Json } from '../../src/common/lines.ts';
+import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
 
 type Order = typeof lift;
 

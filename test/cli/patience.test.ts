@@ -2,14 +2,15 @@
 
 import { expect, it } from 'vitest';
 import { hurried } from '../../src/cli/patience.ts';
-import { type CliWorld, type ControlClient, EXIT } from '../../src/cli/world.ts';
-import type { Json } from '../../src/control/lines.ts';
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
-import { statusOf } from '../../targets/node/cli.ts';
-import { COMMANDS } from '../../targets/node/commands.ts';
+import { type ControlClient, EXIT } from '../../src/cli/world.ts';
+import type { Json } from '../../src/common/lines.ts';
+import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
+import { statusOf } from '../../targets/node/cli/cli.ts';
+import { COMMANDS } from '../../targets/node/cli/commands.ts';
+import type { FileWorld } from '../../targets/node/cli/world.ts';
 
 /** What commands that ask no daemon ask. */
-const ALONE = ['audit', 'check-config', 'backend-test', 'plan', 'demo'];
+const ALONE = ['audit', 'check-config', 'backend-test', 'plan'];
 
 const HUNG = [EXIT.unavailable, 5_000] as const;
 /** The words of each command that asks a daemon, its exit status, and when it ends, in ms. */
@@ -65,7 +66,7 @@ async function run(words: readonly string[], answer: (request: Json) => Json | u
     err: (line: string) => err.push(line),
   };
   let status: number | undefined;
-  void statusOf(COMMANDS, words, world as unknown as CliWorld).then((given) => {
+  void statusOf(COMMANDS, words, world as unknown as FileWorld).then((given) => {
     status = given;
   });
   const settled = () => new Promise((resolve) => setImmediate(resolve));

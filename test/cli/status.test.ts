@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { hurried } from '../../src/cli/patience.ts';
 import { status } from '../../src/cli/status.ts';
 import { type CliWorld, type ControlClient, EXIT } from '../../src/cli/world.ts';
-import type { Json } from '../../src/control/lines.ts';
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
+import type { Json } from '../../src/common/lines.ts';
+import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
 
 const VIEW: Json = {
   bundle: 'panel',

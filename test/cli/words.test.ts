@@ -6,7 +6,7 @@ import { describe as describeBundle } from '../../src/cli/inspect.ts';
 import { recall } from '../../src/cli/orders.ts';
 import { causeText, connectText, fullReason, guardSocket } from '../../src/cli/words.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
-import type { Json } from '../../src/control/lines.ts';
+import type { Json } from '../../src/common/lines.ts';
 
 const PATH = '/run/baton/agent.sock';
 

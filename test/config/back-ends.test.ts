@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { backEndComplaints } from '../../src/config/back-ends.ts';
-import type { BundleDefinition } from '../../src/protocol/bundle.ts';
-import { PANEL } from '../../src/simulation/machine/board.ts';
+import type { BundleDefinition } from '../../src/core/protocol/bundle.ts';
+import { PANEL } from '../../targets/lab/machine/board.ts';
 
 type BackEnd = Parameters<typeof backEndComplaints>[0];
 

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, test } from 'vitest';
 import { bundleFileText, readBundleFile } from '../../src/config/bundle-file.ts';
-import { BUNDLES_MAX } from '../../src/protocol/bundle.ts';
-import { PANEL } from '../../src/simulation/machine/board.ts';
-import { bundleDigest } from '../../src/wire/digest.ts';
+import { BUNDLES_MAX } from '../../src/core/protocol/bundle.ts';
+import { bundleDigest } from '../../src/core/wire/digest.ts';
+import { PANEL } from '../../targets/lab/machine/board.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../docs/examples/bundles.json', import.meta.url));
 

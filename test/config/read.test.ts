@@ -4,6 +4,7 @@ import { parse } from 'jsonc-parser';
 import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { describe, expect, it, test } from 'vitest';
+import { nearestKey } from '../../src/common/near.ts';
 import { BUNDLE_FILE_SCHEMA, bundleFileText, readBundleFile } from '../../src/config/bundle-file.ts';
 import {
   AGENT_EXAMPLE,
@@ -12,9 +13,9 @@ import {
   HOST_SCHEMA,
   KEYS_SCHEMA,
 } from '../../src/config/daemon-config.ts';
-import { faultsOf, nearest } from '../../src/config/faults.ts';
+import { faultsOf } from '../../src/config/faults.ts';
 import { readConfig, refuseAt } from '../../src/config/read.ts';
-import { PANEL } from '../../src/simulation/machine/board.ts';
+import { PANEL } from '../../targets/lab/machine/board.ts';
 import { complaint } from '../support/complaint.ts';
 
 /** A sound configuration of an agent; each case changes one line of it. */
@@ -191,7 +192,7 @@ test.each([
   ['x', undefined],
   ['hello', undefined],
 ])('nearest to %s is %s', (word, meant) => {
-  expect(nearest(word, ['vm', 'keys', 'socket', 'leaseMaxMs', 'minTenureMaxMs'])).toBe(meant);
+  expect(nearestKey(word, ['vm', 'keys', 'socket', 'leaseMaxMs', 'minTenureMaxMs'])).toBe(meant);
 });
 
 /** Every copy of `value` with one value in it replaced, or one key added. */

@@ -1,6 +1,6 @@
 /**
- * Our schema builders (src/schema.ts) and checks (src/config/faults.ts) against typebox: the same schemas, and the
- * same verdict on every value that a configuration can come to.
+ * Our schema builders (src/common/schema.ts) and checks (src/config/faults.ts) against typebox: the same schemas, and
+ * the same verdict on every value that a configuration can come to.
  */
 
 import * as fc from 'fast-check';
@@ -16,7 +16,7 @@ async function schemas() {
     '../../src/config/daemon-config.ts'
   );
   const { BUNDLE_FILE_SCHEMA, bundleFileText } = await import('../../src/config/bundle-file.ts');
-  const { PANEL } = await import('../../src/simulation/machine/board.ts');
+  const { PANEL } = await import('../../targets/lab/machine/board.ts');
   return {
     agent: { schema: AGENT_SCHEMA as TSchema, example: AGENT_EXAMPLE },
     host: { schema: HOST_SCHEMA as TSchema, example: HOST_EXAMPLE },
@@ -26,9 +26,9 @@ async function schemas() {
 }
 
 const ours = await schemas();
-vi.doMock('../../src/schema.ts', () => import('typebox'));
+vi.doMock('../../src/common/schema.ts', () => import('typebox'));
 const library = await schemas();
-vi.doUnmock('../../src/schema.ts');
+vi.doUnmock('../../src/common/schema.ts');
 const fits = (schema: TSchema, value: unknown) => faultsOf(schema, value).length === 0;
 
 type Name = keyof typeof library;

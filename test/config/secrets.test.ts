@@ -4,8 +4,8 @@ import { describe, expect, it, test } from 'vitest';
 import { AGENT_EXAMPLE, AGENT_SCHEMA, KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
 import { parseConfig, readConfig } from '../../src/config/read.ts';
 import { shapeOf, withoutSecrets } from '../../src/config/secrets.ts';
-import { dumpable } from '../../targets/node/files.ts';
-import { brokerAddress } from '../../targets/node/mqtt-address.ts';
+import { dumpable } from '../../targets/node/config/files.ts';
+import { brokerAddress } from '../../targets/node/net/mqtt-address.ts';
 import { complaint } from '../support/complaint.ts';
 
 const KEY = '3f9c5b27d1e84a60b7c2f5198e4d3a6c0b1f7e95d2846cab13507fe9c8d2b4a6';

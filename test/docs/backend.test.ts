@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import type { CliWorld } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
-import { PANEL } from '../../src/simulation/machine/board.ts';
-import { backendTest } from '../../targets/node/backend-test.ts';
+import { PANEL } from '../../targets/lab/machine/board.ts';
+import { backendTest } from '../../targets/node/cli/backend-test.ts';
+import type { FileWorld } from '../../targets/node/cli/world.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../docs/examples/command-backend.sh', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'baton-backend-'));
@@ -37,7 +37,7 @@ async function check(name: string, text: string): Promise<{ status: number; line
     }),
   );
   const lines: string[] = [];
-  const world = { out: (line: string) => lines.push(line) } as unknown as CliWorld;
+  const world = { out: (line: string) => lines.push(line) } as unknown as FileWorld;
   const status = await backendTest(world, [at('host.json'), '--owner', 'android', '--other', 'vault']);
   return { status, lines };
 }

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { ACCEPTABLE, BLOCKER_KINDS } from '../../src/devicetree/blockers.ts';
+import { ACCEPTABLE, BLOCKER_KINDS } from '../../src/planner/blockers.ts';
 
 const text = readFileSync(fileURLToPath(new URL('../../docs/PLATFORMS.md', import.meta.url)), 'utf8');
 const section = text.slice(text.indexOf('## Planning a bundle'));

@@ -1,6 +1,6 @@
 /** Renders schemas of configuration files as tables for docs/CONFIG.md: a row per field. */
 
-import { ID_WORDS } from '../../src/protocol/ids.ts';
+import { ID_WORDS } from '../../src/core/protocol/ids.ts';
 
 /** The parts of a JSON Schema that a table shows. */
 export interface Shown {

@@ -5,25 +5,20 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { BORROWER_TABLE } from '../../src/core/agent/borrower.ts';
+import { OWNER_TABLE } from '../../src/core/agent/owner.ts';
+import { HOST_TABLE } from '../../src/core/host/host-table.ts';
 import {
-  BORROWER_TABLE,
-  BORROWER_TIMERS,
   DECLINE_REASONS,
   EVIDENCE_LEVELS,
-  HOST_TABLE,
-  HOST_TIMERS,
-  HOST_TIMES,
-  MESSAGES,
   MOVE_CAUSES,
-  OWNER_TABLE,
-  OWNER_TIMERS,
   PHASES,
   QUARANTINE_CAUSES,
   REFUSAL_CODES,
   type RefusalCode,
   retryAfter,
-} from '../../src/protocol/index.ts';
-import { CONSENT_FIELDS } from '../../src/protocol/messages.ts';
+} from '../../src/core/protocol/codes.ts';
+import { CONSENT_FIELDS, MESSAGES } from '../../src/core/protocol/messages.ts';
 import {
   renderCodes,
   renderDiagram,
@@ -34,13 +29,14 @@ import {
   renderStates,
   renderTimers,
   replaceGenerated,
-} from '../../src/protocol/render.ts';
-import { HANDSHAKE_MESSAGES, SESSION_CONTROL } from '../../src/wire/handshake.ts';
+} from '../../src/core/protocol/render.ts';
+import { BORROWER_TIMERS, HOST_TIMERS, HOST_TIMES, OWNER_TIMERS } from '../../src/core/protocol/timers.ts';
+import { HANDSHAKE_MESSAGES, SESSION_CONTROL } from '../../src/core/wire/handshake.ts';
 import { commentsOf } from './comments.ts';
 
 const DOCUMENT = '../../docs/PROTOCOL.md';
-const source = (name: string) => new URL(`../../src/protocol/${name}`, import.meta.url);
-const timers = (constant: string) => commentsOf(source('timers.ts'), constant);
+const source = (name: string) => new URL(`../../src/core/${name}`, import.meta.url);
+const timers = (constant: string) => commentsOf(source('protocol/timers.ts'), constant);
 
 const PARTS = {
   messages: renderMessages(MESSAGES),
@@ -56,10 +52,13 @@ const PARTS = {
   'borrower-timers': renderTimers(BORROWER_TIMERS, timers('BORROWER_TIMERS')),
   'host-timers': renderTimers(HOST_TIMERS, timers('HOST_TIMERS')),
   'host-times': renderTimers(HOST_TIMES, timers('HOST_TIMES')),
-  'owner-states': renderStates(OWNER_TABLE, commentsOf(source('owner-state.ts'), 'OWNER_STATES')),
+  'owner-states': renderStates(OWNER_TABLE, commentsOf(source('agent/owner-state.ts'), 'OWNER_STATES')),
   'owner-diagram': renderDiagram(OWNER_TABLE),
   'owner-rows': renderRows(OWNER_TABLE),
-  'borrower-states': renderStates(BORROWER_TABLE, commentsOf(source('borrower-state.ts'), 'BORROWER_STATES')),
+  'borrower-states': renderStates(
+    BORROWER_TABLE,
+    commentsOf(source('agent/borrower-state.ts'), 'BORROWER_STATES'),
+  ),
   'borrower-diagram': renderDiagram(BORROWER_TABLE),
   'borrower-rows': renderRows(BORROWER_TABLE),
   'host-diagram': renderDiagram(HOST_TABLE),

@@ -7,7 +7,7 @@ import { describe, expect, it, test } from 'vitest';
 import { EXIT_WORDS } from '../../src/cli/world.ts';
 import { AGENT_EXAMPLE, AGENT_SCHEMA, HOST_EXAMPLE, HOST_SCHEMA } from '../../src/config/daemon-config.ts';
 import { readConfig } from '../../src/config/read.ts';
-import { parseAnswers, parseHello } from '../../src/enforcer/command-contract.ts';
+import { parseAnswers, parseHello } from '../../src/edges/enforcer/command-contract.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
@@ -87,7 +87,7 @@ describe('OPERATING', () => {
   });
 
   it('names commands that there are', () => {
-    const main = ['commands', 'agent-commands'].map((name) => read(`targets/node/${name}.ts`)).join();
+    const main = ['commands', 'agent-commands'].map((name) => read(`targets/node/cli/${name}.ts`)).join();
     const named = [...text.matchAll(/baton ([a-z-]+)/g)].map(([, name]) => name!);
     const known = (name: string) => new RegExp(`^ +'?${name}'?: \\{`, 'm').test(main);
     expect(named.length).toBeGreaterThan(10);

@@ -9,27 +9,33 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Requirement → file and name of the test, or of the group of tests, that proves it. */
 const PROOFS: Readonly<Record<number, readonly [string, string]>> = {
-  1: ['test/wire/session.test.ts', 'with another pair key every frame gets the one error'],
-  3: ['test/wire/scanner.test.ts', 'outside the profile'],
-  4: ['test/wire/session-use.test.ts', 'a repeated message is dropped, an overtaken one is taken once'],
+  1: ['test/core/wire/session.test.ts', 'with another pair key every frame gets the one error'],
+  3: ['test/core/wire/scanner.test.ts', 'outside the profile'],
+  4: ['test/core/wire/session-use.test.ts', 'a repeated message is dropped, an overtaken one is taken once'],
   5: [
-    'test/wire/session-use.test.ts',
+    'test/core/wire/session-use.test.ts',
     'when they run out the session says so, and a new one starts again from 1',
   ],
-  6: ['test/wire/session.test.ts', 'a replayed hello does not tear down the session'],
-  7: ['test/wire/session.test.ts', 'of two hellos at the same moment that of the lower name counts'],
-  8: ['test/wire/session.test.ts', 'the word of the host replaces what an agent claims'],
-  9: ['test/wire/session-use.test.ts', 'a stamp that is not from the host makes a message malformed'],
-  10: ['test/wire/session.test.ts', 'no frame of one boot of the receiver means anything to the next (M6)'],
-  11: ['test/wire/session-use.test.ts', 'the highest common version'],
+  6: ['test/core/wire/session.test.ts', 'a replayed hello does not tear down the session'],
+  7: ['test/core/wire/session.test.ts', 'of two hellos at the same moment that of the lower name counts'],
+  8: ['test/core/wire/session.test.ts', 'the word of the host replaces what an agent claims'],
+  9: ['test/core/wire/session-use.test.ts', 'a stamp that is not from the host makes a message malformed'],
+  10: [
+    'test/core/wire/session.test.ts',
+    'no frame of one boot of the receiver means anything to the next (M6)',
+  ],
+  11: ['test/core/wire/session-use.test.ts', 'the highest common version'],
   12: [
-    'test/wire/session-use.test.ts',
+    'test/core/wire/session-use.test.ts',
     'bundles that are defined differently are told, and the session is up',
   ],
-  13: ['test/transport/mqtt.test.ts', 'cuts off who sends under another name, and delivers nothing of it'],
-  14: ['test/transport/mqtt.test.ts', 'a retained message is dropped: it may be from another boot'],
-  15: ['test/transport/stream.test.ts', 'cannot send under another name'],
-  16: ['test/transport/stream.test.ts', 'that writes no frames is left and dialled again'],
+  13: [
+    'test/edges/transport/mqtt.test.ts',
+    'cuts off who sends under another name, and delivers nothing of it',
+  ],
+  14: ['test/edges/transport/mqtt.test.ts', 'a retained message is dropped: it may be from another boot'],
+  15: ['test/edges/transport/stream.test.ts', 'cannot send under another name'],
+  16: ['test/edges/transport/stream.test.ts', 'that writes no frames is left and dialled again'],
 };
 
 const document = readFileSync(join(ROOT, 'docs/PROTOCOL.md'), 'utf8');

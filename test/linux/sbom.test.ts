@@ -20,7 +20,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type SbomInput, sbomOf } from '../../targets/linux/sbom/sbom.ts';
-import { until } from '../transport/worlds.ts';
+import { until } from '../edges/transport/worlds.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');

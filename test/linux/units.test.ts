@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it, test } from 'vitest';
 import { AGENT_EXAMPLE, HOST_EXAMPLE } from '../../src/config/daemon-config.ts';
 import { parseConfig } from '../../src/config/read.ts';
-import { EXIT_AGAIN, EXIT_CONFIG, EXIT_USAGE } from '../../targets/node/daemon.ts';
+import { EXIT_AGAIN, EXIT_CONFIG, EXIT_USAGE } from '../../targets/node/program/daemon.ts';
 
 const read = (name: string) =>
   readFileSync(new URL(`../../targets/linux/systemd/${name}`, import.meta.url), 'utf8');

@@ -1,7 +1,10 @@
 /** Broken protocols, which the search must find out: without this it would prove nothing. */
 import { describe, expect, it } from 'vitest';
-import { BORROWER_TABLE, type BorrowerInput, HOST_TABLE, OWNER_TABLE } from '../../src/protocol/index.ts';
-import { resumeEarly, skipEpochCheck } from '../../src/simulation/lies.ts';
+import { BORROWER_TABLE } from '../../src/core/agent/borrower.ts';
+import type { BorrowerInput } from '../../src/core/agent/borrower-state.ts';
+import { OWNER_TABLE } from '../../src/core/agent/owner.ts';
+import { HOST_TABLE } from '../../src/core/host/host-table.ts';
+import { resumeEarly, skipEpochCheck } from '../../targets/lab/sabotage/lies.ts';
 import { explore } from './explore.ts';
 import { STATES_MAX } from './searches.ts';
 import { SETTINGS, type Settings, USUAL } from './settings.ts';

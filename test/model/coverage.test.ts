@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { BORROWER_TABLE, HOST_TABLE, OWNER_TABLE } from '../../src/protocol/index.ts';
+import { BORROWER_TABLE } from '../../src/core/agent/borrower.ts';
+import { OWNER_TABLE } from '../../src/core/agent/owner.ts';
+import { HOST_TABLE } from '../../src/core/host/host-table.ts';
 import { DIRECTED } from './directed.ts';
 import { SITUATIONS } from './searches.ts';
 

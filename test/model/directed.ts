@@ -3,9 +3,9 @@
  * what must come of it.
  */
 
-import { BUSY_RETRY_MS } from '../../src/protocol/codes.ts';
-import { DRAINS_MAX } from '../../src/protocol/timers.ts';
-import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
+import { BUSY_RETRY_MS } from '../../src/core/protocol/codes.ts';
+import { DRAINS_MAX } from '../../src/core/protocol/timers.ts';
+import { ANDROID, VAULT } from '../../targets/lab/machine/board.ts';
 import {
   allowed,
   borrower,
@@ -35,7 +35,7 @@ import {
   sent,
   TERMS,
   timers,
-} from '../protocol/requirements-support.ts';
+} from '../core/protocol/requirements-support.ts';
 
 /** What came of a row, in short: the state's name, and what else matters. */
 export interface Directed {

@@ -1,7 +1,8 @@
 /** The properties that are checked at every step and in every state, and what a call does to the machine. */
 
-import type { EnforcerCall } from '../../src/enforcer/port.ts';
-import type { Epoch, HostInput, HostState, Life, VmId } from '../../src/protocol/index.ts';
+import type { HostInput, HostState, Life } from '../../src/core/host/host-state.ts';
+import type { Epoch, VmId } from '../../src/core/protocol/ids.ts';
+import type { EnforcerCall } from '../../src/ports/enforcer.ts';
 import { type AgentName, B, RESOURCES, VM_OF } from './settings.ts';
 import type { World } from './world.ts';
 

@@ -1,17 +1,10 @@
 /** The bundle, the parties and what a search may change about them: what does not move in the checker's world. */
 
-import {
-  type AgentConfig,
-  type BundleDefinition,
-  bundleId,
-  deviceId,
-  HOST_TIMES,
-  type HostConfig,
-  nameResources,
-  resourcesOf,
-  type VmId,
-  vmId,
-} from '../../src/protocol/index.ts';
+import type { HostConfig } from '../../src/core/host/host-state.ts';
+import { type BundleDefinition, nameResources, resourcesOf } from '../../src/core/protocol/bundle.ts';
+import type { AgentConfig } from '../../src/core/protocol/evidence.ts';
+import { bundleId, deviceId, type VmId, vmId } from '../../src/core/protocol/ids.ts';
+import { HOST_TIMES } from '../../src/core/protocol/timers.ts';
 
 export const O = vmId('android');
 export const B = vmId('vault');

@@ -1,14 +1,10 @@
 /** Everything that may happen next in a world, and the fair schedule in which nothing more goes wrong. */
 
-import {
-  type BorrowTerms,
-  HOST,
-  type HostInput,
-  type Incarnation,
-  initialBorrower,
-  initialOwner,
-  type VmId,
-} from '../../src/protocol/index.ts';
+import type { BorrowTerms } from '../../src/core/agent/agent-io.ts';
+import { initialBorrower } from '../../src/core/agent/borrower-state.ts';
+import { initialOwner } from '../../src/core/agent/owner-state.ts';
+import type { HostInput } from '../../src/core/host/host-state.ts';
+import { HOST, type Incarnation, type VmId } from '../../src/core/protocol/ids.ts';
 import { Violation } from './properties.ts';
 import { type AgentName, B, O, SETTINGS, VM_OF } from './settings.ts';
 import {

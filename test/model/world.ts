@@ -6,31 +6,28 @@
  * that can go wrong. Time does not pass: any timer that runs may fire.
  */
 
-import type { EnforcerCall } from '../../src/enforcer/port.ts';
-import { foldAnswers, NO_TALLY, phaseRun, type Tally } from '../../src/host/remap.ts';
-import type { HookName } from '../../src/ports.ts';
+import { BORROWER_TABLE } from '../../src/core/agent/borrower.ts';
 import {
-  BORROWER_TABLE,
   type BorrowerInput,
   type BorrowerState,
-  type ConsentClaims,
-  type Epoch,
-  HOST,
-  HOST_TABLE,
+  initialBorrower,
+} from '../../src/core/agent/borrower-state.ts';
+import { OWNER_TABLE } from '../../src/core/agent/owner.ts';
+import { initialOwner, type OwnerInput, type OwnerState } from '../../src/core/agent/owner-state.ts';
+import {
   type HostEffect,
   type HostInput,
   type HostState,
-  type Incarnation,
-  initialBorrower,
   initialHost,
-  initialOwner,
-  type Message,
-  OWNER_TABLE,
-  type OwnerInput,
-  type OwnerState,
   type RemapPhase,
-  type VmId,
-} from '../../src/protocol/index.ts';
+} from '../../src/core/host/host-state.ts';
+import { HOST_TABLE } from '../../src/core/host/host-table.ts';
+import { foldAnswers, NO_TALLY, phaseRun, type Tally } from '../../src/core/host/remap.ts';
+import { type Epoch, HOST, type Incarnation, type VmId } from '../../src/core/protocol/ids.ts';
+import type { ConsentClaims } from '../../src/core/protocol/message-parts.ts';
+import type { Message } from '../../src/core/protocol/messages.ts';
+import type { EnforcerCall } from '../../src/ports/enforcer.ts';
+import type { HookName } from '../../src/ports/world.ts';
 import {
   answer,
   applyCall,

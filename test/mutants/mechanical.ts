@@ -7,7 +7,7 @@
  */
 
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { transformWithOxc } from 'vite';
 import type { Planted } from './run.ts';
 import { ROOT, type Source } from './sources.ts';
@@ -45,13 +45,16 @@ const NUMBER = /(?<![\w.])\d[\d_]*(?![\w.])/g;
 const STATEMENT =
   /^ +(?:this\.|[a-z][\w.]*(?:\(| [-+|&]?= )|return;|continue;|break;|delete |for \(.*\) ).*;$/gm;
 
-/** Draws `count` mutants of files under `src`, each with the test files of its folder. */
+/** Where mutants are drawn. */
+const DRAWN = /^(src|targets\/lab\/machine)\//;
+
+/** Draws `count` mutants of files under `src` and of the simulated machine, each with the test files of its folder. */
 export async function mechanicalMutants(
   sources: readonly Source[],
   count: number,
   random: Random,
 ): Promise<Planted[]> {
-  const files = sources.filter(({ path }) => path.startsWith('src/') && testsFor(path).length > 0);
+  const files = sources.filter(({ path }) => DRAWN.test(path) && testsFor(path).length > 0);
   const chars = files.reduce((sum, { text }) => sum + text.length, 0);
   const planted: Planted[] = [];
   for (let draws = 0; planted.length < count && draws < count * DRAWS_MAX; draws++) {
@@ -138,29 +141,43 @@ async function differs({ path, text: before }: Source, after: string): Promise<b
   }
 }
 
-/** Folders whose tests are for another one besides that of their own name. */
+/** Folders whose tests are for another one besides those of their own. */
 const BESIDES: Readonly<Record<string, readonly string[]>> = {
-  enforcer: ['test/simulation/judges.test.ts'],
-  simulation: [
-    'test/enforcer/simulated.test.ts',
-    'test/enforcer/smmuv3.test.ts',
-    'test/enforcer/gic.test.ts',
+  'src/edges/enforcer': ['test/simulation/judges.test.ts'],
+  'targets/lab/machine': [
+    'test/simulation',
+    'test/edges/enforcer/simulated.test.ts',
+    'test/edges/enforcer/smmuv3.test.ts',
+    'test/edges/enforcer/gic.test.ts',
   ],
-  protocol: ['test/scenarios', 'test/host', 'test/model/coverage.test.ts'],
-  host: ['test/protocol', 'test/scenarios'],
-  agent: ['test/protocol', 'test/scenarios', 'test/control'],
-  control: ['test/agent', 'test/host'],
-  journal: ['test/node/file-journal.test.ts', 'test/host/table.test.ts'],
-  wire: ['test/link'],
-  link: ['test/wire/session.test.ts', 'test/host/lives.test.ts'],
-  config: ['test/cli/check-config.test.ts'],
-  devicetree: ['test/cli/plan.test.ts'],
+  'src/core/protocol': ['test/scenarios', 'test/drivers/host', 'test/model/coverage.test.ts'],
+  'src/core/agent': [
+    'test/core/protocol',
+    'test/scenarios',
+    'test/drivers/agent',
+    'test/drivers/control',
+    'test/model/coverage.test.ts',
+  ],
+  'src/core/host': [
+    'test/core/protocol',
+    'test/scenarios',
+    'test/drivers/host',
+    'test/model/coverage.test.ts',
+  ],
+  'src/core/wire': ['test/drivers/link'],
+  'src/drivers/agent': ['test/core/agent', 'test/core/protocol', 'test/scenarios', 'test/drivers/control'],
+  'src/drivers/host': ['test/core/host', 'test/core/protocol', 'test/scenarios'],
+  'src/drivers/control': ['test/drivers/agent', 'test/drivers/host'],
+  'src/drivers/journal': ['test/node/file-journal.test.ts', 'test/drivers/host/table.test.ts'],
+  'src/drivers/link': ['test/core/wire/session.test.ts', 'test/drivers/host/lives.test.ts'],
+  'src/config': ['test/node/check-config.test.ts'],
+  'src/planner': ['test/node/plan.test.ts'],
 };
 
-/** Test files for a source file: those of the folder of its name, and of what stands on it. */
+/** Test files for a source file: those of its folder, and of what stands on it. */
 function testsFor(path: string): readonly string[] {
-  const [, folder = ''] = path.split('/');
-  const own = folder.endsWith('.ts') ? `test/${folder.replace('.ts', '.test.ts')}` : `test/${folder}`;
+  const folder = dirname(path);
+  const own = folder.replace(/^(src|targets)/, 'test');
   return [own, ...(BESIDES[folder] ?? [])].flatMap((place) => {
     if (!existsSync(join(ROOT, place))) return [];
     if (place.endsWith('.ts')) return [place];

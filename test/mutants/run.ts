@@ -12,7 +12,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { seededRandom } from '../../src/simulation/machine/random.ts';
+import { seededRandom } from '../../targets/lab/machine/random.ts';
 import { mechanicalMutants } from './mechanical.ts';
 import { applied, type Mutant, ROOT, readSources, type Source, testsOf } from './sources.ts';
 import { MUTANTS } from './table.ts';
@@ -138,7 +138,7 @@ function vitest(
     'node_modules/vitest/vitest.mjs',
     'run',
     '--config',
-    'vitest.mutants.config.ts',
+    'test/mutants/vitest.config.ts',
     '--bail',
     '1',
   ];

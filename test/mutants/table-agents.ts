@@ -2,15 +2,15 @@
 
 import type { Mutant } from './sources.ts';
 
-const SENDERS = 'test/agent/senders.test.ts';
-const AGENT = 'test/agent/agent.test.ts';
-const SLEEP = 'test/agent/sleep.test.ts';
-const NOTE = 'test/hooks/note.test.ts';
-const RUNS = 'test/hooks/runs.test.ts';
-const FORMAT = 'test/journal/format.test.ts';
+const SENDERS = 'test/drivers/agent/senders.test.ts';
+const AGENT = 'test/drivers/agent/agent.test.ts';
+const SLEEP = 'test/core/agent/sleep.test.ts';
+const NOTE = 'test/edges/hooks/note.test.ts';
+const RUNS = 'test/edges/hooks/runs.test.ts';
+const FORMAT = 'test/drivers/journal/format.test.ts';
 const FILE = 'test/node/file-journal.test.ts';
 const BUNDLES = 'test/config/bundle-file.test.ts';
-const PLAN = ['test/devicetree/plan.test.ts', 'test/devicetree/plan-blockers.test.ts'];
+const PLAN = ['test/planner/plan.test.ts', 'test/planner/plan-blockers.test.ts'];
 
 export const AGENT_MUTANTS: readonly Mutant[] = [
   {
@@ -46,21 +46,21 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
     find: 'const fitting = own.filter((rule) => !rule.purposes || rule.purposes.includes(purpose));',
     replace: 'const fitting = own.filter((rule) => !rule.purposes || rule.purposes.length > 0);',
     breaks: 'S5: what the owner allows',
-    caughtBy: 'test/agent/policy.test.ts',
+    caughtBy: 'test/core/agent/policy.test.ts',
   },
   {
     name: 'policy: a lease that is too long',
     find: 'if (leaseMs > leaseMaxMs) return',
     replace: 'if (leaseMs > 2 * leaseMaxMs) return',
     breaks: 'S5',
-    caughtBy: 'test/agent/policy.test.ts',
+    caughtBy: 'test/core/agent/policy.test.ts',
   },
   {
     name: 'policy: one refusal of several entries is enough',
     find: 'refusals.every((refusal) => refusal !== undefined)',
     replace: 'refusals.some((refusal) => refusal !== undefined)',
     breaks: 'the list is the union of its entries',
-    caughtBy: 'test/agent/policy.test.ts',
+    caughtBy: 'test/core/agent/policy.test.ts',
   },
   {
     name: 'sleep: lends while the VM falls asleep',
@@ -102,7 +102,7 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
     find: 'if (changes()?.some(({ path }) => path === change.path)) return;',
     replace: '',
     breaks: 'undo writes what we wrote ourselves',
-    caughtBy: [NOTE, 'test/hooks/found.test.ts'],
+    caughtBy: [NOTE, 'test/edges/hooks/found.test.ts'],
   },
   {
     name: 'hooks: a failed lend is not undone',
@@ -186,7 +186,7 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
     find: "else if (dma.kind === 'unknown')",
     replace: "else if (dma.kind === 'unconfined')",
     breaks: 'S1: a wrong “can move”',
-    caughtBy: ['test/devicetree/dma-evidence.test.ts', 'test/devicetree/plan-dma.test.ts'],
+    caughtBy: ['test/planner/dma-evidence.test.ts', 'test/planner/plan-dma.test.ts'],
   },
   {
     name: 'planner: an IOMMU can move',

@@ -3,10 +3,10 @@
 import type { Mutant } from './sources.ts';
 
 const JUDGES = 'test/simulation/judges.test.ts';
-const SIMULATED = 'test/enforcer/simulated.test.ts';
-const SMMU = 'test/enforcer/smmuv3.test.ts';
-const STAGE2 = 'test/enforcer/stage2.test.ts';
-const GIC = 'test/enforcer/gic.test.ts';
+const SIMULATED = 'test/edges/enforcer/simulated.test.ts';
+const SMMU = 'test/edges/enforcer/smmuv3.test.ts';
+const STAGE2 = 'test/edges/enforcer/stage2.test.ts';
+const GIC = 'test/edges/enforcer/gic.test.ts';
 const HAZARDS = 'test/simulation/hazards.test.ts';
 
 export const EMITTER_MUTANTS: readonly Mutant[] = [
@@ -127,7 +127,7 @@ export const EMITTER_MUTANTS: readonly Mutant[] = [
     find: "if (typeof state !== 'string' && state !== target) {",
     replace: 'if (false as boolean) {',
     breaks: 'S1',
-    caughtBy: 'test/enforcer/conformance.test.ts',
+    caughtBy: 'test/edges/enforcer/conformance.test.ts',
   },
   {
     name: 'a grant of what is fenced and not settled',
@@ -155,7 +155,7 @@ export const EMITTER_MUTANTS: readonly Mutant[] = [
     find: 'this.#platform.smmu.block(id); this.#dirtyStreams.add(id);',
     replace: 'this.#platform.smmu.block(id); this.#dirtyStreams.add(id); break;',
     breaks: 'S1',
-    caughtBy: 'test/enforcer/stream-masks.test.ts',
+    caughtBy: 'test/edges/enforcer/stream-masks.test.ts',
   },
   {
     name: 'list registers are not emptied at settle',
@@ -239,7 +239,7 @@ export const EMITTER_MUTANTS: readonly Mutant[] = [
     find: '(1 << 26); // S2R 58',
     replace: '(1 << 26) | (1 << 25); // S2R 58',
     breaks: 'mapping: a fault that nobody answers stops the device',
-    caughtBy: ['test/enforcer/smmuv3-layout.test.ts', JUDGES],
+    caughtBy: ['test/edges/enforcer/smmuv3-layout.test.ts', JUDGES],
   },
   {
     name: 'unmap of what leads elsewhere',

@@ -2,12 +2,11 @@
 
 import type { Mutant } from './sources.ts';
 
-const SIMULATED = 'test/enforcer/simulated.test.ts';
-const COMMAND = 'test/enforcer/command.test.ts';
-const REMOTE = 'test/enforcer/remote.test.ts';
-const QMP = ['test/enforcer/qmp.test.ts', 'test/enforcer/qmp-lives.test.ts'];
-const NOTEBOOK = 'test/enforcer/notebook.test.ts';
-const PARTY = 'test/enforcer/party.test.ts';
+const SIMULATED = 'test/edges/enforcer/simulated.test.ts';
+const COMMAND = 'test/edges/enforcer/command.test.ts';
+const REMOTE = 'test/edges/enforcer/remote.test.ts';
+const QMP = ['test/edges/enforcer/qmp.test.ts', 'test/edges/enforcer/qmp-lives.test.ts'];
+const NOTEBOOK = 'test/edges/enforcer/notebook.test.ts';
 
 export const ENFORCER_MUTANTS: readonly Mutant[] = [
   {
@@ -29,7 +28,7 @@ export const ENFORCER_MUTANTS: readonly Mutant[] = [
     find: 'for (let at = 0; at < calls.length && isGood(answers); ) {',
     replace: 'for (let at = 0; at < calls.length; ) {',
     breaks: 'the port: what follows a failed call is not carried out',
-    caughtBy: 'test/enforcer/conformance.test.ts',
+    caughtBy: 'test/edges/enforcer/conformance.test.ts',
   },
   {
     name: 'a device with a pending interrupt counts as idle',
@@ -193,24 +192,10 @@ export const ENFORCER_MUTANTS: readonly Mutant[] = [
     caughtBy: 'test/node/note-file.test.ts',
   },
   {
-    name: 'guests’ kernels: a live borrower is fenced',
-    find: 'if (missing.length === 0) return done({ ok: true }); return done({',
-    replace: 'if (missing.length >= 0) return done({ ok: true }); return done({',
-    breaks: 'S1: nothing here can force',
-    caughtBy: PARTY,
-  },
-  {
-    name: 'guests’ kernels: a notice of another kind counts',
-    find: "if (what !== 'released' || standing?.kind !== 'accepted') return;",
-    replace: "if (standing?.kind !== 'accepted') return;",
-    breaks: 'S1: an accept counts as a release',
-    caughtBy: PARTY,
-  },
-  {
     name: 'no isolation: granted to two',
     find: 'if (noted !== undefined && noted !== vm) { return refusal(',
     replace: 'if (noted === undefined && vm === undefined) { return refusal(',
     breaks: 'S1, as far as notes go',
-    caughtBy: 'test/enforcer/conformance.test.ts',
+    caughtBy: 'test/edges/enforcer/conformance.test.ts',
   },
 ];

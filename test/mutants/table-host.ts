@@ -2,10 +2,10 @@
 
 import type { Mutant } from './sources.ts';
 
-const LIVES = 'test/host/lives.test.ts';
-const REMAP = 'test/host/remap.test.ts';
-const UNWRITTEN = 'test/host/unwritten.test.ts';
-const TABLE = 'test/host/table.test.ts';
+const LIVES = 'test/drivers/host/lives.test.ts';
+const REMAP = 'test/core/host/remap.test.ts';
+const UNWRITTEN = 'test/drivers/host/unwritten.test.ts';
+const TABLE = 'test/drivers/host/table.test.ts';
 
 export const HOST_MUTANTS: readonly Mutant[] = [
   {
@@ -153,14 +153,14 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     find: 'this.#lives = { ...record?.lives };',
     replace: 'this.#lives = record?.machineBoot === machineBoot ? { ...record.lives } : {};',
     breaks: 'S4: an old consent is good again',
-    caughtBy: 'test/host/registry.test.ts',
+    caughtBy: 'test/core/host/registry.test.ts',
   },
   {
     name: 'a VM that runs after a reboot is in its old life',
     find: 'const before = record?.machineBoot === machineBoot ? record.running : [];',
     replace: 'const before = record ? record.running : [];',
     breaks: 'S4, M6',
-    caughtBy: 'test/host/registry.test.ts',
+    caughtBy: 'test/core/host/registry.test.ts',
   },
   {
     name: 'a table that was written since reserves nothing',
@@ -196,14 +196,14 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     find: 'if (this.lines > 1 && link.previous !== this.hash)',
     replace: 'if (this.lines > 1 && link.previous === link.hash)',
     breaks: 'the audit log shows what was put in or taken out',
-    caughtBy: 'test/host/audit.test.ts',
+    caughtBy: 'test/core/host/audit.test.ts',
   },
   {
     name: 'the hash of an audit line is not checked',
     find: /if \(hex\(sha256\(asciiBytes\(`[^`]*`\)\)\) !== hash\)/,
     replace: 'if (hash.length === 0)',
     breaks: 'the audit log shows what was changed',
-    caughtBy: 'test/host/audit.test.ts',
+    caughtBy: 'test/core/host/audit.test.ts',
   },
   {
     name: 'audit lines are forgotten when they cannot be written',
@@ -217,20 +217,20 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     find: 'if (!this.#shares.take(cause, entry, this.#parts.clock.nowMs())) return this.#leftOutLater();',
     replace: '',
     breaks: 'S8: growth without bound',
-    caughtBy: 'test/host/audit-share.test.ts',
+    caughtBy: 'test/core/host/audit-share.test.ts',
   },
   {
     name: 'a stamp of another boot counts',
     find: /sameBytes\(stamp\.subarray\(0, BOOT_PART_BYTES\), bootId\.subarray\(0, BOOT_PART_BYTES\)\)/,
     replace: 'stamp.length === 16',
     breaks: 'M1: a consent outlives the host’s boot',
-    caughtBy: 'test/host/stamp.test.ts',
+    caughtBy: 'test/core/host/stamp.test.ts',
   },
   {
     name: 'faults reported without a pause',
     find: 'if (kind && nowMs < kind.nextMs) {',
     replace: 'if (kind && nowMs < kind.nextMs - REPORT_EVERY_MS) {',
     breaks: 'M10, S8',
-    caughtBy: 'test/host/audit-share.test.ts',
+    caughtBy: 'test/core/host/audit-share.test.ts',
   },
 ];

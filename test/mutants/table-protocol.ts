@@ -2,16 +2,16 @@
 
 import type { Mutant } from './sources.ts';
 
-const HOST = 'test/protocol/requirements-host.test.ts';
-const AGENTS = 'test/protocol/requirements.test.ts';
-const ATTACKS = 'test/protocol/attacks.test.ts';
-const RETURNS = 'test/protocol/returns.test.ts';
-const RESTARTS = 'test/protocol/restarts.test.ts';
-const LATE = 'test/protocol/late-words.test.ts';
+const HOST = 'test/core/protocol/requirements-host.test.ts';
+const AGENTS = 'test/core/protocol/requirements.test.ts';
+const ATTACKS = 'test/core/protocol/attacks.test.ts';
+const RETURNS = 'test/core/protocol/returns.test.ts';
+const RESTARTS = 'test/core/protocol/restarts.test.ts';
+const LATE = 'test/core/protocol/late-words.test.ts';
 const SCENARIOS = 'test/scenarios/scenarios.test.ts';
-const GUARDS = 'test/protocol/guards.test.ts';
-const EVIDENCE = 'test/protocol/evidence.test.ts';
-const LIVES = 'test/host/lives.test.ts';
+const GUARDS = 'test/core/protocol/guards.test.ts';
+const EVIDENCE = 'test/core/protocol/evidence.test.ts';
+const LIVES = 'test/drivers/host/lives.test.ts';
 
 export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   {
@@ -90,7 +90,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     replace:
       "return inPhase('clean')(x) && result.ok && result.idle === undefined && attemptOf(x.state).drainsLeft > 0;",
     breaks: 'liveness: a device that is idle a moment later ends in quarantine',
-    caughtBy: [HOST, 'test/protocol/returns.test.ts'],
+    caughtBy: [HOST, 'test/core/protocol/returns.test.ts'],
   },
   {
     name: 'a phase of an earlier attempt counts',

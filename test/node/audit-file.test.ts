@@ -21,17 +21,17 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { audit } from '../../src/cli/audit.ts';
 import type { CliWorld } from '../../src/cli/world.ts';
-import { AUDIT_LINE_MAX, AUDIT_START, auditLine } from '../../src/host/audit.ts';
-import { Scribe } from '../../src/host/scribe.ts';
-import { HostTable } from '../../src/host/table.ts';
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
+import { AUDIT_LINE_MAX, AUDIT_START, auditLine } from '../../src/core/host/audit.ts';
+import { Scribe } from '../../src/drivers/host/scribe.ts';
+import { HostTable } from '../../src/drivers/host/table.ts';
+import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
 import {
   AUDIT_LIMITS,
   type AuditLimits,
   auditFiles,
   openAudit,
   readParts,
-} from '../../targets/node/audit-file.ts';
+} from '../../targets/node/host/audit-file.ts';
 import { checkAudit } from '../support/check-audit.ts';
 import { MemoryJournal } from '../support/memory-journal.ts';
 

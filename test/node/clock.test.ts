@@ -1,7 +1,7 @@
 /** The machine's clock: waits that are longer than one timer of Node takes. */
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { CLOCK } from '../../targets/node/clock.ts';
+import { CLOCK } from '../../targets/node/system/clock.ts';
 
 const DAY_MS = 86_400_000;
 

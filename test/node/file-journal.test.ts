@@ -4,9 +4,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { encodeJournal, readJournal } from '../../src/journal/format.ts';
-import type { Journal } from '../../src/ports.ts';
-import { JournalError, openFileJournal, openSpareJournal } from '../../targets/node/file-journal.ts';
+import { encodeJournal, readJournal } from '../../src/drivers/journal/format.ts';
+import type { Journal } from '../../src/ports/world.ts';
+import { JournalError, openFileJournal, openSpareJournal } from '../../targets/node/system/file-journal.ts';
 
 /** Calls that fail, by name. */
 const failing = vi.hoisted(() => new Set<string>());

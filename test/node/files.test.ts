@@ -12,8 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { JOURNAL_MAGIC } from '../../src/journal/format.ts';
-import { freshTable, openTable } from '../../targets/node/table-file.ts';
+import { JOURNAL_MAGIC } from '../../src/drivers/journal/format.ts';
+import { freshTable, openTable } from '../../targets/node/host/table-file.ts';
 
 let folder: string;
 let logs: string[];

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { InheritedLock } from '../../targets/node/inherited-lock.ts';
+import { InheritedLock } from '../../targets/node/system/inherited-lock.ts';
 
 let folder: string;
 let note: string;

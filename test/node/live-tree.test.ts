@@ -4,11 +4,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { type DtNode, readBlob } from '../../src/devicetree/blob.ts';
-import { nodesBelow } from '../../src/devicetree/tree.ts';
-import { readTreeFolder } from '../../targets/node/live-tree.ts';
-import { BOARD } from '../devicetree/board.ts';
-import { blobOf } from '../devicetree/builder.ts';
+import { type DtNode, readBlob } from '../../src/planner/blob.ts';
+import { nodesBelow } from '../../src/planner/tree.ts';
+import { readTreeFolder } from '../../targets/node/config/live-tree.ts';
+import { BOARD } from '../planner/board.ts';
+import { blobOf } from '../planner/builder.ts';
 
 const listed = (root: DtNode) =>
   Object.fromEntries(

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { noteFile } from '../../targets/node/note-file.ts';
+import { noteFile } from '../../targets/node/host/note-file.ts';
 
 const NOTES = { panel: { 'touch.mmio0': 'vault', 'touch.interrupt0': 'blocked' } } as never;
 

@@ -14,8 +14,8 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { bindName, lockSocketPath, lockState, nameOfPath } from '../../targets/node/name-lock.ts';
-import { type PlaceLock, takePlace } from '../../targets/node/place-lock.ts';
+import { bindName, lockSocketPath, lockState, nameOfPath } from '../../targets/node/system/name-lock.ts';
+import { type PlaceLock, takePlace } from '../../targets/node/system/place-lock.ts';
 
 /** Whether the disk refuses to rename what is to become a lock. */
 let refusesNames = false;

@@ -3,7 +3,7 @@
 import { EventEmitter } from 'node:events';
 import { stat } from 'node:fs';
 import { expect, test, vi } from 'vitest';
-import { type RunEnd, runOnce } from '../../targets/node/run-once.ts';
+import { type RunEnd, runOnce } from '../../targets/node/system/run-once.ts';
 
 const child = Object.assign(new EventEmitter(), {
   pid: undefined,

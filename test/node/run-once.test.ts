@@ -4,11 +4,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { LineAnswer } from '../../src/enforcer/command.ts';
-import type { PolicyDecision } from '../../src/protocol/agent-io.ts';
-import type { BackEndLock } from '../../targets/node/back-end-lock.ts';
-import { programPolicy } from '../../targets/node/program-policy.ts';
-import { runLineCommand } from '../../targets/node/run-line.ts';
+import type { PolicyDecision } from '../../src/core/agent/agent-io.ts';
+import type { LineAnswer } from '../../src/edges/enforcer/command.ts';
+import { programPolicy } from '../../targets/node/agent/program-policy.ts';
+import type { BackEndLock } from '../../targets/node/host/back-end-lock.ts';
+import { runLineCommand } from '../../targets/node/host/run-line.ts';
 import { paced } from '../support/pace.ts';
 
 let folder: string;

@@ -4,7 +4,7 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
+import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
 import { supervisorOf } from '../../targets/native/supervisor.ts';
 
 const EAGAIN = -11;

@@ -15,12 +15,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BLOB_BYTES_MAX, DEPTH_MAX } from '../../src/devicetree/blob.ts';
-import { TREE_FILE_BYTES_MAX } from '../../src/devicetree/tree-file.ts';
-import { readTreeFolder } from '../../targets/node/live-tree.ts';
-import { readTree } from '../../targets/node/tree-file.ts';
-import { BOARD } from '../devicetree/board.ts';
-import { blobOf } from '../devicetree/builder.ts';
+import { BLOB_BYTES_MAX, DEPTH_MAX } from '../../src/planner/blob.ts';
+import { TREE_FILE_BYTES_MAX } from '../../src/planner/tree-file.ts';
+import { readTreeFolder } from '../../targets/node/config/live-tree.ts';
+import { readTree } from '../../targets/node/config/tree-file.ts';
+import { BOARD } from '../planner/board.ts';
+import { blobOf } from '../planner/builder.ts';
 
 let folder: string;
 beforeEach(() => {

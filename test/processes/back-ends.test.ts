@@ -1,6 +1,6 @@
 /**
  * Back ends that a configuration names, from the built bundles: `trusted-touch` with drivers that do at once what they
- * are told (files in place of their attributes; test/hooks has drivers with defects), and `qmp` without a QEMU.
+ * are told (files in place of their attributes; test/edges/hooks has drivers with defects), and `qmp` without a QEMU.
  */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
-import { PANEL } from '../../src/simulation/machine/board.ts';
+import { PANEL } from '../../targets/lab/machine/board.ts';
 import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
@@ -145,8 +145,6 @@ it('trusted-touch learns from a program that the borrower’s VM has ended', asy
       forceRevoke: true,
       reset: true,
       faultReport: true,
-      hotHandoff: false,
-      wholeBundle: false,
     },
   });
   const ended = JSON.stringify({ running: ['android'], events: [{ kind: 'vmExited', vm: 'vault' }] });

@@ -6,8 +6,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Json } from '../../src/control/lines.ts';
-import { type Cast, DemoBed } from '../../targets/demo/demo-bed.ts';
+import type { Json } from '../../src/common/lines.ts';
+import { type Cast, DemoBed } from '../../targets/lab/demo/demo-bed.ts';
 import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');

@@ -69,7 +69,7 @@ it('every program has help, and one line for what it does not understand', () =>
 
 it('baton-kvm says the version of the package', () => {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  const source = readFileSync(join(ROOT, 'targets/native/kvm/main.c'), 'utf8');
+  const source = readFileSync(join(ROOT, 'targets/vmm/main.c'), 'utf8');
   expect(source).toContain(`#define VERSION "${version}"`);
 });
 

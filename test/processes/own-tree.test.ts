@@ -9,9 +9,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Json } from '../../src/control/lines.ts';
-import { VAULT } from '../../src/simulation/machine/board.ts';
-import { DemoBed } from '../../targets/demo/demo-bed.ts';
+import type { Json } from '../../src/common/lines.ts';
+import { DemoBed } from '../../targets/lab/demo/demo-bed.ts';
+import { VAULT } from '../../targets/lab/machine/board.ts';
 import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');

@@ -7,8 +7,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { BOARD } from '../devicetree/board.ts';
-import { blobOf } from '../devicetree/builder.ts';
+import { BOARD } from '../planner/board.ts';
+import { blobOf } from '../planner/builder.ts';
 import { paced } from '../support/pace.ts';
 
 const BATON = join(import.meta.dirname, '../../dist/baton.mjs');

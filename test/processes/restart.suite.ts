@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Json } from '../../src/control/lines.ts';
-import { type Cast, DemoBed } from '../../targets/demo/demo-bed.ts';
+import type { Json } from '../../src/common/lines.ts';
+import { type Cast, DemoBed } from '../../targets/lab/demo/demo-bed.ts';
 import { checkAudit } from '../support/check-audit.ts';
 import { paced } from '../support/pace.ts';
 

@@ -9,11 +9,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Json } from '../../src/common/lines.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
-import type { Json } from '../../src/control/lines.ts';
-import { auditLine } from '../../src/host/audit.ts';
-import { PANEL } from '../../src/simulation/machine/board.ts';
-import { connectControl } from '../../targets/node/control-client.ts';
+import { auditLine } from '../../src/core/host/audit.ts';
+import { PANEL } from '../../targets/lab/machine/board.ts';
+import { connectControl } from '../../targets/node/cli/control-client.ts';
 import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
@@ -313,7 +313,7 @@ class FakeMachine {
 
   #answer({ id, do: what, calls }: Json): Json | undefined {
     if (what === 'hello') {
-      const capabilities = { forceRevoke: true, reset: true, faultReport: false, hotHandoff: false };
+      const capabilities = { forceRevoke: true, reset: true, faultReport: false };
       return {
         id,
         name: 'fake',
@@ -321,7 +321,7 @@ class FakeMachine {
         evidence: 'observed',
         machineBoot: 'b1',
         running: ['android', 'vault'],
-        capabilities: { ...capabilities, wholeBundle: false },
+        capabilities,
       };
     }
     if (what !== 'run') return undefined;

@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
-import { PANEL } from '../../src/simulation/machine/board.ts';
+import { PANEL } from '../../targets/lab/machine/board.ts';
 import { paced } from '../support/pace.ts';
 
 const NOBODY = 65_534;

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
-import { PANEL } from '../../src/simulation/machine/board.ts';
-import { connectControl } from '../../targets/node/control-client.ts';
+import { PANEL } from '../../targets/lab/machine/board.ts';
+import { connectControl } from '../../targets/node/cli/control-client.ts';
 import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');

@@ -5,8 +5,8 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Json } from '../../src/control/lines.ts';
-import { DemoBed } from '../../targets/demo/demo-bed.ts';
+import type { Json } from '../../src/common/lines.ts';
+import { DemoBed } from '../../targets/lab/demo/demo-bed.ts';
 import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');

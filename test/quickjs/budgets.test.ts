@@ -4,9 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ControlClient } from '../../src/cli/world.ts';
-import { VAULT } from '../../src/simulation/machine/board.ts';
-import { connectControl } from '../../targets/node/control-client.ts';
-import { ended } from '../../targets/node/started.ts';
+import { VAULT } from '../../targets/lab/machine/board.ts';
+import { connectControl } from '../../targets/node/cli/control-client.ts';
+import { ended } from '../../targets/node/system/started.ts';
 import { castOf, ENGINES } from './cells.ts';
 import { StreamBed } from './stream-bed.ts';
 

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Cast } from '../../targets/demo/demo-bed.ts';
+import type { Cast } from '../../targets/lab/demo/demo-bed.ts';
 import { Engine, HOST } from '../../targets/quickjs/build/engine.ts';
 import { mosquittoProgram } from '../system/mosquitto.ts';
 import type { Way } from './stream-bed.ts';

@@ -5,8 +5,8 @@
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Json } from '../../src/control/lines.ts';
-import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
+import type { Json } from '../../src/common/lines.ts';
+import { ANDROID, VAULT } from '../../targets/lab/machine/board.ts';
 import { paced } from '../support/pace.ts';
 import { castOf, ENGINES } from './cells.ts';
 import { BORROW, StreamBed } from './stream-bed.ts';

@@ -9,9 +9,9 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { ControlClient } from '../../src/cli/world.ts';
-import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
-import type { Cast } from '../../targets/demo/demo-bed.ts';
-import { slopeOf } from '../bench/statistics.ts';
+import { slopeOf } from '../../targets/lab/bench/statistics.ts';
+import type { Cast } from '../../targets/lab/demo/demo-bed.ts';
+import { ANDROID, VAULT } from '../../targets/lab/machine/board.ts';
 import { castOf, MQTT_AGENTS } from './cells.ts';
 import { BORROW, StreamBed } from './stream-bed.ts';
 

@@ -6,10 +6,10 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { VAULT } from '../../src/simulation/machine/board.ts';
-import type { Cast } from '../../targets/demo/demo-bed.ts';
+import type { Cast } from '../../targets/lab/demo/demo-bed.ts';
+import { VAULT } from '../../targets/lab/machine/board.ts';
+import { floodingBroker } from '../edges/transport/flooding-broker.ts';
 import { borrowSuite } from '../processes/borrow.suite.ts';
-import { floodingBroker } from '../transport/flooding-broker.ts';
 import { ENGINES, MQTT_AGENTS } from './cells.ts';
 import { BORROW, StreamBed } from './stream-bed.ts';
 

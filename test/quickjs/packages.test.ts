@@ -19,8 +19,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { packSource } from '../../targets/linux/source/archive.ts';
-import { VERSION } from '../../targets/node/version.ts';
+import { VERSION } from '../../targets/node/program/version.ts';
+import { packSource } from '../../targets/quickjs/build/archive.ts';
 import { Engine, HOST } from '../../targets/quickjs/build/engine.ts';
 import { paced } from '../support/pace.ts';
 

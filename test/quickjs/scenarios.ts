@@ -3,7 +3,7 @@
  * what comes of it.
  */
 
-import { ANDROID, VAULT } from '../../src/simulation/machine/board.ts';
+import { ANDROID, VAULT } from '../../targets/lab/machine/board.ts';
 import { BACK, LENT, type Stage } from './stage.ts';
 
 /** A title, and what is done. */

@@ -10,12 +10,12 @@
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { ControlClient } from '../../src/cli/world.ts';
-import type { Json } from '../../src/control/lines.ts';
-import { readJournal } from '../../src/journal/format.ts';
-import { HOST, type VmId } from '../../src/protocol/ids.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import type { Cast } from '../../targets/demo/demo-bed.ts';
-import type { Told } from '../../targets/demo/parties.ts';
+import type { Json } from '../../src/common/lines.ts';
+import { HOST, type VmId } from '../../src/core/protocol/ids.ts';
+import { readJournal } from '../../src/drivers/journal/format.ts';
+import type { Cast } from '../../targets/lab/demo/demo-bed.ts';
+import type { Told } from '../../targets/lab/demo/parties.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { paced } from '../support/pace.ts';
 import { BORROW, StreamBed, type Way } from './stream-bed.ts';
 

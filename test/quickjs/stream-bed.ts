@@ -2,16 +2,16 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
+import type { Json } from '../../src/common/lines.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
-import type { Json } from '../../src/control/lines.ts';
-import { HOST, type VmId } from '../../src/protocol/ids.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import type { Cast } from '../../targets/demo/demo-bed.ts';
-import { Parties, START_MS } from '../../targets/demo/parties.ts';
-import { ended } from '../../targets/node/started.ts';
+import { HOST, type VmId } from '../../src/core/protocol/ids.ts';
+import type { Cast } from '../../targets/lab/demo/demo-bed.ts';
+import { Parties, START_MS } from '../../targets/lab/demo/parties.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
+import { type FakeVmm, handingVmm } from '../../targets/lab/testbed/fake-vmm.ts';
+import { ended } from '../../targets/node/system/started.ts';
+import type { TestBroker } from '../edges/transport/worlds.ts';
 import { prepareMosquitto } from '../system/mosquitto.ts';
-import { type FakeVmm, handingVmm } from '../transport/fake-vmm.ts';
-import type { TestBroker } from '../transport/worlds.ts';
 
 /** The port of vsock that the host listens on. */
 const PORT = 5_001;

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { until } from '../transport/worlds.ts';
+import { until } from '../edges/transport/worlds.ts';
 import { ENGINES } from './cells.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

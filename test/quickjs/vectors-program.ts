@@ -4,11 +4,11 @@
  */
 
 import '../../targets/quickjs/globals.ts';
-import { beginMac, hkdfExpand, hkdfExtract, sha256 } from '../../src/wire/hash.ts';
+import { beginMac, hkdfExpand, hkdfExtract, sha256 } from '../../src/core/wire/hash.ts';
 import { readFileSync } from '../../targets/quickjs/node/fs.ts';
 import { PROCESS } from '../../targets/quickjs/node/process.ts';
-import { hex, unhex } from '../wire/samples.ts';
-import { renderVectors } from '../wire/vectors.ts';
+import { hex, unhex } from '../core/wire/samples.ts';
+import { renderVectors } from '../core/wire/vectors.ts';
 
 const folder = PROCESS.argv[2] ?? '';
 const cases = (name: string): Record<string, string>[] =>

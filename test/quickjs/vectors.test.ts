@@ -1,13 +1,13 @@
 /**
- * The wire on every engine but Node (test/wire/vectors.test.ts): byte for byte what Node makes, and hashes that fit
- * the published vectors.
+ * The wire on every engine but Node (test/core/wire/vectors.test.ts): byte for byte what Node makes, and hashes that
+ * fit the published vectors.
  */
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PROTOCOL_VERSION } from '../../src/wire/limits.ts';
+import { PROTOCOL_VERSION } from '../../src/core/wire/limits.ts';
 import { run } from '../../targets/quickjs/build/engine.ts';
 import { type BuiltProgram, buildProgram } from './programs.ts';
 

@@ -4,11 +4,11 @@
  * Each command is one line; what it causes is written below it. Time moves only by commands.
  */
 
-import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../src/enforcer/port.ts';
-import type { HookName } from '../../src/ports.ts';
-import type { BundleId, VmId } from '../../src/protocol/index.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import { SimulatedMachine } from '../../src/simulation/machine/machine.ts';
+import type { BundleId, VmId } from '../../src/core/protocol/ids.ts';
+import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../src/ports/enforcer.ts';
+import type { HookName } from '../../src/ports/world.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
+import { SimulatedMachine } from '../../targets/lab/machine/machine.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
 import { judgeHost } from '../support/judge-host.ts';
 

@@ -1,15 +1,15 @@
 /** VM contexts and guest drivers: views, fault styles, interrupts, and one driver run three ways. */
 
 import { describe, expect, it } from 'vitest';
+import { ANDROID, PANEL, VAULT, VAULT_TOUCH_IPA } from '../../targets/lab/machine/board.ts';
 import {
   accessContext,
   GuestFault,
   type RemoteContext,
   runProgram,
   runRemotely,
-} from '../../src/simulation/drivers.ts';
-import { ANDROID, PANEL, VAULT, VAULT_TOUCH_IPA } from '../../src/simulation/machine/board.ts';
-import { SimulatedMachine } from '../../src/simulation/machine/machine.ts';
+} from '../../targets/lab/machine/drivers.ts';
+import { SimulatedMachine } from '../../targets/lab/machine/machine.ts';
 import { Guest, machineOf, remap } from './support.ts';
 
 const ALL_ONES = 0xffff_ffff;

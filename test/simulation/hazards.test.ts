@@ -5,13 +5,13 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import type { Lie } from '../../src/enforcer/tables.ts';
-import { FRAMEBUFFER_IPA, RING_IPA, WRITE_BACK_IPA } from '../../src/simulation/drivers.ts';
-import { ANDROID, KEYS_BUNDLE, VAULT } from '../../src/simulation/machine/board.ts';
-import { DISPLAY } from '../../src/simulation/machine/display.ts';
-import { KEYS, KEYS_CLEAR, KEYS_UNLOCK } from '../../src/simulation/machine/keys.ts';
-import type { SimulatedMachine } from '../../src/simulation/machine/machine.ts';
-import { TOUCH } from '../../src/simulation/machine/touch.ts';
+import type { Lie } from '../../src/edges/enforcer/tables.ts';
+import { ANDROID, KEYS_BUNDLE, VAULT } from '../../targets/lab/machine/board.ts';
+import { DISPLAY } from '../../targets/lab/machine/display.ts';
+import { FRAMEBUFFER_IPA, RING_IPA, WRITE_BACK_IPA } from '../../targets/lab/machine/drivers.ts';
+import { KEYS, KEYS_CLEAR, KEYS_UNLOCK } from '../../targets/lab/machine/keys.ts';
+import type { SimulatedMachine } from '../../targets/lab/machine/machine.ts';
+import { TOUCH } from '../../targets/lab/machine/touch.ts';
 import { announce, ENGINE, fence, Guest, grant, machineOf, remap, run, seenAt } from './support.ts';
 
 const SEEDS = 50;

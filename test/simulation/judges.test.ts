@@ -4,15 +4,15 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import type { MachineBus } from '../../src/enforcer/bus.ts';
-import { OPCODE, stage2Entry } from '../../src/enforcer/smmuv3-layout.ts';
-import { type PageKind, pageDescriptor, Stage2, tablePool } from '../../src/enforcer/stage2.ts';
-import { ANDROID, ENGINE_BASE, ENGINE_STREAM, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import { Checker } from '../../src/simulation/machine/checker.ts';
-import { SimulatedMachine } from '../../src/simulation/machine/machine.ts';
-import { Memory } from '../../src/simulation/machine/memory.ts';
-import { attributeFault } from '../../src/simulation/machine/rules.ts';
-import type { VmInstance } from '../../src/simulation/machine/vm.ts';
+import type { MachineBus } from '../../src/edges/enforcer/bus.ts';
+import { OPCODE, stage2Entry } from '../../src/edges/enforcer/smmuv3-layout.ts';
+import { type PageKind, pageDescriptor, Stage2, tablePool } from '../../src/edges/enforcer/stage2.ts';
+import { ANDROID, ENGINE_BASE, ENGINE_STREAM, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
+import { Checker } from '../../targets/lab/machine/checker.ts';
+import { SimulatedMachine } from '../../targets/lab/machine/machine.ts';
+import { Memory } from '../../targets/lab/machine/memory.ts';
+import { attributeFault } from '../../targets/lab/machine/rules.ts';
+import type { VmInstance } from '../../targets/lab/machine/vm.ts';
 import { announce, ENGINE, fence, Guest, grant, machineOf, remap, run, seenAt } from './support.ts';
 
 const TOUCH = 0x0a90_0000;

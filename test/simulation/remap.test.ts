@@ -4,10 +4,10 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { LIES, type Lie } from '../../src/enforcer/tables.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import type { Violation } from '../../src/simulation/machine/checker.ts';
-import { seededRandom } from '../../src/simulation/machine/random.ts';
+import { LIES, type Lie } from '../../src/edges/enforcer/tables.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
+import type { Violation } from '../../targets/lab/machine/checker.ts';
+import { seededRandom } from '../../targets/lab/machine/random.ts';
 import { announce, fence, grant, letLoose, machineOf, remap, run } from './support.ts';
 
 const SEEDS = 200;

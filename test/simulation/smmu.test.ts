@@ -18,12 +18,12 @@ import {
   STE_CONFIG,
   stage2Entry,
   tlbiVmid,
-} from '../../src/enforcer/smmuv3-layout.ts';
-import { pageDescriptor } from '../../src/enforcer/stage2.ts';
-import { ANDROID, HYPERVISOR_BASE, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import { Checker } from '../../src/simulation/machine/checker.ts';
-import { Memory } from '../../src/simulation/machine/memory.ts';
-import { LAYOUT, LAZY, Rig } from '../enforcer/rig.ts';
+} from '../../src/edges/enforcer/smmuv3-layout.ts';
+import { pageDescriptor } from '../../src/edges/enforcer/stage2.ts';
+import { ANDROID, HYPERVISOR_BASE, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
+import { Checker } from '../../targets/lab/machine/checker.ts';
+import { Memory } from '../../targets/lab/machine/memory.ts';
+import { LAYOUT, LAZY, Rig } from '../edges/enforcer/rig.ts';
 
 const IPA = 0x4000_0000;
 const PAGE = 0x4700_0000;

@@ -1,9 +1,10 @@
 /** Builders for machine tests: a machine with both VMs, whole moves through the Enforcer port, free guests. */
 
-import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../src/enforcer/port.ts';
-import { phaseRun } from '../../src/host/remap.ts';
-import { type BundleDefinition, resourcesOf, viewOf } from '../../src/protocol/bundle.ts';
-import type { DeviceId, ResourceId, VmId } from '../../src/protocol/ids.ts';
+import { phaseRun } from '../../src/core/host/remap.ts';
+import { type BundleDefinition, resourcesOf, viewOf } from '../../src/core/protocol/bundle.ts';
+import type { DeviceId, ResourceId, VmId } from '../../src/core/protocol/ids.ts';
+import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../src/ports/enforcer.ts';
+import { ANDROID, KEYS_BUNDLE, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import {
   accessContext,
   DisplayDriver,
@@ -13,11 +14,10 @@ import {
   stepProgram,
   TouchDriver,
   type TouchReport,
-} from '../../src/simulation/drivers.ts';
-import { ANDROID, KEYS_BUNDLE, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import { type MachineOptions, SimulatedMachine } from '../../src/simulation/machine/machine.ts';
-import { type Random, seededRandom } from '../../src/simulation/machine/random.ts';
-import type { VmContext } from '../../src/simulation/machine/vm.ts';
+} from '../../targets/lab/machine/drivers.ts';
+import { type MachineOptions, SimulatedMachine } from '../../targets/lab/machine/machine.ts';
+import { type Random, seededRandom } from '../../targets/lab/machine/random.ts';
+import type { VmContext } from '../../targets/lab/machine/vm.ts';
 
 /** A machine with android and vault running and both bundles blocked. */
 export function machineOf(

@@ -1,8 +1,8 @@
 /** What a service that takes over finds: interrupts that the one before masked, and did not live to settle. */
 
 import { expect, it } from 'vitest';
-import type { ResourceId } from '../../src/protocol/ids.ts';
-import { ANDROID } from '../../src/simulation/machine/board.ts';
+import type { ResourceId } from '../../src/core/protocol/ids.ts';
+import { ANDROID } from '../../targets/lab/machine/board.ts';
 import { Guest, machineOf, remap, run } from './support.ts';
 
 /** Seeds: whether an interrupt is with a virtual processor at that moment is up to the machine. */

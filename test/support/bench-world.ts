@@ -3,20 +3,21 @@
  * setting in which the drivers of the core run as they do in production.
  */
 
-import { Agent } from '../../src/agent/agent.ts';
-import { allowList, type Policy } from '../../src/agent/policy.ts';
 import type { OwnTree } from '../../src/config/own-tree.ts';
-import type { Enforcer } from '../../src/enforcer/port.ts';
-import { Host } from '../../src/host/host.ts';
-import { HostTable } from '../../src/host/table.ts';
-import { Link } from '../../src/link/link.ts';
-import type { DriverHooks, DriverStatus, HookName, HookResult, Log } from '../../src/ports.ts';
-import type { AgentNotice, BorrowTerms } from '../../src/protocol/agent-io.ts';
-import { type BundleDefinition, type BundleId, HOST, type VmId } from '../../src/protocol/index.ts';
-import { type Random, seededRandom } from '../../src/simulation/machine/random.ts';
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts';
-import { MemoryNetwork } from '../../src/transport/memory.ts';
-import { bundleDigest } from '../../src/wire/digest.ts';
+import type { AgentNotice, BorrowTerms } from '../../src/core/agent/agent-io.ts';
+import { allowList, type Policy } from '../../src/core/agent/policy.ts';
+import type { BundleDefinition } from '../../src/core/protocol/bundle.ts';
+import { type BundleId, HOST, type VmId } from '../../src/core/protocol/ids.ts';
+import { bundleDigest } from '../../src/core/wire/digest.ts';
+import { Agent } from '../../src/drivers/agent/agent.ts';
+import { Host } from '../../src/drivers/host/host.ts';
+import { HostTable } from '../../src/drivers/host/table.ts';
+import { Link } from '../../src/drivers/link/link.ts';
+import { MemoryNetwork } from '../../src/edges/transport/memory.ts';
+import type { Enforcer } from '../../src/ports/enforcer.ts';
+import type { DriverHooks, DriverStatus, HookName, HookResult, Log } from '../../src/ports/world.ts';
+import { type Random, seededRandom } from '../../targets/lab/machine/random.ts';
+import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
 import { MemoryJournal } from './memory-journal.ts';
 
 export const TERMS: BorrowTerms = {

@@ -1,6 +1,6 @@
 /** Checks the text of an audit log, as `baton audit verify` does. */
 
-import { AuditChecker } from '../../src/host/audit.ts';
+import { AuditChecker } from '../../src/core/host/audit.ts';
 
 export function checkAudit(log: string) {
   const checker = new AuditChecker();

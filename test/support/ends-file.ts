@@ -1,7 +1,7 @@
 /** In each file of tests: whatever its tests start has ended when the file is over, whichever bed failed where. */
 
 import { afterAll } from 'vitest';
-import { Started } from '../../targets/node/started.ts';
+import { Started } from '../../targets/node/system/started.ts';
 
 const started = new Started();
 Object.assign(process.env, started.env);

@@ -1,6 +1,6 @@
 /** Before a run of vitest: whatever its tests start ends with it, also when the run itself is killed. */
 
-import { Started } from '../../targets/node/started.ts';
+import { Started } from '../../targets/node/system/started.ts';
 
 export default function setup(): () => Promise<void> {
   const started = new Started();

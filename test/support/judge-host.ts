@@ -3,7 +3,7 @@
  * reaches anything of it, from that moment to the next grant.
  */
 
-import type { Checker } from '../../src/simulation/machine/checker.ts';
+import type { Checker } from '../../targets/lab/machine/checker.ts';
 import type { BenchWorld } from './bench-world.ts';
 
 /** What of a bundle's record matters here. */

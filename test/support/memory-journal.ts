@@ -1,6 +1,6 @@
 /** A journal in memory that counts what a real one would have to make durable. */
 
-import type { Journal } from '../../src/ports.ts';
+import type { Journal } from '../../src/ports/world.ts';
 
 export class MemoryJournal implements Journal {
   records: Uint8Array[];

@@ -5,8 +5,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { Parties } from '../../targets/demo/parties.ts';
-import { attempt } from '../../targets/node/processes.ts';
+import { Parties } from '../../targets/lab/demo/parties.ts';
+import { attempt } from '../../targets/node/system/processes.ts';
 import { withEnvironment } from './midway/look.ts';
 import { paced } from './pace.ts';
 
@@ -62,12 +62,21 @@ it(
 );
 
 it('every configuration of vitest ends what its tests start', async () => {
-  for (const name of readdirSync(ROOT).filter((each) => /^vitest.*config\.ts$/.test(each))) {
-    const { default: config } = (await import(join(ROOT, name))) as {
-      default: { test: { globalSetup: string | string[]; setupFiles: string } };
-    };
-    expect([config.test.globalSetup].flat(), name).toContain('test/support/ends-run.ts');
-    expect(config.test.setupFiles, name).toBe('test/support/ends-file.ts');
+  interface Part {
+    name?: string;
+    globalSetup: string | string[];
+    setupFiles: string;
+  }
+  const read = async (file: string) =>
+    ((await import(join(ROOT, file))) as { default: { test: Part & { projects?: { test: Part }[] } } })
+      .default;
+  const { test } = await read('vitest.config.ts');
+  const { test: mutants } = await read('test/mutants/vitest.config.ts');
+  const parts = [...test.projects!.map((project) => project.test), mutants];
+  expect(parts.length).toBeGreaterThan(5);
+  for (const { name, globalSetup, setupFiles } of parts) {
+    expect([globalSetup].flat(), name).toContain('test/support/ends-run.ts');
+    expect(setupFiles, name).toBe('test/support/ends-file.ts');
   }
 });
 

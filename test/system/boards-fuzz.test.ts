@@ -7,16 +7,16 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { DeviceTreeError, type DtNode, readBlob } from '../../src/devicetree/blob.ts';
-import { Board } from '../../src/devicetree/board.ts';
-import { definitionOf } from '../../src/devicetree/definition.ts';
-import { planLines } from '../../src/devicetree/describe.ts';
-import { pictureOf } from '../../src/devicetree/picture.ts';
-import { planBundle } from '../../src/devicetree/plan.ts';
-import { devicesOf, verdictOf } from '../../src/devicetree/survey.ts';
-import { Tree } from '../../src/devicetree/tree.ts';
-import { bundleId, vmId } from '../../src/protocol/ids.ts';
-import { blobOf, type Description } from '../devicetree/builder.ts';
+import { bundleId, vmId } from '../../src/core/protocol/ids.ts';
+import { DeviceTreeError, type DtNode, readBlob } from '../../src/planner/blob.ts';
+import { Board } from '../../src/planner/board.ts';
+import { definitionOf } from '../../src/planner/definition.ts';
+import { planLines } from '../../src/planner/describe.ts';
+import { pictureOf } from '../../src/planner/picture.ts';
+import { planBundle } from '../../src/planner/plan.ts';
+import { devicesOf, verdictOf } from '../../src/planner/survey.ts';
+import { Tree } from '../../src/planner/tree.ts';
+import { blobOf, type Description } from '../planner/builder.ts';
 import { BOARDS_FOLDER } from './boards.ts';
 
 const PIECES_PER_BOARD = 24;

@@ -2,8 +2,8 @@
 
 import { execFileSync } from 'node:child_process';
 import { expect } from 'vitest';
-import { readBlob } from '../../src/devicetree/blob.ts';
-import { nodesBelow } from '../../src/devicetree/tree.ts';
+import { readBlob } from '../../src/planner/blob.ts';
+import { nodesBelow } from '../../src/planner/tree.ts';
 
 /** Path → property → bytes. */
 export type Listing = ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>;

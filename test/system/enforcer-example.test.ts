@@ -9,15 +9,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { CliWorld } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
-import type { Enforcer, EnforcerEvent } from '../../src/enforcer/port.ts';
-import { connectRemoteEnforcer } from '../../src/enforcer/remote.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import { backendTest } from '../../targets/node/backend-test.ts';
-import { CLOCK } from '../../targets/node/clock.ts';
-import { STREAMS } from '../../targets/node/streams.ts';
-import { until } from '../transport/worlds.ts';
+import { connectRemoteEnforcer } from '../../src/edges/enforcer/remote.ts';
+import type { Enforcer, EnforcerEvent } from '../../src/ports/enforcer.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
+import { backendTest } from '../../targets/node/cli/backend-test.ts';
+import type { FileWorld } from '../../targets/node/cli/world.ts';
+import { STREAMS } from '../../targets/node/net/streams.ts';
+import { CLOCK } from '../../targets/node/system/clock.ts';
+import { until } from '../edges/transport/worlds.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../docs/examples/enforcer.py', import.meta.url));
 let folder: string;
@@ -56,7 +56,7 @@ async function suite(address: string): Promise<{ status: number; lines: string[]
   const host = { bundles: 'bundles.json', enforcer: { kind: 'kvm', address }, ...rest };
   writeFileSync(at('host.json'), JSON.stringify(host));
   const lines: string[] = [];
-  const world = { out: (line: string) => lines.push(line) } as unknown as CliWorld;
+  const world = { out: (line: string) => lines.push(line) } as unknown as FileWorld;
   return {
     status: await backendTest(world, [at('host.json'), '--owner', 'android', '--other', 'vault']),
     lines,

@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { AgentControl } from '../../src/control/agent-control.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import { SimulatedMachine } from '../../src/simulation/machine/machine.ts';
-import { STREAMS } from '../../targets/node/streams.ts';
+import { AgentControl } from '../../src/drivers/control/agent-control.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
+import { SimulatedMachine } from '../../targets/lab/machine/machine.ts';
+import { STREAMS } from '../../targets/node/net/streams.ts';
 import { BenchWorld } from '../support/bench-world.ts';
 import { paced } from '../support/pace.ts';
 

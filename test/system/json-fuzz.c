@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../targets/native/kvm/json.h"
+#include "../../targets/vmm/json.h"
 
 static const char *const lines[] = {
 	"{\"id\":1,\"do\":\"run\",\"bundle\":\"panel\",\"calls\":"

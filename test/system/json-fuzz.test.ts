@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { paced } from '../support/pace.ts';
 
-const SOURCES = ['test/system/json-fuzz.c', 'targets/native/kvm/json.c'];
+const SOURCES = ['test/system/json-fuzz.c', 'targets/vmm/json.c'];
 const ROUNDS = 500_000;
 
 it(`${ROUNDS} damaged lines end in a value or in nothing`, () => {

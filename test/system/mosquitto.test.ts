@@ -5,11 +5,11 @@
  */
 
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { HOST } from '../../src/protocol/ids.ts';
-import { FRAME_BYTES_MAX } from '../../src/wire/limits.ts';
-import { describeWire, type WireWorld } from '../transport/compliance.ts';
-import { ANDROID, counts, longestFrame, numbered, type Party, VAULT } from '../transport/party.ts';
-import { mqttWorld, rawClient, temporaryFolder, until } from '../transport/worlds.ts';
+import { HOST } from '../../src/core/protocol/ids.ts';
+import { FRAME_BYTES_MAX } from '../../src/core/wire/limits.ts';
+import { describeWire, type WireWorld } from '../edges/transport/compliance.ts';
+import { ANDROID, counts, longestFrame, numbered, type Party, VAULT } from '../edges/transport/party.ts';
+import { mqttWorld, rawClient, temporaryFolder, until } from '../edges/transport/worlds.ts';
 import { prepareMosquitto } from './mosquitto.ts';
 
 const folder = temporaryFolder();

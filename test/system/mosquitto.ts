@@ -8,8 +8,8 @@ import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from
 import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { parseAddress } from '../../targets/node/streams.ts';
-import { freePorts, randomPasswords, type TestBroker, until } from '../transport/worlds.ts';
+import { parseAddress } from '../../targets/node/net/streams.ts';
+import { freePorts, randomPasswords, type TestBroker, until } from '../edges/transport/worlds.ts';
 
 const DOCS = new URL('../../docs/mosquitto/', import.meta.url);
 /** Where packages put the broker; /usr/sbin is not on the path of every user. */

@@ -1,7 +1,7 @@
 /**
  * Golden plans of real boards, checked by hand against what dtc prints of them; test/fixtures/plans/README.md has
  * what was looked at.
- * `npx vitest run --config vitest.system.config.ts test/system/plans.test.ts -u` writes them again: commit only what
+ * `npx vitest run --project system test/system/plans.test.ts -u` writes them again: commit only what
  * you understand.
  */
 
@@ -9,22 +9,22 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { bundleFileText, readBundleFile } from '../../src/config/bundle-file.ts';
-import { type DtNode, readBlob } from '../../src/devicetree/blob.ts';
-import { ACCEPT_WORDS, type BlockerKind } from '../../src/devicetree/blockers.ts';
-import { Board } from '../../src/devicetree/board.ts';
-import { definitionOf, named } from '../../src/devicetree/definition.ts';
-import { planLines } from '../../src/devicetree/describe.ts';
-import { expectedByTree } from '../../src/devicetree/expected.ts';
-import { type Choices, planBundle } from '../../src/devicetree/plan.ts';
-import { streamsOf } from '../../src/devicetree/streams.ts';
-import { isAcceptable, survey, surveyLines, verdictOf } from '../../src/devicetree/survey.ts';
-import { isEnabled, nodesBelow, Tree } from '../../src/devicetree/tree.ts';
-import { withViews } from '../../src/devicetree/views.ts';
-import { wayOut } from '../../src/devicetree/ways.ts';
-import { resourcesOf, streamIdsOf } from '../../src/protocol/bundle.ts';
-import { expectedByDefinition, findResourceMismatch } from '../../src/protocol/evidence.ts';
-import { bundleId, vmId } from '../../src/protocol/ids.ts';
-import { bundleDigest } from '../../src/wire/digest.ts';
+import { resourcesOf, streamIdsOf } from '../../src/core/protocol/bundle.ts';
+import { expectedByDefinition, findResourceMismatch } from '../../src/core/protocol/evidence.ts';
+import { bundleId, vmId } from '../../src/core/protocol/ids.ts';
+import { bundleDigest } from '../../src/core/wire/digest.ts';
+import { type DtNode, readBlob } from '../../src/planner/blob.ts';
+import { ACCEPT_WORDS, type BlockerKind } from '../../src/planner/blockers.ts';
+import { Board } from '../../src/planner/board.ts';
+import { definitionOf, named } from '../../src/planner/definition.ts';
+import { planLines } from '../../src/planner/describe.ts';
+import { expectedByTree } from '../../src/planner/expected.ts';
+import { type Choices, planBundle } from '../../src/planner/plan.ts';
+import { streamsOf } from '../../src/planner/streams.ts';
+import { isAcceptable, survey, surveyLines, verdictOf } from '../../src/planner/survey.ts';
+import { isEnabled, nodesBelow, Tree } from '../../src/planner/tree.ts';
+import { withViews } from '../../src/planner/views.ts';
+import { wayOut } from '../../src/planner/ways.ts';
 import { BOARDS_FOLDER } from './boards.ts';
 
 const FIXTURES = join(import.meta.dirname, '../fixtures/plans');

@@ -10,19 +10,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { CliWorld } from '../../src/cli/world.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
-import type { EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../src/enforcer/port.ts';
-import type { QmpEnforcer } from '../../src/enforcer/qmp.ts';
-import { phaseRun } from '../../src/host/remap.ts';
-import type { RemapPhase, VmId } from '../../src/protocol/index.ts';
-import { ANDROID, PANEL, VAULT } from '../../src/simulation/machine/board.ts';
-import { backendTest } from '../../targets/node/backend-test.ts';
-import { openEnforcer } from '../../targets/node/enforcers.ts';
-import { key } from '../enforcer/fake-qmp.ts';
+import type { RemapPhase } from '../../src/core/host/host-state.ts';
+import { phaseRun } from '../../src/core/host/remap.ts';
+import type { VmId } from '../../src/core/protocol/ids.ts';
+import type { QmpEnforcer } from '../../src/edges/enforcer/qmp.ts';
+import type { EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../src/ports/enforcer.ts';
+import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
+import { backendTest } from '../../targets/node/cli/backend-test.ts';
+import type { FileWorld } from '../../targets/node/cli/world.ts';
+import { openEnforcer } from '../../targets/node/host/enforcers.ts';
+import { key } from '../edges/enforcer/fake-qmp.ts';
+import { until } from '../edges/transport/worlds.ts';
 import { BenchWorld, TERMS } from '../support/bench-world.ts';
 import { paced } from '../support/pace.ts';
-import { until } from '../transport/worlds.ts';
 import { needQemu, Qemu, READY, SCAN, UP } from './qemu-guest.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'baton-qmp-'));
@@ -270,7 +271,7 @@ test('baton backend-test passes', async () => {
   };
   writeFileSync(join(folder, 'host.json'), JSON.stringify(config));
   const lines: string[] = [];
-  const world = { out: (line: string) => lines.push(line) } as unknown as CliWorld;
+  const world = { out: (line: string) => lines.push(line) } as unknown as FileWorld;
   const status = await backendTest(world, [
     join(folder, 'host.json'),
     '--owner',

@@ -7,11 +7,11 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { readBlob } from '../../src/devicetree/blob.ts';
-import type { Acceptable, Blocker } from '../../src/devicetree/blockers.ts';
-import { Board } from '../../src/devicetree/board.ts';
-import { type Plan, planBundle } from '../../src/devicetree/plan.ts';
-import { Tree } from '../../src/devicetree/tree.ts';
+import { readBlob } from '../../src/planner/blob.ts';
+import type { Acceptable, Blocker } from '../../src/planner/blockers.ts';
+import { Board } from '../../src/planner/board.ts';
+import { type Plan, planBundle } from '../../src/planner/plan.ts';
+import { Tree } from '../../src/planner/tree.ts';
 
 const FOLDER = join(import.meta.dirname, '../fixtures/small-trees');
 

@@ -8,7 +8,7 @@
 import { mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { packSource } from '../../linux/source/archive.ts';
+import { packSource } from './archive.ts';
 import { bytecodeFile, Engine, HOST, MACHINES, missingPrograms, run } from './engine.ts';
 
 /** From dist/js/targets/quickjs/build. */

@@ -1,8 +1,7 @@
 // Rolls up a program for QuickJS from what tsc emitted. Any warning fails the build.
 //
-// The sources are those of the agent on Node. A file of targets/quickjs with the name of one of targets/node stands
-// in its place, one of targets/quickjs/node in place of a module of Node, and SUBSTITUTES in place of what is left.
-import { existsSync } from 'node:fs';
+// The sources are those of the agent on Node. SUBSTITUTES says which file of targets/quickjs stands in place of which
+// of them, and a file of targets/quickjs/node stands in place of a module of Node.
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import commonjs from '@rollup/plugin-commonjs';
@@ -13,12 +12,16 @@ import { recordPackages } from '../../linux/sbom/record-packages.mjs';
 
 /** What is replaced by which file of targets/quickjs, by path of the emitted file or by name of a package. */
 const SUBSTITUTES = {
-  'src/wire/hash.js': 'hash.js',
+  'src/core/wire/hash.js': 'hash.js',
+  'targets/node/agent/attributes.js': 'attributes.js',
+  'targets/node/net/mqtt.js': 'mqtt.js',
+  'targets/node/net/streams.js': 'streams.js',
+  'targets/node/system/supervisor.js': 'supervisor.js',
 };
 const WITHOUT_MQTT = {
   ...SUBSTITUTES,
-  'src/transport/mqtt.js': 'no-mqtt.js',
-  'targets/node/mqtt.js': 'no-mqtt.js',
+  'src/edges/transport/mqtt.js': 'no-mqtt.js',
+  'targets/node/net/mqtt.js': 'no-mqtt.js',
 };
 
 /** What npm mqtt has no use for here, and the streams that it can have in place of Node's. */
@@ -35,17 +38,13 @@ const substitutes = (js, table) => ({
   name: 'substitutes',
   resolveId(source, importer) {
     const ours = join(js, 'targets/quickjs');
-    const node = join(js, 'targets/node');
     if (FOR_MQTT[source] !== undefined) return FOR_MQTT[source];
     if (PACKAGES[source] !== undefined) return this.resolve(PACKAGES[source], importer);
     if (table[source] !== undefined) return join(ours, table[source]);
     if (source.startsWith('node:')) return join(ours, 'node', `${source.slice(5)}.js`);
     if (importer === undefined || !source.startsWith('.')) return null;
-    const path = join(dirname(importer), source);
-    const substitute = table[relative(js, path)];
-    if (substitute !== undefined) return join(ours, substitute);
-    const sameName = join(ours, relative(node, path));
-    return dirname(path) === node && existsSync(sameName) ? sameName : null;
+    const substitute = table[relative(js, join(dirname(importer), source))];
+    return substitute === undefined ? null : join(ours, substitute);
   },
 });
 

@@ -4,11 +4,11 @@
  * host, as a helper does; a host that starts waits until it has come to an end (docs/PLATFORMS.md).
  */
 
-import type { Enforcer, EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../../src/enforcer/port.ts';
-import type { SimulatedEnforcer } from '../../../src/enforcer/simulated.ts';
-import type { BundleId, VmId } from '../../../src/protocol/ids.ts';
-import type { Random } from '../../../src/simulation/machine/random.ts';
-import type { VirtualClock } from '../../../src/simulation/virtual-clock.ts';
+import type { BundleId, VmId } from '../../../src/core/protocol/ids.ts';
+import type { SimulatedEnforcer } from '../../../src/edges/enforcer/simulated.ts';
+import type { Enforcer, EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../../src/ports/enforcer.ts';
+import type { Random } from '../../../targets/lab/machine/random.ts';
+import type { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
 import type { SimulatedProcess } from './process.ts';
 
 /** What is wrong with the back end at the moment. */

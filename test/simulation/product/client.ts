@@ -1,7 +1,7 @@
 /** A program at a control socket of the product: it says what it wants, and keeps what it was last shown. */
 
-import { type Json, Lines } from '../../../src/control/lines.ts';
-import type { ByteStream, ByteStreamListener } from '../../../src/ports.ts';
+import { type Json, Lines } from '../../../src/common/lines.ts';
+import type { ByteStream, ByteStreamListener } from '../../../src/ports/world.ts';
 import type { SimulatedProcess } from './process.ts';
 
 /** What daemons show of a bundle; the rest of their views nobody here asks for. */

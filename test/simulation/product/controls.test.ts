@@ -1,8 +1,8 @@
 /** Runs of the whole product with a safeguard switched off: the judges must find each, or runs would prove nothing. */
 
 import { describe, expect, it } from 'vitest';
-import { BORROWER_TABLE } from '../../../src/protocol/index.ts';
-import { resumeEarly } from '../../../src/simulation/lies.ts';
+import { BORROWER_TABLE } from '../../../src/core/agent/borrower.ts';
+import { resumeEarly } from '../../../targets/lab/sabotage/lies.ts';
 import { paced } from '../../support/pace.ts';
 import { play, storyOf } from './story.ts';
 import type { Controls } from './world.ts';

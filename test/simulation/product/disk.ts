@@ -9,9 +9,9 @@ import {
   JOURNAL_ID_BYTES,
   type JournalRead,
   readJournal,
-} from '../../../src/journal/format.ts';
-import type { Journal } from '../../../src/ports.ts';
-import type { Random } from '../../../src/simulation/machine/random.ts';
+} from '../../../src/drivers/journal/format.ts';
+import type { Journal } from '../../../src/ports/world.ts';
+import type { Random } from '../../../targets/lab/machine/random.ts';
 import type { SimulatedProcess } from './process.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -61,7 +61,7 @@ export class SimulatedDisk {
       file.bytes[this.#random(file.durable)]! ^= 1 + this.#random(255);
   }
 
-  /** Opens the journal at `path` for a process, as targets/node/file-journal.ts does. Throws as it does. */
+  /** Opens the journal at `path` for a process, as targets/node/system/file-journal.ts does. Throws as it does. */
   openJournal(path: string, process: SimulatedProcess): Journal {
     const file = this.#files.get(path);
     const read = file && readJournal(file.bytes);

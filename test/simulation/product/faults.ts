@@ -4,8 +4,8 @@
  * A fault waits for its phase of its bundle, so that every kind meets every phase, and ends after a while by itself.
  */
 
-import { type BundleId, HOST, type VmId } from '../../../src/protocol/index.ts';
-import type { Random } from '../../../src/simulation/machine/random.ts';
+import { type BundleId, HOST, type VmId } from '../../../src/core/protocol/ids.ts';
+import type { Random } from '../../../targets/lab/machine/random.ts';
 import type { Shown } from './client.ts';
 import { BUNDLES, type ProductWorld, VMS } from './world.ts';
 

@@ -3,15 +3,20 @@
  * the hooks of its agent find. Drivers live as long as the VM, whatever becomes of the agent.
  */
 
-import type { HooksConfig } from '../../../src/hooks/hooks-config.ts';
-import type { HookWorld } from '../../../src/hooks/world.ts';
-import { type BundleDefinition, resourcesOf, viewOf } from '../../../src/protocol/bundle.ts';
-import type { VmId } from '../../../src/protocol/ids.ts';
-import { DisplayDriver, type Program, runProgram, TouchDriver } from '../../../src/simulation/drivers.ts';
-import type { SimulatedMachine } from '../../../src/simulation/machine/machine.ts';
-import type { Random } from '../../../src/simulation/machine/random.ts';
-import { RAM_IPA, type VmContext } from '../../../src/simulation/machine/vm.ts';
-import type { VirtualClock } from '../../../src/simulation/virtual-clock.ts';
+import { type BundleDefinition, resourcesOf, viewOf } from '../../../src/core/protocol/bundle.ts';
+import type { VmId } from '../../../src/core/protocol/ids.ts';
+import type { HooksConfig } from '../../../src/edges/hooks/hooks-config.ts';
+import type { HookWorld } from '../../../src/edges/hooks/world.ts';
+import {
+  DisplayDriver,
+  type Program,
+  runProgram,
+  TouchDriver,
+} from '../../../targets/lab/machine/drivers.ts';
+import type { SimulatedMachine } from '../../../targets/lab/machine/machine.ts';
+import type { Random } from '../../../targets/lab/machine/random.ts';
+import { RAM_IPA, type VmContext } from '../../../targets/lab/machine/vm.ts';
+import type { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
 import { ENGINE } from '../support.ts';
 import type { SimulatedProcess } from './process.ts';
 

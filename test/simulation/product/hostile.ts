@@ -3,10 +3,12 @@
  * host and agents, in any order, with whatever epochs and consents it has seen or made up.
  */
 
-import type { Link } from '../../../src/link/link.ts';
-import { type BundleDefinition, HOST, type Message, type VmId } from '../../../src/protocol/index.ts';
-import { CHALLENGE_BYTES, type ConsentClaims } from '../../../src/protocol/messages.ts';
-import { bundleDigest } from '../../../src/wire/digest.ts';
+import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';
+import { HOST, type VmId } from '../../../src/core/protocol/ids.ts';
+import type { Message } from '../../../src/core/protocol/messages.ts';
+import { CHALLENGE_BYTES, type ConsentClaims } from '../../../src/core/protocol/messages.ts';
+import { bundleDigest } from '../../../src/core/wire/digest.ts';
+import type { Link } from '../../../src/drivers/link/link.ts';
 import type { SimulatedProcess } from './process.ts';
 import { BUNDLES, type ProductWorld, VMS } from './world.ts';
 

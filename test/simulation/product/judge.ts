@@ -3,7 +3,7 @@
  * the host says and acknowledges, by what hooks are run. It asks nothing inside of a host or an agent.
  */
 
-import type { SimulatedMachine } from '../../../src/simulation/machine/machine.ts';
+import type { SimulatedMachine } from '../../../targets/lab/machine/machine.ts';
 import type { Shown } from './client.ts';
 
 /** Something that must not be. `property`: of docs/PROTOCOL.md. */

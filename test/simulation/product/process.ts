@@ -3,8 +3,8 @@
  * world. What it is made of reaches the world only through ports that ask here first.
  */
 
-import type { Clock } from '../../../src/ports.ts';
-import type { VirtualClock } from '../../../src/simulation/virtual-clock.ts';
+import type { Clock } from '../../../src/ports/world.ts';
+import type { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
 
 type Work = () => void;
 

@@ -3,8 +3,8 @@
  * property of safety is judged throughout. Then faults and wishes end, and all has to come to rest (L1 to L3).
  */
 
-import type { BundleId, VmId } from '../../../src/protocol/index.ts';
-import { seededRandom } from '../../../src/simulation/machine/random.ts';
+import type { BundleId, VmId } from '../../../src/core/protocol/ids.ts';
+import { seededRandom } from '../../../targets/lab/machine/random.ts';
 import type { Client, Shown } from './client.ts';
 import { begin, drawFaults, type Fault, phaseOf } from './faults.ts';
 import type { Finding } from './judge.ts';

@@ -5,33 +5,26 @@
  * Everything else is the product's own. What goes wrong, and when, is in faults.ts; what users want in story.ts.
  */
 
-import { Agent } from '../../../src/agent/agent.ts';
-import type { Policy } from '../../../src/agent/policy.ts';
-import { AgentControl } from '../../../src/control/agent-control.ts';
-import { HostControl } from '../../../src/control/host-control.ts';
-import type { Lie } from '../../../src/enforcer/tables.ts';
-import { createHooks } from '../../../src/hooks/hooks.ts';
-import { Host } from '../../../src/host/host.ts';
-import { HostTable } from '../../../src/host/table.ts';
-import { Link } from '../../../src/link/link.ts';
-import type { DriverHooks, Entropy, Log, Transport } from '../../../src/ports.ts';
-import {
-  type BORROWER_TABLE,
-  type BundleDefinition,
-  bundleId,
-  deviceId,
-  HOST,
-  type HOST_TABLE,
-  nameResources,
-  type VmId,
-  vmId,
-} from '../../../src/protocol/index.ts';
-import { ANDROID, PANEL, VAULT } from '../../../src/simulation/machine/board.ts';
-import { SimulatedMachine } from '../../../src/simulation/machine/machine.ts';
-import { type Random, seededRandom } from '../../../src/simulation/machine/random.ts';
-import { VirtualClock } from '../../../src/simulation/virtual-clock.ts';
-import { MemoryNetwork } from '../../../src/transport/memory.ts';
-import { bundleDigest } from '../../../src/wire/digest.ts';
+import type { BORROWER_TABLE } from '../../../src/core/agent/borrower.ts';
+import type { Policy } from '../../../src/core/agent/policy.ts';
+import type { HOST_TABLE } from '../../../src/core/host/host-table.ts';
+import { type BundleDefinition, nameResources } from '../../../src/core/protocol/bundle.ts';
+import { bundleId, deviceId, HOST, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
+import { bundleDigest } from '../../../src/core/wire/digest.ts';
+import { Agent } from '../../../src/drivers/agent/agent.ts';
+import { AgentControl } from '../../../src/drivers/control/agent-control.ts';
+import { HostControl } from '../../../src/drivers/control/host-control.ts';
+import { Host } from '../../../src/drivers/host/host.ts';
+import { HostTable } from '../../../src/drivers/host/table.ts';
+import { Link } from '../../../src/drivers/link/link.ts';
+import type { Lie } from '../../../src/edges/enforcer/tables.ts';
+import { createHooks } from '../../../src/edges/hooks/hooks.ts';
+import { MemoryNetwork } from '../../../src/edges/transport/memory.ts';
+import type { DriverHooks, Entropy, Log, Transport } from '../../../src/ports/world.ts';
+import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
+import { SimulatedMachine } from '../../../targets/lab/machine/machine.ts';
+import { type Random, seededRandom } from '../../../targets/lab/machine/random.ts';
+import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
 import { pairKey } from '../../support/bench-world.ts';
 import { BackEnd } from './back-end.ts';
 import { Client, type Shown } from './client.ts';

@@ -1,7 +1,7 @@
 /** Looks for processes by their environment. */
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { attempt, statOf } from '../../../targets/node/processes.ts';
+import { attempt, statOf } from '../../../targets/node/system/processes.ts';
 
 /** Processes whose environment has `text`. */
 export function withEnvironment(text: string): number[] {

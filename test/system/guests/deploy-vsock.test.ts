@@ -18,13 +18,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { emulatedWords, NETWORK, OUTER, sharedFolder } from '../../../targets/native/bed/emulated.ts';
-import { cacheFolder, missingPrograms } from '../../../targets/native/bed/kvm-machine.ts';
-import { compileForGuest } from '../../../targets/native/bed/linux-guests.ts';
-import { Qemu } from '../../../targets/native/bed/qemu.ts';
-import { run } from '../../../targets/native/bed/run.ts';
+import { emulatedWords, NETWORK, OUTER, sharedFolder } from '../../../targets/lab/testbed/emulated.ts';
+import { cacheFolder, missingPrograms } from '../../../targets/lab/testbed/kvm-machine.ts';
+import { compileForGuest } from '../../../targets/lab/testbed/linux-guests.ts';
+import { Qemu } from '../../../targets/lab/testbed/qemu.ts';
+import { run } from '../../../targets/lab/testbed/run.ts';
+import { freePorts } from '../../edges/transport/worlds.ts';
 import { paced } from '../../support/pace.ts';
-import { freePorts } from '../../transport/worlds.ts';
 import { deployBlocks } from '../deploy-blocks.ts';
 import { runShell } from '../shell.ts';
 
@@ -50,7 +50,7 @@ test.skipIf(missing !== undefined)(
   { timeout: paced(300_000) },
   async () => {
     const cache = cacheFolder();
-    const bed = join(ROOT, 'targets/native/bed');
+    const bed = join(ROOT, 'targets/lab/testbed');
     run('/bin/bash', [join(bed, 'prepare.sh'), cache]);
     run('/bin/bash', [join(bed, 'prepare-guest-qemu.sh'), cache]);
     const place = await madeFiles();

@@ -7,10 +7,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { VmId } from '../../../src/protocol/ids.ts';
-import { DriverBed, type DriverBundle, missingForDrivers } from '../../../targets/native/bed/driver-bed.ts';
-import { ANDROID, VAULT } from '../../../targets/native/bed/hardware.ts';
-import type { GuestCommand } from '../../../targets/native/bed/plain-guest.ts';
+import type { VmId } from '../../../src/core/protocol/ids.ts';
+import { DriverBed, type DriverBundle, missingForDrivers } from '../../../targets/lab/testbed/driver-bed.ts';
+import { ANDROID, VAULT } from '../../../targets/lab/testbed/hardware.ts';
+import type { GuestCommand } from '../../../targets/lab/testbed/plain-guest.ts';
 import { paced } from '../../support/pace.ts';
 import { Finger } from './touch.ts';
 

@@ -7,10 +7,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Json } from '../../../src/control/lines.ts';
-import type { VmId } from '../../../src/protocol/ids.ts';
-import { ANDROID, VAULT } from '../../../targets/native/bed/hardware.ts';
-import { missingPrograms } from '../../../targets/native/bed/kvm-machine.ts';
+import type { Json } from '../../../src/common/lines.ts';
+import type { VmId } from '../../../src/core/protocol/ids.ts';
+import { ANDROID, VAULT } from '../../../targets/lab/testbed/hardware.ts';
+import { missingPrograms } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { paced } from '../../support/pace.ts';
 import { GUEST_MS, LinuxBed } from './linux-bed.ts';
 import { Finger, straysOf, type Told, turnsOf } from './touch.ts';

@@ -5,13 +5,13 @@
  */
 
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Json } from '../../../src/common/lines.ts';
 import { bundleFileText } from '../../../src/config/bundle-file.ts';
-import type { Json } from '../../../src/control/lines.ts';
-import type { VmId } from '../../../src/protocol/ids.ts';
-import { Parties } from '../../../targets/demo/parties.ts';
-import { ANDROID, type Hardware, LINUX, LINUX_TOUCH, VAULT } from '../../../targets/native/bed/hardware.ts';
-import { EMULATED_TIMES, KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
-import { freePort } from '../../../targets/native/bed/plain-guest.ts';
+import type { VmId } from '../../../src/core/protocol/ids.ts';
+import { Parties } from '../../../targets/lab/demo/parties.ts';
+import { ANDROID, type Hardware, LINUX, LINUX_TOUCH, VAULT } from '../../../targets/lab/testbed/hardware.ts';
+import { EMULATED_TIMES, KvmMachine } from '../../../targets/lab/testbed/kvm-machine.ts';
+import { freePort } from '../../../targets/lab/testbed/plain-guest.ts';
 import { paced } from '../../support/pace.ts';
 import { Tap } from '../kvm/tap.ts';
 

@@ -1,15 +1,15 @@
 /**
  * Two Linux guests on real KVM lend each other a touch screen whose driver is ours, with runtime PM
- * (targets/native/bed/driver): it stays bound in both guests, and what has it open keeps it open. Fingers come from
+ * (targets/lab/testbed/driver): it stays bound in both guests, and what has it open keeps it open. Fingers come from
  * outside the machine; who felt them is judged by the guests' input devices alone.
  */
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { VmId } from '../../../src/protocol/ids.ts';
-import { ANDROID, TOUCH, VAULT } from '../../../targets/native/bed/hardware.ts';
-import { missingPrograms } from '../../../targets/native/bed/kvm-machine.ts';
+import type { VmId } from '../../../src/core/protocol/ids.ts';
+import { ANDROID, TOUCH, VAULT } from '../../../targets/lab/testbed/hardware.ts';
+import { missingPrograms } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { paced } from '../../support/pace.ts';
 import { LENT_TOUCH, LinuxBed, touchFolder } from './linux-bed.ts';
 

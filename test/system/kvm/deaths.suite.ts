@@ -1,9 +1,9 @@
 /** Whoever dies in a move, and whenever: afterwards one VM reaches the device, and the other does not. */
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ANDROID, VAULT } from '../../../targets/native/bed/hardware.ts';
-import { faultOfMove } from '../../../targets/native/bed/judge.ts';
-import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
+import { ANDROID, VAULT } from '../../../targets/lab/testbed/hardware.ts';
+import { faultOfMove } from '../../../targets/lab/testbed/judge.ts';
+import type { KvmMachine } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { KvmWorld, MOVE_MS } from './world.ts';
 
 export function deathsSuite(machine: KvmMachine): void {

@@ -1,10 +1,10 @@
 /** The device with message-signalled interrupts, an edge in place of a level; and in a VM with much RAM. */
 
 import { expect, it } from 'vitest';
-import type { VmId } from '../../../src/protocol/ids.ts';
-import { ANDROID, SPARE, VAULT } from '../../../targets/native/bed/hardware.ts';
-import { faultOfDma, faultOfInterrupt } from '../../../targets/native/bed/judge.ts';
-import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
+import type { VmId } from '../../../src/core/protocol/ids.ts';
+import { ANDROID, SPARE, VAULT } from '../../../targets/lab/testbed/hardware.ts';
+import { faultOfDma, faultOfInterrupt } from '../../../targets/lab/testbed/judge.ts';
+import type { KvmMachine } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { clean, fence, grant, MOVE_MS, openKvm, runCalls } from './world.ts';
 
 const LITTLE_RAM = 2 << 20;

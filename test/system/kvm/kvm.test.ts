@@ -4,8 +4,8 @@
  */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { VAULT } from '../../../targets/native/bed/hardware.ts';
-import { KvmMachine, missingPrograms } from '../../../targets/native/bed/kvm-machine.ts';
+import { VAULT } from '../../../targets/lab/testbed/hardware.ts';
+import { KvmMachine, missingPrograms } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { deathsSuite } from './deaths.suite.ts';
 import { edgeSuite } from './edge.suite.ts';
 import { liesSuite } from './lies.suite.ts';

@@ -1,9 +1,9 @@
 /** Negative controls: with a safeguard of `baton-kvm` switched off, the judges of the other suites find it. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ANDROID, ENGINE, VAULT } from '../../../targets/native/bed/hardware.ts';
-import { faultOfDma, faultOfMove, leftOver } from '../../../targets/native/bed/judge.ts';
-import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
+import { ANDROID, ENGINE, VAULT } from '../../../targets/lab/testbed/hardware.ts';
+import { faultOfDma, faultOfMove, leftOver } from '../../../targets/lab/testbed/judge.ts';
+import type { KvmMachine } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { clean, fence, grant, KvmWorld, MOVE_MS, openKvm, runCalls } from './world.ts';
 
 /** Needs VMs that run, with ENGINE their owner's. */

@@ -1,15 +1,15 @@
 /** Moves under host and agents, judged by KVM's exits and by what the guests wrote down in their own RAM. */
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ANDROID, VAULT } from '../../../targets/native/bed/hardware.ts';
+import { ANDROID, VAULT } from '../../../targets/lab/testbed/hardware.ts';
 import {
   dma,
   faultOfDma,
   faultOfInterrupt,
   faultOfMove,
   leftOver,
-} from '../../../targets/native/bed/judge.ts';
-import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
+} from '../../../targets/lab/testbed/judge.ts';
+import type { KvmMachine } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { KvmWorld, MOVE_MS } from './world.ts';
 
 const MOVES = Number(process.env['BATON_MOVES'] ?? 200);

@@ -3,13 +3,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { CliWorld } from '../../../src/cli/world.ts';
-import type { Enforcer, EnforcerEvent } from '../../../src/enforcer/port.ts';
-import type { VmId } from '../../../src/protocol/ids.ts';
-import { ANDROID, ENGINE, SPARE, VAULT } from '../../../targets/native/bed/hardware.ts';
-import { faultOfInterrupt } from '../../../targets/native/bed/judge.ts';
-import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
-import { backendTest } from '../../../targets/node/backend-test.ts';
+import type { VmId } from '../../../src/core/protocol/ids.ts';
+import type { Enforcer, EnforcerEvent } from '../../../src/ports/enforcer.ts';
+import { ANDROID, ENGINE, SPARE, VAULT } from '../../../targets/lab/testbed/hardware.ts';
+import { faultOfInterrupt } from '../../../targets/lab/testbed/judge.ts';
+import type { KvmMachine } from '../../../targets/lab/testbed/kvm-machine.ts';
+import { backendTest } from '../../../targets/node/cli/backend-test.ts';
+import type { FileWorld } from '../../../targets/node/cli/world.ts';
 import { clean, fence, grant, inspect, MOVE_MS, openKvm, runCalls } from './world.ts';
 
 const FENCE = fence(ENGINE);
@@ -142,7 +142,7 @@ export function portSuite(machine: KvmMachine): void {
       JSON.stringify({ ...rest, enforcer, state: `state-${bundle}`, bundles: 'share/bundles.json' }),
     );
     const lines: string[] = [];
-    const world = { out: (line: string) => lines.push(line) } as unknown as CliWorld;
+    const world = { out: (line: string) => lines.push(line) } as unknown as FileWorld;
     const words = [config, '--owner', ANDROID, '--other', VAULT, '--bundle', bundle];
     const status = await backendTest(world, words);
     expect(lines.filter((line) => line.startsWith('fail'))).toEqual([]);

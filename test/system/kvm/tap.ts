@@ -1,8 +1,8 @@
 /** A tap between a host and `baton-kvm`: it tells what is ordered, and how long it takes. */
 
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
-import type { Json } from '../../../src/control/lines.ts';
-import type { EnforcerCall } from '../../../src/enforcer/port.ts';
+import type { Json } from '../../../src/common/lines.ts';
+import type { EnforcerCall } from '../../../src/ports/enforcer.ts';
 
 export type Op = EnforcerCall['op'];
 

@@ -5,14 +5,14 @@
 
 import { join } from 'node:path';
 import type { ControlClient } from '../../../src/cli/world.ts';
-import type { Json } from '../../../src/control/lines.ts';
-import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../../src/enforcer/port.ts';
-import { type BundleDefinition, resourcesOf } from '../../../src/protocol/bundle.ts';
-import type { VmId } from '../../../src/protocol/ids.ts';
-import { RealBed } from '../../../targets/demo/real-bed.ts';
-import { ANDROID, ENGINE, SPARE, VAULT } from '../../../targets/native/bed/hardware.ts';
-import type { KvmMachine } from '../../../targets/native/bed/kvm-machine.ts';
-import { openEnforcer } from '../../../targets/node/enforcers.ts';
+import type { Json } from '../../../src/common/lines.ts';
+import { type BundleDefinition, resourcesOf } from '../../../src/core/protocol/bundle.ts';
+import type { VmId } from '../../../src/core/protocol/ids.ts';
+import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../../src/ports/enforcer.ts';
+import { RealBed } from '../../../targets/lab/demo/real-bed.ts';
+import { ANDROID, ENGINE, SPARE, VAULT } from '../../../targets/lab/testbed/hardware.ts';
+import type { KvmMachine } from '../../../targets/lab/testbed/kvm-machine.ts';
+import { openEnforcer } from '../../../targets/node/host/enforcers.ts';
 import { paced } from '../../support/pace.ts';
 import { type Op, Tap } from './tap.ts';
 

@@ -8,14 +8,15 @@
  * may be read and written. The GIC is our model.
  */
 
-import type { MachineBus, ProcessorPort } from '../../../src/enforcer/bus.ts';
-import type { EnforcerCall, FaultRecord } from '../../../src/enforcer/port.ts';
-import { SimulatedEnforcer } from '../../../src/enforcer/simulated.ts';
-import { REGISTER } from '../../../src/enforcer/smmuv3-layout.ts';
-import { DRAIN_MAX, type Lie, STORM_EVENTS } from '../../../src/enforcer/tables.ts';
-import { phaseRun } from '../../../src/host/remap.ts';
-import { type BundleDefinition, resourcesOf } from '../../../src/protocol/bundle.ts';
-import type { RemapPhase, VmId } from '../../../src/protocol/index.ts';
+import type { RemapPhase } from '../../../src/core/host/host-state.ts';
+import { phaseRun } from '../../../src/core/host/remap.ts';
+import { type BundleDefinition, resourcesOf } from '../../../src/core/protocol/bundle.ts';
+import type { VmId } from '../../../src/core/protocol/ids.ts';
+import type { MachineBus, ProcessorPort } from '../../../src/edges/enforcer/bus.ts';
+import { SimulatedEnforcer } from '../../../src/edges/enforcer/simulated.ts';
+import { REGISTER } from '../../../src/edges/enforcer/smmuv3-layout.ts';
+import { DRAIN_MAX, type Lie, STORM_EVENTS } from '../../../src/edges/enforcer/tables.ts';
+import type { EnforcerCall, FaultRecord } from '../../../src/ports/enforcer.ts';
 import {
   ANDROID,
   ENGINE_STREAM,
@@ -23,11 +24,11 @@ import {
   PANEL,
   SMMU_LAYOUT,
   VAULT,
-} from '../../../src/simulation/machine/board.ts';
-import { Hypervisor } from '../../../src/simulation/machine/hypervisor.ts';
-import { GIC_BYTES, GicModel, LIST_REGISTERS } from '../../../src/simulation/machine/interrupts.ts';
-import { type Random, seededRandom } from '../../../src/simulation/machine/random.ts';
-import { RAM_BYTES, RAM_IPA } from '../../../src/simulation/machine/vm.ts';
+} from '../../../targets/lab/machine/board.ts';
+import { Hypervisor } from '../../../targets/lab/machine/hypervisor.ts';
+import { GIC_BYTES, GicModel, LIST_REGISTERS } from '../../../targets/lab/machine/interrupts.ts';
+import { type Random, seededRandom } from '../../../targets/lab/machine/random.ts';
+import { RAM_BYTES, RAM_IPA } from '../../../targets/lab/machine/vm.ts';
 import { EDU_WORDS, type Edu, plug } from './edu.ts';
 import { Qtest, SMMU } from './qtest.ts';
 

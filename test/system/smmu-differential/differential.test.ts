@@ -4,8 +4,8 @@
  */
 
 import { expect, test } from 'vitest';
-import { REGISTER } from '../../../src/enforcer/smmuv3-layout.ts';
-import { LAZY, Rig } from '../../enforcer/rig.ts';
+import { REGISTER } from '../../../src/edges/enforcer/smmuv3-layout.ts';
+import { LAZY, Rig } from '../../edges/enforcer/rig.ts';
 import { paced } from '../../support/pace.ts';
 import { Machines } from './machines.ts';
 import { Program, STREAMS } from './program.ts';

@@ -5,7 +5,7 @@
  * leaves an event for each: so every transfer that may be refused is one aligned word.
  */
 
-import { highHalf } from '../../../src/enforcer/bus.ts';
+import { highHalf } from '../../../src/edges/enforcer/bus.ts';
 import { BUS_SLOT, ECAM, PCI_WINDOW, type Qtest } from './qtest.ts';
 
 /** Vendor and device ID. */

@@ -5,8 +5,13 @@
  */
 
 import { describe, expect, test } from 'vitest';
-import { COMMAND_BYTES, OPCODE, STE_BYTES, STRTAB_SPLIT_BITS } from '../../../src/enforcer/smmuv3-layout.ts';
-import { ANDROID, SMMU_LAYOUT, VAULT } from '../../../src/simulation/machine/board.ts';
+import {
+  COMMAND_BYTES,
+  OPCODE,
+  STE_BYTES,
+  STRTAB_SPLIT_BITS,
+} from '../../../src/edges/enforcer/smmuv3-layout.ts';
+import { ANDROID, SMMU_LAYOUT, VAULT } from '../../../targets/lab/machine/board.ts';
 import { paced } from '../../support/pace.ts';
 import { Board, type BoardOptions, type Bug, STREAMS, UNMAPPED } from './board.ts';
 import { qemuProgram } from './qemu-program.ts';

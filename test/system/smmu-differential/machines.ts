@@ -37,7 +37,7 @@
  * - Give commands of features that IDR0 does not have, such as EL2's: QEMU ignores some (smmuv3_cmdq_consume).
  */
 
-import type { MachineBus } from '../../../src/enforcer/bus.ts';
+import type { MachineBus } from '../../../src/edges/enforcer/bus.ts';
 import {
   CR0_SMMUEN,
   type DecodedEntry,
@@ -49,10 +49,10 @@ import {
   GERROR_EVTQ_ABORT,
   REGISTER,
   STE_CONFIG,
-} from '../../../src/enforcer/smmuv3-layout.ts';
-import { Memory } from '../../../src/simulation/machine/memory.ts';
-import { isUsable, SMMU_BYTES, Smmu } from '../../../src/simulation/machine/smmu.ts';
-import { Tlb, type TlbEntry } from '../../../src/simulation/machine/walker.ts';
+} from '../../../src/edges/enforcer/smmuv3-layout.ts';
+import { Memory } from '../../../targets/lab/machine/memory.ts';
+import { isUsable, SMMU_BYTES, Smmu } from '../../../targets/lab/machine/smmu.ts';
+import { Tlb, type TlbEntry } from '../../../targets/lab/machine/walker.ts';
 import { EDU_WORDS, type Edu, plug } from './edu.ts';
 import { Qtest, RAM, SMMU } from './qtest.ts';
 

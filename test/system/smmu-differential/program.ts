@@ -3,7 +3,7 @@
  * of devices between any two of them. What a program must not do, since QEMU deviates there: see machines.ts.
  */
 
-import { highHalf } from '../../../src/enforcer/bus.ts';
+import { highHalf } from '../../../src/edges/enforcer/bus.ts';
 import {
   COMMAND_BYTES,
   type Command,
@@ -27,9 +27,9 @@ import {
   tlbiAll,
   tlbiPage,
   tlbiVmid,
-} from '../../../src/enforcer/smmuv3-layout.ts';
-import { pageDescriptor } from '../../../src/enforcer/stage2.ts';
-import { type Random, seededRandom } from '../../../src/simulation/machine/random.ts';
+} from '../../../src/edges/enforcer/smmuv3-layout.ts';
+import { pageDescriptor } from '../../../src/edges/enforcer/stage2.ts';
+import { type Random, seededRandom } from '../../../targets/lab/machine/random.ts';
 import { COMMAND_BITS, COMMANDS, EVENT_BITS, EVENTS, type Machines, PAGES } from './machines.ts';
 import { RAM, SMMU } from './qtest.ts';
 import { IPAS, placeOf, rootOf, SETS, sizeOf, type TableSet } from './tables.ts';

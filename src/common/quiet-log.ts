@@ -1,0 +1,185 @@
+/**
+ * A log that nobody outside can fill: what a peer, a broker or a local client causes is written a few times, then
+ * counted.
+ *
+ * Lines are of one kind when they are about the same party and begin alike (up to the first colon, numbers aside).
+ * The first few of a kind are written at once, and so is a line that says something new. What comes then waits: some
+ * seconds later each different line stands there once more, with how often it came (`times`). So neither a first line
+ * nor a change is lost in a flood, and what is kept is bounded. Lines of the level debug pass: who asks for them
+ * wants all.
+ */
+
+import type { Clock, Log, LogLevel } from '../ports/world.ts';
+
+/** Lines of a kind at once: an agent that restarts a few times shows in full. */
+const BURST = 10;
+/** Lines besides these that say something new, so that a change shows at once in a flood of what is known. */
+const NEWS = 4;
+/** Texts of a kind that count as known. */
+const KNOWN_MAX = 8;
+/** One more line of a kind in this time, in ms: 9,000 a day. */
+const REFILL_MS = 10_000;
+/** Longest time, in ms, from one summary of a flood to the next; the first is after REFILL_MS. */
+const SUMMARY_MAX_MS = 60_000;
+/** Different lines of a kind that wait for a summary; of more, the number alone is kept. */
+const WAITING_MAX = 4;
+/** Kinds that are told apart: some ten for each of a few peers and bundles. All others are one, by how they begin. */
+const KINDS_MAX = 256;
+/** Characters by which a kind is told: longer than how any line of ours begins. */
+const KIND_CHARS = 60;
+/** The party that a line is about, by the first of these fields. */
+const PARTIES = ['peer', 'vm', 'from', 'to', 'bundle'] as const;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** A line that waits, and how often it came. */
+interface Waiting {
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly fields: Fields;
+  readonly times: number;
+}
+
+interface Kind {
+  tokens: number;
+  news: number;
+  readonly known: Set<string>;
+  refilledMs: number;
+  readonly waiting: Map<string, Waiting>;
+  /** Lines of the kind that differ from all that wait. */
+  others: number;
+  summaryMs: number;
+  cancel: (() => void) | undefined;
+}
+
+/** A log that is quiet. */
+export interface QuietLog extends Log {
+  /** Writes what waits: at the end of the process. */
+  flush(): void;
+}
+
+/** Returns a quiet log over `log`; a log that is quiet already is returned as it is. */
+export function quietLog(log: Log, clock: Clock): QuietLog {
+  if ('flush' in log) return log as QuietLog;
+  const limiter = new Limiter(log, clock);
+  const quiet = (level: LogLevel, message: string, fields: Fields = {}) =>
+    limiter.line(level, message, fields);
+  return Object.assign(quiet, {
+    flush: () => limiter.flush(),
+    each: log,
+    ...(log.level === undefined ? {} : { level: log.level }),
+  });
+}
+
+class Limiter {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #kinds = new Map<string, Kind>();
+
+  constructor(log: Log, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  line(level: LogLevel, message: string, fields: Fields): void {
+    if (level === 'debug') return this.#log(level, message, fields);
+    const kind = this.#kindOf(level, message, fields);
+    // An epoch or a time that goes on is no news.
+    const text = message + JSON.stringify(fields, (_, value) => (typeof value === 'number' ? 0 : value));
+    if (this.#take(kind, text)) {
+      this.#summarise(kind);
+      return this.#log(level, message, fields);
+    }
+    const { times = 0 } = kind.waiting.get(text) ?? {};
+    if (times === 0 && kind.waiting.size >= WAITING_MAX) this.#leaveOut(kind);
+    // Of lines that differ in numbers the last one is kept.
+    kind.waiting.set(text, { level, message, fields, times: times + 1 });
+    kind.cancel ??= this.#clock.after(kind.summaryMs, () => {
+      kind.cancel = undefined;
+      kind.summaryMs = Math.min(kind.summaryMs * 2, SUMMARY_MAX_MS);
+      this.#summarise(kind);
+      // The summary was this time's line.
+      kind.tokens = 0;
+      kind.news = Math.min(NEWS, kind.news + 1);
+      kind.refilledMs = this.#clock.nowMs();
+    });
+  }
+
+  /** Makes room among what waits: the first lines and the last ones stay. */
+  #leaveOut(kind: Kind): void {
+    const [text, { times }] = [...kind.waiting][WAITING_MAX / 2]!;
+    kind.waiting.delete(text);
+    kind.others += times;
+  }
+
+  flush(): void {
+    for (const kind of this.#kinds.values()) this.#summarise(kind);
+  }
+
+  #kindOf(level: LogLevel, message: string, fields: Fields): Kind {
+    const [head = ''] = message.slice(0, KIND_CHARS).split(':', 1);
+    const name = `${level} ${head.replace(/[0-9]+/g, '#')}`;
+    const party = PARTIES.map((field) => fields[field]).find((value) => value !== undefined) ?? '';
+    const key = `${name} ${String(party).slice(0, KIND_CHARS)}`;
+    const known = this.#kinds.get(key);
+    if (known) return known;
+    if (this.#kinds.size >= KINDS_MAX) this.#forgetIdle();
+    const size = this.#kinds.size;
+    const shared = size < KINDS_MAX ? key : size < 2 * KINDS_MAX ? name : level;
+    const kind = this.#kinds.get(shared) ?? {
+      tokens: BURST,
+      news: NEWS,
+      known: new Set<string>(),
+      refilledMs: this.#clock.nowMs(),
+      waiting: new Map(),
+      others: 0,
+      summaryMs: REFILL_MS,
+      cancel: undefined,
+    };
+    this.#kinds.set(shared, kind);
+    return kind;
+  }
+
+  /** Returns whether a line may be written now. */
+  #take(kind: Kind, text: string): boolean {
+    const nowMs = this.#clock.nowMs();
+    const refill = Math.floor(Math.max(0, nowMs - kind.refilledMs) / REFILL_MS);
+    kind.refilledMs += refill * REFILL_MS;
+    kind.tokens = Math.min(BURST, kind.tokens + refill);
+    kind.news = Math.min(NEWS, kind.news + refill);
+    if (kind.tokens === BURST) {
+      kind.refilledMs = nowMs;
+      kind.summaryMs = REFILL_MS;
+    }
+    const isNews = !kind.known.has(text);
+    // While lines wait, the flood is on: its summary comes.
+    const isCalm = kind.tokens > 0 && kind.waiting.size === 0;
+    if (!isCalm && !(isNews && kind.news > 0)) return false;
+    if (isCalm) kind.tokens -= 1;
+    else kind.news -= 1;
+    const [oldest] = kind.known;
+    if (isNews && kind.known.size >= KNOWN_MAX) kind.known.delete(oldest!);
+    kind.known.add(text);
+    return true;
+  }
+
+  #summarise(kind: Kind): void {
+    kind.cancel?.();
+    kind.cancel = undefined;
+    const all = [...kind.waiting.values()];
+    const { others } = kind;
+    kind.waiting.clear();
+    kind.others = 0;
+    for (const { level, message, fields, times } of all) this.#log(level, message, { ...fields, times });
+    const last = all.at(-1);
+    if (last && others > 0)
+      this.#log(last.level, `${others} more lines of this kind are left out`, last.fields);
+  }
+
+  #forgetIdle(): void {
+    for (const [key, kind] of this.#kinds) {
+      const isFull = this.#clock.nowMs() - kind.refilledMs >= (BURST - kind.tokens) * REFILL_MS;
+      if (isFull && kind.waiting.size === 0) this.#kinds.delete(key);
+    }
+  }
+}

@@ -1,0 +1,334 @@
+/**
+ * State, inputs and orders of the borrower's table (borrower.ts), and the actions that several of its rows share.
+ *
+ * Pure. A borrower resumes its driver only on verified evidence for an epoch that made this incarnation the holder
+ * and is the highest it has seen (invariant S2). A grant that nobody here wants is released, never resumed.
+ */
+
+import type { DriverStatus } from '../../ports/world.ts';
+import type { MoveCause } from '../protocol/codes.ts';
+import type { AgentConfig } from '../protocol/evidence.ts';
+import { findMismatch } from '../protocol/evidence.ts';
+import { type Epoch, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
+import type { MessageOf } from '../protocol/messages.ts';
+import { type Outcome, rowsOf, type Seen } from '../protocol/table.ts';
+import { BORROWER_TIMERS, type BorrowerTimer, LEASE_ASK_MS, noticeForUserMs } from '../protocol/timers.ts';
+import type { AgentEffect, BorrowTerms, CommonInput, MessageInput } from './agent-io.ts';
+
+/** States of a borrower, in the order of a handover. */
+export const BORROWER_STATES = [
+  /** Looks what its driver does. */
+  'starting',
+  /** Does not know who holds; starts, resumes and stops nothing. */
+  'unknown',
+  /** Has nothing and wants nothing. */
+  'idle',
+  /** Wants the bundle; asks the host for epoch and stamp first. */
+  'asking',
+  /** Asked the owner. */
+  'requesting',
+  /** The host announced the handover; the prepare hook may run. */
+  'pending',
+  /** Verified; its resume hook runs. */
+  'resuming',
+  /** Holds; its driver is active. */
+  'held',
+  /** Its suspend hook runs. */
+  'suspending',
+  /** Suspended, or never resumed; waits until the host has taken the bundle back. */
+  'releasing',
+] as const;
+export type BorrowerStateName = (typeof BORROWER_STATES)[number];
+
+/** That the bundle is called in: how long the user has, and why. */
+export interface Recalled {
+  readonly ms: number;
+  readonly cause: MoveCause;
+}
+
+export interface BorrowerState {
+  readonly name: BorrowerStateName;
+  /** Our life, as the host counts it; 0: not told yet. */
+  readonly incarnation: Incarnation;
+  /** Highest epoch seen. */
+  readonly epoch: Epoch;
+  /** Epoch of the last holder we were told of, and who it was. A consent names it. */
+  readonly known: { readonly epoch: Epoch; readonly holder: VmId | undefined };
+  readonly driver: DriverStatus;
+  readonly terms?: BorrowTerms | undefined;
+  /** Number of the request that is open: what bears another is the answer to another request. */
+  readonly requestId?: number | undefined;
+  /** Number of the next request. They rise from a random start, so that none is used twice in a process. */
+  readonly nextRequest: number;
+  /** The request was already repeated once with a fresh epoch. */
+  readonly retried: boolean;
+  /** While pending: nobody wants it any more. */
+  readonly unwanted: boolean;
+  /** While pending: the prepare hook runs. */
+  readonly preparing: boolean;
+  /** While pending: the grant arrived while the prepare hook ran. */
+  readonly granted?: MessageOf<'remapped'> | MessageOf<'stateReported'> | undefined;
+  /** While resuming or suspending: somebody else holds by now; nothing to release. */
+  readonly overtaken: boolean;
+  /** The minimum tenure runs: a recall by the owner waits for its end. */
+  readonly tenured: boolean;
+  /** The host gave notice of the return. */
+  readonly noticed: boolean;
+  /** Notice or recall that the user was not told of yet: the driver resumes, or the minimum tenure runs. */
+  readonly recalled?: Recalled | undefined;
+  /** While releasing: what was wrong with the evidence at this epoch. The host is to hear that, and not a release. */
+  readonly rejected?: { readonly epoch: Epoch; readonly what: string } | undefined;
+  readonly unconfirmed: boolean;
+}
+
+export type BorrowerInput =
+  | CommonInput<BorrowerTimer>
+  | MessageInput<
+      | 'handoverPending'
+      | 'borrowDeclined'
+      | 'refused'
+      | 'remapped'
+      | 'stateReported'
+      | 'confirmed'
+      | 'leaseEnding'
+      | 'recallDevice'
+    >
+  /** A client wants the bundle. `fresh`: the last stamp of the host is young enough for a consent. */
+  | { readonly on: 'borrow'; readonly terms: BorrowTerms; readonly fresh: boolean }
+  /** The client is done, or gone. */
+  | { readonly on: 'return' };
+
+export type BorrowerEffect = AgentEffect<BorrowerTimer>;
+type S = BorrowerState;
+type Out = Outcome<BorrowerState, BorrowerEffect>;
+type Told = MessageOf<'remapped'> | MessageOf<'stateReported'>;
+type ToldSeen = Seen<S, { readonly message: Told }, AgentConfig>;
+
+/** The state before the first input. `firstRequest`: random, a uint32. */
+export function initialBorrower(firstRequest = 1): BorrowerState {
+  return {
+    nextRequest: firstRequest,
+    name: 'starting',
+    incarnation: 0 as Incarnation,
+    epoch: 0 as Epoch,
+    known: { epoch: 0 as Epoch, holder: undefined },
+    driver: 'unknown',
+    retried: false,
+    unwanted: false,
+    preparing: false,
+    overtaken: false,
+    tenured: false,
+    noticed: false,
+    unconfirmed: false,
+  };
+}
+
+export const row = rowsOf<BorrowerState, BorrowerInput, AgentConfig, BorrowerEffect>();
+
+export const timer = (name: BorrowerTimer, ms: number = BORROWER_TIMERS[name]): BorrowerEffect => ({
+  do: 'timer',
+  timer: name,
+  ms,
+});
+export const stop = (name: BorrowerTimer): BorrowerEffect => ({ do: 'stopTimer', timer: name });
+export const notify = (notice: Extract<BorrowerEffect, { do: 'notify' }>['notice']): BorrowerEffect => ({
+  do: 'notify',
+  notice,
+});
+export const toHost = (message: Extract<BorrowerEffect, { do: 'send' }>['message']): BorrowerEffect => ({
+  do: 'send',
+  to: HOST,
+  message,
+});
+export const query: readonly BorrowerEffect[] = [{ do: 'query' }, timer('query')];
+
+/** Forgets what belongs to one borrowing. */
+export function cleared(state: S): S {
+  return {
+    ...state,
+    terms: undefined,
+    requestId: undefined,
+    retried: false,
+    unwanted: false,
+    preparing: false,
+    granted: undefined,
+    overtaken: false,
+    tenured: false,
+    noticed: false,
+    recalled: undefined,
+    rejected: undefined,
+    unconfirmed: false,
+  };
+}
+
+export const idle = (state: S): S => ({ ...cleared(state), name: 'idle' });
+
+/** Remembers who holds, and our own life. */
+export function learn(state: S, told: Told): S {
+  const settled = told.kind === 'remapped' || told.phase !== 'moving';
+  return {
+    ...state,
+    incarnation: told.kind === 'stateReported' ? told.yourIncarnation : state.incarnation,
+    // The epoch of an attempt under way makes nobody holder yet, and may come to nothing.
+    epoch: settled ? told.epoch : state.epoch,
+    known: settled ? { epoch: told.epoch, holder: told.holder } : { epoch: told.epoch, holder: undefined },
+  };
+}
+
+/** Gives the bundle back, with the reason if its evidence was wrong: a release in its place would bar nobody. */
+export function release(config: AgentConfig, state: S, before: readonly BorrowerEffect[]): Out {
+  const rejected = state.rejected?.epoch === state.epoch ? state.rejected : undefined;
+  const word = { bundle: config.definition.id, epoch: state.epoch };
+  return {
+    state: { ...cleared(state), name: 'releasing', rejected },
+    effects: [
+      ...before,
+      toHost(rejected ? { kind: 'reject', ...word, what: rejected.what } : { kind: 'release', ...word }),
+      timer('release'),
+    ],
+  };
+}
+
+export function suspend(state: S, before: readonly BorrowerEffect[], overtaken: boolean): Out {
+  return {
+    state: { ...state, name: 'suspending', overtaken },
+    effects: [
+      ...before,
+      stop('notice'),
+      stop('lease'),
+      stop('tenure'),
+      stop('confirm'),
+      { do: 'persist', attempt: 'suspend', epoch: state.epoch, sync: false },
+      { do: 'hook', hook: 'suspend', epoch: state.epoch },
+    ],
+  };
+}
+
+export function request(state: S): Out {
+  const terms = state.terms!;
+  const requestId = state.nextRequest;
+  return {
+    state: { ...state, name: 'requesting', requestId, nextRequest: (requestId + 1) >>> 0 },
+    effects: [
+      stop('query'),
+      { do: 'request', requestId, epoch: state.known.epoch, incarnation: state.incarnation, terms },
+    ],
+  };
+}
+
+/** We were made holder and want it: check the evidence, then resume, or refuse. */
+export function take(x: ToldSeen, message: Told): Out {
+  const state = learn(x.state, message);
+  const stops = [stop('request'), stop('pending'), stop('query')];
+  const what = findMismatch(x.config, state.incarnation, x.state.terms?.evidence ?? 'none', message);
+  if (what !== undefined) {
+    const rejected = { epoch: message.epoch, what };
+    const out = release(x.config, { ...state, rejected }, stops);
+    return { state: out.state, effects: [...out.effects, notify({ notice: 'evidenceMismatch', what })] };
+  }
+  const minTenureMs = x.state.terms?.minTenureMs ?? 0;
+  const taken: S = {
+    ...state,
+    name: 'resuming',
+    granted: message,
+    unconfirmed: true,
+    overtaken: false,
+    tenured: minTenureMs > 0,
+  };
+  // The grant itself may be lost, and be told in answer to a question when notice was given already.
+  const ending = message.kind === 'stateReported' ? message.ending : undefined;
+  const out =
+    message.kind === 'stateReported' && ending !== undefined
+      ? noticed(taken, message.noticeMs ?? 0, ending)
+      : { state: taken, effects: [] };
+  return {
+    state: out.state,
+    effects: [
+      ...stops,
+      { do: 'persist', attempt: 'resume', epoch: message.epoch, sync: false },
+      { do: 'hook', hook: 'resume', epoch: message.epoch },
+      timer('lease', message.leaseMs),
+      ...(minTenureMs > 0 ? [timer('tenure', minTenureMs)] : []),
+      ...out.effects,
+    ],
+  };
+}
+
+export const isOurs = (x: { config: AgentConfig; input: { message: Told } }) =>
+  x.input.message.holder === x.config.self &&
+  (x.input.message.kind === 'remapped' || x.input.message.phase === 'held');
+/** Whether it is said of the request that is open. */
+export const isAnswer = (x: { state: S; input: { message: { requestId?: number | undefined } } }) =>
+  x.state.requestId !== undefined && x.input.message.requestId === x.state.requestId;
+export const isOld = (x: { state: S; input: { message: { epoch: Epoch } } }) =>
+  x.input.message.epoch < x.state.epoch;
+
+export function declinedNews(message: MessageOf<'borrowDeclined'>): BorrowerEffect {
+  const { refusal, retryAfterMs, detail } = message;
+  const news = { notice: 'declined', reason: refusal ?? message.reason, retryAfterMs } as const;
+  return notify(detail === undefined ? news : { ...news, detail });
+}
+
+export function lostNews(told: Told): BorrowerEffect {
+  return notify({ notice: 'lost', cause: told.kind === 'remapped' ? told.cause : undefined });
+}
+
+export function confirm(config: AgentConfig, epoch: Epoch): BorrowerEffect[] {
+  return [toHost({ kind: 'confirm', bundle: config.definition.id, epoch }), timer('confirm')];
+}
+
+/** Tells the user that the bundle is called in, and sees to it that it goes in time. */
+export function recalled(ms: number, cause: MoveCause): BorrowerEffect[] {
+  return [notify({ notice: 'recalled', ms, cause }), noticeTimer(ms)];
+}
+
+/** The earlier of two ends counts: of a recall and a notice, or of a notice and its repetition. */
+export function noticeTimer(ms: number): BorrowerEffect {
+  return { do: 'timer', timer: 'notice', ms: noticeForUserMs(ms), sooner: true };
+}
+
+/** Whether a recall by the owner has to wait: the minimum tenure runs, and the host has not ended it. */
+export const isWaiting = (state: S) => state.tenured && !state.noticed;
+
+/** Of two ends that the user was not told of yet the earlier, from when the user is told. */
+export function earlier(known: Recalled | undefined, told: Recalled): Recalled {
+  return known && known.ms <= told.ms ? known : told;
+}
+
+/** The host ends our lease; `ms` are left. */
+export function noticed(state: S, ms: number, cause: MoveCause): Out {
+  if (state.noticed) return { state, effects: [noticeTimer(ms)] };
+  const next: S = { ...state, noticed: true };
+  // While the driver resumes, the user has nothing yet that could be called in; the time runs all the same.
+  if (state.name === 'resuming') {
+    // A recall that waits for the minimum tenure counts from its end: no match for a notice that runs.
+    const known = isWaiting(state) ? undefined : state.recalled;
+    return { state: { ...next, recalled: earlier(known, { ms, cause }) }, effects: [noticeTimer(ms)] };
+  }
+  return { state: { ...next, recalled: undefined }, effects: recalled(ms, cause) };
+}
+
+/** The host says that we hold, at the epoch that we know. */
+export function holdOn(state: S, told: Told): Out {
+  if (told.kind === 'remapped' || state.name === 'suspending') return { state, effects: [stop('query')] };
+  if (told.ending === undefined) {
+    return {
+      state,
+      effects: [stop('query'), timer('lease', told.leaseMs > 0 ? told.leaseMs : LEASE_ASK_MS)],
+    };
+  }
+  const out = noticed(state, told.noticeMs ?? 0, told.ending);
+  return { state: out.state, effects: [stop('query'), ...out.effects] };
+}
+
+export function hookNews(input: Extract<BorrowerInput, { on: 'hookDone' }>): BorrowerEffect[] {
+  if (input.result.ok) return [];
+  return [notify({ notice: 'hookFailed', hook: input.hook, error: input.result.error })];
+}
+
+/** Tells the owner that the open request is off, if one was sent. */
+export function withdraw({ requestId }: S, { definition }: AgentConfig): BorrowerEffect[] {
+  if (requestId === undefined) return [];
+  const message = { kind: 'withdrawBorrow', bundle: definition.id, requestId } as const;
+  return [{ do: 'send', to: definition.owner, message }];
+}

@@ -1,0 +1,228 @@
+/**
+ * The borrower's rows for what the host tells about the holder: granted, unwanted, lost, returned. Pure.
+ */
+
+import { BUSY_RETRY_MS } from '../protocol/codes.ts';
+import {
+  type BorrowerState,
+  holdOn,
+  idle,
+  isAnswer,
+  isOld,
+  isOurs,
+  learn,
+  lostNews,
+  notify,
+  release,
+  request,
+  row,
+  stop,
+  suspend,
+  take,
+} from './borrower-state.ts';
+
+/** After a restart nobody is left here who wants the bundle: quiesce; if it is ours, give it back. */
+const foundActive = row({
+  name: 'stateReported-found-active',
+  on: 'stateReported',
+  from: ['unknown'],
+  when: 'driver not suspended',
+  holds: (x) => x.state.driver !== 'suspended',
+  to: ['suspending'],
+  act: (x) => suspend(learn(x.state, x.input.message), [stop('query')], !isOurs(x)),
+});
+
+/** Whether a grant is for nobody here: no request is open, or it is by an earlier one. */
+const isUnwanted = (x: Parameters<typeof isAnswer>[0]) => {
+  const { name, unwanted, driver } = x.state;
+  if (name === 'unknown') return driver === 'suspended';
+  if (name === 'requesting' || name === 'pending') return unwanted || !isAnswer(x);
+  return true;
+};
+
+/** The client that waits is told that it need not: with the grant of another request its own consent is void. */
+const goneNews = ({ name, unwanted }: BorrowerState) =>
+  name === 'asking' || ((name === 'requesting' || name === 'pending') && !unwanted)
+    ? [notify({ notice: 'declined', reason: 'busy', retryAfterMs: 1_000 } as const)]
+    : [];
+
+/** Rows for what the host tells about the holder; the same for `remapped` and `stateReported`. */
+export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
+  row({
+    name: `${on}-too-early`,
+    on,
+    from: on === 'remapped' ? ['starting', 'unknown'] : ['starting'],
+    ignore: 'an agent that has just started does nothing before the host answered its query',
+  }),
+  row({
+    name: `${on}-old`,
+    on,
+    from: 'any',
+    when: 'older epoch',
+    holds: isOld,
+    ignore: 'a newer epoch is known',
+  }),
+  row({
+    name: `${on}-unwanted`,
+    on,
+    from: ['unknown', 'idle', 'asking', 'requesting', 'pending'],
+    when: 'we hold, nobody here wants it or by another request, driver not active',
+    holds: (x) => isOurs(x) && !x.state.preparing && isUnwanted(x),
+    to: ['releasing'],
+    act: (x) =>
+      release(x.config, learn(x.state, x.input.message), [
+        stop('query'),
+        stop('pending'),
+        stop('request'),
+        ...goneNews(x.state),
+      ]),
+  }),
+  ...(on === 'stateReported' ? [foundActive] : []),
+  row({
+    name: `${on}-known`,
+    on,
+    from: ['unknown', 'idle'],
+    to: ['idle'],
+    act: ({ state, input }) => ({ state: idle(learn(state, input.message)), effects: [stop('query')] }),
+  }),
+  row({
+    name: `${on}-request`,
+    on,
+    from: ['asking'],
+    when: 'the owner holds',
+    holds: ({ input, config }) =>
+      input.message.holder === config.definition.owner &&
+      (input.message.kind === 'remapped' || input.message.phase === 'held'),
+    to: ['requesting'],
+    act: (x) => request(learn(x.state, x.input.message)),
+  }),
+  row({
+    name: `${on}-owner-away`,
+    on,
+    from: ['asking'],
+    to: ['idle'],
+    act: ({ state, input }) => ({
+      state: idle(learn(state, input.message)),
+      effects: [
+        stop('query'),
+        stop('request'),
+        notify({
+          notice: 'declined',
+          reason:
+            input.message.kind === 'stateReported' && input.message.phase === 'quarantined'
+              ? 'quarantined'
+              : 'busy',
+          retryAfterMs: BUSY_RETRY_MS,
+        }),
+      ],
+    }),
+  }),
+  row({
+    name: `${on}-granted-preparing`,
+    on,
+    from: ['pending'],
+    when: 'we hold, the prepare hook runs',
+    holds: (x) => isOurs(x) && x.state.preparing,
+    to: ['stay'],
+    act: (x) => {
+      const { state, input } = x;
+      const granted = input.message;
+      if (isAnswer(x)) return { state: { ...state, granted }, effects: [] };
+      return { state: { ...state, granted, unwanted: true }, effects: goneNews(state) };
+    },
+  }),
+  row({
+    name: `${on}-granted`,
+    on,
+    from: ['requesting', 'pending'],
+    when: 'we hold at a newer epoch',
+    holds: (x) => isOurs(x) && x.input.message.epoch > x.state.epoch,
+    to: ['resuming', 'releasing'],
+    act: (x) => take(x, x.input.message),
+  }),
+  row({
+    name: `${on}-still-pending`,
+    on,
+    from: ['requesting', 'pending'],
+    when: 'nothing newer than the request, and it may still come',
+    holds: (x) => {
+      const { state, input } = x;
+      const { message } = input;
+      if (message.kind === 'remapped') return message.epoch === state.epoch;
+      return (message.pending && isAnswer(x)) || message.phase === 'moving' || state.name === 'requesting';
+    },
+    ignore: 'the handover is still to come; its timer or a refusal ends it',
+  }),
+  row({
+    name: `${on}-came-to-nothing`,
+    on,
+    from: ['requesting', 'pending'],
+    to: ['idle', 'stay'],
+    act: ({ state, input }) => {
+      const next = learn(state, input.message);
+      const news = state.unwanted
+        ? []
+        : [notify({ notice: 'declined', reason: 'busy', retryAfterMs: BUSY_RETRY_MS } as const)];
+      if (state.preparing) return { state: { ...next, unwanted: true }, effects: news };
+      return { state: idle(next), effects: [stop('request'), stop('pending'), stop('query'), ...news] };
+    },
+  }),
+  row({
+    name: `${on}-ours-still`,
+    on,
+    from: ['held', 'resuming', 'suspending'],
+    when: 'we hold at the epoch we know',
+    holds: (x) => isOurs(x) && x.input.message.epoch === x.state.epoch,
+    to: ['stay'],
+    act: ({ state, input }) => holdOn(state, input.message),
+  }),
+  row({
+    name: `${on}-lost`,
+    on,
+    from: ['held'],
+    to: ['suspending'],
+    act: ({ state, input }) => suspend(learn(state, input.message), [lostNews(input.message)], true),
+  }),
+  row({
+    name: `${on}-overtaken`,
+    on,
+    from: ['resuming', 'suspending'],
+    to: ['stay'],
+    act: ({ state, input }) => ({
+      state: { ...learn(state, input.message), overtaken: true },
+      effects: state.name === 'suspending' && !state.overtaken ? [lostNews(input.message)] : [],
+    }),
+  }),
+  row({
+    name: `${on}-release-again`,
+    on,
+    from: ['releasing'],
+    when: 'we still hold',
+    holds: isOurs,
+    to: ['releasing'],
+    act: (x) => release(x.config, learn(x.state, x.input.message), [stop('query')]),
+  }),
+  row({
+    name: `${on}-return-moving`,
+    on,
+    from: ['releasing'],
+    when: 'the return is under way',
+    holds: ({ input }) => input.message.kind === 'stateReported' && input.message.phase === 'moving',
+    ignore: 'its end will be told, or asked for again',
+  }),
+  row({
+    name: `${on}-returned`,
+    on,
+    from: ['releasing'],
+    to: ['idle'],
+    act: ({ state, input }) => ({
+      state: idle(learn(state, input.message)),
+      effects: [
+        stop('release'),
+        stop('query'),
+        // What was rejected was never here.
+        ...(state.rejected ? [] : [notify({ notice: 'returned', epoch: input.message.epoch } as const)]),
+      ],
+    }),
+  }),
+];

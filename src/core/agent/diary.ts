@@ -1,0 +1,90 @@
+/**
+ * What people are told of one bundle: the last events for `describe`, the reason for `status`, lines of the log.
+ * It decides nothing and nothing depends on it.
+ */
+
+import type { Clock, HookName, Log } from '../../ports/world.ts';
+import type { BundleId, VmId } from '../protocol/ids.ts';
+import type { MessageOf } from '../protocol/messages.ts';
+import type { AgentNotice } from './agent-io.ts';
+import { noticeText, stateText } from './agent-view.ts';
+
+/** Events kept per bundle for `describe`. */
+const EVENTS_KEPT = 20;
+
+/** The diary of one bundle. */
+export class Diary {
+  readonly #bundle: BundleId;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #events: string[] = [];
+  #reason = stateText('starting');
+  #hookError: string | undefined;
+  #rejection: string | undefined;
+  /** The last hook that failed, until the same thing went well. */
+  #failure: { readonly hook: HookName; readonly text: string } | undefined;
+
+  constructor(bundle: BundleId, clock: Clock, log: Log) {
+    this.#bundle = bundle;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /**
+   * Why the bundle is as it is; with what was wrong with the last grant and with the last run of hooks, until there
+   * is a sound one.
+   */
+  get reason(): string {
+    const parts = [this.#reason, this.#rejection, this.#failure && `last: ${this.#failure.text}`];
+    if (this.#rejection === this.#reason) parts[1] = undefined;
+    if (this.#failure?.text === this.#reason) parts[2] = undefined;
+    return parts.filter((part) => part !== undefined).join('; ');
+  }
+
+  /** The last events, oldest first. */
+  get events(): readonly string[] {
+    return this.#events;
+  }
+
+  /** Something happened that explains how the bundle stands. */
+  note(text: string): void {
+    this.#reason = text;
+    this.#events.push(`${Math.round(this.#clock.nowMs())} ${text}`);
+    if (this.#events.length > EVENTS_KEPT) this.#events.shift();
+  }
+
+  /** The table went on by `row`. */
+  moved(from: string, to: string, row: string): void {
+    this.note(`${from} → ${to} (${row})`);
+    this.#reason = stateText(to as Parameters<typeof stateText>[0]);
+    // Nobody's message says so, and without an operator it stays like this.
+    if (to === 'quarantined') this.#log('warn', this.#reason, { bundle: this.#bundle });
+  }
+
+  /** The agent's clients are told something. */
+  notified(notice: AgentNotice): void {
+    const text = noticeText(notice);
+    const isHookError = notice.notice === 'hookFailed';
+    // A driver that does not resume is tried again every two seconds: the same words are logged once.
+    if (!isHookError || this.#hookError !== text)
+      this.#log(isHookError ? 'warn' : 'info', text, { bundle: this.#bundle });
+    if (isHookError) this.#hookError = text;
+    if (notice.notice === 'hookFailed') this.#failure = { hook: notice.hook, text };
+    const isSound = notice.notice === 'lent' || notice.notice === 'granted';
+    if (isSound || (notice.notice === 'resumed' && this.#failure?.hook === 'resume'))
+      this.#failure = undefined;
+    if (notice.notice === 'evidenceMismatch') this.#rejection = text;
+    if (notice.notice === 'resumed' || notice.notice === 'granted') {
+      this.#hookError = undefined;
+      this.#rejection = undefined;
+    }
+    this.note(text);
+  }
+
+  /** A request came to nothing, and why: the owner's people want to know it, too. */
+  declined(borrower: VmId, { reason, refusal, detail }: MessageOf<'borrowDeclined'>): void {
+    const text = [`declined ${borrower}`, refusal ?? reason, detail].filter(Boolean).join(': ');
+    this.#log('info', text, { bundle: this.#bundle });
+    this.note(text);
+  }
+}

@@ -1,0 +1,416 @@
+/**
+ * The owner's rows from a borrower's request to the moment the host moves the bundle. Pure.
+ */
+
+import { BUSY_RETRY_MS, retryAfter } from '../protocol/codes.ts';
+import type { AgentConfig } from '../protocol/evidence.ts';
+import type { VmId } from '../protocol/ids.ts';
+import { MESSAGES, type MessageOf } from '../protocol/messages.ts';
+import type { Decline, PolicyDecision } from './agent-io.ts';
+import {
+  type Asker,
+  BUSY,
+  cleared,
+  decline,
+  giveUp,
+  hookNews,
+  type OwnerEffect,
+  type OwnerInput,
+  type OwnerRequest,
+  type OwnerState,
+  query,
+  resume,
+  row,
+  stop,
+  timer,
+  toHost,
+} from './owner-state.ts';
+
+type Request = Extract<OwnerInput, { on: 'requestBorrow' }>;
+
+const asker = (input: Request): Asker => ({ borrower: input.from, requestId: input.message.requestId });
+
+/**
+ * Asks the policy about a request. Its answer bears the request's number. While one is asked already its time goes on:
+ * else a borrower that renews its request again and again would keep all others out.
+ */
+function decide(state: OwnerState, input: Request, before: readonly OwnerEffect[]) {
+  const { purpose, leaseMs, minTenureMs, noticeMs, consent, requestId } = input.message;
+  const asked = { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs };
+  const number = state.requests + 1;
+  const request = { number, ...asked, consent, requestId };
+  return {
+    state: { ...state, name: 'deciding', requests: number, request } as const,
+    effects: [
+      ...before,
+      { do: 'decide', request: number, ...asked } as const,
+      ...(state.name === 'deciding' ? [] : [timer('policy')]),
+    ],
+  };
+}
+
+const isOfBorrower = ({ state, input }: { state: OwnerState; input: { from: VmId } }) =>
+  state.request?.borrower === input.from;
+
+/** Whether it is the request under way, whatever else it says by now: what it said first was decided upon. */
+const isRepeated = ({ requestId }: OwnerRequest, asked: MessageOf<'requestBorrow'>) =>
+  requestId === asked.requestId;
+
+/** Whether the borrower withdraws the request that is being dealt with, and not an earlier one. */
+const isOfRequest = (x: { state: OwnerState; input: Extract<OwnerInput, { on: 'withdrawBorrow' }> }) =>
+  isOfBorrower(x) && x.state.request!.requestId === x.input.message.requestId;
+
+/** Nobody waits for what is being lent: it is called back while that goes. */
+function callBack(state: OwnerState, config: AgentConfig): OwnerEffect {
+  return toHost({ kind: 'cancel', bundle: config.definition.id, epoch: state.attempt ?? state.epoch });
+}
+
+/** Rows of requests and policy. */
+export const REQUEST_ROWS = [
+  row({
+    name: 'request-decide',
+    on: 'requestBorrow',
+    from: ['held'],
+    to: ['deciding'],
+    act: ({ state, input }) => decide(state, input, []),
+  }),
+  row({
+    name: 'request-again',
+    on: 'requestBorrow',
+    from: ['deciding', 'preparing', 'suspending', 'lending'],
+    when: 'the same request',
+    holds: (x) => isOfBorrower(x) && isRepeated(x.state.request!, x.input.message),
+    ignore: 'the request is being dealt with',
+  }),
+  // A borrower has one request at a time: it has given up the earlier one, and the word of that is late or lost.
+  row({
+    name: 'request-renewed',
+    on: 'requestBorrow',
+    from: ['deciding', 'preparing'],
+    when: 'another request of the same borrower',
+    holds: isOfBorrower,
+    to: ['deciding'],
+    act: ({ state, input }) => decide(state, input, [stop('prepare')]),
+  }),
+  row({
+    name: 'request-renewed-suspending',
+    on: 'requestBorrow',
+    from: ['suspending'],
+    when: 'another request of the same borrower',
+    holds: isOfBorrower,
+    to: ['stay'],
+    act: ({ state, input, config }) => ({
+      state: { ...state, dropped: BUSY, request: undefined },
+      effects: [decline(config, asker(input), BUSY)],
+    }),
+  }),
+  row({
+    name: 'request-renewed-lending',
+    on: 'requestBorrow',
+    from: ['lending'],
+    when: 'another request of the same borrower',
+    holds: isOfBorrower,
+    to: ['stay'],
+    act: ({ state, input, config }) => ({
+      state,
+      effects: [callBack(state, config), decline(config, asker(input), BUSY)],
+    }),
+  }),
+  row({
+    name: 'request-not-ready',
+    on: 'requestBorrow',
+    from: ['starting', 'unknown'],
+    to: ['stay'],
+    act: ({ state, input, config }) => ({
+      state,
+      effects: [decline(config, asker(input), { reason: 'notReady', retryAfterMs: 1_000 })],
+    }),
+  }),
+  row({
+    name: 'request-driver-failed',
+    on: 'requestBorrow',
+    from: ['failed'],
+    to: ['stay'],
+    act: ({ state, input, config }) => ({
+      state,
+      effects: [decline(config, asker(input), { ...HOOK_FAILED, detail: 'its driver does not resume yet' })],
+    }),
+  }),
+  row({
+    name: 'request-not-holder',
+    on: 'requestBorrow',
+    from: ['parked', 'quarantined'],
+    to: ['stay'],
+    act: ({ state, input, config }) => ({
+      state,
+      effects: [decline(config, asker(input), { reason: 'notHolder', retryAfterMs: BUSY_RETRY_MS })],
+    }),
+  }),
+  row({
+    name: 'request-busy',
+    on: 'requestBorrow',
+    from: 'any',
+    to: ['stay'],
+    act: ({ state, input, config }) => ({ state, effects: [decline(config, asker(input), BUSY)] }),
+  }),
+  row({
+    name: 'withdraw-early',
+    on: 'withdrawBorrow',
+    from: ['deciding', 'preparing'],
+    when: 'the request under way',
+    holds: isOfRequest,
+    to: ['held'],
+    act: (x) => giveUp(x, undefined),
+  }),
+  row({
+    name: 'withdraw-late',
+    on: 'withdrawBorrow',
+    from: ['suspending'],
+    when: 'the request under way',
+    holds: (x) => isOfRequest(x) && !x.state.overtaken,
+    to: ['stay'],
+    act: ({ state }) => ({ state: { ...state, dropped: BUSY, request: undefined }, effects: [] }),
+  }),
+  row({
+    name: 'withdraw-lending',
+    on: 'withdrawBorrow',
+    from: ['lending'],
+    when: 'the request under way',
+    holds: isOfRequest,
+    to: ['stay'],
+    act: ({ state, config }) => ({ state, effects: [callBack(state, config)] }),
+  }),
+  row({
+    name: 'withdraw-nothing',
+    on: 'withdrawBorrow',
+    from: 'any',
+    ignore: 'this request is not open; a holder uses release',
+  }),
+  row({
+    name: 'policy-allows',
+    on: 'policyDecided',
+    from: ['deciding'],
+    when: 'allowed, this request',
+    holds: ({ state, input }) => input.decision.allow && state.request?.number === input.request,
+    to: ['preparing'],
+    act: ({ state, config }) => ({
+      state: { ...state, name: 'preparing' },
+      effects: [
+        stop('policy'),
+        toHost({
+          kind: 'prepare',
+          bundle: config.definition.id,
+          epoch: state.heldEpoch,
+          digest: config.digest,
+          borrower: state.request!.borrower,
+          consent: state.request!.consent,
+          requestId: state.request!.requestId,
+          leaseMs: state.request!.leaseMs,
+          minTenureMs: state.request!.minTenureMs,
+          noticeMs: state.request!.noticeMs,
+        }),
+        timer('prepare'),
+      ],
+    }),
+  }),
+  row({
+    name: 'policy-denies',
+    on: 'policyDecided',
+    from: ['deciding'],
+    when: 'denied, this request',
+    holds: ({ state, input }) => !input.decision.allow && state.request?.number === input.request,
+    to: ['held'],
+    act: (x) => {
+      const { decision } = x.input;
+      return giveUp(x, decision.allow ? undefined : declineOf(decision));
+    },
+  }),
+  row({ name: 'policy-late', on: 'policyDecided', from: 'any', ignore: 'the request is over' }),
+  row({
+    name: 'policy-timeout',
+    on: 'timer:policy',
+    from: ['deciding'],
+    to: ['held'],
+    act: (x) => giveUp(x, { reason: 'policyTimeout', retryAfterMs: BUSY_RETRY_MS }),
+  }),
+  row({ name: 'policy-timer-late', on: 'timer:policy', from: 'any', ignore: 'the request is over' }),
+];
+
+const HOOK_FAILED: Decline = { reason: 'hookFailed', retryAfterMs: BUSY_RETRY_MS };
+
+function declineOf(decision: Extract<PolicyDecision, { allow: false }>): Decline {
+  const { reason, retryAfterMs, detail } = decision;
+  return detail === undefined ? { reason, retryAfterMs } : { reason, retryAfterMs, detail };
+}
+
+/** Whether a reservation is for the request under way, and not for an earlier one. */
+function isForRequest({ request }: OwnerState, { borrower, requestId }: MessageOf<'prepared'>): boolean {
+  return request?.borrower === borrower && request.requestId === requestId;
+}
+
+/** Rows of prepare, suspend and lend. */
+export const LENDING_ROWS = [
+  row({
+    name: 'prepared-suspend',
+    on: 'prepared',
+    from: ['preparing'],
+    when: 'newer epoch, for this request',
+    holds: ({ state, input }) => input.message.epoch > state.heldEpoch && isForRequest(state, input.message),
+    to: ['suspending'],
+    act: ({ state, input }) => {
+      const { epoch } = input.message;
+      return {
+        state: { ...state, name: 'suspending', attempt: epoch, overtaken: false },
+        effects: [
+          stop('prepare'),
+          { do: 'persist', attempt: 'suspend', epoch, sync: true },
+          { do: 'hook', hook: 'suspend', epoch },
+        ],
+      };
+    },
+  }),
+  row({
+    name: 'prepared-late',
+    on: 'prepared',
+    from: ['held', 'deciding', 'preparing', 'resuming'],
+    to: ['stay'],
+    act: ({ state, input, config }) => ({
+      state,
+      effects: [toHost({ kind: 'cancel', bundle: config.definition.id, epoch: input.message.epoch })],
+    }),
+  }),
+  row({ name: 'prepared-known', on: 'prepared', from: 'any', ignore: 'the attempt is known or over' }),
+  row({
+    name: 'prepare-timeout',
+    on: 'timer:prepare',
+    from: ['preparing'],
+    to: ['held'],
+    act: (x) => giveUp(x, { reason: 'hostSilent', retryAfterMs: BUSY_RETRY_MS }),
+  }),
+  row({ name: 'prepare-timer-late', on: 'timer:prepare', from: 'any', ignore: 'the answer is there' }),
+  row({
+    name: 'suspended-lend',
+    on: 'hookDone',
+    from: ['suspending'],
+    when: 'suspended, still wanted',
+    holds: ({ state, input }) =>
+      input.hook === 'suspend' && input.result.ok && !state.dropped && !state.overtaken,
+    to: ['lending'],
+    act: ({ state, config }) => ({
+      state: { ...state, name: 'lending', driver: 'suspended' },
+      effects: [toHost({ kind: 'lend', bundle: config.definition.id, epoch: state.attempt! }), timer('lend')],
+    }),
+  }),
+  row({
+    name: 'suspended-yielded',
+    on: 'hookDone',
+    from: ['suspending'],
+    when: 'overtaken',
+    holds: ({ state, input }) => input.hook !== 'resume' && state.overtaken,
+    to: ['lent'],
+    act: ({ state, input }) => ({
+      state: { ...cleared(state), name: 'lent', driver: input.result.ok ? 'suspended' : 'unknown' },
+      effects: [...query, ...hookNews(input)],
+    }),
+  }),
+  row({
+    name: 'suspend-undone',
+    on: 'hookDone',
+    from: ['suspending'],
+    when: 'failed or no longer wanted',
+    holds: ({ input }) => input.hook === 'suspend',
+    to: ['resuming'],
+    act: ({ state, input, config }) => {
+      const { result } = input;
+      const where = result.ok ? undefined : result.where;
+      const failed: Decline = where === undefined ? HOOK_FAILED : { ...HOOK_FAILED, detail: where };
+      const { request } = state;
+      return resume({ ...state, driver: 'unknown' }, [
+        // First, or the host's word of the cancelled reservation is there before the reason for it.
+        ...(request ? [decline(config, request, state.dropped ?? failed)] : []),
+        toHost({ kind: 'cancel', bundle: config.definition.id, epoch: state.attempt! }),
+        ...hookNews(input),
+      ]);
+    },
+  }),
+  row({
+    name: 'lend-timeout',
+    on: 'timer:lend',
+    from: ['lending'],
+    to: ['stay'],
+    act: ({ state, config }) => ({
+      state,
+      effects: [
+        toHost({ kind: 'lend', bundle: config.definition.id, epoch: state.attempt! }),
+        { do: 'query' },
+        timer('lend'),
+      ],
+    }),
+  }),
+  row({ name: 'lend-timer-late', on: 'timer:lend', from: 'any', ignore: 'the answer is there' }),
+  row({
+    name: 'refused-prepare',
+    on: 'refused',
+    from: ['preparing'],
+    when: 'this prepare was refused',
+    holds: ({ state, input }) =>
+      input.message.command === MESSAGES.prepare.number &&
+      input.message.epoch === state.heldEpoch &&
+      input.message.requestId === state.request!.requestId,
+    to: ['held'],
+    act: (x) =>
+      giveUp(x, {
+        reason: 'refusedByHost',
+        retryAfterMs: retryAfter(x.input.message.code),
+        refusal: x.input.message.code,
+      }),
+  }),
+  row({
+    name: 'refused-suspending',
+    on: 'refused',
+    from: ['suspending'],
+    when: 'the attempt is over',
+    holds: ({ state, input }) => !state.overtaken && input.message.epoch === state.attempt,
+    to: ['stay'],
+    act: ({ state, input }) => ({
+      state: {
+        ...state,
+        dropped: {
+          reason: 'refusedByHost',
+          retryAfterMs: retryAfter(input.message.code),
+          refusal: input.message.code,
+        },
+      },
+      effects: [],
+    }),
+  }),
+  row({
+    name: 'refused-lend',
+    on: 'refused',
+    from: ['lending'],
+    when: 'lend was refused, we still hold',
+    holds: ({ state, input, config }) =>
+      input.message.epoch === state.attempt &&
+      input.message.command === MESSAGES.lend.number &&
+      input.message.holder === config.self &&
+      input.message.currentEpoch === state.heldEpoch,
+    to: ['resuming'],
+    act: ({ state, input, config }) => {
+      const { request } = state;
+      const how: Decline = {
+        reason: 'refusedByHost',
+        retryAfterMs: retryAfter(input.message.code),
+        refusal: input.message.code,
+      };
+      return resume(state, [stop('lend'), ...(request ? [decline(config, request, how)] : [])]);
+    },
+  }),
+  row({
+    name: 'refused-ask',
+    on: 'refused',
+    from: ['lending', 'lent', 'parked', 'held'],
+    to: ['stay'],
+    act: ({ state }) => ({ state, effects: query }),
+  }),
+  row({ name: 'refused-old', on: 'refused', from: 'any', ignore: 'the command is over' }),
+];

@@ -1,0 +1,242 @@
+/**
+ * What the rows of the hypervisor table share: starting an attempt, quarantine, letting go of ended VMs, telling.
+ *
+ * Pure. The epoch of an attempt is allocated and persisted with its plan before the first write; it is used up
+ * however the attempt ends.
+ */
+
+import type { MoveCause, QuarantineCause } from '../protocol/codes.ts';
+import { type Epoch, UINT32_MAX, type VmId } from '../protocol/ids.ts';
+import { MESSAGES, type MessageOf } from '../protocol/messages.ts';
+import { type Outcome, rowsOf, type Seen } from '../protocol/table.ts';
+import { DRAINS_MAX, HOST_TIMERS, type HostTimer } from '../protocol/timers.ts';
+import {
+  type Attempt,
+  type Ending,
+  type HostConfig,
+  type HostEffect,
+  type HostInput,
+  type HostState,
+  type Life,
+  lifeOf,
+} from './host-state.ts';
+
+export type HostOut = Outcome<HostState, HostEffect>;
+export type HostSeen<K extends HostInput['on'] = HostInput['on']> = Seen<
+  HostState,
+  Extract<HostInput, { on: K }>,
+  HostConfig
+>;
+/** What every action may look at. */
+export type Base = Seen<HostState, { readonly nowMs: number }, HostConfig>;
+
+export const hostRow = rowsOf<HostState, HostInput, HostConfig, HostEffect>();
+
+export const timer = (name: HostTimer, ms: number): HostEffect => ({ do: 'timer', timer: name, ms });
+export const stop = (name: HostTimer): HostEffect => ({ do: 'stopTimer', timer: name });
+export const persist: HostEffect = { do: 'persist', sync: true };
+
+export function runPhase(config: HostConfig, attempt: Attempt): HostEffect[] {
+  const { phase, epoch } = attempt;
+  return [
+    { do: 'phase', phase, epoch, to: phase === 'grant' ? attempt.to?.vm : undefined },
+    timer('enforce', config.times.enforceMs),
+  ];
+}
+
+/** How an attempt is to run. */
+export interface Plan {
+  readonly cause: MoveCause;
+  readonly to: Life | undefined;
+  readonly forced: boolean;
+  readonly terms?: Attempt['terms'];
+  /** The epoch that the reservation allocated and persisted; otherwise the next one is. */
+  readonly reserved?: Epoch;
+  readonly quarantine?: QuarantineCause;
+}
+
+/** Starts an attempt: allocates its epoch, persists the plan, fences. */
+export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): HostOut {
+  const { state, config } = x;
+  if (plan.reserved === undefined && state.epoch >= UINT32_MAX) {
+    return quarantine(x, 'epochsExhausted', false, before);
+  }
+  const epoch = plan.reserved ?? ((state.epoch + 1) as Epoch);
+  const held = state.holder ?? state.attempt?.to ?? state.attempt?.from ?? state.suspect;
+  const attempt: Attempt = {
+    epoch,
+    cause: plan.cause,
+    from: held ? { vm: held.vm, incarnation: held.incarnation } : undefined,
+    to: plan.to,
+    phase: 'fence',
+    forced: plan.forced,
+    settled: false,
+    drainsLeft: DRAINS_MAX,
+    cancelled: false,
+    terms: plan.terms,
+    quarantine: plan.quarantine,
+  };
+  const { holder } = state;
+  const leased = holder?.lease ? { vm: holder.vm, requestId: holder.lease.requestId } : state.lastBorrower;
+  const next: HostState = {
+    ...state,
+    name: 'moving',
+    epoch,
+    attempt,
+    holder: undefined,
+    reservation: undefined,
+    guard: false,
+    quarantine: undefined,
+    suspect: undefined,
+    lastBorrower: plan.terms && plan.to ? { vm: plan.to.vm, requestId: plan.terms.requestId } : leased,
+  };
+  const timers = (['reservation', 'lease', 'notice', 'remind', 'confirm', 'guard', 'retry'] as const).map(
+    stop,
+  );
+  const audit: HostEffect = { do: 'audit', event: 'moving', detail: plan.cause };
+  return {
+    state: next,
+    effects: [
+      ...before,
+      ...timers,
+      ...(plan.reserved === undefined ? [persist] : []),
+      ...runPhase(config, attempt),
+      audit,
+    ],
+  };
+}
+
+/** Where a bundle goes that its holder gave up or lost: its running owner, else nobody. */
+export function ownerLife(x: Base): Life | undefined {
+  return lifeOf(x.state, x.config.owner);
+}
+
+/** Starts the return of a bundle. A forced one leaves it dark and parked first. */
+export function beginReturn(
+  x: Base,
+  cause: MoveCause,
+  forced: boolean,
+  before: readonly HostEffect[] = [],
+): HostOut {
+  return begin(x, { cause, forced, to: forced ? undefined : ownerLife(x) }, before);
+}
+
+/** Ends in quarantine. Without proof of isolation, the last holder stays suspect. */
+export function quarantine(
+  x: Base,
+  cause: QuarantineCause,
+  isolated: boolean,
+  before: readonly HostEffect[] = [],
+): HostOut {
+  const { state } = x;
+  const suspect = isolated ? undefined : (state.holder ?? state.attempt?.from ?? state.suspect);
+  const next: HostState = {
+    ...state,
+    name: 'quarantined',
+    holder: undefined,
+    reservation: undefined,
+    attempt: undefined,
+    guard: false,
+    lastEpoch: state.attempt?.epoch ?? state.lastEpoch,
+    quarantine: { cause, isolated },
+    suspect,
+  };
+  return withExits({
+    state: next,
+    effects: [
+      ...before,
+      stop('enforce'),
+      stop('drain'),
+      { do: 'persist', sync: true },
+      ...tellQuarantined(x, next),
+      ...(isolated ? [] : [timer('retry', HOST_TIMERS.retry)]),
+      { do: 'audit', event: 'quarantined', detail: cause },
+    ],
+  });
+}
+
+/** Those who wait for the end of the attempt are told that there is none. */
+export function tellQuarantined(x: Base, next: HostState): HostEffect[] {
+  const { attempt } = x.state;
+  if (!attempt) return [];
+  const body = {
+    kind: 'refused',
+    bundle: x.config.bundle,
+    epoch: attempt.epoch,
+    code: 'quarantined',
+    currentEpoch: next.lastEpoch,
+  } as const;
+  const borrower = next.lastBorrower;
+  return [
+    { do: 'send', to: x.config.owner, message: { ...body, command: MESSAGES.lend.number } },
+    ...(borrower
+      ? [
+          {
+            do: 'send',
+            to: borrower.vm,
+            message: { ...body, command: MESSAGES.requestBorrow.number, requestId: borrower.requestId },
+          } as const,
+        ]
+      : []),
+  ];
+}
+
+/** Lets go of exited VMs that can no longer reach the bundle. */
+export function withExits(out: HostOut): HostOut {
+  const { state } = out;
+  const gone = state.exiting.filter((vm) => !isInvolved(state, vm));
+  if (gone.length === 0) return out;
+  return {
+    state: { ...state, exiting: state.exiting.filter((vm) => !gone.includes(vm)) },
+    effects: [...out.effects, ...gone.map((vm): HostEffect => ({ do: 'acknowledgeExit', vm }))],
+  };
+}
+
+/** Whether an exited VM may still be reached by the bundle's devices, or reach them. */
+export function isInvolved(state: HostState, vm: VmId): boolean {
+  if (state.name === 'starting') return true;
+  if (state.name === 'held') return state.holder?.vm === vm;
+  if (state.name === 'quarantined') {
+    return !state.quarantine?.isolated && (state.exposed || state.suspect?.vm === vm);
+  }
+  const { attempt } = state;
+  if (!attempt) return false;
+  if (!attempt.settled) return state.exposed || attempt.from?.vm === vm || attempt.to?.vm === vm;
+  return attempt.phase === 'grant' && attempt.to?.vm === vm;
+}
+
+/** Tells one VM how the bundle stands. The proof goes to its holder only. */
+export function tell(x: Base, vm: VmId): HostEffect {
+  const { state, config } = x;
+  const { holder } = state;
+  const message: MessageOf<'remapped'> = {
+    kind: 'remapped',
+    bundle: config.bundle,
+    epoch: holder?.epoch ?? state.lastEpoch,
+    digest: config.digest,
+    cause: state.lastCause,
+    ...(holder ? { holder: holder.vm, incarnation: holder.incarnation } : {}),
+    ...(holder?.vm === vm && holder.proof ? { proof: holder.proof } : {}),
+    leaseMs: leaseLeft(state, x.input.nowMs),
+    ...(holder?.vm === vm && holder.lease ? { requestId: holder.lease.requestId } : {}),
+  };
+  return { do: 'send', to: vm, message };
+}
+
+/** Lease left of the present holder, in milliseconds; 0 for the owner. */
+export function leaseLeft(state: HostState, nowMs: number): number {
+  const lease = state.holder?.lease;
+  return lease ? Math.max(0, Math.floor(lease.startedMs + lease.leaseMs - nowMs)) : 0;
+}
+
+/** Notice left, in milliseconds. */
+export function noticeLeft(ending: Ending, nowMs: number): number {
+  return Math.max(0, Math.floor(ending.endsMs - nowMs));
+}
+
+/** Who hears of a change: the holder first, for it waits in the dark; then the other party. */
+export function audience(x: Base): VmId[] {
+  const { state, config } = x;
+  const vms = [state.holder?.vm, config.owner, state.lastBorrower?.vm];
+  return [...new Set(vms.filter((vm): vm is VmId => vm !== undefined && state.running[vm] !== undefined))];
+}

@@ -1,0 +1,161 @@
+/**
+ * The hypervisor table's rows for what a holder says of its grant, and for questions who holds. Pure.
+ */
+
+import type { MessageOf } from '../protocol/messages.ts';
+import { answerFromOutcome, isHolder, isLent, isPast, otherwise, refusal } from './host-answers.ts';
+import { begin, beginReturn, type HostSeen, hostRow, leaseLeft, noticeLeft, stop } from './host-attempt.ts';
+import type { HostState } from './host-state.ts';
+
+/** Highest epoch that is taken over from agents after the table was lost, so that none can use all epochs up. */
+const EPOCH_RESTORED_MAX = 0x0100_0000;
+
+/** Keeps what a holder found wrong, for people and so that it is not lent to again; of each VM the last. */
+function withRejection<X extends HostSeen<'reject'>>(x: X): X {
+  const { from: vm, message } = x.input;
+  const others = x.state.rejections.filter((each) => each.vm !== vm);
+  return { ...x, state: { ...x.state, rejections: [...others, { vm, what: message.what }] } };
+}
+
+/** Rows of confirm, reject and queryState. */
+export const HOLDER_ROWS = [
+  hostRow({
+    name: 'confirm',
+    on: 'confirm',
+    from: ['held'],
+    when: 'by the holder',
+    holds: isHolder,
+    to: ['stay'],
+    act: (x) => {
+      const { state, input, config } = x;
+      const { epoch } = input.message;
+      const first = !state.holder!.confirmed;
+      return {
+        state: { ...state, holder: { ...state.holder!, confirmed: true } },
+        effects: [
+          { do: 'send', to: input.from, message: { kind: 'confirmed', bundle: config.bundle, epoch } },
+          ...(first
+            ? ([
+                stop('confirm'),
+                { do: 'persist', sync: false },
+                { do: 'audit', event: 'confirmed' },
+              ] as const)
+            : []),
+        ],
+      };
+    },
+  }),
+  hostRow({
+    name: 'confirm-over',
+    on: 'confirm',
+    from: ['held', 'parked'],
+    to: ['stay'],
+    act: (x) => (isPast(x) ? answerFromOutcome(x) : refusal(x, 'notHolder')),
+  }),
+  ...otherwise('confirm', 'ignore'),
+  hostRow({
+    name: 'reject-borrower',
+    on: 'reject',
+    from: ['held'],
+    when: 'by the borrower that holds',
+    holds: (x) => isHolder(x) && isLent(x),
+    to: ['moving', 'quarantined'],
+    act: (x) => {
+      return beginReturn(withRejection(x), 'rejected', false, [
+        { do: 'audit', event: 'rejected', detail: x.input.message.what },
+      ]);
+    },
+  }),
+  hostRow({
+    name: 'reject-owner',
+    on: 'reject',
+    from: ['held'],
+    when: 'by the owner that holds',
+    holds: isHolder,
+    to: ['moving', 'quarantined'],
+    act: (x) =>
+      begin(
+        withRejection(x),
+        { cause: 'rejected', to: undefined, forced: false, quarantine: 'evidenceMismatch' },
+        [{ do: 'audit', event: 'rejected', detail: x.input.message.what }],
+      ),
+  }),
+  hostRow({
+    name: 'reject-over',
+    on: 'reject',
+    from: ['held', 'parked'],
+    to: ['stay'],
+    act: (x) => (isPast(x) ? answerFromOutcome(x) : refusal(x, 'notHolder')),
+  }),
+  ...otherwise('reject', 'ignore'),
+  hostRow({
+    name: 'query-starting',
+    on: 'queryState',
+    from: ['starting'],
+    ignore: 'the machine is being read back; ask again',
+  }),
+  hostRow({
+    name: 'query-restores-epoch',
+    on: 'queryState',
+    from: ['quarantined', 'parked'],
+    when: 'the table was lost and the asker remembers a higher epoch',
+    holds: ({ state, input }) =>
+      state.restored && input.message.epoch > state.epoch && input.message.epoch <= EPOCH_RESTORED_MAX,
+    to: ['stay'],
+    act: (x) => {
+      const { epoch } = x.input.message;
+      const state: HostState = { ...x.state, epoch, lastEpoch: epoch };
+      return {
+        state,
+        effects: [
+          { do: 'persist', sync: true },
+          { do: 'send', to: x.input.from, message: report({ ...x, state }) },
+        ],
+      };
+    },
+  }),
+  hostRow({
+    name: 'query',
+    on: 'queryState',
+    from: 'any',
+    to: ['stay'],
+    act: (x) => ({ state: x.state, effects: [{ do: 'send', to: x.input.from, message: report(x) }] }),
+  }),
+];
+
+/** The answer to `queryState`. */
+function report(x: HostSeen<'queryState'>): MessageOf<'stateReported'> {
+  const { state, input, config } = x;
+  const { holder, attempt, reservation } = state;
+  const isReserved = reservation?.borrower.vm === input.from;
+  const isComing = attempt?.to?.vm === input.from;
+  const terms =
+    holder?.vm === input.from
+      ? holder.lease
+      : isReserved
+        ? reservation.terms
+        : isComing
+          ? attempt?.terms
+          : undefined;
+  return {
+    kind: 'stateReported',
+    bundle: config.bundle,
+    epoch: holder?.epoch ?? attempt?.epoch ?? state.lastEpoch,
+    challenge: input.message.challenge,
+    phase: state.name === 'starting' ? 'moving' : state.name,
+    digest: config.digest,
+    ...(holder ? { holder: holder.vm, incarnation: holder.incarnation } : {}),
+    confirmed: holder?.confirmed ?? false,
+    leaseMs: leaseLeft(state, input.nowMs),
+    ...(holder?.vm === input.from && holder.proof ? { proof: holder.proof } : {}),
+    ...(state.quarantine ? { cause: state.quarantine.cause } : {}),
+    yourIncarnation: state.running[input.from] ?? (0 as never),
+    pending: isReserved || isComing,
+    ...(holder?.vm === input.from && holder.ending?.notified
+      ? { ending: holder.ending.cause, noticeMs: noticeLeft(holder.ending, input.nowMs) }
+      : {}),
+    ...(terms ? { requestId: terms.requestId } : {}),
+    forces: config.forceRevoke,
+    declared: config.evidence,
+  };
+}

@@ -1,0 +1,224 @@
+/**
+ * The hypervisor table's rows for lending: consent, reservation, lend, cancel. Pure.
+ */
+
+import { isEvidenceEnough, type RefusalCode } from '../protocol/codes.ts';
+import { sameBytes } from '../protocol/evidence.ts';
+import { type Epoch, UINT32_MAX } from '../protocol/ids.ts';
+import { answerFromOutcome, isOwner, isPast, otherwise, refusal, refuse } from './host-answers.ts';
+import { type Base, begin, type HostOut, type HostSeen, hostRow, stop, timer } from './host-attempt.ts';
+import { type HostEffect, type HostState, holds, lifeOf, type OpenedConsent } from './host-state.ts';
+
+/** Why a `prepare` cannot be granted, or undefined. */
+function whyNotPrepare(x: HostSeen<'prepare'>): RefusalCode | undefined {
+  const { state, input, config } = x;
+  const { message, from, consent } = input;
+  if (from !== config.owner) return 'notOwner';
+  if (!holds(state, from)) return 'notHolder';
+  if (message.epoch !== state.holder?.epoch) return 'epochStale';
+  if (!sameBytes(message.digest, config.digest)) return 'digestMismatch';
+  if (!consent) return 'consentInvalid';
+  if (message.borrower === config.owner) return 'consentTerms';
+  if (!lifeOf(state, message.borrower)) return 'borrowerAbsent';
+  if (state.rejections.some(({ vm }) => vm === message.borrower)) return 'barred';
+  if (!config.resettable && !config.acceptDriverResidue) return 'unresettable';
+  if (state.epoch >= UINT32_MAX - 1) return 'epochsExhausted';
+  return whyNotConsent(x, consent);
+}
+
+function whyNotConsent(x: HostSeen<'prepare'>, consent: OpenedConsent): RefusalCode | undefined {
+  const { state, input, config } = x;
+  const { claims, sameBoot, ageMs } = consent;
+  if (claims.bundle !== config.bundle || claims.owner !== config.owner) return 'consentInvalid';
+  if (claims.requestId !== input.message.requestId) return 'consentInvalid';
+  if (!sameBytes(claims.digest, config.digest)) return 'digestMismatch';
+  if (claims.epoch !== state.holder?.epoch) return 'consentStale';
+  if (claims.incarnation !== state.running[input.message.borrower]) return 'consentStale';
+  if (!sameBoot || ageMs < 0 || ageMs > claims.validMs) return 'consentStale';
+  if (claims.use !== 'borrow' || claims.renewal !== 0) return 'consentTerms';
+  if (claims.leaseMs === 0 || claims.leaseMs < claims.minTenureMs) return 'consentTerms';
+  const { leaseMs, minTenureMs, noticeMs } = input.message;
+  const within =
+    claims.leaseMs <= leaseMs && claims.minTenureMs <= minTenureMs && claims.noticeMs <= noticeMs;
+  if (!within) return 'consentTerms';
+  if (!isEvidenceEnough(config.evidence, claims.evidence)) return 'evidenceTooWeak';
+  return undefined;
+}
+
+function reserve(x: HostSeen<'prepare'>): HostOut {
+  const { state, input, config } = x;
+  const claims = input.consent!.claims;
+  const epoch = (state.epoch + 1) as Epoch;
+  const { leaseMs, minTenureMs, noticeMs } = claims;
+  const reservation = {
+    epoch,
+    borrower: lifeOf(state, input.message.borrower)!,
+    terms: { leaseMs, minTenureMs, noticeMs, requestId: claims.requestId },
+  };
+  const next: HostState = { ...state, epoch, reservation };
+  return {
+    state: next,
+    effects: [
+      { do: 'persist', sync: true },
+      ...announce({ ...x, state: next }),
+      timer('reservation', config.times.reserveMs),
+    ],
+  };
+}
+
+function isSamePrepare(x: HostSeen<'prepare'>): boolean {
+  const { message, consent } = x.input;
+  const { reservation, holder } = x.state;
+  if (!isOwner(x) || !reservation || !consent || holder?.epoch !== message.epoch) return false;
+  const { leaseMs, minTenureMs, noticeMs } = consent.claims;
+  const { terms } = reservation;
+  return (
+    reservation.borrower.vm === message.borrower &&
+    terms.requestId === message.requestId &&
+    terms.leaseMs === leaseMs &&
+    terms.minTenureMs === minTenureMs &&
+    terms.noticeMs === noticeMs
+  );
+}
+
+/** Tells both parties of a reservation. */
+function announce(x: Base): HostEffect[] {
+  const { state, config } = x;
+  const { epoch, borrower, terms } = state.reservation!;
+  const body = {
+    bundle: config.bundle,
+    epoch,
+    reserveMs: config.times.reserveMs,
+    requestId: terms.requestId,
+  };
+  return [
+    { do: 'send', to: config.owner, message: { kind: 'prepared', ...body, borrower: borrower.vm } },
+    { do: 'send', to: borrower.vm, message: { kind: 'handoverPending', ...body } },
+  ];
+}
+
+/** Drops a reservation: its epoch is burnt; holder, holder's epoch and consent stay as they were. */
+export function unreserve(x: Base, code: RefusalCode): HostOut {
+  const { state, config } = x;
+  const { epoch, borrower, terms } = state.reservation!;
+  const next: HostState = { ...state, reservation: undefined };
+  const base = { ...x, state: next };
+  return {
+    state: next,
+    effects: [
+      stop('reservation'),
+      refuse(base, config.owner, 'lend', epoch, code),
+      refuse(base, borrower.vm, 'requestBorrow', epoch, code, terms.requestId),
+      { do: 'audit', event: 'unreserved', detail: code },
+    ],
+  };
+}
+
+/** Rows of prepare, lend and cancel. */
+export const LEND_ROWS = [
+  hostRow({
+    name: 'prepare-again',
+    on: 'prepare',
+    from: ['held'],
+    when: 'repeated, with the same consent',
+    holds: isSamePrepare,
+    to: ['stay'],
+    act: (x) => ({ state: x.state, effects: announce(x) }),
+  }),
+  hostRow({
+    name: 'prepare-reserved',
+    on: 'prepare',
+    from: ['held'],
+    when: 'reserved for somebody else, or by another consent',
+    holds: ({ state }) => state.reservation !== undefined,
+    to: ['stay'],
+    act: (x) => refusal(x, 'busy'),
+  }),
+  hostRow({
+    name: 'prepare-refused',
+    on: 'prepare',
+    from: ['held', 'parked'],
+    when: 'not allowed now',
+    holds: (x) => whyNotPrepare(x) !== undefined,
+    to: ['stay'],
+    act: (x) => refusal(x, whyNotPrepare(x)!),
+  }),
+  hostRow({ name: 'prepare', on: 'prepare', from: ['held', 'parked'], to: ['stay'], act: reserve }),
+  ...otherwise('prepare', 'busy'),
+  hostRow({
+    name: 'lend',
+    on: 'lend',
+    from: ['held'],
+    when: 'of the reservation, by the holding owner',
+    holds: (x) =>
+      isOwner(x) && holds(x.state, x.input.from) && x.state.reservation?.epoch === x.input.message.epoch,
+    to: ['moving'],
+    act: (x) => {
+      const { epoch, borrower, terms } = x.state.reservation!;
+      return begin(x, { cause: 'lend', to: borrower, forced: false, terms, reserved: epoch });
+    },
+  }),
+  hostRow({
+    name: 'lend-over',
+    on: 'lend',
+    from: ['held', 'parked'],
+    when: 'repeated',
+    holds: (x) => isOwner(x) && isPast(x) && x.input.message.epoch === x.state.lastEpoch,
+    to: ['stay'],
+    act: answerFromOutcome,
+  }),
+  hostRow({
+    name: 'lend-lapsed',
+    on: 'lend',
+    from: ['held', 'parked'],
+    to: ['stay'],
+    act: (x) => refusal(x, isOwner(x) ? 'reservationLapsed' : 'notOwner'),
+  }),
+  ...otherwise('lend', 'ignore'),
+  hostRow({
+    name: 'cancel-reservation',
+    on: 'cancel',
+    from: ['held'],
+    when: 'of the reservation',
+    holds: (x) => isOwner(x) && x.state.reservation?.epoch === x.input.message.epoch,
+    to: ['stay'],
+    act: (x) => unreserve(x, 'cancelled'),
+  }),
+  hostRow({
+    name: 'cancel-attempt',
+    on: 'cancel',
+    from: ['moving'],
+    when: 'the running lend, before the point of no return',
+    holds: (x) => {
+      const { attempt } = x.state;
+      return (
+        isOwner(x) &&
+        attempt?.epoch === x.input.message.epoch &&
+        attempt.cause === 'lend' &&
+        attempt.phase !== 'grant'
+      );
+    },
+    to: ['stay'],
+    act: ({ state }) => ({
+      state: { ...state, attempt: { ...state.attempt!, cancelled: true } },
+      effects: [],
+    }),
+  }),
+  hostRow({
+    name: 'cancel-late',
+    on: 'cancel',
+    from: ['held', 'parked'],
+    to: ['stay'],
+    act: (x) => refusal(x, isOwner(x) ? 'tooLate' : 'notOwner'),
+  }),
+  ...otherwise('cancel', 'tooLate'),
+  hostRow({
+    name: 'reservation-lapses',
+    on: 'timer:reservation',
+    from: ['held'],
+    when: 'reserved',
+    holds: ({ state }) => state.reservation !== undefined,
+    to: ['stay'],
+    act: (x) => unreserve(x, 'reservationLapsed'),
+  }),
+];

@@ -1,0 +1,280 @@
+/**
+ * The remap as the hypervisor service runs it: from fence to a stable state, with every failure, exit and
+ * cancellation that may come between.
+ *
+ * Pure rows. Nothing is granted before everything is fenced and settled; before the point of no return (the grant)
+ * a failed lend goes back to the owner; after it the way is forward, back to the owner under a new epoch; what
+ * cannot be blocked, synced, reset or granted to its owner ends in quarantine.
+ */
+
+import { HOST_TIMERS } from '../protocol/timers.ts';
+import {
+  audience,
+  type Base,
+  begin,
+  beginReturn,
+  type HostOut,
+  type HostSeen,
+  hostRow,
+  ownerLife,
+  quarantine,
+  runPhase,
+  stop,
+  tell,
+  timer,
+  withExits,
+} from './host-attempt.ts';
+import type { Attempt, HostEffect, HostState, Life, RemapPhase } from './host-state.ts';
+
+/** All granted: the new holder holds. */
+function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: Life): HostOut {
+  const { state, input, config } = x;
+  const proof = input.result.ok ? input.result.proof : undefined;
+  const lease = attempt.terms ? { ...attempt.terms, startedMs: input.nowMs } : undefined;
+  const next: HostState = {
+    ...state,
+    name: 'held',
+    attempt: undefined,
+    holder: { ...to, epoch: attempt.epoch, confirmed: false, lease, proof },
+    lastEpoch: attempt.epoch,
+    lastCause: attempt.cause,
+    restored: false,
+  };
+  const told = audience({ ...x, state: next }).map((vm) => tell({ ...x, state: next }, vm));
+  const out: HostOut = {
+    state: next,
+    effects: [
+      stop('enforce'),
+      ...told,
+      timer('confirm', config.times.confirmMs),
+      ...(lease ? [timer('lease', lease.leaseMs)] : []),
+      { do: 'persist', sync: false },
+      { do: 'audit', event: 'held', detail: attempt.cause },
+    ],
+  };
+  // The new holder's VM ended while it was being granted: an ended incarnation holds nothing.
+  if (state.running[to.vm] === to.incarnation) return withExits(out);
+  const again = beginReturn({ ...x, state: next }, 'exit', to.vm !== config.owner, []);
+  return withExits({ state: again.state, effects: [stop('enforce'), ...again.effects] });
+}
+
+/** Everything is fenced and clean and nobody is to get it. */
+function park(x: Base, attempt: Attempt): HostOut {
+  const { state, config } = x;
+  const owner = ownerLife(x);
+  const next: HostState = {
+    ...state,
+    name: 'parked',
+    attempt: undefined,
+    lastEpoch: attempt.epoch,
+    lastCause: attempt.cause,
+    guard: attempt.forced,
+  };
+  const effects: HostEffect[] = [
+    stop('enforce'),
+    ...audience({ ...x, state: next }).map((vm) => tell({ ...x, state: next }, vm)),
+    ...(next.guard ? [timer('guard', config.times.guardMs)] : []),
+    { do: 'persist', sync: false },
+    { do: 'audit', event: 'parked', detail: attempt.cause },
+  ];
+  const out = withExits({ state: next, effects });
+  // The owner came up while the bundle was being parked for want of it.
+  const wanted = owner && !next.guard && attempt.cause !== 'lift' && attempt.cause !== 'boot';
+  if (!wanted) return out;
+  const again = begin({ ...x, state: out.state }, { cause: 'start', to: owner, forced: false });
+  return { state: again.state, effects: [...out.effects, ...again.effects] };
+}
+
+function advance(x: Base, attempt: Attempt, phase: RemapPhase): HostOut {
+  const next = { ...attempt, phase };
+  return withExits({
+    state: { ...x.state, attempt: next },
+    effects: [stop('enforce'), ...runPhase(x.config, next)],
+  });
+}
+
+/** Before the point of no return: the owner gets back what it was about to lend, under the attempt's epoch. */
+function rollBack(x: Base, attempt: Attempt): HostOut {
+  const owner = ownerLife(x);
+  const same =
+    owner && attempt.from && owner.vm === attempt.from.vm && owner.incarnation === attempt.from.incarnation;
+  if (!same) return begin(x, { cause: 'rollback', to: owner, forced: false }, [stop('enforce')]);
+  return advance(x, { ...attempt, to: owner, cause: 'rollback', terms: undefined }, 'grant');
+}
+
+function attemptOf(state: HostState): Attempt {
+  if (!state.attempt) throw new Error('moving without an attempt');
+  return state.attempt;
+}
+
+const isLend = (attempt: Attempt) => attempt.cause === 'lend';
+const isDead = (state: HostState, life: Life | undefined) =>
+  life !== undefined && state.running[life.vm] !== life.incarnation;
+
+/** After fence or settle went wrong: nobody knows what the old holder still reaches. */
+function unproved(x: Base, phase: RemapPhase): HostOut {
+  return quarantine(x, phase === 'fence' ? 'fenceFailed' : 'settleFailed', false);
+}
+
+/** Everything is fenced and settled: nobody reaches the bundle any more. */
+function unexposed<X extends Base>(x: X): X {
+  return { ...x, state: { ...x.state, exposed: false } };
+}
+
+/** Clean is done: grant, park or turn back. */
+function afterClean(x: HostSeen<'phaseDone'>): HostOut {
+  const attempt = attemptOf(x.state);
+  if (attempt.quarantine) return quarantine(x, attempt.quarantine, true);
+  if (isLend(attempt) && (attempt.cancelled || isDead(x.state, attempt.to))) return rollBack(x, attempt);
+  if (!attempt.to) return park(x, attempt);
+  if (isDead(x.state, attempt.to)) {
+    // The owner ended while the bundle was on its way back to it; its next life will claim it.
+    const owner = ownerLife(x);
+    if (!owner) return park(x, { ...attempt, to: undefined });
+    return advance(x, { ...attempt, to: owner }, 'grant');
+  }
+  return advance(x, attempt, 'grant');
+}
+
+/** A reset failed, or the device is not idle after it. */
+function uncleaned(x: Base): HostOut {
+  const attempt = attemptOf(x.state);
+  // What the owner left in its own device is no secret from it: a failed lend goes back without a reset.
+  if (isLend(attempt)) return rollBack(x, attempt);
+  return quarantine(x, 'resetFailed', true);
+}
+
+/** A grant failed half-way: forward, back to the owner; if the owner was it, to nobody and into quarantine. */
+function ungranted(x: Base): HostOut {
+  const attempt = attemptOf(x.state);
+  const before = [stop('enforce')];
+  if (attempt.to?.vm !== x.config.owner) {
+    return begin(x, { cause: 'forwardBack', to: ownerLife(x), forced: false }, before);
+  }
+  return begin(x, { cause: 'forwardBack', to: undefined, forced: false, quarantine: 'grantFailed' }, before);
+}
+
+function failed(x: Base, phase: RemapPhase): HostOut {
+  if (phase === 'clean') return uncleaned(x);
+  if (phase === 'grant') return ungranted(x);
+  if (phase === 'inspect') return quarantine(x, 'inspectFailed', false);
+  return unproved(x, phase);
+}
+
+const isCurrent = ({ state, input }: HostSeen<'phaseDone'>) =>
+  state.attempt?.epoch === input.epoch && state.attempt.phase === input.phase;
+const inPhase = (phase: RemapPhase) => (x: HostSeen<'phaseDone'>) =>
+  x.input.phase === phase && x.input.result.ok && isCurrent(x);
+
+/** Rows of the running remap. */
+export const REMAP_ROWS = [
+  hostRow({
+    name: 'fenced',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'fence done',
+    holds: inPhase('fence'),
+    to: ['stay'],
+    act: (x) => advance(x, attemptOf(x.state), 'settle'),
+  }),
+  hostRow({
+    name: 'settled-turn-back',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'settle done; a lend whose owner cancelled or whose borrower ended',
+    holds: (x) => {
+      const { attempt } = x.state;
+      return inPhase('settle')(x) && isLend(attempt!) && (attempt!.cancelled || isDead(x.state, attempt!.to));
+    },
+    to: ['stay'],
+    act: (x) => rollBack(unexposed(x), { ...attemptOf(x.state), settled: true }),
+  }),
+  hostRow({
+    name: 'settled-unresettable',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'settle done; taken by force, and only the driver could have cleared a residue',
+    holds: (x) => inPhase('settle')(x) && !x.config.resettable && attemptOf(x.state).forced,
+    to: ['quarantined'],
+    act: (x) => quarantine(unexposed(x), 'unresettable', true),
+  }),
+  hostRow({
+    name: 'settled',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'settle done',
+    holds: inPhase('settle'),
+    to: ['stay'],
+    act: (x) => advance(unexposed(x), { ...attemptOf(x.state), settled: true }, 'clean'),
+  }),
+  hostRow({
+    name: 'cleaned-busy',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'reset done, a device not idle, looks left',
+    holds: (x) => {
+      const { result } = x.input;
+      return inPhase('clean')(x) && result.ok && result.idle === false && attemptOf(x.state).drainsLeft > 0;
+    },
+    to: ['stay'],
+    act: (x) => {
+      const attempt = attemptOf(x.state);
+      return {
+        state: { ...x.state, attempt: { ...attempt, drainsLeft: attempt.drainsLeft - 1 } },
+        effects: [stop('enforce'), timer('drain', HOST_TIMERS.drain)],
+      };
+    },
+  }),
+  hostRow({
+    name: 'cleaned-never-idle',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'reset done, a device not idle, no look left',
+    holds: (x) => inPhase('clean')(x) && x.input.result.ok && x.input.result.idle === false,
+    to: ['stay', 'quarantined'],
+    act: uncleaned,
+  }),
+  hostRow({
+    name: 'cleaned',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'clean done',
+    holds: inPhase('clean'),
+    to: ['stay', 'parked', 'quarantined'],
+    act: afterClean,
+  }),
+  hostRow({
+    name: 'granted',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'grant done',
+    holds: inPhase('grant'),
+    to: ['held', 'stay'],
+    act: (x) => commit(x, attemptOf(x.state), attemptOf(x.state).to!),
+  }),
+  hostRow({
+    name: 'phase-failed',
+    on: 'phaseDone',
+    from: ['moving'],
+    when: 'failed',
+    holds: isCurrent,
+    to: ['stay', 'quarantined'],
+    act: (x) => failed(x, x.input.phase),
+  }),
+  hostRow({
+    name: 'phase-timeout',
+    on: 'timer:enforce',
+    from: ['moving'],
+    to: ['stay', 'quarantined'],
+    act: (x) => failed(x, attemptOf(x.state).phase),
+  }),
+  hostRow({
+    name: 'drain-look',
+    on: 'timer:drain',
+    from: ['moving'],
+    when: 'cleaning',
+    holds: ({ state }) => state.attempt?.phase === 'clean',
+    to: ['stay'],
+    act: ({ state, config }) => ({ state, effects: runPhase(config, attemptOf(state)) }),
+  }),
+];

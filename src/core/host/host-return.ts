@@ -1,0 +1,249 @@
+/**
+ * The hypervisor table's rows for the way back: release, reclaim, claim, and the clocks of lease and notice. Pure.
+ */
+
+import type { MoveCause } from '../protocol/codes.ts';
+import { HOST_TIMERS } from '../protocol/timers.ts';
+import { answerFromOutcome, isHolder, isLent, isOwner, isPast, otherwise, refusal } from './host-answers.ts';
+import {
+  type Base,
+  begin,
+  beginReturn,
+  type HostOut,
+  hostRow,
+  leaseLeft,
+  noticeLeft,
+  ownerLife,
+  stop,
+  tell,
+  timer,
+} from './host-attempt.ts';
+import type { Holder, HostConfig, HostEffect } from './host-state.ts';
+
+/** Gives notice of a forced return, or starts it at once where the consent asks for none. */
+function startNotice(x: Base, cause: MoveCause): HostOut {
+  const { state, config } = x;
+  const holder = state.holder as Holder;
+  const noticeMs = holder.lease?.noticeMs ?? 0;
+  if (noticeMs === 0 && config.forceRevoke) return beginReturn(x, cause, true);
+  return {
+    state: {
+      ...state,
+      holder: { ...holder, ending: { cause, notified: true, endsMs: x.input.nowMs + noticeMs } },
+    },
+    effects: [
+      stop('lease'),
+      stop('confirm'),
+      // Not synced, but a restart of the service must not give the notice anew.
+      { do: 'persist', sync: false },
+      leaseEnding(config, holder, noticeMs, cause),
+      timer('notice', noticeMs),
+      timer('remind', HOST_TIMERS.remind),
+      { do: 'audit', event: 'notice', detail: cause },
+    ],
+  };
+}
+
+function leaseEnding(config: HostConfig, holder: Holder, noticeMs: number, cause: MoveCause): HostEffect {
+  const { vm, epoch } = holder;
+  return {
+    do: 'send',
+    to: vm,
+    message: { kind: 'leaseEnding', bundle: config.bundle, epoch, noticeMs, cause },
+  };
+}
+
+/** The bundle is not back: its holder may not have heard. */
+function remind({ state, input, config }: Base): HostOut {
+  const holder = state.holder!;
+  const ending = holder.ending!;
+  return {
+    state,
+    effects: [
+      leaseEnding(config, holder, noticeLeft(ending, input.nowMs), ending.cause),
+      timer('remind', HOST_TIMERS.remind),
+    ],
+  };
+}
+
+/** Rows of release, reclaim and claim. */
+export const RETURN_ROWS = [
+  hostRow({
+    name: 'release',
+    on: 'release',
+    from: ['held'],
+    when: 'by the borrower that holds',
+    holds: (x) => isHolder(x) && isLent(x),
+    to: ['moving', 'quarantined'],
+    act: (x) => beginReturn(x, x.state.holder?.ending?.cause ?? 'release', false),
+  }),
+  hostRow({
+    name: 'release-over',
+    on: 'release',
+    from: ['held', 'parked'],
+    when: 'repeated, or of an older epoch',
+    holds: isPast,
+    to: ['stay'],
+    act: answerFromOutcome,
+  }),
+  hostRow({
+    name: 'release-refused',
+    on: 'release',
+    from: ['held', 'parked'],
+    to: ['stay'],
+    act: (x) => refusal(x, 'notHolder'),
+  }),
+  ...otherwise('release', 'ignore'),
+  hostRow({
+    name: 'reclaim',
+    on: 'reclaim',
+    from: ['held'],
+    when: 'lent at this epoch',
+    holds: (x) => isOwner(x) && isLent(x) && x.state.holder?.epoch === x.input.message.epoch,
+    to: ['stay', 'moving', 'quarantined'],
+    act: (x) => {
+      const { state, input } = x;
+      const holder = state.holder!;
+      const lease = holder.lease!;
+      if (holder.ending?.notified) return { state, effects: [] };
+      const tenureLeftMs = Math.ceil(lease.startedMs + lease.minTenureMs - input.nowMs);
+      if (tenureLeftMs <= 0) return startNotice(x, 'reclaim');
+      return {
+        state: { ...state, holder: { ...holder, ending: { cause: 'reclaim', notified: false, endsMs: 0 } } },
+        effects: [
+          { do: 'persist', sync: false },
+          timer('lease', Math.min(tenureLeftMs, leaseLeft(state, input.nowMs))),
+        ],
+      };
+    },
+  }),
+  hostRow({
+    name: 'reclaim-over',
+    on: 'reclaim',
+    from: ['held', 'parked'],
+    when: 'by the owner',
+    holds: isOwner,
+    to: ['stay'],
+    act: answerFromOutcome,
+  }),
+  hostRow({
+    name: 'reclaim-refused',
+    on: 'reclaim',
+    from: ['held', 'parked'],
+    to: ['stay'],
+    act: (x) => refusal(x, 'notOwner'),
+  }),
+  ...otherwise('reclaim', 'ignore'),
+  hostRow({
+    name: 'claim',
+    on: 'claim',
+    from: ['parked'],
+    when: 'by the owner, not in the guard time',
+    holds: (x) => isOwner(x) && !x.state.guard && ownerLife(x) !== undefined,
+    to: ['moving', 'quarantined'],
+    act: (x) => begin(x, { cause: 'claim', to: ownerLife(x), forced: false }),
+  }),
+  hostRow({
+    name: 'claim-guard',
+    on: 'claim',
+    from: ['parked'],
+    when: 'by the owner, in the guard time',
+    holds: isOwner,
+    ignore: 'the bundle goes to the owner by itself when the guard time is over',
+  }),
+  hostRow({
+    name: 'claim-held',
+    on: 'claim',
+    from: ['held'],
+    when: 'by the owner',
+    holds: isOwner,
+    to: ['stay'],
+    act: answerFromOutcome,
+  }),
+  hostRow({
+    name: 'claim-refused',
+    on: 'claim',
+    from: ['held', 'parked'],
+    to: ['stay'],
+    act: (x) => refusal(x, 'notOwner'),
+  }),
+  ...otherwise('claim', 'ignore'),
+];
+
+/** Rows of the lease's clocks. */
+export const CLOCK_ROWS = [
+  hostRow({
+    name: 'lease-over',
+    on: 'timer:lease',
+    from: ['held'],
+    when: 'lent, notice not given',
+    holds: (x) => isLent(x) && !x.state.holder?.ending?.notified,
+    to: ['stay', 'moving', 'quarantined'],
+    act: (x) => startNotice(x, x.state.holder?.ending?.cause ?? 'expiry'),
+  }),
+  hostRow({
+    name: 'notice-over',
+    on: 'timer:notice',
+    from: ['held'],
+    when: 'lent, the back end can force',
+    holds: (x) => isLent(x) && x.config.forceRevoke,
+    to: ['moving', 'quarantined'],
+    act: (x) => beginReturn(x, x.state.holder?.ending?.cause ?? 'expiry', true),
+  }),
+  hostRow({
+    name: 'notice-over-unforced',
+    on: 'timer:notice',
+    from: ['held'],
+    when: 'lent, the back end cannot force',
+    holds: isLent,
+    to: ['stay'],
+    // Gunyah and FF-A refuse to take from a live borrower: the return then waits for its release or VM exit.
+    act: ({ state }) => ({
+      state,
+      effects: [{ do: 'audit', event: 'overdue', detail: state.holder?.ending?.cause }],
+    }),
+  }),
+  hostRow({
+    name: 'remind',
+    on: 'timer:remind',
+    from: ['held'],
+    when: 'notice was given',
+    holds: ({ state }) => state.holder?.ending?.notified === true,
+    to: ['stay'],
+    act: remind,
+  }),
+  hostRow({
+    name: 'confirm-over-lease',
+    on: 'timer:confirm',
+    from: ['held'],
+    when: 'lent, not confirmed',
+    holds: (x) => isLent(x) && x.state.holder?.confirmed === false && !x.state.holder.ending?.notified,
+    to: ['stay', 'moving', 'quarantined'],
+    act: (x) => startNotice(x, 'noConfirm'),
+  }),
+  hostRow({
+    name: 'tell-owner-again',
+    on: 'timer:confirm',
+    from: ['held'],
+    when: 'the owner holds, not confirmed',
+    holds: (x) => !isLent(x) && x.state.holder?.confirmed === false,
+    to: ['stay'],
+    act: (x) => ({
+      state: x.state,
+      effects: [tell(x, x.config.owner), timer('confirm', x.config.times.confirmMs)],
+    }),
+  }),
+  hostRow({
+    name: 'guard-over',
+    on: 'timer:guard',
+    from: ['parked'],
+    when: 'guarding',
+    holds: ({ state }) => state.guard,
+    to: ['stay', 'moving', 'quarantined'],
+    act: (x) => {
+      const owner = ownerLife(x);
+      if (!owner) return { state: { ...x.state, guard: false }, effects: [{ do: 'persist', sync: false }] };
+      return begin(x, { cause: 'guard', to: owner, forced: false });
+    },
+  }),
+];

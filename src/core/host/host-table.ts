@@ -1,0 +1,58 @@
+/**
+ * The hypervisor service's table for one bundle: who holds it, under which epoch, and until when.
+ *
+ * Pure: facts in, orders out (host-state.ts). The only place that allocates epochs and orders the enforcer.
+ * One command at a time per bundle, decided in the order of arrival; a repeated command is answered from the last
+ * outcome without acting. The rows are in the files named below.
+ */
+
+import { makeTable } from '../protocol/table.ts';
+import { HOST_TIMERS, type HostTimer } from '../protocol/timers.ts';
+import { hostRow } from './host-attempt.ts';
+import { HOLDER_ROWS } from './host-holder.ts';
+import { LEND_ROWS } from './host-lend.ts';
+import { LIFE_ROWS, QUARANTINE_ROWS, START_ROWS } from './host-life.ts';
+import { REMAP_ROWS } from './host-remap.ts';
+import { CLOCK_ROWS, RETURN_ROWS } from './host-return.ts';
+import { HOST_STATES, type HostInput } from './host-state.ts';
+
+const lateTimers = (Object.keys(HOST_TIMERS) as HostTimer[]).map((name) =>
+  hostRow({
+    name: `${name}-timer-late`,
+    on: `timer:${name}`,
+    from: 'any',
+    ignore: 'what it waited for has happened',
+  }),
+);
+
+/** Inputs of the hypervisor table, for the totality test and the diagrams. */
+export const HOST_INPUTS: readonly HostInput['on'][] = [
+  'start',
+  'phaseDone',
+  'vmStarted',
+  'vmExited',
+  'prepare',
+  'lend',
+  'cancel',
+  'release',
+  'reclaim',
+  'claim',
+  'confirm',
+  'reject',
+  'queryState',
+  'lift',
+  ...(Object.keys(HOST_TIMERS) as HostTimer[]).map((name) => `timer:${name}` as const),
+];
+
+/** The hypervisor service's table. */
+export const HOST_TABLE = makeTable('hypervisor', HOST_STATES, HOST_INPUTS, [
+  ...START_ROWS,
+  ...LEND_ROWS,
+  ...REMAP_ROWS,
+  ...RETURN_ROWS,
+  ...HOLDER_ROWS,
+  ...CLOCK_ROWS,
+  ...LIFE_ROWS,
+  ...QUARANTINE_ROWS,
+  ...lateTimers,
+]);

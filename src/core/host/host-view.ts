@@ -1,0 +1,161 @@
+/**
+ * What the host shows: the view of a bundle for `status` and `describe`, and refused accesses in words. Pure.
+ */
+
+import type { FaultRecord } from '../../ports/enforcer.ts';
+import type { EvidenceLevel } from '../protocol/codes.ts';
+import { PAGE_BYTES } from '../protocol/evidence.ts';
+import { type BundleId, type ResourceId, UINT32_MAX, type VmId } from '../protocol/ids.ts';
+import { isLater, NOT_SUPPORTED, refuseLater } from '../protocol/later.ts';
+import { MESSAGES, type Message, type MessageOf } from '../protocol/messages.ts';
+import type { Attributed } from './attribution.ts';
+import { leaseLeft } from './host-attempt.ts';
+import type { HostConfig, HostState, Rejection, RemapPhase } from './host-state.ts';
+
+/** How long each phase of the last remap took, in milliseconds of the host's clock. */
+export type PhaseTimes = Readonly<Partial<Record<RemapPhase, number>>>;
+
+/** A bundle as the host sees it. */
+export interface HostView {
+  readonly bundle: BundleId;
+  readonly state: string;
+  readonly holder: VmId | null;
+  readonly incarnation: number | null;
+  readonly epoch: number;
+  readonly leaseLeftMs: number | null;
+  readonly reason: string;
+  /** Who found the evidence wrong, and what: borrowers among them are barred until a lift. */
+  readonly rejections: readonly Rejection[];
+  readonly confirmed: boolean;
+  readonly evidence: string;
+  readonly owner: VmId;
+  readonly faults: number;
+  readonly phases: PhaseTimes;
+  readonly events: readonly string[];
+  /** Agents that mean another definition by this name. */
+  readonly definitionDiffersFrom: readonly VmId[];
+}
+
+/** What the host shows of itself, besides its bundles. */
+export interface HostFacts {
+  /** Running VMs and their lives. */
+  readonly vms: Readonly<Record<string, number>>;
+  /** Hash of the last line of the audit log. */
+  readonly auditHash: string;
+  /** What cannot be written, and why. */
+  readonly writeFault: string | null;
+  /**
+   * The last time that the host did not run, on a machine that did: for how long, and how long ago that ended, in ms.
+   */
+  readonly stopped: { readonly forMs: number; readonly agoMs: number } | null;
+}
+
+/** What a view is made of besides the state. */
+export interface ViewParts {
+  readonly config: HostConfig;
+  /** The last thing that happened. */
+  readonly reason: string;
+  readonly faults: number;
+  readonly phases: PhaseTimes;
+  readonly events: readonly string[];
+  /** Why the last phase that failed did; undefined when the last remap went well. */
+  readonly failure?: string | undefined;
+  readonly differs?: readonly VmId[];
+}
+
+/** Makes the view of a bundle. */
+export function hostView({ config, ...parts }: ViewParts, state: HostState, nowMs: number): HostView {
+  const { holder, attempt, quarantine, rejections } = state;
+  return {
+    bundle: config.bundle,
+    state: state.name,
+    holder: holder?.vm ?? null,
+    incarnation: holder?.incarnation ?? null,
+    epoch: holder?.epoch ?? attempt?.epoch ?? state.lastEpoch,
+    leaseLeftMs: holder?.lease ? leaseLeft(state, nowMs) : null,
+    reason: [
+      quarantine
+        ? `${quarantine.cause}, ` +
+          `${isolationText(config.evidence, quarantine.isolated)}${parts.failure ? `: ${parts.failure}` : ''}`
+        : parts.reason,
+      ...rejections.map(({ vm, what }) => `${vm} rejected it: ${what}`),
+    ].join('; '),
+    rejections,
+    confirmed: holder?.confirmed ?? false,
+    evidence: config.evidence,
+    owner: config.owner,
+    faults: parts.faults,
+    phases: { ...parts.phases },
+    events: [...parts.events],
+    definitionDiffersFrom: parts.differs ?? [],
+  };
+}
+
+/** A back end that isolates nothing proves nothing, whatever its calls answered. */
+function isolationText(evidence: EvidenceLevel, isolated: boolean): string {
+  if (evidence === 'none') return 'nothing is isolated';
+  return `isolation ${isolated ? 'proved' : 'unproved'}`;
+}
+
+/** A refused access in one line. */
+export function faultText({ fault, offender, epoch }: Attributed, count: number): string {
+  const who = offender ? `${offender.vm} (incarnation ${offender.incarnation})` : 'unattributed';
+  const access = `${fault.write ? 'write' : 'read'} at 0x${fault.address.toString(16)}`;
+  const what = namesAccess(fault.event) ? access : 'access';
+  const where = fault.resource ?? `stream ${fault.stream}`;
+  return `${fault.event}: ${who} ${what}, ${where}, by ${fault.by}, epoch ${epoch}, ${count} times`;
+}
+
+/** The report of a refused access, as the parties get it. */
+export function faultMessage(
+  bundle: BundleId,
+  { fault, offender, epoch }: Attributed,
+  resource: ResourceId,
+  count: number,
+): MessageOf<'faultReported'> {
+  const isNamed = namesAccess(fault.event);
+  return {
+    kind: 'faultReported',
+    bundle,
+    epoch,
+    resource,
+    by: fault.by,
+    ...(isNamed ? { write: fault.write } : {}),
+    ...(offender ? { vm: offender.vm, incarnation: offender.incarnation } : {}),
+    ...(isNamed ? { page: Math.floor(fault.address / PAGE_BYTES) >>> 0 } : {}),
+    count: Math.min(count, UINT32_MAX),
+  };
+}
+
+/** The fields of a fault for the log. */
+export function faultFields(fault: FaultRecord) {
+  return { event: fault.event, by: fault.by, vm: fault.vm, stream: fault.stream, address: fault.address };
+}
+
+/** Why a message is for no bundle of the host's, whatever their states, and the answer to it; empty when it may be. */
+export function whyUnfit(
+  message: Extract<Message, { bundle: BundleId }>,
+  state: HostState | undefined,
+): { readonly why?: string; readonly answer?: Message | undefined } {
+  if (!state)
+    return { why: `no bundle ${message.bundle} is configured`, answer: unknownBundleRefusal(message) };
+  return isLater(message) ? { why: NOT_SUPPORTED, answer: refuseLater(message, state) } : {};
+}
+
+/** The answer to a command for a bundle that is not configured here; undefined for what is no command. */
+export function unknownBundleRefusal(message: Extract<Message, { bundle: BundleId }>): Message | undefined {
+  if (!('epoch' in message) || message.kind === 'queryState') return undefined;
+  const { bundle, epoch, kind } = message;
+  const command = MESSAGES[kind].number;
+  // Without it the owner takes the answer for one to an earlier request.
+  const request = 'requestId' in message ? { requestId: message.requestId } : {};
+  return { kind: 'refused', bundle, epoch, command, code: 'unknownBundle', currentEpoch: epoch, ...request };
+}
+
+/**
+ * Whether the hardware says what a refused access was. An SMMU's record of a faulty configuration (`C_BAD_STE` and its
+ * like) names the stream alone: Arm IHI 0070, 7.3.
+ */
+export function namesAccess(event: string): boolean {
+  return !event.startsWith('C_');
+}

@@ -1,0 +1,52 @@
+/**
+ * Messages that are specified and not carried out yet: renewal, offers, the queue, the next borrower. Nobody sends
+ * them; whoever gets one refuses it by name. Pure.
+ */
+
+import type { HostState } from '../host/host-state.ts';
+import { type LaterCommand, MESSAGES, type Message, type MessageKind, type MessageOf } from './messages.ts';
+
+/** Why such a message is dropped, for the log. */
+export const NOT_SUPPORTED = 'not supported yet';
+
+const COMMANDS = ['lendNext', 'renewLease', 'cancelNext'] as const satisfies readonly LaterCommand[];
+const OTHERS = [
+  'offerLease',
+  'acceptLease',
+  'declineOffer',
+  'renew',
+  'queued',
+  'renewed',
+  'nextLent',
+] as const;
+
+/** A message that is not carried out yet. */
+export type LaterMessage = MessageOf<(typeof COMMANDS)[number] | (typeof OTHERS)[number]>;
+
+/** Kinds of the messages that are not carried out yet. */
+export const LATER_KINDS: readonly MessageKind[] = [...COMMANDS, ...OTHERS];
+
+const kinds = new Set<string>(LATER_KINDS);
+const commands = new Set<string>(COMMANDS);
+
+/** Whether a message is not carried out yet. */
+export function isLater(message: Message): message is LaterMessage {
+  return kinds.has(message.kind);
+}
+
+/** The host's answer to such a message; undefined unless it is a command to the host. */
+export function refuseLater(
+  message: LaterMessage,
+  { holder, attempt, lastEpoch }: HostState,
+): MessageOf<'refused'> | undefined {
+  if (!isCommand(message)) return undefined;
+  const { bundle, epoch, kind, requestId } = message;
+  const currentEpoch = holder?.epoch ?? attempt?.epoch ?? lastEpoch;
+  const who = holder === undefined ? {} : { holder: holder.vm };
+  const command = MESSAGES[kind].number;
+  return { kind: 'refused', bundle, epoch, command, code: 'notSupported', currentEpoch, ...who, requestId };
+}
+
+function isCommand(message: LaterMessage): message is MessageOf<LaterCommand> {
+  return commands.has(message.kind);
+}

@@ -1,0 +1,84 @@
+/**
+ * What an agent writes down before it acts: which hook it was about to run, under which epoch.
+ *
+ * It says what was attempted, never who holds: after a restart only the host's answer counts. Kept so that a person,
+ * and the log, can tell what a crash interrupted. So only what begins something new waits for its record; a disk that
+ * is full keeps nobody from resuming or giving back.
+ */
+
+import { type BundleId, isId } from '../../core/protocol/ids.ts';
+import { asciiBytes, asciiText } from '../../core/wire/bytes.ts';
+import type { HookName, Journal, Log } from '../../ports/world.ts';
+
+/** The last attempt of one bundle. */
+export interface JournalNote {
+  readonly attempt: HookName;
+  readonly epoch: number;
+}
+
+const HOOKS: readonly HookName[] = ['prepare', 'suspend', 'quiesce', 'resume'];
+
+/** Records after which the file is rewritten with one record per bundle: some 60 KiB. */
+const COMPACT_AFTER = 1_000;
+
+/** The journal of an agent. */
+export class AgentJournal {
+  readonly last = new Map<BundleId, JournalNote>();
+  readonly #journal: Journal;
+  readonly #log: Log;
+  #records: number;
+
+  /** Reads what is there. A record that is none of ours, as of another version, is left out with a warning. */
+  constructor(journal: Journal, log: Log) {
+    this.#journal = journal;
+    this.#log = log;
+    this.#records = journal.records.length;
+    let unread = 0;
+    for (const record of journal.records) {
+      const entry = decode(record);
+      if (entry) this.last.set(entry.bundle, entry.note);
+      else unread += 1;
+    }
+    if (unread > 0) log('warn', `${unread} records of the journal are not of this version, and are left out`);
+  }
+
+  /**
+   * Writes a note. With `sync` it is durable before this returns, or this throws; without, a failure goes to the log.
+   */
+  write(bundle: BundleId, note: JournalNote, sync: boolean): void {
+    this.last.set(bundle, note);
+    // A rewrite is durable, so it waits for a record that has to be: nothing is synced while a bundle is dark.
+    if (this.#records >= COMPACT_AFTER && sync) {
+      this.#journal.rewrite([...this.last].map(([id, entry]) => encode(id, entry)));
+      this.#records = this.last.size;
+      return;
+    }
+    try {
+      this.#journal.append(encode(bundle, note), sync);
+      this.#records += 1;
+    } catch (error) {
+      if (sync) throw error;
+      const text = `${(error as Error).message}; free space or mend the disk: it goes on without this record`;
+      this.#log('error', text, { bundle, ...note });
+    }
+  }
+}
+
+function decode(record: Uint8Array): { bundle: BundleId; note: JournalNote } | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(asciiText(record));
+  } catch {
+    return undefined;
+  }
+  const { bundle, attempt, epoch } = (value ?? {}) as Partial<JournalNote> & { bundle?: unknown };
+  if (!isId(bundle) || !HOOKS.includes(attempt as HookName) || !Number.isInteger(epoch)) return undefined;
+  return {
+    bundle: bundle as string as BundleId,
+    note: { attempt: attempt as HookName, epoch: epoch as number },
+  };
+}
+
+function encode(bundle: BundleId, note: JournalNote): Uint8Array {
+  return asciiBytes(JSON.stringify({ bundle, ...note }));
+}

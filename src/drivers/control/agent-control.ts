@@ -1,0 +1,358 @@
+/**
+ * The agent's control socket: the public API of an agent (docs/PROTOCOL.md, "Control socket").
+ *
+ * JSON lines. The connection is the lease: when it closes, every bundle that it borrowed goes back. One
+ * connection at a time borrows a bundle.
+ */
+
+import { idOf, type Json, Lines } from '../../common/lines.ts';
+import { nearest } from '../../common/near.ts';
+import type { AgentNotice, BorrowTerms } from '../../core/agent/agent-io.ts';
+import type { BundleView } from '../../core/agent/agent-view.ts';
+import { EVIDENCE_LEVELS, type EvidenceLevel } from '../../core/protocol/codes.ts';
+import { type BundleId, HOST, isUint32 } from '../../core/protocol/ids.ts';
+import { TEXT_BYTES_MAX } from '../../core/protocol/messages.ts';
+import { clipText } from '../../core/wire/utf8.ts';
+import type { ByteStream, Clock, Log } from '../../ports/world.ts';
+import type { Agent } from '../agent/agent.ts';
+import { Past } from './past.ts';
+
+/** Most connections at a time: a few programs and a few people. */
+export const CONNECTIONS_MAX = 32;
+
+/** Most requests that wait for one return. */
+const RETURNS_MAX = 8;
+
+/** What a borrower gets when it does not say otherwise. */
+export const BORROW_DEFAULTS = {
+  purpose: 'unspecified',
+  leaseMs: 30_000,
+  minTenureMs: 0,
+  noticeMs: 2_000,
+  waitMs: 5_000,
+  evidence: 'observed',
+} as const satisfies BorrowTerms;
+
+/** Times of a `sleep` that does not say otherwise, in ms: notice of most consents, and what a return takes. */
+export const SLEEP_DEFAULTS = { graceMs: 2_000, waitMs: 10_000 } as const;
+
+/** A request that cannot be carried out; the client is told. */
+class RequestError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+interface Client {
+  readonly lines: Lines;
+  watches: boolean;
+  /** Bundles it borrows. */
+  readonly borrows: Map<BundleId, Borrowing>;
+}
+
+interface Borrowing {
+  /** Id of the request for it. */
+  readonly request: unknown;
+  /** It wants to know how far its request has come, and was told this. */
+  told: string | undefined;
+  granted: boolean;
+  /** Who waits for its return, with the ids of their requests. */
+  readonly returning: { readonly client: Client; readonly id: unknown }[];
+}
+
+/** Serves the control connections of one agent. */
+export class AgentControl {
+  readonly #agent: Agent;
+  readonly #log: Log;
+  readonly #clients = new Set<Client>();
+  readonly #past: Past;
+  readonly #clock: Clock;
+
+  constructor(agent: Agent, log: Log, clock: Clock) {
+    this.#clock = clock;
+    this.#past = new Past(clock);
+    this.#agent = agent;
+    this.#log = log;
+    agent.on('notice', (bundle, notice) => this.#onNotice(bundle, notice));
+    agent.on('changed', (bundle) => this.#onChanged(bundle));
+    agent.on('hostUp', () => this.#tellWatchers({ event: 'hostUp' }));
+    agent.on('hostDown', (reason) => this.#tellAll({ event: 'hostDown', reason }));
+  }
+
+  /** Serves a new connection. */
+  accept(stream: ByteStream): void {
+    const client: Client = {
+      lines: new Lines(stream, {
+        onLine: (request) => this.#serve(client, request),
+        onBad: (message) => client.lines.send({ ok: false, error: { code: 'badRequest', message } }),
+        onClose: () => this.#closed(client),
+      }),
+      watches: false,
+      borrows: new Map(),
+    };
+    this.#clients.add(client);
+    if (this.#clients.size <= CONNECTIONS_MAX) return;
+    client.lines.send({
+      ok: false,
+      error: { code: 'tooManyConnections', message: `at most ${CONNECTIONS_MAX}` },
+    });
+    this.#clients.delete(client);
+    client.lines.close();
+  }
+
+  #serve(client: Client, request: Json): void {
+    const id = idOf(request);
+    if (id === undefined) {
+      const message = '"id": expected a text of at most 64 characters, or a number';
+      return client.lines.send({ ok: false, error: { code: 'badRequest', message } });
+    }
+    try {
+      const answer = this.#answer(client, request);
+      if (answer) client.lines.send({ id, ok: true, ...answer });
+    } catch (error) {
+      const code = error instanceof RequestError ? error.code : 'notPossible';
+      client.lines.send({ id, ok: false, error: { code, message: (error as Error).message } });
+    }
+  }
+
+  /** Returns the answer, or undefined when it comes later. */
+  #answer(client: Client, request: Json): Json | undefined {
+    switch (request['do']) {
+      case 'status':
+        return this.#look(client, request, () => this.#status());
+      case 'describe': {
+        this.#view(request);
+        return this.#look(client, request, () => ({
+          ...this.#view(request),
+          nowMs: Math.round(this.#clock.nowMs()),
+        }));
+      }
+      case 'watch':
+        client.watches = true;
+        return { ...this.#status(), ...(request['past'] === true ? { past: this.#past.list() } : {}) };
+      case 'events':
+        return { events: this.#past.list() };
+      case 'borrow':
+        return this.#borrow(client, request);
+      case 'return':
+        return this.#giveBack(client, request);
+      case 'recall': {
+        const view = this.#view(request);
+        if (view.role !== 'owner')
+          throw new RequestError('notOwner', `${view.bundle}: only its owner recalls a bundle`);
+        if (view.state !== 'lent')
+          throw new RequestError('notLent', `${view.bundle}: it is ${view.state}, not lent`);
+        this.#agent.recall(view.bundle, number(request, 'graceMs', 2_000), request['force'] === true);
+        // Without the host nothing comes back: whoever asks is told at once.
+        return this.#look(client, request, () => ({ forceRevoke: view.forceRevoke, ...this.#silentHost() }));
+      }
+      case 'sleep':
+        return this.#sleep(client, request);
+      case 'wake':
+        this.#agent.sleep.wake();
+        return {};
+      default:
+        throw new RequestError(
+          'badRequest',
+          `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, events, ` +
+            'borrow, return, recall, sleep or wake',
+        );
+    }
+  }
+
+  /** Answers when host and agents have said how things stand now. */
+  #look(client: Client, request: Json, answer: () => Json): undefined {
+    this.#agent.look(() => client.lines.send({ id: idOf(request), ok: true, ...answer() }));
+    return undefined;
+  }
+
+  /** How the way to the host stands when it is not up. */
+  #silentHost(): Json {
+    const host = this.#agent.peers().find(({ peer, up }) => peer === HOST && !up);
+    return host ? { hostSilent: host } : {};
+  }
+
+  #status(): Json {
+    const bundles = this.#agent.views().map(brief);
+    return { bundles, peers: this.#agent.peers(), obstacle: this.#agent.obstacle()?.reason ?? null };
+  }
+
+  #view(request: Json): BundleView {
+    const views = this.#agent.views();
+    const view = views.find(({ bundle }) => bundle === request['bundle']);
+    if (view) return view;
+    const names = views.map(({ bundle }) => bundle);
+    const near = nearest(String(request['bundle']), names);
+    throw new RequestError(
+      'unknownBundle',
+      `no bundle ${JSON.stringify(request['bundle'])}; configured: ${names.join(', ') || 'none'}${near}`,
+    );
+  }
+
+  #borrow(client: Client, request: Json): undefined {
+    const { bundle, role } = this.#view(request);
+    if (role === 'owner') throw new RequestError('isOwner', `${bundle}: this VM owns it; nothing to borrow`);
+    if ([...this.#clients].some((other) => other.borrows.has(bundle))) {
+      throw new RequestError('inUse', `${bundle}: another program of this VM borrows it, or is about to`);
+    }
+    const terms = termsOf(request);
+    const told = request['progress'] === true ? '' : undefined;
+    client.borrows.set(bundle, { request: idOf(request), told, granted: false, returning: [] });
+    this.#agent.borrow(bundle, terms);
+    return undefined;
+  }
+
+  #giveBack(client: Client, request: Json): undefined {
+    const { bundle } = this.#view(request);
+    const lessee = [...this.#clients].find((other) => other.borrows.has(bundle));
+    if (!lessee) throw new RequestError('notHeld', `${bundle}: nothing to give back`);
+    const id = idOf(request);
+    const { borrows } = lessee;
+    const borrow = borrows.get(bundle)!;
+    if (borrow.returning.length >= RETURNS_MAX)
+      throw new RequestError('busy', `${bundle}: its return is awaited already`);
+    borrow.returning.push({ client, id });
+    const withdrawn = !borrow.granted;
+    this.#agent.giveBack(bundle);
+    if (!withdrawn) return undefined;
+    refuse(lessee, borrow, 'withdrawn', `${bundle}: another program withdrew the request by a return`);
+    this.#end(lessee, bundle, { event: 'withdrawn' });
+    return undefined;
+  }
+
+  #sleep(client: Client, request: Json): undefined {
+    const id = idOf(request);
+    const waitMs = number(request, 'waitMs', SLEEP_DEFAULTS.waitMs);
+    this.#agent.sleep.begin(number(request, 'graceMs', SLEEP_DEFAULTS.graceMs), waitMs, (isAsleep, lent) => {
+      if (isAsleep) return client.lines.send({ id, ok: true });
+      const why = lent.length > 0 ? `not back: ${lent.join(', ')}` : 'woken meanwhile';
+      const message = `${why}; the system should stay awake`;
+      client.lines.send({ id, ok: false, error: { code: 'stillLent', message, bundles: lent } });
+    });
+    return undefined;
+  }
+
+  #onChanged(bundle: BundleId): void {
+    this.#tellProgress(bundle);
+    this.#tellWatchers({ event: 'changed', ...brief(this.#agent.view(bundle)) });
+  }
+
+  #tellProgress(bundle: BundleId): void {
+    const client = [...this.#clients].find((other) => other.borrows.has(bundle));
+    const borrow = client?.borrows.get(bundle);
+    if (!client || !borrow || borrow.granted || borrow.told === undefined) return;
+    const { state, owner } = this.#agent.view(bundle);
+    if (state === borrow.told) return;
+    borrow.told = state;
+    client.lines.send({ event: 'waiting', bundle, state, owner });
+  }
+
+  #onNotice(bundle: BundleId, notice: AgentNotice): void {
+    const { notice: event, ...detail } = notice;
+    this.#tellWatchers({ event, bundle, ...detail });
+    const client = [...this.#clients].find((other) => other.borrows.has(bundle));
+    const borrow = client?.borrows.get(bundle);
+    if (!client || !borrow) return;
+    switch (notice.notice) {
+      case 'granted':
+        borrow.granted = true;
+        client.lines.send({ id: borrow.request, ok: true, event, bundle, ...detail });
+        return;
+      case 'declined':
+      case 'timedOut':
+      case 'evidenceMismatch': {
+        if (borrow.granted) return;
+        refuse(client, borrow, event, messageOf(notice), detail);
+        return this.#end(client, bundle, undefined);
+      }
+      case 'recalled':
+        return client.lines.send({ event, bundle, ...detail });
+      case 'lost':
+        if (borrow.granted) client.lines.send({ event, bundle, ...detail });
+        else refuse(client, borrow, event, `${bundle}: taken away before the driver had resumed`, detail);
+        return this.#end(client, bundle, undefined);
+      case 'returned':
+        return this.#end(client, bundle, { event, ...detail });
+      default:
+        return;
+    }
+  }
+
+  /** The borrowing is over: answers who waited for its return, and tells the borrower what it did not ask for. */
+  #end(client: Client, bundle: BundleId, event: Json | undefined): void {
+    const { granted, returning } = client.borrows.get(bundle)!;
+    client.borrows.delete(bundle);
+    for (const { client: asker, id } of returning) asker.lines.send({ id, ok: true, bundle, ...event });
+    const asked = returning.some(({ client: asker }) => asker === client);
+    if (event && granted && !asked) client.lines.send({ bundle, ...event });
+  }
+
+  #closed(client: Client): void {
+    this.#clients.delete(client);
+    for (const bundle of client.borrows.keys()) {
+      this.#log('info', 'the borrowing connection closed: giving the bundle back', { bundle });
+      this.#agent.giveBack(bundle);
+    }
+    client.borrows.clear();
+  }
+
+  /** Who holds a bundle hears it too: without the host, nobody vouches for what it sees on the screen. */
+  #tellAll(event: Json): void {
+    this.#past.add(event);
+    for (const client of this.#clients)
+      if (client.watches || client.borrows.size > 0) client.lines.send(event);
+  }
+
+  #tellWatchers(event: Json): void {
+    this.#past.add(event);
+    for (const client of this.#clients) if (client.watches) client.lines.send(event);
+  }
+}
+
+/** Answers the request of a borrowing that comes to nothing. */
+function refuse(client: Client, { request }: Borrowing, code: string, message: string, detail?: Json): void {
+  client.lines.send({ id: request, ok: false, error: { code, message, ...detail } });
+}
+
+/** A bundle without its history. */
+function brief({ events: _, ...view }: BundleView): Json {
+  return view;
+}
+
+function messageOf(notice: AgentNotice): string {
+  if (notice.notice === 'declined')
+    return `the request was declined: ${notice.reason}${notice.detail === undefined ? '' : `: ${notice.detail}`}`;
+  if (notice.notice === 'timedOut') return 'the owner did not answer in time';
+  if (notice.notice === 'evidenceMismatch')
+    return `what was granted is not what was expected: ${notice.what}`;
+  return notice.notice;
+}
+
+function termsOf(request: Json): BorrowTerms {
+  const { purpose = BORROW_DEFAULTS.purpose, evidence = BORROW_DEFAULTS.evidence } = request;
+  if (typeof purpose !== 'string') throw new RequestError('badRequest', '"purpose": expected a text');
+  if (!EVIDENCE_LEVELS.includes(evidence as EvidenceLevel)) {
+    throw new RequestError('badRequest', `"evidence": expected one of ${EVIDENCE_LEVELS.join(', ')}`);
+  }
+  const terms: BorrowTerms = {
+    purpose: clipText(purpose, TEXT_BYTES_MAX),
+    evidence: evidence as EvidenceLevel,
+    leaseMs: number(request, 'leaseMs', BORROW_DEFAULTS.leaseMs),
+    minTenureMs: number(request, 'minTenureMs', BORROW_DEFAULTS.minTenureMs),
+    noticeMs: number(request, 'noticeMs', BORROW_DEFAULTS.noticeMs),
+    waitMs: number(request, 'waitMs', BORROW_DEFAULTS.waitMs),
+  };
+  if (terms.leaseMs === 0) throw new RequestError('badRequest', '"leaseMs": a lease of 0 ms is none');
+  if (terms.minTenureMs > terms.leaseMs) {
+    throw new RequestError('badRequest', `"minTenureMs": ${terms.minTenureMs} is longer than the lease`);
+  }
+  return terms;
+}
+
+function number(request: Json, name: string, otherwise: number): number {
+  const value = request[name] ?? otherwise;
+  if (isUint32(value)) return value;
+  throw new RequestError('badRequest', `${JSON.stringify(name)}: expected an integer from 0 to 4294967295`);
+}

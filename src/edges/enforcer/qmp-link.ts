@@ -1,0 +1,232 @@
+/**
+ * The QMP of one QEMU: dials it, and again when it is gone; commands with a deadline; whether its guest lives.
+ *
+ * A guest lives for as long as its QMP answers: SHUTDOWN, RESET, a connection that ends, an answer that does not come
+ * in time and a status that is refused are the end of a life. A QEMU that only hangs comes back as a new life, which
+ * is the safe mistake. (QMP: a greeting, `qmp_capabilities`, then commands with an `id` and events; see QEMU's
+ * docs/interop/qmp-spec.)
+ */
+
+import { type Json, Lines } from '../../common/lines.ts';
+import type { VmId } from '../../core/protocol/ids.ts';
+import type { ByteStream, Clock, Log, StreamNetwork } from '../../ports/world.ts';
+
+/** Pause before a QEMU that is not there is dialled again, in ms: a VM that starts is seen this much later. */
+export const REDIAL_MS = 500;
+/** Most commands that wait for an answer; more are refused. */
+const OPEN_MAX = 64;
+/** Of these, what all callers of one QEMU may have on their way together; the others are the link's own. */
+export const CALLERS_MAX = OPEN_MAX - 8;
+/** Characters kept of what a QEMU says went wrong. */
+const TEXT_MAX = 200;
+
+/** `waiting`: for its first instruction (`-S`); `none`: there is no guest, or none that can be asked. */
+export type Life = 'none' | 'waiting' | 'running';
+
+/** The answer to one command. */
+export type QmpAnswer =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: string };
+
+export interface QmpParts {
+  readonly vm: VmId;
+  readonly address: string;
+  /** Time for one answer, and for the greeting. */
+  readonly limitMs: number;
+  readonly network: Pick<StreamNetwork, 'connect'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A guest came to life, or its life ended. */
+  readonly onLife: (life: Life) => void;
+}
+
+/** Statuses of `query-status` in which there is no guest that runs, or may run on. */
+const LIFELESS = ['shutdown', 'guest-panicked', 'internal-error', 'inmigrate', 'postmigrate', 'preconfig'];
+
+interface Open {
+  readonly done: (answer: QmpAnswer) => void;
+  readonly stopTimer: () => void;
+}
+
+export class QmpLink {
+  readonly #parts: QmpParts;
+  readonly #open = new Map<number, Open>();
+  #life: Life = 'none';
+  /** The present connection, or the attempt at one. */
+  #lines: Lines | undefined;
+  #attempt = 0;
+  #lastId = 0;
+  #stopTimer = () => {};
+  #isClosed = false;
+  /** The last trouble that was logged: the same one is not told every half second. */
+  #told = '';
+  /** Called once, when the first attempt has come to something. */
+  #onFirst: (() => void) | undefined;
+
+  constructor(parts: QmpParts) {
+    this.#parts = parts;
+  }
+
+  get life(): Life {
+    return this.#life;
+  }
+
+  /** Starts dialling. `done`: the first attempt has come to something. */
+  start(done: () => void): void {
+    this.#onFirst = done;
+    this.#dial();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#stopTimer();
+    this.#drop('closed by us');
+  }
+
+  /** Sends a command; `done` is called once, in time. */
+  execute(command: string, args: Json | undefined, done: (answer: QmpAnswer) => void): void {
+    const { vm, clock, limitMs } = this.#parts;
+    if (!this.#lines) return done({ ok: false, error: `${vm}: no QMP connection` });
+    if (this.#open.size >= OPEN_MAX)
+      return done({ ok: false, error: `${vm}: ${OPEN_MAX} commands wait already` });
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const stopTimer = clock.after(limitMs, () =>
+      this.#lost(`QMP did not answer ${command} within ${limitMs} ms`),
+    );
+    this.#open.set(id, { done, stopTimer });
+    this.#lines.send({ execute: command, ...(args ? { arguments: args } : {}), id });
+  }
+
+  /** Lets a guest run that waits for its first instruction. */
+  release(): void {
+    if (this.#life !== 'waiting') return;
+    this.execute('cont', undefined, (answer) => {
+      if (!answer.ok) this.#parts.log('error', `cont failed: ${answer.error}`, { vm: this.#parts.vm });
+    });
+  }
+
+  #dial(): void {
+    const { network, clock, address, limitMs } = this.#parts;
+    this.#attempt += 1;
+    const attempt = this.#attempt;
+    this.#stopTimer = clock.after(limitMs, () => this.#lost(`no QMP greeting within ${limitMs} ms`));
+    network.connect(address, (stream) => {
+      const isLate = attempt !== this.#attempt || this.#isClosed;
+      if (stream instanceof Error) return isLate ? undefined : this.#lost(stream.message);
+      if (isLate) return stream.close();
+      this.#converse(stream, attempt);
+    });
+  }
+
+  #converse(stream: ByteStream, attempt: number): void {
+    const isOurs = () => attempt === this.#attempt;
+    this.#lines = new Lines(stream, {
+      onLine: (line) => isOurs() && this.#take(line),
+      onBad: (error) => isOurs() && this.#lost(`no QMP: ${error}`),
+      onClose: (reason) => isOurs() && this.#lost(reason),
+    });
+  }
+
+  #take(line: Json): void {
+    if ('QMP' in line) {
+      this.#stopTimer();
+      this.#ask('qmp_capabilities', () => this.#assess());
+    } else if (typeof line['event'] === 'string') {
+      this.#event(line['event']);
+    } else if (typeof line['id'] === 'number') {
+      const open = this.#open.get(line['id']);
+      this.#open.delete(line['id']);
+      open?.stopTimer();
+      open?.done(answerOf(line));
+    }
+  }
+
+  #event(name: string): void {
+    if (name === 'SHUTDOWN') this.#become('none', 'the guest has shut down');
+    if (name === 'RESET') {
+      this.#become('none', 'the guest was reset');
+      this.#assess();
+    }
+    if (name === 'RESUME' && this.#life === 'waiting') this.#life = 'running';
+    else if (name === 'RESUME' && this.#life === 'none') this.#assess();
+  }
+
+  /** Asks whether there is a guest. */
+  #assess(): void {
+    this.#ask('query-status', (value) => {
+      if (this.#life !== 'none') return;
+      const status = statusOf(value);
+      this.#told = '';
+      this.#become(
+        status === 'prelaunch' ? 'waiting' : LIFELESS.includes(status) ? 'none' : 'running',
+        status,
+      );
+      this.#first();
+    });
+  }
+
+  /** Asks what has to be known of a QEMU. One that answers with an error is no use, and nobody would ask it again. */
+  #ask(command: string, done: (value: unknown) => void): void {
+    const attempt = this.#attempt;
+    this.execute(command, undefined, (answer) => {
+      if (answer.ok) done(answer.value);
+      // Otherwise the connection was dropped, and that is dealt with.
+      else if (attempt === this.#attempt) this.#lost(`${command}: ${answer.error}`);
+    });
+  }
+
+  #become(life: Life, why: string): void {
+    if (life === this.#life) return;
+    this.#life = life;
+    const { vm, log, onLife } = this.#parts;
+    log('info', life === 'none' ? 'VM ended' : 'VM found', { vm, why });
+    onLife(life);
+  }
+
+  /** The connection is no good, or never came about: a new one is tried. */
+  #lost(reason: string): void {
+    const { clock, log, vm, address } = this.#parts;
+    if (this.#told !== reason && !this.#isClosed) log('warn', `no QMP: ${reason}`, { vm, address });
+    this.#told = reason;
+    this.#drop(reason);
+    if (!this.#isClosed) this.#stopTimer = clock.after(REDIAL_MS, () => this.#dial());
+    this.#first();
+  }
+
+  #drop(reason: string): void {
+    this.#stopTimer();
+    // What the old connection still says is no longer ours.
+    this.#attempt += 1;
+    const lines = this.#lines;
+    this.#lines = undefined;
+    lines?.close();
+    const waiting = [...this.#open.values()];
+    this.#open.clear();
+    this.#become('none', reason);
+    for (const { done, stopTimer } of waiting) {
+      stopTimer();
+      done({ ok: false, error: `${this.#parts.vm}: ${reason}` });
+    }
+  }
+
+  #first(): void {
+    const told = this.#onFirst;
+    this.#onFirst = undefined;
+    told?.();
+  }
+}
+
+function answerOf(line: Json): QmpAnswer {
+  if ('return' in line) return { ok: true, value: line['return'] };
+  const { desc } = (line['error'] ?? {}) as { desc?: unknown };
+  return {
+    ok: false,
+    error: typeof desc === 'string' ? desc.slice(0, TEXT_MAX) : 'refused without a reason',
+  };
+}
+
+function statusOf(value: unknown): string {
+  const status = (value as { status?: unknown } | null)?.status;
+  return typeof status === 'string' ? status : 'internal-error';
+}

@@ -1,0 +1,285 @@
+/**
+ * The back end `qmp`: plain QEMU on a laptop. It moves input, and nothing else: what a program reads from the real
+ * device comes in over a socket per bundle, and goes by QMP to the QEMU of the holder alone.
+ *
+ * Access is the routing, and the routing is in this process. So `fence` takes effect at once, whatever the holder of
+ * this or of another bundle does: runs wait for those of their own bundle alone, and while one of these settles
+ * nobody gets its events. `settle` releases what is down at the old holder and waits until all that it was sent is
+ * answered; a host that restarts routes nothing until it grants anew, which counts as a reboot of the machine. QMP
+ * cannot be asked who gets events, so the evidence is `asserted`: the word of this process.
+ */
+
+import { Lines } from '../../common/lines.ts';
+import type { BundleDefinition } from '../../core/protocol/bundle.ts';
+import type { BundleId, VmId } from '../../core/protocol/ids.ts';
+import type {
+  Enforcer,
+  EnforcerAnswer,
+  EnforcerCall,
+  EnforcerDescription,
+  EnforcerEvent,
+  FaultRecord,
+} from '../../ports/enforcer.ts';
+import type { ByteStream, Clock, Log, StreamNetwork } from '../../ports/world.ts';
+import { Notebook } from './notebook.ts';
+import { parseEvents, shareOf, Tenure } from './qmp-input.ts';
+import { CALLERS_MAX, type Life, QmpLink } from './qmp-link.ts';
+
+/** Programs that feed one bundle at a time: one, and the next that replaces it. */
+const FEEDERS_MAX = 4;
+/** Runs of one bundle, the one under way among them: it, and repetitions. More is somebody's mistake. */
+const RUNS_MAX = 8;
+/** Events kept for a listener that is not there yet. */
+const EARLY_EVENTS_MAX = 32;
+
+export interface QmpOptions {
+  readonly bundles: readonly BundleDefinition[];
+  /** VM → address of its QMP socket. */
+  readonly vms: ReadonlyMap<VmId, string>;
+  /** Bundle → address at which its input events come in. */
+  readonly inputs: ReadonlyMap<BundleId, string>;
+  readonly limitMs: number;
+  /** Differs at each start of the host. */
+  readonly machineBoot: string;
+  readonly network: StreamNetwork;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Opens the back end: `done` is told once every QEMU has answered or was not there, and all inputs are listened for.
+ */
+export function openQmpEnforcer(options: QmpOptions, done: (result: QmpEnforcer | Error) => void): void {
+  const enforcer = new QmpEnforcer(options);
+  enforcer.open((error) => {
+    if (error) enforcer.close();
+    done(error ?? enforcer);
+  });
+}
+
+interface Run {
+  readonly calls: readonly EnforcerCall[];
+  readonly done: (answers: readonly EnforcerAnswer[]) => void;
+}
+
+export class QmpEnforcer implements Enforcer {
+  readonly #options: QmpOptions;
+  readonly #notebook: Notebook;
+  readonly #links = new Map<VmId, QmpLink>();
+  /** Who gets the events of a bundle. */
+  readonly #tenures = new Map<BundleId, { readonly vm: VmId; readonly tenure: Tenure }>();
+  /** Tenures that were fenced and have not settled. */
+  readonly #leaving = new Map<BundleId, Set<Tenure>>();
+  /** Of each bundle the run under way, and those that wait for it. */
+  readonly #runs = new Map<BundleId, Run[]>();
+  readonly #stops: (() => void)[] = [];
+  /** VMs that ran when the back end was opened; what changes before somebody listens is told to the listener. */
+  #runningAtFirst: readonly VmId[] = [];
+  #early: EnforcerEvent[] = [];
+  #isOpen = false;
+  #listener: ((event: EnforcerEvent) => void) | undefined;
+
+  constructor(options: QmpOptions) {
+    this.#options = options;
+    this.#notebook = new Notebook(options.bundles, 'blocked');
+    const { limitMs, network, clock, log } = options;
+    for (const [vm, address] of options.vms) {
+      const onLife = (life: Life) => this.#lived(vm, life);
+      this.#links.set(vm, new QmpLink({ vm, address, limitMs, network, clock, log, onLife }));
+    }
+  }
+
+  open(done: (error: Error | undefined) => void): void {
+    let left = this.#links.size + this.#options.inputs.size + 1;
+    let failed: Error | undefined;
+    const one = (error?: Error) => {
+      failed ??= error;
+      left -= 1;
+      if (left > 0) return;
+      this.#runningAtFirst = this.#alive((life) => life === 'running');
+      this.#isOpen = true;
+      for (const vm of this.#alive((life) => life === 'waiting')) this.#tell({ kind: 'vmStarting', vm });
+      done(failed);
+    };
+    for (const link of this.#links.values()) link.start(() => one());
+    for (const [bundle, address] of this.#options.inputs) {
+      let feeders = 0;
+      const onConnection = (stream: ByteStream) => {
+        if (feeders >= FEEDERS_MAX) return stream.close();
+        feeders += 1;
+        this.#feed(bundle, stream, () => {
+          feeders -= 1;
+        });
+      };
+      this.#stops.push(this.#options.network.listen(address, onConnection, one));
+    }
+    one();
+  }
+
+  describe(): EnforcerDescription {
+    return {
+      name: 'qmp',
+      kind: 'central',
+      evidence: 'asserted',
+      capabilities: {
+        forceRevoke: true,
+        reset: false,
+        faultReport: false,
+      },
+    };
+  }
+
+  machineBoot(): string {
+    return this.#options.machineBoot;
+  }
+
+  running(): readonly VmId[] {
+    return this.#listener ? this.#alive((life) => life === 'running') : this.#runningAtFirst;
+  }
+
+  run(
+    bundle: BundleId,
+    calls: readonly EnforcerCall[],
+    done: (answers: readonly EnforcerAnswer[]) => void,
+  ): void {
+    const runs = this.#runs.get(bundle) ?? [];
+    if (runs.length >= RUNS_MAX)
+      return done([{ ok: false, error: `${bundle}: ${RUNS_MAX} runs wait already` }]);
+    runs.push({ calls, done });
+    this.#runs.set(bundle, runs);
+    if (runs.length === 1) this.#next(bundle, runs);
+  }
+
+  faults(): readonly FaultRecord[] {
+    return [];
+  }
+
+  acknowledgeStart(vm: VmId): void {
+    this.#links.get(vm)?.release();
+  }
+
+  /** A QEMU that ends frees its memory without asking. */
+  acknowledgeExit(): void {}
+
+  onEvent(listener: (event: EnforcerEvent) => void): void {
+    this.#listener = listener;
+    for (const event of this.#early.splice(0)) listener(event);
+  }
+
+  close(): void {
+    this.#listener = undefined;
+    for (const stop of this.#stops.splice(0)) stop();
+    for (const link of this.#links.values()) link.close();
+  }
+
+  /** Carries out the first of a bundle's runs, then those after it. */
+  #next(bundle: BundleId, runs: Run[]): void {
+    const [run] = runs;
+    if (run === undefined) return void this.#runs.delete(bundle);
+    const answers: EnforcerAnswer[] = [];
+    const step = (): void => {
+      const call = run.calls[answers.length];
+      if (call === undefined || answers.some(({ ok }) => !ok)) {
+        run.done(answers);
+        runs.shift();
+        return this.#next(bundle, runs);
+      }
+      this.#carryOut(bundle, call, (answer) => {
+        answers.push(answer);
+        step();
+      });
+    };
+    step();
+  }
+
+  #carryOut(bundle: BundleId, call: EnforcerCall, done: (answer: EnforcerAnswer) => void): void {
+    const alive = this.#alive((life) => life !== 'none');
+    const note = () => this.#notebook.note(bundle, call, alive);
+    if (call.op === 'settle') {
+      return this.#settle(bundle, () => {
+        const answer = note();
+        done(answer.ok ? { ...answer, syncs: 1 } : answer);
+      });
+    }
+    const answer = note();
+    if (answer.ok && call.op === 'fence') this.#end(bundle);
+    if (answer.ok && call.op === 'grant') this.#begin(bundle);
+    if (answer.ok && call.op === 'drained') return done({ ok: true, idle: !this.#leaving.has(bundle) });
+    done(answer);
+  }
+
+  /** Once all of a bundle is granted, its events go to the holder. */
+  #begin(bundle: BundleId): void {
+    const vm = this.#notebook.holderOf(bundle);
+    const link = vm && this.#links.get(vm);
+    if (!link || this.#tenures.get(bundle)?.vm === vm) return;
+    const tenure = new Tenure(
+      (events, done) => link.execute('input-send-event', { events }, done),
+      // A bundle has one tenure at a time that sends: it is granted only when the one before has settled.
+      shareOf(CALLERS_MAX, this.#options.bundles.length),
+      (text) => this.#options.log('warn', text, { vm, bundle }),
+    );
+    this.#tenures.set(bundle, { vm, tenure });
+  }
+
+  /** From here on the holder gets nothing more of this bundle. */
+  #end(bundle: BundleId): void {
+    const held = this.#tenures.get(bundle);
+    if (!held) return;
+    this.#tenures.delete(bundle);
+    held.tenure.end();
+    const leaving = this.#leaving.get(bundle) ?? new Set();
+    this.#leaving.set(bundle, leaving.add(held.tenure));
+  }
+
+  #settle(bundle: BundleId, done: () => void): void {
+    const [tenure] = this.#leaving.get(bundle) ?? [];
+    if (!tenure) return done();
+    tenure.settle(() => {
+      const leaving = this.#leaving.get(bundle);
+      leaving?.delete(tenure);
+      if (leaving?.size === 0) this.#leaving.delete(bundle);
+      this.#settle(bundle, done);
+    });
+  }
+
+  /** A guest came to life, or is gone: then nothing of what it was granted is left. */
+  #lived(vm: VmId, life: Life): void {
+    if (life === 'none') {
+      this.#notebook.forget(vm);
+      for (const [bundle, held] of this.#tenures) if (held.vm === vm) this.#end(bundle);
+    }
+    if (this.#isOpen) this.#tell({ kind: life === 'none' ? 'vmExited' : 'vmStarting', vm });
+  }
+
+  #tell(event: EnforcerEvent): void {
+    if (this.#listener) this.#listener(event);
+    else if (this.#early.length < EARLY_EVENTS_MAX) this.#early.push(event);
+  }
+
+  #alive(isMeant: (life: Life) => boolean): VmId[] {
+    return [...this.#links].filter(([, link]) => isMeant(link.life)).map(([vm]) => vm);
+  }
+
+  /** Takes events from a program that reads the device. It is not answered: it may be deaf. */
+  #feed(bundle: BundleId, stream: ByteStream, onEnd: () => void): void {
+    let isBad = false;
+    const bad = (error: string) => {
+      if (!isBad) this.#options.log('warn', `input is not understood: ${error}`, { bundle });
+      isBad = true;
+    };
+    new Lines(stream, {
+      onLine: (line) => {
+        const events = parseEvents(line);
+        if (events) this.#tenures.get(bundle)?.tenure.pass(events);
+        else bad('expected {"events":[…]} as QMP’s input-send-event takes them');
+      },
+      onBad: bad,
+      onClose: () => {
+        onEnd();
+        // Nobody will tell any more when a key is let go.
+        this.#tenures.get(bundle)?.tenure.releaseAll();
+      },
+    });
+  }
+}

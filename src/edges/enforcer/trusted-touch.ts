@@ -1,0 +1,130 @@
+/**
+ * The back end `trusted-touch`: the guests' own drivers lend and accept (src/edges/hooks/trusted-touch.ts), and the
+ * host is clock, queue and log.
+ *
+ * It switches nothing and can force nothing. That somebody holds a bundle is what the agents say: the owner by lending
+ * after its driver has, the borrower by confirming after its driver accepted. So the evidence is `asserted`; that two
+ * VMs never reach the device is the hypervisor's doing, which refuses an accept of what was not lent, and a reclaim of
+ * what a live borrower has.
+ *
+ * What it noted outlives the service, as nobody else could say after a restart who has what.
+ */
+
+import type { BundleDefinition } from '../../core/protocol/bundle.ts';
+import type { BundleId, VmId } from '../../core/protocol/ids.ts';
+import type {
+  Enforcer,
+  EnforcerAnswer,
+  EnforcerCall,
+  EnforcerDescription,
+  EnforcerEvent,
+  FaultRecord,
+} from '../../ports/enforcer.ts';
+import type { Log } from '../../ports/world.ts';
+import { Notebook, type Notes } from './notebook.ts';
+
+/** Who knows which VMs run. Another back end does: `none` of those in the configuration, `command` by its program. */
+export type VmLives = Pick<
+  Enforcer,
+  'machineBoot' | 'running' | 'acknowledgeStart' | 'acknowledgeExit' | 'onEvent' | 'close'
+>;
+
+/** Where the notes are kept. */
+export interface NoteStore {
+  /** Notes of this boot of the machine; undefined when there are none that can be read. */
+  load(machineBoot: string): Notes | undefined;
+  /** Throws when it cannot. */
+  save(machineBoot: string, notes: Notes): void;
+}
+
+export interface TrustedTouchParts {
+  readonly bundles: readonly BundleDefinition[];
+  readonly lives: VmLives;
+  readonly store: NoteStore;
+  readonly log: Log;
+}
+
+export class TrustedTouchEnforcer implements Enforcer {
+  readonly #parts: TrustedTouchParts;
+  readonly #notebook: Notebook;
+  #saved: string;
+
+  constructor(parts: TrustedTouchParts) {
+    this.#parts = parts;
+    const notes = parts.store.load(parts.lives.machineBoot());
+    this.#notebook = new Notebook(parts.bundles, 'unknown', notes);
+    this.#saved = JSON.stringify(this.#notebook.notes());
+  }
+
+  describe(): EnforcerDescription {
+    return {
+      name: 'trusted-touch',
+      kind: 'party',
+      evidence: 'asserted',
+      capabilities: {
+        forceRevoke: false,
+        reset: false,
+        faultReport: false,
+      },
+    };
+  }
+
+  machineBoot(): string {
+    return this.#parts.lives.machineBoot();
+  }
+
+  running(): readonly VmId[] {
+    return this.#parts.lives.running();
+  }
+
+  run(
+    bundle: BundleId,
+    calls: readonly EnforcerCall[],
+    done: (answers: readonly EnforcerAnswer[]) => void,
+  ): void {
+    const answers: EnforcerAnswer[] = [];
+    for (const call of calls) {
+      const answer = this.#notebook.note(bundle, call, this.running());
+      answers.push(answer);
+      if (!answer.ok) break;
+    }
+    this.#save();
+    done(answers);
+  }
+
+  faults(): readonly FaultRecord[] {
+    return [];
+  }
+
+  acknowledgeStart(vm: VmId): void {
+    this.#parts.lives.acknowledgeStart(vm);
+  }
+
+  acknowledgeExit(vm: VmId): void {
+    this.#parts.lives.acknowledgeExit(vm);
+  }
+
+  onEvent(listener: (event: EnforcerEvent) => void): void {
+    this.#parts.lives.onEvent(listener);
+  }
+
+  close(): void {
+    this.#parts.lives.close();
+  }
+
+  /**
+   * A full disk keeps no bundle from going home: after a restart its holder is then unknown, and it is taken in anew.
+   */
+  #save(): void {
+    const notes = this.#notebook.notes();
+    const text = JSON.stringify(notes);
+    if (text === this.#saved) return;
+    try {
+      this.#parts.store.save(this.machineBoot(), notes);
+      this.#saved = text;
+    } catch (error) {
+      this.#saved = '';
+      this.#parts.log('error', 'who holds what cannot be noted', { error: (error as Error).message });
+    }
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * The step `fb-blank`: powers a framebuffer down by its attribute `blank`.
+ *
+ * - Under DRM the write succeeds and does nothing while a DRM master, as a compositor, has the display. Most kernels
+ *   show nothing in `blank`. What came about tells `dpms` of the connectors of the same device, where it has some.
+ * - A connector that shows nothing of this device reads `disabled`, and its `dpms` says nothing.
+ * - Without connectors nobody can tell, and a write that was taken counts.
+ */
+
+import type { DriverStatus } from '../../ports/world.ts';
+import {
+  begun,
+  leftAlone,
+  look,
+  readAttribute,
+  refused,
+  type StepActions,
+  writeAttribute,
+} from './attributes.ts';
+import { type Limit, StepError } from './limit.ts';
+import { framebufferOf, realPathOf } from './places.ts';
+import type { StepCall } from './step.ts';
+import type { HookWorld } from './world.ts';
+
+/** FB_BLANK_POWERDOWN and FB_BLANK_UNBLANK of linux/fb.h. */
+const POWERDOWN = '4';
+const UNBLANK = '0';
+/** Connectors of one device that are looked at. */
+const CONNECTORS_MAX = 16;
+
+/** What is shown of a display. */
+interface Shown {
+  /** As `blank` takes it; undefined when nobody can tell. */
+  readonly blank: string | undefined;
+  /** Attributes that tell, with what they read; empty when `blank` itself tells, or nothing does. */
+  readonly dpms: readonly (readonly [path: string, text: string])[];
+}
+
+/** Returns what a step of this kind does. */
+export function fbBlank(fb: string, world: HookWorld): StepActions {
+  const at = async (limit: Limit) => {
+    const folder = await framebufferOf(world, limit, fb);
+    return { folder, path: `${folder}/blank` };
+  };
+  /** Writes, then waits until the display shows it, where it can be told. */
+  const write = async (limit: Limit, folder: string, value: string) => {
+    await writeAttribute(world, limit, `${folder}/blank`, value);
+    let shown: Shown = { blank: undefined, dpms: [] };
+    const arrived = async () => {
+      // Only a whole look counts: one that the limit cuts off must not forget what was seen.
+      shown = await shownBy(world, limit, folder);
+      return shown.blank === undefined || shown.blank === value;
+    };
+    await look(limit, arrived, () => lateBy(folder, shown, value, limit.ms));
+  };
+  return {
+    apply: async ({ limit, note }) => {
+      const { folder, path } = await at(limit);
+      const { blank: found } = await shownBy(world, limit, folder);
+      if (found === POWERDOWN) return;
+      // What nobody can tell is taken for a display that is on, as the kernel has it from the start.
+      note.remember({
+        path: await realPathOf(world, limit, path),
+        found: found ?? UNBLANK,
+        wrote: POWERDOWN,
+      });
+      await write(limit, folder, POWERDOWN);
+    },
+    undo: async (call) => {
+      const { limit, note } = call;
+      if (!note.isBegun && call.wakes !== 'all') return;
+      const { folder, path } = await at(limit);
+      const real = await realPathOf(world, limit, path);
+      const found = note.changes.find((each) => each.path === real)?.found;
+      const { blank: now } = await shownBy(world, limit, folder);
+      if (found === undefined && call.wakes !== 'all') return;
+      const value = found ?? UNBLANK;
+      if (now === value) return;
+      if (now !== undefined && now !== POWERDOWN) return call.warn(leftAlone(path, now, POWERDOWN));
+      await write(limit, folder, value);
+    },
+    status: (call) => statusBy(world, call, at),
+    recheck: async ({ limit }) => {
+      const { folder } = await begun(at(limit));
+      const shown = await begun(shownBy(world, limit, folder));
+      if (shown.blank !== undefined && shown.blank !== POWERDOWN)
+        throw refused(`${seen(folder, shown)}: somebody has switched it on again`, true);
+    },
+  };
+}
+
+async function statusBy(
+  world: HookWorld,
+  { limit }: StepCall,
+  at: (limit: Limit) => Promise<{ folder: string }>,
+): Promise<DriverStatus> {
+  const shown = await at(limit).then(
+    ({ folder }) => shownBy(world, limit, folder),
+    () => undefined,
+  );
+  if (shown?.blank === POWERDOWN) return 'suspended';
+  return shown?.blank === UNBLANK ? 'active' : 'unknown';
+}
+
+/** Reads what the connectors show, or else `blank` itself. Rejects only when it takes too long. */
+async function shownBy(world: HookWorld, limit: Limit, folder: string): Promise<Shown> {
+  const dpms: (readonly [string, string])[] = [];
+  for (const connector of await connectorsOf(world, limit, folder)) {
+    if ((await quietly(readAttribute(world, limit, `${connector}/enabled`))) === 'disabled') continue;
+    const path = `${connector}/dpms`;
+    const text = await quietly(readAttribute(world, limit, path));
+    if (text !== undefined) dpms.push([path, text]);
+  }
+  if (dpms.length > 0) return { blank: dpms.every(([, text]) => text === 'Off') ? POWERDOWN : UNBLANK, dpms };
+  const text = await quietly(readAttribute(world, limit, `${folder}/blank`));
+  return { blank: text !== undefined && /^[0-4]$/.test(text) ? text : undefined, dpms };
+}
+
+async function connectorsOf(world: HookWorld, limit: Limit, folder: string): Promise<string[]> {
+  const drm = `${folder}/device/drm`;
+  const list = async (path: string) =>
+    (await quietly(limit.wait(() => world.attributes.list(path), `looking into ${path}`))) ?? [];
+  const cards = (await list(drm)).filter((name) => /^card\d+$/.test(name));
+  const found: string[] = [];
+  for (const card of cards) {
+    const names = (await list(`${drm}/${card}`)).filter((name) => name.startsWith(`${card}-`)).sort();
+    found.push(...names.map((name) => `${drm}/${card}/${name}`));
+  }
+  return found.slice(0, CONNECTORS_MAX);
+}
+
+function lateBy(folder: string, shown: Shown, value: string, ms: number): string {
+  const what = `${seen(folder, shown)} ${ms} ms after ${value} was written to ${folder}/blank`;
+  return value === POWERDOWN && shown.dpms.length > 0
+    ? `${what}: does a DRM master, as a compositor, have the display? It must let go first`
+    : what;
+}
+
+function seen(folder: string, { blank, dpms }: Shown): string {
+  const [path, text] = dpms.find(([, each]) => each !== 'Off') ?? dpms[0] ?? [`${folder}/blank`, blank ?? ''];
+  return `${path} reads ${JSON.stringify(text)}`;
+}
+
+/** What cannot be read is undefined; what takes too long is a fault. */
+function quietly<T>(work: Promise<T>): Promise<T | undefined> {
+  return work.catch((error) => {
+    if (error instanceof StepError) throw error;
+    return undefined;
+  });
+}

@@ -1,0 +1,253 @@
+/**
+ * The note of what the hooks of one bundle have changed and not put back: it is written before each change, so that a
+ * later agent undoes what this one did, and nothing else.
+ *
+ * It holds for one boot of the machine: what is below /sys does not outlive it. A note that is missing or damaged
+ * says that nothing is known to be changed; then nothing is put back.
+ */
+
+import type { BundleId, DeviceId } from '../../core/protocol/ids.ts';
+import type { Log } from '../../ports/world.ts';
+import { messageOf, StepError } from './limit.ts';
+import type { HookNotes } from './world.ts';
+
+/** One attribute that was changed. */
+export interface Change {
+  /** Without symbolic links. */
+  readonly path: string;
+  /** What it read before; absent: it could not be read. */
+  readonly found?: string;
+  /** What was written. */
+  readonly wrote: string;
+  /** What it read after that, where this is something else. */
+  readonly reads?: string;
+}
+
+/**
+ * How a device was taken from its driver. `lent`: it was ours, so what was found is how it has to be. `left`: it was
+ * not, so a driver may have failed to come up.
+ */
+export type Taken = 'lent' | 'left';
+
+/** The note of one step. */
+export interface StepNote {
+  /** Whether the step was begun and not undone. */
+  readonly isBegun: boolean;
+  readonly changes: readonly Change[];
+  /** Notes that the step begins, for one that changes no attribute. Throws a StepError when it cannot be written. */
+  begin(): void;
+  /** Notes a change before it is made. What was found first stays. Throws a StepError when it cannot be written. */
+  remember(change: Change): void;
+  /** Notes what a changed attribute reads. Never throws: it only helps to tell our own change later. */
+  reads(path: string, text: string): void;
+}
+
+/** What a step that is never undone gets. */
+export const NO_NOTE: StepNote = {
+  isBegun: false,
+  changes: [],
+  begin: () => {},
+  remember: () => {},
+  reads: () => {},
+};
+
+interface DeviceNote {
+  taken: Taken;
+  /** By key of the step, in the order in which they were begun. */
+  readonly steps: Map<string, Change[]>;
+}
+
+/** The note of one bundle. */
+export class BundleNote {
+  readonly #store: HookNotes;
+  readonly #bundle: BundleId;
+  readonly #log: Log;
+  readonly #devices: Map<string, DeviceNote>;
+  /** What is kept differs from what is here. */
+  #isDirty = false;
+
+  constructor(store: HookNotes, bundle: BundleId, log: Log) {
+    this.#store = store;
+    this.#bundle = bundle;
+    this.#log = log;
+    this.#devices = this.#load();
+  }
+
+  taken(device: DeviceId): Taken | undefined {
+    return this.#devices.get(device)?.taken;
+  }
+
+  /** Notes that a device is being taken from its driver; how it was taken first stays. Not kept before `save`. */
+  take(device: DeviceId, taken: Taken): void {
+    if (this.#devices.has(device)) return;
+    this.#devices.set(device, { taken, steps: new Map() });
+    this.#isDirty = true;
+  }
+
+  /**
+   * Returns the note of a step. `isStrict`: what cannot be written keeps the change from being made; else it is only
+   * told, for what must be done in any case.
+   */
+  ofStep(device: DeviceId, key: string, isStrict: boolean): StepNote {
+    const changes = () => this.#devices.get(device)?.steps.get(key);
+    const write = (change: () => void) => {
+      change();
+      this.#isDirty = true;
+      const fault = this.save();
+      if (fault !== undefined && isStrict)
+        throw new StepError(`what is changed cannot be noted, so nothing is: ${fault}`, {
+          mayHaveActed: false,
+        });
+    };
+    const stepsOf = () => {
+      // A step outside of a run that takes the device: what it changes was found as it has to be.
+      this.take(device, 'lent');
+      return this.#devices.get(device)!.steps;
+    };
+    const begin = () => {
+      const steps = stepsOf();
+      if (!steps.has(key)) steps.set(key, []);
+      return steps.get(key)!;
+    };
+    return {
+      get isBegun() {
+        return changes() !== undefined;
+      },
+      get changes() {
+        return changes() ?? [];
+      },
+      begin: () => {
+        if (!changes()) write(begin);
+      },
+      remember: (change) => {
+        if (changes()?.some(({ path }) => path === change.path)) return;
+        write(() => begin().push(change));
+      },
+      reads: (path, text) => {
+        const all = changes();
+        const index = all?.findIndex((change) => change.path === path) ?? -1;
+        if (index < 0) return;
+        const { reads, ...noted } = all![index]!;
+        if ((reads ?? noted.wrote) === text) return;
+        all![index] = noted.wrote === text ? noted : { ...noted, reads: text };
+        this.#isDirty = true;
+        this.save();
+      },
+    };
+  }
+
+  /** Whether there is anything to undo. */
+  get hasSteps(): boolean {
+    return [...this.#devices.values()].some(({ steps }) => steps.size > 0);
+  }
+
+  isBegun(device: DeviceId, key: string): boolean {
+    return this.#devices.get(device)?.steps.has(key) ?? false;
+  }
+
+  /** A step is undone. Not kept before `save`. */
+  end(device: DeviceId, key: string): void {
+    if (this.#devices.get(device)?.steps.delete(key)) this.#isDirty = true;
+  }
+
+  /** A device whose steps are all undone is its driver's again. Not kept before `save`. */
+  settle(device: DeviceId): void {
+    if (this.#devices.get(device)?.steps.size === 0) {
+      this.#devices.delete(device);
+      this.#isDirty = true;
+    }
+  }
+
+  /** Changes of steps that are configured no more: `isKnown` says of which device and key there is a step. */
+  orphans(isKnown: (device: string, key: string) => boolean): { key: string; changes: readonly Change[] }[] {
+    return [...this.#devices].flatMap(([device, { steps }]) =>
+      [...steps].flatMap(([key, changes]) => (isKnown(device, key) ? [] : [{ key, changes }])),
+    );
+  }
+
+  /** Forgets them. Not kept before `save`. */
+  dropOrphans(isKnown: (device: string, key: string) => boolean): void {
+    for (const [device, { steps }] of [...this.#devices]) {
+      for (const key of [...steps.keys()]) if (!isKnown(device, key)) this.end(device as DeviceId, key);
+      this.settle(device as DeviceId);
+    }
+  }
+
+  /** Keeps it, if it has changed. Returns why it cannot be kept. */
+  save(): string | undefined {
+    if (!this.#isDirty) return undefined;
+    try {
+      this.#store.save(this.#bundle, this.#text());
+      this.#isDirty = false;
+      return undefined;
+    } catch (error) {
+      const fault = messageOf(error);
+      this.#log('warn', 'what hooks have changed cannot be noted', { bundle: this.#bundle, error: fault });
+      return fault;
+    }
+  }
+
+  #text(): string {
+    const devices = [...this.#devices].map(([device, { taken, steps }]) => ({
+      device,
+      taken,
+      steps: [...steps].map(([key, changes]) => ({ key, changes })),
+    }));
+    return JSON.stringify({ boot: this.#store.boot, devices });
+  }
+
+  #load(): Map<string, DeviceNote> {
+    try {
+      const text = this.#store.load(this.#bundle);
+      return text === undefined ? new Map() : devicesOf(text, this.#store.boot);
+    } catch (error) {
+      this.#log('warn', 'the note of what hooks have changed is damaged: nothing of it is put back', {
+        bundle: this.#bundle,
+        error: messageOf(error),
+      });
+      return new Map();
+    }
+  }
+}
+
+/** Reads a note. Throws an Error when it is none. One of another boot of the machine is empty. */
+function devicesOf(text: string, boot: string): Map<string, DeviceNote> {
+  const note: unknown = JSON.parse(text);
+  if (!isRecord(note) || typeof note['boot'] !== 'string' || !Array.isArray(note['devices']))
+    throw new Error('no note of hooks');
+  if (note['boot'] !== boot) return new Map();
+  return new Map(
+    note['devices'].map((entry: unknown) => {
+      if (!isRecord(entry) || !Array.isArray(entry['steps'])) throw new Error('a device without steps');
+      const { device, taken } = entry;
+      if (typeof device !== 'string' || (taken !== 'lent' && taken !== 'left'))
+        throw new Error('a device without a name');
+      return [device, { taken, steps: new Map(entry['steps'].map(stepOf)) }];
+    }),
+  );
+}
+
+function stepOf(entry: unknown): [string, Change[]] {
+  if (!isRecord(entry) || typeof entry['key'] !== 'string' || !Array.isArray(entry['changes']))
+    throw new Error('a step without changes');
+  return [entry['key'], entry['changes'].map(changeOf)];
+}
+
+function changeOf(entry: unknown): Change {
+  if (!isRecord(entry)) throw new Error('no change');
+  const { path, found, wrote, reads } = entry;
+  const isOptional = (text: unknown): text is string | undefined =>
+    text === undefined || typeof text === 'string';
+  if (typeof path !== 'string' || typeof wrote !== 'string' || !isOptional(found) || !isOptional(reads))
+    throw new Error('no change of an attribute');
+  return {
+    path,
+    wrote,
+    ...(found === undefined ? {} : { found }),
+    ...(reads === undefined ? {} : { reads }),
+  };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,29 @@
+/**
+ * What every transport says of frames that it drops, in the same words, so that a fault looks alike whatever carries
+ * it. Pure.
+ */
+
+import type { VmId } from '../../core/protocol/ids.ts';
+import type { Route } from '../../core/wire/envelope.ts';
+import { FRAME_BYTES_MAX } from '../../core/wire/limits.ts';
+
+/** A frame is too long, or a stream is none of frames. */
+export const BROKEN = 'length of a frame out of range: the other end sends no frames of ours';
+/** A queue is full. */
+export const DOES_NOT_READ = 'frame dropped: its receiver does not read';
+
+/**
+ * Returns why a frame is none for `self`; undefined when it is one. `sender`: who it has to be from, where the
+ * transport knows.
+ */
+export function whyNot(
+  frame: Uint8Array,
+  route: Route | undefined,
+  self: VmId,
+  sender?: string,
+): string | undefined {
+  if (frame.length > FRAME_BYTES_MAX) return BROKEN;
+  if (!route) return 'no envelope';
+  if (route.to !== self) return `it is for ${route.to}`;
+  return sender === undefined || route.from === sender ? undefined : `it says it is from ${route.from}`;
+}

@@ -1,0 +1,280 @@
+/**
+ * The transport over an MQTT broker, protocol 3.1.1 or 5, the same for host and agents. The only user of npm mqtt.
+ *
+ * A frame for `to` is published on `baton/<machine>/<to>/in/<self>`; everybody reads its own inbox alone,
+ * `baton/<machine>/<self>/in/+`. So
+ * a broker can pin the sender's name in the topic (docs/mosquitto/acl); the seal of the frame stays the proof.
+ * Nothing is retained, no session is kept, no property of MQTT 5 is relied on: each connection is a new client
+ * of the library that subscribes afresh, so nothing old can be sent or received by it. No will is left: that a
+ * connection ended means nothing to anybody.
+ */
+
+import type { IClientOptions, MqttClient, StreamBuilder } from 'mqtt';
+// Not 'mqtt' itself, which would load web sockets, TLS and proxies; sockets are made by the target.
+import clientModule from 'mqtt/lib/client';
+import { quietLog } from '../../common/quiet-log.ts';
+import { DEFAULT_MACHINE, type VmId } from '../../core/protocol/ids.ts';
+import { routeOf } from '../../core/wire/envelope.ts';
+import { FRAME_BYTES_MAX } from '../../core/wire/limits.ts';
+import type { Clock, Entropy, Log, Obstacle, Transport, TransportListener } from '../../ports/world.ts';
+import { DOES_NOT_READ, whyNot } from './complaints.ts';
+import { type TransportCounts, zeroCounts } from './counts.ts';
+import { MqttLanes } from './mqtt-lanes.ts';
+import { type DialEvents, Redial } from './redial.ts';
+
+/** How a party meets its broker. */
+export interface MqttBroker {
+  /** The broker, for people. */
+  readonly where: string;
+  /** Opens a socket to it; called anew for every attempt. */
+  readonly connect: StreamBuilder;
+  readonly protocol: '3.1.1' | '5';
+  /** As the broker knows this party: the name of the VM, or `host`, if it has our access list. */
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+}
+
+/** What the transport is made of. */
+export interface MqttTransportParts {
+  readonly self: VmId;
+  /** Name of the machine; DEFAULT_MACHINE if absent. */
+  readonly machine?: string;
+  readonly broker: MqttBroker;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  /** 1 unless told otherwise; see QOS. */
+  readonly qos?: 0 | 1;
+}
+
+/**
+ * QoS 1. With clean sessions it loses as much as QoS 0 when a connection breaks, but its acknowledgements bound
+ * what is under way, and a refusal is told.
+ */
+const QOS = 1;
+/** How long one attempt may take until the inbox is subscribed; a broker on this machine needs milliseconds. */
+const ATTEMPT_MS = 5_000;
+/** Seconds between signs of life on an idle connection. A broker that hangs is noticed within twice this. */
+const KEEPALIVE_S = 5;
+/** Largest packet that the broker may send us (MQTT 5 only): a frame, a topic and what is around them. */
+const PACKET_BYTES_MAX = FRAME_BYTES_MAX + 512;
+/**
+ * Bytes that a broker may send without one whole packet among them. Of a packet that is announced as 256 MiB, which
+ * MQTT allows, the library would keep all that comes. Several chunks of a socket may be on their way through it.
+ */
+const UNREAD_BYTES_MAX = 256 * 1024;
+/**
+ * Packets that a broker may send while it takes nothing of ours: the library would keep every acknowledgement. An
+ * honest one stops at the messages that may be under way, 20 by default of mosquitto.
+ */
+const UNHEARD_MAX = 2_000;
+/** Messages that a broker may send before we acknowledge (MQTT 5 only): as mosquitto does by default. */
+const RECEIVE_MAX = 20;
+/** Random letters of a client id, 4 bits each. Who guesses it could make the broker close our connection. */
+const CLIENT_ID_LETTERS = 16;
+const BAD_LOGIN = 'the broker refused the login: check user name and password';
+const NOT_ALLOWED = 'the broker refused the login: check user name, password and access list';
+/** What helps against a refusal, by reason code of MQTT 3.1.1 and 5. */
+const REMEDIES: Readonly<Record<number, string>> = {
+  1: 'the broker does not speak this version of MQTT, choose the other one',
+  4: BAD_LOGIN,
+  5: NOT_ALLOWED,
+  132: 'the broker does not speak this version of MQTT, choose the other one',
+  134: BAD_LOGIN,
+  135: NOT_ALLOWED,
+};
+/** Node imports the exports of the CommonJS module, a bundler may import the class itself. */
+const Client = (
+  typeof clientModule === 'function' ? clientModule : clientModule.default
+) as typeof MqttClient;
+
+/** A party's way to all others by way of a broker. */
+export class MqttTransport implements Transport {
+  readonly counts: TransportCounts = zeroCounts();
+  readonly #parts: MqttTransportParts;
+  readonly #redial: Redial;
+  readonly #log: Log;
+  readonly #clientId: string;
+  /** What all topics of the machine begin with. */
+  readonly #topics: string;
+  readonly #inbox: string;
+  #listener: TransportListener | undefined;
+  #lanes: MqttLanes | undefined;
+
+  constructor(parts: MqttTransportParts) {
+    const { self, machine = DEFAULT_MACHINE, broker, clock, entropy } = parts;
+    const log = quietLog(parts.log, clock);
+    this.#parts = parts;
+    this.#log = log;
+    // The same for the life of this object: the broker then ends a connection of ours that it still believes in.
+    this.#clientId = `${self}-${letters(entropy.random(CLIENT_ID_LETTERS))}`;
+    this.#topics = `baton/${machine}`;
+    this.#inbox = `${this.#topics}/${self}/in/`;
+    this.#redial = new Redial({ where: broker.where, clock, entropy, log }, (events) => this.#dial(events));
+  }
+
+  open(listener: TransportListener): void {
+    this.#listener = listener;
+    this.#redial.open(listener);
+  }
+
+  send(to: VmId, frame: Uint8Array): boolean {
+    const fits = frame.length > 0 && frame.length <= FRAME_BYTES_MAX;
+    if (!fits || !this.#lanes?.put(to, frame)) {
+      this.counts.unsent += 1;
+      if (fits && this.#lanes) this.#log('warn', DOES_NOT_READ, { to });
+      return false;
+    }
+    this.counts.sent += 1;
+    this.counts.crossings += 1;
+    return true;
+  }
+
+  obstacle(): Obstacle | undefined {
+    return this.#redial.obstacle();
+  }
+
+  close(): void {
+    this.#listener = undefined;
+    this.#redial.close();
+  }
+
+  #dial(events: DialEvents): () => void {
+    let client: MqttClient | undefined;
+    let lanes: MqttLanes | undefined;
+    const cancelLimit = this.#parts.clock.after(ATTEMPT_MS, () => lose(`no answer within ${ATTEMPT_MS} ms`));
+    const end = () => {
+      cancelLimit();
+      lanes?.stop();
+      if (this.#lanes === lanes) this.#lanes = undefined;
+      client?.end(true);
+    };
+    const lose = (reason: string) => {
+      end();
+      events.down(reason);
+    };
+    let unreadBytes = 0;
+    const connect: StreamBuilder = (ofClient) => {
+      const stream = this.#parts.broker.connect(ofClient);
+      stream.on('data', (bytes: Uint8Array) => {
+        unreadBytes += bytes.length;
+        if (unreadBytes > UNREAD_BYTES_MAX) lose(`${UNREAD_BYTES_MAX} bytes without a whole packet`);
+      });
+      return stream;
+    };
+    try {
+      client = new Client(connect, this.#options());
+    } catch (error) {
+      lose(reasonOf(error));
+      return end;
+    }
+    const connection = client;
+    connection.on('error', (error) => lose(reasonOf(error)));
+    let unheard = 0;
+    connection.on('packetreceive', (packet) => {
+      unreadBytes = 0;
+      unheard = connection.stream.writableLength === 0 ? 0 : unheard + 1;
+      if (unheard > UNHEARD_MAX) lose(`${UNHEARD_MAX} packets came while it took none of ours`);
+      // Of these the library keeps each until it is released.
+      if (packet.cmd === 'publish' && packet.qos === 2)
+        lose('a message of QoS 2, for which nobody has asked');
+    });
+    connection.on('disconnect', ({ reasonCode }) =>
+      lose(`the broker ended it with reason code ${reasonCode}`),
+    );
+    connection.on('close', () => lose('closed by the broker'));
+    connection.on('message', (topic, payload, { retain }) => this.#onMessage(topic, payload, retain));
+    connection.on('connect', () =>
+      connection.subscribe(`${this.#inbox}+`, { qos: this.#qos, rh: 2 }, (error) => {
+        if (error) return lose(`inbox refused: ${reasonOf(error)}`);
+        cancelLimit();
+        lanes = this.#lanesOf(connection, lose);
+        this.#lanes = lanes;
+        events.up();
+      }),
+    );
+    return end;
+  }
+
+  #options(): IClientOptions {
+    const { protocol, username, password } = this.#parts.broker;
+    const version5 = {
+      properties: {
+        sessionExpiryInterval: 0,
+        receiveMaximum: RECEIVE_MAX,
+        maximumPacketSize: PACKET_BYTES_MAX,
+      },
+    };
+    return {
+      clientId: this.#clientId,
+      protocolVersion: protocol === '5' ? 5 : 4,
+      ...(protocol === '5' ? version5 : {}),
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password }),
+      clean: true,
+      keepalive: KEEPALIVE_S,
+      connectTimeout: ATTEMPT_MS,
+      // Redial does it, with a new client.
+      reconnectPeriod: 0,
+      resubscribe: false,
+      queueQoSZero: false,
+      timerVariant: 'native',
+      // The cache is 65,536 Buffers: 35 MB, and 100 ms before the first packet.
+      writeCache: false,
+    };
+  }
+
+  #lanesOf(client: MqttClient, onStuck: (reason: string) => void): MqttLanes {
+    const { clock, self } = this.#parts;
+    return new MqttLanes({
+      clock,
+      onStuck,
+      publish: (to, frame, done) => {
+        // The library takes any Uint8Array; its types say Buffer, which not every target has.
+        const payload = frame as Parameters<MqttClient['publish']>[1];
+        client.publish(`${this.#topics}/${to}/in/${self}`, payload, { qos: this.#qos }, (error) =>
+          done(error ?? undefined),
+        );
+        // The library holds a packet back until the work that sent it is done; its receiver need not wait for that.
+        client.stream.uncork();
+      },
+      onRefused: (to, error) => this.#log('warn', `the broker refused a frame: ${reasonOf(error)}`, { to }),
+    });
+  }
+
+  #onMessage(topic: string, payload: Uint8Array, isRetained: boolean): void {
+    if (!this.#listener) return;
+    const from = topic.startsWith(this.#inbox) ? topic.slice(this.#inbox.length) : '';
+    const route = payload.length <= FRAME_BYTES_MAX ? routeOf(payload) : undefined;
+    const why = isRetained ? 'the broker kept it' : whyNot(payload, route, this.#parts.self, from);
+    if (why !== undefined || route === undefined) {
+      this.counts.malformed += 1;
+      this.#log('warn', `frame dropped: ${why}`, { topic: topic.slice(0, TOPIC_CHARS_SHOWN) });
+      return;
+    }
+    this.counts.received += 1;
+    this.counts.crossings += 1;
+    // A copy: the library's Buffer is a window into a larger piece that would stay alive with it.
+    this.#listener.onFrame(route.from, new Uint8Array(payload));
+  }
+
+  get #qos(): 0 | 1 {
+    return this.#parts.qos ?? QOS;
+  }
+}
+
+/** Longest part of a foreign topic in a log line: all that ours can have. */
+const TOPIC_CHARS_SHOWN = 80;
+
+/** What went wrong, for people. Errors of several addresses tried have a code and no message. */
+function reasonOf(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string | number };
+  const text = message || String(code ?? error);
+  const remedy = typeof code === 'number' ? REMEDIES[code] : undefined;
+  return remedy === undefined ? text : `${text} (${remedy})`;
+}
+
+/** Returns a letter for each byte, of its lower four bits. */
+function letters(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes.map((byte) => 0x61 + (byte & 0x0f)));
+}

@@ -1,0 +1,59 @@
+/** `baton demo --real`: the demo's story under KVM, VFIO and the kernel's SMMU driver in an emulated machine. */
+
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type CliWorld, EXIT, UsageError } from '../../../src/cli/world.ts';
+import { ENGINE, VAULT } from '../testbed/hardware.ts';
+import { KvmMachine, missingPrograms } from '../testbed/kvm-machine.ts';
+import type { DemoReport } from './demo-report.ts';
+import { RealBed } from './real-bed.ts';
+import { RealStory } from './real-story.ts';
+
+/** Lies of `baton-kvm`. */
+export const REAL_LIES: readonly string[] = ['skip-unmap', 'skip-domain', 'skip-reset'];
+
+/** Time after which the story gives up, in ms: ten times what it takes on two idle cores. */
+const LIMIT_MS = 120_000;
+
+/** Boots the machine, starts the parties, tells the story. Throws a UsageError when something has to be installed. */
+export async function tellReal(world: CliWorld, report: DemoReport, lie: string | undefined): Promise<void> {
+  const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+  if (!existsSync(join(root, 'targets/vmm')))
+    throw new UsageError('--real needs a checkout of Baton: it builds baton-kvm');
+  const missing = missingPrograms();
+  if (missing !== undefined) throw new UsageError(`--real ${missing}`);
+  const machine = new KvmMachine(root);
+  const bed = new RealBed(machine, ENGINE);
+  bed.onTold = ({ by, event }) => report.follow(by, event);
+  const stop = async () => {
+    await bed.stop();
+    await machine.stop();
+  };
+  const stopSignal = world.onSignal(() => void stop().then(() => process.exit(EXIT.failed)));
+  let limit: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    limit = setTimeout(() => reject(new Error(`no end within ${LIMIT_MS} ms`)), LIMIT_MS);
+  });
+  const tell = async () => {
+    report.step('booting the machine: QEMU emulates EL2 and an SMMUv3, in it runs Debian’s kernel with KVM');
+    await machine.start([VAULT]);
+    report.step(
+      'starting host and two agents as processes; the VMs are bare guests that read the device in a loop',
+    );
+    await bed.start();
+    if (lie) await machine.lie(lie, true);
+    const story = new RealStory(bed, report);
+    await story.run();
+    story.figures();
+  };
+  try {
+    await Promise.race([tell(), late]);
+  } catch (error) {
+    report.expect('the story goes on to its end', false, (error as Error).message);
+  } finally {
+    clearTimeout(limit);
+    await stop();
+    stopSignal();
+  }
+}

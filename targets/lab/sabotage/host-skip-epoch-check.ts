@@ -1,0 +1,9 @@
+/** `baton-host` without its check of epochs: a negative control of the demo. */
+
+import { HOST_TABLE } from '../../../src/core/host/host-table.ts';
+import { runHost } from '../../node/host/host.ts';
+import { stderrLog } from '../../node/program/log.ts';
+import { skipEpochCheck } from './lies.ts';
+
+stderrLog('baton-host', 'warn')('warn', 'LYING: skip-epoch-check is switched off');
+runHost(process.argv.slice(2), skipEpochCheck(HOST_TABLE));

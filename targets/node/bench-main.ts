@@ -1,3 +1,0 @@
-/** `npm run bench`: the benches of test/bench as one built program, which also plays each of their parties. */
-
-import '../../test/bench/main.ts';

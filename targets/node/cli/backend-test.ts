@@ -1,0 +1,62 @@
+/** `baton backend-test`: runs the shipped conformance suite on the back end that a host's configuration names. */
+
+import { parseWords } from '../../../src/cli/arguments.ts';
+import { EXIT, UsageError } from '../../../src/cli/world.ts';
+import { HOST_SCHEMA } from '../../../src/config/daemon-config.ts';
+import { vmId } from '../../../src/core/protocol/ids.ts';
+import { type CheckResult, runConformance } from '../../../src/edges/enforcer/conformance.ts';
+import type { Enforcer } from '../../../src/ports/enforcer.ts';
+import { besideConfig, readBundles, readConfigFile } from '../config/files.ts';
+import { openEnforcer } from '../host/enforcers.ts';
+import { stderrLog } from '../program/log.ts';
+import { lockState } from '../system/name-lock.ts';
+import type { FileWorld } from './world.ts';
+
+export const BACKEND_TEST_HELP = `baton backend-test CONFIG --owner VM --other VM [--bundle BUNDLE] [--json]
+
+Checks the back end of a host's configuration against the Enforcer contract: every call, its repetition, what is
+read back after it, and the errors. What the back end does not claim is not asked of it. It moves the bundle
+between the two VMs: run it on a machine where nobody uses it, with baton-host stopped, whose state folder it locks.
+`;
+
+export async function backendTest(world: FileWorld, args: readonly string[]): Promise<number> {
+  const { plain, values, flags } = parseWords(args, {
+    '--owner': 'value',
+    '--other': 'value',
+    '--bundle': 'value',
+  });
+  const [file] = plain;
+  if (file === undefined) throw new UsageError('backend-test takes the CONFIG of a host');
+  const config = readConfigFile(HOST_SCHEMA, file);
+  const bundles = readBundles(besideConfig(file, config.bundles));
+  const bundle = bundles.find(({ id }) => id === (values.get('--bundle') ?? id));
+  if (!bundle)
+    throw new UsageError(
+      `no bundle ${values.get('--bundle')}; there are ${bundles.map(({ id }) => id).join(', ')}`,
+    );
+  const state = besideConfig(file, config.state);
+  await lockState(state);
+  const enforcer = await new Promise<Enforcer>((resolve, reject) => {
+    openEnforcer(config.enforcer, bundles, state, stderrLog('baton', 'warn'), (result) =>
+      result instanceof Error ? reject(result) : resolve(result),
+    );
+  });
+  const vms = [vmId(values.get('--owner') ?? bundle.owner), vmId(values.get('--other') ?? 'other')] as const;
+  const results = await new Promise<readonly CheckResult[]>((resolve) =>
+    runConformance({ enforcer, bundle, vms }, resolve),
+  );
+  enforcer.close();
+  for (const { name, verdict, text } of results) {
+    if (flags.has('--json')) world.out(JSON.stringify({ name, verdict, text }));
+    else world.out(`${verdict.padEnd(11)}  ${name}${verdict === 'fail' ? `: ${text}` : ''}`);
+  }
+  const failed = results.filter(({ verdict }) => verdict === 'fail').length;
+  const passed = results.filter(({ verdict }) => verdict === 'pass').length;
+  if (!flags.has('--json')) {
+    world.out(
+      `${enforcer.describe().name}: ${passed} passed, ${failed} failed, ` +
+        `${results.length - passed - failed} not claimed`,
+    );
+  }
+  return failed === 0 ? EXIT.ok : EXIT.failed;
+}

@@ -1,0 +1,216 @@
+/** `baton plan`: what it takes to move a device of a board, from its device tree. */
+
+import { parseWords, type Words } from '../../../src/cli/arguments.ts';
+import { EXIT, UsageError } from '../../../src/cli/world.ts';
+import { ConfigError } from '../../../src/config/read.ts';
+import { type BundleId, bundleId, isId, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
+import type { DtNode } from '../../../src/planner/blob.ts';
+import { ACCEPT_WORDS, type Acceptable } from '../../../src/planner/blockers.ts';
+import { Board } from '../../../src/planner/board.ts';
+import { definitionOf } from '../../../src/planner/definition.ts';
+import { planJson, planLines } from '../../../src/planner/describe.ts';
+import type { Paint } from '../../../src/planner/paint.ts';
+import { pictureOf } from '../../../src/planner/picture.ts';
+import { type Choices, type Plan, planBundle } from '../../../src/planner/plan.ts';
+import { survey, surveyJson, surveyLines, verdictOf } from '../../../src/planner/survey.ts';
+import { type Tree, textOf } from '../../../src/planner/tree.ts';
+import { wayOut } from '../../../src/planner/ways.ts';
+import { LIVE_TREE } from '../config/live-tree.ts';
+import { paintFor } from './colour.ts';
+import { planDiff } from './plan-diff.ts';
+import { digestText, withAllViews, writeBundle, writeText } from './plan-file.ts';
+import type { FileWorld } from './world.ts';
+
+export const PLAN_HELP = `\
+baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--svg FILE]
+baton plan TREE --list
+baton plan --diff OLD NEW [NODE...]
+
+Says what has to move together so that a device can move between VMs, what stays, and what stands in the way: with
+whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is changed.
+
+  TREE           a device tree blob (board.dtb) of one tree, no overlay; or a folder, a copy of ${LIVE_TREE};
+                 or "live": that of this machine, from ${LIVE_TREE}
+  NODE           a device: path (/soc@0/i2c@a90000), alias, or a name that one node alone has (touchscreen@38)
+                 (--device NODE says the same)
+  --accept KIND  a blocker that is no reason to refuse: summaryInterrupt (the bundle goes without the line: the borrower
+                 polls, or whoever keeps the controller forwards it), sharedReset (nobody uses the line as a reset),
+                 clockLoop (the keeper's clock driver lets the bundle's clocks be), pciHost (the hypervisor keeps the
+                 host bridge and plays configuration space), unknownIommu (a back end of yours re-points this IOMMU),
+                 noDma (what has no stream does no DMA: its manual says so)
+  --power-reset  the back end resets the devices by switching their power domains off and on
+  --list         every device that could be asked for: what can move, what can if it does no DMA, what cannot and why
+  --diff         what the tree NEW changes for each device, or for one bundle of all NODEs: the worst first
+  --view VM=TREE:DEVICE=NODE,...
+                 how another VM sees the devices of the bundle file, from that VM's own tree
+  --owner VM     the owner in the bundle file (default: owner)
+  --name BUNDLE  its name (default: from the first device)
+  -o FILE        write it into the bundle file, if nothing stands in the way; other bundles of the file stay
+  --replace      ... also over a bundle of the same name that differs, and over what was written by hand
+  --svg FILE     draw the bundle, what stays outside and what stands in the way
+  --color WHEN   auto (the default: on a terminal, unless NO_COLOR is set), always, never
+
+Exit status: 0 when it can move, 1 when something stands in the way, 82 when nothing does but nobody knows whether it
+does DMA, 64 and 66 when there is no such node or tree, 78 when the bundle file or a view cannot be made; with --diff 0
+when nothing got worse, 1 when something did.
+`;
+
+/** Nodes that an error names. */
+const CANDIDATES_SHOWN = 5;
+
+export function plan(world: FileWorld, args: readonly string[]): number {
+  const { plain, values, lists, flags } = parseWords(args, {
+    '--list': 'flag',
+    '--diff': 'flag',
+    '--owner': 'value',
+    '--name': 'value',
+    '--device': 'list',
+    '--accept': 'list',
+    '--power-reset': 'flag',
+    '--view': 'list',
+    '--svg': 'value',
+    '--color': 'value',
+    '-o': 'value',
+    '--replace': 'flag',
+  });
+  const [file, ...plainNames] = plain;
+  const names = [...plainNames, ...(lists.get('--device') ?? [])];
+  if (file === undefined) throw new UsageError('plan takes a TREE and a NODE');
+  const tree = readTree(world, file);
+  if (tree === undefined) return EXIT.noInput;
+  const choices = { accept: acceptedKinds(lists.get('--accept')), powerReset: flags.has('--power-reset') };
+  const colours = paintFor(values.get('--color'), world.env, process.stdout.isTTY === true);
+  const paint = flags.has('--json') ? undefined : colours;
+  const only = ['-o', '--svg'].find((option) => values.has(option));
+  if (only && (flags.has('--list') || flags.has('--diff')))
+    throw new UsageError(`${only} is for a bundle, not for --list or --diff`);
+  if (flags.has('--diff')) {
+    const [second, ...both] = names;
+    if (second === undefined) throw new UsageError('--diff takes two trees: the old one, the new one');
+    const other = readTree(world, second);
+    if (other === undefined) return EXIT.noInput;
+    return planDiff(world, [new Board(tree), new Board(other)], both, choices, paint);
+  }
+  if (flags.has('--list') && names.length > 0)
+    throw new UsageError(`--list is of the whole board: ${names[0]} is too much`);
+  if (flags.has('--list')) return list(world, new Board(tree), choices, paint);
+  if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows which there are');
+  const wanted = names.map((name) => {
+    const node = tree.find(name);
+    if (!node) throw new UsageError(notOne(tree, name));
+    return node;
+  });
+  const id = nameOf(bundleId, '--name', values.get('--name') ?? plainName(wanted[0]!));
+  const owner = nameOf(vmId, '--owner', values.get('--owner') ?? 'owner');
+  const board = new Board(tree);
+  const found = planBundle(board, wanted, choices);
+  const picture = values.get('--svg');
+  try {
+    if (picture !== undefined) writeText(picture, pictureOf(found, titleOf(tree, wanted)));
+    return tellPlan(world, { board, wanted, choices, found }, [id, owner], { values, lists, flags, paint });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const line of error.message.split('\n')) world.err(`baton plan: ${line}`);
+    return EXIT.configuration;
+  }
+}
+
+/** What was planned, and what came of it. */
+interface Planned {
+  readonly board: Board;
+  readonly wanted: readonly DtNode[];
+  readonly choices: Choices;
+  readonly found: Plan;
+}
+
+/** Prints the plan, and writes the bundle file. Throws a ConfigError when a view or the file cannot be made. */
+function tellPlan(
+  world: FileWorld,
+  { board, wanted, choices, found }: Planned,
+  named: readonly [BundleId, VmId],
+  {
+    values,
+    lists,
+    flags,
+    paint,
+  }: Pick<Words, 'values' | 'lists' | 'flags'> & { readonly paint: Paint | undefined },
+): number {
+  const made = definitionOf(found, ...named);
+  const bundle = made && withAllViews(world, made, lists.get('--view') ?? []);
+  const way = found.blockers.length > 0 ? wayOut(board, wanted, choices) : undefined;
+  if (paint) for (const line of planLines(found, paint, way)) world.out(line);
+  else world.out(JSON.stringify(planJson(found, bundle, bundle && digestText(bundle), way)));
+  const target = values.get('-o');
+  if (target !== undefined && bundle) writeBundle(world, target, bundle, flags.has('--replace'));
+  else if (target !== undefined) world.err(`${target} was not written`);
+  if (bundle) return EXIT.ok;
+  return verdictOf(found) === 'unsure' ? EXIT.unsure : EXIT.failed;
+}
+
+/** A name as an option says it. Throws a UsageError. */
+function nameOf<T>(make: (name: string) => T, option: string, name: string): T {
+  try {
+    return make(name);
+  } catch (error) {
+    throw new UsageError(`${option}: ${(error as Error).message}`);
+  }
+}
+
+function acceptedKinds(words: readonly string[] = []): Acceptable[] {
+  return words.map((word) => {
+    const known = ACCEPT_WORDS.find((each) => each === word);
+    if (known === undefined)
+      throw new UsageError(`--accept ${word}: only ${ACCEPT_WORDS.join(', ')} can be accepted`);
+    return known;
+  });
+}
+
+function readTree(world: FileWorld, file: string): Tree | undefined {
+  try {
+    return world.readTree(file);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const line of error.message.split('\n')) world.err(`baton plan: ${line}`);
+    return undefined;
+  }
+}
+
+function list(world: FileWorld, board: Board, choices: Choices, paint: Paint | undefined): number {
+  const found = survey(board, choices);
+  if (paint) for (const line of surveyLines(found, paint)) world.out(line);
+  else for (const candidate of found) world.out(JSON.stringify(surveyJson(candidate)));
+  return EXIT.ok;
+}
+
+/** What a picture is called: the devices, and the board by its model. */
+function titleOf(tree: Tree, wanted: readonly DtNode[]): string {
+  return [wanted.map(({ name }) => name).join(', '), textOf(tree.root, 'model')].filter(Boolean).join(' of ');
+}
+
+/** Why a name is not that of one node, with those that were perhaps meant: of the same last name first. */
+function notOne(tree: Tree, name: string): string {
+  const last = name.split('/').at(-1)!;
+  const word = last.split('@')[0]!;
+  const nodes = [...tree.nodes()];
+  const same = nodes.filter((node) => node.name === last);
+  const alike = nodes.filter((node) => word !== '' && node.name !== last && node.name.includes(word));
+  // The longer the beginning that they share, the likelier.
+  const shared = (other: string) => [...other].findIndex((letter, index) => letter !== last[index]) >>> 0;
+  const near = [...same, ...alike.sort((a, b) => shared(b.name) - shared(a.name))];
+  const isAmbiguous = same.length > 1 && !name.includes('/');
+  const what = isAmbiguous ? `more than one node is called ${name}` : `no node is called ${name}`;
+  if (near.length === 0) return `${what}; --list shows which there are`;
+  const paths = near.slice(0, CANDIDATES_SHOWN).map(({ path }) => path);
+  const more = near.length > paths.length ? `, or ${near.length - paths.length} more` : '';
+  return `${what}; did you mean ${paths.join(', ')}${more}?`;
+}
+
+/** A node's name as a bundle may be called. */
+function plainName(node: DtNode): string {
+  const name = node.name
+    .split('@')[0]!
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]/g, '-')
+    .slice(0, 32);
+  return isId(name) ? name : 'bundle';
+}

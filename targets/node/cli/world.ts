@@ -1,0 +1,7 @@
+/** What the commands of this folder need besides: files of this machine. */
+
+import type { CliWorld } from '../../../src/cli/world.ts';
+import type { ConfigFiles } from '../../../src/config/follow.ts';
+
+/** The world of a command that reads configurations or device trees. */
+export type FileWorld = ConfigFiles & CliWorld;

@@ -1,0 +1,21 @@
+/** Sockets to an MQTT broker on Node, for the transport of src/edges/transport/mqtt.ts: TCP or UNIX, never delayed. */
+
+import { connect } from 'node:net';
+import type { MqttBroker } from '../../../src/edges/transport/mqtt.ts';
+import { brokerAddress, type MqttSettings } from './mqtt-address.ts';
+import { parseAddress } from './streams.ts';
+
+/** Why this program cannot speak MQTT. */
+export const MQTT_FAULT: string | undefined = undefined;
+
+/** Returns the broker of these settings; protocol 3.1.1 unless told otherwise. Throws an Error for other URLs. */
+export function mqttBroker(settings: MqttSettings): MqttBroker {
+  const where = parseAddress(brokerAddress(settings.url));
+  return {
+    where: `the broker at ${settings.url}`,
+    connect: () => connect(where),
+    protocol: settings.protocol ?? '3.1.1',
+    username: settings.username,
+    password: settings.password,
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * A journal in a file (drivers/journal/format.ts has the bytes). Appends are one write; durable ones add an fdatasync.
+ *
+ * A rewrite goes to a new file that replaces the old one, so a crash leaves the old or the new, never a mixture.
+ */
+
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import {
+  encodeJournal,
+  encodeRecord,
+  JOURNAL_ID_BYTES,
+  type JournalRead,
+  readJournal,
+} from '../../../src/drivers/journal/format.ts';
+import type { Journal, Log } from '../../../src/ports/world.ts';
+import { ENTROPY } from './entropy.ts';
+import { attempt } from './processes.ts';
+
+/** A journal that cannot be used, with what to do. */
+export class JournalError extends Error {}
+
+/**
+ * Opens the journal at `path`, or begins a new one; the file is made by the first record. Of a torn tail nothing
+ * stays: the first record then makes a new file. Throws a JournalError when the file is no sound journal.
+ */
+export function openFileJournal(path: string): Journal {
+  mkdirSync(dirname(path), { recursive: true });
+  const read = existsSync(path) ? readJournal(readFileSync(path)) : undefined;
+  if (read?.ok === false) {
+    throw new JournalError(`${path}: ${read.error}; move the file away to start without it`);
+  }
+  return fileJournal(path, read);
+}
+
+/** `read`: what is in the file already; undefined when a new one begins. */
+function fileJournal(path: string, read: Extract<JournalRead, { ok: true }> | undefined): Journal {
+  const records = read?.bodies ?? [];
+  let id = read?.id;
+  let fd = read?.tornBytes === 0 ? openSync(path, 'r+', 0o600) : undefined;
+  let next = read?.nextSequence ?? 0;
+  let end = read?.goodBytes ?? 0;
+  /**
+   * How much of the file is known to be durable: what was read of an earlier life as well, once it is. Else damage to
+   * it would pass for a torn tail as long as this life has written one record.
+   */
+  let durableBytes = fd === undefined || attempt(() => fdatasyncSync(fd!) ?? true) === undefined ? 0 : end;
+  /** Set while there may be something behind `end`: part of a record that could not be written, or all of one. */
+  let isDirty = false;
+  const append = (body: Uint8Array, sync: boolean) => {
+    if (fd === undefined || id === undefined) return rewrite([...records, body]);
+    const record = encodeRecord(id, next, durableBytes, body);
+    // A longer record that failed would stick out behind this one.
+    if (isDirty) ftruncateSync(fd, end);
+    isDirty = true;
+    writeAt(fd, record, end);
+    if (sync) fdatasyncSync(fd);
+    isDirty = false;
+    next += 1;
+    end += record.length;
+    if (sync) durableBytes = end;
+  };
+  const rewrite = (bodies: readonly Uint8Array[]) => {
+    const freshId = ENTROPY.random(JOURNAL_ID_BYTES);
+    const whole = encodeJournal(freshId, bodies);
+    const fresh = replace(path, whole);
+    id = freshId;
+    if (fd !== undefined) closeSync(fd);
+    fd = fresh;
+    isDirty = false;
+    next = bodies.length + 1;
+    end = whole.length;
+    durableBytes = end;
+    // From here on the new file is the journal, even if its name is not known to be durable.
+    syncFolder(path);
+  };
+  return {
+    records,
+    append: (body, sync) => told(path, () => append(body, sync)),
+    rewrite: (bodies) => told(path, () => rewrite(bodies)),
+    close: () => {
+      if (fd !== undefined) closeSync(fd);
+    },
+  };
+}
+
+/**
+ * Opens a journal that nothing depends on but what people can read in it: one that is damaged or cannot be read is
+ * moved aside, in place of the one that was moved before, and a new one begins. Throws nothing.
+ */
+export function openSpareJournal(path: string, log: Log): Journal {
+  try {
+    return openFileJournal(path);
+  } catch (error) {
+    const aside = `${path}.broken`;
+    const words = attempt(() => renameSync(path, aside) ?? `it is now ${aside}`) ?? 'it stays where it is';
+    log('error', `${(error as Error).message.replace(/; move.*/, '')}; ${words}, and a new journal begins`);
+    return fileJournal(path, undefined);
+  }
+}
+
+/** Writes a new file in place of the one at `path`; returns its descriptor. On an error the old one stays. */
+function replace(path: string, whole: Uint8Array): number {
+  const fresh = openSync(`${path}.new`, 'w', 0o600);
+  try {
+    writeAt(fresh, whole, 0);
+    fsyncSync(fresh);
+    renameSync(`${path}.new`, path);
+    return fresh;
+  } catch (error) {
+    closeSync(fresh);
+    // What it took of a full disk is given back.
+    rmSync(`${path}.new`, { force: true });
+    throw error;
+  }
+}
+
+/** An error of the system becomes a JournalError that names the file. */
+function told(path: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    throw new JournalError(`${path} cannot be written: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function writeAt(fd: number, bytes: Uint8Array, at: number): void {
+  for (let done = 0; done < bytes.length; )
+    done += writeSync(fd, bytes, done, bytes.length - done, at + done);
+}
+
+/** Makes the name of a new file durable. */
+function syncFolder(path: string): void {
+  const folder = openSync(dirname(path), 'r');
+  fsyncSync(folder);
+  closeSync(folder);
+}

@@ -1,0 +1,55 @@
+/** The allow-list: what no entry allows is declined, and the reason is the first that would have to change. */
+
+import { expect, it } from 'vitest';
+import type { PolicyDecision } from '../../../src/core/agent/agent-io.ts';
+import { allowList, type PolicyQuestion, type PolicyRule } from '../../../src/core/agent/policy.ts';
+import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
+
+const ASKED: PolicyQuestion = {
+  bundle: PANEL.id,
+  borrower: VAULT,
+  purpose: 'pin',
+  leaseMs: 10_000,
+  minTenureMs: 2_000,
+  noticeMs: 500,
+};
+const RULE: PolicyRule = { bundle: PANEL.id, borrower: VAULT };
+
+function decide(rules: readonly PolicyRule[], asked: Partial<PolicyQuestion> = {}): string {
+  let decision: PolicyDecision | undefined;
+  allowList(rules)({ ...ASKED, ...asked }, (given) => {
+    decision = given;
+  });
+  return decision!.allow ? 'allowed' : String(decision!.detail);
+}
+
+it.each<[string, readonly PolicyRule[], Partial<PolicyQuestion>, string]>([
+  ['an entry without limits', [RULE], {}, 'allowed'],
+  ['no entry', [], {}, 'vault is not on the list'],
+  ['an entry for somebody else', [{ ...RULE, borrower: ANDROID }], {}, 'vault is not on the list'],
+  ['an entry for another bundle', [{ ...RULE, bundle: 'keys' as never }], {}, 'vault is not on the list'],
+  ['a purpose on the list', [{ ...RULE, purposes: ['pay', 'pin'] }], {}, 'allowed'],
+  ['another purpose', [{ ...RULE, purposes: ['pay'] }], {}, 'this purpose is not on the list'],
+  ['no purpose at all', [{ ...RULE, purposes: [] }], {}, 'this purpose is not on the list'],
+  ['a lease at its limit', [{ ...RULE, leaseMaxMs: 10_000 }], {}, 'allowed'],
+  ['a lease beyond it', [{ ...RULE, leaseMaxMs: 9_999 }], {}, 'the longest lease is 9999 ms'],
+  ['a tenure at its limit', [{ ...RULE, minTenureMaxMs: 2_000 }], {}, 'allowed'],
+  ['a tenure beyond it', [{ ...RULE, minTenureMaxMs: 1_999 }], {}, 'the longest minimum tenure is 1999 ms'],
+  [
+    'a tenure longer than the lease',
+    [RULE],
+    { minTenureMs: 10_001 },
+    'the longest minimum tenure is 10000 ms',
+  ],
+  ['a notice at the limit', [RULE], { noticeMs: 10_000 }, 'allowed'],
+  ['a notice beyond it', [RULE], { noticeMs: 10_001 }, 'the longest notice is 10000 ms'],
+])('%s', (_, rules, asked, said) => {
+  expect(decide(rules, asked)).toBe(said);
+});
+
+it('one entry that allows is enough, whatever the others say', () => {
+  const short = { ...RULE, leaseMaxMs: 1 };
+  expect(decide([short, RULE])).toBe('allowed');
+  expect(decide([RULE, short])).toBe('allowed');
+  expect(decide([short, { ...RULE, purposes: ['pay'] }])).toBe('the longest lease is 1 ms');
+});
