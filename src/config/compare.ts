@@ -8,11 +8,12 @@
 
 import { addressText, parseAddress, parseBroker, type StreamAddress } from '../common/addresses.ts';
 import type { BundleDefinition } from '../core/protocol/bundle.ts';
-import { HOST } from '../core/protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST } from '../core/protocol/ids.ts';
 import { bundleDigest } from '../core/wire/digest.ts';
 import { namedVms } from './back-ends.ts';
 import type { AgentFile, HostFile } from './daemon-config.ts';
 import type { Path } from './faults.ts';
+import { keysDiffer } from './pair-keys.ts';
 import { complaintAt } from './read.ts';
 
 /** A daemon's configuration with what it names. */
@@ -61,11 +62,21 @@ function differences(a: Daemon, b: Daemon): Difference[] {
     return [[path, `"${a.party}" is the name in ${b.file} as well: expected each party once`]];
   }
   return [
+    ...machineDifferences(a, b),
     ...keyDifferences(a, b),
     ...bundleDifferences(a, b),
     ...placeDifferences(a, b),
     ...(a.host ? routeDifferences(a, a.host, b) : []),
     ...(b.host ? routeDifferences(a, b.host, b) : []),
+  ];
+}
+
+/** Parties of one machine give it one name: nothing of a party of another machine verifies. */
+function machineDifferences(a: Daemon, b: Daemon): Difference[] {
+  const [ours, theirs] = [a, b].map((daemon) => configOf(daemon).machine ?? DEFAULT_MACHINE);
+  if (ours === theirs) return [];
+  return [
+    [['machine'], `"${ours}", and "${theirs}" in ${b.file}: expected the same for all parties of a machine`],
   ];
 }
 
@@ -81,7 +92,7 @@ function keyDifferences(a: Daemon, b: Daemon): Difference[] {
   if (ours === undefined) return [[['keys'], `no key for "${b.party}", whose configuration is ${b.file}`]];
   if (theirs === undefined)
     return [[['keys'], `a key for "${b.party}", and ${b.file} has none for "${a.party}"`]];
-  if (ours === theirs) return [];
+  if (!keysDiffer(ours, theirs)) return [];
   return [
     [
       ['keys'],
@@ -182,7 +193,7 @@ function whyNoWay(to: string, listen: string): string | undefined {
   if (typeof dialled === 'string' || typeof heard === 'string') return undefined;
   const differ = `the agent dials ${to}, and the host listens for it at ${listen}`;
   if (dialled.kind === 'vsock') {
-    // A VMM with a socket of its own joins the two: PATH_PORT is its name for a port (edges/transport/vsock-unix.ts).
+    // A VMM with a socket of its own joins the two: PATH_PORT is its name for a port (transport/vsock-unix.ts).
     const port =
       heard.kind === 'unix' ? /_([0-9]+)$/.exec(heard.path)?.[1] : 'port' in heard ? heard.port : undefined;
     const fits = heard.kind !== 'tcp' && (port === undefined || Number(port) === dialled.port);

@@ -7,10 +7,11 @@
  */
 
 import { type Static, Type } from '../common/schema.ts';
-import { ID_PATTERN, ID_WORDS, PARTY_PATTERN, VM_PATTERN } from '../core/protocol/ids.ts';
+import { DEFAULT_MACHINE, ID_PATTERN, ID_WORDS, PARTY_PATTERN, VM_PATTERN } from '../core/protocol/ids.ts';
 import { HOST_TIMES } from '../core/protocol/timers.ts';
 import { HOOKS_SCHEMA } from '../edges/hooks/hooks-config.ts';
 import { TREE_SCHEMA } from './own-tree.ts';
+import { PAIR_KEYS_PATTERN } from './pair-keys.ts';
 
 const closed = { additionalProperties: false } as const;
 const name = (description: string) => Type.String({ pattern: ID_PATTERN, title: ID_WORDS, description });
@@ -133,6 +134,15 @@ const POLICY = Type.Union(
   { description: 'to whom an owner lends; absent: to nobody' },
 );
 
+const MACHINE = Type.Optional(
+  Type.String({
+    pattern: ID_PATTERN,
+    title: ID_WORDS,
+    default: DEFAULT_MACHINE,
+    description: 'name of the machine, the same for all its parties; needed where machines share a broker',
+  }),
+);
+
 /** Schema of `baton-agent`’s configuration. */
 export const AGENT_SCHEMA = Type.Object(
   {
@@ -143,6 +153,7 @@ export const AGENT_SCHEMA = Type.Object(
       description:
         'the key file of this party, mode 0600: the host and every peer it lends to or borrows from',
     }),
+    machine: MACHINE,
     transport: Type.Union(
       [
         MQTT,
@@ -262,6 +273,7 @@ export const HOST_SCHEMA = Type.Object(
   {
     bundles: BUNDLES,
     keys: Type.String({ secret: true, description: 'the key file of the host, mode 0600: one key per VM' }),
+    machine: MACHINE,
     enforcer: ENFORCER,
     transport: Type.Union(
       [
@@ -342,14 +354,16 @@ export const HOST_SCHEMA = Type.Object(
 );
 export type HostFile = Static<typeof HOST_SCHEMA>;
 
-/** Schema of a key file: 32 bytes in hexadecimal per peer. */
+/** Schema of a key file: 32 bytes in hexadecimal per peer, or two keys with their generations. */
 export const KEYS_SCHEMA = Type.Record(
   Type.String({ pattern: PARTY_PATTERN }),
   Type.String({
-    pattern: '^[0-9a-f]{64}$',
+    pattern: PAIR_KEYS_PATTERN,
     title: '64 digits 0 to 9, a to f: openssl rand -hex 32',
     secret: true,
-    description: 'the key that this party and that peer share',
+    description:
+      'the key that this party and that peer share; two, with their generations, while they are ' +
+      'exchanged: "2:KEY 1:KEY"',
   }),
   { ...closed, description: 'name of the peer (a VM, or "host") → key' },
 );

@@ -7,19 +7,19 @@
  */
 
 import { addressFault, isLookedUp, parseAddress, parseBroker, socketPathFault } from '../common/addresses.ts';
-import type { Static, TSchema } from '../common/schema.ts';
 import type { BundleDefinition } from '../core/protocol/bundle.ts';
 import { HOST, type VmId } from '../core/protocol/ids.ts';
 import { type HooksConfig, hookComplaints } from '../edges/hooks/hooks-config.ts';
 import type { Tree } from '../planner/tree.ts';
 import { backEndComplaints, namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
-import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
+import type { AgentFile, HostFile } from './daemon-config.ts';
 import { type Path, shown } from './faults.ts';
+import { readKeyFile } from './key-file.ts';
 import { type NamedSocket, placeOf, socketsOf } from './named-sockets.ts';
 import { LIVE, ownTree, type TreePart } from './own-tree.ts';
 import { type NamedProgram, programsOfAgent, programsOfHost } from './programs.ts';
-import { ConfigError, complaintAt, readConfig } from './read.ts';
+import { ConfigError, complaintAt } from './read.ts';
 
 /** Files of this machine. */
 export interface ConfigFiles {
@@ -169,9 +169,9 @@ class Follower {
 
   /** Returns the names of the peers in the key file. */
   keys(name: string): ReadonlySet<string> | undefined {
-    const keys = this.#contents(['keys'], name, 'the key file', reader(KEYS_SCHEMA));
+    const keys = this.#contents(['keys'], name, 'the key file', readKeyFile);
     this.#secret(['keys'], name);
-    return keys && new Set(Object.keys(keys));
+    return keys && new Set(keys.keys());
   }
 
   /** Nobody else may read the file that the value at `path` names. */
@@ -363,10 +363,6 @@ function parentOf(path: string): string {
 }
 
 type MqttPart = Extract<AgentFile['transport'], { kind: 'mqtt' }>;
-
-function reader<T extends TSchema>(schema: T): (file: string, text: string) => Static<T> {
-  return (file, text) => readConfig(schema, file, text);
-}
 
 function noKey(keys: string, peer: string, who: string): string {
   return `no key for "${peer}", ${who}: expected one in ${keys}`;

@@ -30,7 +30,7 @@ const AGENT = `{
   "hooks": { "panel": { "touch": { "suspend": [{ "kind": "sysfs", "path": "/sys/a", "write": "1" }] } } },
 }`;
 const AGENT_KEYS =
-  '"vm", "bundles", "keys", "transport", "state", "control", "policy", "hooks", "tree" or "logLevel"';
+  '"vm", "bundles", "keys", "machine", "transport", "state", "control", "policy", "hooks", "tree" or "logLevel"';
 const STEP_KINDS =
   '"command", "socket", "sysfs", "input-inhibit", "runtime-pm", "fb-blank", "unbind" or "trusted-touch"';
 const NAME = 'a name: a to z first, then a to z, 0 to 9, ".", "_", "-", at most 32 in all';

@@ -17,7 +17,7 @@ function credulous(table: typeof BORROWER_TABLE): typeof BORROWER_TABLE {
     ...table,
     run: (state, input, config) => {
       if (!('message' in input)) return table.run(state, input, config);
-      const message = { ...input.message, mark: state.mark };
+      const message = { ...input.message, requestId: state.requestId };
       return table.run(state, { ...input, message } as BorrowerInput, config);
     },
   };

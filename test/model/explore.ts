@@ -2,7 +2,6 @@
 
 import { NO_QUESTION } from '../../src/core/agent/question.ts';
 import type { HostEndpointState } from '../../src/core/host/host-endpoint.ts';
-import { consentMark } from '../../src/core/protocol/messages.ts';
 import { checkStable } from './properties.ts';
 import { BUNDLE, VM_OF } from './settings.ts';
 import { describeWorld, movesOf, runFairly } from './transitions.ts';
@@ -196,9 +195,9 @@ function plain(value: object): string {
   let text = '';
   for (const [name, field] of Object.entries(value)) {
     if (field === undefined) continue;
-    // Of what was consented to the mark says all; before it is sealed, the lease does.
-    if (name === 'terms') text += `t${field.mark ?? field.leaseMs}`;
-    else if (name === 'consent') text += `c${consentMark(field)}`;
+    // Of what was consented to the number of the request and the lease say all.
+    if (name === 'terms') text += `t${field.requestId}.${field.leaseMs}`;
+    else if (name === 'consent') text += `c${(field as Uint8Array).join('.')}`;
     else if (SKIPPED.has(name)) text += name === 'granted' ? `g${field.epoch}` : field ? '+' : '-';
     else text += typeof field === 'object' && field !== null ? `(${plain(field)})` : `${field},`;
   }

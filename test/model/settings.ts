@@ -115,6 +115,7 @@ export function endpoints(): { readonly host: HostEndpoint; readonly agents: Age
       bundles: [bundle],
       expected,
       challenges,
+      firstRequest: 1,
       borrowerTable: BROKEN.present.borrower,
     });
   };

@@ -19,8 +19,8 @@ import type { HostEndpointState, HostFact, HostOrder } from '../../src/core/host
 import type { HostState, RemapPhase } from '../../src/core/host/host-state.ts';
 import { makeStamp } from '../../src/core/host/stamp.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from '../../src/core/protocol/ids.ts';
-import type { ConsentClaims, Message } from '../../src/core/protocol/messages.ts';
-import { consentMark } from '../../src/core/protocol/messages.ts';
+import type { ConsentClaims } from '../../src/core/protocol/message-parts.ts';
+import type { Message } from '../../src/core/protocol/messages.ts';
 import type { EnforcerCall } from '../../src/ports/enforcer.ts';
 import type { HookName } from '../../src/ports/world.ts';
 import {
@@ -241,7 +241,7 @@ function performAgent(
       return send(next, { from: VM_OF[name], to, message });
     }
     case 'request':
-      return request(world, order, feed);
+      return request(world, order);
     case 'decide': {
       const { request: number, question } = order;
       const decision = { allow: true } as const;
@@ -270,18 +270,15 @@ function performAgent(
   }
 }
 
-/** A consent is its claims here; its mark tells apart what differs in them. */
-function request(
-  world: World,
-  order: Extract<AgentOrder, { do: 'request' }>,
-  feed: (fact: AgentFact) => void,
-) {
-  const { claims, terms, owner } = order;
-  const bytes = Uint8Array.of(claims.epoch >> 8, claims.epoch, claims.stamp[0]!, claims.leaseMs);
-  feed({ on: 'requested', nowMs: 0, bundle: BUNDLE.id, mark: consentMark(bytes), isSent: true });
-  const consent = Object.assign(bytes, { claims });
-  const message: Message = { kind: 'requestBorrow', bundle: BUNDLE.id, ...terms, consent };
-  return send(world, { from: B, to: owner, message });
+/** A consent is its claims here. */
+function request(world: World, { claims, terms, owner }: Extract<AgentOrder, { do: 'request' }>): World {
+  const consent = Object.assign(Uint8Array.of(0), { claims });
+  const { requestId } = claims;
+  return send(world, {
+    from: B,
+    to: owner,
+    message: { kind: 'requestBorrow', bundle: BUNDLE.id, ...terms, consent, requestId },
+  });
 }
 
 function send(world: World, envelope: Envelope): World {

@@ -9,6 +9,20 @@ const TABLE = 'test/drivers/host/table.test.ts';
 
 export const HOST_MUTANTS: readonly Mutant[] = [
   {
+    name: 'a consent serves another request',
+    find: "if (claims.requestId !== input.message.requestId) return 'consentInvalid';",
+    replace: '',
+    breaks: 'R97',
+    caughtBy: 'test/protocol/agreed.test.ts',
+  },
+  {
+    name: 'a consent for a renewal lends',
+    find: "if (claims.use !== 'borrow' || claims.renewal !== 0) return 'consentTerms';",
+    replace: '',
+    breaks: 'R97',
+    caughtBy: 'test/protocol/agreed.test.ts',
+  },
+  {
     name: '(a) an exit acknowledged by the first of several bundles',
     find: 'if (waiting?.delete(bundle) && waiting.size === 0) this.#free(vm);',
     replace: 'if (waiting?.delete(bundle)) this.#free(vm);',

@@ -2,14 +2,43 @@
 
 import type { Mutant } from './sources.ts';
 
-const SESSION = 'test/core/wire/session.test.ts';
-const USE = 'test/core/wire/session-use.test.ts';
-const SMALL = 'test/core/wire/small.test.ts';
-const FORGOTTEN = 'test/drivers/link/forgotten.test.ts';
-const STREAM = 'test/edges/transport/stream.test.ts';
-const MQTT = 'test/edges/transport/mqtt.test.ts';
+const SESSION = 'test/wire/session.test.ts';
+const USE = 'test/wire/session-use.test.ts';
+const GENERATIONS = 'test/wire/generations.test.ts';
+const SMALL = 'test/wire/small.test.ts';
+const FORGOTTEN = 'test/link/forgotten.test.ts';
+const STREAM = 'test/transport/stream.test.ts';
+const MQTT = 'test/transport/mqtt.test.ts';
 
 export const WIRE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'frames of another machine verify',
+    find: 'encodeCbor([ENVELOPE_VERSION, machine, from, to, channel])',
+    replace: "encodeCbor([ENVELOPE_VERSION, 'machine', from, to, channel])",
+    breaks: 'R104',
+    caughtBy: [GENERATIONS, 'test/wire/vectors.test.ts'],
+  },
+  {
+    name: 'only the newest key generation is tried',
+    find: 'if (sent >= HELLOS_PER_GENERATION && other !== at) return this.greet(other, challenge);',
+    replace: '',
+    breaks: 'R103: no session with a peer that lacks the next key',
+    caughtBy: GENERATIONS,
+  },
+  {
+    name: 'a hello is answered in the newest generation',
+    find: 'const frame = sealMac0(this.generations[at]!.sendKey, answer);',
+    replace: 'const frame = sealMac0(this.generations[0]!.sendKey, answer);',
+    breaks: 'R103',
+    caughtBy: GENERATIONS,
+  },
+  {
+    name: 'the newer party is told to be updated',
+    find: 'ours.max < theirs.min ?',
+    replace: 'ours.max > theirs.min ?',
+    breaks: 'R108',
+    caughtBy: 'test/link/versions.test.ts',
+  },
   {
     name: 'a message is taken twice',
     find: 'if (((age < 32 ? this.low : this.high) & bit) !== 0) return false;',
@@ -40,14 +69,14 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an answer to another hello is taken',
-    find: "if (this.hello === undefined || !equalBytes(answer.answered, this.hello.challenge)) return drop('stale');",
-    replace: "if (this.hello === undefined) return drop('stale');",
+    find: "if (hello?.at !== at || !equalBytes(answer.answered, hello.challenge)) return drop('stale');",
+    replace: "if (hello?.at !== at) return drop('stale');",
     breaks: 'R10: freshness',
     caughtBy: SESSION,
   },
   {
     name: 'of crossing hellos both count',
-    find: 'if (this.hello !== undefined && us < peer) return { frames: [this.hello.frame], events: NONE };',
+    find: 'if (this.hello !== undefined && us < peer) return this.repeatOurs(this.hello, at, challenge);',
     replace: '',
     breaks: 'R7',
     caughtBy: SESSION,
@@ -89,8 +118,8 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'no version in common, and a session all the same',
-    find: 'if (version < Math.max(versions.min, hello.versionMin)) {',
-    replace: 'if (version < Math.min(versions.min, hello.versionMin)) {',
+    find: 'if (version < Math.max(versions.min, hello.versionMin)) return',
+    replace: 'if (version < Math.min(versions.min, hello.versionMin)) return',
     breaks: 'R11',
     caughtBy: [USE, SESSION],
   },
@@ -99,7 +128,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: 'for (let index = 0; index < a.length; index++) difference |=',
     replace: 'for (let index = 0; index < a.length / 2; index++) difference |=',
     breaks: 'R1: forgeries pass',
-    caughtBy: ['test/core/wire/cose.test.ts', SESSION],
+    caughtBy: ['test/wire/cose.test.ts', SESSION],
   },
   {
     name: 'a frame that waited acts in the next life',
@@ -113,14 +142,14 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: 'if (this.#isHost && peerIncarnation === 0) return undefined;',
     replace: '',
     breaks: 'M5',
-    caughtBy: [FORGOTTEN, 'test/drivers/link/peers.test.ts'],
+    caughtBy: [FORGOTTEN, 'test/link/peers.test.ts'],
   },
   {
     name: 'a peer floods the link',
     find: 'if (queue.bytes + cost > this.#roomBytes) return false;',
     replace: '',
     breaks: 'S8',
-    caughtBy: 'test/common/turns.test.ts',
+    caughtBy: 'test/turns.test.ts',
   },
   {
     name: 'a guest sends under another name',
@@ -155,7 +184,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: 'if (broken) this.#refuse(connection, BROKEN);',
     replace: 'if (broken) this.#malformed(connection, BROKEN);',
     breaks: 'R16',
-    caughtBy: [STREAM, 'test/edges/transport/diagnoses.test.ts'],
+    caughtBy: [STREAM, 'test/transport/diagnoses.test.ts'],
   },
   {
     name: 'MQTT: what the broker kept is delivered',
@@ -169,13 +198,13 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: 'clean: true,',
     replace: 'clean: false,',
     breaks: 'M6: frames of an earlier boot',
-    caughtBy: [MQTT, 'test/edges/transport/compliance.test.ts'],
+    caughtBy: [MQTT, 'test/transport/compliance.test.ts'],
   },
   {
     name: 'MQTT: bytes without an end are kept',
     find: 'if (unreadBytes > UNREAD_BYTES_MAX) lose(',
     replace: 'if (unreadBytes > 1e12) lose(',
     breaks: 'S8',
-    caughtBy: ['test/edges/transport/parts.test.ts', MQTT],
+    caughtBy: ['test/transport/parts.test.ts', MQTT],
   },
 ];

@@ -78,6 +78,13 @@ describe('given several files, check-config', () => {
 
   it.each<[string, (configs: Record<'host' | 'android' | 'vault', Config>) => void, string]>([
     [
+      'two names of one machine',
+      ({ vault }) => {
+        vault['machine'] = 'm1';
+      },
+      'machine: "m1", and "machine" in host.json: expected the same for all parties of a machine',
+    ],
+    [
       'keys of a pair that differ',
       () =>
         write('vault.keys.json', JSON.stringify({ host: 'd'.repeat(64), android: 'b'.repeat(64) }), 0o600),

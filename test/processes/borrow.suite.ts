@@ -77,7 +77,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
   /** Has the owner not hear what the borrower asks, or hear it. */
   async function silence(isSilent: boolean): Promise<void> {
     if (cast.transport === 'mqtt')
-      await bed.broker(isSilent ? { hold: 'baton/android/in/vault' } : { pass: true, deliver: true });
+      await bed.broker(isSilent ? { hold: 'baton/machine/android/in/vault' } : { pass: true, deliver: true });
     else process.kill(bed.agentOf('android'), isSilent ? 'SIGSTOP' : 'SIGCONT');
   }
 

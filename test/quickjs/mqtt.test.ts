@@ -60,7 +60,7 @@ describe('the static agent with MQTT', () => {
   it('leaves a broker that sends on and reads no answer, and lives on', async () => {
     bed = new StreamBed(BOTH, 'mqtt 3.1.1');
     await bed.start();
-    const flood = floodingBroker(`baton/${VAULT}/in/host`, 1);
+    const flood = floodingBroker(`baton/machine/${VAULT}/in/host`, 1);
     await new Promise<void>((resolve) => flood.listen(bed!.file('flood'), resolve));
     await bed.killAgent(VAULT);
     const file = bed.file(`${VAULT}.json`);

@@ -40,10 +40,14 @@ describe.each([4, 5] as const)('the access list as shipped, MQTT level %i', (pro
     const android = await rawClient(mosquitto.tcp, ANDROID, { protocolVersion });
     const spoofed = Buffer.from(numbered(HOST, VAULT, 1));
     // Level 5 tells the sender, level 3.1.1 cannot.
-    await android.publishAsync(`baton/${VAULT}/in/${HOST}`, spoofed, { qos: 1 }).catch(() => {});
-    await android.publishAsync(`baton/${VAULT}/in/${ANDROID}`, Buffer.from(numbered(ANDROID, VAULT, 2)), {
-      qos: 1,
-    });
+    await android.publishAsync(`baton/machine/${VAULT}/in/${HOST}`, spoofed, { qos: 1 }).catch(() => {});
+    await android.publishAsync(
+      `baton/machine/${VAULT}/in/${ANDROID}`,
+      Buffer.from(numbered(ANDROID, VAULT, 2)),
+      {
+        qos: 1,
+      },
+    );
     await until('the honest one arrived', () => vault.heard(ANDROID, 2));
     expect(vault.frames).toHaveLength(1);
     await android.endAsync(true);
@@ -53,15 +57,24 @@ describe.each([4, 5] as const)('the access list as shipped, MQTT level %i', (pro
     const android = await rawClient(mosquitto.tcp, ANDROID, { protocolVersion });
     const read: string[] = [];
     android.on('message', (topic) => read.push(topic));
-    for (const topic of [`baton/${VAULT}/in/+`, `baton/${ANDROID}/in/+`, 'baton/#', '#', '$SYS/#']) {
+    for (const topic of [
+      `baton/machine/${VAULT}/in/+`,
+      `baton/machine/${ANDROID}/in/+`,
+      'baton/#',
+      '#',
+      '$SYS/#',
+    ]) {
       await android.subscribeAsync(topic, { qos: 1 }).catch(() => {});
     }
     const host = world.party(HOST);
     await until('host is up', () => host.isUp);
     host.say(VAULT, 1);
     host.say(ANDROID, 2);
-    await until('both arrived', () => vault.heard(HOST, 1) && read.includes(`baton/${ANDROID}/in/${HOST}`));
-    expect(new Set(read)).toEqual(new Set([`baton/${ANDROID}/in/${HOST}`]));
+    await until(
+      'both arrived',
+      () => vault.heard(HOST, 1) && read.includes(`baton/machine/${ANDROID}/in/${HOST}`),
+    );
+    expect(new Set(read)).toEqual(new Set([`baton/machine/${ANDROID}/in/${HOST}`]));
     await android.endAsync(true);
   });
 
@@ -73,7 +86,7 @@ describe.each([4, 5] as const)('the access list as shipped, MQTT level %i', (pro
   test('a message that is longer than any frame is counted and goes no further', async () => {
     const android = await rawClient(mosquitto.tcp, ANDROID, { protocolVersion });
     const tooLong = Buffer.concat([longestFrame(ANDROID, VAULT), Buffer.alloc(1)]);
-    await android.publishAsync(`baton/${VAULT}/in/${ANDROID}`, tooLong, { qos: 1 });
+    await android.publishAsync(`baton/machine/${VAULT}/in/${ANDROID}`, tooLong, { qos: 1 });
     await until('it is counted', () => counts(vault).malformed === 1);
     expect(vault.frames).toEqual([]);
     await android.endAsync(true);
@@ -83,7 +96,7 @@ describe.each([4, 5] as const)('the access list as shipped, MQTT level %i', (pro
     const android = await rawClient(mosquitto.tcp, ANDROID, { protocolVersion });
     const closed = new Promise((resolve) => android.once('close', () => resolve('closed')));
     android.on('error', () => {});
-    android.publish(`baton/${VAULT}/in/${ANDROID}`, Buffer.alloc(2 * FRAME_BYTES_MAX), { qos: 1 });
+    android.publish(`baton/machine/${VAULT}/in/${ANDROID}`, Buffer.alloc(2 * FRAME_BYTES_MAX), { qos: 1 });
     expect(await closed).toBe('closed');
     const host = world.party(HOST);
     await until('host is up', () => host.isUp);

@@ -12,6 +12,7 @@ import { BUSY_RETRY_MS } from '../protocol/codes.ts';
 import type { AgentConfig, GrantedForm } from '../protocol/evidence.ts';
 import { sameBytes } from '../protocol/evidence.ts';
 import { type BundleId, type Epoch, HOST, type VmId } from '../protocol/ids.ts';
+import { isLater, NOT_SUPPORTED } from '../protocol/later.ts';
 import {
   CHALLENGE_BYTES,
   type ConsentClaims,
@@ -52,6 +53,8 @@ export interface AgentSetup {
   readonly expected?: ReadonlyMap<BundleId, readonly GrantedForm[]> | undefined;
   /** 8 random bytes of this start: challenges count from here, so that those of two starts differ. */
   readonly challenges: Uint8Array;
+  /** A random uint32 of this start: requests are numbered from here. */
+  readonly firstRequest: number;
   /** The table of a borrower; a negative control puts another one here. */
   readonly borrowerTable?: typeof BORROWER_TABLE | undefined;
 }
@@ -86,13 +89,8 @@ export type AgentFact = { readonly nowMs: number } & (
       readonly request: number;
       readonly decision: PolicyDecision;
     }
-  /** The answer to `request`: the mark of the consent that was sealed, and whether there was a session with the owner. */
-  | {
-      readonly on: 'requested';
-      readonly bundle: BundleId;
-      readonly mark: number | undefined;
-      readonly isSent: boolean;
-    }
+  /** The answer to a `request` that could not be sent: there is no session with the owner, or with the host. */
+  | { readonly on: 'requestUnsent'; readonly bundle: BundleId }
   | { readonly on: 'borrow'; readonly bundle: BundleId; readonly terms: BorrowTerms }
   | { readonly on: 'return'; readonly bundle: BundleId }
   | { readonly on: 'recall'; readonly bundle: BundleId; readonly graceMs: number; readonly force: boolean }
@@ -252,7 +250,7 @@ export class AgentEndpoint {
       bundles[id] =
         definition.owner === self
           ? { role: 'owner', state: initialOwner() }
-          : { role: 'borrower', state: initialBorrower() };
+          : { role: 'borrower', state: initialBorrower(this.#setup.firstRequest) };
     return {
       bundles,
       questions: {},
@@ -276,8 +274,9 @@ export class AgentEndpoint {
         return;
       case 'timer':
         return this.#timer(fact);
-      case 'requested':
-        return this.#requested(fact);
+      case 'requestUnsent':
+        // As after a boot. The request's own timer ends the tries.
+        return this.#do({ do: 'timer', bundle: fact.bundle, timer: 'request-again', ms: REQUEST_RETRY_MS });
       case 'borrow': {
         const isFresh = hasFreshToken(this.state.watch, fact.nowMs);
         return this.#feed(fact.bundle, { on: 'borrow', terms: fact.terms, fresh: isFresh }, fact.nowMs);
@@ -306,6 +305,7 @@ export class AgentEndpoint {
   #message({ from, message, token, nowMs }: Extract<AgentFact, { on: 'message' }>): void {
     if (from === HOST) this.#watch(heard(this.state.watch, nowMs, token), nowMs);
     if (message.kind === 'heartbeat') return;
+    if (isLater(message)) return this.#do({ do: 'drop', from, kind: message.kind, why: NOT_SUPPORTED });
     const drop = (why: string) => this.#do({ do: 'drop', from, kind: message.kind, why });
     if (!('bundle' in message)) return drop('not for an agent');
     const config = this.#configs.get(message.bundle);
@@ -378,17 +378,12 @@ export class AgentEndpoint {
     }
   }
 
-  #requested({ bundle, mark, isSent, nowMs }: Extract<AgentFact, { on: 'requested' }>): void {
-    if (mark !== undefined) this.#feed(bundle, { on: 'requested', mark }, nowMs);
-    // The session with the owner is not up yet, as after a boot. The request's own timer ends the tries.
-    if (!isSent) this.#do({ do: 'timer', bundle, timer: 'request-again', ms: REQUEST_RETRY_MS });
-  }
-
   #requestAgain(bundle: BundleId): void {
     const entry = this.state.bundles[bundle];
-    if (entry?.role !== 'borrower' || entry.state.name !== 'requesting' || !entry.state.terms) return;
-    const { known, incarnation, terms } = entry.state;
-    this.#request(bundle, { do: 'request', epoch: known.epoch, incarnation, terms });
+    if (entry?.role !== 'borrower' || entry.state.name !== 'requesting') return;
+    const { known, incarnation, terms, requestId } = entry.state;
+    if (!terms || requestId === undefined) return;
+    this.#request(bundle, { do: 'request', requestId, epoch: known.epoch, incarnation, terms });
   }
 
   #sleep(graceMs: number, waitMs: number): void {
@@ -501,7 +496,7 @@ export class AgentEndpoint {
   }
 
   #request(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'request' }>): void {
-    const { terms, epoch, incarnation } = effect;
+    const { terms, epoch, incarnation, requestId } = effect;
     const { definition, digest } = this.#configs.get(bundle)!;
     const { leaseMs, minTenureMs, noticeMs, evidence } = terms;
     const claims: ConsentClaims = {
@@ -516,6 +511,9 @@ export class AgentEndpoint {
       minTenureMs,
       noticeMs,
       evidence,
+      use: 'borrow',
+      renewal: 0,
+      requestId,
     };
     const { evidence: _, ...wanted } = terms;
     this.#do({ do: 'request', bundle, owner: definition.owner, claims, terms: wanted });

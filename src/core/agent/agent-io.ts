@@ -60,9 +60,10 @@ export type AgentEffect<T extends string> =
   | { readonly do: 'send'; readonly to: VmId; readonly message: Message }
   /** Send `queryState` with a fresh challenge; only the answer that echoes it becomes an input. */
   | { readonly do: 'query' }
-  /** Seal a consent for `epoch` and send `requestBorrow` to the owner. */
+  /** Seal a consent for `epoch` and send `requestBorrow` to the owner, until it could be sent. */
   | {
       readonly do: 'request';
+      readonly requestId: number;
       readonly epoch: Epoch;
       readonly incarnation: Incarnation;
       readonly terms: BorrowTerms;

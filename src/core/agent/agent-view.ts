@@ -141,3 +141,9 @@ export function noticeText(notice: AgentNotice): string {
       return `lent to ${notice.borrower} at epoch ${notice.epoch}`;
   }
 }
+
+/** What a refused access did, as far as it is known. */
+export function faultVerb(write: boolean | undefined): string {
+  if (write === undefined) return 'used';
+  return write ? 'wrote' : 'read';
+}

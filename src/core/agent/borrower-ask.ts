@@ -60,18 +60,10 @@ export const ASKING_ROWS = [
     }),
   }),
   row({
-    name: 'requested',
-    on: 'requested',
-    from: ['requesting'],
-    to: ['stay'],
-    act: ({ state, input }) => ({ state: { ...state, mark: input.mark }, effects: [] }),
-  }),
-  row({ name: 'requested-late', on: 'requested', from: 'any', ignore: 'the request is over' }),
-  row({
     name: 'pending-prepare',
     on: 'handoverPending',
     from: ['requesting'],
-    when: 'newer epoch, for our consent',
+    when: 'newer epoch, for our request',
     holds: (x) => x.input.message.epoch > x.state.epoch && isAnswer(x),
     to: ['pending'],
     act: ({ state, input }) => {
@@ -101,7 +93,7 @@ export const ASKING_ROWS = [
     holds: (x) => isAnswer(x) && x.input.message.refusal === 'consentStale' && !x.state.retried,
     to: ['asking'],
     act: ({ state }) => ({
-      state: { ...state, name: 'asking', mark: undefined, retried: true },
+      state: { ...state, name: 'asking', requestId: undefined, retried: true },
       effects: query,
     }),
   }),

@@ -56,8 +56,10 @@ export interface BorrowerState {
   readonly known: { readonly epoch: Epoch; readonly holder: VmId | undefined };
   readonly driver: DriverStatus;
   readonly terms?: BorrowTerms | undefined;
-  /** Mark of the consent in the request that is open: what bears another is the answer to another request. */
-  readonly mark?: number | undefined;
+  /** Number of the request that is open: what bears another is the answer to another request. */
+  readonly requestId?: number | undefined;
+  /** Number of the next request. They rise from a random start, so that none is used twice in a process. */
+  readonly nextRequest: number;
   /** The request was already repeated once with a fresh epoch. */
   readonly retried: boolean;
   /** While pending: nobody wants it any more. */
@@ -93,8 +95,6 @@ export type BorrowerInput =
     >
   /** A client wants the bundle. `fresh`: the last stamp of the host is young enough for a consent. */
   | { readonly on: 'borrow'; readonly terms: BorrowTerms; readonly fresh: boolean }
-  /** The request is sealed and about to be sent. */
-  | { readonly on: 'requested'; readonly mark: number }
   /** The client is done, or gone. */
   | { readonly on: 'return' };
 
@@ -104,9 +104,10 @@ type Out = Outcome<BorrowerState, BorrowerEffect>;
 type Told = MessageOf<'remapped'> | MessageOf<'stateReported'>;
 type ToldSeen = Seen<S, { readonly message: Told }, AgentConfig>;
 
-/** The state before the first input. */
-export function initialBorrower(): BorrowerState {
+/** The state before the first input. `firstRequest`: random, a uint32. */
+export function initialBorrower(firstRequest = 1): BorrowerState {
   return {
+    nextRequest: firstRequest,
     name: 'starting',
     incarnation: 0 as Incarnation,
     epoch: 0 as Epoch,
@@ -146,7 +147,7 @@ export function cleared(state: S): S {
   return {
     ...state,
     terms: undefined,
-    mark: undefined,
+    requestId: undefined,
     retried: false,
     unwanted: false,
     preparing: false,
@@ -205,11 +206,12 @@ export function suspend(state: S, before: readonly BorrowerEffect[], overtaken: 
 
 export function request(state: S): Out {
   const terms = state.terms!;
+  const requestId = state.nextRequest;
   return {
-    state: { ...state, name: 'requesting' },
+    state: { ...state, name: 'requesting', requestId, nextRequest: (requestId + 1) >>> 0 },
     effects: [
       stop('query'),
-      { do: 'request', epoch: state.known.epoch, incarnation: state.incarnation, terms },
+      { do: 'request', requestId, epoch: state.known.epoch, incarnation: state.incarnation, terms },
     ],
   };
 }
@@ -256,8 +258,8 @@ export const isOurs = (x: { config: AgentConfig; input: { message: Told } }) =>
   x.input.message.holder === x.config.self &&
   (x.input.message.kind === 'remapped' || x.input.message.phase === 'held');
 /** Whether it is said of the request that is open. */
-export const isAnswer = (x: { state: S; input: { message: { mark?: number | undefined } } }) =>
-  x.state.mark !== undefined && x.input.message.mark === x.state.mark;
+export const isAnswer = (x: { state: S; input: { message: { requestId?: number | undefined } } }) =>
+  x.state.requestId !== undefined && x.input.message.requestId === x.state.requestId;
 export const isOld = (x: { state: S; input: { message: { epoch: Epoch } } }) =>
   x.input.message.epoch < x.state.epoch;
 
@@ -325,8 +327,8 @@ export function hookNews(input: Extract<BorrowerInput, { on: 'hookDone' }>): Bor
 }
 
 /** Tells the owner that the open request is off, if one was sent. */
-export function withdraw({ mark }: S, { definition }: AgentConfig): BorrowerEffect[] {
-  if (mark === undefined) return [];
-  const message = { kind: 'withdrawBorrow', bundle: definition.id, mark } as const;
+export function withdraw({ requestId }: S, { definition }: AgentConfig): BorrowerEffect[] {
+  if (requestId === undefined) return [];
+  const message = { kind: 'withdrawBorrow', bundle: definition.id, requestId } as const;
   return [{ do: 'send', to: definition.owner, message }];
 }

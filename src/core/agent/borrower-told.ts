@@ -32,7 +32,7 @@ const foundActive = row({
   act: (x) => suspend(learn(x.state, x.input.message), [stop('query')], !isOurs(x)),
 });
 
-/** Whether a grant is for nobody here: no request is open, or it is by the consent of an earlier one. */
+/** Whether a grant is for nobody here: no request is open, or it is by an earlier one. */
 const isUnwanted = (x: Parameters<typeof isAnswer>[0]) => {
   const { name, unwanted, driver } = x.state;
   if (name === 'unknown') return driver === 'suspended';
@@ -66,7 +66,7 @@ export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
     name: `${on}-unwanted`,
     on,
     from: ['unknown', 'idle', 'asking', 'requesting', 'pending'],
-    when: 'we hold, nobody here wants it or by another consent, driver not active',
+    when: 'we hold, nobody here wants it or by another request, driver not active',
     holds: (x) => isOurs(x) && !x.state.preparing && isUnwanted(x),
     to: ['releasing'],
     act: (x) =>

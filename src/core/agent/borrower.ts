@@ -61,7 +61,6 @@ export const BORROWER_INPUTS: readonly BorrowerInput['on'][] = [
   'hostUp',
   'hookDone',
   'borrow',
-  'requested',
   'return',
   'handoverPending',
   'borrowDeclined',

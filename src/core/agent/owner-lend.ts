@@ -5,7 +5,7 @@
 import { BUSY_RETRY_MS, retryAfter } from '../protocol/codes.ts';
 import type { AgentConfig } from '../protocol/evidence.ts';
 import type { VmId } from '../protocol/ids.ts';
-import { consentMark, MESSAGES, type MessageOf } from '../protocol/messages.ts';
+import { MESSAGES, type MessageOf } from '../protocol/messages.ts';
 import type { Decline, PolicyDecision } from './agent-io.ts';
 import {
   type Asked,
@@ -28,17 +28,17 @@ import {
 
 type Request = Extract<OwnerInput, { on: 'requestBorrow' }>;
 
-const asker = (input: Request): Asker => ({ borrower: input.from, consent: input.message.consent });
+const asker = (input: Request): Asker => ({ borrower: input.from, requestId: input.message.requestId });
 
 function askedBy(input: Request): Asked {
-  const { purpose, leaseMs, minTenureMs, noticeMs, consent } = input.message;
-  return { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs, consent };
+  const { purpose, leaseMs, minTenureMs, noticeMs, consent, requestId } = input.message;
+  return { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs, consent, requestId };
 }
 
 /** Asks the policy about a request. Its answer bears the request's number. */
-function decide(state: OwnerState, { consent, ...asked }: Asked) {
+function decide(state: OwnerState, { consent, requestId, ...asked }: Asked) {
   const number = state.requests + 1;
-  const request = { number, ...asked, consent };
+  const request = { number, ...asked, consent, requestId };
   return {
     state: { ...state, name: 'deciding', requests: number, request } as const,
     effects: [{ do: 'decide', request: number, ...asked } as const, timer('policy')],
@@ -70,16 +70,15 @@ const isSuperseded = ({ request, waiting }: OwnerState) =>
 const isOfBorrower = ({ state, input }: { state: OwnerState; input: { from: VmId } }) =>
   state.request?.borrower === input.from;
 
-/** Whether a request says what the one under way says. Of what the policy looks at, the consent lacks the purpose. */
-const isRepeated = ({ consent, purpose }: Asked, asked: MessageOf<'requestBorrow'>) =>
-  consentMark(consent) === consentMark(asked.consent) && purpose === asked.purpose;
+/** Whether it is the request under way, whatever else it says by now: what it said first was decided upon. */
+const isRepeated = ({ requestId }: Asked, asked: MessageOf<'requestBorrow'>) => requestId === asked.requestId;
 
 /** Whether the borrower withdraws the request that is being dealt with, and not an earlier one. */
 const isOfRequest = (x: { state: OwnerState; input: Extract<OwnerInput, { on: 'withdrawBorrow' }> }) =>
-  isOfBorrower(x) && consentMark(x.state.request!.consent) === x.input.message.mark;
+  isOfBorrower(x) && x.state.request!.requestId === x.input.message.requestId;
 
-const isWithdrawn = ({ borrower, consent }: Asked, input: Extract<OwnerInput, { on: 'withdrawBorrow' }>) =>
-  borrower === input.from && consentMark(consent) === input.message.mark;
+const isWithdrawn = ({ borrower, requestId }: Asked, input: Extract<OwnerInput, { on: 'withdrawBorrow' }>) =>
+  borrower === input.from && requestId === input.message.requestId;
 
 /** Nobody waits for what is being lent: it is called back while that goes. */
 function callBack(state: OwnerState, config: AgentConfig): OwnerEffect {
@@ -266,6 +265,7 @@ export const REQUEST_ROWS = [
           digest: config.digest,
           borrower: state.request!.borrower,
           consent: state.request!.consent,
+          requestId: state.request!.requestId,
           leaseMs: state.request!.leaseMs,
           minTenureMs: state.request!.minTenureMs,
           noticeMs: state.request!.noticeMs,
@@ -304,9 +304,9 @@ function declineOf(decision: Extract<PolicyDecision, { allow: false }>): Decline
   return detail === undefined ? { reason, retryAfterMs } : { reason, retryAfterMs, detail };
 }
 
-/** Whether a reservation is for what the request under way consents to, and not for an earlier one. */
-function isForRequest({ request }: OwnerState, { borrower, mark }: MessageOf<'prepared'>): boolean {
-  return request?.borrower === borrower && consentMark(request.consent) === mark;
+/** Whether a reservation is for the request under way, and not for an earlier one. */
+function isForRequest({ request }: OwnerState, { borrower, requestId }: MessageOf<'prepared'>): boolean {
+  return request?.borrower === borrower && request.requestId === requestId;
 }
 
 /** Rows of prepare, suspend and lend. */
@@ -315,7 +315,7 @@ export const LENDING_ROWS = [
     name: 'prepared-suspend',
     on: 'prepared',
     from: ['preparing'],
-    when: 'newer epoch, for the consent of this request',
+    when: 'newer epoch, for this request',
     holds: ({ state, input }) =>
       input.message.epoch > state.heldEpoch && isForRequest(state, input.message) && !isSuperseded(state),
     to: ['suspending'],
@@ -431,7 +431,7 @@ export const LENDING_ROWS = [
     holds: ({ state, input }) =>
       input.message.command === MESSAGES.prepare.number &&
       input.message.epoch === state.heldEpoch &&
-      input.message.mark === consentMark(state.request!.consent),
+      input.message.requestId === state.request!.requestId,
     to: ['held'],
     act: (x) =>
       giveUp(x, {

@@ -10,7 +10,7 @@ import { BUSY_RETRY_MS } from '../protocol/codes.ts';
 import type { AgentConfig } from '../protocol/evidence.ts';
 import { findMismatch } from '../protocol/evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
-import { consentMark, type MessageOf } from '../protocol/messages.ts';
+import type { MessageOf } from '../protocol/messages.ts';
 import { type LEVEL, type Outcome, rowsOf, type Seen } from '../protocol/table.ts';
 import { LENT_ASK_MS, OWNER_TIMERS, type OwnerTimer } from '../protocol/timers.ts';
 import type { AgentEffect, CommonInput, Decline, MessageInput, PolicyDecision } from './agent-io.ts';
@@ -54,6 +54,8 @@ export interface OwnerRequest {
   readonly minTenureMs: number;
   readonly noticeMs: number;
   readonly consent: Uint8Array;
+  /** The borrower's number of it. */
+  readonly requestId: number;
 }
 
 /** What a borrower asks for. */
@@ -134,12 +136,12 @@ export const timer = (name: OwnerTimer, ms: number = OWNER_TIMERS[name]): OwnerE
 export const stop = (name: OwnerTimer): OwnerEffect => ({ do: 'stopTimer', timer: name });
 export const query: readonly OwnerEffect[] = [{ do: 'query' }, timer('query')];
 
-/** Who asked, and by which consent. */
-export type Asker = Pick<OwnerRequest, 'borrower' | 'consent'>;
+/** Who asked, and by which request. */
+export type Asker = Pick<OwnerRequest, 'borrower' | 'requestId'>;
 
 export function decline(config: AgentConfig, to: Asker, how: Decline): OwnerEffect {
-  const mark = consentMark(to.consent);
-  const message = { kind: 'borrowDeclined', bundle: config.definition.id, ...how, mark } as const;
+  const { requestId } = to;
+  const message = { kind: 'borrowDeclined', bundle: config.definition.id, ...how, requestId } as const;
   return { do: 'send', to: to.borrower, message };
 }
 

@@ -5,13 +5,7 @@
 
 import type { RefusalCode } from '../protocol/codes.ts';
 import type { Epoch, VmId } from '../protocol/ids.ts';
-import {
-  type CommandKind,
-  consentMark,
-  MESSAGES,
-  type MessageKind,
-  type MessageOf,
-} from '../protocol/messages.ts';
+import { type CommandKind, MESSAGES, type MessageKind, type MessageOf } from '../protocol/messages.ts';
 import { type Base, type HostOut, type HostSeen, hostRow, tell } from './host-attempt.ts';
 import { type HostConfig, type HostEffect, type HostState, holds } from './host-state.ts';
 
@@ -21,7 +15,7 @@ export function refuse(
   command: MessageKind,
   named: Epoch,
   code: RefusalCode,
-  mark?: number,
+  requestId?: number,
 ): HostEffect {
   const { state, config } = x;
   const { holder, attempt, lastEpoch } = state;
@@ -33,15 +27,15 @@ export function refuse(
     code,
     currentEpoch: holder?.epoch ?? attempt?.epoch ?? lastEpoch,
     ...(holder ? { holder: holder.vm } : {}),
-    ...(mark === undefined ? {} : { mark }),
+    ...(requestId === undefined ? {} : { requestId }),
   };
   return { do: 'send', to, message };
 }
 
 export function refusal(x: HostSeen<CommandKind>, code: RefusalCode): HostOut {
   const { from, on, message } = x.input;
-  const mark = 'consent' in message ? consentMark(message.consent) : undefined;
-  return { state: x.state, effects: [refuse(x, from, on, message.epoch, code, mark)] };
+  const requestId = 'requestId' in message ? message.requestId : undefined;
+  return { state: x.state, effects: [refuse(x, from, on, message.epoch, code, requestId)] };
 }
 
 export const isHolder = ({ state, input }: HostSeen<'confirm' | 'reject' | 'release'>) =>

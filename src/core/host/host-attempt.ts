@@ -78,7 +78,7 @@ export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): 
     quarantine: plan.quarantine,
   };
   const { holder } = state;
-  const leased = holder?.lease ? { vm: holder.vm, mark: holder.lease.mark } : state.lastBorrower;
+  const leased = holder?.lease ? { vm: holder.vm, requestId: holder.lease.requestId } : state.lastBorrower;
   const next: HostState = {
     ...state,
     name: 'moving',
@@ -90,7 +90,7 @@ export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): 
     isFromRecord: false,
     quarantine: undefined,
     suspect: undefined,
-    lastBorrower: plan.terms && plan.to ? { vm: plan.to.vm, mark: plan.terms.mark } : leased,
+    lastBorrower: plan.terms && plan.to ? { vm: plan.to.vm, requestId: plan.terms.requestId } : leased,
   };
   const timers = (['reservation', 'lease', 'notice', 'remind', 'confirm', 'guard', 'retry'] as const).map(
     stop,
@@ -193,7 +193,7 @@ export function tellQuarantined(x: Base, next: HostState): HostEffect[] {
           {
             do: 'send',
             to: borrower.vm,
-            message: { ...body, command: MESSAGES.requestBorrow.number, mark: borrower.mark },
+            message: { ...body, command: MESSAGES.requestBorrow.number, requestId: borrower.requestId },
           } as const,
         ]
       : []),
@@ -225,7 +225,7 @@ export function tell(x: Base, vm: VmId): HostEffect {
     ...(holder ? { holder: holder.vm, incarnation: holder.incarnation } : {}),
     ...(holder?.vm === vm && holder.proof ? { proof: holder.proof } : {}),
     leaseMs: leaseLeft(state, x.input.nowMs),
-    ...(holder?.vm === vm && holder.lease ? { mark: holder.lease.mark } : {}),
+    ...(holder?.vm === vm && holder.lease ? { requestId: holder.lease.requestId } : {}),
   };
   return { do: 'send', to: vm, message };
 }

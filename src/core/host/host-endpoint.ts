@@ -26,7 +26,7 @@ import {
   type RemapPhase,
 } from './host-state.ts';
 import { HOST_TABLE } from './host-table.ts';
-import { faultMessage, unknownBundleRefusal } from './host-view.ts';
+import { faultMessage, whyUnfit } from './host-view.ts';
 import { foldAnswers, NO_TALLY, PhaseRuns, type Tally } from './remap.ts';
 import { readStamp } from './stamp.ts';
 import { beganIn, type RegistryRecord, registryAtStart, runningIn } from './vm-registry.ts';
@@ -406,11 +406,9 @@ export class HostEndpoint {
   #message({ from, message, claims, nowMs }: Extract<HostFact, { on: 'message' }>): void {
     const drop = (why: string) => this.#do({ do: 'drop', from, kind: message.kind, why });
     if (!('bundle' in message)) return drop('not for the host');
-    if (!this.#configs.has(message.bundle)) {
-      const refusal = unknownBundleRefusal(message);
-      if (refusal) this.#do({ do: 'send', to: from, message: refusal });
-      return drop(`no bundle ${message.bundle} is configured`);
-    }
+    const { why, answer } = whyUnfit(message, this.state.bundles[message.bundle]);
+    if (answer) this.#do({ do: 'send', to: from, message: answer });
+    if (why !== undefined) return drop(why);
     if (!(this.#table.inputs as readonly string[]).includes(message.kind)) return drop('not for the host');
     const opened = claims && { consent: { claims, ...readStamp(this.#setup.bootId, nowMs, claims.stamp) } };
     this.#feed(message.bundle, { on: message.kind, from, message, nowMs, ...opened } as HostInput);

@@ -154,7 +154,7 @@ function report(x: HostSeen<'queryState'>): MessageOf<'stateReported'> {
     ...(holder?.vm === input.from && holder.ending?.notified
       ? { ending: holder.ending.cause, noticeMs: noticeLeft(holder.ending, input.nowMs) }
       : {}),
-    ...(terms ? { mark: terms.mark } : {}),
+    ...(terms ? { requestId: terms.requestId } : {}),
     forces: config.forceRevoke,
     declared: config.evidence,
   };

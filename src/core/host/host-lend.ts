@@ -5,7 +5,6 @@
 import { isEvidenceEnough, type RefusalCode } from '../protocol/codes.ts';
 import { sameBytes } from '../protocol/evidence.ts';
 import { type Epoch, UINT32_MAX } from '../protocol/ids.ts';
-import { consentMark } from '../protocol/messages.ts';
 import { answerFromOutcome, isOwner, isPast, otherwise, refusal, refuse } from './host-answers.ts';
 import {
   type Base,
@@ -48,10 +47,12 @@ function whyNotConsent(x: HostSeen<'prepare'>, consent: OpenedConsent): RefusalC
   const { state, input, config } = x;
   const { claims, sameBoot, ageMs } = consent;
   if (claims.bundle !== config.bundle || claims.owner !== config.owner) return 'consentInvalid';
+  if (claims.requestId !== input.message.requestId) return 'consentInvalid';
   if (!sameBytes(claims.digest, config.digest)) return 'digestMismatch';
   if (claims.epoch !== state.holder?.epoch) return 'consentStale';
   if (claims.incarnation !== state.running[input.message.borrower]) return 'consentStale';
   if (!sameBoot || ageMs < 0 || ageMs > claims.validMs) return 'consentStale';
+  if (claims.use !== 'borrow' || claims.renewal !== 0) return 'consentTerms';
   if (claims.leaseMs === 0 || claims.leaseMs < claims.minTenureMs) return 'consentTerms';
   const { leaseMs, minTenureMs, noticeMs } = input.message;
   const within =
@@ -69,7 +70,7 @@ function reserve(x: HostSeen<'prepare'>): HostOut {
   const reservation = {
     epoch,
     borrower: lifeOf(state, input.message.borrower)!,
-    terms: { leaseMs, minTenureMs, noticeMs, mark: consentMark(input.message.consent) },
+    terms: { leaseMs, minTenureMs, noticeMs, requestId: claims.requestId },
     isTold: false,
   };
   // Both are told once the record is written: what cannot be written is not begun.
@@ -87,7 +88,7 @@ function isSamePrepare(x: HostSeen<'prepare'>): boolean {
   const { terms } = reservation;
   return (
     reservation.borrower.vm === message.borrower &&
-    terms.mark === consentMark(message.consent) &&
+    terms.requestId === message.requestId &&
     terms.leaseMs === leaseMs &&
     terms.minTenureMs === minTenureMs &&
     terms.noticeMs === noticeMs
@@ -98,7 +99,12 @@ function isSamePrepare(x: HostSeen<'prepare'>): boolean {
 function announce(x: Base): HostEffect[] {
   const { state, config } = x;
   const { epoch, borrower, terms } = state.reservation!;
-  const body = { bundle: config.bundle, epoch, reserveMs: config.times.reserveMs, mark: terms.mark };
+  const body = {
+    bundle: config.bundle,
+    epoch,
+    reserveMs: config.times.reserveMs,
+    requestId: terms.requestId,
+  };
   return [
     { do: 'send', to: config.owner, message: { kind: 'prepared', ...body, borrower: borrower.vm } },
     { do: 'send', to: borrower.vm, message: { kind: 'handoverPending', ...body } },
@@ -116,7 +122,7 @@ export function unreserve(x: Base, code: RefusalCode): HostOut {
     effects: [
       stop('reservation'),
       refuse(base, config.owner, 'lend', epoch, code),
-      refuse(base, borrower.vm, 'requestBorrow', epoch, code, terms.mark),
+      refuse(base, borrower.vm, 'requestBorrow', epoch, code, terms.requestId),
       { do: 'audit', event: 'unreserved', detail: code },
     ],
   };
@@ -248,7 +254,7 @@ export const LEND_ROWS = [
         state,
         effects: [
           stop('reservation'),
-          refuse({ ...x, state }, x.config.owner, 'prepare', heldEpoch, 'busy', terms.mark),
+          refuse({ ...x, state }, x.config.owner, 'prepare', heldEpoch, 'busy', terms.requestId),
           { do: 'audit', event: 'unreserved', detail: `epoch ${epoch} could not be recorded` },
         ],
       };

@@ -23,8 +23,8 @@ export interface Life {
 
 /** What a borrower consented to. */
 export interface Terms extends Pick<ConsentClaims, 'leaseMs' | 'minTenureMs' | 'noticeMs'> {
-  /** Mark of the consent (messages.ts). */
-  readonly mark: number;
+  /** The borrower's number of its request. */
+  readonly requestId: number;
 }
 
 /** The right of a borrower to hold for a while. */
@@ -99,8 +99,8 @@ export interface HostState {
   readonly lastEpoch: Epoch;
   /** How the last attempt ended. */
   readonly lastCause: MoveCause;
-  /** Borrower of the last lease, and by which consent: it is told how its return ended. */
-  readonly lastBorrower?: { readonly vm: VmId; readonly mark: number } | undefined;
+  /** Borrower of the last lease, and by which request: it is told how its return ended. */
+  readonly lastBorrower?: { readonly vm: VmId; readonly requestId: number } | undefined;
   /** While parked: the guard time runs. */
   readonly guard: boolean;
   readonly quarantine?: { readonly cause: QuarantineCause; readonly isolated: boolean } | undefined;

@@ -6,7 +6,8 @@ import type { FaultRecord } from '../../ports/enforcer.ts';
 import type { EvidenceLevel } from '../protocol/codes.ts';
 import { PAGE_BYTES } from '../protocol/evidence.ts';
 import { type BundleId, type ResourceId, UINT32_MAX, type VmId } from '../protocol/ids.ts';
-import { consentMark, MESSAGES, type Message, type MessageOf } from '../protocol/messages.ts';
+import { isLater, isLaterCommand, type LaterMessage, NOT_SUPPORTED } from '../protocol/later.ts';
+import { MESSAGES, type Message, type MessageOf } from '../protocol/messages.ts';
 import type { Attributed } from './attribution.ts';
 import { leaseLeft } from './host-attempt.ts';
 import type { HostConfig, HostState, Rejection, RemapPhase } from './host-state.ts';
@@ -112,15 +113,16 @@ export function faultMessage(
   resource: ResourceId,
   count: number,
 ): MessageOf<'faultReported'> {
+  const isNamed = namesAccess(fault.event);
   return {
     kind: 'faultReported',
     bundle,
     epoch,
     resource,
     by: fault.by,
-    write: fault.write,
+    ...(isNamed ? { write: fault.write } : {}),
     ...(offender ? { vm: offender.vm, incarnation: offender.incarnation } : {}),
-    page: Math.floor(fault.address / PAGE_BYTES) >>> 0,
+    ...(isNamed ? { page: Math.floor(fault.address / PAGE_BYTES) >>> 0 } : {}),
     count: Math.min(count, UINT32_MAX),
   };
 }
@@ -130,14 +132,37 @@ export function faultFields(fault: FaultRecord) {
   return { event: fault.event, by: fault.by, vm: fault.vm, stream: fault.stream, address: fault.address };
 }
 
+/** Why a message is for no bundle of the host's, whatever their states, and the answer to it; empty when it may be. */
+export function whyUnfit(
+  message: Extract<Message, { bundle: BundleId }>,
+  state: HostState | undefined,
+): { readonly why?: string; readonly answer?: Message | undefined } {
+  if (!state)
+    return { why: `no bundle ${message.bundle} is configured`, answer: unknownBundleRefusal(message) };
+  return isLater(message) ? { why: NOT_SUPPORTED, answer: refuseLater(message, state) } : {};
+}
+
+/** The host's answer to such a message; undefined unless it is a command to the host. */
+function refuseLater(
+  message: LaterMessage,
+  { holder, attempt, lastEpoch }: HostState,
+): MessageOf<'refused'> | undefined {
+  if (!isLaterCommand(message)) return undefined;
+  const { bundle, epoch, kind, requestId } = message;
+  const currentEpoch = holder?.epoch ?? attempt?.epoch ?? lastEpoch;
+  const who = holder === undefined ? {} : { holder: holder.vm };
+  const command = MESSAGES[kind].number;
+  return { kind: 'refused', bundle, epoch, command, code: 'notSupported', currentEpoch, ...who, requestId };
+}
+
 /** The answer to a command for a bundle that is not configured here; undefined for what is no command. */
 export function unknownBundleRefusal(message: Extract<Message, { bundle: BundleId }>): Message | undefined {
   if (!('epoch' in message) || message.kind === 'queryState') return undefined;
   const { bundle, epoch, kind } = message;
   const command = MESSAGES[kind].number;
-  // Without the mark of its consent the owner takes the answer for one to an earlier request.
-  const mark = 'consent' in message ? { mark: consentMark(message.consent) } : {};
-  return { kind: 'refused', bundle, epoch, command, code: 'unknownBundle', currentEpoch: epoch, ...mark };
+  // Without it the owner takes the answer for one to an earlier request.
+  const request = 'requestId' in message ? { requestId: message.requestId } : {};
+  return { kind: 'refused', bundle, epoch, command, code: 'unknownBundle', currentEpoch: epoch, ...request };
 }
 
 /**

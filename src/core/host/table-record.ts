@@ -53,7 +53,7 @@ const TERMS: Checks<Terms> = {
   leaseMs: isUint32,
   minTenureMs: isUint32,
   noticeMs: isUint32,
-  mark: isUint32,
+  requestId: isUint32,
 };
 const ATTEMPT: Checks<Attempt> = {
   epoch: isUint32,
@@ -85,7 +85,7 @@ const STATE: Checks<HostState> = {
   attempt: isMaybe(isLike(ATTEMPT)),
   lastEpoch: isUint32,
   lastCause: isMoveCause,
-  lastBorrower: isMaybe(isLike({ vm: isText, mark: isUint32 })),
+  lastBorrower: isMaybe(isLike({ vm: isText, requestId: isUint32 })),
   guard: isFlag,
   quarantine: isMaybe(isLike({ cause: isQuarantineCause, isolated: isFlag })),
   suspect: isMaybe(isLike(LIFE)),

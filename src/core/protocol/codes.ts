@@ -39,6 +39,7 @@ export const REFUSAL_CODES = {
   epochsExhausted: 'no epoch is left; the bundle is quarantined',
   unresettable:
     'the bundle has a residue that only a driver clears and the host does not accept that (acceptDriverResidue)',
+  notSupported: 'this version of the host does not carry out the command yet; update it',
 } as const;
 export type RefusalCode = keyof typeof REFUSAL_CODES;
 
@@ -55,6 +56,7 @@ const FOR_GOOD: ReadonlySet<RefusalCode> = new Set([
   'barred',
   'epochsExhausted',
   'unresettable',
+  'notSupported',
 ]);
 
 /** Returns after how many milliseconds a borrower may ask again; 0: asking again is useless. */

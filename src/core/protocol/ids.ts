@@ -23,10 +23,12 @@ export type Incarnation = Branded<number, 'Incarnation'>;
 /** Largest value of a uint32. cbor-x writes larger integers as floats, which the wire format forbids. */
 export const UINT32_MAX = 0xffff_ffff;
 /**
- * Longest name in bytes. Two names, two slashes and a channel letter must fit the 80-byte key id of an
- * envelope, and a name must survive as an MQTT topic level.
+ * Longest name in bytes. Two names, three slashes, a channel letter and a generation must fit the key id
+ * of an envelope, and a name must survive as an MQTT topic level.
  */
 export const ID_BYTES_MAX = 32;
+/** Name of the machine where the configuration gives none: of one whose broker no other machine shares. */
+export const DEFAULT_MACHINE = 'machine';
 /** The address of the hypervisor service among the VMs. No VM may be called so. */
 export const HOST: VmId = 'host' as VmId;
 

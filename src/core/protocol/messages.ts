@@ -4,7 +4,6 @@
  * Imperative names ask, past participles tell. Numbers and field keys are pinned by test vectors.
  */
 
-import { DEVICES_MAX, RESOURCES_MAX } from './bundle.ts';
 import {
   DECLINE_REASONS,
   type DeclineReason,
@@ -17,107 +16,46 @@ import {
   REFUSAL_CODES,
   type RefusalCode,
 } from './codes.ts';
-import type { BundleId, DeviceId, Epoch, Incarnation, ResourceId, VmId } from './ids.ts';
+import type { Epoch, Incarnation, ResourceId, VmId } from './ids.ts';
+import { LATER_MESSAGES } from './later-messages.ts';
+import {
+  bundle,
+  CHALLENGE_BYTES,
+  CONSENT_BYTES_MAX,
+  DIGEST_BYTES,
+  epoch,
+  names,
+  PROOF,
+  STEP_TIMES,
+  TEXT_BYTES_MAX,
+} from './message-parts.ts';
 import {
   BOOL,
   bytes,
   type Fields,
-  type FieldType,
   id,
-  list,
   oneOf,
   optional,
   required,
   resource,
-  struct,
   text,
   uint,
   type ValueOf,
 } from './schema.ts';
 
-/** SHA-256 of the canonical bundle definition. */
-export const DIGEST_BYTES = 32;
-/** Challenge of a `queryState`: 64 bits from the system's entropy are not guessed within one session. */
-export const CHALLENGE_BYTES = 8;
-/** The hypervisor's stamp: its boot (8 bytes) and its monotonic milliseconds (8 bytes, big endian). */
-export const STAMP_BYTES = 16;
-/** Longest sealed consent: 80 bytes of envelope, 14 claims. Measured 190 bytes for 32-byte names. */
-export const CONSENT_BYTES_MAX = 320;
-/** Longest text for people. Fits a line of a terminal. */
-export const TEXT_BYTES_MAX = 96;
-/** Longest entry as read back from an enforcer: words 0 to 3 of a stream table entry. */
-export const ENTRY_BYTES_MAX = 32;
-
-const names = <K extends string>(table: Readonly<Record<K, string>>): FieldType<K> =>
-  oneOf(Object.keys(table) as K[]) as FieldType<K>;
-
-const bundle = required(1, id<BundleId>());
-const epoch = required(2, uint<Epoch>());
-
-/**
- * One resource as the hypervisor service granted it: physical, and as the new holder sees it. Addresses are
- * page numbers (4096 bytes), so that they fit 32 bits.
- */
-const GRANTED = struct('granted-resource', {
-  resource: required(1, resource<ResourceId>()),
-  kind: required(2, oneOf(['mmio', 'interrupt', 'stream'] as const)),
-  /** Physical page number, INTID or stream ID. */
-  physical: required(3, uint()),
-  /** The same as the holder sees it: page number of the IPA, virtual INTID, virtual stream ID. */
-  view: required(4, uint()),
-  /** Pages of a register range; 0 for the others. */
-  pages: required(5, uint()),
-  /** Trigger of an interrupt; `none` for the others. */
-  trigger: required(6, oneOf(['none', 'edge', 'level'] as const)),
-  /** The table entry before and after, as the enforcer reads it back; empty where it cannot. */
-  before: required(7, bytes(0, ENTRY_BYTES_MAX)),
-  after: required(8, bytes(0, ENTRY_BYTES_MAX)),
-  /** Page number of the registers of a stream's SMMU, where the definition names it. */
-  smmu: optional(9, uint()),
-  /** Bits of a stream's ID that are not compared, where there are any. */
-  mask: optional(10, uint()),
-});
-export type GrantedResource = NonNullable<(typeof GRANTED)['of']>;
-
-/** What the hypervisor service proves about a grant. */
-const PROOF = struct('proof', {
-  /** How the enforcer knows. */
-  evidence: required(1, oneOf(EVIDENCE_LEVELS)),
-  resources: required(2, list(GRANTED, RESOURCES_MAX)),
-  /** Syncs that completed in this attempt. */
-  syncs: required(3, uint()),
-  /** Devices that were reset in this attempt. */
-  resets: required(4, list(id<DeviceId>(), DEVICES_MAX)),
-});
-export type Proof = NonNullable<(typeof PROOF)['of']>;
-
-/** The claims of a consent: a borrower's statement to the hypervisor service. */
-export const CONSENT_FIELDS = {
-  bundle,
-  epoch,
-  digest: required(3, bytes(DIGEST_BYTES)),
-  owner: required(4, id<VmId>()),
-  incarnation: required(5, uint<Incarnation>()),
-  stamp: required(6, bytes(STAMP_BYTES)),
-  /** Milliseconds after the stamp, on the hypervisor's clock, for which the consent is good. */
-  validMs: required(7, uint()),
-  leaseMs: required(8, uint()),
-  minTenureMs: required(9, uint()),
-  /** Notice before a forced return; 0: none. */
-  noticeMs: required(10, uint()),
-  evidence: required(11, oneOf(EVIDENCE_LEVELS)),
-} satisfies Fields;
-export type ConsentClaims = ValueOf<typeof CONSENT_FIELDS>;
-
-/**
- * Returns the mark of a sealed consent, by which its request is told from an earlier one: the last 4 bytes of its tag,
- * big endian. It proves nothing. Two consents of the same claims are one consent, and have one mark.
- */
-export function consentMark(consent: Uint8Array): number {
-  let mark = 0;
-  for (let at = Math.max(0, consent.length - 4); at < consent.length; at++) mark = mark * 256 + consent[at]!;
-  return mark;
-}
+export {
+  CHALLENGE_BYTES,
+  CONSENT_BYTES_MAX,
+  CONSENT_FIELDS,
+  type ConsentClaims,
+  DIGEST_BYTES,
+  ENTRY_BYTES_MAX,
+  type GrantedResource,
+  type Proof,
+  STAMP_BYTES,
+  STEPS_MAX,
+  TEXT_BYTES_MAX,
+} from './message-parts.ts';
 
 /** One message type. */
 export interface MessageType {
@@ -129,7 +67,7 @@ export interface MessageType {
   readonly fields: Fields;
 }
 
-/** All message types by name. */
+/** All message types by name. Those that later.ts names are specified, and refused until they are carried out. */
 export const MESSAGES = {
   requestBorrow: {
     number: 1,
@@ -146,6 +84,8 @@ export const MESSAGES = {
       consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
       minTenureMs: required(6, uint()),
       noticeMs: required(7, uint()),
+      /** The borrower's number of this request: of its running process, no other has it. */
+      requestId: required(8, uint()),
     },
   },
   borrowDeclined: {
@@ -161,8 +101,8 @@ export const MESSAGES = {
       /** The hypervisor service's code, where it was the one who refused. */
       refusal: optional(4, names<RefusalCode>(REFUSAL_CODES)),
       detail: optional(5, text(TEXT_BYTES_MAX)),
-      /** Mark of the consent in the request that is declined. */
-      mark: required(6, uint()),
+      /** Of the request that is declined. */
+      requestId: required(6, uint()),
     },
   },
   withdrawBorrow: {
@@ -172,8 +112,8 @@ export const MESSAGES = {
     says: 'The borrower no longer wants what it asked for.',
     fields: {
       bundle,
-      /** Mark of the consent in the request that is withdrawn. */
-      mark: required(2, uint()),
+      /** Of the request that is withdrawn. */
+      requestId: required(2, uint()),
     },
   },
   recallDevice: {
@@ -199,6 +139,8 @@ export const MESSAGES = {
       leaseMs: required(6, uint()),
       minTenureMs: required(7, uint()),
       noticeMs: required(8, uint()),
+      /** Of the request. The consent must claim the same. */
+      requestId: required(9, uint()),
     },
   },
   prepared: {
@@ -211,8 +153,8 @@ export const MESSAGES = {
       epoch,
       reserveMs: required(3, uint()),
       borrower: required(4, id<VmId>()),
-      /** Mark of the consent for which it is reserved. */
-      mark: required(5, uint()),
+      /** Of the request for which it is reserved. */
+      requestId: required(5, uint()),
     },
   },
   handoverPending: {
@@ -224,8 +166,8 @@ export const MESSAGES = {
       bundle,
       epoch,
       reserveMs: required(3, uint()),
-      /** Mark of the consent for which it is reserved. */
-      mark: required(4, uint()),
+      /** Of the request for which it is reserved. */
+      requestId: required(4, uint()),
     },
   },
   lend: {
@@ -233,7 +175,7 @@ export const MESSAGES = {
     from: 'owner',
     to: 'host',
     says: 'The owner’s drivers are suspended: move the bundle to the borrower of the reservation.',
-    fields: { bundle, epoch },
+    fields: { bundle, epoch, steps: optional(3, STEP_TIMES) },
   },
   cancel: {
     number: 20,
@@ -261,7 +203,7 @@ export const MESSAGES = {
     from: 'borrower',
     to: 'host',
     says: 'The borrower’s drivers are suspended, or it never wanted the bundle: take it back.',
-    fields: { bundle, epoch },
+    fields: { bundle, epoch, steps: optional(3, STEP_TIMES) },
   },
   remapped: {
     number: 24,
@@ -280,8 +222,8 @@ export const MESSAGES = {
       proof: optional(7, PROOF),
       /** Lease left at the moment of sending, for a borrower; 0 for the owner. */
       leaseMs: required(8, uint()),
-      /** To a borrower that holds: mark of the consent by which it does. */
-      mark: optional(9, uint()),
+      /** To a borrower that holds: of the request by which it does. */
+      requestId: optional(9, uint()),
     },
   },
   confirm: {
@@ -289,7 +231,7 @@ export const MESSAGES = {
     from: 'holder',
     to: 'host',
     says: 'The holder checked the evidence and resumed. Repeated until answered.',
-    fields: { bundle, epoch },
+    fields: { bundle, epoch, steps: optional(3, STEP_TIMES) },
   },
   confirmed: {
     number: 26,
@@ -337,8 +279,8 @@ export const MESSAGES = {
       /** To the holder, once notice was given: what `leaseEnding` said, with the time that is left. */
       ending: optional(14, names<MoveCause>(MOVE_CAUSES)),
       noticeMs: optional(15, uint()),
-      /** Mark of the consent by which the asker holds, or for which `pending` is said. */
-      mark: optional(16, uint()),
+      /** Of the request by which the asker holds, or for which `pending` is said. */
+      requestId: optional(16, uint()),
       /** Whether the back end takes a bundle from a holder that does not give it back, and the evidence it declares. */
       forces: optional(17, BOOL),
       declared: optional(18, oneOf(EVIDENCE_LEVELS)),
@@ -358,8 +300,8 @@ export const MESSAGES = {
       /** Epoch of the holder, or of the attempt under way. */
       currentEpoch: required(5, uint<Epoch>()),
       holder: optional(6, id<VmId>()),
-      /** Of a refused `prepare`, and of a handover that is off as told to the borrower: mark of the consent. */
-      mark: optional(7, uint()),
+      /** Of a refused `prepare`, and of a handover that is off as told to the borrower. */
+      requestId: optional(7, uint()),
     },
   },
   leaseEnding: {
@@ -384,11 +326,12 @@ export const MESSAGES = {
       epoch,
       resource: required(3, resource<ResourceId>()),
       by: required(4, oneOf(['cpu', 'dma'] as const)),
-      write: required(5, BOOL),
+      /** Absent when the hardware does not say. */
+      write: optional(5, BOOL),
       vm: optional(6, id<VmId>()),
       incarnation: optional(7, uint<Incarnation>()),
-      /** Page number of the refused address. */
-      page: required(8, uint()),
+      /** Page number of the refused address; absent when the hardware does not say. */
+      page: optional(8, uint()),
       /** How many alike this report stands for. */
       count: required(9, uint()),
     },
@@ -400,10 +343,11 @@ export const MESSAGES = {
     says: 'The hypervisor service lives; brings a fresh stamp.',
     fields: {},
   },
+  ...LATER_MESSAGES,
 } as const satisfies Record<string, MessageType>;
 
-/** Kept free for: offer, accept, decline (3 to 5), renew (8, 36), enableStreams (34), lendNext (35). */
-export const RESERVED_NUMBERS: readonly number[] = [3, 4, 5, 8, 34, 35, 36];
+/** Kept free for `enableStreams`. */
+export const RESERVED_NUMBERS: readonly number[] = [34];
 
 export type MessageKind = keyof typeof MESSAGES;
 /** The fields of a message of kind `K`. */
@@ -422,3 +366,5 @@ export type CommandKind =
   | 'release'
   | 'confirm'
   | 'reject';
+/** Their requests to the host too are answered with `refused`, all of them as yet (later.ts). */
+export type LaterCommand = 'lendNext' | 'renewLease' | 'cancelNext';

@@ -88,7 +88,9 @@ export function renderMessages(types: Readonly<Record<string, MessageType>>): st
 
 /** Renders fields as `1 bundle: name`, an optional one with a question mark. */
 export function renderFields(fields: Fields): string {
-  return Object.entries(fields)
+  const rows = Object.entries(fields);
+  if (rows.length === 0) return 'none';
+  return rows
     .sort(([, a], [, b]) => a.key - b.key)
     .map(([name, { key, type, optional }]) => `${key}${optional ? '?' : ''} ${name}: ${typeName(type)}`)
     .join('; ');

@@ -144,8 +144,9 @@ frame = #6.17([
 
 protected-header = {
   1 => 5,                                    ; alg: HMAC 256/256
-  4 => bstr .size (5..${KID_BYTES_MAX}),                  ; kid: the bytes of "sender/receiver/channel"
+  4 => bstr .size (7..${KID_BYTES_MAX}),                  ; kid: the bytes of "sender/receiver/channel/generation"
 }
+; generation: which key of the pair, 1 to 4294967295, in decimal digits without a leading zero.
 
 ; The tag is over this, in the bytes as received:
 mac-structure = [
@@ -155,7 +156,7 @@ mac-structure = [
   payload: bstr,
 ]
 
-external-data = [envelope-version: ${ENVELOPE_VERSION}, channel, sender: name, receiver: name]
+external-data = [envelope-version: ${ENVELOPE_VERSION}, machine: name, sender: name, receiver: name, channel]
 
 ; h: handshake, m: messages of a session, c: consent
 channel = "h" / "m" / "c"
@@ -188,7 +189,7 @@ uint32 = uint .size 4
 seq = 1..4294967295
 ; Opaque; on messages from the host only.
 stamp = bstr .size ${STAMP_BYTES}
-; Of a VM, a bundle or a device.
+; Of a machine, a VM, a bundle or a device.
 name = tstr .regexp "[a-z][a-z0-9._-]{0,${ID_BYTES_MAX - 1}}"
 ; A device, a dot, a kind and a number below 20; at most ${RESOURCE_NAME_BYTES_MAX} bytes.
 resource-name = tstr .regexp "[a-z][a-z0-9._-]{0,${ID_BYTES_MAX - 1}}\\\\.(mmio|interrupt|stream)(1?[0-9])"`;

@@ -1,12 +1,12 @@
 /**
- * The envelope of a message: who it is from, who it is for, and on which channel.
+ * The envelope of a message: who it is from, who it is for, on which channel, under which generation of their key.
  *
- * Sender, receiver and channel stand readable in the key id, so that a router needs no key; they are bound
- * a second time by the external data. Every direction of every channel has a key of its own, so a frame that
- * is reflected, moved to another pair or to another channel does not verify.
+ * Sender, receiver, channel and generation stand readable in the key id, so that a router needs no key. The
+ * external data bind machine, sender, receiver and channel. Every direction of every channel has a key of its own, so
+ * a frame that is reflected, moved to another pair or to another channel does not verify.
  */
 
-import { isId, type VmId } from '../protocol/ids.ts';
+import { isId, isUint32, type VmId } from '../protocol/ids.ts';
 import { asciiBytes, asciiText } from './bytes.ts';
 import { encodeCbor } from './codec.ts';
 import { createMac0Key, type Mac0Key } from './cose.ts';
@@ -20,19 +20,21 @@ export interface Route {
   readonly from: VmId;
   readonly to: VmId;
   readonly channel: Channel;
+  /** Which key of the pair, from 1. */
+  readonly generation: number;
 }
 
-/** Returns `key` (32 bytes) as the key for frames of this route. */
-export function createEnvelopeKey(key: Uint8Array, route: Route): Mac0Key {
-  const { from, to, channel } = route;
-  const kid = asciiBytes(`${from}/${to}/${channel}`);
+/** Returns `key` (32 bytes) as the key for frames of this route on `machine`. */
+export function createEnvelopeKey(key: Uint8Array, route: Route, machine: string): Mac0Key {
+  const { from, to, channel, generation } = route;
+  const kid = asciiBytes(`${from}/${to}/${channel}/${generation}`);
   const protectedHeader = encodeCbor(
     new Map<number, number | Uint8Array>([
       [HEADER_ALG, ALG_HMAC_256],
       [HEADER_KID, kid],
     ]),
   );
-  return createMac0Key(key, protectedHeader, encodeCbor([ENVELOPE_VERSION, channel, from, to]));
+  return createMac0Key(key, protectedHeader, encodeCbor([ENVELOPE_VERSION, machine, from, to, channel]));
 }
 
 /**
@@ -57,10 +59,18 @@ function parseKid(kid: string): Route | undefined {
   const second = kid.indexOf('/', first + 1);
   const from = kid.slice(0, first);
   const to = kid.slice(first + 1, second);
-  const channel = kid.slice(second + 1);
-  if (first < 0 || second < 0 || !isId(from) || !isId(to)) return undefined;
+  const third = kid.indexOf('/', second + 1);
+  const channel = kid.slice(second + 1, third);
+  const digits = kid.slice(third + 1);
+  if (first < 0 || second < 0 || third < 0 || !isId(from) || !isId(to)) return undefined;
   if (channel !== 'h' && channel !== 'm' && channel !== 'c') return undefined;
-  return { from: from as VmId, to: to as VmId, channel };
+  if (!isGeneration(Number(digits)) || String(Number(digits)) !== digits) return undefined;
+  return { from: from as VmId, to: to as VmId, channel, generation: Number(digits) };
+}
+
+/** Returns whether `value` may number a key of a pair: 1 to 2^32 - 1. */
+export function isGeneration(value: unknown): value is number {
+  return isUint32(value) && value > 0;
 }
 
 /**

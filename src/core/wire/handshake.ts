@@ -7,7 +7,7 @@
  *       helloFinished      -- channel m, session key   -->
  *                          <-- channel m, session key  --   helloFinished (tells the initiator to stop retrying)
  *
- * The layout of `hello` and `helloAnswered` never changes, so that any two versions can negotiate.
+ * The layout of `hello` and `helloAnswered` never changes, from version 2 on, so that any two can negotiate.
  */
 
 import type { BundleId, Incarnation } from '../protocol/ids.ts';
@@ -23,7 +23,7 @@ import {
   uint,
   type ValueOf,
 } from '../protocol/schema.ts';
-import { BOOT_ID_BYTES, HELLO_BUNDLES_MAX, HELLO_CHALLENGE_BYTES } from './limits.ts';
+import { BOOT_ID_BYTES, HELLO_BUNDLES_MAX, HELLO_CHALLENGE_BYTES, TABLE_ID_BYTES } from './limits.ts';
 
 /** What a party means by the name of a bundle. */
 const BUNDLE_DIGEST = struct('bundle-digest', {
@@ -44,6 +44,8 @@ const HELLO_FIELDS = {
   yourIncarnation: required(5, uint<Incarnation>()),
   challenge: required(6, bytes(HELLO_CHALLENGE_BYTES)),
   bundles: required(7, list(BUNDLE_DIGEST, HELLO_BUNDLES_MAX)),
+  /** From the host: the id of its table, within which epochs compare. From an agent: zeros. */
+  tableId: required(8, bytes(TABLE_ID_BYTES)),
 } satisfies Fields;
 export type HelloFields = ValueOf<typeof HELLO_FIELDS>;
 
@@ -60,6 +62,8 @@ const HELLO_ANSWERED_FIELDS = {
   /** The challenge of the hello that this answers. */
   answered: required(8, bytes(HELLO_CHALLENGE_BYTES)),
   bundles: required(9, list(BUNDLE_DIGEST, HELLO_BUNDLES_MAX)),
+  /** As in `hello`. */
+  tableId: required(10, bytes(TABLE_ID_BYTES)),
 } satisfies Fields;
 export type HelloAnsweredFields = ValueOf<typeof HELLO_ANSWERED_FIELDS>;
 

@@ -3,8 +3,16 @@
  */
 
 import { HOST, type Incarnation } from '../protocol/ids.ts';
+import { isGeneration } from './envelope.ts';
 import type { HelloAnsweredFields } from './handshake.ts';
-import { BOOT_ID_BYTES, HELLO_CHALLENGE_BYTES, PAIR_KEY_BYTES } from './limits.ts';
+import {
+  BOOT_ID_BYTES,
+  GENERATIONS_MAX,
+  HELLO_CHALLENGE_BYTES,
+  PAIR_KEY_BYTES,
+  TABLE_ID_BYTES,
+} from './limits.ts';
+import { newestFirst } from './pair-keys.ts';
 import { HANDSHAKE_CODEC } from './payload.ts';
 import type { SessionConfig } from './session-io.ts';
 
@@ -12,16 +20,14 @@ import type { SessionConfig } from './session-io.ts';
 export const NO_VERSION = 0;
 /** `yourIncarnation` of a hello from an agent, which cannot tell. Incarnations count from 1. */
 export const NOT_TOLD = 0 as Incarnation;
+/** What stands where there is no id of a table. */
+export const NO_TABLE_ID: Uint8Array = new Uint8Array(TABLE_ID_BYTES);
 
 /** Throws a RangeError that says what is wrong with `config`, so that nothing can go wrong later on. */
 export function checkConfig(config: SessionConfig): void {
-  const { us, peer, pairKey, bootId, versions } = config;
+  const { us, peer, bootId, versions } = config;
   if (us === peer) throw new RangeError(`${us} cannot be its own peer`);
-  if (pairKey.length !== PAIR_KEY_BYTES) {
-    throw new RangeError(
-      `pair key of ${us} and ${peer}: ${pairKey.length} bytes, expected ${PAIR_KEY_BYTES}`,
-    );
-  }
+  checkKeys(config);
   if (bootId.length !== BOOT_ID_BYTES) {
     throw new RangeError(`boot id of ${bootId.length} bytes, expected ${BOOT_ID_BYTES}`);
   }
@@ -32,6 +38,28 @@ export function checkConfig(config: SessionConfig): void {
     throw new RangeError(`incarnation of ${peer}: the host must know it`);
   }
   encodeHello(config, config.incarnation, new Uint8Array(HELLO_CHALLENGE_BYTES));
+}
+
+function checkKeys({ us, peer, pairKeys }: SessionConfig): void {
+  const keys = newestFirst(pairKeys);
+  const name = `pair key of ${us} and ${peer}`;
+  if (keys.length < 1 || keys.length > GENERATIONS_MAX) {
+    throw new RangeError(`${name}: ${keys.length} generations, expected 1 to ${GENERATIONS_MAX}`);
+  }
+  if (new Set(keys.map(({ generation }) => generation)).size < keys.length) {
+    throw new RangeError(`${name}: two of generation ${keys[0]!.generation}`);
+  }
+  for (const { generation, key } of keys) {
+    if (!isGeneration(generation)) throw new RangeError(`${name}: generation ${generation}, expected from 1`);
+    if (key.length !== PAIR_KEY_BYTES) {
+      throw new RangeError(`${name}: ${key.length} bytes, expected ${PAIR_KEY_BYTES}`);
+    }
+  }
+}
+
+/** Id of the table that we tell: of an agent, zeros. */
+export function tableIdOf({ us, tableId }: SessionConfig): Uint8Array {
+  return (us === HOST ? tableId : undefined) ?? NO_TABLE_ID;
 }
 
 /** Returns the payload of a hello. */
@@ -52,6 +80,7 @@ export function encodeHello(
         yourIncarnation: us === HOST ? config.peerIncarnation : NOT_TOLD,
         challenge,
         bundles,
+        tableId: tableIdOf(config),
       },
       HANDSHAKE_SEQ,
     ),
@@ -73,6 +102,7 @@ export function encodeAnswer(
         versionMax: versions.max,
         bootId,
         bundles,
+        tableId: tableIdOf(config),
       },
       HANDSHAKE_SEQ,
     ),

@@ -2,7 +2,7 @@
  * The key schedule: HKDF with SHA-256 (RFC 5869) from the 32-byte pair key.
  *
  *     handshake: PRK = Extract(salt = "baton handshake", IKM = pair key)
- *                key = Expand(PRK, info = CBOR ["baton handshake", 1, sender, receiver], 32)
+ *                key = Expand(PRK, info = CBOR ["baton handshake", 2, sender, receiver], 32)
  *     session:   PRK = Extract(salt = initiator's challenge || responder's challenge, IKM = pair key)
  *                key = Expand(PRK, info = CBOR ["baton session", version, channel, sender, receiver,
  *                                               [initiator, its incarnation, its boot id],
@@ -20,6 +20,14 @@ import type { Mac0Key } from './cose.ts';
 import { type Channel, createEnvelopeKey } from './envelope.ts';
 import { hkdfExpand, hkdfExtract } from './hash.ts';
 import { ENVELOPE_VERSION, KEY_BYTES } from './limits.ts';
+import type { PairKey } from './pair-keys.ts';
+
+/** Where keys are used: everything but the channel. */
+export interface Way {
+  readonly machine: string;
+  readonly from: VmId;
+  readonly to: VmId;
+}
 
 /** One party's part in a session. */
 export interface SessionParty {
@@ -38,19 +46,20 @@ export interface SessionTranscript {
 }
 
 /** Returns the key for handshake messages from `from` to `to`. */
-export function handshakeKey(pairKey: Uint8Array, from: VmId, to: VmId): Mac0Key {
-  const prk = hkdfExtract(asciiBytes(HANDSHAKE_LABEL), pairKey);
+export function handshakeKey({ generation, key }: PairKey, { machine, from, to }: Way): Mac0Key {
+  const prk = hkdfExtract(asciiBytes(HANDSHAKE_LABEL), key);
   const info = encodeCbor([HANDSHAKE_LABEL, ENVELOPE_VERSION, from, to]);
-  return createEnvelopeKey(hkdfExpand(prk, info, KEY_BYTES), { from, to, channel: 'h' });
+  return createEnvelopeKey(hkdfExpand(prk, info, KEY_BYTES), { from, to, channel: 'h', generation }, machine);
 }
 
 /** Returns the maker of a session's keys: for its messages of each direction (`m`), and for consents (`c`). */
 export function sessionKeys(
-  pairKey: Uint8Array,
+  { generation, key }: PairKey,
+  machine: string,
   transcript: SessionTranscript,
 ): (from: VmId, to: VmId, channel: Channel) => Mac0Key {
   const { initiator, responder, version } = transcript;
-  const prk = hkdfExtract(concatBytes(initiator.challenge, responder.challenge), pairKey);
+  const prk = hkdfExtract(concatBytes(initiator.challenge, responder.challenge), key);
   return (from, to, channel) => {
     const info = encodeCbor([
       SESSION_LABEL,
@@ -61,7 +70,7 @@ export function sessionKeys(
       [initiator.id, initiator.incarnation, initiator.bootId],
       [responder.id, responder.incarnation, responder.bootId],
     ]);
-    return createEnvelopeKey(hkdfExpand(prk, info, KEY_BYTES), { from, to, channel });
+    return createEnvelopeKey(hkdfExpand(prk, info, KEY_BYTES), { from, to, channel, generation }, machine);
   };
 }
 

@@ -20,8 +20,12 @@ export const DEPTH_MAX = 8;
  * resources of 19 items, 8 resets and what stands around them.
  */
 export const ITEMS_MAX = 768;
-/** Longest key id: two names, two slashes and a channel letter need 67 bytes; the rest is spare. */
-export const KID_BYTES_MAX = 80;
+/** Longest key id: two names, three slashes, a channel letter and a generation of ten digits need 78 bytes. */
+export const KID_BYTES_MAX = 78;
+/** Key generations of a pair that are valid at a time: the present one, and the next or the previous one. */
+export const GENERATIONS_MAX = 2;
+/** Hellos in one key generation before the other one is tried: the waits between them make 1.4 s. */
+export const HELLOS_PER_GENERATION = 3;
 /** Longest name of a resource: a device, a dot, `interrupt` and two digits. */
 export const RESOURCE_NAME_BYTES_MAX = ID_BYTES_MAX + 12;
 /** Most digests in a hello: one for each bundle that a party may know. */
@@ -39,6 +43,8 @@ export const KEY_BYTES = 32;
 export const TAG_BYTES = 32;
 /** Boot id: 128 random bits, never equal for two boots. */
 export const BOOT_ID_BYTES = 16;
+/** Id of the host's table: 64 random bits, never equal for two tables of one machine. */
+export const TABLE_ID_BYTES = 8;
 /** Challenge of a handshake: 128 random bits, never equal for two handshakes. */
 export const HELLO_CHALLENGE_BYTES = 16;
 
@@ -47,6 +53,6 @@ export const REPLAY_WINDOW = 64;
 /** Messages left in a direction when the session should be renewed: hours of traffic at full speed. */
 export const RENEWAL_MARGIN = 0x0100_0000;
 /** The version of the protocol that this code speaks. */
-export const PROTOCOL_VERSION = 1;
-/** The layout of envelope and handshake. It never changes, so that any two versions can negotiate. */
-export const ENVELOPE_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
+/** The layout of envelope and handshake. It stays from version 2 on, so that any two versions can negotiate. */
+export const ENVELOPE_VERSION = 2;

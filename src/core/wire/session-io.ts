@@ -5,6 +5,7 @@
 import type { BundleId, Incarnation, VmId } from '../protocol/ids.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { BundleDigest } from './handshake.ts';
+import type { PairKeys } from './pair-keys.ts';
 import type { PayloadFault } from './payload.ts';
 
 /** Lowest and highest protocol version that a party speaks. */
@@ -17,8 +18,10 @@ export interface VersionRange {
 export interface SessionConfig {
   readonly us: VmId;
   readonly peer: VmId;
-  /** 32 bytes that both were configured with. */
-  readonly pairKey: Uint8Array;
+  /** Name of the machine that both are part of; DEFAULT_MACHINE if absent. */
+  readonly machine?: string | undefined;
+  /** What both were configured with: 32 bytes for each valid generation. */
+  readonly pairKeys: PairKeys;
   /** 16 random bytes, new for every start of the process. */
   readonly bootId: Uint8Array;
   /** Our incarnation; 0 while an agent has not learned it from the host. */
@@ -28,6 +31,8 @@ export interface SessionConfig {
   readonly versions: VersionRange;
   /** Digests of the bundles that we know, at most HELLO_BUNDLES_MAX. */
   readonly bundles: readonly BundleDigest[];
+  /** Id of the host's table, 8 bytes; zeros if absent, and at agents. */
+  readonly tableId?: Uint8Array | undefined;
 }
 
 /** A bundle that the two parties define differently. */
@@ -49,6 +54,10 @@ export type SessionEvent =
       readonly incarnation: Incarnation;
       /** Whether there was a session with another boot of the peer before. */
       readonly peerRestarted: boolean;
+      /** Id of the host's table, 8 bytes; zeros of a peer that is not the host. */
+      readonly tableId: Uint8Array;
+      /** Generation of the pair key that the session was made from. */
+      readonly generation: number;
     }
   /** There is no common version. At the responder the cause may be a replayed hello; nothing was changed. */
   | { readonly kind: 'versionUnsupported'; readonly ours: VersionRange; readonly theirs: VersionRange }

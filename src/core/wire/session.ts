@@ -9,50 +9,50 @@
  * - The initiator installs on the answer to its own challenge, and retries until the responder was heard.
  * - When two hellos cross, the one of the lower name counts: its sender repeats it, the other answers.
  * - Whoever installs a session forgets what was put aside, so two parties cannot swap sessions for ever.
+ * - A hello is in the newest generation of the pair key, and in the other one after some that were not answered. A
+ *   session is in the generation of the hello that it came from.
  * - Consents outlive one renewal between the same boots: anybody can cause one by a frame that does not verify.
  */
 
-import { HOST, type Incarnation } from '../protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST, type Incarnation } from '../protocol/ids.ts';
 import { CONSENT_FIELDS, type ConsentClaims, type Message } from '../protocol/messages.ts';
 import { equalBytes } from './bytes.ts';
 import { compile, decodeCbor, encodeCbor } from './codec.ts';
 import { type Mac0Key, openMac0, sealMac0 } from './cose.ts';
-import type { BundleDigest, HelloAnsweredFields, HelloFields } from './handshake.ts';
-import { checkConfig, encodeAnswer, encodeHello, NO_VERSION, NOT_TOLD } from './hello.ts';
-import { handshakeKey, type SessionParty, sessionKeys } from './keys.ts';
+import type { HelloAnsweredFields, HelloFields } from './handshake.ts';
+import { checkConfig, encodeAnswer, encodeHello, NO_TABLE_ID, NO_VERSION, NOT_TOLD } from './hello.ts';
+import { type Agreed, compareDigests, type Keyed, sealIn } from './keyed.ts';
+import { handshakeKey, sessionKeys } from './keys.ts';
+import { HELLOS_PER_GENERATION } from './limits.ts';
+import { newestFirst, type PairKey } from './pair-keys.ts';
 import { HANDSHAKE_CODEC, type PayloadFault, SESSION_CODEC } from './payload.ts';
 import { ReplayWindow, SendCounter } from './sequence.ts';
-import type {
-  DigestMismatch,
-  DropReason,
-  Received,
-  Sealed,
-  SessionConfig,
-  SessionEvent,
-} from './session-io.ts';
+import type { DropReason, Received, Sealed, SessionConfig, SessionEvent } from './session-io.ts';
 
-/** A session whose keys are known. */
-interface Keyed {
-  readonly initiated: boolean;
-  readonly version: number;
-  readonly us: SessionParty;
-  readonly peer: SessionParty;
-  readonly peerBundles: readonly BundleDigest[];
+/** One generation of the pair key, and the handshake keys made from it. */
+interface Generation {
+  readonly pairKey: PairKey;
   readonly sendKey: Mac0Key;
   readonly receiveKey: Mac0Key;
-  /** From agent to host; absent between agents. */
-  readonly consentKey: Mac0Key | undefined;
-  readonly counter: SendCounter;
-  readonly window: ReplayWindow;
+}
+
+/** A hello of ours that waits for its answer. */
+interface Hello {
+  readonly challenge: Uint8Array;
+  readonly frame: Uint8Array;
+  /** Place of its generation among the valid ones. */
+  readonly at: number;
+  /** How often it was sent. */
+  readonly sent: number;
 }
 
 /** The session of one pair, seen from one party. */
 export class Session {
   private readonly config: SessionConfig;
-  private readonly sendHandshakeKey: Mac0Key;
-  private readonly receiveHandshakeKey: Mac0Key;
-  /** Our hello that waits for its answer. */
-  private hello: { readonly challenge: Uint8Array; readonly frame: Uint8Array } | undefined;
+  private readonly machine: string;
+  /** The newest first. */
+  private readonly generations: readonly Generation[];
+  private hello: Hello | undefined;
   /** What we answered to a hello, until a frame under its keys proves that the hello was fresh. */
   private answered: { readonly session: Keyed; readonly frame: Uint8Array } | undefined;
   private current: Keyed | undefined;
@@ -68,8 +68,13 @@ export class Session {
   constructor(config: SessionConfig) {
     checkConfig(config);
     this.config = config;
-    this.sendHandshakeKey = handshakeKey(config.pairKey, config.us, config.peer);
-    this.receiveHandshakeKey = handshakeKey(config.pairKey, config.peer, config.us);
+    const { us, peer, machine = DEFAULT_MACHINE } = config;
+    this.machine = machine;
+    this.generations = newestFirst(config.pairKeys).map((pairKey) => ({
+      pairKey,
+      sendKey: handshakeKey(pairKey, { machine, from: us, to: peer }),
+      receiveKey: handshakeKey(pairKey, { machine, from: peer, to: us }),
+    }));
   }
 
   /** Whether messages can be sealed. */
@@ -93,11 +98,20 @@ export class Session {
    * RangeError if it has another length (our own mistake).
    */
   start(challenge: Uint8Array): readonly Uint8Array[] {
-    if (this.hello === undefined) {
-      const payload = encodeHello(this.config, this.incarnation, challenge);
-      this.hello = { challenge, frame: sealMac0(this.sendHandshakeKey, payload) };
-    }
+    if (this.hello === undefined) return this.greet(0, challenge);
+    const { at, sent } = this.hello;
+    const other = (at + 1) % this.generations.length;
+    if (sent >= HELLOS_PER_GENERATION && other !== at) return this.greet(other, challenge);
+    this.hello = { ...this.hello, sent: sent + 1 };
     return [this.hello.frame];
+  }
+
+  /** Begins with a new hello in the generation at `at`; an answer to an earlier one is stale. */
+  private greet(at: number, challenge: Uint8Array): readonly Uint8Array[] {
+    const payload = encodeHello(this.config, this.incarnation, challenge);
+    const frame = sealMac0(this.generations[at]!.sendKey, payload);
+    this.hello = { challenge, frame, at, sent: 1 };
+    return [frame];
   }
 
   /**
@@ -115,8 +129,11 @@ export class Session {
    * channel `h` (envelope.ts, routeOf), and used only for some. Never throws on what `frame` holds.
    */
   receive(frame: Uint8Array, challenge?: Uint8Array): Received {
-    const handshake = openMac0(this.receiveHandshakeKey, frame);
-    if (handshake !== undefined) return this.onHandshake(handshake, challenge);
+    // The key id that a frame begins with tells the generation: of the others nothing is computed.
+    for (const [at, { receiveKey }] of this.generations.entries()) {
+      const handshake = openMac0(receiveKey, frame);
+      if (handshake !== undefined) return this.onHandshake(handshake, at, challenge);
+    }
 
     let events: readonly SessionEvent[] = NONE;
     let payload = this.current && openMac0(this.current.receiveKey, frame);
@@ -177,16 +194,17 @@ export class Session {
       : undefined;
   }
 
-  private onHandshake(payload: Uint8Array, challenge: Uint8Array | undefined): Received {
+  private onHandshake(payload: Uint8Array, at: number, challenge: Uint8Array | undefined): Received {
     const decoded = HANDSHAKE_CODEC.decode(payload);
     if (!decoded.ok) return drop('malformed', describe(decoded));
-    if (decoded.message.kind === 'helloAnswered') return this.onAnswer(decoded.message);
-    return this.onHello(decoded.message, challenge);
+    if (decoded.stamp !== undefined) return drop('malformed', 'stamp: none in the handshake');
+    if (decoded.message.kind === 'helloAnswered') return this.onAnswer(decoded.message, at);
+    return this.onHello(decoded.message, at, challenge);
   }
 
-  private onHello(hello: HelloFields, challenge: Uint8Array | undefined): Received {
+  private onHello(hello: HelloFields, at: number, challenge: Uint8Array | undefined): Received {
     const { us, peer, versions } = this.config;
-    if (this.hello !== undefined && us < peer) return { frames: [this.hello.frame], events: NONE };
+    if (this.hello !== undefined && us < peer) return this.repeatOurs(this.hello, at, challenge);
     // The same hello again, while its answer may be lost: a new challenge would void what is on its way.
     if (this.answered !== undefined && equalBytes(this.answered.session.peer.challenge, hello.challenge)) {
       return { frames: [this.answered.frame], events: NONE };
@@ -194,26 +212,17 @@ export class Session {
     if (challenge === undefined) return drop('challengeMissing');
 
     const version = Math.min(versions.max, hello.versionMax);
-    if (version < Math.max(versions.min, hello.versionMin)) {
-      const refusal = encodeAnswer(this.config, {
-        version: NO_VERSION,
-        incarnation: this.incarnation,
-        yourIncarnation: hello.incarnation,
-        challenge,
-        answered: hello.challenge,
-      });
-      const frame = sealMac0(this.sendHandshakeKey, refusal);
-      return { frames: [frame], events: [this.unsupported(hello)] };
-    }
+    if (version < Math.max(versions.min, hello.versionMin)) return this.refuse(hello, at, challenge);
     const isTold = peer === HOST && hello.yourIncarnation !== NOT_TOLD;
     const ourIncarnation = isTold ? hello.yourIncarnation : this.incarnation;
     const theirIncarnation = us === HOST ? this.config.peerIncarnation : hello.incarnation;
-    const session = this.key({
+    const session = this.key(at, {
       initiated: false,
       version,
       us: { id: us, incarnation: ourIncarnation, bootId: this.config.bootId, challenge },
       peer: { id: peer, incarnation: theirIncarnation, bootId: hello.bootId, challenge: hello.challenge },
       peerBundles: hello.bundles,
+      peerTableId: hello.tableId,
     });
     const answer = encodeAnswer(this.config, {
       version,
@@ -222,14 +231,35 @@ export class Session {
       challenge,
       answered: hello.challenge,
     });
-    const frame = sealMac0(this.sendHandshakeKey, answer);
+    const frame = sealMac0(this.generations[at]!.sendKey, answer);
     this.answered = { session, frame };
     return { frames: [frame], events: NONE };
   }
 
-  private onAnswer(answer: HelloAnsweredFields): Received {
+  /** Two hellos crossed and ours counts. In a generation that the peer does not have it would never be answered. */
+  private repeatOurs(hello: Hello, at: number, challenge: Uint8Array | undefined): Received {
+    if (at === hello.at) return { frames: [hello.frame], events: NONE };
+    if (challenge === undefined) return drop('challengeMissing');
+    return { frames: this.greet(at, challenge), events: NONE };
+  }
+
+  /** There is no common version. */
+  private refuse(hello: HelloFields, at: number, challenge: Uint8Array): Received {
+    const refusal = encodeAnswer(this.config, {
+      version: NO_VERSION,
+      incarnation: this.incarnation,
+      yourIncarnation: hello.incarnation,
+      challenge,
+      answered: hello.challenge,
+    });
+    const frame = sealMac0(this.generations[at]!.sendKey, refusal);
+    return { frames: [frame], events: [this.unsupported(hello)] };
+  }
+
+  private onAnswer(answer: HelloAnsweredFields, at: number): Received {
     const { us, peer, bootId, versions } = this.config;
-    if (this.hello === undefined || !equalBytes(answer.answered, this.hello.challenge)) return drop('stale');
+    const { hello } = this;
+    if (hello?.at !== at || !equalBytes(answer.answered, hello.challenge)) return drop('stale');
     if (answer.version === NO_VERSION) {
       this.hello = undefined;
       return { frames: NONE, events: [this.unsupported(answer)] };
@@ -239,12 +269,13 @@ export class Session {
     }
     const ourIncarnation = peer === HOST ? answer.yourIncarnation : this.incarnation;
     const theirIncarnation = us === HOST ? this.config.peerIncarnation : answer.incarnation;
-    const session = this.key({
+    const session = this.key(at, {
       initiated: true,
       version: answer.version,
-      us: { id: us, incarnation: ourIncarnation, bootId, challenge: this.hello.challenge },
+      us: { id: us, incarnation: ourIncarnation, bootId, challenge: hello.challenge },
       peer: { id: peer, incarnation: theirIncarnation, bootId: answer.bootId, challenge: answer.challenge },
       peerBundles: answer.bundles,
+      peerTableId: answer.tableId,
     });
     const events = this.install(session);
     return { frames: this.finish(session), events };
@@ -289,14 +320,17 @@ export class Session {
       peerIncarnation: session.peer.incarnation,
       incarnation: session.us.incarnation,
       peerRestarted,
+      tableId: this.config.peer === HOST ? session.peerTableId : NO_TABLE_ID,
+      generation: session.generation,
     };
     const mismatches = compareDigests(this.config.bundles, session.peerBundles);
     return mismatches.length === 0 ? [up] : [up, { kind: 'digestMismatch', mismatches }];
   }
 
-  private key(agreed: Pick<Keyed, 'initiated' | 'version' | 'us' | 'peer' | 'peerBundles'>): Keyed {
+  private key(at: number, agreed: Agreed): Keyed {
     const { us, peer, initiated, version } = agreed;
-    const keyOf = sessionKeys(this.config.pairKey, {
+    const { pairKey } = this.generations[at]!;
+    const keyOf = sessionKeys(pairKey, this.machine, {
       version,
       initiator: initiated ? us : peer,
       responder: initiated ? peer : us,
@@ -305,6 +339,7 @@ export class Session {
     const hasHost = us.id === HOST || peer.id === HOST;
     return {
       ...agreed,
+      generation: pairKey.generation,
       sendKey: keyOf(us.id, peer.id, 'm'),
       receiveKey: keyOf(peer.id, us.id, 'm'),
       consentKey: hasHost ? keyOf(agent, HOST, 'c') : undefined,
@@ -332,29 +367,6 @@ export class Session {
   private get incarnation(): Incarnation {
     return this.current?.us.incarnation ?? this.config.incarnation;
   }
-}
-
-/** Seals a message under the next number of `session`. */
-function sealIn(
-  session: Keyed,
-  message: Parameters<typeof SESSION_CODEC.encode>[0],
-  stamp?: Uint8Array,
-): Sealed {
-  const seq = session.counter.peek();
-  if (seq === undefined) return { ok: false, reason: 'exhausted', field: '' };
-  const payload = SESSION_CODEC.encode(message, seq, stamp);
-  if (!payload.ok) return payload;
-  session.counter.take();
-  return { ok: true, frame: sealMac0(session.sendKey, payload.bytes), seq };
-}
-
-function compareDigests(ours: readonly BundleDigest[], theirs: readonly BundleDigest[]): DigestMismatch[] {
-  const theirDigests = new Map(theirs.map(({ bundle, digest }) => [bundle, digest]));
-  return ours.flatMap(({ bundle, digest }) => {
-    const other = theirDigests.get(bundle);
-    if (other === undefined || equalBytes(digest, other)) return [];
-    return [{ bundle, ours: digest, theirs: other }];
-  });
 }
 
 function describe({ field, reason }: PayloadFault): string {

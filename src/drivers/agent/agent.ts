@@ -12,14 +12,14 @@ import {
   type AgentOrder,
 } from '../../core/agent/agent-endpoint.ts';
 import type { AgentNotice, BorrowTerms } from '../../core/agent/agent-io.ts';
-import type { BundleView } from '../../core/agent/agent-view.ts';
+import { type BundleView, faultVerb } from '../../core/agent/agent-view.ts';
 import type { BORROWER_TABLE } from '../../core/agent/borrower.ts';
 import { Diary } from '../../core/agent/diary.ts';
 import type { Policy } from '../../core/agent/policy.ts';
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
 import type { GrantedForm } from '../../core/protocol/evidence.ts';
 import { type BundleId, HOST, type VmId } from '../../core/protocol/ids.ts';
-import { CHALLENGE_BYTES, consentMark, type Message } from '../../core/protocol/messages.ts';
+import { CHALLENGE_BYTES, type Message } from '../../core/protocol/messages.ts';
 import type { Clock, DriverHooks, Entropy, Journal, Log, Obstacle } from '../../ports/world.ts';
 import { FactQueue } from '../fact-queue.ts';
 import type { Link, LinkListener, PeerView } from '../link/link.ts';
@@ -75,7 +75,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     this.#showsSteps = (log.level ?? 'debug') === 'debug';
     this.#journal = new AgentJournal(parts.journal, log);
     const challenges = entropy.random(CHALLENGE_BYTES);
-    this.#endpoint = new AgentEndpoint({ self, bundles, expected, challenges, borrowerTable });
+    const firstRequest = new DataView(entropy.random(4).slice().buffer).getUint32(0);
+    this.#endpoint = new AgentEndpoint({ self, bundles, expected, challenges, firstRequest, borrowerTable });
     this.#timers = new TimerSet(clock, (name, lateMs) => this.#timerFired(name, lateMs));
     this.#facts = new FactQueue(
       (fact) => this.#step(fact),
@@ -250,12 +251,10 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   #request({ bundle, owner, claims, terms }: Extract<AgentOrder, { do: 'request' }>): void {
     const { link } = this.#parts;
     const consent = link.sealConsent(claims);
-    const mark = consent && consentMark(consent);
-    const message = consent && ({ kind: 'requestBorrow', bundle, ...terms, consent } as const);
-    // The answer may be there before this returns.
-    if (mark !== undefined) this.#feed({ on: 'requested', bundle, mark, isSent: true });
-    const isSent = message !== undefined && link.send(owner, message);
-    if (!isSent) this.#feed({ on: 'requested', bundle, mark: undefined, isSent });
+    const { requestId } = claims;
+    const isSent =
+      consent && link.send(owner, { kind: 'requestBorrow', bundle, ...terms, consent, requestId });
+    if (!isSent) this.#feed({ on: 'requestUnsent', bundle });
   }
 
   #timerFired(name: string, lateMs: number): void {
@@ -320,9 +319,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
 
   #faultSeen({ bundle, message }: Extract<AgentNews, { do: 'fault' }>): void {
     const { vm = 'somebody', write, resource, by, epoch } = message;
-    this.#entry(bundle).diary.note(
-      `fault: ${vm} ${write ? 'wrote' : 'read'} ${resource} by ${by}, epoch ${epoch}`,
-    );
+    this.#entry(bundle).diary.note(`fault: ${vm} ${faultVerb(write)} ${resource} by ${by}, epoch ${epoch}`);
     this.emit('changed', bundle);
   }
 

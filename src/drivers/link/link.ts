@@ -1,5 +1,5 @@
 /**
- * Authenticated messages over an untrusted transport: one session (core/wire/session.ts) per configured peer.
+ * Authenticated messages over an untrusted transport: one session (wire/session.ts) per configured peer.
  *
  * It picks the session by the key id of a frame, keeps the retry clock of handshakes, and draws challenges. What
  * does not verify is counted and dropped; its log is a quiet one (quiet-log.ts). Peers that are not configured do
@@ -13,6 +13,7 @@ import type { ConsentClaims, Message } from '../../core/protocol/messages.ts';
 import { type Route, routeOf } from '../../core/wire/envelope.ts';
 import type { BundleDigest } from '../../core/wire/handshake.ts';
 import { HELLO_CHALLENGE_BYTES, PROTOCOL_VERSION } from '../../core/wire/limits.ts';
+import type { PairKeys } from '../../core/wire/pair-keys.ts';
 import { Session } from '../../core/wire/session.ts';
 import type { Received, SessionEvent } from '../../core/wire/session-io.ts';
 import type {
@@ -26,17 +27,21 @@ import type {
 } from '../../ports/world.ts';
 import { FRESH_MS, Looks } from './looks.ts';
 import { isSilent, mayAsk, newPeer, type Peer, RETRY_MIN_MS } from './peer.ts';
-import { type PeerView, peerView, UNVERIFIED_HINT } from './peer-view.ts';
+import { type PeerView, peerView, UNVERIFIED_HINT, versionHint } from './peer-view.ts';
 
 export type { PeerView } from './peer-view.ts';
 
 /** What a link is made of. */
 export interface LinkParts {
   readonly self: VmId;
+  /** Name of the machine that all parties are part of; DEFAULT_MACHINE if absent. */
+  readonly machine?: string;
   /** 32-byte keys shared with each peer. Nobody else is talked to. */
-  readonly pairKeys: ReadonlyMap<VmId, Uint8Array>;
+  readonly pairKeys: ReadonlyMap<VmId, PairKeys>;
   readonly bootId: Uint8Array;
   readonly bundles: readonly BundleDigest[];
+  /** At the host: id of its table, 8 bytes; zeros if absent. */
+  readonly tableId?: Uint8Array;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -49,9 +54,9 @@ export interface LinkListener {
   onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void;
   /**
    * A session came up, or was replaced: what was sent before may be lost. `isNewBoot`: of the peer, after a session
-   * with another one.
+   * with another one. `tableId`: of the host's table, 8 bytes; zeros of another peer.
    */
-  onUp(peer: VmId, isNewBoot?: boolean): void;
+  onUp(peer: VmId, isNewBoot?: boolean, tableId?: Uint8Array): void;
   onDown(peer: VmId, reason: string): void;
   /** The peer means something else by this bundle. */
   onDigestMismatch(peer: VmId, bundle: BundleId): void;
@@ -106,8 +111,8 @@ export class Link implements TransportListener {
     this.#isHost = parts.self === HOST;
     this.#turns = new Turns(parts.clock);
     this.#looks = new Looks(parts.clock);
-    for (const [id, pairKey] of parts.pairKeys) {
-      this.#peers.set(id, newPeer(id, pairKey, parts.clock.nowMs()));
+    for (const [id, pairKeys] of parts.pairKeys) {
+      this.#peers.set(id, newPeer(id, pairKeys, parts.clock.nowMs()));
     }
   }
 
@@ -238,7 +243,7 @@ export class Link implements TransportListener {
     const peer = this.#peers.get(id);
     if (!peer) return;
     peer.cancelRetry?.();
-    this.#peers.set(id, newPeer(id, peer.pairKey, this.#parts.clock.nowMs()));
+    this.#peers.set(id, newPeer(id, peer.pairKeys, this.#parts.clock.nowMs()));
   }
 
   onUp(id?: VmId): void {
@@ -314,10 +319,7 @@ export class Link implements TransportListener {
 
   #onEvent(peer: Peer, event: SessionEvent): void {
     if (event.kind === 'versionUnsupported') {
-      const { ours, theirs } = event;
-      peer.trouble =
-        `no common protocol version: we speak ${ours.min} to ${ours.max}, the peer ` +
-        `${theirs.min} to ${theirs.max}`;
+      peer.trouble = versionHint(peer.id, event);
       this.#parts.log('error', peer.trouble, { peer: peer.id });
       return;
     }
@@ -336,7 +338,7 @@ export class Link implements TransportListener {
       // Sessions between agents need our own incarnation, which only the host knows.
       if (before === 0) this.#beginAll();
     }
-    this.#listener?.onUp(peer.id, event.peerRestarted);
+    this.#listener?.onUp(peer.id, event.peerRestarted, event.tableId);
   }
 
   #beginAll(): void {
@@ -356,16 +358,18 @@ export class Link implements TransportListener {
     const peerIncarnation = this.#isHost ? (this.#listener?.incarnationOf?.(peer.id) ?? 0) : 0;
     if (this.#isHost && peerIncarnation === 0) return undefined;
     if (!this.#isHost && peer.id !== HOST && incarnation === 0) return undefined;
-    const { self, bootId, bundles, versions } = this.#parts;
+    const { self, machine, bootId, bundles, tableId, versions } = this.#parts;
     peer.session = new Session({
       us: self,
       peer: peer.id,
-      pairKey: peer.pairKey,
+      machine,
+      pairKeys: peer.pairKeys,
       bootId,
       incarnation,
       peerIncarnation: peerIncarnation as Incarnation,
       versions: versions ?? { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
       bundles,
+      tableId,
     });
     return peer.session;
   }

@@ -1,6 +1,7 @@
 /** How the way to a peer stands, as `status` shows it: known fresh, or said to be old. Pure. */
 
 import type { VmId } from '../../core/protocol/ids.ts';
+import type { VersionRange } from '../../core/wire/session-io.ts';
 import type { Obstacle } from '../../ports/world.ts';
 
 /** How the way to a peer stands, for people. */
@@ -36,6 +37,23 @@ export interface PeerFacts {
 export const SILENT_HINT = 'no answer: does it run, reach the same broker or host, and know this party?';
 export const UNVERIFIED_HINT =
   'what it sends does not verify: do both key files hold the same key for this pair?';
+
+/**
+ * Which of two parties without a common version of the protocol is the older one: guests' images are updated alone.
+ * Both ends say the same.
+ */
+export function versionHint(
+  peer: VmId,
+  { ours, theirs }: { readonly ours: VersionRange; readonly theirs: VersionRange },
+): string {
+  const older =
+    ours.max < theirs.min ? 'this party is the older one: update it' : `${peer} is the older one: update it`;
+  return `no common protocol version: we speak ${rangeText(ours)}, the peer ${rangeText(theirs)}; ${older}`;
+}
+
+function rangeText({ min, max }: VersionRange): string {
+  return min === max ? `${min}` : `${min} to ${max}`;
+}
 
 /** Makes the view of a peer. */
 export function peerView(facts: PeerFacts, nowMs: number): PeerView {

@@ -1,6 +1,7 @@
 /** What a link keeps of one peer. */
 
 import type { BundleId, VmId } from '../../core/protocol/ids.ts';
+import type { PairKeys } from '../../core/wire/pair-keys.ts';
 import type { Session } from '../../core/wire/session.ts';
 import { LOOK_MS } from './looks.ts';
 import { TwinWatch } from './twins.ts';
@@ -11,7 +12,7 @@ export const RETRY_MIN_MS = 200;
 /** One peer. Times are of our clock, in ms. */
 export interface Peer {
   readonly id: VmId;
-  readonly pairKey: Uint8Array;
+  readonly pairKeys: PairKeys;
   session: Session | undefined;
   retryMs: number;
   renewedMs: number;
@@ -32,10 +33,10 @@ export interface Peer {
 }
 
 /** Returns a peer without a session, of which nothing is known. */
-export function newPeer(id: VmId, pairKey: Uint8Array, nowMs: number): Peer {
+export function newPeer(id: VmId, pairKeys: PairKeys, nowMs: number): Peer {
   return {
     id,
-    pairKey,
+    pairKeys,
     session: undefined,
     retryMs: RETRY_MIN_MS,
     renewedMs: Number.NEGATIVE_INFINITY,

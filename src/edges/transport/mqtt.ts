@@ -1,7 +1,8 @@
 /**
  * The transport over an MQTT broker, protocol 3.1.1 or 5, the same for host and agents. The only user of npm mqtt.
  *
- * A frame for `to` is published on `baton/<to>/in/<self>`; everybody reads its own inbox, `baton/<self>/in/+`. So
+ * A frame for `to` is published on `baton/<machine>/<to>/in/<self>`; everybody reads its own inbox alone,
+ * `baton/<machine>/<self>/in/+`. So
  * a broker can pin the sender's name in the topic (docs/mosquitto/acl); the seal of the frame stays the proof.
  * Nothing is retained, no session is kept, no property of MQTT 5 is relied on: each connection is a new client
  * of the library that subscribes afresh, so nothing old can be sent or received by it. No will is left: that a
@@ -12,7 +13,7 @@ import type { IClientOptions, MqttClient, StreamBuilder } from 'mqtt';
 // Not 'mqtt' itself, which would load web sockets, TLS and proxies; sockets are made by the target.
 import clientModule from 'mqtt/lib/client';
 import { quietLog } from '../../common/quiet-log.ts';
-import type { VmId } from '../../core/protocol/ids.ts';
+import { DEFAULT_MACHINE, type VmId } from '../../core/protocol/ids.ts';
 import { routeOf } from '../../core/wire/envelope.ts';
 import { FRAME_BYTES_MAX } from '../../core/wire/limits.ts';
 import type { Clock, Entropy, Log, Obstacle, Transport, TransportListener } from '../../ports/world.ts';
@@ -36,6 +37,8 @@ export interface MqttBroker {
 /** What the transport is made of. */
 export interface MqttTransportParts {
   readonly self: VmId;
+  /** Name of the machine; DEFAULT_MACHINE if absent. */
+  readonly machine?: string;
   readonly broker: MqttBroker;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -92,18 +95,21 @@ export class MqttTransport implements Transport {
   readonly #redial: Redial;
   readonly #log: Log;
   readonly #clientId: string;
+  /** What all topics of the machine begin with. */
+  readonly #topics: string;
   readonly #inbox: string;
   #listener: TransportListener | undefined;
   #lanes: MqttLanes | undefined;
 
   constructor(parts: MqttTransportParts) {
-    const { self, broker, clock, entropy } = parts;
+    const { self, machine = DEFAULT_MACHINE, broker, clock, entropy } = parts;
     const log = quietLog(parts.log, clock);
     this.#parts = parts;
     this.#log = log;
     // The same for the life of this object: the broker then ends a connection of ours that it still believes in.
     this.#clientId = `${self}-${letters(entropy.random(CLIENT_ID_LETTERS))}`;
-    this.#inbox = `baton/${self}/in/`;
+    this.#topics = `baton/${machine}`;
+    this.#inbox = `${this.#topics}/${self}/in/`;
     this.#redial = new Redial({ where: broker.where, clock, entropy, log }, (events) => this.#dial(events));
   }
 
@@ -226,7 +232,7 @@ export class MqttTransport implements Transport {
       publish: (to, frame, done) => {
         // The library takes any Uint8Array; its types say Buffer, which not every target has.
         const payload = frame as Parameters<MqttClient['publish']>[1];
-        client.publish(`baton/${to}/in/${self}`, payload, { qos: this.#qos }, (error) =>
+        client.publish(`${this.#topics}/${to}/in/${self}`, payload, { qos: this.#qos }, (error) =>
           done(error ?? undefined),
         );
         // The library holds a packet back until the work that sent it is done; its receiver need not wait for that.

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ControlClient } from '../../../src/cli/world.ts';
 import { bundleFileText } from '../../../src/config/bundle-file.ts';
-import { HOST, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
 import { sealMac0 } from '../../../src/core/wire/cose.ts';
 import { bundleDigest } from '../../../src/core/wire/digest.ts';
 import { createEnvelopeKey } from '../../../src/core/wire/envelope.ts';
@@ -57,7 +57,11 @@ export function runFlood(words: string): void {
   const transport = new StreamTransport(own);
   if (kind === 'questions') return ask(transport);
   const to = kind === 'guest' ? VAULT : HOST;
-  const wrong = createEnvelopeKey(new Uint8Array(32), { from: EVIL, to, channel: 'm' });
+  const wrong = createEnvelopeKey(
+    new Uint8Array(32),
+    { from: EVIL, to, channel: 'm', generation: 1 },
+    DEFAULT_MACHINE,
+  );
   const frame = sealMac0(wrong, new Uint8Array(200));
   transport.open({ onUp: () => {}, onDown: () => {}, onFrame: () => {} });
   forEver(() => transport.send(to, frame));

@@ -135,7 +135,7 @@ class FootprintBed extends Parties {
       return report.skip('footprint', 'mosquitto_sub', 'apt-get install mosquitto mosquitto-clients');
     this.#broker = await startMosquitto(server, this.folder);
     const { port } = new URL(this.#broker.tcpUrl);
-    const topic = `baton/v1/host/${VAULT}`;
+    const topic = `baton/machine/host/in/${VAULT}`;
     const login = ['-p', port, '-u', VAULT, '-P', `secret of ${VAULT}`];
     const times = Array.from({ length: STARTS }, () => {
       const start = performance.now();

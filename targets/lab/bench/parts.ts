@@ -3,8 +3,7 @@
 import { BORROWER_TABLE } from '../../../src/core/agent/borrower.ts';
 import type { RemapPhase } from '../../../src/core/host/host-state.ts';
 import { HOST_TABLE } from '../../../src/core/host/host-table.ts';
-import type { Incarnation } from '../../../src/core/protocol/ids.ts';
-import { HOST } from '../../../src/core/protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST, type Incarnation } from '../../../src/core/protocol/ids.ts';
 import { openMac0, sealMac0 } from '../../../src/core/wire/cose.ts';
 import { createEnvelopeKey } from '../../../src/core/wire/envelope.ts';
 import { PROTOCOL_VERSION } from '../../../src/core/wire/limits.ts';
@@ -69,7 +68,11 @@ export function benchCodec(report: Report): void {
 /** Sealing and opening an envelope, without its content. */
 export function benchMac(report: Report): void {
   for (const { kind, from, to, payload } of messages()) {
-    const key = createEnvelopeKey(pairKey(from, to), { from, to, channel: 'm' });
+    const key = createEnvelopeKey(
+      pairKey(from, to),
+      { from, to, channel: 'm', generation: 1 },
+      DEFAULT_MACHINE,
+    );
     const frame = sealMac0(key, payload);
     const name = `${kind}, ${payload.length} bytes`;
     report.add({
@@ -103,7 +106,7 @@ function sessions(): [Session, Session] {
     new Session({
       us,
       peer,
-      pairKey: pairKey(us, peer),
+      pairKeys: pairKey(us, peer),
       bootId: new Uint8Array(16).fill(fill),
       incarnation: one,
       peerIncarnation: us === HOST ? one : (0 as Incarnation),

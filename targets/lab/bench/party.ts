@@ -96,7 +96,7 @@ function start(world: PartyWorld): PartyProgram {
   const asGiven = (path: string) => path;
   const transport =
     self === HOST
-      ? hostTransport(config as HostFile['transport'], asGiven, log)
-      : agentTransport(self, config as AgentFile['transport'], asGiven, log);
+      ? hostTransport('machine', config as HostFile['transport'], asGiven, log)
+      : agentTransport(self, 'machine', config as AgentFile['transport'], asGiven, log);
   return kind === 'product' ? productAgent(world, transport, log) : relay(world, transport);
 }

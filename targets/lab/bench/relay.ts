@@ -8,7 +8,7 @@
 
 import { fdatasyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { HOST, type Incarnation, type VmId } from '../../../src/core/protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST, type Incarnation, type VmId } from '../../../src/core/protocol/ids.ts';
 import type { Message } from '../../../src/core/protocol/messages.ts';
 import { bundleDigest } from '../../../src/core/wire/digest.ts';
 import { createEnvelopeKey } from '../../../src/core/wire/envelope.ts';
@@ -91,7 +91,9 @@ function bareEnvelope(self: VmId, script: Script): Envelope {
   const frames = script.sendings.map(({ from, to, frameBytes, number }) => {
     const frame = new Uint8Array(frameBytes);
     // Transports read sender and receiver of a frame.
-    frame.set(createEnvelopeKey(pairKey(from, to), { from, to, channel: 'm' }).head);
+    frame.set(
+      createEnvelopeKey(pairKey(from, to), { from, to, channel: 'm', generation: 1 }, DEFAULT_MACHINE).head,
+    );
     frame[frameBytes - 1] = number;
     return frame;
   });
@@ -174,7 +176,7 @@ function sessionOf(us: VmId, peer: VmId): Session {
   return new Session({
     us,
     peer,
-    pairKey: pairKey(us, peer),
+    pairKeys: pairKey(us, peer),
     bootId: ENTROPY.random(16),
     incarnation: one,
     peerIncarnation: us === HOST ? one : (0 as Incarnation),

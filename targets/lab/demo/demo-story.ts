@@ -178,7 +178,7 @@ export class DemoStory {
       STEP_MS,
       async () => (await this.#host())['confirmed'] === true,
     );
-    await bed.broker({ hold: 'baton/host/in/vault' });
+    await bed.broker({ hold: 'baton/machine/host/in/vault' });
     const atMs = performance.now();
     const back = lease.client.request({ do: 'return', bundle: PANEL.id });
     await bed.until('the lease ends by force', STEP_MS, () => this.#holds('android'));

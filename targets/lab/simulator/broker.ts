@@ -8,6 +8,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type AedesOptions, type AuthErrorCode, type Client } from 'aedes';
+import { DEFAULT_MACHINE } from '../../../src/core/protocol/ids.ts';
 import { FRAME_BYTES_MAX } from '../../../src/core/wire/limits.ts';
 import { parseAddress } from '../../node/net/streams.ts';
 
@@ -107,14 +108,22 @@ function rules(passwords: ReadonlyMap<string, string>, slow: Slow): AedesOptions
     },
     authorizePublish: (client, { topic, payload, retain }, done) => {
       const user = client === null ? undefined : users.get(client);
-      const [root, receiver, box, sender, ...rest] = topic.split('/');
+      const [root, machine, receiver, box, sender, ...rest] = topic.split('/');
       const isOwn =
-        root === 'baton' && receiver !== '' && box === 'in' && sender === user && rest.length === 0;
+        root === 'baton' &&
+        machine === DEFAULT_MACHINE &&
+        receiver !== '' &&
+        box === 'in' &&
+        sender === user &&
+        rest.length === 0;
       const isFrame = !retain && payload.length <= FRAME_BYTES_MAX;
       done(isOwn && isFrame ? null : new Error(`${user} may not publish this on ${topic}`));
     },
     authorizeSubscribe: (client, subscription, done) => {
-      done(null, subscription.topic === `baton/${users.get(client)}/in/+` ? subscription : null);
+      done(
+        null,
+        subscription.topic === `baton/${DEFAULT_MACHINE}/${users.get(client)}/in/+` ? subscription : null,
+      );
     },
     authorizeForward: (client, packet) => {
       if (packet.topic === slow.topic) {

@@ -8,7 +8,7 @@ import { ownTree } from '../../../src/config/own-tree.ts';
 import { BORROWER_TABLE } from '../../../src/core/agent/borrower.ts';
 import { allowList, type Policy, type PolicyRule } from '../../../src/core/agent/policy.ts';
 import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';
-import { vmId } from '../../../src/core/protocol/ids.ts';
+import { DEFAULT_MACHINE, vmId } from '../../../src/core/protocol/ids.ts';
 import { bundleDigest } from '../../../src/core/wire/digest.ts';
 import { Agent } from '../../../src/drivers/agent/agent.ts';
 import { AgentControl } from '../../../src/drivers/control/agent-control.ts';
@@ -84,12 +84,14 @@ function serve(
   const log = stderrLog(`baton-agent ${self}`, (config.logLevel ?? 'info') as LogLevel);
   const own = config.tree && ownTree(config.tree, bundles, self, treeOf(args.config, config.tree, FILES));
   for (const { message } of own?.differences ?? []) log('warn', message);
+  const machine = config.machine ?? DEFAULT_MACHINE;
   const link = new Link({
     self,
+    machine,
     pairKeys: readKeys(beside(config.keys)),
     bootId: ENTROPY.random(16),
     bundles: bundles.map((bundle) => ({ bundle: bundle.id, digest: bundleDigest(bundle) })),
-    transport: agentTransport(self, config.transport, beside, log),
+    transport: agentTransport(self, machine, config.transport, beside, log),
     clock: CLOCK,
     entropy: ENTROPY,
     log,

@@ -1,16 +1,16 @@
 /** Reads the files of a daemon: configuration, bundle file, key file. Errors are ConfigErrors a person can use. */
 
-import { Buffer } from 'node:buffer';
 import { accessSync, constants, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Static, TSchema } from '../../../src/common/schema.ts';
 import { readBundleFile } from '../../../src/config/bundle-file.ts';
-import { KEYS_SCHEMA } from '../../../src/config/daemon-config.ts';
 import type { FileLook } from '../../../src/config/follow.ts';
+import { readKeyFile } from '../../../src/config/key-file.ts';
 import { ConfigError, readConfig } from '../../../src/config/read.ts';
 import { withoutSecret } from '../../../src/config/secrets.ts';
 import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';
 import { type VmId, vmId } from '../../../src/core/protocol/ids.ts';
+import type { PairKey } from '../../../src/core/wire/pair-keys.ts';
 import { attempt } from '../system/processes.ts';
 
 const BYTE_ORDER_MARK = /^\ufeff/;
@@ -113,8 +113,8 @@ export function readBundles(path: string): BundleDefinition[] {
   return readBundleFile(path, readText(path));
 }
 
-/** Reads a key file: name of the peer → 32 bytes. Others must not be able to read it. */
-export function readKeys(path: string): Map<VmId, Uint8Array> {
+/** Reads a key file: name of the peer → 32 bytes of each valid generation. Others must not be able to read it. */
+export function readKeys(path: string): Map<VmId, readonly PairKey[]> {
   const text = readText(path);
   const mode = statSync(path).mode & 0o077;
   if (mode !== 0) {
@@ -122,8 +122,5 @@ export function readKeys(path: string): Map<VmId, Uint8Array> {
       `${path}: others may read it (mode ${(statSync(path).mode & 0o777).toString(8)}); do chmod 600`,
     );
   }
-  const keys = readConfig(KEYS_SCHEMA, path, text) as Record<string, string>;
-  return new Map(
-    Object.entries(keys).map(([name, hex]) => [vmId(name), new Uint8Array(Buffer.from(hex, 'hex'))]),
-  );
+  return new Map([...readKeyFile(path, text)].map(([name, pair]) => [vmId(name), pair]));
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { HOST_EXAMPLE, HOST_SCHEMA, type HostFile } from '../../../src/config/daemon-config.ts';
 import { HOST_TABLE } from '../../../src/core/host/host-table.ts';
 import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';
-import { HOST } from '../../../src/core/protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST } from '../../../src/core/protocol/ids.ts';
 import { bundleDigest } from '../../../src/core/wire/digest.ts';
 import { HostControl } from '../../../src/drivers/control/host-control.ts';
 import { Host } from '../../../src/drivers/host/host.ts';
@@ -113,12 +113,14 @@ function serve(enforcer: Enforcer, order: Order): void {
   const tableFile = join(state, 'table.journal');
   const audit = openAudit(auditIn(state), CLOCK.nowMs(), log, { ...AUDIT_LIMITS, ...config.audit });
   const bootId = ENTROPY.random(16);
+  const machine = config.machine ?? DEFAULT_MACHINE;
   const link = new Link({
     self: HOST,
+    machine,
     pairKeys: order.keys,
     bootId,
     bundles: bundles.map((bundle) => ({ bundle: bundle.id, digest: bundleDigest(bundle) })),
-    transport: hostTransport(config.transport, order.beside, log),
+    transport: hostTransport(machine, config.transport, order.beside, log),
     clock: CLOCK,
     entropy: ENTROPY,
     log,

@@ -19,11 +19,12 @@ type MqttPart = Extract<AgentFile['transport'], { kind: 'mqtt' }>;
 /** The transport of the agent of `self`. */
 export function agentTransport(
   self: VmId,
+  machine: string,
   config: AgentFile['transport'],
   beside: Beside,
   log: Log,
 ): Transport {
-  if (config.kind === 'mqtt') return mqtt(self, config, beside, log);
+  if (config.kind === 'mqtt') return mqtt(self, machine, config, beside, log);
   return new StreamTransport({
     self,
     address: config.address,
@@ -35,8 +36,13 @@ export function agentTransport(
 }
 
 /** The transport of the host. */
-export function hostTransport(config: HostFile['transport'], beside: Beside, log: Log): Transport {
-  if (config.kind === 'mqtt') return mqtt(HOST, config, beside, log);
+export function hostTransport(
+  machine: string,
+  config: HostFile['transport'],
+  beside: Beside,
+  log: Log,
+): Transport {
+  if (config.kind === 'mqtt') return mqtt(HOST, machine, config, beside, log);
   const listen = Object.entries(config.listen).map(([vm, address]) => ({
     vm: vmId(vm),
     address: String(address),
@@ -44,7 +50,7 @@ export function hostTransport(config: HostFile['transport'], beside: Beside, log
   return new StreamRouter({ listen, streams: STREAMS, clock: CLOCK, log });
 }
 
-function mqtt(self: VmId, config: MqttPart, beside: Beside, log: Log): Transport {
+function mqtt(self: VmId, machine: string, config: MqttPart, beside: Beside, log: Log): Transport {
   const { url, username, passwordFile, version } = config;
   const settings = {
     url,
@@ -52,7 +58,14 @@ function mqtt(self: VmId, config: MqttPart, beside: Beside, log: Log): Transport
     ...(username ? { username } : {}),
     ...(passwordFile ? { password: readPassword(beside(passwordFile)) } : {}),
   };
-  return new MqttTransport({ self, broker: mqttBroker(settings), clock: CLOCK, entropy: ENTROPY, log });
+  return new MqttTransport({
+    self,
+    machine,
+    broker: mqttBroker(settings),
+    clock: CLOCK,
+    entropy: ENTROPY,
+    log,
+  });
 }
 
 /** Node's message would have the path: where the file was taken for the password itself, that is the password. */

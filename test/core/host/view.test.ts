@@ -1,15 +1,14 @@
 import { expect, it, test } from 'vitest';
 import { faultText, hostView, unknownBundleRefusal } from '../../../src/core/host/host-view.ts';
-import { consentMark } from '../../../src/core/protocol/messages.ts';
 import { CONSENT, HOST_CONFIG, host, message } from '../protocol/requirements-support.ts';
 
-it('a prepare for a bundle that is not configured is refused with the mark by which its owner knows it', () => {
-  const prepare = message('prepare', { epoch: 1, borrower: 'vault', consent: CONSENT });
+it('a prepare for a bundle that is not configured is refused with the number by which its owner knows it', () => {
+  const prepare = message('prepare', { epoch: 1, borrower: 'vault', consent: CONSENT, requestId: 7 });
   expect(unknownBundleRefusal(prepare as never)).toMatchObject({
     code: 'unknownBundle',
-    mark: consentMark(CONSENT),
+    requestId: 7,
   });
-  expect(unknownBundleRefusal(message('release', { epoch: 1 }) as never)).not.toHaveProperty('mark');
+  expect(unknownBundleRefusal(message('release', { epoch: 1 }) as never)).not.toHaveProperty('requestId');
 });
 
 test.each([

@@ -4,7 +4,7 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { consentMark, MESSAGES } from '../../../src/core/protocol/messages.ts';
+import { MESSAGES } from '../../../src/core/protocol/messages.ts';
 import {
   ANDROID,
   allowed,
@@ -44,13 +44,14 @@ import {
   VAULT,
 } from './requirements-support.ts';
 
-const withdraw = fromBorrower(message('withdrawBorrow', { mark: 1 }));
+const withdraw = fromBorrower(message('withdrawBorrow', { requestId: 1 }));
 const longer = fromBorrower(
   message('requestBorrow', {
     ...REQUEST,
     consent: Uint8Array.of(2),
     purpose: 'browse',
     leaseMs: 3_600_000,
+    requestId: 2,
   }),
 );
 
@@ -65,31 +66,32 @@ describe('an owner', () => {
 
   it('R76 does not take a reservation for a withdrawn request for one of the next', () => {
     const consent = Uint8Array.of(9, 9);
-    const second = { on: 'requestBorrow', from: OTHER, message: { ...REQUEST, consent } } as never;
+    const second = {
+      on: 'requestBorrow',
+      from: OTHER,
+      message: { ...REQUEST, consent, requestId: 9 },
+    } as never;
     const waiting = owner([fromBorrower(REQUEST), allowed(1), withdraw, second, allowed(2)], owning()).state;
     const stale = owner([fromHost(prepared())], waiting);
     expect(hooks(stale.effects)).toEqual([]);
     expect(only(stale.effects, 'cancel').epoch).toBe(2);
     const sameBorrower = owner([fromBorrower(REQUEST), allowed(1), withdraw, longer, allowed(2)], owning());
-    const other = owner([fromHost(prepared({ mark: 1 }))], sameBorrower.state);
+    const other = owner([fromHost(prepared({ requestId: 1 }))], sameBorrower.state);
     expect(hooks(other.effects)).toEqual([]);
-    const own = owner(
-      [fromHost(prepared({ borrower: OTHER, mark: consentMark(consent), epoch: 3 }))],
-      waiting,
-    );
+    const own = owner([fromHost(prepared({ borrower: OTHER, requestId: 9, epoch: 3 }))], waiting);
     expect(hooks(own.effects)).toEqual(['suspend']);
   });
 
   it('R76 does not take the refusal of an earlier prepare for its own', () => {
     const preparing = owner([fromBorrower(REQUEST), allowed(1)], owning()).state;
-    const refused = (mark: number) =>
+    const refused = (requestId: number) =>
       fromHost(
         message('refused', {
           command: MESSAGES.prepare.number,
           epoch: 1,
           code: 'busy',
           currentEpoch: 1,
-          mark,
+          requestId,
         }),
       );
     expect(owner([refused(7)], preparing).state.name).toBe('preparing');
@@ -124,19 +126,19 @@ describe('an owner', () => {
 });
 
 describe('the host', () => {
-  it('R77 answers a repeated prepare by its reservation only for the same consent', () => {
+  it('R77 answers a repeated prepare by its reservation only for the same request', () => {
     const first = prepare({ leaseMs: 60_000 });
     const state = host([first, RECORDED], heldByOwner()).state;
     expect(only(host([first], state).effects, 'prepared')).toMatchObject({
       epoch: 2,
       borrower: VAULT,
-      mark: 1,
+      requestId: 1,
     });
     const shorter = prepare({ leaseMs: 5_000 });
     expect(refusalTo(ANDROID, host([shorter], state).effects)).toEqual(['busy']);
-    const other = prepare({ leaseMs: 60_000 }, {}, { consent: Uint8Array.of(2) });
+    const other = prepare({ leaseMs: 60_000, requestId: 2 }, {}, { requestId: 2 });
     expect(refusalTo(ANDROID, host([other], state).effects)).toEqual(['busy']);
-    expect(only(host([other], state).effects, 'refused').mark).toBe(2);
+    expect(only(host([other], state).effects, 'refused').requestId).toBe(2);
     const forged = host([{ ...first, consent: undefined }], state);
     expect(sent(forged.effects)).toEqual(['refused']);
   });

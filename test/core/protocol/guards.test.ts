@@ -111,7 +111,7 @@ describe('an agent', () => {
     const preparing = owner([fromBorrower(REQUEST), allowed(1)], owning()).state;
     const at = (fields: object) => owner([fromHost(prepared(fields))], preparing);
     expect(hooks(at({}).effects)).toEqual(['suspend']);
-    for (const fields of [{ mark: 9 }, { borrower: OTHER }, { epoch: 1 }]) {
+    for (const fields of [{ requestId: 9 }, { borrower: OTHER }, { epoch: 1 }]) {
       expect(hooks(at(fields).effects)).toEqual([]);
       expect(sent(at(fields).effects)).toEqual(['cancel']);
     }

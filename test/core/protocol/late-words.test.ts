@@ -1,9 +1,10 @@
 /**
  * Words that come too late: answers to a request that was given up, while the next one is open. Every answer bears the
- * mark of the consent that it is about.
+ * request that it is about.
  */
 
 import { describe, expect, it, test } from 'vitest';
+import { initialBorrower } from '../../../src/core/agent/borrower-state.ts';
 import { MESSAGES } from '../../../src/core/protocol/messages.ts';
 import {
   ANDROID,
@@ -20,7 +21,7 @@ import {
   heldByOwner,
   hooks,
   host,
-  knowing,
+  inspected,
   lending,
   lentByHost,
   message,
@@ -59,89 +60,99 @@ describe('a borrower', () => {
   const short = { ...TERMS, leaseMs: 5_000, minTenureMs: 4_000, noticeMs: 2_000 };
   /** It asked for an hour, thought better of it, and asked for five seconds. */
   const asksAgain = () =>
-    borrower(
-      [on('return'), { on: 'borrow', terms: short, fresh: true }, { on: 'requested', mark: 2 }],
-      requesting(long),
-    ).state;
+    borrower([on('return'), { on: 'borrow', terms: short, fresh: true }], requesting(long)).state;
 
-  test.each(grants)(
-    'R87 does not take %s by the consent of its last request for the present one',
-    (_, grant) => {
-      const { state, effects } = borrower([grant({ mark: 1, leaseMs: 3_600_000 })], asksAgain());
-      expect(state).toMatchObject({ name: 'releasing', terms: undefined, mark: undefined });
-      expect(only(effects, 'release').epoch).toBe(2);
-      expect(hooks(effects)).toEqual([]);
-      expect(effects).toContainEqual(BUSY);
-      expect(hooks(borrower([grant({ mark: 2, leaseMs: 5_000 })], asksAgain()).effects)).toEqual(['resume']);
-    },
-  );
+  test.each(grants)('R87 does not take %s by its last request for the present one', (_, grant) => {
+    const { state, effects } = borrower([grant({ requestId: 1, leaseMs: 3_600_000 })], asksAgain());
+    expect(state).toMatchObject({ name: 'releasing', terms: undefined, requestId: undefined });
+    expect(only(effects, 'release').epoch).toBe(2);
+    expect(hooks(effects)).toEqual([]);
+    expect(effects).toContainEqual(BUSY);
+    expect(hooks(borrower([grant({ requestId: 2, leaseMs: 5_000 })], asksAgain()).effects)).toEqual([
+      'resume',
+    ]);
+  });
 
-  test.each(grants)('R87 does not take %s without a mark, or before its request was sealed', (_, grant) => {
-    expect(sent(borrower([grant({ mark: undefined })], requesting()).effects)).toEqual(['release']);
-    const unsealed = borrower([{ on: 'borrow', terms: TERMS, fresh: true }], knowing()).state;
-    expect(sent(borrower([grant({})], unsealed).effects)).toEqual(['release']);
-    expect(sent(borrower([grant({ mark: undefined })], unsealed).effects)).toEqual(['release']);
+  test.each(grants)('R87 does not take %s without a number', (_, grant) => {
+    expect(sent(borrower([grant({ requestId: undefined })], requesting()).effects)).toEqual(['release']);
   });
 
   test.each(grants)(
     'R87 releases what %s says while it warms up for another, when the hook has ended',
     (_, grant) => {
-      const announced = fromHost(message('handoverPending', { epoch: 3, reserveMs: 1, mark: 2 }));
+      const announced = fromHost(message('handoverPending', { epoch: 3, reserveMs: 1, requestId: 2 }));
       const warming = borrower([announced], asksAgain());
       expect(hooks(warming.effects)).toEqual(['prepare']);
-      const granted = borrower([grant({ mark: 1 })], warming.state);
+      const granted = borrower([grant({ requestId: 1 })], warming.state);
       expect(granted.effects).toEqual([BUSY]);
       const ended = borrower([done('prepare')], granted.state);
       expect(sent(ended.effects)).toEqual(['release']);
       expect(hooks(ended.effects)).toEqual([]);
-      const warm = borrower([done('prepare'), grant({ mark: 1 })], warming.state);
+      const warm = borrower([done('prepare'), grant({ requestId: 1 })], warming.state);
       expect(sent(warm.effects)).toEqual(['release']);
       expect(warm.effects).toContainEqual(BUSY);
     },
   );
 
   it('R87 does not warm up for a reservation of its last request', () => {
-    const announced = (mark: number) =>
-      fromHost(message('handoverPending', { epoch: 2, reserveMs: 1, mark }));
+    const announced = (requestId: number) =>
+      fromHost(message('handoverPending', { epoch: 2, reserveMs: 1, requestId }));
     expect(borrower([announced(1)], asksAgain())).toMatchObject({ state: asksAgain(), effects: [] });
     expect(hooks(borrower([announced(2)], asksAgain()).effects)).toEqual(['prepare']);
   });
 
   it('R87 does not take the end of its last request for that of the present one', () => {
-    const words = (mark: number | undefined) => [
-      fromOwner(message('borrowDeclined', { reason: 'policy', retryAfterMs: 0, mark })),
+    const words = (requestId: number | undefined) => [
+      fromOwner(message('borrowDeclined', { reason: 'policy', retryAfterMs: 0, requestId })),
       fromOwner(
         message('borrowDeclined', {
           reason: 'refusedByHost',
           refusal: 'consentStale',
           retryAfterMs: 0,
-          mark,
+          requestId,
         }),
       ),
-      fromHost(message('refused', { ...OFF, mark })),
+      fromHost(message('refused', { ...OFF, requestId })),
     ];
     for (const state of [asksAgain(), pending()]) {
-      for (const word of words(state.mark === 1 ? 2 : 1))
+      for (const word of words(state.requestId === 1 ? 2 : 1))
         expect(borrower([word], state)).toMatchObject({ state, effects: [] });
       expect(borrower([words(undefined)[2]!], state)).toMatchObject({ state, effects: [] });
-      for (const word of words(state.mark)) expect(borrower([word], state).state.name).not.toBe(state.name);
+      for (const word of words(state.requestId))
+        expect(borrower([word], state).state.name).not.toBe(state.name);
     }
   });
 
   it('R87 does not wait for a reservation of another request', () => {
     const { proof: _, ...told } = held(ANDROID, 1, VAULT);
-    const waiting = (mark: number) => fromHost(message('stateReported', { ...told, pending: true, mark }));
+    const waiting = (requestId: number) =>
+      fromHost(message('stateReported', { ...told, pending: true, requestId }));
     expect(borrower([waiting(1)], pending()).state.name).toBe('pending');
     expect(borrower([waiting(7)], pending()).state.name).toBe('idle');
   });
 
-  it('R87 knows the request by its last seal, and withdraws that', () => {
-    const resealed = borrower([{ on: 'requested', mark: 5 }], requesting()).state;
-    expect(only(borrower([on('return')], resealed).effects, 'withdrawBorrow').mark).toBe(5);
-    expect(only(borrower([on('timer:request')], resealed).effects, 'withdrawBorrow').mark).toBe(5);
-    expect(borrower([{ on: 'requested', mark: 6 }], knowing()).state).toEqual(knowing());
-    const stale = message('borrowDeclined', { reason: 'refusedByHost', refusal: 'consentStale', mark: 5 });
-    expect(borrower([fromOwner(stale)], resealed).state).toMatchObject({ name: 'asking', mark: undefined });
+  it('R87 numbers its requests, withdraws by number, and numbers anew what it asks again', () => {
+    const first = requesting();
+    expect(first.requestId).toBe(1);
+    expect(only(borrower([on('return')], first).effects, 'withdrawBorrow').requestId).toBe(1);
+    expect(only(borrower([on('timer:request')], first).effects, 'withdrawBorrow').requestId).toBe(1);
+    const stale = message('borrowDeclined', {
+      reason: 'refusedByHost',
+      refusal: 'consentStale',
+      requestId: 1,
+    });
+    const asking = borrower([fromOwner(stale)], first).state;
+    expect(asking).toMatchObject({ name: 'asking', requestId: undefined });
+    const again = borrower([fromHost(held(ANDROID, 2, VAULT))], asking);
+    expect(again.effects).toContainEqual(expect.objectContaining({ do: 'request', requestId: 2 }));
+  });
+
+  it('R87 goes on at 0 after the highest number', () => {
+    const known = [...inspected('suspended'), fromHost(held(ANDROID, 1, VAULT))];
+    const idle = borrower(known, initialBorrower(0xffff_ffff)).state;
+    const borrow = { on: 'borrow', terms: TERMS, fresh: true } as const;
+    expect(borrower([borrow], idle).state.requestId).toBe(0xffff_ffff);
+    expect(borrower([borrow, on('return'), borrow], idle).state.requestId).toBe(0);
   });
 
   test.each([
@@ -152,13 +163,13 @@ describe('a borrower', () => {
     const { state, effects } = borrower([fromHost(held(VAULT, 2))], started);
     expect(sent(effects)).toEqual(says);
     expect(hooks(effects)).toEqual(runs);
-    expect(state.mark).toBeUndefined();
+    expect(state.requestId).toBeUndefined();
   });
 });
 
 describe('an owner', () => {
   const renewed = fromBorrower(
-    message('requestBorrow', { ...REQUEST, consent: Uint8Array.of(2), leaseMs: 5_000 }),
+    message('requestBorrow', { ...REQUEST, consent: Uint8Array.of(2), leaseMs: 5_000, requestId: 2 }),
   );
   const asked = () => owner([fromBorrower(REQUEST)], owning());
 
@@ -200,7 +211,7 @@ describe('an owner', () => {
     expect(late.effects).toContainEqual(
       expect.objectContaining({ do: 'decide', request: 2, leaseMs: 5_000 }),
     );
-    const own = owner([allowed(2), fromHost(prepared({ mark: 2, epoch: 3 }))], late.state);
+    const own = owner([allowed(2), fromHost(prepared({ requestId: 2, epoch: 3 }))], late.state);
     expect(hooks(own.effects)).toEqual(['suspend']);
   });
 
@@ -217,7 +228,7 @@ describe('an owner', () => {
     expect(next.state).toMatchObject({ name: 'deciding', request: { borrower: 'other' } });
     expect(owner([allowed(3)], next.state).state).toMatchObject({ name: 'preparing' });
     // What waits when something is lent is not kept in the dark.
-    const lends = owner([allowed(3), fromHost(prepared({ borrower: 'other', mark: 9 }))], next.state);
+    const lends = owner([allowed(3), fromHost(prepared({ borrower: 'other', requestId: 9 }))], next.state);
     expect(only(lends.effects, 'borrowDeclined').reason).toBe('busy');
     expect(lends.state.waiting).toEqual([]);
   });
@@ -231,7 +242,7 @@ describe('an owner', () => {
     expect(state.waiting).toHaveLength(16);
     expect(only(owner([from('more')], state).effects, 'borrowDeclined')).toMatchObject({ reason: 'busy' });
     const withdrawn = owner(
-      [{ on: 'withdrawBorrow', from: 'vm3', message: message('withdrawBorrow', { mark: 1 }) } as never],
+      [{ on: 'withdrawBorrow', from: 'vm3', message: message('withdrawBorrow', { requestId: 1 }) } as never],
       state,
     );
     expect(withdrawn.state.waiting.map(({ borrower }) => borrower)).not.toContain('vm3');
@@ -239,7 +250,7 @@ describe('an owner', () => {
 
   it('R88 declines a new request once it suspends for the last one, and lends to nobody', () => {
     const { state, effects } = owner([renewed], suspending());
-    expect(only(effects, 'borrowDeclined')).toMatchObject({ reason: 'busy', mark: 2 });
+    expect(only(effects, 'borrowDeclined')).toMatchObject({ reason: 'busy', requestId: 2 });
     const ended = owner([done('suspend')], state);
     expect(sent(ended.effects)).toEqual(['cancel']);
     expect(hooks(ended.effects)).toEqual(['resume']);
@@ -248,12 +259,12 @@ describe('an owner', () => {
   it('R88 declines a new request while it lends for the last one, and calls that back', () => {
     const { state, effects } = owner([renewed], lending());
     expect(state).toEqual(lending());
-    expect(only(effects, 'borrowDeclined')).toMatchObject({ reason: 'busy', mark: 2 });
+    expect(only(effects, 'borrowDeclined')).toMatchObject({ reason: 'busy', requestId: 2 });
     expect(only(effects, 'cancel').epoch).toBe(2);
   });
 
   it('R88 does not let go of a request because an earlier one is withdrawn', () => {
-    const withdraw = (mark: number) => fromBorrower(message('withdrawBorrow', { mark }));
+    const withdraw = (requestId: number) => fromBorrower(message('withdrawBorrow', { requestId }));
     for (const state of [asked().state, owner([allowed(1)], asked().state).state, suspending(), lending()]) {
       expect(owner([withdraw(7)], state)).toMatchObject({ state, effects: [] });
       const own = owner([withdraw(1)], state);
@@ -267,15 +278,17 @@ describe('an owner', () => {
     ['cannot suspend', suspending, failed('suspend')],
     ['is not answered', () => owner([allowed(1)], asked().state).state, on('timer:prepare')],
   ])('R88 says which request it declines when it %s', (_, state, input) => {
-    expect(only(owner([input as never], state()).effects, 'borrowDeclined').mark).toBe(1);
+    expect(only(owner([input as never], state()).effects, 'borrowDeclined').requestId).toBe(1);
   });
 });
 
 describe('the host', () => {
   const to = (vm: string, effects: readonly { do: string }[]) =>
     effects.flatMap((effect) => {
-      const sending = effect as unknown as { to: string; message: { kind: string; mark?: number } };
-      return effect.do === 'send' && sending.to === vm ? [[sending.message.kind, sending.message.mark]] : [];
+      const sending = effect as unknown as { to: string; message: { kind: string; requestId?: number } };
+      return effect.do === 'send' && sending.to === vm
+        ? [[sending.message.kind, sending.message.requestId]]
+        : [];
     });
   const ask = command(VAULT, 'queryState', { epoch: 1, challenge: new Uint8Array(8) });
 
@@ -318,7 +331,7 @@ describe('the host', () => {
     expect(to(VAULT, host(back, lentByHost()).effects)).toEqual([['remapped', undefined]]);
   });
 
-  it('R89 keeps the mark over a restart', () => {
+  it('R89 keeps the number of the request over a restart', () => {
     const record = { kind: 'record', state: lentByHost(), rebooted: false };
     const start = { on: 'start', recovered: record, running: { [ANDROID]: 1, [VAULT]: 1 } };
     const read = phase('inspect', 2, { reach: VAULT });

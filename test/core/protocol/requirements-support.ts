@@ -54,7 +54,7 @@ export function proofFor(vm: VmId): Proof {
   return { evidence: 'observed', resources, syncs: 3, resets: PANEL.devices.map(({ id }) => id) };
 }
 
-/** The answer to a query: `vm` holds in its first life; if it is the borrower, by the consent of REQUEST. */
+/** The answer to a query: `vm` holds in its first life; if it is the borrower, by REQUEST. */
 export function held(vm: VmId, at: number, self: VmId = vm): MessageOf<'stateReported'> {
   return message('stateReported', {
     epoch: at,
@@ -67,7 +67,7 @@ export function held(vm: VmId, at: number, self: VmId = vm): MessageOf<'stateRep
     leaseMs: 0,
     yourIncarnation: 1,
     pending: false,
-    ...(vm === VAULT ? { mark: 1 } : {}),
+    ...(vm === VAULT ? { requestId: 1 } : {}),
     ...(vm === self ? { proof: proofFor(vm) } : {}),
   });
 }
@@ -82,7 +82,7 @@ export function remapped(vm: VmId, at: number, fields: object = {}): MessageOf<'
     incarnation: 1,
     proof: proofFor(vm),
     leaseMs: 1_000,
-    ...(vm === VAULT ? { mark: 1 } : {}),
+    ...(vm === VAULT ? { requestId: 1 } : {}),
     ...fields,
   });
 }
@@ -158,10 +158,11 @@ export const REQUEST = message('requestBorrow', {
   leaseMs: 1_000,
   waitMs: 1_000,
   consent: CONSENT,
+  requestId: 1,
 });
-/** The host's answer to `prepare` with the consent of REQUEST. */
+/** The host's answer to `prepare` for REQUEST. */
 export const prepared = (fields: object = {}) =>
-  message('prepared', { epoch: 2, reserveMs: 5_000, borrower: VAULT, mark: 1, ...fields });
+  message('prepared', { epoch: 2, reserveMs: 5_000, borrower: VAULT, requestId: 1, ...fields });
 /** The policy allows the request of this number. */
 export const allowed = (request: number) =>
   ({ on: 'policyDecided', request, decision: { allow: true } }) as const;
@@ -187,7 +188,7 @@ export const borrower = (inputs: readonly BorrowerInput[], state: BorrowerState 
     inputs,
   );
 
-const inspected = (status: string) => [on('start'), { on: 'driverInspected', status } as never];
+export const inspected = (status: string) => [on('start'), { on: 'driverInspected', status } as never];
 
 /** An owner that holds at epoch 1 and works. */
 export const owning = () =>
@@ -205,17 +206,11 @@ export const lent = () =>
 export const knowing = () => borrower([...inspected('suspended'), fromHost(held(ANDROID, 1, VAULT))]).state;
 /** The same, its request under way. */
 export const requesting = (terms: BorrowTerms = TERMS) =>
-  borrower(
-    [
-      { on: 'borrow', terms, fresh: true },
-      { on: 'requested', mark: 1 },
-    ],
-    knowing(),
-  ).state;
+  borrower([{ on: 'borrow', terms, fresh: true }], knowing()).state;
 /** The same, warmed up for epoch 2. */
 export const pending = (terms: BorrowTerms = TERMS) =>
   borrower(
-    [fromHost(message('handoverPending', { epoch: 2, reserveMs: 5_000, mark: 1 })), done('prepare')],
+    [fromHost(message('handoverPending', { epoch: 2, reserveMs: 5_000, requestId: 1 })), done('prepare')],
     requesting(terms),
   ).state;
 /** The same, holding at epoch 2. */
@@ -268,6 +263,9 @@ export const CLAIMS: ConsentClaims = {
   minTenureMs: 0,
   noticeMs: 400,
   evidence: 'observed',
+  use: 'borrow',
+  renewal: 0,
+  requestId: 1,
 };
 
 /** A `prepare` with a consent, both good unless changed. */
@@ -280,6 +278,7 @@ export const prepare = (claims: object = {}, opened: object = {}, fields: object
     leaseMs: 0xffff_ffff,
     minTenureMs: 0xffff_ffff,
     noticeMs: 0xffff_ffff,
+    requestId: 1,
     ...fields,
   }),
   consent: { claims: { ...CLAIMS, ...claims }, sameBoot: true, ageMs: 10, ...opened },

@@ -4,7 +4,7 @@ import { describe, expect, it, test } from 'vitest';
 import { encodeLine } from '../../../src/common/lines.ts';
 import { BORROWER_INPUTS } from '../../../src/core/agent/borrower.ts';
 import { OWNER_INPUTS } from '../../../src/core/agent/owner.ts';
-import { HOST } from '../../../src/core/protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST } from '../../../src/core/protocol/ids.ts';
 import { noticeForUserMs } from '../../../src/core/protocol/timers.ts';
 import { sealMac0 } from '../../../src/core/wire/cose.ts';
 import { handshakeKey } from '../../../src/core/wire/keys.ts';
@@ -57,14 +57,17 @@ describe('sessions', () => {
     const session = new Session({
       us: VAULT,
       peer: ANDROID,
-      pairKey,
+      pairKeys: pairKey,
       bootId: new Uint8Array(16),
       incarnation: life(1),
       peerIncarnation: life(0),
       versions: { min: 1, max: 1 },
       bundles: [],
     });
-    const frame = sealMac0(handshakeKey(pairKey, ANDROID, VAULT), Uint8Array.of(0xff));
+    const frame = sealMac0(
+      handshakeKey({ generation: 1, key: pairKey }, { machine: DEFAULT_MACHINE, from: ANDROID, to: VAULT }),
+      Uint8Array.of(0xff),
+    );
     expect(session.receive(frame)).toMatchObject({ drop: 'malformed' });
     frame[frame.length - 1]! ^= 1;
     expect(session.receive(frame)).toEqual({ frames: [], events: [], drop: 'unverified' });
@@ -271,11 +274,11 @@ describe('a borrower', () => {
       reason: 'refusedByHost',
       retryAfterMs: 1,
       refusal: 'consentStale',
-      mark: 1,
+      requestId: 1,
     });
     const again = borrower([fromOwner(stale), fromHost(held(ANDROID, 2, VAULT))], requesting());
     expect(again.effects).toContainEqual(expect.objectContaining({ do: 'request', epoch: 2 }));
-    const twice = borrower([{ on: 'requested', mark: 1 }, fromOwner(stale)], again.state);
+    const twice = borrower([fromOwner({ ...stale, requestId: 2 })], again.state);
     expect(twice.state.name).toBe('idle');
   });
 

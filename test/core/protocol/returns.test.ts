@@ -108,7 +108,12 @@ describe('a borrower that is called in', () => {
   });
 
   it('R31 counts the notice that is told with the grant', () => {
-    const told = message('stateReported', { ...held(VAULT, 2), mark: 1, ending: 'noConfirm', noticeMs: 400 });
+    const told = message('stateReported', {
+      ...held(VAULT, 2),
+      requestId: 1,
+      ending: 'noConfirm',
+      noticeMs: 400,
+    });
     const taken = borrower([fromHost(told)], pending());
     expect(timers(taken.effects)).toContainEqual(['notice', 300]);
     expect(taken.state).toMatchObject({ name: 'resuming', noticed: true });

@@ -108,14 +108,14 @@ describe('outer map', () => {
     expect(SESSION_CODEC.decode(encodeCbor([23, 1]))).toMatchObject({ ok: false, reason: 'payload' });
   });
 
-  test.each([0, 3, 36, 64, 999])('message number %i is unknown in a session', (number) => {
+  test.each([0, 10, 34, 40, 64, 999])('message number %i is unknown in a session', (number) => {
     expect(payload([0, number], [1, 1], [3, map()])).toMatchObject({ ok: false, reason: 'number' });
   });
 });
 
 describe('body', () => {
   test.each<[string, Entries, string, string]>([
-    ['an unknown key', [...BODY, [3, 0]], 'unknownKey', 'release'],
+    ['an unknown key', [...BODY, [4, 0]], 'unknownKey', 'release'],
     ['a missing field', [[1, 'touch']], 'missing', 'release.epoch'],
     [
       'a number as name',
@@ -187,7 +187,11 @@ describe('body', () => {
 
   test('byte strings are bounded on both sides', () => {
     const request = (consent: Uint8Array) =>
-      payload([0, 1], [1, 1], [3, map([1, 'b'], [2, ''], [3, 0], [4, 0], [5, consent], [6, 0], [7, 0])]);
+      payload(
+        [0, 1],
+        [1, 1],
+        [3, map([1, 'b'], [2, ''], [3, 0], [4, 0], [5, consent], [6, 0], [7, 0], [8, 0])],
+      );
     expect(request(pattern(1, 0))).toMatchObject({ reason: 'range', field: 'requestBorrow.consent' });
     expect(request(pattern(1, 320)).ok).toBe(true);
     expect(request(pattern(1, 321))).toMatchObject({ reason: 'range', field: 'requestBorrow.consent' });
@@ -210,6 +214,7 @@ test('byte strings come out as plain copies, also from a Buffer', () => {
       waitMs: 0,
       minTenureMs: 0,
       noticeMs: 0,
+      requestId: 0,
       consent: pattern(1, 9),
     } as never,
     1,

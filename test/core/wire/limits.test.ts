@@ -23,7 +23,11 @@ import {
 const LONGEST_ID = `v${'0'.repeat(31)}` as never;
 
 function sizes(): number[] {
-  const key = createEnvelopeKey(PAIR_KEY, { from: LONGEST_ID, to: LONGEST_ID, channel: 'm' });
+  const key = createEnvelopeKey(
+    PAIR_KEY,
+    { from: LONGEST_ID, to: LONGEST_ID, channel: 'm', generation: 0xffff_ffff },
+    LONGEST_ID,
+  );
   const encoded = [
     ...SESSION_SAMPLES.map(({ message }) => SESSION_CODEC.encode(message, 0xffff_ffff, STAMP)),
     ...HANDSHAKE_SAMPLES.map(({ message }) => HANDSHAKE_CODEC.encode(message as never, 0)),
@@ -51,13 +55,13 @@ test('the largest message has about as many items as limits.ts says', () => {
 });
 
 test('a key id of the longest names fits', () => {
-  expect(`${LONGEST_ID}/${LONGEST_ID}/m`.length).toBeLessThanOrEqual(KID_BYTES_MAX);
+  expect(`${LONGEST_ID}/${LONGEST_ID}/m/${0xffff_ffff}`).toHaveLength(KID_BYTES_MAX);
 });
 
 test('a consent of the longest names fits its field', () => {
   const agent = party(LONGEST_ID, HOST);
   deliver(agent.start(freshChallenge()), party(HOST, LONGEST_ID), agent);
   const consent = agent.sealConsent(LARGEST_CONSENT);
-  expect(consent).toHaveLength(248);
+  expect(consent).toHaveLength(264);
   expect(consent!.length).toBeLessThanOrEqual(CONSENT_BYTES_MAX);
 });

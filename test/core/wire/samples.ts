@@ -6,6 +6,7 @@ import { HOST, type Incarnation, UINT32_MAX, type VmId, vmId } from '../../../sr
 import { CONSENT_FIELDS, type ConsentClaims, type Message } from '../../../src/core/protocol/messages.ts';
 import type { Fields, FieldType } from '../../../src/core/protocol/schema.ts';
 import { HANDSHAKE_MESSAGES, SESSION_MESSAGES } from '../../../src/core/wire/handshake.ts';
+import { PROTOCOL_VERSION } from '../../../src/core/wire/limits.ts';
 import { Session } from '../../../src/core/wire/session.ts';
 import type { SessionConfig } from '../../../src/core/wire/session-io.ts';
 
@@ -91,11 +92,11 @@ export function party(us: VmId, peer: VmId, changes: Partial<SessionConfig> = {}
   return new Session({
     us,
     peer,
-    pairKey: PAIR_KEY,
+    pairKeys: PAIR_KEY,
     bootId: pattern(us.length, 16),
     incarnation: (us === HOST ? 1 : 0) as Incarnation,
     peerIncarnation: (us === HOST ? 5 : 0) as Incarnation,
-    versions: { min: 1, max: 1 },
+    versions: { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
     bundles: [],
     ...changes,
   });

@@ -3,18 +3,20 @@
  */
 
 import { describe, expect, test } from 'vitest';
-import { HOST, type Incarnation, vmId } from '../../../src/core/protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST, type Incarnation, vmId } from '../../../src/core/protocol/ids.ts';
 import type { Message } from '../../../src/core/protocol/messages.ts';
 import { encodeCbor } from '../../../src/core/wire/codec.ts';
 import { type Mac0Key, sealMac0 } from '../../../src/core/wire/cose.ts';
-import type { BundleDigest } from '../../../src/core/wire/handshake.ts';
-import { SESSION_CODEC } from '../../../src/core/wire/payload.ts';
+import { type BundleDigest, HANDSHAKE_MESSAGES } from '../../../src/core/wire/handshake.ts';
+import { handshakeKey } from '../../../src/core/wire/keys.ts';
+import { HANDSHAKE_CODEC, SESSION_CODEC } from '../../../src/core/wire/payload.ts';
 import { SendCounter } from '../../../src/core/wire/sequence.ts';
 import type { Session } from '../../../src/core/wire/session.ts';
 import {
   connected,
   deliver,
   freshChallenge,
+  PAIR_KEY,
   PIN_PAD,
   party,
   pattern,
@@ -22,6 +24,7 @@ import {
   SMALLEST_CONSENT,
   STAMP,
   sealed,
+  smallest,
 } from './samples.ts';
 
 /** Hands one frame over and returns the frames that come back. */
@@ -210,7 +213,7 @@ describe('our own mistakes', () => {
   });
 
   test.each([
-    ['a short pair key', { pairKey: new Uint8Array(31) }],
+    ['a short pair key', { pairKeys: new Uint8Array(31) }],
     ['a short boot id', { bootId: new Uint8Array(8) }],
     ['an empty version range', { versions: { min: 2, max: 1 } }],
     ['version 0', { versions: { min: 0, max: 1 } }],
@@ -219,5 +222,60 @@ describe('our own mistakes', () => {
     ['too many bundles', { bundles: Array(17).fill({ bundle: 'touch', digest: pattern(1, 32) }) }],
   ])('%s is refused when the session is made', (_what, changes) => {
     expect(() => party(HOST, PIN_PAD, changes as object)).toThrow(RangeError);
+  });
+});
+
+describe('the host’s stamp', () => {
+  test('R90 is in no message of the handshake: one that bears it is malformed', () => {
+    const payload = HANDSHAKE_CODEC.encode(
+      { kind: 'hello', ...smallest(HANDSHAKE_MESSAGES.hello.fields) } as never,
+      0,
+      STAMP,
+    );
+    const key = handshakeKey(
+      { generation: 1, key: PAIR_KEY },
+      { machine: DEFAULT_MACHINE, from: HOST, to: PIN_PAD },
+    );
+    const frame = sealMac0(key, payload.ok ? payload.bytes : new Uint8Array());
+    expect(party(PIN_PAD, HOST).receive(frame, freshChallenge())).toMatchObject({
+      drop: 'malformed',
+      detail: 'stamp: none in the handshake',
+    });
+  });
+
+  test('R90 is not awaited: a session is proven by helloFinished without one', () => {
+    const [agent, host] = [party(PIN_PAD, HOST), party(HOST, PIN_PAD)];
+    const finished = carry(carry(agent.start(freshChallenge()), host), agent);
+    const last = carry(finished, host);
+    expect(last).toHaveLength(1);
+    expect(agent.receive(last[0]!).drop).toBeUndefined();
+    expect([agent.needsRetry, host.needsRetry]).toEqual([false, false]);
+  });
+
+  test('R99 helloFinished with a wrong challenge proves the session, and is not answered', () => {
+    const [agent, host] = [party(PIN_PAD, HOST), party(HOST, PIN_PAD)];
+    carry(carry(agent.start(freshChallenge()), host), agent);
+    const wrong = { kind: 'helloFinished', answered: freshChallenge() } as unknown as Message;
+    const received = host.receive(sealed(agent, wrong));
+    expect(received).toMatchObject({ drop: 'stale', frames: [], events: [{ kind: 'up' }] });
+    expect(host.receive(sealed(agent, RELEASE)).message?.message).toEqual(RELEASE);
+  });
+});
+
+describe('step times', () => {
+  const times = (count: number) => Array.from({ length: count }, () => ({ step: 'suspend', ms: 3 }));
+
+  test('R109 travel with lend, confirm and release, at most 16', () => {
+    for (const kind of ['lend', 'confirm', 'release'] as const) {
+      const { agent, host } = connected();
+      const steps = [{ step: 'policy', ms: 1 }, { step: 'hook', device: 'touch', ms: 2 }, ...times(14)];
+      const message = { ...RELEASE, kind, steps } as unknown as Message;
+      expect(host.receive(sealed(agent, message)).message?.message).toEqual(message);
+      const long = { ...message, steps: times(17) } as unknown as Message;
+      expect(agent.seal(long)).toMatchObject({ ok: false, field: `${kind}.steps` });
+      expect(agent.seal({ ...message, steps: [{ step: 'lunch', ms: 1 }] } as never)).toMatchObject({
+        ok: false,
+      });
+    }
   });
 });

@@ -289,7 +289,7 @@ describe('replay, reflection, confusion', () => {
 
   test('with another pair key every frame gets the one error', () => {
     const { agent } = connected();
-    const stranger = party(HOST, PIN_PAD, { pairKey: pattern(9, 32) });
+    const stranger = party(HOST, PIN_PAD, { pairKeys: pattern(9, 32) });
     const frames = [
       ...agent.start(freshChallenge()),
       sealed(agent, RELEASE),

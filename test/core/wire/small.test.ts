@@ -4,6 +4,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';
+import { DEFAULT_MACHINE } from '../../../src/core/protocol/ids.ts';
 import { openMac0, sealMac0 } from '../../../src/core/wire/cose.ts';
 import { bundleDigest } from '../../../src/core/wire/digest.ts';
 import { createEnvelopeKey, routeOf } from '../../../src/core/wire/envelope.ts';
@@ -13,8 +14,8 @@ import { SAMPLE_BUNDLE } from './bundles.ts';
 import { ANDROID, hex, PAIR_KEY, PIN_PAD, unhex } from './samples.ts';
 
 describe('routeOf', () => {
-  const route = { from: ANDROID, to: PIN_PAD, channel: 'm' } as const;
-  const frame = sealMac0(createEnvelopeKey(PAIR_KEY, route), Uint8Array.of(1));
+  const route = { from: ANDROID, to: PIN_PAD, channel: 'm', generation: 1 } as const;
+  const frame = sealMac0(createEnvelopeKey(PAIR_KEY, route, DEFAULT_MACHINE), Uint8Array.of(1));
   const withKid = (kid: string) => {
     const bytes = Uint8Array.from(kid, (character) => character.charCodeAt(0));
     const long = (length: number) =>
@@ -23,17 +24,33 @@ describe('routeOf', () => {
     return unhex(`d184${long(header.length / 2)}${header}a0`);
   };
 
-  test('reads sender, receiver and channel', () => {
+  test('reads sender, receiver, channel and generation', () => {
     expect(routeOf(frame)).toEqual(route);
-    expect(routeOf(withKid('a/b/c'))).toEqual({ from: 'a', to: 'b', channel: 'c' });
+    expect(routeOf(withKid('a/b/c/1'))).toEqual({ from: 'a', to: 'b', channel: 'c', generation: 1 });
+    expect(routeOf(withKid('a/b/h/4294967295'))?.generation).toBe(0xffff_ffff);
   });
 
-  test.each(['', 'a/b', 'a/b/x', 'a/b/mm', 'A/b/m', 'a//m', '/b/m', 'a/b/c/m', `a/b/${'m'.repeat(90)}`])(
-    'refuses the key id "%s"',
-    (kid) => {
-      expect(routeOf(withKid(kid))).toBeUndefined();
-    },
-  );
+  test.each([
+    '',
+    'a/b',
+    'a/b/m',
+    'a/b/x/1',
+    'a/b/mm/1',
+    'A/b/m/1',
+    'a//m/1',
+    '/b/m/1',
+    'a/b/c/m',
+    'a/b/m/1/1',
+    'a/b/m/0',
+    'a/b/m/01',
+    'a/b/m/+1',
+    'a/b/m/',
+    'a/b/m/1e3',
+    'a/b/m/4294967296',
+    `a/b/m/${'1'.repeat(90)}`,
+  ])('refuses the key id "%s"', (kid) => {
+    expect(routeOf(withKid(kid))).toBeUndefined();
+  });
 
   test('refuses every frame that is cut inside the header', () => {
     const headerEnd = frame.indexOf(0xa0);
@@ -52,7 +69,9 @@ describe('routeOf', () => {
   });
 
   test('is no proof: a frame of another channel does not open', () => {
-    expect(openMac0(createEnvelopeKey(PAIR_KEY, { ...route, channel: 'c' }), frame)).toBeUndefined();
+    expect(
+      openMac0(createEnvelopeKey(PAIR_KEY, { ...route, channel: 'c' }, DEFAULT_MACHINE), frame),
+    ).toBeUndefined();
   });
 });
 

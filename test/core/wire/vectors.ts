@@ -1,10 +1,12 @@
 /**
- * Makes the text of test/vectors/messages.json: bytes that must never change, for every engine and language.
+ * Makes the vectors of the present version of the protocol, test/vectors/vN/messages.json: for every engine and
+ * language.
  *
- * `npx vitest run test/core/wire -u` writes it anew. A change of existing bytes is a change of the protocol version.
+ * `npx vitest run test/wire -u` writes them anew. Once a version is released its bytes never change: a change makes
+ * another version, and another folder.
  */
 
-import { HOST } from '../../../src/core/protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST } from '../../../src/core/protocol/ids.ts';
 import { encodeCbor } from '../../../src/core/wire/codec.ts';
 import { sealMac0 } from '../../../src/core/wire/cose.ts';
 import { bundleDigest, canonicalBundle } from '../../../src/core/wire/digest.ts';
@@ -30,7 +32,7 @@ import {
 /** Returns the whole file. Byte strings stand as `{"hex": …}`. */
 export function renderVectors(): string {
   const vectors = {
-    about: 'Rendered by test/core/wire/vectors.ts; byte strings stand as {"hex": ...}.',
+    about: 'Rendered by test/wire/vectors.ts; byte strings stand as {"hex": ...}.',
     session: SESSION_SAMPLES.map(({ name, message }, index) => {
       const [seq, stamp] = index % 2 === 0 ? [1, undefined] : [0xffff_ffff, STAMP];
       const encoded = SESSION_CODEC.encode(message, seq, stamp);
@@ -56,10 +58,12 @@ export function renderVectors(): string {
 /** One frame under a key that is given directly. */
 function envelope(channel: Channel) {
   const key = pattern(0x80, 32);
-  const route = { from: ANDROID, to: PIN_PAD, channel };
+  const route = { from: ANDROID, to: PIN_PAD, channel, generation: 1 };
   const payload = encodeCbor(['payload', 1, Uint8Array.of(2, 3)]);
-  return { key, route, payload, frame: sealMac0(createEnvelopeKey(key, route), payload) };
+  return { key, route, payload, frame: sealMac0(createEnvelopeKey(key, route, DEFAULT_MACHINE), payload) };
 }
+
+const TABLE_ID = pattern(0x70, 8);
 
 /** An agent meets the host, asks, is answered, consents. All keys follow from the pair key. */
 function conversation() {
@@ -67,14 +71,17 @@ function conversation() {
   const agentBootId = pattern(0x20, 16);
   const hostBootId = pattern(0x30, 16);
   const agent = party(PIN_PAD, HOST, { bootId: agentBootId });
-  const host = party(HOST, PIN_PAD, { bootId: hostBootId });
+  const host = party(HOST, PIN_PAD, { bootId: hostBootId, tableId: TABLE_ID });
   const hello = agent.start(agentChallenge);
   const helloAnswered = hello.flatMap((frame) => host.receive(frame, hostChallenge).frames);
   const helloFinished = helloAnswered.flatMap((frame) => agent.receive(frame).frames);
   const finishedAgain = helloFinished.flatMap((frame) => host.receive(frame).frames);
   for (const frame of finishedAgain) agent.receive(frame);
   return {
+    machine: DEFAULT_MACHINE,
+    generation: 1,
     pairKey: PAIR_KEY,
+    tableId: TABLE_ID,
     agentBootId,
     hostBootId,
     agentChallenge,

@@ -59,7 +59,7 @@ describe('what the host says', () => {
 });
 
 describe('what the owner says', () => {
-  const DECLINED = { kind: 'borrowDeclined', reason: 'busy', retryAfterMs: 0, mark: 0 };
+  const DECLINED = { kind: 'borrowDeclined', reason: 'busy', retryAfterMs: 0, requestId: 0 };
 
   it('counts from nobody else, nor what agents say from the host', () => {
     world.network.setCut(ANDROID, true);

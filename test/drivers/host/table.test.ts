@@ -76,7 +76,7 @@ describe('a table that grows', () => {
 
 describe('a record that this version cannot use', () => {
   const life = { vm: 'vault', incarnation: 1 };
-  const terms = { leaseMs: 1, minTenureMs: 0, noticeMs: 0, mark: 7 };
+  const terms = { leaseMs: 1, minTenureMs: 0, noticeMs: 0, requestId: 7 };
   const lease = { ...terms, startedMs: 0.5, lender: 1 };
   const holder = { ...life, epoch: 2, confirmed: true, lease };
   const attempt = {
@@ -99,7 +99,7 @@ describe('a record that this version cannot use', () => {
   it.each<[string, object]>([
     ['lastBorrower', { lastBorrower: 'vault' }],
     ['lastBorrower', { lastBorrower: { vm: 'vault' } }],
-    ['holder', { holder: { ...holder, lease: { ...lease, mark: undefined } } }],
+    ['holder', { holder: { ...holder, lease: { ...lease, requestId: undefined } } }],
     ['holder', { holder: { ...holder, vm: undefined } }],
     ['holder', { holder: { ...holder, ending: { cause: 'expiry' } } }],
     ['holder', { holder: null }],
@@ -121,7 +121,7 @@ describe('a record that this version cannot use', () => {
   });
 
   it('is told from one that it can use', () => {
-    const lastBorrower = { vm: 'vault', mark: 7 };
+    const lastBorrower = { vm: 'vault', requestId: 7 };
     const reservation = { epoch: 2, borrower: life, terms, isTold: true };
     const whole = { holder, attempt, reservation, lastBorrower, suspect: life };
     expect(stateOf(whole).get(PANEL)).toMatchObject(whole);

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { type BundleId, HOST, type Incarnation, type VmId } from '../../../src/core/protocol/ids.ts';
 import type { Message } from '../../../src/core/protocol/messages.ts';
+import { PROTOCOL_VERSION } from '../../../src/core/wire/limits.ts';
 import { Link, type LinkListener } from '../../../src/drivers/link/link.ts';
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
 import { StreamRouter } from '../../../src/edges/transport/stream-router.ts';
@@ -25,7 +26,7 @@ function rig() {
   world.startHost();
   world.startAgent(ANDROID, 'active');
   let boots = 0;
-  const vault = (digest: number, versions = { min: 1, max: 1 }, listener: Partial<LinkListener> = {}) => {
+  const vault = (digest: number, versions = PRESENT, listener: Partial<LinkListener> = {}) => {
     boots += 1;
     const link = new Link({
       self: VAULT,
@@ -45,6 +46,9 @@ function rig() {
     world.logs.filter((line) => line.includes(` ${of}`) && line.includes(words));
   return { world, vault, lines };
 }
+
+/** The version that all parties speak. */
+const PRESENT = { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION };
 
 /** How many times the lines stand for. */
 const counted = (lines: readonly string[]) =>
@@ -163,7 +167,7 @@ it('a place where nobody can listen is told of once, then now and then', () => {
 
 it('a host that does not run knows of no life, and its silence is told once a minute', () => {
   const { world, vault } = rig();
-  const link = vault(1, { min: 1, max: 1 }, { incarnationOf: () => 0 as Incarnation });
+  const link = vault(1, PRESENT, { incarnationOf: () => 0 as Incarnation });
   world.clock.advance(300_000);
   expect(link.peers()).toHaveLength(2);
   expect(world.logs.filter((line) => line.includes('no session')).length).toBeLessThan(10);

@@ -151,7 +151,7 @@ describe('a broker without rules', () => {
   test('a retained message is dropped: it may be from another boot', async () => {
     const url = await lawless((_client, packet) => packet);
     const android = await rawClient({ url, passwords }, ANDROID);
-    const topic = `baton/${VAULT}/in/${ANDROID}`;
+    const topic = `baton/machine/${VAULT}/in/${ANDROID}`;
     await android.publishAsync(topic, Buffer.from(numbered(ANDROID, VAULT, 1)), { qos: 1, retain: true });
     const vault = open({ url });
     await until('it is counted', () => counts(vault).malformed === 1);
@@ -163,11 +163,12 @@ describe('a broker without rules', () => {
 
   test.each([
     ['another topic', 'elsewhere'],
-    ['the inbox of another', `baton/${ANDROID}/in/${HOST}`],
-    ['no name', `baton/${VAULT}/in/`],
-    ['a name that is none', `baton/${VAULT}/in/No Name`],
-    ['a deeper topic', `baton/${VAULT}/in/${HOST}/x`],
-    ['the inbox of the receiver, from another than the frame says', `baton/${VAULT}/in/${ANDROID}`],
+    ['the inbox of another', `baton/machine/${ANDROID}/in/${HOST}`],
+    ['a machine of another name', `baton/other/${VAULT}/in/${HOST}`],
+    ['no name', `baton/machine/${VAULT}/in/`],
+    ['a name that is none', `baton/machine/${VAULT}/in/No Name`],
+    ['a deeper topic', `baton/machine/${VAULT}/in/${HOST}/x`],
+    ['the inbox of the receiver, from another than the frame says', `baton/machine/${VAULT}/in/${ANDROID}`],
   ])('a message on %s is dropped', async (_what, topic) => {
     let isDiverted = true;
     const url = await lawless((_client, packet) => (isDiverted ? Object.assign(packet, { topic }) : packet));
@@ -188,14 +189,14 @@ describe('the embedded broker', () => {
     await until('vault is up', () => vault.isUp);
     const android = await rawClient({ url: broker.url, passwords }, ANDROID);
     const closed = new Promise((resolve) => android.once('close', () => resolve('closed')));
-    android.publish(`baton/${VAULT}/in/${HOST}`, Buffer.from(numbered(HOST, VAULT, 1)), { qos: 1 });
+    android.publish(`baton/machine/${VAULT}/in/${HOST}`, Buffer.from(numbered(HOST, VAULT, 1)), { qos: 1 });
     expect(await closed).toBe('closed');
     const host = open({}, HOST);
     await until('the host is heard', () => host.say(VAULT, 2) && vault.heard(HOST, 2));
     expect(vault.heard(HOST, 1)).toBe(false);
   });
 
-  test.each([`baton/${VAULT}/in/+`, 'baton/#', '#', `baton/${ANDROID}/in/${HOST}`])(
+  test.each([`baton/machine/${VAULT}/in/+`, 'baton/#', '#', `baton/machine/${ANDROID}/in/${HOST}`])(
     'lets android not subscribe to %s',
     async (topic) => {
       const android = await rawClient({ url: broker.url, passwords }, ANDROID);
@@ -208,15 +209,15 @@ describe('the embedded broker', () => {
     const android = await rawClient({ url: broker.url, passwords }, ANDROID);
     const closed = new Promise((resolve) => android.once('close', () => resolve('closed')));
     const frame = Buffer.from(numbered(ANDROID, VAULT, 1));
-    android.publish(`baton/${VAULT}/in/${ANDROID}`, frame, { qos: 1, retain: true });
+    android.publish(`baton/machine/${VAULT}/in/${ANDROID}`, frame, { qos: 1, retain: true });
     expect(await closed).toBe('closed');
   });
 
   test.each([
     'other',
-    `baton/${VAULT}/out/${ANDROID}`,
-    `baton/${VAULT}/in/${ANDROID}/more`,
-    `baton//in/${ANDROID}`,
+    `baton/machine/${VAULT}/out/${ANDROID}`,
+    `baton/machine/${VAULT}/in/${ANDROID}/more`,
+    `baton/machine//in/${ANDROID}`,
   ])('takes nothing on %s', async (topic) => {
     const android = await rawClient({ url: broker.url, passwords }, ANDROID);
     const closed = new Promise((resolve) => android.once('close', () => resolve('closed')));

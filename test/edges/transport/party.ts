@@ -2,7 +2,7 @@
  * What the tests of transports share: names, frames of any content, and parties that remember what they were told.
  */
 
-import { HOST, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
+import { DEFAULT_MACHINE, HOST, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
 import { type Channel, createEnvelopeKey } from '../../../src/core/wire/envelope.ts';
 import { FRAME_BYTES_MAX } from '../../../src/core/wire/limits.ts';
 import type { TransportCounts } from '../../../src/edges/transport/counts.ts';
@@ -39,7 +39,7 @@ export function numbered(from: VmId, to: VmId, number: number): Uint8Array {
 }
 
 function header(from: VmId, to: VmId, channel: Channel): Uint8Array {
-  return createEnvelopeKey(new Uint8Array(32), { from, to, channel }).head;
+  return createEnvelopeKey(new Uint8Array(32), { from, to, channel, generation: 1 }, DEFAULT_MACHINE).head;
 }
 
 /** A party that remembers what its transport told it. */

@@ -227,7 +227,7 @@ export async function mqttWorld(
       );
       for (const piece of pieces) {
         const before = counts.malformed;
-        await raw.publishAsync(`baton/${to.vm}/in/${vm}`, piece, { qos: 1 });
+        await raw.publishAsync(`baton/machine/${to.vm}/in/${vm}`, piece, { qos: 1 });
         await until(`${piece.toString('hex')} is counted`, () => counts.malformed === before + 1);
       }
       await raw.endAsync(true);

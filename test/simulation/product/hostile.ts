@@ -87,9 +87,11 @@ export class Hostile {
     const digest = bundleDigest(definition);
     const leaseMs = random(3_000);
     const others = VMS.filter((vm) => vm !== this.#vm);
+    const requestId = random(0xffff);
     const consent =
-      random(3) === 0 ? this.#consents[random(this.#consents.length)]! : this.#consent(definition, epoch);
-    const mark = random(0xffff);
+      random(3) === 0
+        ? this.#consents[random(this.#consents.length)]!
+        : this.#consent(definition, epoch, requestId);
     const makers: (() => unknown)[] = [
       () => ({
         kind: 'requestBorrow',
@@ -100,9 +102,10 @@ export class Hostile {
         consent,
         minTenureMs: 0,
         noticeMs: 50,
+        requestId,
       }),
-      () => ({ kind: 'withdrawBorrow', bundle, mark }),
-      () => ({ kind: 'borrowDeclined', bundle, reason: 'policy', retryAfterMs: 0, mark }),
+      () => ({ kind: 'withdrawBorrow', bundle, requestId }),
+      () => ({ kind: 'borrowDeclined', bundle, reason: 'policy', retryAfterMs: 0, requestId }),
       () => ({ kind: 'recallDevice', bundle, epoch, graceMs: random(500) }),
       () => ({
         kind: 'prepare',
@@ -114,7 +117,9 @@ export class Hostile {
         leaseMs: 10_000,
         minTenureMs: 10_000,
         noticeMs: 10_000,
+        requestId,
       }),
+      () => ({ kind: 'cancelNext', bundle, epoch, requestId }),
       () => ({ kind: 'lend', bundle, epoch }),
       () => ({ kind: 'cancel', bundle, epoch }),
       () => ({ kind: 'release', bundle, epoch }),
@@ -127,7 +132,7 @@ export class Hostile {
     return makers[random(makers.length)]!() as Message;
   }
 
-  #consent(definition: BundleDefinition, epoch: never): Uint8Array {
+  #consent(definition: BundleDefinition, epoch: never, requestId: number): Uint8Array {
     const claims: ConsentClaims = {
       bundle: definition.id,
       epoch,
@@ -140,6 +145,9 @@ export class Hostile {
       minTenureMs: 0,
       noticeMs: 50,
       evidence: 'observed',
+      use: this.#world.random(8) === 0 ? 'renew' : 'borrow',
+      renewal: 0,
+      requestId,
     };
     return this.#link.sealConsent(claims) ?? Uint8Array.of(1);
   }

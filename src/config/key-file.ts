@@ -1,0 +1,18 @@
+/** Reads key files: name of the peer → the keys that are valid for the pair. Pure. */
+
+import type { PairKey } from '../core/wire/pair-keys.ts';
+import { KEYS_SCHEMA } from './daemon-config.ts';
+import { parsePairKeys } from './pair-keys.ts';
+import { readConfig, refuseAt } from './read.ts';
+
+/** Returns the keys of each peer. Throws a ConfigError that says what is wrong with the file. */
+export function readKeyFile(file: string, text: string): ReadonlyMap<string, readonly PairKey[]> {
+  const keys = readConfig(KEYS_SCHEMA, file, text) as Readonly<Record<string, string>>;
+  const pairs = Object.entries(keys).map(([name, value]): [string, readonly PairKey[]] => {
+    const pair = parsePairKeys(value);
+    if (pair[0]!.generation === pair[1]?.generation)
+      refuseAt(file, text, [name], `two keys of generation ${pair[0]!.generation}: expected two numbers`);
+    return [name, pair];
+  });
+  return new Map(pairs);
+}

@@ -1,0 +1,153 @@
+/**
+ * Messages that are specified and not carried out yet: renewal, offers, the queue, the next borrower. Part of MESSAGES
+ * (messages.ts); later.ts refuses them.
+ */
+
+import type { VmId } from './ids.ts';
+import { bundle, CONSENT_BYTES_MAX, DIGEST_BYTES, epoch, TEXT_BYTES_MAX } from './message-parts.ts';
+import { bytes, id, optional, required, text, uint } from './schema.ts';
+
+/** By name, as in MESSAGES. */
+export const LATER_MESSAGES = {
+  offerLease: {
+    number: 3,
+    from: 'owner',
+    to: 'borrower',
+    says: 'The bundle is free for the receiver for reservedMs: its turn in the queue, or unasked.',
+    fields: {
+      bundle,
+      /** The epoch that a consent must be given at. */
+      epoch,
+      /** How long the offer stands; then the turn passes on. */
+      reservedMs: required(3, uint()),
+      /** The owner's number of this offer. */
+      offerId: required(4, uint()),
+      /** Of the queued request whose turn it is; absent when the owner offers unasked. */
+      requestId: optional(5, uint()),
+      /** The longest lease that the owner's policy allows now. */
+      leaseMs: required(6, uint()),
+    },
+  },
+  acceptLease: {
+    number: 4,
+    from: 'borrower',
+    to: 'owner',
+    says: 'Takes an offer; the consent is enclosed as in `requestBorrow`.',
+    fields: {
+      bundle,
+      offerId: required(2, uint()),
+      consent: required(3, bytes(1, CONSENT_BYTES_MAX)),
+      requestId: required(4, uint()),
+      leaseMs: required(5, uint()),
+      minTenureMs: required(6, uint()),
+      noticeMs: required(7, uint()),
+      purpose: required(8, text(TEXT_BYTES_MAX)),
+    },
+  },
+  declineOffer: {
+    number: 5,
+    from: 'borrower',
+    to: 'owner',
+    says: 'Does not take an offer; the turn passes on.',
+    fields: { bundle, offerId: required(2, uint()) },
+  },
+  renew: {
+    number: 8,
+    from: 'borrower',
+    to: 'owner',
+    says: 'Asks for more time with what the sender holds: the same epoch, holder and proof.',
+    fields: {
+      bundle,
+      epoch,
+      /** The lease to count from the moment of the renewal. */
+      leaseMs: required(3, uint()),
+      /** A consent of use `renew`, given at this epoch. */
+      consent: required(4, bytes(1, CONSENT_BYTES_MAX)),
+      requestId: required(5, uint()),
+      renewal: required(6, uint()),
+      purpose: required(7, text(TEXT_BYTES_MAX)),
+    },
+  },
+  queued: {
+    number: 9,
+    from: 'owner',
+    to: 'borrower',
+    says: 'The bundle is away; the request waits. Its consent is void: an offer asks for another.',
+    fields: {
+      bundle,
+      requestId: required(2, uint()),
+      /** How many are to have it before; 0: the next. */
+      position: required(3, uint()),
+      expectedMs: required(4, uint()),
+    },
+  },
+  lendNext: {
+    number: 35,
+    from: 'owner',
+    to: 'host',
+    says: 'At its return the bundle goes straight on to this borrower, if the consent is still good.',
+    fields: {
+      bundle,
+      /** The epoch of the present holder. */
+      epoch,
+      digest: required(3, bytes(DIGEST_BYTES)),
+      borrower: required(4, id<VmId>()),
+      /** A consent of use `next`. */
+      consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
+      leaseMs: required(6, uint()),
+      minTenureMs: required(7, uint()),
+      noticeMs: required(8, uint()),
+      requestId: required(9, uint()),
+    },
+  },
+  renewLease: {
+    number: 36,
+    from: 'owner',
+    to: 'host',
+    says: 'The owner agrees to a renewal: extend the lease in place.',
+    fields: {
+      bundle,
+      epoch,
+      borrower: required(3, id<VmId>()),
+      consent: required(4, bytes(1, CONSENT_BYTES_MAX)),
+      /** The longest lease to which the owner's policy agreed. */
+      leaseMs: required(5, uint()),
+      requestId: required(6, uint()),
+      renewal: required(7, uint()),
+    },
+  },
+  renewed: {
+    number: 37,
+    from: 'host',
+    to: 'owner and borrower',
+    says: 'The lease was extended in place.',
+    fields: {
+      bundle,
+      epoch,
+      /** Lease left at the moment of sending. */
+      leaseMs: required(3, uint()),
+      requestId: required(4, uint()),
+      renewal: required(5, uint()),
+    },
+  },
+  nextLent: {
+    number: 38,
+    from: 'host',
+    to: 'owner',
+    says: 'The next borrower is noted, for as long as its consent is good.',
+    fields: {
+      bundle,
+      epoch,
+      borrower: required(3, id<VmId>()),
+      requestId: required(4, uint()),
+      validMs: required(5, uint()),
+    },
+  },
+  cancelNext: {
+    number: 39,
+    from: 'owner',
+    to: 'host',
+    says: 'Takes `lendNext` back: a recall or a withdrawal came in between.',
+    fields: { bundle, epoch, requestId: required(3, uint()) },
+  },
+} as const;
