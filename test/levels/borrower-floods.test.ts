@@ -38,21 +38,20 @@ function play(everyMs: number, policy?: (world: BenchWorld) => Policy) {
   });
   link.open({ onMessage: () => {}, onUp: () => {}, onDown: () => {}, onDigestMismatch: () => {} });
   world.clock.advance(2_000);
-  let _sent = 0;
+  let requestId = 0;
   const flood = () => {
-    if (
-      link.send(ANDROID, {
-        kind: 'requestBorrow',
-        bundle: PANEL.id,
-        purpose: 'x',
-        leaseMs: 1_000,
-        waitMs: 1_000,
-        consent: world.entropy.random(64),
-        minTenureMs: 0,
-        noticeMs: 100,
-      })
-    )
-      _sent++;
+    requestId += 1;
+    link.send(ANDROID, {
+      kind: 'requestBorrow',
+      bundle: PANEL.id,
+      purpose: 'x',
+      leaseMs: 1_000,
+      waitMs: 1_000,
+      consent: world.entropy.random(64),
+      minTenureMs: 0,
+      noticeMs: 100,
+      requestId,
+    });
     world.clock.after(everyMs, flood);
   };
   if (everyMs > 0) flood();

@@ -2,6 +2,7 @@
 
 import { NO_QUESTION } from '../../src/core/agent/question.ts';
 import type { HostEndpointState } from '../../src/core/host/host-endpoint.ts';
+import type { ConsentClaims } from '../../src/core/protocol/message-parts.ts';
 import { checkStable } from './properties.ts';
 import { BUNDLE, VM_OF } from './settings.ts';
 import { describeWorld, movesOf, runFairly } from './transitions.ts';
@@ -191,13 +192,16 @@ const SKIPPED = new Set([
   'number',
 ]);
 
+const consentText = ({ claims }: { readonly claims: ConsentClaims }): string =>
+  `c${claims.epoch}.${claims.incarnation}.${claims.stamp[0]}.${claims.leaseMs}`;
+
 function plain(value: object): string {
   let text = '';
   for (const [name, field] of Object.entries(value)) {
     if (field === undefined) continue;
     // Of what was consented to the number of the request and the lease say all.
     if (name === 'terms') text += `t${field.requestId}.${field.leaseMs}`;
-    else if (name === 'consent') text += `c${(field as Uint8Array).join('.')}`;
+    else if (name === 'consent') text += consentText(field as { claims: ConsentClaims });
     else if (SKIPPED.has(name)) text += name === 'granted' ? `g${field.epoch}` : field ? '+' : '-';
     else text += typeof field === 'object' && field !== null ? `(${plain(field)})` : `${field},`;
   }

@@ -69,7 +69,8 @@ export type AgentFact = { readonly nowMs: number } & (
       readonly message: Message;
       readonly token?: Uint8Array | undefined;
     }
-  | { readonly on: 'sessionUp'; readonly peer: VmId }
+  /** A session came up; what was sent before may be lost. `tableId`: of the host's table. */
+  | { readonly on: 'sessionUp'; readonly peer: VmId; readonly tableId?: string | undefined }
   | {
       readonly on: 'timer';
       readonly bundle: BundleId | undefined;
@@ -184,6 +185,8 @@ export interface AgentEndpointState {
   /** Questions asked so far. */
   readonly asked: number;
   readonly watch: HostWatch;
+  /** Of the host's table, as the last session with the host said. */
+  readonly tableId: string | undefined;
   readonly isAsleep: boolean;
   readonly falling: Falling | undefined;
 }
@@ -257,6 +260,7 @@ export class AgentEndpoint {
       looks: {},
       asked: 0,
       watch: UNWATCHED,
+      tableId: undefined,
       isAsleep: false,
       falling: undefined,
     };
@@ -270,8 +274,9 @@ export class AgentEndpoint {
       case 'message':
         return this.#message(fact);
       case 'sessionUp':
-        if (fact.peer === HOST) this.#hostUp(fact.nowMs);
-        return;
+        if (fact.peer !== HOST) return;
+        this.#tableSeen(fact.tableId, fact.nowMs);
+        return this.#hostUp(fact.nowMs);
       case 'timer':
         return this.#timer(fact);
       case 'requestUnsent':
@@ -335,6 +340,15 @@ export class AgentEndpoint {
     if (isOpen || isLook) this.#do({ do: 'told', bundle, message });
     else this.#do({ do: 'drop', from, kind: message.kind, why: 'answer to an older query', isLate: true });
     return isOpen;
+  }
+
+  /** Epochs compare only within one table: what was learned from another says nothing about this one. */
+  #tableSeen(tableId: string | undefined, nowMs: number): void {
+    const before = this.state.tableId;
+    if (tableId === undefined || tableId === before) return;
+    this.#set({ tableId });
+    if (before === undefined) return;
+    for (const bundle of this.#configs.keys()) this.#feed(bundle, { on: 'newTable' }, nowMs);
   }
 
   #hostUp(nowMs: number): void {

@@ -21,6 +21,8 @@ export type CommonInput<T extends string> =
   | { readonly on: 'driverInspected'; readonly status: DriverStatus }
   /** A session with the host came up; what was sent before may be lost. */
   | { readonly on: 'hostUp' }
+  /** The host has another table: epochs of the last one say nothing about it. */
+  | { readonly on: 'newTable' }
   | { readonly on: 'hookDone'; readonly hook: HookName; readonly result: HookResult }
   | { readonly on: `timer:${T}` };
 

@@ -5,6 +5,7 @@
  * below.
  */
 
+import type { Epoch } from '../protocol/ids.ts';
 import { makeTable } from '../protocol/table.ts';
 import { BORROWER_TIMERS, type BorrowerTimer } from '../protocol/timers.ts';
 import { ASKING_ROWS } from './borrower-ask.ts';
@@ -46,6 +47,21 @@ const starting = [
     act: ({ state }) => ({ state, effects: query }),
   }),
   row({
+    name: 'new-table',
+    on: 'newTable',
+    from: 'any',
+    to: ['stay'],
+    act: ({ state }) => ({
+      state: {
+        ...state,
+        epoch: 0 as Epoch,
+        known: { epoch: 0 as Epoch, holder: undefined },
+        rejected: undefined,
+      },
+      effects: [],
+    }),
+  }),
+  row({
     name: 'query-again',
     on: 'timer:query',
     from: 'any',
@@ -59,6 +75,7 @@ export const BORROWER_INPUTS: readonly BorrowerInput['on'][] = [
   'start',
   'driverInspected',
   'hostUp',
+  'newTable',
   'hookDone',
   'borrow',
   'return',

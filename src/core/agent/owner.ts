@@ -5,6 +5,7 @@
  * below, reads the procedures of the design in order.
  */
 
+import type { Epoch } from '../protocol/ids.ts';
 import { makeTable } from '../protocol/table.ts';
 import { OWNER_TIMERS, type OwnerTimer } from '../protocol/timers.ts';
 import { HOLDING_ROWS, ownerToldRows } from './owner-hold.ts';
@@ -45,6 +46,16 @@ const starting = [
     act: ({ state }) => ({ state, effects: query }),
   }),
   row({
+    name: 'new-table',
+    on: 'newTable',
+    from: 'any',
+    to: ['stay'],
+    act: ({ state }) => ({
+      state: { ...state, epoch: 0 as Epoch, heldEpoch: 0 as Epoch, rejected: undefined },
+      effects: [],
+    }),
+  }),
+  row({
     name: 'query-again',
     on: 'timer:query',
     from: 'any',
@@ -58,6 +69,7 @@ export const OWNER_INPUTS: readonly OwnerInput['on'][] = [
   'start',
   'driverInspected',
   'hostUp',
+  'newTable',
   'hookDone',
   'requestBorrow',
   'withdrawBorrow',

@@ -20,6 +20,7 @@ import type { BundleDefinition } from '../../core/protocol/bundle.ts';
 import type { GrantedForm } from '../../core/protocol/evidence.ts';
 import { type BundleId, HOST, type VmId } from '../../core/protocol/ids.ts';
 import { CHALLENGE_BYTES, type Message } from '../../core/protocol/messages.ts';
+import { hex } from '../../core/wire/bytes.ts';
 import type { Clock, DriverHooks, Entropy, Journal, Log, Obstacle } from '../../ports/world.ts';
 import { FactQueue } from '../fact-queue.ts';
 import type { Link, LinkListener, PeerView } from '../link/link.ts';
@@ -176,7 +177,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     this.#feed({ on: 'message', from, message, token });
   }
 
-  onUp(peer: VmId, isNewBoot = false): void {
+  onUp(peer: VmId, isNewBoot = false, tableId?: Uint8Array): void {
     this.#parts.log('info', 'session up', { peer });
     for (const entry of this.#entries.values()) {
       const { id } = entry.definition;
@@ -186,7 +187,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       // Another start of the host may have another enforcer.
       if (peer === HOST && isNewBoot) Object.assign(entry, { evidence: null, forces: undefined });
     }
-    this.#feed({ on: 'sessionUp', peer });
+    this.#feed({ on: 'sessionUp', peer, tableId: tableId && hex(tableId) });
   }
 
   onDown(peer: VmId, reason: string): void {

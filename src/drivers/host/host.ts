@@ -20,7 +20,7 @@ import { Stamper } from '../../core/host/stamp.ts';
 import { runningIn } from '../../core/host/vm-registry.ts';
 import type { BundleId, VmId } from '../../core/protocol/ids.ts';
 import type { Message } from '../../core/protocol/messages.ts';
-import { hex } from '../../core/wire/bytes.ts';
+import { hex, unhex } from '../../core/wire/bytes.ts';
 import type { EnforcerEvent, FaultRecord } from '../../ports/enforcer.ts';
 import type { Obstacle } from '../../ports/world.ts';
 import { FactQueue } from '../fact-queue.ts';
@@ -149,6 +149,10 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
 
   incarnationOf(vm: VmId) {
     return this.#endpoint.incarnationOf(vm);
+  }
+
+  tableId(): Uint8Array {
+    return unhex(this.#endpoint.state.bounds.tableId);
   }
 
   onMessage(from: VmId, message: Message): void {

@@ -40,8 +40,6 @@ export interface LinkParts {
   readonly pairKeys: ReadonlyMap<VmId, PairKeys>;
   readonly bootId: Uint8Array;
   readonly bundles: readonly BundleDigest[];
-  /** At the host: id of its table, 8 bytes; zeros if absent. */
-  readonly tableId?: Uint8Array;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -62,6 +60,8 @@ export interface LinkListener {
   onDigestMismatch(peer: VmId, bundle: BundleId): void;
   /** At the host: which life of `vm` runs; 0: none. */
   incarnationOf?(vm: VmId): Incarnation;
+  /** At the host: the id of its table, 8 bytes. */
+  tableId?(): Uint8Array;
 }
 
 /** Counters for people; they only rise. */
@@ -358,7 +358,8 @@ export class Link implements TransportListener {
     const peerIncarnation = this.#isHost ? (this.#listener?.incarnationOf?.(peer.id) ?? 0) : 0;
     if (this.#isHost && peerIncarnation === 0) return undefined;
     if (!this.#isHost && peer.id !== HOST && incarnation === 0) return undefined;
-    const { self, machine, bootId, bundles, tableId, versions } = this.#parts;
+    const { self, machine, bootId, bundles, versions } = this.#parts;
+    const tableId = this.#listener?.tableId?.();
     peer.session = new Session({
       us: self,
       peer: peer.id,

@@ -188,9 +188,11 @@ describe('an owner', () => {
     });
   });
 
-  it('R88 asks its policy about another purpose also where the consent is the same', () => {
-    const browse = fromBorrower(message('requestBorrow', { ...REQUEST, purpose: 'browse' }));
-    const { effects } = owner([browse, allowed(1)], asked().state);
+  it('R88 takes what bears the number of the open request for that request, whatever else it says', () => {
+    const browse = message('requestBorrow', { ...REQUEST, purpose: 'browse', consent: Uint8Array.of(2) });
+    expect(owner([fromBorrower(browse)], asked().state)).toMatchObject({ state: asked().state, effects: [] });
+    const other = fromBorrower({ ...browse, requestId: 2 });
+    const { effects } = owner([other, allowed(1)], asked().state);
     expect(effects).toContainEqual(expect.objectContaining({ do: 'decide', purpose: 'browse' }));
   });
 
@@ -219,7 +221,7 @@ describe('an owner', () => {
     const other = {
       on: 'requestBorrow',
       from: 'other',
-      message: { ...REQUEST, consent: Uint8Array.of(9) },
+      message: { ...REQUEST, requestId: 9 },
     } as never;
     const flood = [renewed, other, renewed, fromBorrower(REQUEST), renewed];
     const { state } = owner(flood, asked().state);
@@ -292,7 +294,7 @@ describe('the host', () => {
     });
   const ask = command(VAULT, 'queryState', { epoch: 1, challenge: new Uint8Array(8) });
 
-  it('R89 bears the mark of the consent in all that it tells a borrower of its request', () => {
+  it('R89 bears the number of the request in all that it tells a borrower of its request', () => {
     expect(to(VAULT, host([prepare(), RECORDED], heldByOwner()).effects)).toEqual([['handoverPending', 1]]);
     expect(to(VAULT, host([on('timer:reservation')], reserved()).effects)).toEqual([['refused', 1]]);
     const cancel = command(ANDROID, 'cancel', { epoch: 2 });
@@ -313,7 +315,7 @@ describe('the host', () => {
     const back = [command(VAULT, 'release', { epoch: 2 }), ...remap(3, ANDROID)];
     const again = [
       command(ANDROID, 'confirm', { epoch: 3 }),
-      prepare({ epoch: 3 }, {}, { epoch: 3, consent: Uint8Array.of(2) }),
+      prepare({ epoch: 3, requestId: 2 }, {}, { epoch: 3, requestId: 2 }),
       RECORDED,
       command(ANDROID, 'lend', { epoch: 4 }),
     ];
