@@ -50,7 +50,7 @@ export function checkHostStep(
   if (message?.kind === 'release' && message.epoch === world.ghost.rejected)
     throw new Violation('R86: a borrower releases the grant that it rejected');
   const { reservation, attempt } = after;
-  if (reservation && reservation.epoch !== before?.reservation?.epoch) {
+  if (before && reservation && reservation.epoch !== before.reservation?.epoch) {
     const claims = fact.on === 'message' ? fact.claims : undefined;
     if (message?.kind !== 'prepare' || !claims) throw new Violation('S5: a reservation without a consent');
     const isOfBoot = claims.stamp[0] === 0;

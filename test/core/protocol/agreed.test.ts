@@ -30,6 +30,7 @@ import {
   pending,
   prepare,
   prepared,
+  RECORDED,
   REQUEST,
   refusalTo,
   remap,
@@ -171,7 +172,7 @@ describe('a consent', () => {
       const terms = { leaseMs: 1_000, minTenureMs: 300, noticeMs: 400 };
       const asked = prepare(terms, {}, { ...terms, [field]: terms[field as keyof typeof terms] - 1 });
       expect(refusalTo(ANDROID, host([asked], heldByOwner()).effects)).toEqual(['consentTerms']);
-      expect(sent(host([prepare(terms, {}, terms)], heldByOwner()).effects)).toContain('prepared');
+      expect(sent(host([prepare(terms, {}, terms), RECORDED], heldByOwner()).effects)).toContain('prepared');
       const long = message('requestBorrow', { ...REQUEST, [field]: 7 });
       const decides = owner([{ on: 'requestBorrow', from: VAULT, message: long } as never], owning()).effects;
       expect(decides).toContainEqual(expect.objectContaining({ do: 'decide', [field]: 7 }));
@@ -230,7 +231,7 @@ describe('an epoch', () => {
     expect(gone.state).toMatchObject({ name: 'suspending', epoch: 70_000, overtaken: true });
     const known = borrower([...inspected('suspended'), fromHost(held(ANDROID, 5_000, VAULT))]);
     expect([known.state.name, known.state.epoch]).toEqual(['idle', 5_000]);
-    const lapsed = host([on('timer:reservation'), prepare()], reserved());
+    const lapsed = host([on('timer:reservation'), prepare(), RECORDED], reserved());
     expect(only(lapsed.effects, 'prepared').epoch).toBe(3);
   });
 });

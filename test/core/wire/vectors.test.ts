@@ -32,7 +32,7 @@ interface EnvelopeVector {
   readonly frame: Uint8Array;
 }
 
-const FOLDER = new URL('../vectors/', import.meta.url);
+const FOLDER = new URL('../../vectors/', import.meta.url);
 const VERSIONS = readdirSync(FOLDER).filter((name) => /^v[0-9]+$/.test(name));
 const read = (version: string) =>
   JSON.parse(readFileSync(new URL(`${version}/messages.json`, FOLDER), 'utf8'), (_key, value) =>
@@ -41,7 +41,7 @@ const read = (version: string) =>
 
 test('the vectors of the present version are what this code makes', async () => {
   const present = `v${PROTOCOL_VERSION}`;
-  await expect(renderVectors()).toMatchFileSnapshot(`../vectors/${present}/messages.json`);
+  await expect(renderVectors()).toMatchFileSnapshot(`../../vectors/${present}/messages.json`);
   expect(VERSIONS).toContain(present);
 });
 
