@@ -1,7 +1,7 @@
 /** Breadth-first search over all worlds within a budget, with the properties checked in every one. */
 
 import { NO_QUESTION } from '../../src/core/agent/question.ts';
-import type { HostEndpointState } from '../../src/core/host/host-endpoint.ts';
+import type { HostEndpointState } from '../../src/core/host/host-endpoint-state.ts';
 import type { ConsentClaims } from '../../src/core/protocol/message-parts.ts';
 import { checkStable } from './properties.ts';
 import { BUNDLE, VM_OF } from './settings.ts';

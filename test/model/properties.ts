@@ -1,6 +1,6 @@
 /** The properties that are checked at every step and in every state, and what a call does to the machine. */
 
-import type { HostFact } from '../../src/core/host/host-endpoint.ts';
+import type { HostFact } from '../../src/core/host/host-facts.ts';
 import type { HostState, Life } from '../../src/core/host/host-state.ts';
 import type { Epoch, VmId } from '../../src/core/protocol/ids.ts';
 import type { EnforcerCall } from '../../src/ports/enforcer.ts';
@@ -40,7 +40,7 @@ export function checkHostStep(
 ): void {
   if (before && after.epoch < before.epoch)
     throw new Violation(`S4: epoch fell from ${before.epoch} to ${after.epoch}`);
-  const known = before?.epoch ?? world.ghost.epoch;
+  const known = before === undefined || before.name === 'starting' ? world.ghost.epoch : before.epoch;
   if (after.epoch > known && after.epoch <= world.ghost.epoch)
     throw new Violation(`S4: epoch ${after.epoch} was allocated before`);
   if (after.epoch > world.disk.bounds.epochs)
@@ -50,14 +50,15 @@ export function checkHostStep(
   if (message?.kind === 'release' && message.epoch === world.ghost.rejected)
     throw new Violation('R86: a borrower releases the grant that it rejected');
   const { reservation, attempt } = after;
-  if (before && reservation && reservation.epoch !== before.reservation?.epoch) {
+  const isRead = before === undefined || before.name === 'starting';
+  if (!isRead && reservation && reservation.epoch !== before.reservation?.epoch) {
     const claims = fact.on === 'message' ? fact.claims : undefined;
     if (message?.kind !== 'prepare' || !claims) throw new Violation('S5: a reservation without a consent');
     const isOfBoot = claims.stamp[0] === 0;
     const fits = claims.epoch === before?.holder?.epoch && isOfBoot && claims.incarnation === world.lives[B];
     if (!fits) throw new Violation('S5: a reservation on a stale consent');
   }
-  if (attempt?.terms && before && !before.attempt && attempt.cause === 'lend')
+  if (!isRead && attempt?.terms && !before.attempt && attempt.cause === 'lend')
     if (before.reservation?.epoch !== attempt.epoch)
       throw new Violation('S5: a lend without its reservation');
 }

@@ -6,16 +6,13 @@
  * that can go wrong. Time does not pass: any timer that runs may fire.
  */
 
-import type {
-  AgentBundle,
-  AgentEndpointState,
-  AgentFact,
-  AgentOrder,
-} from '../../src/core/agent/agent-endpoint.ts';
+import type { AgentBundle, AgentEndpointState } from '../../src/core/agent/agent-endpoint-state.ts';
+import type { AgentFact, AgentOrder } from '../../src/core/agent/agent-facts.ts';
 import type { BorrowerState } from '../../src/core/agent/borrower-state.ts';
 import type { OwnerState } from '../../src/core/agent/owner-state.ts';
 import { type Bounds, boundsAt } from '../../src/core/host/bounds.ts';
-import type { HostEndpointState, HostFact, HostOrder } from '../../src/core/host/host-endpoint.ts';
+import type { HostEndpointState } from '../../src/core/host/host-endpoint-state.ts';
+import type { HostFact, HostOrder } from '../../src/core/host/host-facts.ts';
 import type { HostState, RemapPhase } from '../../src/core/host/host-state.ts';
 import { makeStamp } from '../../src/core/host/stamp.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from '../../src/core/protocol/ids.ts';

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/common/lines.ts';
 import { DemoBed } from '../../targets/lab/demo/demo-bed.ts';
+import { connectControl } from '../../targets/node/cli/control-client.ts';
 import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
@@ -93,6 +94,10 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
     'a host that is stopped is silent in log and status, and says itself that it was',
     async () => {
       await bed.until('everybody has a session with everybody', STEP_MS, isWell);
+      // The host is watched while something is lent; idle parties send nothing.
+      const lessee = await connectControl(socket('vault'));
+      const terms = { leaseMs: 600_000, evidence: 'none' };
+      expect(await lessee.request({ do: 'borrow', bundle: 'panel', ...terms })).toMatchObject({ ok: true });
       bed.signalHost('SIGSTOP');
       await bed.until('it is missed', STEP_MS, async () => (await peer('vault', 'host'))['up'] === false);
       const said = (text: string) => bed.complaints.some((line) => line.includes(text));
@@ -109,6 +114,7 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
       expect(baton('status', 'panel', '--host', '--socket', socket('host')).out).toContain(
         'the host did not run for',
       );
+      lessee.close();
     },
     LIMIT_MS,
   );

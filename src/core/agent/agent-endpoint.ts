@@ -6,203 +6,35 @@
  * bundle. The driver (agent.ts) turns the world into facts and carries the effects out, in their order.
  */
 
-import type { DriverStatus, HookName, HookResult } from '../../ports/world.ts';
-import type { BundleDefinition } from '../protocol/bundle.ts';
+import type { HookResult } from '../../ports/world.ts';
 import { BUSY_RETRY_MS } from '../protocol/codes.ts';
-import type { AgentConfig, GrantedForm } from '../protocol/evidence.ts';
+import type { AgentConfig } from '../protocol/evidence.ts';
 import { sameBytes } from '../protocol/evidence.ts';
 import { type BundleId, type Epoch, HOST, type VmId } from '../protocol/ids.ts';
 import { isLater, NOT_SUPPORTED } from '../protocol/later.ts';
-import {
-  CHALLENGE_BYTES,
-  type ConsentClaims,
-  type Message,
-  type MessageOf,
-  TEXT_BYTES_MAX,
-} from '../protocol/messages.ts';
+import { CHALLENGE_BYTES, type ConsentClaims, type MessageOf, TEXT_BYTES_MAX } from '../protocol/messages.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { clipText } from '../wire/utf8.ts';
-import type { AgentEffect, AgentNotice, BorrowTerms, PolicyDecision } from './agent-io.ts';
-import { BORROWER_TABLE } from './borrower.ts';
-import { type BorrowerInput, type BorrowerState, initialBorrower } from './borrower-state.ts';
 import {
-  type HostWatch,
-  hasFreshToken,
-  heard,
-  looked,
-  tokenOf,
-  UNWATCHED,
-  type WatchStep,
-  watched,
-} from './host-watch.ts';
+  type AgentBundle,
+  type AgentEndpointState,
+  AT_REST,
+  type Falling,
+  isAwake,
+} from './agent-endpoint-state.ts';
+import type { AgentFact, AgentOrder, AgentSetup } from './agent-facts.ts';
+import type { AgentEffect } from './agent-io.ts';
+import { BORROWER_TABLE } from './borrower.ts';
+import { type BorrowerInput, initialBorrower } from './borrower-state.ts';
+import { hasFreshToken, heard, looked, tokenOf, UNWATCHED, type WatchStep, watched } from './host-watch.ts';
 import { OWNER_TABLE } from './owner.ts';
 import { initialOwner, type OwnerInput, type OwnerState } from './owner-state.ts';
-import type { PolicyQuestion } from './policy.ts';
 import { againMs, answered, asked, NO_QUESTION, type Question, stepped } from './question.ts';
 
 /** How long a consent is good on the host's clock, in milliseconds: a request, its policy and its preparation. */
 const CONSENT_VALID_MS = 10_000;
 /** Time between two tries to send a request while there is no session with the owner, in ms. */
 const REQUEST_RETRY_MS = 100;
-
-/** What an endpoint is made for. Constant while the agent runs. */
-export interface AgentSetup {
-  readonly self: VmId;
-  readonly bundles: readonly BundleDefinition[];
-  /** What this VM must be granted, by its own device tree; of a bundle that is not here: by its definition. */
-  readonly expected?: ReadonlyMap<BundleId, readonly GrantedForm[]> | undefined;
-  /** 8 random bytes of this start: challenges count from here, so that those of two starts differ. */
-  readonly challenges: Uint8Array;
-  /** A random uint32 of this start: requests are numbered from here. */
-  readonly firstRequest: number;
-  /** The table of a borrower; a negative control puts another one here. */
-  readonly borrowerTable?: typeof BORROWER_TABLE | undefined;
-}
-
-/** Facts. `nowMs` is the agent's monotonic clock. */
-export type AgentFact = { readonly nowMs: number } & (
-  | { readonly on: 'start' }
-  /** A message that verified; `token`: of the host. */
-  | {
-      readonly on: 'message';
-      readonly from: VmId;
-      readonly message: Message;
-      readonly token?: Uint8Array | undefined;
-    }
-  /** A session came up; what was sent before may be lost. `tableId`: of the host's table. */
-  | { readonly on: 'sessionUp'; readonly peer: VmId; readonly tableId?: string | undefined }
-  | {
-      readonly on: 'timer';
-      readonly bundle: BundleId | undefined;
-      readonly timer: string;
-      readonly lateMs: number;
-    }
-  | { readonly on: 'driverInspected'; readonly bundle: BundleId; readonly status: DriverStatus }
-  | {
-      readonly on: 'hookDone';
-      readonly bundle: BundleId;
-      readonly hook: HookName;
-      readonly result: HookResult;
-    }
-  | {
-      readonly on: 'policyDecided';
-      readonly bundle: BundleId;
-      readonly request: number;
-      readonly decision: PolicyDecision;
-    }
-  /** The answer to a `request` that could not be sent: there is no session with the owner, or with the host. */
-  | { readonly on: 'requestUnsent'; readonly bundle: BundleId }
-  | { readonly on: 'borrow'; readonly bundle: BundleId; readonly terms: BorrowTerms }
-  | { readonly on: 'return'; readonly bundle: BundleId }
-  | { readonly on: 'recall'; readonly bundle: BundleId; readonly graceMs: number; readonly force: boolean }
-  /** Somebody looks, and wants to see how things stand now. */
-  | { readonly on: 'look' }
-  | { readonly on: 'sleep'; readonly graceMs: number; readonly waitMs: number }
-  | { readonly on: 'wake' }
-);
-
-/** Effects, to be carried out in their order. */
-export type AgentOrder =
-  | { readonly do: 'send'; readonly to: VmId; readonly message: Message }
-  /** Seal this consent, and send it to the owner in a request; `requested` answers. */
-  | {
-      readonly do: 'request';
-      readonly bundle: BundleId;
-      readonly owner: VmId;
-      readonly claims: ConsentClaims;
-      readonly terms: Omit<BorrowTerms, 'evidence'>;
-    }
-  /** Ask the policy; `policyDecided` answers. */
-  | { readonly do: 'decide'; readonly request: number; readonly question: PolicyQuestion }
-  /** Write to the journal what is about to be attempted. */
-  | { readonly do: 'note'; readonly bundle: BundleId; readonly attempt: HookName; readonly epoch: Epoch }
-  | { readonly do: 'hook'; readonly bundle: BundleId; readonly hook: HookName; readonly epoch: Epoch }
-  | { readonly do: 'inspect'; readonly bundle: BundleId }
-  | {
-      readonly do: 'timer';
-      readonly bundle: BundleId | undefined;
-      readonly timer: string;
-      readonly ms: number;
-      /** One of this name that runs out earlier stays. */
-      readonly sooner?: true | undefined;
-    }
-  | { readonly do: 'stopTimer'; readonly bundle: BundleId | undefined; readonly timer: string }
-  /** Begin another session with this peer: it may have lost ours. */
-  | { readonly do: 'renew'; readonly peer: VmId }
-  | AgentNews;
-
-/** What people and clients are told; nothing depends on it. */
-export type AgentNews =
-  | { readonly do: 'notice'; readonly bundle: BundleId; readonly notice: AgentNotice }
-  | {
-      readonly do: 'told';
-      readonly bundle: BundleId;
-      readonly message: MessageOf<'remapped'> | MessageOf<'stateReported'>;
-    }
-  | { readonly do: 'fault'; readonly bundle: BundleId; readonly message: MessageOf<'faultReported'> }
-  | { readonly do: 'declined'; readonly to: VmId; readonly message: MessageOf<'borrowDeclined'> }
-  | {
-      readonly do: 'drop';
-      readonly from: VmId;
-      readonly kind: string;
-      readonly why: string;
-      readonly isLate?: true;
-    }
-  | { readonly do: 'hostUp' }
-  | { readonly do: 'hostSilent'; readonly silentMs: number }
-  | { readonly do: 'hostBack'; readonly silentMs: number }
-  | { readonly do: 'stopped'; readonly ms: number }
-  /** The answer to `sleep`: nothing is lent any more, or these still are. */
-  | { readonly do: 'slept'; readonly isAsleep: boolean; readonly lent: readonly BundleId[] }
-  | {
-      readonly do: 'step';
-      readonly bundle: BundleId;
-      readonly on: string;
-      readonly before: string;
-      readonly after: string;
-      readonly rows: readonly string[];
-      readonly ignored?: string | undefined;
-    };
-
-/** A bundle by the role of this VM. */
-export type AgentBundle =
-  | { readonly role: 'owner'; readonly state: OwnerState }
-  | { readonly role: 'borrower'; readonly state: BorrowerState };
-
-/** A wish to sleep that is not fulfilled yet. */
-interface Falling {
-  readonly graceMs: number;
-  /** Leases that were called in: each once, or its borrower would be given the grace again. */
-  readonly recalled: readonly string[];
-}
-
-/** All that an endpoint knows. Immutable. */
-export interface AgentEndpointState {
-  readonly bundles: Readonly<Record<BundleId, AgentBundle>>;
-  readonly questions: Readonly<Record<BundleId, Question>>;
-  /** Of a bundle that somebody looks at: the number of the question for it. */
-  readonly looks: Readonly<Record<BundleId, number>>;
-  /** Questions asked so far. */
-  readonly asked: number;
-  readonly watch: HostWatch;
-  /** Of the host's table, as the last session with the host said. */
-  readonly tableId: string | undefined;
-  readonly isAsleep: boolean;
-  readonly falling: Falling | undefined;
-}
-
-/** States of an owner in which nothing of its bundle is lent, or on its way to be. */
-const AT_REST: ReadonlySet<string> = new Set(['held', 'parked', 'failed', 'quarantined']);
-/** States of an owner or borrower in which nobody waits for the host. */
-const IDLE: ReadonlySet<string> = new Set([
-  'starting',
-  'held',
-  'failed',
-  'idle',
-  'quarantined',
-  'parked',
-  'unknown',
-]);
 
 /** Messages between agents; all others come from the host. */
 const FROM_AGENTS: ReadonlySet<string> = new Set([
@@ -561,11 +393,6 @@ export class AgentEndpoint {
   #set(part: Partial<AgentEndpointState>): void {
     this.state = { ...this.state, ...part };
   }
-}
-
-/** Whether this VM has to know all the time that the host lives. */
-function isAwake({ role, state }: AgentBundle): boolean {
-  return role === 'borrower' ? !IDLE.has(state.name) || state.name === 'held' : !IDLE.has(state.name);
 }
 
 /** The words of a result that another VM may be sent, as long as a message takes. */

@@ -147,6 +147,8 @@ export function decline(config: AgentConfig, to: Asker, how: Decline): OwnerEffe
 
 export const BUSY: Decline = { reason: 'busy', retryAfterMs: BUSY_RETRY_MS };
 
+export const HOOK_FAILED: Decline = { reason: 'hookFailed', retryAfterMs: BUSY_RETRY_MS };
+
 /** Forgets the request and the attempt. */
 export function cleared(state: S): S {
   return { ...state, request: undefined, attempt: undefined, dropped: undefined, overtaken: false };

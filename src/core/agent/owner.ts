@@ -9,7 +9,8 @@ import type { Epoch } from '../protocol/ids.ts';
 import { makeTable } from '../protocol/table.ts';
 import { OWNER_TIMERS, type OwnerTimer } from '../protocol/timers.ts';
 import { HOLDING_ROWS, ownerToldRows } from './owner-hold.ts';
-import { LENDING_ROWS, REQUEST_ROWS } from './owner-lend.ts';
+import { LENDING_ROWS } from './owner-lend.ts';
+import { REQUEST_ROWS } from './owner-request.ts';
 import { OWNER_STATES, type OwnerInput, query, row } from './owner-state.ts';
 
 const starting = [

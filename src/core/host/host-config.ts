@@ -3,7 +3,7 @@
 import { type BundleDefinition, isResettable } from '../protocol/bundle.ts';
 import { HOST_TIMES } from '../protocol/timers.ts';
 import { bundleDigest } from '../wire/digest.ts';
-import type { HostSetup } from './host-endpoint.ts';
+import type { HostSetup } from './host-facts.ts';
 import type { HostConfig } from './host-state.ts';
 
 /** Makes the configuration of the table of one bundle. */

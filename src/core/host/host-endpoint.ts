@@ -6,15 +6,14 @@
  * access is booked. The driver (host.ts) turns the world into facts and carries the effects out, in their order.
  */
 
-import type { EnforcerAnswer, EnforcerCall, EnforcerDescription, FaultRecord } from '../../ports/enforcer.ts';
-import type { BundleDefinition } from '../protocol/bundle.ts';
+import type { FaultRecord } from '../../ports/enforcer.ts';
 import type { BundleId, Epoch, Incarnation, VmId } from '../protocol/ids.ts';
-import type { ConsentClaims, Message } from '../protocol/messages.ts';
-import type { HostTimes } from '../protocol/timers.ts';
 import { type Attributed, attribute, causeOf } from './attribution.ts';
 import { type Bounds, boundsAt, EPOCHS_LEFT_MIN, INCARNATIONS_LEFT_MIN } from './bounds.ts';
 import { NoEpochLeft } from './host-attempt.ts';
 import { hostConfig } from './host-config.ts';
+import { type HostEndpointState, isAwake, NOTHING } from './host-endpoint-state.ts';
+import type { HostFact, HostFound, HostOrder, HostSetup } from './host-facts.ts';
 import {
   type HostConfig,
   type HostEffect,
@@ -23,211 +22,17 @@ import {
   holdsBack,
   initialHost,
   type Recovered,
-  type RemapPhase,
 } from './host-state.ts';
 import { HOST_TABLE } from './host-table.ts';
 import { faultMessage, whyUnfit } from './host-view.ts';
-import { foldAnswers, NO_TALLY, PhaseRuns, type Tally } from './remap.ts';
+import { foldAnswers, NO_TALLY, PhaseRuns } from './remap.ts';
 import { readStamp } from './stamp.ts';
-import { beganIn, type RegistryRecord, registryAtStart, runningIn } from './vm-registry.ts';
+import { beganIn, registryAtStart, runningIn } from './vm-registry.ts';
 
 /** Interval of heartbeats to the parties of a bundle that is lent or moves, in ms. Agents count four as silence. */
 export const HEARTBEAT_MS = 1_000;
 /** Time between two tries to write what could not be written, in ms: somebody frees space by hand. */
 const WRITE_AGAIN_MS = 1_000;
-
-/** What an endpoint is made for. Constant while the service runs. */
-export interface HostSetup {
-  readonly bundles: readonly BundleDefinition[];
-  readonly enforcer: EnforcerDescription;
-  /** 16 random bytes of this start of the service. */
-  readonly bootId: Uint8Array;
-  readonly times?: Partial<HostTimes> | undefined;
-  /** Lend bundles that only their driver can clean. */
-  readonly acceptDriverResidue?: boolean | undefined;
-  /** The table of a bundle; a negative control puts another one here. */
-  readonly table?: typeof HOST_TABLE | undefined;
-}
-
-/** What the driver found when the service started. */
-export interface HostFound {
-  /** What is durable; undefined: nothing that can be used. */
-  readonly bounds: Bounds | undefined;
-  /** The last records of an earlier life; undefined: none that can be used. */
-  readonly records: HostRecords | undefined;
-  /** Nobody ever used this table: it may begin empty. */
-  readonly isFirst: boolean;
-  /** Identity of the machine's present boot, and the VMs that run. */
-  readonly machineBoot: string;
-  readonly running: readonly VmId[];
-  /** 8 random bytes, as hex: the id of a table that has to begin. */
-  readonly freshTableId: string;
-}
-
-/** The records of a table, as they were last written. */
-export interface HostRecords {
-  readonly bundles: ReadonlyMap<BundleId, HostState>;
-  readonly registry: RegistryRecord | undefined;
-}
-
-/** Facts. `nowMs` is the host's monotonic clock. */
-export type HostFact = { readonly nowMs: number } & (
-  | { readonly on: 'start'; readonly found: HostFound }
-  /** A message that verified. `claims`: of the consent in a `prepare`, if they verified, too. */
-  | {
-      readonly on: 'message';
-      readonly from: VmId;
-      readonly message: Message;
-      readonly claims?: ConsentClaims | undefined;
-    }
-  | { readonly on: 'sessionUp'; readonly peer: VmId }
-  | {
-      readonly on: 'timer';
-      readonly bundle: BundleId | undefined;
-      readonly timer: string;
-      readonly lateMs: number;
-    }
-  | {
-      readonly on: 'answers';
-      readonly bundle: BundleId;
-      readonly phase: RemapPhase;
-      readonly epoch: Epoch;
-      readonly to: VmId | undefined;
-      readonly answers: readonly EnforcerAnswer[];
-      /** What the order asked to be fetched. */
-      readonly faults: readonly FaultRecord[];
-    }
-  | { readonly on: 'faults'; readonly faults: readonly FaultRecord[] }
-  | { readonly on: 'vmStarting' | 'vmExited'; readonly vm: VmId }
-  /** The enforcer is gone; what became of its VMs is not known. */
-  | { readonly on: 'enforcerLost'; readonly error: string }
-  | { readonly on: 'lift'; readonly bundle: BundleId }
-  /** The answer to `record`; `bundle` undefined: to that of the VMs. */
-  | {
-      readonly on: 'recorded';
-      readonly bundle: BundleId | undefined;
-      readonly fault?: string | undefined;
-    }
-  /** The answer to `writeBounds`. */
-  | { readonly on: 'boundsWritten'; readonly bounds: Bounds; readonly fault?: string | undefined }
-);
-
-/** Effects, to be carried out in their order. */
-export type HostOrder =
-  | { readonly do: 'send'; readonly to: VmId; readonly message: Message }
-  /** Write the state of a bundle, so that it outlives this process; `recorded` answers. */
-  | {
-      readonly do: 'record';
-      readonly bundle: BundleId;
-      readonly state: HostState;
-      readonly isDurable: boolean;
-    }
-  | { readonly do: 'recordVms'; readonly registry: RegistryRecord }
-  /** Make bounds durable, off the way of everything else; `boundsWritten` answers. */
-  | { readonly do: 'writeBounds'; readonly bounds: Bounds }
-  /** Have the enforcer do this; `answers` brings what it said. */
-  | {
-      readonly do: 'enforce';
-      readonly bundle: BundleId;
-      readonly phase: RemapPhase;
-      readonly epoch: Epoch;
-      readonly to: VmId | undefined;
-      readonly calls: readonly EnforcerCall[];
-      /** Fetch refused accesses when it is done: what waits then is the old holder's. */
-      readonly fetchesFaults: boolean;
-    }
-  /** Fetch what the enforcer reported of refused accesses; `faults` brings it. */
-  | { readonly do: 'fetchFaults' }
-  | { readonly do: 'acknowledgeStart' | 'acknowledgeExit'; readonly vm: VmId }
-  /** Drop the session with a VM that has ended. */
-  | { readonly do: 'forget'; readonly vm: VmId }
-  | {
-      readonly do: 'timer';
-      readonly bundle: BundleId | undefined;
-      readonly timer: string;
-      readonly ms: number;
-    }
-  | { readonly do: 'stopTimer'; readonly bundle: BundleId | undefined; readonly timer: string }
-  | HostNews
-  /** Everything that was found is dealt with: listen to the enforcer and to the agents. */
-  | { readonly do: 'serve' }
-  /** End the process: there is nothing that this life can still do. */
-  | { readonly do: 'end'; readonly reason: string };
-
-/** What people are told; nothing depends on it. */
-export type HostNews =
-  | {
-      readonly do: 'audit';
-      readonly bundle: BundleId;
-      readonly event: string;
-      readonly detail?: string | undefined;
-      readonly epoch: Epoch;
-      readonly holder: VmId | undefined;
-      /** The VM behind it; undefined: the machine or an operator. */
-      readonly cause: VmId | undefined;
-    }
-  | { readonly do: 'fault'; readonly bundle: BundleId; readonly attributed: Attributed }
-  | { readonly do: 'strayFault'; readonly fault: FaultRecord }
-  | { readonly do: 'vm'; readonly vm: VmId; readonly isRunning: boolean; readonly incarnation: Incarnation }
-  | {
-      readonly do: 'phase';
-      readonly bundle: BundleId;
-      readonly phase: RemapPhase;
-      readonly epoch: Epoch;
-      readonly error?: string | undefined;
-    }
-  | {
-      readonly do: 'step';
-      readonly bundle: BundleId;
-      readonly on: string;
-      readonly before: string;
-      readonly after: string;
-      readonly rows: readonly string[];
-      readonly ignored?: string | undefined;
-    }
-  | { readonly do: 'drop'; readonly from: VmId; readonly kind: string; readonly why: string };
-
-/** An ended incarnation whose memory is not freed yet. */
-interface Exit {
-  readonly vm: VmId;
-  readonly incarnation: Incarnation;
-  /** Bundles that may still reach it. */
-  readonly bundles: readonly BundleId[];
-}
-
-/** All that an endpoint knows. Immutable. */
-export interface HostEndpointState {
-  readonly isServing: boolean;
-  readonly bundles: Readonly<Record<BundleId, HostState>>;
-  /** Syncs and resets of the attempt under way, by bundle. */
-  readonly tallies: Readonly<Record<BundleId, Tally>>;
-  readonly registry: RegistryRecord;
-  /** VMs that wait for their first instruction. */
-  readonly starting: readonly VmId[];
-  readonly exits: readonly Exit[];
-  readonly bounds: Bounds;
-  readonly isBoundsPending: boolean;
-  /** Bundles whose last state is not written, and whether the VMs are. */
-  readonly unrecorded: readonly BundleId[];
-  readonly areVmsRecorded: boolean;
-  readonly writeFault: string | undefined;
-  readonly isBeating: boolean;
-}
-
-const NOTHING: HostEndpointState = {
-  isServing: false,
-  bundles: {},
-  tallies: {},
-  registry: { machineBoot: '', lives: {}, running: [], floor: 0 },
-  starting: [],
-  exits: [],
-  bounds: boundsAt('', '', 0, 0),
-  isBoundsPending: false,
-  unrecorded: [],
-  areVmsRecorded: true,
-  writeFault: undefined,
-  isBeating: false,
-};
 
 /** Timers of the endpoint itself. */
 const BEAT = 'beat';
@@ -611,13 +416,4 @@ export class HostEndpoint {
   #set(part: Partial<HostEndpointState>): void {
     this.state = { ...this.state, ...part };
   }
-}
-
-/**
- * Whether somebody has to know all the time that the host lives: whoever types a secret on a borrowed screen, and whoever
- * waits for one.
- */
-function isAwake({ name, holder, reservation }: HostState): boolean {
-  if (name === 'moving' || reservation !== undefined) return true;
-  return holder !== undefined && (holder.lease !== undefined || !holder.confirmed);
 }

@@ -1,6 +1,6 @@
 /** What an agent shows of one bundle, gathered from what its endpoint reports. Nothing depends on it. Pure. */
 
-import type { AgentBundle } from '../../core/agent/agent-endpoint.ts';
+import type { AgentBundle } from '../../core/agent/agent-endpoint-state.ts';
 import {
   type BundleView,
   type LastTold,
@@ -8,10 +8,10 @@ import {
   seenByOwner,
   toldBy,
 } from '../../core/agent/agent-view.ts';
-import type { Diary } from '../../core/agent/diary.ts';
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
 import type { VmId } from '../../core/protocol/ids.ts';
 import type { MessageOf } from '../../core/protocol/messages.ts';
+import type { Diary } from './diary.ts';
 
 /** One bundle as people see it. Times are of our clock, in ms. */
 export interface Entry {

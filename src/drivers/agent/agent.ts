@@ -5,16 +5,11 @@
 
 import { TypedEmitter } from 'tiny-typed-emitter';
 import { quietLog } from '../../common/quiet-log.ts';
-import {
-  AgentEndpoint,
-  type AgentFact,
-  type AgentNews,
-  type AgentOrder,
-} from '../../core/agent/agent-endpoint.ts';
+import { AgentEndpoint } from '../../core/agent/agent-endpoint.ts';
+import type { AgentFact, AgentNews, AgentOrder } from '../../core/agent/agent-facts.ts';
 import type { AgentNotice, BorrowTerms } from '../../core/agent/agent-io.ts';
 import { type BundleView, faultVerb } from '../../core/agent/agent-view.ts';
 import type { BORROWER_TABLE } from '../../core/agent/borrower.ts';
-import { Diary } from '../../core/agent/diary.ts';
 import type { Policy } from '../../core/agent/policy.ts';
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
 import type { GrantedForm } from '../../core/protocol/evidence.ts';
@@ -27,6 +22,7 @@ import type { Link, LinkListener, PeerView } from '../link/link.ts';
 import { TimerSet } from '../timer-set.ts';
 import { bundleView, type Entry, newEntry, noteTold } from './agent-entry.ts';
 import { AgentJournal } from './agent-journal.ts';
+import { Diary } from './diary.ts';
 
 /** What an agent is made of. */
 export interface AgentParts {

@@ -1,7 +1,6 @@
 /** What the hypervisor service is given, what it keeps of a bundle, and what it tells who looks. Types only. */
 
 import type { Attributed } from '../../core/host/attribution.ts';
-import type { FaultDesk } from '../../core/host/fault-desk.ts';
 import type { HostConfig, RemapPhase } from '../../core/host/host-state.ts';
 import type { HOST_TABLE } from '../../core/host/host-table.ts';
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
@@ -10,6 +9,7 @@ import type { HostTimes } from '../../core/protocol/timers.ts';
 import type { Enforcer } from '../../ports/enforcer.ts';
 import type { Clock, DurableRecord, Entropy, Log } from '../../ports/world.ts';
 import type { Link } from '../link/link.ts';
+import type { FaultDesk } from './fault-desk.ts';
 import type { HostTable } from './table.ts';
 
 /** What a host is made of. */

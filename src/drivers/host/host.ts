@@ -6,8 +6,8 @@
 import { TypedEmitter } from 'tiny-typed-emitter';
 import { quietLog } from '../../common/quiet-log.ts';
 import { decodeBounds, encodeBounds } from '../../core/host/bounds.ts';
-import { FaultDesk } from '../../core/host/fault-desk.ts';
-import { HostEndpoint, type HostFact, type HostNews, type HostOrder } from '../../core/host/host-endpoint.ts';
+import { HostEndpoint } from '../../core/host/host-endpoint.ts';
+import type { HostFact, HostNews, HostOrder } from '../../core/host/host-facts.ts';
 import {
   faultFields,
   faultText,
@@ -26,6 +26,7 @@ import type { Obstacle } from '../../ports/world.ts';
 import { FactQueue } from '../fact-queue.ts';
 import type { LinkListener, PeerView } from '../link/link.ts';
 import { TimerSet } from '../timer-set.ts';
+import { FaultDesk } from './fault-desk.ts';
 import type { Entry, HostEvents, HostParts } from './host-parts.ts';
 import { HostWriter } from './host-writer.ts';
 
@@ -50,6 +51,8 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   readonly #timers: TimerSet;
   readonly #facts: FactQueue<HostFact>;
   #onServing: () => void = () => {};
+  /** Called as soon as no fact waits. */
+  #serving: (() => void) | undefined;
 
   constructor(given: HostParts) {
     super();
@@ -70,7 +73,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     this.#timers = new TimerSet(clock, (name, lateMs) => this.#timerFired(name, lateMs));
     this.#facts = new FactQueue(
       (fact) => this.#step(fact),
-      () => this.#timers.apply(),
+      () => this.#rested(),
     );
     const { audit, auditHash } = parts;
     this.#writer = new HostWriter({ table: parts.table ?? parts.freshTable(), audit, auditHash, clock, log });
@@ -190,6 +193,14 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     }
   }
 
+  /** No fact waits any more. */
+  #rested(): void {
+    this.#timers.apply();
+    const serving = this.#serving;
+    this.#serving = undefined;
+    serving?.();
+  }
+
   #carryOut(order: HostOrder): void {
     const { link, enforcer } = this.#parts;
     switch (order.do) {
@@ -228,7 +239,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       case 'serve':
         enforcer.onEvent((event) => this.#onEnforcer(event));
         if (!this.#facts.isStopped) link.open(this);
-        if (!this.#facts.isStopped) this.#onServing();
+        this.#serving = this.#onServing;
         return;
       case 'end':
         return this.#end(order.reason);

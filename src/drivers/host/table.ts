@@ -6,7 +6,7 @@
  * out (table-record.ts) is not repaired: its bundles start in quarantine, cause `tableLost`.
  */
 
-import type { HostRecords } from '../../core/host/host-endpoint.ts';
+import type { HostRecords } from '../../core/host/host-facts.ts';
 import type { HostState } from '../../core/host/host-state.ts';
 import { registryFault, stateFault } from '../../core/host/table-record.ts';
 import type { RegistryRecord } from '../../core/host/vm-registry.ts';

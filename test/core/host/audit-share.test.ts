@@ -3,8 +3,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { quietLog } from '../../../src/common/quiet-log.ts';
 import { AuditShares } from '../../../src/core/host/audit-share.ts';
-import { FaultDesk } from '../../../src/core/host/fault-desk.ts';
 import { type Epoch, type ResourceId, vmId } from '../../../src/core/protocol/ids.ts';
+import { FaultDesk } from '../../../src/drivers/host/fault-desk.ts';
 import { HostWriter } from '../../../src/drivers/host/host-writer.ts';
 import { HostTable } from '../../../src/drivers/host/table.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';

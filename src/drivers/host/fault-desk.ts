@@ -5,8 +5,8 @@
  * bounded too: what does not fit is counted under the bundle as a whole.
  */
 
+import type { Attributed } from '../../core/host/attribution.ts';
 import type { Clock } from '../../ports/world.ts';
-import type { Attributed } from './attribution.ts';
 
 /** Shortest time between two reports of one kind, in milliseconds: a person can follow, a log does not fill. */
 const REPORT_EVERY_MS = 1_000;

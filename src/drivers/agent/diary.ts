@@ -3,11 +3,11 @@
  * It decides nothing and nothing depends on it.
  */
 
+import type { AgentNotice } from '../../core/agent/agent-io.ts';
+import { noticeText, stateText } from '../../core/agent/agent-view.ts';
+import type { BundleId, VmId } from '../../core/protocol/ids.ts';
+import type { MessageOf } from '../../core/protocol/messages.ts';
 import type { Clock, HookName, Log } from '../../ports/world.ts';
-import type { BundleId, VmId } from '../protocol/ids.ts';
-import type { MessageOf } from '../protocol/messages.ts';
-import type { AgentNotice } from './agent-io.ts';
-import { noticeText, stateText } from './agent-view.ts';
 
 /** Events kept per bundle for `describe`. */
 const EVENTS_KEPT = 20;

@@ -1,8 +1,8 @@
 /** What people are told of a bundle without asking. */
 
 import { expect, it } from 'vitest';
-import { Diary } from '../../../src/core/agent/diary.ts';
 import { bundleId, type Epoch, vmId } from '../../../src/core/protocol/ids.ts';
+import { Diary } from '../../../src/drivers/agent/diary.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
 
 it('a quarantine stands in the log: it ends by an operator alone', () => {
