@@ -309,7 +309,14 @@ export function noticed(state: S, ms: number, cause: MoveCause): Out {
 }
 
 /** The host says that we hold, at the epoch that we know. */
-export function holdOn(state: S, told: Told): Out {
+export function holdOn(before: S, told: Told, config: AgentConfig): Out {
+  // A host that restarted may have lost the record of our confirmation, and would take the bundle back for want of it.
+  const isUnheard = before.name === 'held' && (told.kind === 'remapped' || !told.confirmed);
+  const out = heldOn(isUnheard ? { ...before, unconfirmed: true } : before, told);
+  return isUnheard ? { state: out.state, effects: [...out.effects, ...confirm(config, before.epoch)] } : out;
+}
+
+function heldOn(state: S, told: Told): Out {
   if (told.kind === 'remapped' || state.name === 'suspending') return { state, effects: [stop('query')] };
   if (told.ending === undefined) {
     return {

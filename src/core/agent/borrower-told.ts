@@ -174,7 +174,7 @@ export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
     when: 'we hold at the epoch we know',
     holds: (x) => isOurs(x) && x.input.message.epoch === x.state.epoch,
     to: ['stay'],
-    act: ({ state, input }) => holdOn(state, input.message),
+    act: ({ state, input, config }) => holdOn(state, input.message, config),
   }),
   row({
     name: `${on}-lost`,

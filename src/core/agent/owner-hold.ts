@@ -14,6 +14,7 @@ import {
   settledEpoch,
   standBack,
   stop,
+  type Told,
   takeBack,
   timer,
   toHost,
@@ -52,6 +53,9 @@ const foundIntruding = row({
   act: ({ state, input }) => yieldDriver(state, input.message),
 });
 
+/** Whether the host says that our confirmation did not arrive: it tells an owner that it holds until it does. */
+const isUnheard = (message: Told) => message.kind === 'remapped' || !message.confirmed;
+
 /** Rows for what the host tells about the holder; the same for `remapped` and `stateReported`. */
 export const ownerToldRows = (on: 'remapped' | 'stateReported') => [
   row({
@@ -77,6 +81,23 @@ export const ownerToldRows = (on: 'remapped' | 'stateReported') => [
     holds: (x) => isOurs(x) && x.input.message.epoch === x.state.heldEpoch && x.state.rejected !== undefined,
     to: ['stay'],
     act: ({ state, config }) => ({ state, effects: reject(config, state.heldEpoch, state.rejected!) }),
+  }),
+  row({
+    name: `${on}-unconfirmed`,
+    on,
+    from: ['held', 'deciding', 'preparing'],
+    when: 'we hold at the epoch we know, and the host does not know that we resumed',
+    holds: (x) =>
+      isOurs(x) &&
+      x.input.message.epoch === x.state.heldEpoch &&
+      !x.state.overtaken &&
+      isUnheard(x.input.message),
+    to: ['stay'],
+    // It restarted, and the record of our confirmation is lost.
+    act: ({ state, input, config }) => ({
+      state: { ...state, incarnation: ownLife(state, input.message), unconfirmed: true },
+      effects: [stop('query'), ...confirm(config, state.heldEpoch)],
+    }),
   }),
   row({
     name: `${on}-ours-already`,

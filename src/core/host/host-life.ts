@@ -22,7 +22,15 @@ import {
   stop,
   timer,
 } from './host-attempt.ts';
-import { type Holder, type HostEffect, type HostState, initialHost, isAlive, lifeOf } from './host-state.ts';
+import {
+  type Holder,
+  type HostEffect,
+  type HostState,
+  initialHost,
+  isAlive,
+  isKeeperLost,
+  lifeOf,
+} from './host-state.ts';
 
 /** The state without an incarnation that has ended, whose memory waits to be freed. */
 function ended({ state, input, config }: HostSeen<'vmExited'>): HostState {
@@ -39,16 +47,6 @@ function started({ state, input, config }: HostSeen<'vmStarted'>): HostState {
   const { vm, incarnation } = input;
   const isOwnerWaiting = state.isOwnerWaiting || vm === config.owner;
   return { ...state, running: { ...state.running, [vm]: incarnation }, isOwnerWaiting };
-}
-
-/** Whether the owner, who keeps the supplies of a lent bundle, has ended since it lent. */
-function isKeeperLost({ state, config }: Base): boolean {
-  const { holder } = state;
-  return (
-    config.keeper === 'owner' &&
-    holder?.lease !== undefined &&
-    state.running[config.owner] !== holder.lease.lender
-  );
 }
 
 /**
@@ -116,7 +114,7 @@ export const LIFE_ROWS = [
     on: 'level',
     from: ['held'],
     when: 'lent, and the keeper of its supplies has ended',
-    holds: isKeeperLost,
+    holds: ({ state, config }) => isKeeperLost(state, config),
     to: ['moving', 'quarantined'],
     act: (x) => beginReturn(x, 'supplyLost', true),
   }),

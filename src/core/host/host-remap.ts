@@ -29,6 +29,7 @@ import {
   type HostEffect,
   type HostState,
   isAlive,
+  isKeeperLost,
   type Life,
   type RemapPhase,
 } from './host-state.ts';
@@ -47,8 +48,9 @@ function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: Life): HostOut {
     lastEpoch: attempt.epoch,
     lastCause: attempt.cause,
   };
-  // An ended incarnation holds nothing: it is not told that it does.
-  const told = isAlive(next, to) ? audience({ ...x, state: next }) : [];
+  // What is taken back at once is not told.
+  const isKept = isAlive(next, to) && !isKeeperLost(next, config);
+  const told = isKept ? audience({ ...x, state: next }) : [];
   return {
     state: next,
     effects: [

@@ -282,6 +282,11 @@ export function isAlive(state: HostState, { vm, incarnation }: Life): boolean {
   return state.running[vm] === incarnation;
 }
 
+/** Returns whether the owner, who keeps the supplies of a lent bundle, has ended since it lent. */
+export function isKeeperLost({ holder, running }: HostState, { keeper, owner }: HostConfig): boolean {
+  return keeper === 'owner' && holder?.lease !== undefined && running[owner] !== holder.lease.lender;
+}
+
 /** Returns whether a VM that is about to run has to wait for this bundle. */
 export function holdsBack(state: HostState, { owner }: Pick<HostConfig, 'owner'>, vm: VmId): boolean {
   // Its own memory may still be reached by what an ended incarnation of it left.

@@ -230,8 +230,7 @@ export class ProductWorld {
       operator.ask(WATCH);
       host.on('phase', (bundle, phase, epoch) => phase === 'fence' && this.begun.add(`${bundle} ${epoch}`));
       this.say('host: starts');
-      host.start();
-      this.#learnLives();
+      host.start(() => this.#learnLives());
     } catch (error) {
       // As orExit of the daemon: its supervisor tries again.
       this.say(`host: cannot start: ${(error as Error).message}`);
