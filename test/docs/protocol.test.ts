@@ -41,7 +41,7 @@ const timers = (constant: string) => commentsOf(source('protocol/timers.ts'), co
 const PARTS = {
   messages: renderMessages(MESSAGES),
   handshake: renderMessages({ ...HANDSHAKE_MESSAGES, ...SESSION_CONTROL }),
-  consent: renderFields(CONSENT_FIELDS),
+  consent: renderFields(CONSENT_FIELDS).replaceAll('; ', ';\n'),
   evidence: renderNames(EVIDENCE_LEVELS),
   phases: renderNames(PHASES),
   'decline-reasons': renderCodes(DECLINE_REASONS),

@@ -1,4 +1,4 @@
-/** R23, L3: an owner in `held` asks once when the session comes up and never again, although it was not answered. */
+/** R23, L3: an owner asks who holds until it is answered, in every state. */
 import { describe, expect, it } from 'vitest';
 import { OWNER_TABLE } from '../../src/core/agent/owner.ts';
 import { initialOwner, type OwnerInput, type OwnerState } from '../../src/core/agent/owner-state.ts';

@@ -1,6 +1,6 @@
 /**
- * L3: one borrower that renews its request again and again (its consents are garbage) keeps all others out for ever, because the
- * owner starts anew from `preparing` with each; with a policy that takes time also one that the policy would never allow.
+ * L3: a borrower that renews its request again and again keeps no other borrower out, whether the policy allows it or
+ * not, and however long the policy takes.
  */
 import { describe, expect, it } from 'vitest';
 import { allowList, type Policy } from '../../src/core/agent/policy.ts';

@@ -1,4 +1,4 @@
-/** R66: the host must take a lent bundle back when the keeper of its supplies (the owner) ended. */
+/** R66: a lent bundle comes back when the keeper of its supplies has ended, whenever that happened. */
 import { describe, expect, it } from 'vitest';
 import {
   type HostConfig,

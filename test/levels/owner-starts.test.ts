@@ -1,6 +1,6 @@
 /**
- * R67, M5 (a): the owner's VM starts while the host, just started, still fences at boot. It gets leave to run without its bundle, whose
- * registers read all ones while its kernel probes. A few ms later the same start is granted first.
+ * M5: an owner's VM that starts while the host still fences at boot is granted its bundle before its first
+ * instruction, as it is a few milliseconds later.
  */
 import { describe, expect, it } from 'vitest';
 import type { VmId } from '../../src/core/protocol/ids.ts';

@@ -1,4 +1,4 @@
-/** M5/M14: a record that says "quarantined, isolated" is believed although the machine was read back as reached by a VM. */
+/** M5, M14: a record that says "quarantined, isolated" frees no VM that the machine says still reaches the bundle. */
 import { describe, expect, it } from 'vitest';
 import type { VmId } from '../../src/core/protocol/ids.ts';
 import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';

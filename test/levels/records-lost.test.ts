@@ -1,4 +1,4 @@
-/** L1/L3: a rollback is told to the owner before it is on disk (50 ms). A host killed then goes on at an older epoch. */
+/** L1, L3: a host that is killed while its last records are missing leaves nobody deaf, and forgets no quarantine. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerDescription } from '../../src/ports/enforcer.ts';

@@ -2,8 +2,8 @@
  * The whole protocol as one value: two agents, the host, the network between them, the drivers, the machine's
  * tables and what is on disk. The explicit-state checker walks over it.
  *
- * The endpoints are the product's own, and nothing of them is done again here; the rest is the smallest model of a world
- * that can go wrong. Time does not pass: any timer that runs may fire.
+ * The endpoints are the product's own, and nothing of them is done again here. The rest is the smallest model of a
+ * world that can go wrong. Time does not pass: any timer that runs may fire.
  */
 
 import type { AgentBundle, AgentEndpointState } from '../../src/core/agent/agent-endpoint-state.ts';

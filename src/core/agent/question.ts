@@ -1,9 +1,9 @@
 /**
  * The question of an agent to its host, who holds a bundle: one at a time, known by its challenge. Pure.
  *
- * A retry reuses its challenge: else no answer would ever fit where a round trip is longer than the timer. Whatever else
- * makes an agent ask is a new question, which an answer from before it must not settle: news, and a timer that ends
- * another wait, as that of a lease. An answer counts once. Answers of an earlier session or incarnation fail their tag.
+ * A retry reuses its challenge: else no answer would ever fit where a round trip is longer than the timer. News, and a
+ * timer that ends another wait (as that of a lease), make a new question: an answer from before must not settle it. An
+ * answer counts once. Answers of an earlier session or incarnation fail their tag.
  */
 
 import { OWNER_TIMERS } from '../protocol/timers.ts';

@@ -50,8 +50,8 @@ export const NOTHING: HostEndpointState = {
 };
 
 /**
- * Whether somebody has to know all the time that the host lives: whoever types a secret on a borrowed screen, and whoever
- * waits for one.
+ * Whether a party has to know all the time that the host lives: somebody may be typing a secret on a borrowed
+ * screen, or wait for one.
  */
 export function isAwake({ name, holder, reservation }: HostState): boolean {
   if (name === 'moving' || reservation !== undefined) return true;

@@ -1,9 +1,8 @@
 /**
  * What an agent writes down before it acts: which hook it was about to run, under which epoch.
  *
- * It says what was attempted, never who holds: after a restart only the host's answer counts. Kept so that a person,
- * and the log, can tell what a crash interrupted. So nothing here is made durable, nobody waits for a disk, and one that
- * is full keeps nobody from anything.
+ * It says what was attempted, never who holds: after a restart only the host's answer counts. It shows people what a
+ * crash interrupted, so nothing here is fsynced, and a full disk stops nothing.
  */
 
 import { type BundleId, isId } from '../../core/protocol/ids.ts';

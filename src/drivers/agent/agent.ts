@@ -120,10 +120,10 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   /**
-   * The whole VM wants to sleep (system suspend): a kernel that sleeps drops the supplies that it keeps for a borrower,
-   * and answers nobody (M11). Calls in every lent bundle, by force after `graceMs`. Calls `done` once: asleep, when none
-   * is lent any more, and none is until `wake`; or else awake, with the bundles that were not back after `waitMs`, or
-   * when `wake` or another `sleep` ended this one.
+   * The whole VM wants to sleep (system suspend): a kernel that sleeps drops the supplies that it keeps for a
+   * borrower, and answers nobody (M11). Calls in every lent bundle, by force after `graceMs`. Calls `done` once:
+   * asleep, when none is lent any more, which stays so until `wake`; or awake, with the bundles that were not back
+   * after `waitMs`, or when `wake` or another `sleep` ended this one.
    */
   sleep(graceMs: number, waitMs: number, done: Slept): void {
     // What waits is ended by the endpoint, which calls it.

@@ -1,9 +1,9 @@
 /**
  * The host's table on disk: the last state of every bundle and the incarnations of the VMs, as journal records.
  *
- * JSON in ASCII, one record a change. What it holds has to outlive this process, not a power cut (bounds.ts): nothing is
- * made durable here. Proofs are not kept: after a restart the machine itself is read back. A table that does not check
- * out (table-record.ts) is not repaired: its bundles start in quarantine, cause `tableLost`.
+ * JSON in ASCII, one record a change. It has to outlive this process, not a power cut (bounds.ts), so nothing is
+ * fsynced here. Proofs are not kept: after a restart the machine itself is read back. A table that does not check out
+ * (table-record.ts) is not repaired: its bundles start in quarantine, cause `tableLost`.
  */
 
 import type { HostRecords } from '../../core/host/host-facts.ts';

@@ -1,6 +1,5 @@
 /**
- * One small record in a file that outlives a power cut. It is written by Node's own threads: the event loop waits for no
- * disk.
+ * One small record in a file that outlives a power cut. Node's own threads write it: the event loop waits for no disk.
  */
 
 import { close, fsync, open, readFileSync, rename, write } from 'node:fs';

@@ -71,7 +71,7 @@ describe('the table', () => {
 });
 
 describe('the audit log', () => {
-  it('is written when nobody waits for a message: soon, at the end of a handover, or when its hash is asked for', () => {
+  it('is written soon, at the end of a handover, or when its hash is asked for', () => {
     writer.writeAudit(LINE, undefined);
     expect(audited).toHaveLength(0);
     clock.advance(50);
