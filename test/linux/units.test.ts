@@ -53,10 +53,10 @@ test('the agent may write below /sys, where the steps of hooks write, and hold a
 
 /** Who tells systemd anything: tested in test/quickjs/supervisor.test.ts. */
 test.each([
-  ['baton-agent.service', 'notify', '10'],
+  ['baton-agent.service', 'notify', '120'],
   ['baton-agent.service.d/node.conf', 'exec', '0'],
   ['baton-host.service', 'exec', undefined],
-  ['baton-host.service.d/watchdog.conf', 'notify', '10'],
+  ['baton-host.service.d/watchdog.conf', 'notify', '120'],
 ])('%s is of Type=%s with WatchdogSec=%s', (name, type, watchdog) => {
   expect(settingOf(read(name), 'Type')).toBe(type);
   expect(settingOf(read(name), 'WatchdogSec')).toBe(watchdog);

@@ -3,6 +3,8 @@
  * what must come of it.
  */
 
+import type { BorrowerState } from '../../src/core/agent/borrower-state.ts';
+import type { OwnerState } from '../../src/core/agent/owner-state.ts';
 import { BUSY_RETRY_MS } from '../../src/core/protocol/codes.ts';
 import { DRAINS_MAX } from '../../src/core/protocol/timers.ts';
 import { ANDROID, VAULT } from '../../targets/lab/machine/board.ts';
@@ -11,6 +13,8 @@ import {
   borrower,
   CHALLENGE,
   command,
+  done,
+  failed,
   fromBorrower,
   fromHost,
   HOST_CONFIG,
@@ -33,6 +37,7 @@ import {
   refusalTo,
   remapped,
   sent,
+  suspending,
   TERMS,
   timers,
 } from '../core/protocol/requirements-support.ts';
@@ -66,6 +71,57 @@ const effectsOf = (played: unknown) => (played as Host).effects;
 const stateOf = (played: unknown) => (played as Host).state;
 
 const STRICT = { ...HOST_CONFIG, resettable: false, acceptDriverResidue: true };
+
+const resuming = () => owner([failed('suspend')], suspending()).state;
+
+/** An owner that is told of another holder, or of a newer epoch of its own, in the middle of what it does. */
+const OVERTAKEN: readonly (readonly [string, Directed['play'], string, boolean, ...string[]])[] = [
+  ['o:remapped-yield', () => owner([fromHost(remapped(VAULT, 2))], owning()), 'suspending', true, 'quiesce'],
+  [
+    'o:stateReported-yield',
+    () => owner([fromHost(held(VAULT, 2, ANDROID))], owning()),
+    'suspending',
+    true,
+    'quiesce',
+  ],
+  [
+    'o:remapped-yield-after-hook',
+    () => owner([fromHost(remapped(OTHER, 3))], suspending()),
+    'suspending',
+    true,
+  ],
+  [
+    'o:stateReported-yield-after-hook',
+    () => owner([fromHost(held(OTHER, 3, ANDROID))], suspending()),
+    'suspending',
+    true,
+  ],
+  [
+    'o:remapped-ours-while-suspending',
+    () => owner([fromHost(remapped(ANDROID, 3))], suspending()),
+    'suspending',
+    true,
+  ],
+  [
+    'o:stateReported-ours-while-suspending',
+    () => owner([fromHost(held(ANDROID, 3))], suspending()),
+    'suspending',
+    true,
+  ],
+  [
+    'o:suspended-yielded',
+    () => owner([fromHost(remapped(OTHER, 3)), done('suspend')], suspending()),
+    'lent',
+    false,
+  ],
+  [
+    'o:resumed-overtaken',
+    () => owner([fromHost(remapped(OTHER, 3)), done('resume')], resuming()),
+    'suspending',
+    true,
+    'quiesce',
+  ],
+];
 
 export const DIRECTED: readonly Directed[] = [
   {
@@ -132,15 +188,93 @@ export const DIRECTED: readonly Directed[] = [
     seen: refused(ANDROID),
   },
   {
-    row: 'h:query-restores-epoch',
-    play: () =>
-      host([
-        { on: 'start', recovered: { kind: 'lost' }, running: { [ANDROID]: 1, [VAULT]: 1 } },
-        command(VAULT, 'queryState', { epoch: 77, challenge: CHALLENGE }),
-      ]),
-    wants: ['quarantined', 77, { do: 'persist', sync: true }, 'stateReported'],
-    seen: (played) => [played.state.name, stateOf(played).epoch, played.effects[0], ...sent(played.effects)],
+    row: 'b:new-table',
+    play: () => borrower([on('newTable')], knowing()),
+    wants: ['idle', 0, { epoch: 0, holder: undefined }],
+    seen: ({ state }) => {
+      const { name, epoch, known } = state as unknown as BorrowerState;
+      return [name, epoch, known];
+    },
   },
+  {
+    row: 'h:claim-held',
+    play: () => host([command(ANDROID, 'claim', { epoch: 1 })], heldByOwner()),
+    wants: ['held', 'remapped'],
+    seen: ({ state, effects }) => [state.name, ...sent(effects)],
+  },
+  {
+    row: 'h:epochs-reserved',
+    play: () => host([{ on: 'epochsReserved', to: 2_048 }], heldByOwner()),
+    wants: ['held', 2_048],
+    seen: (played) => [played.state.name, stateOf(played).epochMax],
+  },
+  {
+    row: 'h:phase-timeout-late',
+    play: () => host([{ on: 'timer:enforce', lateMs: 4_000 }], moving()),
+    // What did not run cannot tell who was late.
+    wants: ['moving', 'fence', ['enforce', HOST_CONFIG.times.enforceMs]],
+    seen: (played) => [played.state.name, stateOf(played).attempt!.phase, ...timers(played.effects)],
+  },
+  {
+    row: 'h:query-record-stale',
+    play: () => {
+      const recovered = { kind: 'record', state: heldByOwner(), rebooted: false };
+      const running = { [ANDROID]: 1, [VAULT]: 1 };
+      const start = { on: 'start', recovered, running, epochs: { from: 1_024, to: 2_048 } };
+      const read = phase('inspect', 1_024, { reach: ANDROID });
+      return host([start, read, command(ANDROID, 'queryState', { epoch: 3, challenge: CHALLENGE })]);
+    },
+    wants: ['moving', 'restart', 1_025, ANDROID],
+    seen: (played) => {
+      const { cause, epoch, to } = stateOf(played).attempt!;
+      return [played.state.name, cause, epoch, to!.vm];
+    },
+  },
+  {
+    row: 'h:reserved-unwritten',
+    play: () => host([prepare(), { on: 'recorded', fault: 'ENOSPC' }], heldByOwner()),
+    wants: ['held', undefined, 'busy'],
+    seen: (played) => [
+      played.state.name,
+      stateOf(played).reservation,
+      ...refusalTo(ANDROID, effectsOf(played)),
+    ],
+  },
+  {
+    row: 'o:new-table',
+    play: () => owner([on('newTable')], owning()),
+    wants: ['held', 0, 0],
+    seen: ({ state }) => {
+      const { name, epoch, heldEpoch } = state as unknown as OwnerState;
+      return [name, epoch, heldEpoch];
+    },
+  },
+  {
+    row: 'o:policy-superseded',
+    play: () =>
+      owner([fromBorrower(REQUEST), fromBorrower({ ...REQUEST, requestId: 2 }), allowed(1)], owning()),
+    // The next one is decided at once; nobody is told of the one that its borrower gave up.
+    wants: ['deciding', 2],
+    seen: ({ state, effects }) => [
+      state.name,
+      (state as unknown as OwnerState).request!.requestId,
+      ...sent(effects),
+    ],
+  },
+  ...OVERTAKEN.map(
+    ([row, play, ...wants]): Directed => ({
+      row,
+      play,
+      wants,
+      seen: ({ state, effects }) => [
+        state.name,
+        (state as unknown as OwnerState).overtaken,
+        ...effects.flatMap((effect) =>
+          effect.do === 'hook' ? [(effect as unknown as { hook: string }).hook] : [],
+        ),
+      ],
+    }),
+  ),
   {
     row: 'h:reclaim-over',
     play: () => host([command(ANDROID, 'reclaim', { epoch: 1 })], heldByOwner()),

@@ -75,13 +75,18 @@ export interface LinkCounts {
   unsent: number;
 }
 
-/** Longest wait for an answer to a hello, in ms: the first is RETRY_MIN_MS, and each twice the one before. */
-const RETRY_MAX_MS = 2_000;
+/**
+ * Longest wait for an answer to a hello, in ms: the first is RETRY_MIN_MS, and each twice the one before. A peer that
+ * comes up begins by itself, so an absent one costs a wakeup a minute.
+ */
+const RETRY_MAX_MS = 60_000;
 /**
  * Shortest time between two sessions that are begun for want of sense in what a peer sends, in ms: whoever can inject
  * frames could else keep us busy with handshakes.
  */
 const RENEW_EVERY_MS = 2_000;
+/** A peer that is tried more often than this anyway is not tried sooner because somebody wants it, in ms. */
+const WANTED_AFTER_MS = 2_000;
 /** Time without a session after which people are told, in ms: a start takes far less. */
 const MISSED_AFTER_MS = 5_000;
 /** Time until they are told again, in ms. */
@@ -172,6 +177,7 @@ export class Link implements TransportListener {
     const waits = new Set<VmId>();
     for (const peer of this.#peers.values()) {
       const { id, session, heardMs } = peer;
+      if (!session?.isUp) this.#wanted(peer);
       if (!session?.isUp || this.#parts.transport.obstacle(id)) continue;
       if (heardMs !== undefined && nowMs - heardMs < FRESH_MS) continue;
       if (!isSilent(peer, nowMs)) waits.add(id);
@@ -201,6 +207,7 @@ export class Link implements TransportListener {
   /** Seals and sends. Returns false when there is no session or the transport dropped it. */
   send(to: VmId, message: Message, stamp?: Uint8Array): boolean {
     const peer = this.#peers.get(to);
+    if (peer && !peer.session?.isUp) this.#wanted(peer);
     const sealed = peer?.session?.seal(message, stamp) ?? { ok: false as const, reason: 'no session' };
     if (!sealed.ok || !peer) {
       this.counts.unsent += 1;
@@ -235,6 +242,15 @@ export class Link implements TransportListener {
     const nowMs = this.#parts.clock.nowMs();
     if (!peer?.session?.isUp || nowMs - peer.renewedMs < RENEW_EVERY_MS) return;
     peer.renewedMs = nowMs;
+    this.#begin(peer);
+  }
+
+  /** Somebody wants this peer now: it is tried at once, and not only when its long wait is over. */
+  #wanted(peer: Peer): void {
+    const nowMs = this.#parts.clock.nowMs();
+    if (peer.retryMs <= WANTED_AFTER_MS || nowMs - peer.renewedMs < RENEW_EVERY_MS) return;
+    peer.renewedMs = nowMs;
+    peer.retryMs = RETRY_MIN_MS;
     this.#begin(peer);
   }
 

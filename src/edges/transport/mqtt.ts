@@ -54,8 +54,11 @@ export interface MqttTransportParts {
 const QOS = 1;
 /** How long one attempt may take until the inbox is subscribed; a broker on this machine needs milliseconds. */
 const ATTEMPT_MS = 5_000;
-/** Seconds between signs of life on an idle connection. A broker that hangs is noticed within twice this. */
-const KEEPALIVE_S = 5;
+/**
+ * Seconds between signs of life on an idle connection: each wakes a guest. A broker that hangs is noticed within twice
+ * this; while something is lent, by the host's heartbeats within seconds.
+ */
+const KEEPALIVE_S = 60;
 /** Largest packet that the broker may send us (MQTT 5 only): a frame, a topic and what is around them. */
 const PACKET_BYTES_MAX = FRAME_BYTES_MAX + 512;
 /**
