@@ -32,7 +32,7 @@ function rested(agents: readonly (typeof ANDROID)[]) {
   return { world, seen };
 }
 
-it('nothing is sent, and no timer runs out more than three times a minute, in all processes together', () => {
+it('R110 nothing is sent, and no timer runs out more than three times a minute, in all processes together', () => {
   const { world, seen } = rested(VMS);
   world.clock.advance(MINUTES * 60_000);
   expect(seen.frames).toBe(0);
@@ -47,7 +47,7 @@ it('a borrower that is absent costs each other party a few wakeups a minute', ()
   expect(seen.timers / MINUTES).toBeLessThanOrEqual(6);
 });
 
-it('the first borrow after ten idle minutes asks for a fresh token, once, and is granted', () => {
+it('R110 the first borrow after ten idle minutes asks for a fresh token, once, and is granted', () => {
   const { world } = rested(VMS);
   world.clock.advance(10 * 60_000);
   world.agents.get(VAULT)!.borrow(PANEL.id, TERMS);

@@ -50,7 +50,7 @@ const gone = { on: 'vmExited', vm: 'android' };
 const keptByBorrower = (s: HostState) =>
   s.name === 'held' && s.holder?.vm === 'vault' && s.holder.ending === undefined;
 
-describe('keeper "owner": its VM ends', () => {
+describe('R111 keeper "owner": its VM ends', () => {
   const lending = () =>
     new H()
       .boot()

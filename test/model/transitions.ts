@@ -289,6 +289,17 @@ export function settled(start: World, budget: Budget): World {
   return { ...world, budget };
 }
 
+/** Runs on without faults until `isEnough`, or until all is at rest; returns what it came to. */
+export function runOn(start: World, isEnough: (world: World) => boolean = () => false): World {
+  let world = start;
+  const turn = { of: 0 };
+  for (let steps = 0; !isEnough(world) && !isSettled(world); steps++) {
+    if (steps === FAIR_STEPS_MAX) throw new Violation(`L1: not at rest: ${describeWorld(world)}`);
+    world = fairStep(world, turn);
+  }
+  return world;
+}
+
 /** L1: runs on without further faults until all is at rest. Calls `visit` on the way; it may end the run. */
 export function runFairly(start: World, isKnown: (world: World) => boolean): void {
   const calm = { ...start.budget };

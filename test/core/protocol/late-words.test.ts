@@ -217,7 +217,7 @@ describe('an owner', () => {
     expect(hooks(own.effects)).toEqual(['suspend']);
   });
 
-  it('R88 gives each borrower its turn, however often another asks again', () => {
+  it('R112 gives each borrower its turn, however often another asks again', () => {
     const other = {
       on: 'requestBorrow',
       from: 'other',
@@ -235,7 +235,7 @@ describe('an owner', () => {
     expect(lends.state.waiting).toEqual([]);
   });
 
-  it('R88 keeps no more requests than there is room for', () => {
+  it('R112 keeps no more requests than there is room for', () => {
     const from = (name: string) => ({ on: 'requestBorrow', from: name, message: REQUEST }) as never;
     const { state } = owner(
       Array.from({ length: 16 }, (_, i) => from(`vm${i}`)),

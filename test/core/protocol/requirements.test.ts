@@ -198,6 +198,21 @@ describe('a holder', () => {
     expect(sent(borrower([on('timer:confirm')], confirmed.state).effects)).toEqual([]);
   });
 
+  it('R113 confirms again when it is told that the host has lost that', () => {
+    const lost = { ...held(ANDROID, 1), confirmed: false } as never;
+    expect(sent(owner([fromHost(lost)], owning()).effects)).toEqual(['confirm']);
+    expect(sent(owner([fromHost(remapped(ANDROID, 1))], owning()).effects)).toEqual(['confirm']);
+    expect(sent(owner([fromHost(held(ANDROID, 1))], owning()).effects)).toEqual([]);
+    const told = { ...held(VAULT, 2), confirmed: false, leaseMs: 500 } as never;
+    expect(sent(borrower([fromHost(told)], holding()).effects)).toEqual(['confirm']);
+    expect(
+      sent(borrower([fromHost({ ...(told as object), confirmed: true } as never)], holding()).effects),
+    ).toEqual([]);
+    // Not before its driver works.
+    const resuming = borrower([fromHost(remapped(VAULT, 2))], pending()).state;
+    expect(sent(borrower([fromHost(told)], resuming).effects)).toEqual([]);
+  });
+
   const [first, second, ...rest] = proofFor(VAULT).resources;
   const proof = (fields: object) => ({ proof: { ...proofFor(VAULT), ...fields } });
   const wrong: readonly (readonly [string, object])[] = [
