@@ -51,8 +51,8 @@ function* unstable(start: World): Generator<World> {
 describe('R111 the end of a VM, at any moment', () => {
   /** With the least number of cases that each world has. */
   const WORLDS: readonly (readonly [string, number, Partial<Budget>, Partial<Settings>])[] = [
-    ['a loan and its return', 1_000, { borrow: 1, giveBack: 1 }, {}],
-    ['a loan whose owner keeps the supplies', 1_000, { borrow: 1, giveBack: 1 }, { keeper: 'owner' }],
+    ['a loan and its return', 200, { borrow: 1, giveBack: 1 }, {}],
+    ['a loan whose owner keeps the supplies', 200, { borrow: 1, giveBack: 1 }, { keeper: 'owner' }],
     ['a host that restarts', 100, { borrow: 1, crashHost: 1 }, {}],
     ['calls that fail', 40, { borrow: 1, failCall: 1 }, {}],
   ];
