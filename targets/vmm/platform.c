@@ -1,0 +1,188 @@
+/* baton-kvm's side of the enforcer library (platform.h): names, calls, ends of VMs, refused accesses. */
+#include "platform.h"
+
+#include <stdio.h>
+
+#include "enforcer/baton-enforcer.h"
+#include "move.h"
+#include "vm.h"
+
+static struct baton *baton;
+
+static void *find_bundle(void *context, const char *name)
+{
+	(void)context;
+	return bundle_named(name);
+}
+
+static void *find_device(void *context, void *bundle, const char *name)
+{
+	(void)context;
+	return device_named(bundle, name);
+}
+
+static void *find_resource(void *context, void *bundle, const char *name)
+{
+	(void)context;
+	return resource_named(bundle, name);
+}
+
+static bool fence(void *context, void *resource, char *error)
+{
+	(void)context;
+	return move_fence(resource, error);
+}
+
+static bool settle(void *context, void *bundle, unsigned *syncs, char *error)
+{
+	(void)context;
+	return move_settle(bundle, syncs, error);
+}
+
+static enum baton_progress reset(void *context, void *device, char *error)
+{
+	(void)context;
+	return move_reset(device, error);
+}
+
+static bool drained(void *context, void *device)
+{
+	(void)context;
+	return move_is_drained(device);
+}
+
+static bool grant(void *context, void *resource, const char *vm, char *error)
+{
+	(void)context;
+	return move_grant(resource, vm, error);
+}
+
+static const char *inspect(void *context, void *resource)
+{
+	(void)context;
+	return move_inspect(resource);
+}
+
+static void may_run(void *context, const char *name)
+{
+	struct vm *vm = vm_named(name);
+	char error[ERROR_BYTES];
+	(void)context;
+	if (vm_run(vm, error))
+		return;
+	/* What cannot run has ended: the next look tells the host. */
+	fprintf(stderr, "%s\n", error);
+	vm->ended = true;
+}
+
+static void may_free(void *context, const char *name)
+{
+	(void)context;
+	vm_named(name)->may_go = true;
+}
+
+static const struct baton_platform PLATFORM = {
+	.name = "kvm",
+	.evidence = "observed",
+	.can = { .force_revoke = true, .reset = true, .fault_report = true },
+	.find_bundle = find_bundle,
+	.find_device = find_device,
+	.find_resource = find_resource,
+	.fence = fence,
+	.settle = settle,
+	.reset = reset,
+	.drained = drained,
+	.grant = grant,
+	.inspect = inspect,
+	.may_run = may_run,
+	.may_free = may_free,
+};
+
+bool platform_open(const char *address, char *error)
+{
+	baton = baton_open(&PLATFORM, address, error);
+	return baton != NULL;
+}
+
+struct pollfd platform_poll(void)
+{
+	return baton_poll(baton);
+}
+
+/* Frees VMs whose end was acknowledged, unless a device still reaches them. */
+static void free_ended(void)
+{
+	for (unsigned i = 0; i < machine.vm_count; i++) {
+		struct vm *vm = &machine.vms[i];
+		if (vm->life != EXITED || !vm->may_go || move_holds(vm))
+			continue;
+		for (unsigned j = 0; j < machine.device_count; j++)
+			if (machine.devices[j].used_by == vm)
+				machine.devices[j].used_by = NULL;
+		vm_free(vm);
+	}
+}
+
+bool platform_serve(short events)
+{
+	bool waits = baton_serve(baton, events);
+	free_ended();
+	for (unsigned i = 0; i < machine.vm_count; i++) {
+		struct vm *vm = &machine.vms[i];
+		if (!vm_has_ended(vm))
+			continue;
+		if (vm->why[0])
+			fprintf(stderr, "%s\n", vm->why);
+		baton_vm_exited(baton, vm->name);
+	}
+	return waits;
+}
+
+void platform_tell_start(const struct vm *vm)
+{
+	baton_vm_starting(baton, vm->name);
+}
+
+/* The registers at this address of the VM; NULL when it is no bundle's. Addresses never change: no lock is needed. */
+static const struct resource *registers_at(const struct vm *vm, uint64_t address)
+{
+	for (unsigned i = 0; i < machine.resource_count; i++) {
+		const struct resource *each = &machine.resources[i];
+		uint64_t view = each->views[vm->index];
+		if (each->kind == MMIO && address >= view && address - view < each->bytes)
+			return each;
+	}
+	return NULL;
+}
+
+static const struct resource *stream_of(uint32_t stream)
+{
+	for (unsigned i = 0; i < machine.resource_count; i++)
+		if (machine.resources[i].kind == STREAM && machine.resources[i].physical == stream)
+			return &machine.resources[i];
+	return NULL;
+}
+
+static void book(struct baton_fault fault, const struct resource *resource)
+{
+	if (resource) {
+		fault.bundle = resource->device->bundle->name;
+		fault.resource = resource->name;
+	}
+	baton_fault(baton, &fault);
+}
+
+void platform_book(const struct vm *vm, uint64_t address, unsigned bytes, bool write)
+{
+	struct baton_fault fault = { .vm = vm->name, .address = address, .bytes = bytes, .write = write,
+				     .event = "stage-2 abort" };
+	book(fault, registers_at(vm, address));
+}
+
+void platform_book_stream(uint32_t stream, uint64_t address, bool write, unsigned event)
+{
+	char text[32];
+	snprintf(text, sizeof text, "%s 0x%02x", event == 0x10 ? "F_TRANSLATION" : "SMMU event", event);
+	struct baton_fault fault = { .stream = stream, .address = address, .write = write, .event = text };
+	book(fault, stream_of(stream));
+}
