@@ -111,5 +111,5 @@ static enum baton_progress reset(struct device *device, char *error)
 	return BATON_DONE;
 }
 
-/* Linux has no driver for it: ours of the tests takes it for a touch screen (targets/lab/testbed/driver). */
+/* Linux has no driver for it; one outside of its tree takes it for a touch screen. */
 const struct model EDU = { 0x1234, 0x11e8, "baton,touch", idle, reset };

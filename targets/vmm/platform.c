@@ -15,51 +15,43 @@ static void *find_bundle(void *context, const char *name)
 	return bundle_named(name);
 }
 
-static void *find_device(void *context, void *bundle, const char *name)
+static void *find_device(void *bundle, const char *name)
 {
-	(void)context;
 	return device_named(bundle, name);
 }
 
-static void *find_resource(void *context, void *bundle, const char *name)
+static void *find_resource(void *bundle, const char *name)
 {
-	(void)context;
 	return resource_named(bundle, name);
 }
 
-static bool fence(void *context, void *resource, char *error)
+static bool fence(void *resource, char *error)
 {
-	(void)context;
 	return move_fence(resource, error);
 }
 
-static bool settle(void *context, void *bundle, unsigned *syncs, char *error)
+static bool settle(void *bundle, unsigned *syncs, char *error)
 {
-	(void)context;
 	return move_settle(bundle, syncs, error);
 }
 
-static enum baton_progress reset(void *context, void *device, char *error)
+static enum baton_progress reset(void *device, char *error)
 {
-	(void)context;
 	return move_reset(device, error);
 }
 
-static bool drained(void *context, void *device)
+static bool drained(void *device)
 {
-	(void)context;
 	return move_is_drained(device);
 }
 
-static bool grant(void *context, void *resource, const char *vm, char *error)
+static bool grant(void *resource, const char *vm, char *error)
 {
-	(void)context;
 	return move_grant(resource, vm, error);
 }
 
-static const char *inspect(void *context, void *resource)
+static const char *inspect(void *resource)
 {
-	(void)context;
 	return move_inspect(resource);
 }
 

@@ -247,8 +247,8 @@ static enum baton_progress on_device(struct baton *baton, const struct call *cal
 {
 	const struct baton_platform *platform = baton->platform;
 	if (strcmp(call->op, "reset") == 0)
-		return platform->reset(platform->context, device, error);
-	baton_text_add(extra, ",\"idle\":%s", yes_no(platform->drained(platform->context, device)));
+		return platform->reset(device, error);
+	baton_text_add(extra, ",\"idle\":%s", yes_no(platform->drained(device)));
 	return BATON_DONE;
 }
 
@@ -257,16 +257,16 @@ static enum baton_progress on_resource(struct baton *baton, const struct call *c
 {
 	const struct baton_platform *platform = baton->platform;
 	if (strcmp(call->op, "fence") == 0)
-		return outcome(platform->fence(platform->context, resource, error));
+		return outcome(platform->fence(resource, error));
 	if (strcmp(call->op, "inspect") == 0) {
-		baton_text_add(extra, ",\"reach\":\"%s\"", platform->inspect(platform->context, resource));
+		baton_text_add(extra, ",\"reach\":\"%s\"", platform->inspect(resource));
 		return BATON_DONE;
 	}
 	if (strcmp(call->op, "grant") != 0)
 		return refuse(error, "call", call->op);
 	const struct vm *vm = vm_named(baton, call->vm);
 	if (vm && vm->life != EXITED)
-		return outcome(platform->grant(platform->context, resource, call->vm, error));
+		return outcome(platform->grant(resource, call->vm, error));
 	snprintf(error, BATON_ERROR_BYTES, "%s: no VM runs that is called %s", call->target, call->vm);
 	return BATON_FAILED;
 }
@@ -281,15 +281,15 @@ static enum baton_progress carry_out(struct baton *baton, const struct run *run,
 		return refuse(error, "bundle", run->bundle);
 	if (strcmp(call->op, "settle") == 0) {
 		unsigned syncs = 0;
-		bool is_settled = platform->settle(platform->context, bundle, &syncs, error);
+		bool is_settled = platform->settle(bundle, &syncs, error);
 		baton_text_add(extra, ",\"syncs\":%u", syncs);
 		return outcome(is_settled);
 	}
 	if (strcmp(call->op, "reset") == 0 || strcmp(call->op, "drained") == 0) {
-		void *device = platform->find_device(platform->context, bundle, call->target);
+		void *device = platform->find_device(bundle, call->target);
 		return device ? on_device(baton, call, device, extra, error) : refuse(error, "device", call->target);
 	}
-	void *resource = platform->find_resource(platform->context, bundle, call->target);
+	void *resource = platform->find_resource(bundle, call->target);
 	return resource ? on_resource(baton, call, resource, extra, error) : refuse(error, "resource", call->target);
 }
 

@@ -38,8 +38,8 @@
 enum baton_progress { BATON_DONE, BATON_AGAIN, BATON_FAILED };
 
 /*
- * What the VMM can do. The callbacks get `context` first; bundle, device and resource are the pointers that the find
- * functions returned. Every call may be repeated.
+ * What the VMM can do. Bundle, device and resource are pointers of its own: those that its find functions returned. Every
+ * call may be repeated.
  *
  * A call that fails fills `error` (BATON_ERROR_BYTES) with what was tried and on what: people read it in the log and in
  * `baton status`. The calls after it in the same run are not carried out. What a find function does not know, a call
@@ -58,24 +58,24 @@ struct baton_platform {
 
 	/* By name, as the bundle file has them; a resource as "touch.mmio0". NULL: there is none. */
 	void *(*find_bundle)(void *context, const char *name);
-	void *(*find_device)(void *context, void *bundle, const char *name);
-	void *(*find_resource)(void *context, void *bundle, const char *name);
+	void *(*find_device)(void *bundle, const char *name);
+	void *(*find_resource)(void *bundle, const char *name);
 
 	/* Blocks every path to the resource. Need not be visible before settle. */
-	bool (*fence)(void *context, void *resource, char *error);
+	bool (*fence)(void *resource, char *error);
 	/* Returns when everything that was fenced is out of reach. `syncs`: how many syncs that took. */
-	bool (*settle)(void *context, void *bundle, unsigned *syncs, char *error);
+	bool (*settle)(void *bundle, unsigned *syncs, char *error);
 	/* Has the device forget all that its holder left, and its interrupts: active, then pending. May take time. */
-	enum baton_progress (*reset)(void *context, void *device, char *error);
+	enum baton_progress (*reset)(void *device, char *error);
 	/* Looks whether no DMA is under way and no interrupt pending. */
-	bool (*drained)(void *context, void *device);
+	bool (*drained)(void *device);
 	/*
 	 * Makes it reachable for the VM. Must refuse while another VM reaches it, after a fence that was not settled, and
 	 * while the device is busy or was not reset since another VM had it.
 	 */
-	bool (*grant)(void *context, void *resource, const char *vm, char *error);
+	bool (*grant)(void *resource, const char *vm, char *error);
 	/* Reads back who reaches it: a VM's name, "blocked", or "unknown". */
-	const char *(*inspect)(void *context, void *resource);
+	const char *(*inspect)(void *resource);
 
 	/* The VM may run its first instruction. One that cannot has ended: baton_vm_exited, here or later. */
 	void (*may_run)(void *context, const char *vm);

@@ -62,6 +62,29 @@ bool __wrap_vfio_enter(struct device *device, int container, char *error)
 	return true;
 }
 
+/* What a reset maps for its own DMA has to be where the device really is. */
+static int real_container(int container)
+{
+	for (unsigned i = 0; i < machine.device_count; i++)
+		if (really_inside[i] && machine.devices[i].own == container)
+			return really_inside[i];
+	return container;
+}
+
+bool __real_vfio_map(int container, uint64_t address, void *memory, uint64_t bytes, bool writable, char *error);
+bool __wrap_vfio_map(int container, uint64_t address, void *memory, uint64_t bytes, bool writable, char *error);
+bool __wrap_vfio_map(int container, uint64_t address, void *memory, uint64_t bytes, bool writable, char *error)
+{
+	return __real_vfio_map(real_container(container), address, memory, bytes, writable, error);
+}
+
+bool __real_vfio_unmap(int container, uint64_t address, uint64_t bytes, char *error);
+bool __wrap_vfio_unmap(int container, uint64_t address, uint64_t bytes, char *error);
+bool __wrap_vfio_unmap(int container, uint64_t address, uint64_t bytes, char *error)
+{
+	return __real_vfio_unmap(real_container(container), address, bytes, error);
+}
+
 bool __real_move_holds(const struct vm *vm);
 bool __wrap_move_holds(const struct vm *vm);
 bool __wrap_move_holds(const struct vm *vm)
