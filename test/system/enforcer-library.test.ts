@@ -4,12 +4,22 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/common/lines.ts';
+import { backendTest } from '../../targets/node/cli/backend-test.ts';
+import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { until } from '../edges/transport/worlds.ts';
 import { paced } from '../support/pace.ts';
 import { expectEvents, Helper } from './enforcer-helper.ts';
@@ -52,7 +62,7 @@ async function expectClean(): Promise<void> {
 }
 
 describe.each([
-  ['with -O2', 'plain', ['-O2']],
+  ['as strict C11', 'strict', ['-O2', '-std=c11', '-pedantic']],
   ['under the sanitizers', 'sanitized', SANITIZED],
 ] as const)('the VMM %s', (_what, name, flags) => {
   let program: string;
@@ -92,6 +102,25 @@ it('the VMM has about a hundred lines of code, and the library includes libc alo
   expect(symbols.split('\n').filter((line) => /=>/.test(line) && !/lib(c|pthread)\.so/.test(line))).toEqual(
     [],
   );
+});
+
+it('what docs/PLATFORMS.md says of building and checking it is so', async () => {
+  const platforms = readFileSync(join(ROOT, 'docs/PLATFORMS.md'), 'utf8');
+  const section = platforms.slice(platforms.indexOf('### A VMM in C'));
+  const block = /```sh\n([\s\S]*?)```/.exec(section)![1]!.replaceAll('/tmp/vmm.sock', helper.at('socket'));
+  for (const name of ['docs', 'targets']) symlinkSync(join(ROOT, name), helper.at(name));
+  const isStart = (line: string) => line.includes('./vmm');
+  const isCheck = (line: string) => line.startsWith('baton backend-test ');
+  const lines = block.trim().split('\n');
+  const script = lines.filter((line) => !isStart(line) && !isCheck(line)).join('\n');
+  execFileSync('sh', ['-eu', '-c', script], { cwd: helper.folder, timeout: paced(60_000) });
+  const startLine = lines.find(isStart)!;
+  await helper.start(helper.at('vmm'), /\.\/vmm (.*) &/.exec(startLine)![1]!.split(' '));
+  const [, , file, ...words] = lines.find(isCheck)!.split(' ');
+  const said: string[] = [];
+  const world = { out: (line: string) => said.push(line) } as unknown as FileWorld;
+  expect(await backendTest(world, [helper.at(file!), ...words])).toBe(0);
+  expect(section).toContain(`The last line is \`${said.at(-1)}\``);
 });
 
 it.each([

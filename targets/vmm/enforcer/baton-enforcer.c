@@ -1,4 +1,7 @@
 /* The enforcer's end of the channel to the host (baton-enforcer.h): hello, runs, starts and ends of VMs, faults. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "baton-enforcer.h"
 
 #include <stdio.h>
@@ -164,28 +167,21 @@ static void acknowledge(struct baton *baton, const char *name, enum life told)
 	(told == STARTING ? platform->may_run : platform->may_free)(platform->context, name);
 }
 
-static void refuse_run(struct baton *baton, double id, const char *why)
+/* Returns why not, or NULL. */
+static const char *queue_run(struct baton *baton, const struct json *request, double id)
 {
-	struct text line = line_begin(baton);
-	baton_text_add(&line, "{\"id\":%.0f,\"answers\":[{\"ok\":false,\"error\":\"%s\"}]}", id, why);
-	baton_port_send(&baton->port, &line);
-}
-
-static void queue_run(struct baton *baton, const struct json *request)
-{
-	const struct json *id = baton_json_get(request, "id"), *calls = baton_json_get(request, "calls");
-	double number = id && id->kind == JSON_NUMBER ? id->number : -1;
+	const struct json *calls = baton_json_get(request, "calls");
 	if (baton->run_count == RUNS_MAX)
-		return refuse_run(baton, number, "too many runs at a time");
+		return "too many runs at a time";
 	struct run *run = &baton->runs[(baton->run_first + baton->run_count) % RUNS_MAX];
-	run->id = number;
+	run->id = id;
 	run->orphaned = false;
 	run->call_count = run->at = 0;
 	run->answers = (struct text){ .bytes = run->bytes, .size = sizeof run->bytes };
 	copy(run->bundle, sizeof run->bundle, baton_json_text(request, "bundle"));
 	for (struct json *each = calls ? calls->first : NULL; each; each = each->next) {
 		if (run->call_count == CALLS_MAX)
-			return refuse_run(baton, number, "too many calls in a run");
+			return "too many calls in a run";
 		struct call *call = &run->calls[run->call_count++];
 		const char *resource = baton_json_text(each, "resource");
 		copy(call->op, sizeof call->op, baton_json_text(each, "op"));
@@ -193,6 +189,19 @@ static void queue_run(struct baton *baton, const struct json *request)
 		copy(call->vm, sizeof call->vm, baton_json_text(each, "vm"));
 	}
 	baton->run_count++;
+	return NULL;
+}
+
+static void take_run(struct baton *baton, const struct json *request)
+{
+	const struct json *id = baton_json_get(request, "id");
+	double number = id && id->kind == JSON_NUMBER ? id->number : -1;
+	const char *why = queue_run(baton, request, number);
+	struct text line = line_begin(baton);
+	if (!why)
+		return;
+	baton_text_add(&line, "{\"id\":%.0f,\"answers\":[{\"ok\":false,\"error\":\"%s\"}]}", number, why);
+	baton_port_send(&baton->port, &line);
 }
 
 static void lose_host(void *context)
@@ -219,7 +228,7 @@ static void take_line(void *context, char *text)
 		for (unsigned i = 0; i < BATON_VMS_MAX; i++)
 			tell(baton, &baton->vms[i]);
 	} else if (strcmp(what, "run") == 0) {
-		queue_run(baton, request);
+		take_run(baton, request);
 	} else if (strcmp(what, "acknowledgeStart") == 0) {
 		acknowledge(baton, baton_json_text(request, "vm"), STARTING);
 	} else if (strcmp(what, "acknowledgeExit") == 0) {

@@ -1,5 +1,7 @@
 /* JSON lines (json-lines.h): the reader, the writer, the connection. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "json-lines.h"
 
 #include <errno.h>
