@@ -46,8 +46,9 @@ static const char HELP[] =
 	"  --edu-bytes N      bytes of edu's buffer that its DMA reaches: 4096, or 4095 before QEMU 8.2.1, which ends\n"
 	"                     otherwise\n"
 	"  --enforcer PORT    where the host is heard: a device such as /dev/vport0p1, or unix:/path\n"
-	"  --control PORT     where VMs are started and ended: JSON lines, {\"id\":1,\"do\":\"startVm\",\"vm\":NAME,\"linux\":1},\n"
-	"                     {\"id\":2,\"do\":\"killVm\",\"vm\":NAME}, {\"id\":3,\"do\":\"end\"}\n";
+	"  --control PORT     where VMs are started and ended, by JSON lines:\n"
+	"                     {\"id\":1,\"do\":\"startVm\",\"vm\":NAME,\"linux\":1}\n"
+	"                     {\"id\":2,\"do\":\"killVm\",\"vm\":NAME}   {\"id\":3,\"do\":\"end\"}\n";
 
 /* Time between two looks at a device that is being reset, in ms. */
 #define DEVICE_LOOK_MS 1

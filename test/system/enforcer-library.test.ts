@@ -1,6 +1,6 @@
 /**
- * The C library of the enforcer socket (targets/vmm/enforcer) and the VMM around it that docs/PLATFORMS.md offers, built
- * for this machine: the VMM passes `baton backend-test`, and the library keeps the rules of the socket.
+ * The C library of the enforcer socket (targets/vmm/enforcer) and the VMM around it that docs/PLATFORMS.md offers,
+ * built for this machine: the VMM passes `baton backend-test`, and the library keeps the rules of the socket.
  */
 
 import { execFileSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 /*
- * Gives the JSON reader of the enforcer library damaged lines, under the sanitizers: whatever comes over its sockets must end in a
- * value or in nothing. Usage: json-fuzz SEED ROUNDS. Prints how many lines were still read.
+ * Gives the JSON reader of the enforcer library damaged lines, under the sanitizers: whatever comes over its sockets
+ * must end in a value or in nothing. Usage: json-fuzz SEED ROUNDS. Prints how many lines were still read.
  */
 #include <stdio.h>
 #include <stdlib.h>

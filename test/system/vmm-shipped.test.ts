@@ -1,6 +1,6 @@
 /**
- * `baton-kvm` as it is shipped has no code of tests: neither their words nor their options. What tests ask of it is linked
- * to the same objects in targets/lab/testbed/vmm.
+ * `baton-kvm` as it is shipped has no code of tests: neither their words nor their options. What tests ask of it is
+ * linked to the same objects in targets/lab/testbed/vmm.
  */
 
 import { execFileSync, spawnSync } from 'node:child_process';

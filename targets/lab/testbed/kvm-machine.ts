@@ -1,7 +1,7 @@
 /**
  * An emulated machine with a real hypervisor: QEMU's `virt` with EL2, GICv3, SMMUv3 and PCI devices `edu`, on it
- * Debian's kernel with its KVM, and `baton-kvm` with what tests ask of it (vmm/). Built from Debian packages into a cache folder; booted once for a
- * run.
+ * Debian's kernel with its KVM, and `baton-kvm` with what tests ask of it (vmm/). Built from Debian packages into a
+ * cache folder; booted once for a run.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -142,8 +142,8 @@ export class KvmMachine {
   }
 
   /**
-   * Boots; resolves when `baton-kvm` answers at its control port. VMs in `aborting` get an external abort for a refused access;
-   * `guests` is for hardware of Linux guests.
+   * Boots; resolves when `baton-kvm` answers at its control port. VMs in `aborting` get an external abort for a
+   * refused access; `guests` is for hardware of Linux guests.
    */
   async start(aborting: readonly VmId[] = [], guests?: LinuxGuests): Promise<void> {
     const cache = cacheFolder();

@@ -38,8 +38,8 @@
 enum baton_progress { BATON_DONE, BATON_AGAIN, BATON_FAILED };
 
 /*
- * What the VMM can do. Bundle, device and resource are pointers of its own: those that its find functions returned. Every
- * call may be repeated.
+ * What the VMM can do. Bundle, device and resource are pointers of its own: those that its find functions returned.
+ * Every call may be repeated.
  *
  * A call that fails fills `error` (BATON_ERROR_BYTES) with what was tried and on what: people read it in the log and in
  * `baton status`. The calls after it in the same run are not carried out. What a find function does not know, a call

@@ -1,6 +1,7 @@
 /*
- * What the tests ask of baton-kvm beyond starting and ending VMs: looks into guests, the world outside, sabotage. On the
- * control port (control.h); the linker leads control_take here (Makefile). The id of a request comes back.
+ * What the tests ask of baton-kvm beyond starting and ending VMs: to look into guests, to be the world outside, and
+ * sabotage. On the control port (control.h); the linker leads control_take here (Makefile). The id of a request comes
+ * back with its answer.
  *
  *   {"do":"crash"}: as killed, without an answer
  *   {"do":"sabotage","name":"skip-unmap","on":1}: switches a safeguard off, or with 0 on again (sabotage.h)
