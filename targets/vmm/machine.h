@@ -2,7 +2,7 @@
  * What baton-kvm knows: bundles and their devices, the VMs, who reaches what. One process owns all their descriptors.
  *
  * The main thread alone changes this state and calls KVM and VFIO about it. A VM's own thread runs its processor,
- * answers refused accesses, and touches nothing here; it books faults (platform.h). The thread that makes a VM
+ * answers refused accesses, and touches nothing here; it books faults (faults.h). The thread that makes a VM
  * (control.c) touches that VM alone, which is ABSENT until it is made.
  */
 #ifndef BATON_MACHINE_H

@@ -18,9 +18,4 @@ bool platform_serve(short events);
 /* Tells that a VM waits for its first instruction. */
 void platform_tell_start(const struct vm *vm);
 
-/* Books a refused access of a processor. `address` is the guest's. Any thread. */
-void platform_book(const struct vm *vm, uint64_t address, unsigned bytes, bool write);
-/* Books a refused access of a stream, as the kernel reported it. */
-void platform_book_stream(uint32_t stream, uint64_t address, bool write, unsigned event);
-
 #endif

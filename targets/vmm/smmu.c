@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "platform.h"
+#include "faults.h"
 
 #define WORDS 4
 #define READ_BIT (1ULL << 35)
@@ -54,7 +54,7 @@ static void take(const char *line)
 		return;
 	words[WORDS - missing] = strtoull(found + 2, NULL, 16);
 	if (--missing == 0)
-		platform_book_stream((uint32_t)(words[0] >> 32), words[2], !(words[1] & READ_BIT), event);
+		faults_book_stream((uint32_t)(words[0] >> 32), words[2], !(words[1] & READ_BIT), event);
 }
 
 void smmu_read(void)

@@ -13,8 +13,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "faults.h"
 #include "linux.h"
-#include "platform.h"
 #include "vfio.h"
 #include "virtio-vsock.h"
 
@@ -177,7 +177,7 @@ static void refuse_access(struct vm *vm)
 {
 	struct kvm_run *run = vm->run;
 	bool is_write = run->mmio.is_write;
-	platform_book(vm, run->mmio.phys_addr, run->mmio.len, is_write);
+	faults_book(vm, run->mmio.phys_addr, run->mmio.len, is_write);
 	if (!is_write)
 		memset(run->mmio.data, 0xff, sizeof run->mmio.data);
 	if (!vm->aborts)

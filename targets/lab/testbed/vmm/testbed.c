@@ -22,7 +22,7 @@
 
 #include "control.h"
 #include "edu.h"
-#include "platform.h"
+#include "faults.h"
 #include "sabotage.h"
 #include "vfio.h"
 #include "vm.h"
@@ -36,13 +36,13 @@ static struct {
 	atomic_ullong reads, writes, at;
 } refused[VMS_MAX];
 
-void __real_platform_book(const struct vm *vm, uint64_t address, unsigned bytes, bool write);
-void __wrap_platform_book(const struct vm *vm, uint64_t address, unsigned bytes, bool write);
-void __wrap_platform_book(const struct vm *vm, uint64_t address, unsigned bytes, bool write)
+void __real_faults_book(const struct vm *vm, uint64_t address, unsigned bytes, bool write);
+void __wrap_faults_book(const struct vm *vm, uint64_t address, unsigned bytes, bool write);
+void __wrap_faults_book(const struct vm *vm, uint64_t address, unsigned bytes, bool write)
 {
 	atomic_fetch_add(write ? &refused[vm->index].writes : &refused[vm->index].reads, 1);
 	refused[vm->index].at = address;
-	__real_platform_book(vm, address, bytes, write);
+	__real_faults_book(vm, address, bytes, write);
 }
 
 bool __real_vm_create(struct vm *vm, char *error);
