@@ -280,9 +280,11 @@ describe('the library', () => {
       for (let left = below(4); left > 0; left--) bytes[below(bytes.length)] = 32 + below(224);
       host.write(bytes);
       host.write('\n');
+      if (round % 100 < 99) continue;
+      // Whoever does not read what is answered loses some of it.
+      host.send({ id: 0, do: 'hello' });
+      await until('it answers hello', () => host.skipTo(({ id, name }) => id === 0 && name === 'vmm'));
     }
-    host.send({ id: 0, do: 'hello' });
-    await until('it answers hello', () => host.skipTo(({ id, name }) => id === 0 && name === 'vmm'));
     expect(helper.errors).not.toMatch(/Sanitizer/);
   });
 });
