@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "enforcer/json-lines.h"
 
 /* Longest bundle file in bytes. */
 #define FILE_BYTES_MAX (256 * 1024)
@@ -36,18 +36,18 @@ static bool resource_add(struct device *device, const struct json *entry, enum k
 	char name[RESOURCE_BYTES];
 	snprintf(name, sizeof name, "%s.%s%d", device->name, kinds[kind], index);
 	memcpy(resource->name, name, sizeof name);
-	if (!json_whole(entry, "physical", &resource->physical))
+	if (!baton_json_whole(entry, "physical", &resource->physical))
 		return refuse(error, resource->name, "physical is missing");
-	bool is_paged = json_whole(entry, "bytes", &resource->bytes) && resource->bytes && resource->bytes % PAGE == 0;
+	bool is_paged = baton_json_whole(entry, "bytes", &resource->bytes) && resource->bytes && resource->bytes % PAGE == 0;
 	if (kind == MMIO && !is_paged)
 		return refuse(error, resource->name, "bytes is not a number of pages");
 	if (kind == INTERRUPT)
-		device->level = strcmp(json_text(entry, "trigger"), "level") == 0;
+		device->level = strcmp(baton_json_text(entry, "trigger"), "level") == 0;
 	if (kind != STREAM && index > 0)
 		return refuse(error, resource->name, "a device has one range of registers and one interrupt here");
-	const struct json *views = json_get(entry, "views");
+	const struct json *views = baton_json_get(entry, "views");
 	for (unsigned i = 0; i < machine.vm_count; i++)
-		if (!json_whole(views, machine.vms[i].name, &resource->views[i]))
+		if (!baton_json_whole(views, machine.vms[i].name, &resource->views[i]))
 			resource->views[i] = resource->physical;
 	return true;
 }
@@ -56,7 +56,7 @@ static bool resources_add(struct device *device, const struct json *definition, 
 {
 	static const char *lists[] = { [MMIO] = "mmio", [INTERRUPT] = "interrupts", [STREAM] = "streams" };
 	for (enum kind kind = MMIO; kind <= STREAM; kind++) {
-		const struct json *list = json_get(definition, lists[kind]);
+		const struct json *list = baton_json_get(definition, lists[kind]);
 		int index = 0;
 		for (struct json *entry = list ? list->first : NULL; entry; entry = entry->next)
 			if (!resource_add(device, entry, kind, index++, error))
@@ -72,7 +72,7 @@ static bool bundle_add(const struct json *definition, char *error)
 	struct bundle *bundle = &machine.bundles[machine.bundle_count++];
 	if (!named(bundle->name, sizeof bundle->name, definition->name, error))
 		return false;
-	const struct json *devices = json_get(definition, "devices");
+	const struct json *devices = baton_json_get(definition, "devices");
 	for (struct json *each = devices ? devices->first : NULL; each; each = each->next) {
 		if (machine.device_count == DEVICES_MAX)
 			return refuse(error, each->name, "too many devices");
@@ -97,7 +97,7 @@ bool bundles_load(const char *path, char *error)
 	if (length == sizeof text)
 		return refuse(error, path, "too long");
 	text[length] = 0;
-	const struct json *bundles = json_get(json_read(text), "bundles");
+	const struct json *bundles = baton_json_get(baton_json_read(text), "bundles");
 	if (!bundles || bundles->kind != JSON_OBJECT)
 		return refuse(error, path, "no JSON object with \"bundles\"");
 	for (struct json *each = bundles->first; each; each = each->next)

@@ -15,7 +15,6 @@
 #define STATUS 0x20
 #define STATUS_COMPUTING 1
 #define RAISED 0x24
-#define RAISE 0x60
 #define ACKNOWLEDGE 0x64
 #define DMA_FROM 0x80
 #define DMA_TO 0x88
@@ -81,7 +80,7 @@ static bool end_filling(struct device *device, char *error)
 	return vfio_unmap(device->inside, ZEROS_AT, ZEROS_BYTES, error) && is_off;
 }
 
-static enum progress give_up(struct device *device, char *error)
+static enum baton_progress give_up(struct device *device, char *error)
 {
 	char ignored[ERROR_BYTES];
 	if (device->reset_step == FILLING)
@@ -89,33 +88,28 @@ static enum progress give_up(struct device *device, char *error)
 	device->reset_step = RESTING;
 	if (!error[0])
 		snprintf(error, ERROR_BYTES, "%s: busy after %d ms of reset", device->name, RESET_MS_MAX);
-	return FAILED;
+	return BATON_FAILED;
 }
 
-static enum progress reset(struct device *device, char *error)
+static enum baton_progress reset(struct device *device, char *error)
 {
 	if (device->reset_step == RESTING) {
 		device->reset_step = EMPTYING;
 		device->reset_until = now_ms() + RESET_MS_MAX;
 	}
 	if (is_busy(device))
-		return now_ms() > device->reset_until ? give_up(device, error) : AGAIN;
+		return now_ms() > device->reset_until ? give_up(device, error) : BATON_AGAIN;
 	if (device->reset_step == EMPTYING) {
 		device->reset_step = FILLING;
-		return begin_filling(device, error) ? AGAIN : give_up(device, error);
+		return begin_filling(device, error) ? BATON_AGAIN : give_up(device, error);
 	}
 	if (!end_filling(device, error)) {
 		device->reset_step = EMPTYING; /* what end_filling does was tried */
 		return give_up(device, error);
 	}
 	device->reset_step = RESTING;
-	return DONE;
+	return BATON_DONE;
 }
 
-static void raise_status(struct device *device, uint32_t value)
-{
-	write32(device, RAISE, value);
-}
-
-/* Linux has no driver for it: ours of the tests takes it for a touch screen (targets/lab/testbed/driver). */
-const struct model EDU = { 0x1234, 0x11e8, "baton,touch", idle, reset, raise_status };
+/* Linux has no driver for it; one outside of its tree takes it for a touch screen. */
+const struct model EDU = { 0x1234, 0x11e8, "baton,touch", idle, reset };

@@ -4,10 +4,8 @@
  */
 #include "linux.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fdt.h"
 #include "virtio-vsock.h"
@@ -24,26 +22,6 @@
 #define UART_NO_INTERRUPT 0xc2
 #define UART_EMPTY 0x60
 #define GIC 1
-
-/* Reads a whole file to `to`; its bytes, 0 on failure. */
-static size_t load(const char *path, void *to, size_t size, char *error)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t length = 0;
-	ssize_t got = 0;
-	if (fd < 0) {
-		failed(error, "open %s", path);
-		return 0;
-	}
-	while (length < size && (got = read(fd, (char *)to + length, size - length)) > 0)
-		length += (size_t)got;
-	close(fd);
-	if (got < 0)
-		failed(error, "read %s", path);
-	else if (length == size || length == 0)
-		snprintf(error, ERROR_BYTES, "%s: empty, or more than %zu bytes", path, size);
-	return got < 0 || length == size ? 0 : length;
-}
 
 static void reg(struct fdt *fdt, uint64_t address, uint64_t bytes)
 {
@@ -147,9 +125,9 @@ static size_t make_tree(const struct vm *vm, void *to, size_t size, size_t files
 uint64_t linux_load(struct vm *vm, char *error)
 {
 	char *ram = vm->ram;
-	if (!load(machine.kernel, ram, TREE_AT, error))
+	if (!load_file(machine.kernel, ram, TREE_AT, error))
 		return 0;
-	size_t files = load(machine.files, ram + FILES_AT, vm->ram_bytes - FILES_AT, error);
+	size_t files = load_file(machine.files, ram + FILES_AT, vm->ram_bytes - FILES_AT, error);
 	if (files == 0)
 		return 0;
 	if (make_tree(vm, ram + TREE_AT, FILES_AT - TREE_AT, files))

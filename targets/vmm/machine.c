@@ -2,10 +2,12 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 struct machine machine;
 
@@ -61,15 +63,21 @@ struct resource *resource_named(const struct bundle *bundle, const char *name)
 	return NULL;
 }
 
-bool *lie_named(const char *name)
+size_t load_file(const char *path, void *to, size_t size, char *error)
 {
-	if (strcmp(name, "skip-unmap") == 0)
-		return &machine.lie_skip_unmap;
-	if (strcmp(name, "skip-readback") == 0)
-		return &machine.lie_skip_readback;
-	if (strcmp(name, "skip-domain") == 0)
-		return &machine.lie_skip_domain;
-	if (strcmp(name, "skip-reset") == 0)
-		return &machine.lie_skip_reset;
-	return strcmp(name, "skip-drain") == 0 ? &machine.lie_skip_drain : NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t length = 0;
+	ssize_t got = 0;
+	if (fd < 0) {
+		failed(error, "open %s", path);
+		return 0;
+	}
+	while (length < size && (got = read(fd, (char *)to + length, size - length)) > 0)
+		length += (size_t)got;
+	close(fd);
+	if (got < 0)
+		failed(error, "read %s", path);
+	else if (length == size || length == 0)
+		snprintf(error, ERROR_BYTES, "%s: empty, or more than %zu bytes", path, size);
+	return got < 0 || length == size ? 0 : length;
 }

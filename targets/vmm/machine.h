@@ -2,8 +2,8 @@
  * What baton-kvm knows: bundles and their devices, the VMs, who reaches what. One process owns all their descriptors.
  *
  * The main thread alone changes this state and calls KVM and VFIO about it. A VM's own thread runs its processor,
- * answers refused accesses, and touches nothing here but the fault records (faults.h); the thread that makes a VM
- * (bench.c) touches that VM alone, which is ABSENT until it is made.
+ * answers refused accesses, and touches nothing here; it books faults (faults.h). The thread that makes a VM
+ * (control.c) touches that VM alone, which is ABSENT until it is made.
  */
 #ifndef BATON_MACHINE_H
 #define BATON_MACHINE_H
@@ -13,16 +13,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "enforcer/baton-enforcer.h"
+
 #define VMS_MAX 4
 #define DEVICES_MAX 8
 #define BUNDLES_MAX 4
 #define RESOURCES_MAX 32
-#define NAME_BYTES 33
-#define RESOURCE_BYTES 48
+#define NAME_BYTES BATON_NAME_BYTES
+#define RESOURCE_BYTES BATON_RESOURCE_BYTES
 /* As 0000:00:05.0, with its end. */
 #define PCI_BYTES 16
 /* Longest error text, with its end. */
-#define ERROR_BYTES 160
+#define ERROR_BYTES BATON_ERROR_BYTES
 
 enum kind { MMIO, INTERRUPT, STREAM };
 
@@ -32,7 +34,6 @@ struct bundle {
 
 /* What a device needs beyond VFIO: when it is idle, and how it forgets. One table per kind of device. */
 struct device;
-enum progress { DONE, AGAIN, FAILED };
 struct model {
 	/* Vendor and device, as PCI has them. */
 	unsigned vendor, product;
@@ -40,10 +41,8 @@ struct model {
 	const char *compatible;
 	/* No work under way, no interrupt raised. */
 	bool (*idle)(struct device *);
-	/* Goes on with a reset: DONE, AGAIN in a while, or FAILED with an error. */
-	enum progress (*reset)(struct device *, char *error);
-	/* Makes it signal, as the world outside would. */
-	void (*raise)(struct device *, uint32_t value);
+	/* Goes on with a reset. BATON_FAILED: with an error. */
+	enum baton_progress (*reset)(struct device *, char *error);
 };
 
 struct device {
@@ -123,8 +122,6 @@ struct vm {
 	char why[ERROR_BYTES];
 	/* Its end was acknowledged: it is freed as soon as no device reaches it any more. */
 	bool may_go;
-	/* Accesses that KVM refused in this life: reads, writes, and the last address. For the bench. */
-	atomic_ullong refused_reads, refused_writes, refused_at;
 	/* Its guest is Linux: then it has a socket device and a console, of which this is the line that is being written. */
 	bool is_linux;
 	/* Where its device tree is. */
@@ -143,14 +140,10 @@ struct machine {
 	struct vm vms[VMS_MAX];
 	unsigned bundle_count, device_count, resource_count, vm_count;
 	int kvm;
-	/* Kernel and initial file system of Linux guests; NULL: there are none. */
-	const char *kernel, *files;
+	/* Image of bare guests; kernel and initial file system of Linux guests. NULL: there are none. */
+	const char *guest, *kernel, *files;
 	/* Written to by a VM's thread when it ends. */
 	int bell;
-	/* Names this life of the process: its VMs end with it. */
-	char boot[64];
-	/* Safeguards that are switched off: negative controls of tests. */
-	bool lie_skip_unmap, lie_skip_readback, lie_skip_reset, lie_skip_drain, lie_skip_domain;
 };
 
 extern struct machine machine;
@@ -160,7 +153,7 @@ extern struct machine machine;
 #define GIC_REDISTRIBUTOR 0x080a0000ULL
 /* Where a guest's RAM is, the same in every VM. It is also the window that a device granted to it can reach. */
 #define RAM_BASE 0x40000000ULL
-/* Its bytes unless the bench says otherwise, and at most. */
+/* Its bytes unless its start says otherwise, and at most. */
 #define RAM_BYTES (2ULL << 20)
 #define RAM_BYTES_MAX (256ULL << 20)
 
@@ -169,8 +162,8 @@ bool failed(char *error, const char *format, ...) __attribute__((format(printf, 
 /* Milliseconds since the machine started. */
 int64_t now_ms(void);
 
-/* The switch of a lie; NULL when there is none of that name. */
-bool *lie_named(const char *name);
+/* Reads a whole file to `to`, which has more than its bytes. Returns them; 0: why is in `error`. */
+size_t load_file(const char *path, void *to, size_t size, char *error);
 struct vm *vm_named(const char *name);
 struct bundle *bundle_named(const char *name);
 struct device *device_named(const struct bundle *bundle, const char *name);

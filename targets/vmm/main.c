@@ -16,10 +16,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "bench.h"
 #include "bundles.h"
+#include "control.h"
 #include "edu.h"
-#include "enforcer.h"
+#include "platform.h"
 #include "smmu.h"
 #include "vfio.h"
 #include "vm.h"
@@ -29,8 +29,7 @@
 #define VERSION "0.1.0"
 
 static const char HELP[] =
-	"baton-kvm --bundles FILE --vm NAME[:abort] --keeper PCI --device NAME=PCI --enforcer PORT [--bench PORT]\n"
-	"          [--lie NAME]\n"
+	"baton-kvm --bundles FILE --vm NAME[:abort] --keeper PCI --device NAME=PCI --enforcer PORT --control PORT\n"
 	"\n"
 	"Moves devices between VMs that it owns, by KVM and VFIO.\n"
 	"\n"
@@ -40,18 +39,19 @@ static const char HELP[] =
 	"  --keeper PCI       a PCI device under vfio-pci that keeps the IOMMU domain of a VM alive, and does nothing else;\n"
 	"                     one for each VM, in their order\n"
 	"  --device NAME=PCI  the PCI device (0000:00:05.0) that a bundle's device is; vfio-pci drives it\n"
+	"  --guest FILE       what VMs run that are not Linux: loaded at 0x40000000 and entered there, with the address of\n"
+	"                     its device's registers in x0, its interrupt in x1, and 1 in x2 when that is a level\n"
 	"  --kernel FILE      kernel image of VMs that are started as Linux guests\n"
 	"  --files FILE       their initial file system, a cpio archive\n"
 	"  --edu-bytes N      bytes of edu's buffer that its DMA reaches: 4096, or 4095 before QEMU 8.2.1, which ends\n"
 	"                     otherwise\n"
 	"  --enforcer PORT    where the host is heard: a device such as /dev/vport0p1, or unix:/path\n"
-	"  --bench PORT       where a test's bench is heard\n"
-	"  --lie NAME         negative control of tests: skip-unmap, skip-readback, skip-domain, skip-reset,\n"
-	"                     skip-drain. Never in production\n";
+	"  --control PORT     where VMs are started and ended, by JSON lines:\n"
+	"                     {\"id\":1,\"do\":\"startVm\",\"vm\":NAME,\"linux\":1}\n"
+	"                     {\"id\":2,\"do\":\"killVm\",\"vm\":NAME}   {\"id\":3,\"do\":\"end\"}\n";
 
-/* Time between two looks at a device that is being reset, and longest time without a look at everything else, in ms. */
+/* Time between two looks at a device that is being reset, in ms. */
 #define DEVICE_LOOK_MS 1
-#define LOOK_MS 20
 
 static void end(int status, const char *why)
 {
@@ -60,7 +60,7 @@ static void end(int status, const char *why)
 }
 
 struct options {
-	const char *bundles, *enforcer, *bench;
+	const char *bundles, *enforcer, *control;
 	const char *devices[DEVICES_MAX];
 	unsigned device_count;
 };
@@ -86,15 +86,6 @@ static void add_keeper(const char *pci)
 	strcpy(machine.vms[count++].domain.keeper, pci);
 }
 
-static void add_lie(const char *name)
-{
-	bool *lie = lie_named(name);
-	if (!lie)
-		end(64, "--lie: skip-unmap, skip-readback, skip-domain, skip-reset or skip-drain");
-	*lie = true;
-	fprintf(stderr, "baton-kvm: LYING: %s\n", name);
-}
-
 static struct options read_options(int count, char **words)
 {
 	struct options options = { 0 };
@@ -117,8 +108,10 @@ static struct options read_options(int count, char **words)
 			options.bundles = value;
 		else if (strcmp(name, "--enforcer") == 0)
 			options.enforcer = value;
-		else if (strcmp(name, "--bench") == 0)
-			options.bench = value;
+		else if (strcmp(name, "--control") == 0)
+			options.control = value;
+		else if (strcmp(name, "--guest") == 0)
+			machine.guest = value;
 		else if (strcmp(name, "--kernel") == 0)
 			machine.kernel = value;
 		else if (strcmp(name, "--files") == 0)
@@ -129,15 +122,13 @@ static struct options read_options(int count, char **words)
 			add_keeper(value);
 		else if (strcmp(name, "--edu-bytes") == 0 && (strcmp(value, "4095") == 0 || strcmp(value, "4096") == 0))
 			edu_buffer_bytes = (uint32_t)atoi(value);
-		else if (strcmp(name, "--lie") == 0)
-			add_lie(value);
 		else if (strcmp(name, "--device") == 0 && options.device_count < DEVICES_MAX)
 			options.devices[options.device_count++] = value;
 		else
 			end(64, "unknown option; see --help");
 	}
-	if (!options.bundles || !options.enforcer || machine.vm_count == 0)
-		end(64, "--bundles, --enforcer and --vm are needed; see --help");
+	if (!options.bundles || !options.enforcer || !options.control || machine.vm_count == 0)
+		end(64, "--bundles, --enforcer, --control and --vm are needed; see --help");
 	for (unsigned i = 0; i < machine.vm_count; i++)
 		if (!machine.vms[i].domain.keeper[0])
 			end(64, "--keeper is needed for each VM; see --help");
@@ -235,19 +226,6 @@ static void open_device(struct device *device, const struct options *options)
 	check_resources(device);
 }
 
-/* A life of this process is a boot of its VMs: none of them outlives it. */
-static void name_boot(void)
-{
-	char id[40] = "unknown";
-	FILE *file = fopen("/proc/sys/kernel/random/uuid", "r");
-	if (file) {
-		if (fscanf(file, "%36s", id) != 1)
-			strcpy(id, "unknown");
-		fclose(file);
-	}
-	snprintf(machine.boot, sizeof machine.boot, "kvm-%s", id);
-}
-
 static void do_nothing(int signal)
 {
 	(void)signal;
@@ -259,7 +237,6 @@ static void set_up(const struct options *options)
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, wake = { .sa_handler = do_nothing };
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGUSR1, &wake, NULL); /* It only has to end KVM_RUN. */
-	name_boot();
 	machine.bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	machine.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (machine.kvm < 0 || machine.bell < 0) {
@@ -270,9 +247,8 @@ static void set_up(const struct options *options)
 		end(78, error);
 	for (unsigned i = 0; i < machine.device_count; i++)
 		open_device(&machine.devices[i], options);
-	bench_port.fd = bench_port.listener = -1;
-	if (!port_open(&enforcer_port, options->enforcer, error) ||
-	    (options->bench && !port_open(&bench_port, options->bench, error)))
+	if (!platform_open(options->enforcer, error) ||
+	    !baton_port_open(&control_port, options->control, error, sizeof error))
 		end(71, error);
 }
 
@@ -284,26 +260,25 @@ int main(int count, char **words)
 	int log = smmu_open(error);
 	if (log < 0)
 		fprintf(stderr, "baton-kvm: %s: refused DMA is not reported\n", error);
-	enforcer_begin();
 	fprintf(stderr, "baton-kvm: ready\n");
+	const struct port_user control = { .take = control_take };
 	bool waits = false;
-	while (!bench_is_over()) {
+	while (!control_is_over()) {
 		struct pollfd wanted[] = {
-			port_poll(&enforcer_port),
-			port_poll(&bench_port),
+			platform_poll(),
+			baton_port_poll(&control_port),
 			{ .fd = machine.bell, .events = POLLIN },
 			{ .fd = log, .events = POLLIN },
 		};
-		poll(wanted, sizeof wanted / sizeof *wanted, waits ? DEVICE_LOOK_MS : LOOK_MS);
+		poll(wanted, sizeof wanted / sizeof *wanted, waits ? DEVICE_LOOK_MS : BATON_LOOK_MS);
 		uint64_t rung;
 		if (wanted[2].revents && read(machine.bell, &rung, sizeof rung) < 0)
 			continue;
 		if (wanted[3].revents)
 			smmu_read();
-		port_serve(&enforcer_port, wanted[0].revents, enforcer_take, enforcer_gone);
-		port_serve(&bench_port, wanted[1].revents, bench_take, bench_gone);
-		bench_turn();
-		waits = enforcer_turn();
+		baton_port_serve(&control_port, wanted[1].revents, &control);
+		control_turn();
+		waits = platform_serve(wanted[0].revents);
 	}
 	return 0;
 }

@@ -6,7 +6,6 @@
  */
 #include "move.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,7 +31,7 @@ static bool block(struct resource *resource, char *error)
 	uint64_t view = resource->views[vm->index];
 	switch (resource->kind) {
 	case MMIO:
-		return machine.lie_skip_unmap || vm_unmap(vm, slot_of(resource), view, error);
+		return vm_unmap(vm, slot_of(resource), view, error);
 	case INTERRUPT:
 		return vm_connect(vm, device, (unsigned)view, false, error);
 	case STREAM:
@@ -72,7 +71,7 @@ static bool park(const struct bundle *bundle, unsigned *syncs, char *error)
 		struct device *device = &machine.devices[i];
 		const struct resource *held;
 		bool is_home = device->inside == device->own && device->fd >= 0;
-		if (device->bundle != bundle || is_home || is_held(device, &held) || machine.lie_skip_domain)
+		if (device->bundle != bundle || is_home || is_held(device, &held))
 			continue;
 		if (!vfio_enter(device, device->own, error))
 			return false;
@@ -100,12 +99,6 @@ bool move_settle(struct bundle *bundle, unsigned *syncs, char *error)
 	return true;
 }
 
-static void drain(const struct device *device)
-{
-	if (!machine.lie_skip_drain)
-		vfio_drain(device);
-}
-
 /* A resource that is not fenced and settled; NULL when there is none. */
 static const struct resource *open_end(const struct device *device)
 {
@@ -117,38 +110,32 @@ static const struct resource *open_end(const struct device *device)
 	return NULL;
 }
 
-enum progress move_reset(struct device *device, char *error)
+enum baton_progress move_reset(struct device *device, char *error)
 {
 	const struct resource *open = open_end(device);
 	if (open) {
 		snprintf(error, ERROR_BYTES, "%s: %s is not fenced and settled", device->name, open->name);
-		return FAILED;
-	}
-	if (machine.lie_skip_reset) {
-		device->used = false;
-		return DONE;
+		return BATON_FAILED;
 	}
 	error[0] = 0;
 	if (device->used || !device->model->idle(device)) {
 		/* Until it is done, nobody may have it. */
 		device->used = true;
-		enum progress progress = device->model->reset(device, error);
-		if (progress != DONE)
+		enum baton_progress progress = device->model->reset(device, error);
+		if (progress != BATON_DONE)
 			return progress;
 	}
 	/* The interrupt last: drained, then unmasked. A line that is still up fires again, and the device is not idle. */
-	drain(device);
+	vfio_drain(device);
 	if (!vfio_unmask(device, error))
-		return FAILED;
+		return BATON_FAILED;
 	device->used = false;
-	return DONE;
+	return BATON_DONE;
 }
 
 bool move_is_drained(struct device *device)
 {
-	if (machine.lie_skip_reset)
-		return true;
-	return device->model->idle(device) && (machine.lie_skip_drain || !vfio_has_signal(device));
+	return device->model->idle(device) && !vfio_has_signal(device);
 }
 
 static bool open_path(struct resource *resource, struct vm *vm, char *error)
@@ -157,9 +144,7 @@ static bool open_path(struct resource *resource, struct vm *vm, char *error)
 	uint64_t view = resource->views[vm->index];
 	switch (resource->kind) {
 	case MMIO:
-		return vm_map(vm, slot_of(resource), view, resource->bytes, device->registers, error) ||
-		       /* Only a fence that was a lie leaves it there. */
-		       (machine.lie_skip_unmap && errno == EEXIST);
+		return vm_map(vm, slot_of(resource), view, resource->bytes, device->registers, error);
 	case INTERRUPT:
 		/*
 		 * KVM delivers what waits in the eventfd as soon as it is connected. It came after the reset drained it, or the
@@ -170,14 +155,6 @@ static bool open_path(struct resource *resource, struct vm *vm, char *error)
 		return vfio_master(device, true, error);
 	}
 	return false;
-}
-
-/* The device's stream goes through the VM's domain from now on, but it is no master of the bus yet. */
-static bool enter_domain(struct device *device, const struct vm *vm, char *error)
-{
-	if (machine.lie_skip_domain && device->inside != device->own)
-		return true;
-	return vfio_enter(device, vm->domain.container, error);
 }
 
 bool move_grant(struct resource *resource, const char *name, char *error)
@@ -200,7 +177,8 @@ bool move_grant(struct resource *resource, const char *name, char *error)
 		return refuse(error, resource, "its device is held by ", held->holder->name);
 	if (!device->used && !move_is_drained(device))
 		return refuse(error, resource, "not idle: ", device->name);
-	if (!enter_domain(device, vm, error))
+	/* The device's stream goes through the VM's domain from now on, but it is no master of the bus yet. */
+	if (!vfio_enter(device, vm->domain.container, error))
 		return false;
 	if (!open_path(resource, vm, error))
 		return false;
@@ -212,8 +190,6 @@ bool move_grant(struct resource *resource, const char *name, char *error)
 
 static const char *inspect_registers(const struct resource *resource)
 {
-	if (machine.lie_skip_readback)
-		return resource->holder ? resource->holder->name : "blocked";
 	if (resource->device->fd < 0)
 		return "unknown"; /* A change of its domain failed: KVM cannot be asked. */
 	const struct vm *reached = NULL;
@@ -237,8 +213,8 @@ static const char *inspect_stream(const struct resource *resource)
 {
 	const struct device *device = resource->device;
 	const struct vm *vm = resource->holder;
-	if (machine.lie_skip_domain || !vm)
-		return vfio_is_master(device) ? (vm ? vm->name : "unknown") : "blocked";
+	if (!vm)
+		return vfio_is_master(device) ? "unknown" : "blocked";
 	bool is_inside = device->inside == vm->domain.container && vfio_has(device->inside, RAM_BASE);
 	return is_inside && vfio_is_master(device) ? vm->name : "unknown";
 }

@@ -4,10 +4,10 @@
 
 #include "machine.h"
 
-/* Fills `error` whenever it returns false or FAILED. */
+/* Fills `error` whenever it returns false or BATON_FAILED. */
 bool move_fence(struct resource *resource, char *error);
 bool move_settle(struct bundle *bundle, unsigned *syncs, char *error);
-enum progress move_reset(struct device *device, char *error);
+enum baton_progress move_reset(struct device *device, char *error);
 bool move_is_drained(struct device *device);
 bool move_grant(struct resource *resource, const char *vm, char *error);
 /* Name of the VM that reaches the resource, `blocked`, or `unknown` when what is read back does not agree. */

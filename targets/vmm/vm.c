@@ -24,9 +24,6 @@
 /* A slot that is never mapped: for asking KVM what is. */
 #define SLOT_OF_QUESTIONS (1 + RESOURCES_MAX)
 
-/* The guest that every VM runs (guest.S). */
-extern const char guest_begin[], guest_end[];
-
 static bool set_register(const struct vm *vm, uint64_t name, uint64_t value)
 {
 	struct kvm_one_reg reg = { .id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | name,
@@ -47,9 +44,7 @@ static bool make_ram(struct vm *vm, char *error)
 	madvise(vm->ram, vm->ram_bytes, MADV_HUGEPAGE);
 	if (vm->is_linux)
 		vm->tree = linux_load(vm, error);
-	else
-		memcpy(vm->ram, guest_begin, (size_t)(guest_end - guest_begin));
-	if (vm->is_linux && !vm->tree)
+	if (vm->is_linux ? !vm->tree : !load_file(machine.guest, vm->ram, vm->ram_bytes, error))
 		return false;
 	/* Pinned for the VM's whole life: a move then costs the same whatever its size. */
 	return vfio_domain_open(&vm->domain, vm->ram, vm->ram_bytes, error) &&
@@ -155,7 +150,6 @@ bool vm_create(struct vm *vm, char *error)
 	vm->why[0] = 0;
 	vm->stop = vm->ended = false;
 	vm->may_go = false;
-	vm->refused_reads = vm->refused_writes = vm->refused_at = 0;
 	vm->fd = ioctl(machine.kvm, KVM_CREATE_VM, 0);
 	bool is_made = vm->fd >= 0 || failed(error, "%s: KVM_CREATE_VM", vm->name);
 	if (is_made && make_ram(vm, error) && make_processor(vm, error) && make_gic(vm, error) &&
@@ -184,8 +178,6 @@ static void refuse_access(struct vm *vm)
 	struct kvm_run *run = vm->run;
 	bool is_write = run->mmio.is_write;
 	faults_book(vm, run->mmio.phys_addr, run->mmio.len, is_write);
-	atomic_fetch_add(is_write ? &vm->refused_writes : &vm->refused_reads, 1);
-	vm->refused_at = run->mmio.phys_addr;
 	if (!is_write)
 		memset(run->mmio.data, 0xff, sizeof run->mmio.data);
 	if (!vm->aborts)
@@ -319,11 +311,4 @@ bool vm_connect(const struct vm *vm, const struct device *device, unsigned inter
 	}
 	return ioctl(vm->fd, KVM_IRQFD, &irqfd) == 0 ||
 	       failed(error, "%s: KVM_IRQFD %s of interrupt %u", vm->name, on ? "on" : "off", interrupt);
-}
-
-uint64_t *vm_word(const struct vm *vm, uint64_t address)
-{
-	if (!vm->ram || address % 8 || address < RAM_BASE || address - RAM_BASE >= vm->ram_bytes)
-		return NULL;
-	return (uint64_t *)((char *)vm->ram + (address - RAM_BASE));
 }

@@ -27,7 +27,5 @@ bool vm_is_mapped(const struct vm *vm, uint64_t address, void *registers);
 bool vm_can_ask(void *registers, char *error);
 /* Connects or disconnects an eventfd and a virtual SPI. */
 bool vm_connect(const struct vm *vm, const struct device *device, unsigned interrupt, bool on, char *error);
-/* A word of its RAM; NULL when `address` is not in it. */
-uint64_t *vm_word(const struct vm *vm, uint64_t address);
 
 #endif

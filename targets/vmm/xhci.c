@@ -35,7 +35,7 @@ static bool idle(struct device *device)
 	return device->reset_step == RESTING && is_halted(device) && !(*operational(device, USBCMD) & USBCMD_RUN);
 }
 
-static enum progress reset(struct device *device, char *error)
+static enum baton_progress reset(struct device *device, char *error)
 {
 	if (device->reset_step == RESTING) {
 		*operational(device, USBCMD) &= ~USBCMD_RUN;
@@ -49,21 +49,14 @@ static enum progress reset(struct device *device, char *error)
 	bool is_busy = (*operational(device, USBCMD) & USBCMD_RESET) || (*operational(device, USBSTS) & USBSTS_NOT_READY);
 	if (device->reset_step == RESETTING && !is_busy) {
 		device->reset_step = RESTING;
-		return DONE;
+		return BATON_DONE;
 	}
 	/* After the look: whoever comes late to it finds it done. */
 	if (now_ms() <= device->reset_until)
-		return AGAIN;
+		return BATON_AGAIN;
 	device->reset_step = RESTING;
 	snprintf(error, ERROR_BYTES, "%s: neither halted nor ready after %d ms", device->name, RESET_MS_MAX);
-	return FAILED;
+	return BATON_FAILED;
 }
 
-/* A USB device is touched from outside the machine, not by a register. */
-static void raise_nothing(struct device *device, uint32_t value)
-{
-	(void)device;
-	(void)value;
-}
-
-const struct model XHCI = { 0x1b36, 0x000d, "generic-xhci", idle, reset, raise_nothing };
+const struct model XHCI = { 0x1b36, 0x000d, "generic-xhci", idle, reset };

@@ -1,12 +1,12 @@
 /*
- * Gives the JSON reader of baton-kvm damaged lines, under the sanitizers: whatever comes over its sockets must end in a
- * value or in nothing. Usage: json-fuzz SEED ROUNDS. Prints how many lines were still read.
+ * Gives the JSON reader of the enforcer library damaged lines, under the sanitizers: whatever comes over its sockets
+ * must end in a value or in nothing. Usage: json-fuzz SEED ROUNDS. Prints how many lines were still read.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../targets/vmm/json.h"
+#include "../../targets/vmm/enforcer/json-lines.h"
 
 static const char *const lines[] = {
 	"{\"id\":1,\"do\":\"run\",\"bundle\":\"panel\",\"calls\":"
@@ -27,9 +27,9 @@ static unsigned below(unsigned limit)
 static void look(const struct json *value, int depth)
 {
 	uint64_t whole;
-	json_get(value, "calls");
-	json_text(value, "op");
-	json_whole(value, "id", &whole);
+	baton_json_get(value, "calls");
+	baton_json_text(value, "op");
+	baton_json_whole(value, "id", &whole);
 	if (depth < 100 && (value->kind == JSON_OBJECT || value->kind == JSON_ARRAY))
 		for (const struct json *each = value->first; each; each = each->next)
 			look(each, depth + 1);
@@ -66,7 +66,7 @@ int main(int count, char **words)
 			damage(line, sizeof line);
 		/* Exactly as long as it is, so that one byte too far is seen. */
 		char *exact = strdup(line);
-		const struct json *value = json_read(exact);
+		const struct json *value = baton_json_read(exact);
 		if (value) {
 			look(value, 0);
 			read++;

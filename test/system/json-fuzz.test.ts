@@ -1,4 +1,4 @@
-/** The JSON reader of baton-kvm on damaged lines, compiled with the sanitizers for this machine. */
+/** The JSON reader of the enforcer library on damaged lines, compiled with the sanitizers for this machine. */
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { paced } from '../support/pace.ts';
 
-const SOURCES = ['test/system/json-fuzz.c', 'targets/vmm/json.c'];
+const SOURCES = ['test/system/json-fuzz.c', 'targets/vmm/enforcer/json-lines.c'];
 const ROUNDS = 500_000;
 
 it(`${ROUNDS} damaged lines end in a value or in nothing`, () => {

@@ -50,14 +50,14 @@ export class RealBed extends Parties {
   /** Starts a VM, unless it runs, as soon as its last life is over, and its agent. */
   async startVm(vm: VmId): Promise<void> {
     const device = this.bundle.devices[0]!.id;
-    if ((await this.runningVms())[vm] === undefined) {
-      await this.machine.until(`${vm} may start`, START_MS, () =>
-        this.machine.ask({ do: 'startVm', vm, bundle: this.bundle.id, device }).then(
-          () => true,
-          () => false,
-        ),
+    // A host that has just started answers before it knows which VMs run.
+    await this.machine.until(`${vm} runs or may start`, START_MS, async () => {
+      if ((await this.runningVms())[vm] !== undefined) return true;
+      return this.machine.ask({ do: 'startVm', vm, bundle: this.bundle.id, device }).then(
+        () => true,
+        () => false,
       );
-    }
+    });
     this.#agents.set(vm, this.spawn('baton-agent', ['--config', this.path(`${vm}.json`)]));
     await this.watch(vm, vm as 'android' | 'vault');
     await this.until(`${vm} knows who holds`, START_MS, async () => {

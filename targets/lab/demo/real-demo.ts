@@ -42,7 +42,7 @@ export async function tellReal(world: CliWorld, report: DemoReport, lie: string 
       'starting host and two agents as processes; the VMs are bare guests that read the device in a loop',
     );
     await bed.start();
-    if (lie) await machine.lie(lie, true);
+    if (lie) await machine.sabotage(lie, true);
     const story = new RealStory(bed, report);
     await story.run();
     story.figures();

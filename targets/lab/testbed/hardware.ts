@@ -112,7 +112,7 @@ export const BARE: Hardware = {
   memoryMib: 512,
   devices: [5, 6, ...KEEPERS].flatMap(eduAt),
   vfio: [5, 6, ...KEEPERS].map(pci),
-  options: [...keepers, `--device engine=${pci(5)}`, `--device spare=${pci(6)}`],
+  options: [...keepers, `--device engine=${pci(5)}`, `--device spare=${pci(6)}`, '--guest /run/guest.bin'],
 };
 
 /** A tablet at a USB host controller, for Linux guests, and a network to this machine for their sockets. */

@@ -1,7 +1,7 @@
 /**
  * An emulated machine with a real hypervisor: QEMU's `virt` with EL2, GICv3, SMMUv3 and PCI devices `edu`, on it
- * Debian's kernel with its KVM, and `baton-kvm`. Built from Debian packages into a cache folder; booted once for a
- * run.
+ * Debian's kernel with its KVM, and `baton-kvm` with what tests ask of it (vmm/). Built from Debian packages into a
+ * cache folder; booted once for a run.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -20,7 +20,7 @@ import { type LinuxGuests, makeGuests } from './linux-guests.ts';
 import { Qemu } from './qemu.ts';
 import { run } from './run.ts';
 
-/** What a bare guest writes down in its RAM, in the order of targets/vmm/guest.S. */
+/** What a bare guest writes down in its RAM, in the order of vmm/guest.S. */
 export interface Notes {
   readonly answered: number;
   readonly refused: number;
@@ -80,7 +80,7 @@ export const EMULATED_TIMES = { enforceMs: 15_000 } as const;
 const RUN_S = 240;
 /** Longest wait for QEMU itself to be there, in ms. */
 const QEMU_MS = 10_000;
-/** Longest wait for an answer of the bench, in ms: the first comes after the boot. */
+/** Longest wait for an answer of the control port, in ms: the first comes after the boot. */
 const ANSWER_MS = 60_000;
 /** Longest wait for the machine to end when it is told to, in ms. */
 const END_MS = 5_000;
@@ -126,7 +126,7 @@ export class KvmMachine {
   /** Bytes of edu's buffer that DMA reaches. */
   eduBytes = 0;
   readonly #root: string;
-  readonly #bench = join(this.folder, 'bench.sock');
+  readonly #control = join(this.folder, 'control.sock');
   readonly #log = join(this.folder, 'l1.log');
   readonly #trace = join(this.folder, 'smmu.log');
   #qemu: Qemu | undefined;
@@ -142,8 +142,8 @@ export class KvmMachine {
   }
 
   /**
-   * Boots; resolves when `baton-kvm` answers the bench. VMs in `aborting` get an external abort for a refused access;
-   * `guests` is for hardware of Linux guests.
+   * Boots; resolves when `baton-kvm` answers at its control port. VMs in `aborting` get an external abort for a
+   * refused access; `guests` is for hardware of Linux guests.
    */
   async start(aborting: readonly VmId[] = [], guests?: LinuxGuests): Promise<void> {
     const cache = cacheFolder();
@@ -162,13 +162,13 @@ export class KvmMachine {
     writeFileSync(join(share, 'options'), [...vms, edu, ...options].join(' '));
     this.#boot(cache, share);
     // While it boots. It waits for the last file.
-    const source = join(this.#root, 'targets/vmm');
-    run('make', ['-s', '-C', source, 'CROSS_COMPILE=aarch64-linux-gnu-', `OUT=${share}`]);
+    const source = join(bed, 'vmm');
+    run('make', ['-s', '-j2', '-C', source, 'CROSS_COMPILE=aarch64-linux-gnu-', `OUT=${share}`]);
     if (guests) makeGuests(this.#root, cache, share, guests);
     writeFileSync(join(share, 'whole'), '');
     // A socket is there before QEMU listens at it.
     await this.until('QEMU listens at its sockets', QEMU_MS, () =>
-      connectControl(this.#bench).then(
+      connectControl(this.#control).then(
         (client) => {
           this.#client = client;
           return true;
@@ -179,19 +179,19 @@ export class KvmMachine {
     await this.exits(ANDROID);
   }
 
-  /** Connects to the bench anew, and waits for an answer. */
+  /** Connects to the control port anew, and waits for an answer. */
   async #greet(): Promise<void> {
     this.#client?.close();
-    this.#client = await connectControl(this.#bench);
+    this.#client = await connectControl(this.#control);
     await this.exits(ANDROID);
   }
 
-  /** Asks the bench of `baton-kvm` something. Rejects with its error. */
+  /** Asks something at the control port of `baton-kvm`. Rejects with its error. */
   async ask(request: Json): Promise<Json> {
     if (!this.#client) throw new Error('the machine was not started');
     let limit: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
-      const what = `no answer of the bench within ${ANSWER_MS} ms to ${JSON.stringify(request)}`;
+      const what = `no answer at the control port within ${ANSWER_MS} ms to ${JSON.stringify(request)}`;
       limit = setTimeout(() => reject(this.#failure(what)), ANSWER_MS);
     });
     const asked = this.#client.request(request);
@@ -221,11 +221,11 @@ export class KvmMachine {
   }
 
   /** Switches a safeguard of `baton-kvm` off, or on again. */
-  async lie(name: string, on: boolean): Promise<void> {
-    await this.ask({ do: 'lie', name, on: on ? 1 : 0 });
+  async sabotage(name: string, on: boolean): Promise<void> {
+    await this.ask({ do: 'sabotage', name, on: on ? 1 : 0 });
   }
 
-  /** Kills `baton-kvm`, and with it its VMs. The machine starts it anew; resolves when it answers the bench. */
+  /** Kills `baton-kvm`, and with it its VMs. The machine starts it anew; resolves when it answers again. */
   async crash(): Promise<void> {
     this.ask({ do: 'crash' }).catch(() => {});
     const started = () => this.console().split('baton-kvm: ready').length;
@@ -329,7 +329,7 @@ export class KvmMachine {
       ...['-trace', 'smmuv3_record_event', '-trace', 'smmuv3_cmdq_cfgi_ste', '-D', this.#trace],
       ...['-device', 'virtio-serial-pci'],
       ...this.#port('enforcer', this.enforcer),
-      ...this.#port('bench', this.#bench),
+      ...this.#port('control', this.#control),
       ...this.#hardware.devices,
       ...['-qmp', `unix:${this.qmp},server=on,wait=off`],
     ];

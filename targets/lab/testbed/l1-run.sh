@@ -1,5 +1,5 @@
-# What the emulated machine runs: gives its devices to vfio-pci, and starts baton-kvm with the options of the shared
-# folder, again when it was killed.
+# What the emulated machine runs: gives its devices to vfio-pci, and starts baton-kvm as the tests have it with the
+# options of the shared folder, again when it was killed.
 # Programs are compiled meanwhile; a minute is more than that takes.
 tries=0
 until [ -f /share/whole ]; do
@@ -17,7 +17,12 @@ port() {
   name=$(grep -lx "$1" /sys/class/virtio-ports/*/name)
   echo "/dev/$(basename "$(dirname "$name")")"
 }
-cp /share/baton-kvm /run/
+cp /share/baton-kvm /share/baton-kvm-testbed /share/guest.bin /run/
+# As it is shipped it has no more options than it says.
+for words in "--bench /dev/null" "--lie skip-unmap"; do
+  # shellcheck disable=SC2086
+  /run/baton-kvm $words 2>&1 | sed "s/^/l1: shipped: ${words%% *}: /"
+done
 # Linux guests: their files, and a relay from their sockets to the network that leads to the outer machine.
 if [ -f /share/relays ]; then
   cp /share/Image /share/files.cpio /share/vsock-relay /run/
@@ -30,12 +35,13 @@ if [ -f /share/relays ]; then
 else
   # A device that nobody can make forget is refused by name: PCI slot 1 is the shared folder's.
   /run/baton-kvm --bundles /share/bundles.json --vm android --keeper 0000:00:07.0 --device engine=0000:00:01.0 \
-    --enforcer unix:/run/refused.sock 2>&1 | sed 's/^/l1: refused: /'
+    --enforcer unix:/run/refused.sock --control unix:/run/refused-control.sock 2>&1 | sed 's/^/l1: refused: /'
 fi
 enforcer=$(port enforcer)
-bench=$(port bench)
+control=$(port control)
 # shellcheck disable=SC2046
-until /run/baton-kvm --bundles /share/bundles.json --enforcer "$enforcer" --bench "$bench" $(cat /share/options); do
+until /run/baton-kvm-testbed --bundles /share/bundles.json --enforcer "$enforcer" --control "$control" \
+  $(cat /share/options); do
   status=$?
   echo "l1: baton-kvm ended with $status"
   [ $status = 137 ] || break

@@ -170,8 +170,8 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
 
   // Negative control, and the last: what it spoils stays so.
   it('skip-unmap: the driver of a borrower that hung halts its owner’s controller, and no fault is named', async () => {
-    await bed.machine.lie('skip-unmap', true);
-    await bed.machine.lie('skip-readback', true);
+    await bed.machine.sabotage('skip-unmap', true);
+    await bed.machine.sabotage('skip-readback', true);
     void borrow('--lease 4s --notice 200ms', 'sleep 1000').catch(() => {});
     await feels(VAULT);
     await bed.signalAgent(VAULT, 'STOP');

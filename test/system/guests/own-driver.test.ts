@@ -147,14 +147,14 @@ describe
     it('skip-reset, a negative control: it feels what was touched in between, and the judge finds it', async () => {
       await lend(async () => {
         await wake();
-        await bed.machine.lie('skip-reset', true);
+        await bed.machine.sabotage('skip-reset', true);
       });
       await bed.until('android feels what nobody may feel', STEP_MS, () => {
         return bed.touches(ANDROID).length > due[ANDROID]!.length;
       });
       expect(felt()).not.toEqual(due);
       expect(bed.touches(VAULT)).toEqual(due[VAULT]);
-      await bed.machine.lie('skip-reset', false);
+      await bed.machine.sabotage('skip-reset', false);
     });
 
     it('no kernel has anything to complain about', () => {

@@ -36,6 +36,11 @@ describe.skipIf(missing !== undefined).sequential(`KVM${missing ? `: ${missing}`
     );
   });
 
+  it('as it is shipped, baton-kvm has no option for benches and sabotage', () => {
+    for (const option of ['--bench', '--lie'])
+      expect(machine.console()).toContain(`l1: shipped: ${option}: baton-kvm: unknown option; see --help`);
+  });
+
   it('the kernel of the machine has nothing to complain about', () => {
     expect(machine.console()).not.toMatch(/Oops|BUG|panic|Call trace/);
   });

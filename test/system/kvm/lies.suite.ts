@@ -10,12 +10,12 @@ import { clean, fence, grant, KvmWorld, MOVE_MS, openKvm, runCalls } from './wor
 export function liesSuite(machine: KvmMachine): void {
   let told: string | undefined;
   const lie = async (name: string) => {
-    await machine.lie(name, true);
+    await machine.sabotage(name, true);
     told = name;
   };
   /** The truth again. What the lie left is cleared by the next moves. */
   afterEach(async () => {
-    if (told) await machine.lie(told, false);
+    if (told) await machine.sabotage(told, false);
     told = undefined;
   });
 
@@ -40,7 +40,7 @@ export function liesSuite(machine: KvmMachine): void {
       await world.moveTo(VAULT);
       expect(machine.repointed(0x28)).toBe(repointed);
       expect(await faultOfDma(machine, VAULT, 0x5eed)).toMatch(/landed in (android|vault)$/);
-      await machine.lie('skip-domain', false);
+      await machine.sabotage('skip-domain', false);
       await world.moveTo(ANDROID);
       expect(await faultOfDma(machine, ANDROID, 0x5eed)).toBeUndefined();
     });
@@ -85,7 +85,7 @@ export function liesSuite(machine: KvmMachine): void {
   it('skip-unmap: the old holder still reaches the device', async () => {
     const world = await KvmWorld.start(machine);
     await lie('skip-unmap');
-    await machine.lie('skip-readback', true);
+    await machine.sabotage('skip-readback', true);
     await world.moveTo(VAULT);
     expect(await faultOfMove(machine, ANDROID, VAULT)).toMatch(
       /^the device answered android \d+ times after it was moved to vault$/,

@@ -31,9 +31,8 @@
 #define ICC_SRE_EL1 S3_0_C12_C12_5
 #define ICC_IGRPEN1_EL1 S3_0_C12_C12_7
 
-	.section .rodata
+	.text
 	.balign 2048
-	.global guest_begin, guest_end
 guest_begin:
 	b start
 	.org guest_begin + 0x200 /* synchronous */
@@ -142,6 +141,5 @@ on_interrupt:
 3:	eret
 
 	.ltorg
-guest_end:
 
 	.section .note.GNU-stack, "", %progbits

@@ -1,0 +1,21 @@
+/* What baton-kvm is to the host: its side of the enforcer library (enforcer/baton-enforcer.h). */
+#ifndef BATON_PLATFORM_H
+#define BATON_PLATFORM_H
+
+#include <poll.h>
+#include <stdbool.h>
+
+#include "machine.h"
+
+/* Opens the channel to the host at `address`. */
+bool platform_open(const char *address, char *error);
+struct pollfd platform_poll(void);
+/*
+ * Goes on with what the host ordered, frees VMs whose end it acknowledged, tells it of those that have ended. Returns
+ * whether a run waits for its device.
+ */
+bool platform_serve(short events);
+/* Tells that a VM waits for its first instruction. */
+void platform_tell_start(const struct vm *vm);
+
+#endif
