@@ -53,7 +53,8 @@ export class HostControl {
   accept(stream: ByteStream): void {
     this.#connections += 1;
     const lines = new Lines(stream, {
-      onLine: (request) => this.#serve(lines, request),
+      // At most what a client may send before it is answered waits, for the few milliseconds of a start.
+      onLine: (request) => this.#host.whenServing(() => this.#serve(lines, request)),
       onBad: (message) => lines.send({ ok: false, error: { code: 'badRequest', message } }),
       onClose: () => {
         this.#connections -= 1;

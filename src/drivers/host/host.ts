@@ -53,6 +53,9 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   #onServing: () => void = () => {};
   /** Called as soon as no fact waits. */
   #serving: (() => void) | undefined;
+  #isServing = false;
+  /** Whoever asked before. */
+  readonly #early: (() => void)[] = [];
 
   constructor(given: HostParts) {
     super();
@@ -94,6 +97,12 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       freshTableId: hex(entropy.random(TABLE_ID_BYTES)),
     };
     this.#feed({ on: 'start', found });
+  }
+
+  /** Calls `done` once it is known who holds what and which VMs run: at once when that is so. */
+  whenServing(done: () => void): void {
+    if (this.#isServing) done();
+    else this.#early.push(done);
   }
 
   /** Stops serving. The machine stays as it is; the table says how to go on. */
@@ -198,7 +207,10 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     this.#timers.apply();
     const serving = this.#serving;
     this.#serving = undefined;
-    serving?.();
+    if (!serving) return;
+    this.#isServing = true;
+    serving();
+    for (const done of this.#early.splice(0)) done();
   }
 
   #carryOut(order: HostOrder): void {
