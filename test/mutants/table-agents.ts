@@ -36,8 +36,8 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a note that cannot be written ends the hook',
-    find: '} catch (error) { const text = `',
-    replace: '} catch (error) { if (error) throw error; const text = `',
+    find: /const text = (?=`.*it goes on without this record)/,
+    replace: 'if (error) throw error; const text = ',
     breaks: 'liveness: a full disk keeps an agent from its hook',
     caughtBy: AGENT,
   },

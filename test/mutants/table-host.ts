@@ -27,7 +27,8 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   {
     name: '(a) an exit acknowledged by the first of several bundles',
     find: 'if (own.length === 0 || own.some(({ bundles }) => bundles.length > 0)) return;',
-    replace: 'if (own.length === 0 || own.every(({ bundles }) => bundles.length === this.#configs.size)) return;',
+    replace:
+      'if (own.length === 0 || own.every(({ bundles }) => bundles.length === this.#configs.size)) return;',
     breaks: 'M5: memory is freed in reach of the other bundle',
     caughtBy: LIVES,
   },
@@ -174,7 +175,8 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   {
     name: 'what is not durable counts as reserved',
     find: 'const next = boundsAt(bounds.tableId, bounds.machineBoot, epoch, incarnation);',
-    replace: "const next = boundsAt(bounds.tableId, bounds.machineBoot, epoch, incarnation); for (const each of this.#configs.keys()) this.#feed(each, { on: 'epochsReserved', to: next.epochs as Epoch, nowMs: 0 });",
+    replace:
+      "const next = boundsAt(bounds.tableId, bounds.machineBoot, epoch, incarnation); for (const each of this.#configs.keys()) this.#feed(each, { on: 'epochsReserved', to: next.epochs as Epoch, nowMs: 0 });",
     breaks: 'S4: an epoch is used twice after a power cut',
     caughtBy: [ENDPOINT, UNWRITTEN],
   },
