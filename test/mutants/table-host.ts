@@ -168,7 +168,7 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   {
     name: 'a block that was written reserves nothing',
     find: "this.#feed(bundle, { on: 'epochsReserved', to: bounds.epochs as Epoch, nowMs });",
-    replace: '',
+    replace: 'continue;',
     breaks: 'liveness: the host ends at the last epoch of its first block',
     caughtBy: ENDPOINT,
   },

@@ -128,13 +128,6 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     caughtBy: [HOST, RESTARTS],
   },
   {
-    name: 'a holder that has ended holds on after a restart',
-    find: 'if (holder && reach === holder.vm && isAlive(state, holder)) return holdOn(x, holder);',
-    replace: 'if (holder && reach === holder.vm) return holdOn(x, holder);',
-    breaks: 'M5: an ended incarnation holds nothing',
-    caughtBy: GUARDS,
-  },
-  {
     name: 'a restart believes its record against the machine',
     find: 'if (holder && reach === holder.vm && isAlive(state, holder)) return holdOn(x, holder);',
     replace: 'if (holder && isAlive(state, holder)) return holdOn(x, holder);',
