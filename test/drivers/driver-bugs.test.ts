@@ -1,16 +1,19 @@
 /**
- * A bug in a driver can only break I/O. Each of these makes the driver of the host, or those of all agents, lose some of
- * its orders or facts, carry them out twice, late, or after the next one; the whole product then lends and takes back
- * while VMs end, hosts die and frames are lost, and the simulated machine judges. Nothing of it makes two VMs reach a
- * bundle (S1), or one reach what it no longer holds (S3), or frees memory in reach of a device (M5).
+ * A bug in a driver can only break I/O. Each of these makes the driver of the host, or those of all agents, lose some
+ * of its orders or facts, carry them out twice, late, or after the next one; the whole product then lends and takes
+ * back while VMs end, hosts die and frames are lost, and the simulated machine judges. Nothing of it makes two VMs
+ * reach a bundle (S1), lets one reach what it no longer holds (S3), has the host say what is not so (S7), or frees
+ * memory in reach of a device (M5).
  *
- * The bugs sit at the ports of the drivers: every order leaves, and every fact enters, by one of them. What is not shown:
+ * The bugs sit at the ports of the drivers: every order leaves, and every fact enters, by one of them. Not shown:
  *
- * - Progress. What is lost may keep a bundle from its owner for good; only the bugs that `rests` names come to rest.
- * - An order that is changed: another VM, resource or epoch in it, or an answer that the enforcer did not give. The last
- *   tests have some, and the judge finds each: so it would have found the others.
- * - An order to the enforcer that is carried out after a later one, or once more after it. The enforcer takes its orders
- *   one after the other (docs/PLATFORMS.md), and a driver that breaks that breaks safety: one of the last tests.
+ * - Progress. What is lost may keep a bundle from its owner for good; only the bugs marked `rests` come to rest.
+ * - An order that is changed: another VM, resource or epoch in it, or an answer that the enforcer did not give. Two of
+ *   the last tests have such, and the judge finds them.
+ * - An order to the enforcer that is carried out after a later one, or once more after it. The enforcer takes its
+ *   orders one after the other (docs/PLATFORMS.md); a driver that breaks that breaks safety, as a last test shows.
+ * - A bug within TimerSet and FactQueue that no port shows: facts that are mixed, names that are mixed. Timers that
+ *   run out for others stand for the second; fact-queue.test.ts has the first.
  */
 
 import { describe, expect, it } from 'vitest';
@@ -33,7 +36,7 @@ const WISHES_MS = 3_000;
 const REST_MS = 60_000;
 /** Runs in which a bug that breaks safety must be found. */
 const RUNS = 5;
-const BROKEN = /^(S1|S3|M5)$/;
+const BROKEN = /^(S1|S3|S7|M5)$/;
 
 type Work = () => void;
 /** Does something with an order or a fact. One is made for each process, and each place in it. */
@@ -343,23 +346,14 @@ const HARMFUL: readonly (readonly [string, Place<HostParts>])[] = [
     }),
   ],
   [
-    'the host is told that a settle is done which was not',
-    (_, { enforcer }) => ({
-      enforcer: over<Enforcer>(enforcer, {
-        run: (...[bundle, calls, done]: Run) =>
-          isOf(calls, 'settle') ? done([{ ok: true, syncs: 1 }]) : enforcer.run(bundle, calls, done),
-      }),
-    }),
-  ],
-  [
-    'a grant is carried out once more, after the next settle',
+    'a grant is carried out once more, after the next clean',
     (_, { enforcer }) => {
       const grants = new Map<BundleId, readonly EnforcerCall[]>();
       const run = (...[bundle, calls, done]: Run) => {
         const again = grants.get(bundle);
         if (isOf(calls, 'grant')) grants.set(bundle, calls);
         enforcer.run(bundle, calls, (said) => {
-          if (isOf(calls, 'settle') && again) enforcer.run(bundle, again, () => done(said));
+          if (isOf(calls, 'reset') && again) enforcer.run(bundle, again, () => done(said));
           else done(said);
         });
       };

@@ -1,4 +1,4 @@
-/** Bugs of the endpoints: rows for what is so, stale records, bounds, queue, watch, timers, questions, tables. */
+/** Bugs of the endpoints and their drivers: rows for what is so, stale records, bounds, queue, watch, timers, questions. */
 
 import type { Mutant } from './sources.ts';
 
@@ -10,6 +10,7 @@ const ENDPOINT = 'test/core/host/host-endpoint.test.ts';
 const AGENT_ENDPOINT = 'test/core/agent/agent-endpoint.test.ts';
 const LIVES = 'test/drivers/host/lives.test.ts';
 const LOST = 'test/drivers/agent/lost-words.test.ts';
+const UNWRITTEN = 'test/drivers/host/unwritten.test.ts';
 const TIMERS = 'test/drivers/timer-set.test.ts';
 
 export const ENDPOINT_MUTANTS: readonly Mutant[] = [
@@ -215,7 +216,8 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
     name: 'a reservation is told before it is recorded',
     find: "effects: [record, timer('reservation', config.times.reserveMs)],",
     replace:
-      "effects: [...announce({ ...x, state: { ...state, epoch, reservation } }), record, timer('reservation', config.times.reserveMs)],",
+      'effects: [...announce({ ...x, state: { ...state, epoch, reservation } }), record,\n' +
+      "timer('reservation', config.times.reserveMs)],",
     breaks: 'S4: told of what no record knows',
     caughtBy: HOST,
   },
@@ -249,8 +251,8 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'queue: what waits is kept while the bundle is lent',
-    find: 'act: ({ state, config }) => ({ state: { ...state, waiting: [] }, effects: state.waiting.map((asked) => decline(config, asked, BUSY)), }),',
-    replace: 'act: ({ state }) => ({ state: { ...state, waiting: [] }, effects: [] }),',
+    find: 'effects: state.waiting.map((asked) => decline(config, asked, BUSY)),',
+    replace: 'effects: config ? [] : [],',
     breaks: 'a borrower waits for nothing',
     caughtBy: LATE,
   },
@@ -358,5 +360,33 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
     replace: '',
     breaks: 'S4: epochs that compare are forgotten',
     caughtBy: AGENT_ENDPOINT,
+  },
+  {
+    name: 'drivers: a fact is dealt with in the middle of a step',
+    find: 'if (this.#isRunning) return;',
+    replace: '',
+    breaks: 'orders of two steps are mixed',
+    caughtBy: 'test/drivers/fact-queue.test.ts',
+  },
+  {
+    name: 'drivers: a write that failed is not told',
+    find: "return this.#feed({ on: 'recorded', bundle: order.bundle, fault });",
+    replace: "return fault ? undefined : this.#feed({ on: 'recorded', bundle: order.bundle, fault });",
+    breaks: 'liveness: a reservation that could not be written is neither told nor refused',
+    caughtBy: UNWRITTEN,
+  },
+  {
+    name: 'drivers: a request that could not be sent is forgotten',
+    find: "if (!isSent) this.#feed({ on: 'requestUnsent', bundle });",
+    replace: '',
+    breaks: 'L1: a request between two sessions is lost',
+    caughtBy: LOST,
+  },
+  {
+    name: 'drivers: refused accesses are fetched, and lost',
+    find: "if (faults.length > 0) this.#feed({ on: 'faults', faults });",
+    replace: '',
+    breaks: 'R74: nobody hears of them',
+    caughtBy: UNWRITTEN,
   },
 ];

@@ -176,7 +176,9 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     name: 'what is not durable counts as reserved',
     find: 'const next = boundsAt(bounds.tableId, bounds.machineBoot, epoch, incarnation);',
     replace:
-      "const next = boundsAt(bounds.tableId, bounds.machineBoot, epoch, incarnation); for (const each of this.#configs.keys()) this.#feed(each, { on: 'epochsReserved', to: next.epochs as Epoch, nowMs: 0 });",
+      'const next = boundsAt(bounds.tableId, bounds.machineBoot, epoch, incarnation);\n' +
+      'for (const each of this.#configs.keys())\n' +
+      "this.#feed(each, { on: 'epochsReserved', to: next.epochs as Epoch, nowMs: 0 });",
     breaks: 'S4: an epoch is used twice after a power cut',
     caughtBy: [ENDPOINT, UNWRITTEN],
   },
