@@ -1,4 +1,4 @@
-/** Bugs of the endpoints and their drivers: rows for what is so, stale records, bounds, queue, watch, timers, questions. */
+/** Bugs of endpoints and drivers: rows for what is so, stale records, bounds, queue, watch, timers, questions. */
 
 import type { Mutant } from './sources.ts';
 
