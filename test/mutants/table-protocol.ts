@@ -269,9 +269,16 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the owner suspends for another consent',
+    find: 'isForRequest(state, input.message) && !isSuperseded(state),',
+    replace: '!isSuperseded(state),',
+    breaks: 'S5',
+    caughtBy: GUARDS,
+  },
+  {
+    name: 'a late reservation ends the request under way',
     find: 'input.message.epoch > state.heldEpoch && isForRequest(state, input.message),',
     replace: 'input.message.epoch > state.heldEpoch,',
-    breaks: 'S5',
+    breaks: 'liveness: a request is given up for an earlier one',
     caughtBy: GUARDS,
   },
   {
