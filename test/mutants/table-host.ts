@@ -2,6 +2,8 @@
 
 import type { Mutant } from './sources.ts';
 
+const HOST = 'test/core/protocol/requirements-host.test.ts';
+const ENDPOINT = 'test/core/host/host-endpoint.test.ts';
 const LIVES = 'test/drivers/host/lives.test.ts';
 const REMAP = 'test/core/host/remap.test.ts';
 const UNWRITTEN = 'test/drivers/host/unwritten.test.ts';
@@ -13,19 +15,20 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     find: "if (claims.requestId !== input.message.requestId) return 'consentInvalid';",
     replace: '',
     breaks: 'R97',
-    caughtBy: 'test/protocol/agreed.test.ts',
+    caughtBy: 'test/core/protocol/agreed.test.ts',
   },
   {
     name: 'a consent for a renewal lends',
     find: "if (claims.use !== 'borrow' || claims.renewal !== 0) return 'consentTerms';",
     replace: '',
     breaks: 'R97',
-    caughtBy: 'test/protocol/agreed.test.ts',
+    caughtBy: 'test/core/protocol/agreed.test.ts',
   },
   {
     name: '(a) an exit acknowledged by the first of several bundles',
-    find: 'if (waiting?.delete(bundle) && waiting.size === 0) this.#free(vm);',
-    replace: 'if (waiting?.delete(bundle)) this.#free(vm);',
+    find: 'if (own.length === 0 || own.some(({ bundles }) => bundles.length > 0)) return;',
+    replace:
+      'if (own.length === 0 || own.every(({ bundles }) => bundles.length === this.#configs.size)) return;',
     breaks: 'M5: memory is freed in reach of the other bundle',
     caughtBy: LIVES,
   },
@@ -45,14 +48,14 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   },
   {
     name: '(k) the start of a VM not held back',
-    find: 'if (isComing(vm)) continue; this.#starting.delete(vm);',
-    replace: 'this.#starting.delete(vm);',
+    find: 'if (isHeld) continue;',
+    replace: '',
     breaks: 'a VM runs while its bundle is on the way to it',
     caughtBy: LIVES,
   },
   {
     name: '(l) a session kept after its VM’s exit',
-    find: 'this.#parts.link.forget(vm);',
+    find: "this.#do({ do: 'forget', vm });",
     replace: '',
     breaks: 'S4: the next life speaks in the session of the last',
     caughtBy: LIVES,
@@ -66,15 +69,15 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   },
   {
     name: '(m) faults fetched at the end of the grant',
-    find: "if (phase === 'settle' || phase === 'clean') this.#fetchFaults();",
-    replace: 'this.#fetchFaults();',
+    find: "const fetchesFaults = phase === 'settle' || phase === 'clean';",
+    replace: "const fetchesFaults = phase !== 'fence';",
     breaks: 'R74',
     caughtBy: LIVES,
   },
   {
     name: 'faults not fetched when the fence is settled',
-    find: "if (phase === 'settle' || phase === 'clean') this.#fetchFaults();",
-    replace: "if (phase === 'clean') this.#fetchFaults();",
+    find: "const fetchesFaults = phase === 'settle' || phase === 'clean';",
+    replace: "const fetchesFaults = phase === 'clean';",
     breaks: 'R74: they are booked on the next holder',
     caughtBy: LIVES,
   },
@@ -86,25 +89,25 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     caughtBy: LIVES,
   },
   {
-    name: 'a VM starts before its life is on disk',
-    find: 'if (!this.#scribe.knowsLives) return;',
+    name: 'a VM starts before its incarnation is recorded',
+    find: 'if (!this.state.areVmsRecorded) return;',
     replace: '',
     breaks: 'S4: two lives of one number',
     caughtBy: UNWRITTEN,
   },
   {
     name: 'an epoch that is not reserved is used',
-    find: 'if (this.#scribe.isReserved(definition.id, state.epoch)) return undefined;',
-    replace: 'if (state.epoch > 0) return undefined;',
+    find: 'if (epoch > state.epochMax) throw new NoEpochLeft(config.bundle, epoch, state.unwritable);',
+    replace: '',
     breaks: 'S4: the next start uses it again',
-    caughtBy: UNWRITTEN,
+    caughtBy: [HOST, UNWRITTEN],
   },
   {
     name: 'a reservation that could not be written is kept',
-    find: "for (const effect of effects) this.#perform(entry, effect); return 'undo';",
-    replace: 'for (const effect of effects) this.#perform(entry, effect); return undefined;',
-    breaks: 'S4: lent under an epoch that no record bounds',
-    caughtBy: UNWRITTEN,
+    find: 'const state: HostState = { ...x.state, reservation: undefined, unwritable: x.input.fault };',
+    replace: 'const state: HostState = { ...x.state, unwritable: x.input.fault };',
+    breaks: 'S4: lent under an epoch of which no record knows',
+    caughtBy: [HOST, UNWRITTEN],
   },
   {
     name: 'a grant that reads back as another’s counts',
@@ -150,38 +153,41 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'lives are counted anew after a reboot',
-    find: 'this.#lives = { ...record?.lives };',
-    replace: 'this.#lives = record?.machineBoot === machineBoot ? { ...record.lives } : {};',
+    find: 'lives: { ...record?.lives },',
+    replace: 'lives: isSameBoot ? { ...record.lives } : {},',
     breaks: 'S4: an old consent is good again',
     caughtBy: 'test/core/host/registry.test.ts',
   },
   {
     name: 'a VM that runs after a reboot is in its old life',
-    find: 'const before = record?.machineBoot === machineBoot ? record.running : [];',
+    find: 'const before = isSameBoot ? record.running : [];',
     replace: 'const before = record ? record.running : [];',
     breaks: 'S4, M6',
     caughtBy: 'test/core/host/registry.test.ts',
   },
   {
-    name: 'a table that was written since reserves nothing',
-    find: 'if (sync) for (const [bundle, epoch] of this.#written) this.#reserved.set(bundle, epoch);',
-    replace: '',
-    breaks: 'liveness on a full disk',
-    caughtBy: [TABLE, UNWRITTEN],
+    name: 'a block that was written reserves nothing',
+    find: "this.#feed(bundle, { on: 'epochsReserved', to: bounds.epochs as Epoch, nowMs });",
+    replace: 'continue;',
+    breaks: 'liveness: the host ends at the last epoch of its first block',
+    caughtBy: ENDPOINT,
   },
   {
     name: 'what is not durable counts as reserved',
-    find: 'if (sync) for (const [bundle, epoch] of this.#written) this.#reserved.set(bundle, epoch);',
-    replace: 'for (const [bundle, epoch] of this.#written) this.#reserved.set(bundle, epoch);',
+    find: 'const next = boundsAt(bounds.tableId, bounds.machineBoot, epoch, incarnation);',
+    replace:
+      'const next = boundsAt(bounds.tableId, bounds.machineBoot, epoch, incarnation);\n' +
+      'for (const each of this.#configs.keys())\n' +
+      "this.#feed(each, { on: 'epochsReserved', to: next.epochs as Epoch, nowMs: 0 });",
     breaks: 'S4: an epoch is used twice after a power cut',
-    caughtBy: TABLE,
+    caughtBy: [ENDPOINT, UNWRITTEN],
   },
   {
     name: 'a start goes on at the epoch of the record',
-    find: 'epoch: (record.epochsTo ?? state.epoch) as Epoch',
-    replace: 'epoch: state.epoch as Epoch',
+    find: 'const epoch = Math.max(from, recorded) as Epoch;',
+    replace: 'const epoch = recorded as Epoch;',
     breaks: 'S4: epochs that were used without a record are used again',
-    caughtBy: [TABLE, UNWRITTEN],
+    caughtBy: [HOST, UNWRITTEN],
   },
   {
     name: 'a record with a wrong field is believed',
@@ -207,10 +213,10 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'audit lines are forgotten when they cannot be written',
-    find: 'this.#auditFault = (error as Error).message; const excess',
-    replace: 'this.#auditFault = (error as Error).message; this.#entries = []; const excess',
+    find: "this.#complain('audit', (error as Error).message); this.#later();",
+    replace: "this.#entries = []; this.#complain('audit', (error as Error).message); this.#later();",
     breaks: 'the audit log is whole, or says what it lost',
-    caughtBy: UNWRITTEN,
+    caughtBy: ['test/drivers/host/host-writer.test.ts', UNWRITTEN],
   },
   {
     name: 'a VM fills the audit log',

@@ -2,13 +2,13 @@
 
 import type { Mutant } from './sources.ts';
 
-const SESSION = 'test/wire/session.test.ts';
-const USE = 'test/wire/session-use.test.ts';
-const GENERATIONS = 'test/wire/generations.test.ts';
-const SMALL = 'test/wire/small.test.ts';
-const FORGOTTEN = 'test/link/forgotten.test.ts';
-const STREAM = 'test/transport/stream.test.ts';
-const MQTT = 'test/transport/mqtt.test.ts';
+const SESSION = 'test/core/wire/session.test.ts';
+const USE = 'test/core/wire/session-use.test.ts';
+const GENERATIONS = 'test/core/wire/generations.test.ts';
+const SMALL = 'test/core/wire/small.test.ts';
+const FORGOTTEN = 'test/drivers/link/forgotten.test.ts';
+const STREAM = 'test/edges/transport/stream.test.ts';
+const MQTT = 'test/edges/transport/mqtt.test.ts';
 
 export const WIRE_MUTANTS: readonly Mutant[] = [
   {
@@ -16,7 +16,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: 'encodeCbor([ENVELOPE_VERSION, machine, from, to, channel])',
     replace: "encodeCbor([ENVELOPE_VERSION, 'machine', from, to, channel])",
     breaks: 'R104',
-    caughtBy: [GENERATIONS, 'test/wire/vectors.test.ts'],
+    caughtBy: [GENERATIONS, 'test/core/wire/vectors.test.ts'],
   },
   {
     name: 'only the newest key generation is tried',
@@ -37,7 +37,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: 'ours.max < theirs.min ?',
     replace: 'ours.max > theirs.min ?',
     breaks: 'R108',
-    caughtBy: 'test/link/versions.test.ts',
+    caughtBy: 'test/drivers/link/versions.test.ts',
   },
   {
     name: 'a message is taken twice',
@@ -128,7 +128,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: 'for (let index = 0; index < a.length; index++) difference |=',
     replace: 'for (let index = 0; index < a.length / 2; index++) difference |=',
     breaks: 'R1: forgeries pass',
-    caughtBy: ['test/wire/cose.test.ts', SESSION],
+    caughtBy: ['test/core/wire/cose.test.ts', SESSION],
   },
   {
     name: 'a frame that waited acts in the next life',
@@ -142,14 +142,14 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: 'if (this.#isHost && peerIncarnation === 0) return undefined;',
     replace: '',
     breaks: 'M5',
-    caughtBy: [FORGOTTEN, 'test/link/peers.test.ts'],
+    caughtBy: [FORGOTTEN, 'test/drivers/link/peers.test.ts'],
   },
   {
     name: 'a peer floods the link',
     find: 'if (queue.bytes + cost > this.#roomBytes) return false;',
     replace: '',
     breaks: 'S8',
-    caughtBy: 'test/turns.test.ts',
+    caughtBy: 'test/common/turns.test.ts',
   },
   {
     name: 'a guest sends under another name',
@@ -184,7 +184,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: 'if (broken) this.#refuse(connection, BROKEN);',
     replace: 'if (broken) this.#malformed(connection, BROKEN);',
     breaks: 'R16',
-    caughtBy: [STREAM, 'test/transport/diagnoses.test.ts'],
+    caughtBy: [STREAM, 'test/edges/transport/diagnoses.test.ts'],
   },
   {
     name: 'MQTT: what the broker kept is delivered',
@@ -198,13 +198,13 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: 'clean: true,',
     replace: 'clean: false,',
     breaks: 'M6: frames of an earlier boot',
-    caughtBy: [MQTT, 'test/transport/compliance.test.ts'],
+    caughtBy: [MQTT, 'test/edges/transport/compliance.test.ts'],
   },
   {
     name: 'MQTT: bytes without an end are kept',
     find: 'if (unreadBytes > UNREAD_BYTES_MAX) lose(',
     replace: 'if (unreadBytes > 1e12) lose(',
     breaks: 'S8',
-    caughtBy: ['test/transport/parts.test.ts', MQTT],
+    caughtBy: ['test/edges/transport/parts.test.ts', MQTT],
   },
 ];

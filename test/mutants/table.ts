@@ -3,6 +3,7 @@
 import type { Mutant } from './sources.ts';
 import { AGENT_MUTANTS } from './table-agents.ts';
 import { EMITTER_MUTANTS } from './table-emitters.ts';
+import { ENDPOINT_MUTANTS } from './table-endpoints.ts';
 import { ENFORCER_MUTANTS } from './table-enforcers.ts';
 import { HOST_MUTANTS } from './table-host.ts';
 import { PROTOCOL_MUTANTS } from './table-protocol.ts';
@@ -10,6 +11,7 @@ import { WIRE_MUTANTS } from './table-wire.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   ...EMITTER_MUTANTS,
+  ...ENDPOINT_MUTANTS,
   ...ENFORCER_MUTANTS,
   ...HOST_MUTANTS,
   ...PROTOCOL_MUTANTS,

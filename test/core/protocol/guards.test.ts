@@ -114,6 +114,7 @@ describe('an agent', () => {
     for (const fields of [{ requestId: 9 }, { borrower: OTHER }, { epoch: 1 }]) {
       expect(hooks(at(fields).effects)).toEqual([]);
       expect(sent(at(fields).effects)).toEqual(['cancel']);
+      expect(at(fields).state).toEqual(preparing);
     }
   });
 

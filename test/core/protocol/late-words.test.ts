@@ -226,6 +226,7 @@ describe('an owner', () => {
     const flood = [renewed, other, renewed, fromBorrower(REQUEST), renewed];
     const { state } = owner(flood, asked().state);
     expect(state.waiting.map(({ borrower }) => borrower)).toEqual([VAULT, 'other']);
+    expect(owner([other, other], state).state.waiting).toEqual(state.waiting);
     const next = owner([allowed(1), ...flood, allowed(2)], state);
     expect(next.state).toMatchObject({ name: 'deciding', request: { borrower: 'other' } });
     expect(owner([allowed(3)], next.state).state).toMatchObject({ name: 'preparing' });

@@ -12,10 +12,11 @@ import type { HOST_TABLE } from '../../../src/core/host/host-table.ts';
 import { type BundleDefinition, nameResources } from '../../../src/core/protocol/bundle.ts';
 import { bundleId, deviceId, HOST, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
 import { bundleDigest } from '../../../src/core/wire/digest.ts';
-import { Agent } from '../../../src/drivers/agent/agent.ts';
+import { Agent, type AgentParts } from '../../../src/drivers/agent/agent.ts';
 import { AgentControl } from '../../../src/drivers/control/agent-control.ts';
 import { HostControl } from '../../../src/drivers/control/host-control.ts';
 import { Host } from '../../../src/drivers/host/host.ts';
+import type { HostParts } from '../../../src/drivers/host/host-parts.ts';
 import { HostTable } from '../../../src/drivers/host/table.ts';
 import { Link } from '../../../src/drivers/link/link.ts';
 import type { Lie } from '../../../src/edges/enforcer/tables.ts';
@@ -91,6 +92,11 @@ export interface Controls {
   readonly lies?: readonly Lie[];
   readonly hostTable?: typeof HOST_TABLE;
   readonly borrowerTable?: typeof BORROWER_TABLE;
+  /** Other ports for a driver that is about to start. */
+  readonly hostParts?: (parts: HostParts) => HostParts;
+  readonly agentParts?: (parts: AgentParts) => AgentParts;
+  /** Longest time until all must be at rest, in ms; 0: it need not come to rest. */
+  readonly restMs?: number;
 }
 
 export class ProductWorld {
@@ -202,7 +208,7 @@ export class ProductWorld {
     const freshTable = () => new HostTable(this.disk.openSpareJournal(`${TABLE}.after-loss`, process));
     const bootId = this.#entropy.random(16);
     try {
-      const host = new Host({
+      const parts: HostParts = {
         bundles: BUNDLES,
         enforcer: this.backEnd.enforcer(this.machine.enforcer(), process),
         link: this.link(HOST, process, bootId, log),
@@ -219,7 +225,8 @@ export class ProductWorld {
         auditHash: undefined,
         end: () => process.kill(),
         ...(this.#controls.hostTable ? { protocol: this.#controls.hostTable } : {}),
-      });
+      };
+      const host = new Host(this.#controls.hostParts?.(parts) ?? parts);
       const control = new HostControl(host, process.clock);
       const operator = new Client(
         process,
@@ -267,7 +274,7 @@ export class ProductWorld {
     if (guest === undefined || this.agents.get(vm)?.process.isAlive) return;
     const process = new SimulatedProcess(vm, this.clock, () => this.#agentDied(vm, process));
     const log = this.#log(vm);
-    const agent = new Agent({
+    const parts: AgentParts = {
       self: vm,
       bundles: BUNDLES,
       link: this.link(vm, process, this.#entropy.random(16), log),
@@ -278,7 +285,8 @@ export class ProductWorld {
       journal: this.#disks.get(vm)!.openSpareJournal('agent.journal', process),
       log,
       ...(this.#controls.borrowerTable ? { borrowerTable: this.#controls.borrowerTable } : {}),
-    });
+    };
+    const agent = new Agent(this.#controls.agentParts?.(parts) ?? parts);
     const control = new AgentControl(agent, log, process.clock);
     const connect = (onChange?: (bundle: string) => void) =>
       new Client(process, (stream) => control.accept(stream), onChange);
