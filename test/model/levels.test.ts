@@ -1,6 +1,6 @@
 /**
- * Facts are levels: the end of a VM in the middle of a move, a restart or an inspection leads, once things settle, to the
- * same holder, state and cause as if it had come a moment later. For each such state of a small world, and each VM.
+ * Facts are levels: the end of a VM in the middle of a move, a restart or an inspection leads, once things settle, to
+ * the same holder, state and cause as if it had come a moment later. For each such state of a small world, and each VM.
  */
 
 import { describe, expect, it } from 'vitest';

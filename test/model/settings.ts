@@ -85,7 +85,7 @@ export interface Broken {
   readonly borrower?: typeof BORROWER_TABLE;
   /** Timers of this name are never started, of these parties. */
   readonly timeless?: { readonly timer: string; readonly parties: readonly ('host' | AgentName)[] };
-  /** Records are said to be written, and are not. */
+  /** Records and bounds are said to be written, and are not. */
   readonly isForgetful?: boolean;
 }
 export const BROKEN: { present: Broken } = { present: {} };

@@ -340,6 +340,8 @@ function performHost(world: World, order: HostOrder, feed: (fact: HostFact) => v
       return world;
     case 'writeBounds':
       feed({ on: 'boundsWritten', nowMs: 0, bounds: order.bounds });
+      if (BROKEN.present.isForgetful)
+        return { ...world, disk: { ...world.disk, bounds: { ...order.bounds, epochs: 0 } } };
       return { ...world, disk: { ...world.disk, bounds: order.bounds } };
     case 'enforce': {
       const { phase, epoch, to, calls } = order;

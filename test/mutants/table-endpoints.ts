@@ -37,15 +37,15 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'levels: a loan outlives the keeper of its supplies',
-    find: 'holds: isKeeperLost,',
+    find: 'holds: ({ state, config }) => isKeeperLost(state, config),',
     replace: 'holds: () => false,',
     breaks: 'M11',
     caughtBy: [HOST, LEVELS],
   },
   {
     name: 'levels: any incarnation of the owner keeps the supplies',
-    find: 'state.running[config.owner] !== holder.lease.lender',
-    replace: 'state.running[config.owner] === undefined',
+    find: 'running[owner] !== holder.lease.lender',
+    replace: 'running[owner] === undefined',
     breaks: 'M11: an owner that has ended and runs again keeps nothing',
     caughtBy: LEVELS,
   },

@@ -96,7 +96,7 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
       await bed.until('everybody has a session with everybody', STEP_MS, isWell);
       // The host is watched while something is lent; idle parties send nothing.
       const lessee = await connectControl(socket('vault'));
-      const terms = { leaseMs: 600_000, evidence: 'none' };
+      const terms = { leaseMs: 60_000, purpose: 'pin', evidence: 'none' };
       expect(await lessee.request({ do: 'borrow', bundle: 'panel', ...terms })).toMatchObject({ ok: true });
       bed.signalHost('SIGSTOP');
       await bed.until('it is missed', STEP_MS, async () => (await peer('vault', 'host'))['up'] === false);

@@ -197,9 +197,11 @@ export class AgentEndpoint {
   }
 
   #watch({ watch, timerMs, silentMs, backMs, stoppedMs }: WatchStep, nowMs: number): void {
+    const wasWatched = this.state.watch.sinceMs !== undefined;
     this.#set({ watch });
     if (timerMs !== undefined) this.#do({ do: 'timer', bundle: undefined, timer: WATCH, ms: timerMs });
-    else if (watch.sinceMs === undefined) this.#do({ do: 'stopTimer', bundle: undefined, timer: WATCH });
+    else if (wasWatched && watch.sinceMs === undefined)
+      this.#do({ do: 'stopTimer', bundle: undefined, timer: WATCH });
     if (stoppedMs !== undefined) this.#do({ do: 'stopped', ms: stoppedMs });
     if (silentMs !== undefined) {
       this.#do({ do: 'hostSilent', silentMs });

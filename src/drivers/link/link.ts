@@ -11,69 +11,17 @@ import { Turns } from '../../common/turns.ts';
 import { type BundleId, HOST, type Incarnation, type VmId } from '../../core/protocol/ids.ts';
 import type { ConsentClaims, Message } from '../../core/protocol/messages.ts';
 import { type Route, routeOf } from '../../core/wire/envelope.ts';
-import type { BundleDigest } from '../../core/wire/handshake.ts';
 import { HELLO_CHALLENGE_BYTES, PROTOCOL_VERSION } from '../../core/wire/limits.ts';
-import type { PairKeys } from '../../core/wire/pair-keys.ts';
 import { Session } from '../../core/wire/session.ts';
 import type { Received, SessionEvent } from '../../core/wire/session-io.ts';
-import type {
-  Clock,
-  Entropy,
-  Log,
-  LogLevel,
-  Obstacle,
-  Transport,
-  TransportListener,
-} from '../../ports/world.ts';
+import type { LogLevel, Obstacle, TransportListener } from '../../ports/world.ts';
+import type { LinkCounts, LinkListener, LinkParts } from './link-parts.ts';
 import { FRESH_MS, Looks } from './looks.ts';
 import { isSilent, mayAsk, newPeer, type Peer, RETRY_MIN_MS } from './peer.ts';
 import { type PeerView, peerView, UNVERIFIED_HINT, versionHint } from './peer-view.ts';
 
+export type { LinkListener, LinkParts } from './link-parts.ts';
 export type { PeerView } from './peer-view.ts';
-
-/** What a link is made of. */
-export interface LinkParts {
-  readonly self: VmId;
-  /** Name of the machine that all parties are part of; DEFAULT_MACHINE if absent. */
-  readonly machine?: string;
-  /** 32-byte keys shared with each peer. Nobody else is talked to. */
-  readonly pairKeys: ReadonlyMap<VmId, PairKeys>;
-  readonly bootId: Uint8Array;
-  readonly bundles: readonly BundleDigest[];
-  readonly transport: Transport;
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  readonly log: Log;
-  readonly versions?: { readonly min: number; readonly max: number };
-}
-
-/** Who is told what arrives. */
-export interface LinkListener {
-  onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void;
-  /**
-   * A session came up, or was replaced: what was sent before may be lost. `isNewBoot`: of the peer, after a session
-   * with another one. `tableId`: of the host's table, 8 bytes; zeros of another peer.
-   */
-  onUp(peer: VmId, isNewBoot?: boolean, tableId?: Uint8Array): void;
-  onDown(peer: VmId, reason: string): void;
-  /** The peer means something else by this bundle. */
-  onDigestMismatch(peer: VmId, bundle: BundleId): void;
-  /** At the host: which life of `vm` runs; 0: none. */
-  incarnationOf?(vm: VmId): Incarnation;
-  /** At the host: the id of its table, 8 bytes. */
-  tableId?(): Uint8Array;
-}
-
-/** Counters for people; they only rise. */
-export interface LinkCounts {
-  sent: number;
-  received: number;
-  dropped: number;
-  /** Of those, frames of a peer that sends more than its turns allow. */
-  shed: number;
-  /** Messages that could not be sealed or handed over. */
-  unsent: number;
-}
 
 /**
  * Longest wait for an answer to a hello, in ms: the first is RETRY_MIN_MS, and each twice the one before. A peer that

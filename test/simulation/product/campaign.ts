@@ -4,20 +4,10 @@
  */
 
 import { FAULT_KINDS, PHASES } from './faults.ts';
-import type { Finding } from './judge.ts';
 import { type Outcome, play, type Story, storyOf } from './story.ts';
 
 /** Runs of which each meets, or was drawn to meet, another fault in another phase. */
 export const CELLS = FAULT_KINDS.length * PHASES.length;
-
-/** A fault of the product that is known and not mended yet. */
-export interface Known {
-  readonly what: string;
-  readonly property: string;
-  readonly words: RegExp;
-  /** A run that finds it. */
-  readonly seed: number;
-}
 
 export interface Report {
   runs: number;
@@ -25,9 +15,7 @@ export interface Report {
   confirmed: number;
   /** How often each fault met each phase. */
   readonly met: Map<string, number>;
-  /** How often each known fault was found. */
-  readonly known: Map<string, number>;
-  /** The first run that found something else. */
+  /** The first run that found something. */
   failure: Outcome | undefined;
 }
 
@@ -36,15 +24,13 @@ export const emptyReport = (): Report => ({
   begun: 0,
   confirmed: 0,
   met: new Map(),
-  known: new Map(),
   failure: undefined,
 });
 
-/** Plays the runs of `seeds`, and adds them to `report`, until one finds what is not known or it is enough. */
+/** Plays the runs of `seeds`, and adds them to `report`, until one finds something or it is enough. */
 export async function campaign(
   report: Report,
   seeds: Iterable<number>,
-  known: readonly Known[],
   isEnough: () => boolean = () => false,
 ): Promise<void> {
   for (const seed of seeds) {
@@ -54,17 +40,10 @@ export async function campaign(
     report.begun += outcome.begun;
     report.confirmed += outcome.confirmed;
     for (const cell of outcome.met) count(report.met, cell);
-    for (const each of known)
-      if (outcome.findings.some((finding) => isKnown(finding, each))) count(report.known, each.what);
-    if (unknown(outcome, known).length === 0) continue;
+    if (outcome.findings.length === 0) continue;
     report.failure = outcome;
     return;
   }
-}
-
-/** What a run found besides what is known. */
-export function unknown(outcome: Outcome, known: readonly Known[]): readonly Finding[] {
-  return outcome.findings.filter((finding) => !known.some((each) => isKnown(finding, each)));
 }
 
 /** The smallest run that still finds what this one found first: fewer faults, a shorter time of wishes. */
@@ -120,9 +99,6 @@ export function emptyCells({ met }: Report): number[] {
   const cells = PHASES.flatMap((phase) => FAULT_KINDS.map((kind) => `${kind} / ${phase}`));
   return cells.flatMap((cell, index) => (met.has(cell) ? [] : [index]));
 }
-
-const isKnown = ({ property, text }: Finding, known: Known): boolean =>
-  property === known.property && known.words.test(text);
 
 function count(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);

@@ -7,7 +7,6 @@
 import { expect, it } from 'vitest';
 import { paced } from '../../support/pace.ts';
 import { CELLS, campaign, emptyCells, emptyReport, failureText, tableText } from './campaign.ts';
-import { KNOWN } from './known.ts';
 
 /** Handovers of both halves together, and of them the least share that its new holder has confirmed. */
 const HANDOVERS = Number(process.env['BATON_SIMULATED'] ?? 20_000);
@@ -32,15 +31,14 @@ export function runHalf(half: 0 | 1): void {
       const report = emptyReport();
       const mine = () => emptyCells(report).filter((cell) => cell % 2 === half);
       const isEnough = () => report.runs >= CELLS / 2 && report.begun >= HANDOVERS / 2;
-      await campaign(report, everyOther(first + half), KNOWN, isEnough);
+      await campaign(report, everyOther(first + half), isEnough);
       for (let again = 1; again <= AGAIN_MAX && !report.failure && mine().length > 0; again++) {
         const seeds = mine().map((cell) => cell + first + CELLS * AGAIN_FROM * again);
-        await campaign(report, seeds, KNOWN);
+        await campaign(report, seeds);
       }
-      const { runs, begun, confirmed, known, failure } = report;
+      const { runs, begun, confirmed, failure } = report;
       console.log(`${runs} runs, ${begun} handovers, ${confirmed} confirmed`);
       console.log(tableText(report));
-      for (const [what, count] of known) console.log(`known, in ${count} runs: ${what}`);
       if (failure) expect.fail(await failureText(failure));
       expect(mine()).toEqual([]);
       expect(begun).toBeGreaterThanOrEqual(HANDOVERS / 2);
