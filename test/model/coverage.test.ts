@@ -33,6 +33,6 @@ it('every transition row fires: in a search, or in a directed case', () => {
 
 it.each(DIRECTED.map((directed) => ({ row: directed.row, directed })))('$row', ({ row, directed }) => {
   const played = directed.play();
-  expect(played.row).toBe(row.slice(2));
+  expect([played.row, ...played.levels]).toContain(row.slice(2));
   expect(directed.seen(played)).toEqual(directed.wants);
 });

@@ -33,6 +33,7 @@ import {
   phaseFailed,
   phases,
   prepare,
+  prepared,
   REQUEST,
   refusalTo,
   remapped,
@@ -260,6 +261,18 @@ export const DIRECTED: readonly Directed[] = [
       (state as unknown as OwnerState).request!.requestId,
       ...sent(effects),
     ],
+  },
+  {
+    row: 'o:waiting-declined',
+    play: () => {
+      const waits = { on: 'requestBorrow', from: OTHER, message: { ...REQUEST, requestId: 2 } } as never;
+      return owner([fromBorrower(REQUEST), waits, allowed(1), fromHost(prepared())], owning());
+    },
+    wants: ['suspending', [], OTHER],
+    seen: ({ state, effects }) => {
+      const decline = effects.find((effect) => effect.do === 'send') as unknown as { to: string };
+      return [state.name, (state as unknown as OwnerState).waiting, decline.to];
+    },
   },
   ...OVERTAKEN.map(
     ([row, play, ...wants]): Directed => ({

@@ -94,7 +94,7 @@ function play<S extends { name: string }, I extends { on: string }, C, E>(
   state: S,
   inputs: readonly I[],
 ): Played<S, E> {
-  let played: Played<S, E> = { state, effects: [], row: '' };
+  let played: Played<S, E> = { state, effects: [], row: '', levels: [] };
   for (const input of inputs) played = table.run(played.state, input, config);
   return played;
 }
@@ -103,6 +103,7 @@ export interface Played<S, E> {
   readonly state: S;
   readonly effects: readonly E[];
   readonly row: string;
+  readonly levels: readonly string[];
 }
 
 /** Kinds of the messages among `effects`. */
