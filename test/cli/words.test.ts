@@ -42,10 +42,7 @@ it('passes other answers on', async () => {
 });
 
 test.each([
-  [
-    'tableLost, isolation proved',
-    ' (the hypervisor service lost its table; nobody knows who held the bundle)',
-  ],
+  ['tableLost, isolation proved', ' (the host lost its table; nobody knows who held the bundle)'],
   ['parked: expiry', ' (the lease is over)'],
   ['declined: quarantined', ' (the bundle is in quarantine; an operator must lift it)'],
   ['confirmed', ''],

@@ -155,7 +155,7 @@ it('a host without its table says what is in quarantine and what ends it, at eac
   await first.says('serving');
   expect(first.err).toContain('no table at ');
   expect(first.err).toContain(
-    `panel is in quarantine: tableLost, nothing is isolated (the hypervisor service lost its table;`,
+    `panel is in quarantine: tableLost, nothing is isolated (the host lost its table;`,
   );
   expect(first.err).toContain(lift);
   first.child.kill('SIGTERM');

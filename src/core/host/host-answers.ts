@@ -1,5 +1,5 @@
 /**
- * How the hypervisor service answers commands that it does not carry out: refusals, repetitions, states in which
+ * How the host answers commands that it does not carry out: refusals, repetitions, states in which
  * they make no sense. Pure.
  */
 

@@ -1,5 +1,5 @@
 /**
- * The remap as the hypervisor service runs it: from fence to a stable state, with every failure, exit and
+ * The remap as the host runs it: from fence to a stable state, with every failure, exit and
  * cancellation that may come between.
  *
  * Pure rows. Nothing is granted before everything is fenced and settled; before the point of no return (the grant)

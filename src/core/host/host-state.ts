@@ -1,5 +1,5 @@
 /**
- * State, inputs and orders of the hypervisor service for one bundle. The rows are in hypervisor.ts (commands
+ * State, inputs and orders of the host for one bundle. The rows are in hypervisor.ts (commands
  * and clocks) and hypervisor-remap.ts (the remap and what may interrupt it).
  *
  * Pure types and the smallest helpers. Lease, notice and reservation are fields, not states.

@@ -1,5 +1,5 @@
 /**
- * The hypervisor service's table for one bundle: who holds it, under which epoch, and until when.
+ * The host's table for one bundle: who holds it, under which epoch, and until when.
  *
  * Pure: facts in, orders out (host-state.ts). The only place that allocates epochs and orders the enforcer.
  * One command at a time per bundle, decided in the order of arrival; a repeated command is answered from the last
@@ -25,7 +25,7 @@ const lateTimers = (Object.keys(HOST_TIMERS) as HostTimer[]).map((name) =>
   }),
 );
 
-/** Inputs of the hypervisor table, for the totality test and the diagrams. */
+/** Inputs of the host’s table of rows, for the totality test and the diagrams. */
 export const HOST_INPUTS: readonly HostInput['on'][] = [
   'start',
   'phaseDone',
@@ -47,7 +47,7 @@ export const HOST_INPUTS: readonly HostInput['on'][] = [
   ...(Object.keys(HOST_TIMERS) as HostTimer[]).map((name) => `timer:${name}` as const),
 ];
 
-/** The hypervisor service's table. */
+/** The host's table. */
 export const HOST_TABLE = makeTable('hypervisor', HOST_STATES, HOST_INPUTS, [
   ...START_ROWS,
   ...LEND_ROWS,

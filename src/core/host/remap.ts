@@ -1,5 +1,5 @@
 /**
- * The remap procedure over the Enforcer port: turns one phase order of the hypervisor table into calls, and
+ * The remap procedure over the Enforcer port: turns one phase order of the host’s table of rows into calls, and
  * their answers into the phase's result.
  *
  * Pure. The order of the calls inside a phase is the safety argument: nothing of a later phase is ever in the

@@ -11,14 +11,14 @@ export const DECLINE_REASONS = {
   notHolder: 'the owner does not hold the bundle now',
   policyTimeout: 'the owner’s policy program did not decide within its deadline',
   hookFailed: 'a driver hook of the owner failed; nothing was lent',
-  hostSilent: 'the hypervisor service did not answer the owner in time',
-  refusedByHost: 'the hypervisor service refused; the refusal code says why',
+  hostSilent: 'the host did not answer the owner in time',
+  refusedByHost: 'the host refused; the refusal code says why',
 } as const;
 export type DeclineReason = keyof typeof DECLINE_REASONS;
 
-/** Why the hypervisor service does not carry out a command. */
+/** Why the host does not carry out a command. */
 export const REFUSAL_CODES = {
-  unknownBundle: 'no bundle of this name is configured at the hypervisor service',
+  unknownBundle: 'no bundle of this name is configured at the host',
   digestMismatch: 'the bundle definitions differ between the parties; deploy the same file everywhere',
   notHolder: 'the sender’s incarnation does not hold the bundle',
   notOwner: 'the sender does not hold title to the bundle',
@@ -81,7 +81,7 @@ export const MOVE_CAUSES = {
   forwardBack: 'the remap failed after the point of no return',
   lift: 'an operator ended the quarantine',
   boot: 'the machine was rebooted',
-  restart: 'the hypervisor service was restarted',
+  restart: 'the host was restarted',
 } as const;
 export type MoveCause = keyof typeof MOVE_CAUSES;
 
@@ -92,7 +92,7 @@ export const QUARANTINE_CAUSES = {
   resetFailed: 'a reset failed, or the device was not idle after it',
   unresettable: 'a residue that only the holder’s driver can clear was left behind',
   evidenceMismatch: 'the owner’s own check of the evidence failed',
-  tableLost: 'the hypervisor service lost its table; nobody knows who held the bundle',
+  tableLost: 'the host lost its table; nobody knows who held the bundle',
   inspectFailed: 'the machine’s own state could not be read back',
   epochsExhausted: 'the bundle has used up all epochs',
   grantFailed: 'the bundle could not even be granted to its owner',
@@ -104,7 +104,7 @@ export type QuarantineCause = keyof typeof QUARANTINE_CAUSES;
 export const EVIDENCE_LEVELS = ['none', 'asserted', 'observed', 'attested'] as const;
 export type EvidenceLevel = (typeof EVIDENCE_LEVELS)[number];
 
-/** The stable and passing states of a bundle at the hypervisor service. */
+/** The stable and passing states of a bundle at the host. */
 export const PHASES = ['parked', 'held', 'moving', 'quarantined'] as const;
 export type Phase = (typeof PHASES)[number];
 

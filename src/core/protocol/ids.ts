@@ -15,9 +15,9 @@ export type BundleId = Branded<string, 'BundleId'>;
 export type ResourceId = Branded<string, 'ResourceId'>;
 /** Name of one device inside a bundle, for example `touch`. */
 export type DeviceId = Branded<string, 'DeviceId'>;
-/** The fencing token of a bundle: uint32, allocated by the hypervisor service, only ever rising. */
+/** The fencing token of a bundle: uint32, allocated by the host, only ever rising. */
 export type Epoch = Branded<number, 'Epoch'>;
-/** Which life of a VM is meant: uint32, counted by the hypervisor service, the first life is 1. */
+/** Which life of a VM is meant: uint32, counted by the host, the first life is 1. */
 export type Incarnation = Branded<number, 'Incarnation'>;
 
 /** Largest value of a uint32. cbor-x writes larger integers as floats, which the wire format forbids. */
@@ -29,7 +29,7 @@ export const UINT32_MAX = 0xffff_ffff;
 export const ID_BYTES_MAX = 32;
 /** Name of the machine where the configuration gives none: of one whose broker no other machine shares. */
 export const DEFAULT_MACHINE = 'machine';
-/** The address of the hypervisor service among the VMs. No VM may be called so. */
+/** The address of the host among the VMs. No VM may be called so. */
 export const HOST: VmId = 'host' as VmId;
 
 /**

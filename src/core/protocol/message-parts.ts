@@ -44,7 +44,7 @@ export const bundle = required(1, id<BundleId>());
 export const epoch = required(2, uint<Epoch>());
 
 /**
- * One resource as the hypervisor service granted it: physical, and as the new holder sees it. Addresses are
+ * One resource as the host granted it: physical, and as the new holder sees it. Addresses are
  * page numbers (4096 bytes), so that they fit 32 bits.
  */
 const GRANTED = struct('granted-resource', {
@@ -82,7 +82,7 @@ export const STEP_TIMES = list(STEP_TIME, STEPS_MAX);
 export const CONSENT_USES = ['borrow', 'renew', 'next'] as const;
 export type ConsentUse = (typeof CONSENT_USES)[number];
 
-/** What the hypervisor service proves about a grant. */
+/** What the host proves about a grant. */
 export const PROOF = struct('proof', {
   /** How the enforcer knows. */
   evidence: required(1, oneOf(EVIDENCE_LEVELS)),
@@ -94,7 +94,7 @@ export const PROOF = struct('proof', {
 });
 export type Proof = NonNullable<(typeof PROOF)['of']>;
 
-/** The claims of a consent: a borrower's statement to the hypervisor service. */
+/** The claims of a consent: a borrower's statement to the host. */
 export const CONSENT_FIELDS = {
   bundle,
   epoch,

@@ -98,7 +98,7 @@ export const MESSAGES = {
       reason: required(2, names<DeclineReason>(DECLINE_REASONS)),
       /** 0: asking again is useless. */
       retryAfterMs: required(3, uint()),
-      /** The hypervisor service's code, where it was the one who refused. */
+      /** The host's code, where it was the one who refused. */
       refusal: optional(4, names<RefusalCode>(REFUSAL_CODES)),
       detail: optional(5, text(TEXT_BYTES_MAX)),
       /** Of the request that is declined. */
@@ -272,7 +272,7 @@ export const MESSAGES = {
       leaseMs: required(9, uint()),
       proof: optional(10, PROOF),
       cause: optional(11, names<QuarantineCause>(QUARANTINE_CAUSES)),
-      /** The asker's own incarnation, as the hypervisor service counts it. */
+      /** The asker's own incarnation, as the host counts it. */
       yourIncarnation: required(12, uint<Incarnation>()),
       /** The bundle is reserved for the asker, or on its way to it. */
       pending: required(13, BOOL),
@@ -340,7 +340,7 @@ export const MESSAGES = {
     number: 33,
     from: 'host',
     to: 'agent',
-    says: 'The hypervisor service lives; brings a fresh stamp.',
+    says: 'The host lives; brings a fresh stamp.',
     fields: {},
   },
   ...LATER_MESSAGES,
@@ -356,7 +356,7 @@ export type BodyOf<K extends MessageKind> = ValueOf<(typeof MESSAGES)[K]['fields
 export type Message = { readonly [K in MessageKind]: { readonly kind: K } & BodyOf<K> }[MessageKind];
 /** A message of kind `K`. */
 export type MessageOf<K extends MessageKind> = Extract<Message, { kind: K }>;
-/** Commands that the hypervisor service answers with `refused` when it does not carry them out. */
+/** Commands that the host answers with `refused` when it does not carry them out. */
 export type CommandKind =
   | 'prepare'
   | 'lend'

@@ -45,7 +45,7 @@ export const BORROWER_TIMERS = {
 } as const;
 export type BorrowerTimer = keyof typeof BORROWER_TIMERS;
 
-/** Timers of the hypervisor service, per bundle. Those of length 0 come from consent or configuration. */
+/** Timers of the host, per bundle. Those of length 0 come from consent or configuration. */
 export const HOST_TIMERS = {
   /** A reservation lapses. */
   reservation: 0,

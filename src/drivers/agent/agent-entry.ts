@@ -11,12 +11,12 @@ import {
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
 import type { VmId } from '../../core/protocol/ids.ts';
 import type { MessageOf } from '../../core/protocol/messages.ts';
-import type { Diary } from './diary.ts';
+import type { EventLog } from './event-log.ts';
 
 /** One bundle as people see it. Times are of our clock, in ms. */
 export interface Entry {
   readonly definition: BundleDefinition;
-  readonly diary: Diary;
+  readonly eventLog: EventLog;
   leaseEndsMs: number | undefined;
   evidence: string | null;
   /** Who means another definition by its name. */
@@ -28,10 +28,10 @@ export interface Entry {
 }
 
 /** Returns a bundle of which nobody has told anything. */
-export function newEntry(definition: BundleDefinition, diary: Diary): Entry {
+export function newEntry(definition: BundleDefinition, eventLog: EventLog): Entry {
   return {
     definition,
-    diary,
+    eventLog,
     leaseEndsMs: undefined,
     evidence: null,
     differs: [],
@@ -71,12 +71,12 @@ export function bundleView(entry: Entry, bundle: AgentBundle, self: VmId, nowMs:
     epoch: state.epoch,
     holder: holder ?? null,
     driver: state.driver,
-    reason: entry.diary.reason,
+    reason: entry.eventLog.reason,
     leaseLeftMs:
       role === 'borrower' && holds && leaseEndsMs !== undefined
         ? Math.max(0, Math.round(leaseEndsMs - nowMs))
         : null,
-    events: [...entry.diary.events],
+    events: [...entry.eventLog.events],
     definitionDiffers: entry.differs.length > 0,
     definitionDiffersFrom: entry.differs,
     evidence: entry.evidence,

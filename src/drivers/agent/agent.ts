@@ -22,7 +22,7 @@ import type { Link, LinkListener, PeerView } from '../link/link.ts';
 import { TimerSet } from '../timer-set.ts';
 import { bundleView, type Entry, newEntry, noteTold } from './agent-entry.ts';
 import { AgentJournal } from './agent-journal.ts';
-import { Diary } from './diary.ts';
+import { EventLog } from './event-log.ts';
 
 /** What an agent is made of. */
 export interface AgentParts {
@@ -80,7 +80,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       () => this.#timers.apply(),
     );
     for (const definition of bundles)
-      this.#entries.set(definition.id, newEntry(definition, new Diary(definition.id, clock, log)));
+      this.#entries.set(definition.id, newEntry(definition, new EventLog(definition.id, clock, log)));
   }
 
   /** Looks what the drivers do, then asks the host who holds what. Changes nothing before it knows. */
@@ -193,7 +193,9 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   onDigestMismatch(peer: VmId, bundle: BundleId): void {
     const entry = this.#entries.get(bundle);
     if (!entry) return;
-    entry.diary.note(`${peer} means another definition by ${bundle}: deploy the same bundle file everywhere`);
+    entry.eventLog.note(
+      `${peer} means another definition by ${bundle}: deploy the same bundle file everywhere`,
+    );
     this.#parts.log('error', 'bundle definitions differ', { bundle, peer });
   }
 
@@ -263,13 +265,13 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     const { log, clock } = this.#parts;
     switch (news.do) {
       case 'notice':
-        this.#entry(news.bundle).diary.notified(news.notice);
+        this.#entry(news.bundle).eventLog.notified(news.notice);
         this.emit('notice', news.bundle, news.notice);
         return;
       case 'told':
         return noteTold(this.#entry(news.bundle), news.message, clock.nowMs());
       case 'declined':
-        return this.#entry(news.message.bundle).diary.declined(news.to, news.message);
+        return this.#entry(news.message.bundle).eventLog.declined(news.to, news.message);
       case 'fault':
         return this.#faultSeen(news);
       case 'drop':
@@ -310,13 +312,15 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     if (ignored !== undefined || before === after) return;
     const entry = this.#entry(bundle);
     entry.movedMs = this.#parts.clock.nowMs();
-    entry.diary.moved(before, after, row);
+    entry.eventLog.moved(before, after, row);
     this.emit('changed', bundle);
   }
 
   #faultSeen({ bundle, message }: Extract<AgentNews, { do: 'fault' }>): void {
     const { vm = 'somebody', write, resource, by, epoch } = message;
-    this.#entry(bundle).diary.note(`fault: ${vm} ${faultVerb(write)} ${resource} by ${by}, epoch ${epoch}`);
+    this.#entry(bundle).eventLog.note(
+      `fault: ${vm} ${faultVerb(write)} ${resource} by ${by}, epoch ${epoch}`,
+    );
     this.emit('changed', bundle);
   }
 

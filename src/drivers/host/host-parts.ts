@@ -1,4 +1,4 @@
-/** What the hypervisor service is given, what it keeps of a bundle, and what it tells who looks. Types only. */
+/** What the host is given, what it keeps of a bundle, and what it tells who looks. Types only. */
 
 import type { Attributed } from '../../core/host/attribution.ts';
 import type { HostConfig, RemapPhase } from '../../core/host/host-state.ts';
@@ -9,7 +9,7 @@ import type { HostTimes } from '../../core/protocol/timers.ts';
 import type { Enforcer } from '../../ports/enforcer.ts';
 import type { Clock, DurableRecord, Entropy, Log } from '../../ports/world.ts';
 import type { Link } from '../link/link.ts';
-import type { FaultDesk } from './fault-desk.ts';
+import type { FaultReports } from './fault-reports.ts';
 import type { HostTable } from './table.ts';
 
 /** What a host is made of. */
@@ -53,7 +53,7 @@ export interface HostEvents {
 /** What people see of a bundle at the host; nothing depends on it. */
 export interface Entry {
   readonly config: HostConfig;
-  readonly desk: FaultDesk;
+  readonly faultReports: FaultReports;
   /** When the phase under way began. */
   startedMs: number;
   phases: Record<string, number>;

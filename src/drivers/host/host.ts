@@ -26,7 +26,7 @@ import type { Obstacle } from '../../ports/world.ts';
 import { FactQueue } from '../fact-queue.ts';
 import type { LinkListener, PeerView } from '../link/link.ts';
 import { TimerSet } from '../timer-set.ts';
-import { FaultDesk } from './fault-desk.ts';
+import { FaultReports } from './fault-reports.ts';
 import type { Entry, HostEvents, HostParts } from './host-parts.ts';
 import { HostWriter } from './host-writer.ts';
 
@@ -109,7 +109,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   stop(): void {
     this.#facts.stop();
     this.#timers.clear();
-    for (const { desk } of this.#entries.values()) desk.stop();
+    for (const { faultReports } of this.#entries.values()) faultReports.stop();
     this.#writer.stop();
     this.#parts.link.close();
     this.#parts.enforcer.close();
@@ -314,7 +314,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       case 'strayFault':
         return log('warn', 'a refused access outside every bundle', faultFields(news.fault));
       case 'fault':
-        return this.#entries.get(news.bundle)!.desk.add(news.attributed);
+        return this.#entries.get(news.bundle)!.faultReports.add(news.attributed);
       case 'vm':
         this.emit('vm', news.vm, news.isRunning, news.incarnation);
         return;
@@ -351,7 +351,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   #entryOf(bundle: BundleId): Entry {
     const entry: Entry = {
       config: this.#endpoint.config(bundle)!,
-      desk: new FaultDesk(this.#parts.clock, (attributed, count) => {
+      faultReports: new FaultReports(this.#parts.clock, (attributed, count) => {
         const { holder, attempt, lastEpoch } = this.#endpoint.state.bundles[bundle]!;
         const epoch = holder?.epoch ?? attempt?.epoch ?? lastEpoch;
         const detail = faultText(attributed, count);

@@ -40,7 +40,7 @@ const FACE: DaemonFace = {
   name: 'baton-host',
   help: `baton-host --config FILE [--create-table]
 
-The hypervisor service: decides who holds which bundle, and has the enforcer make it so.
+The host: decides who holds which bundle, and has the enforcer make it so.
 
   -c, --config FILE   configuration: JSON with comments; --example prints one
   --create-table      start with an empty table where there is none (the first start on a machine);

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { quietLog } from '../../../src/common/quiet-log.ts';
 import { AuditShares } from '../../../src/core/host/audit-share.ts';
 import { type Epoch, type ResourceId, vmId } from '../../../src/core/protocol/ids.ts';
-import { FaultDesk } from '../../../src/drivers/host/fault-desk.ts';
+import { FaultReports } from '../../../src/drivers/host/fault-reports.ts';
 import { HostWriter } from '../../../src/drivers/host/host-writer.ts';
 import { HostTable } from '../../../src/drivers/host/table.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
@@ -83,11 +83,11 @@ describe('lines of the audit log', () => {
 describe('refused accesses', () => {
   let clock: VirtualClock;
   let reports: number[];
-  let desk: FaultDesk;
+  let desk: FaultReports;
   beforeEach(() => {
     clock = new VirtualClock();
     reports = [];
-    desk = new FaultDesk(clock, (_attributed, count) => reports.push(count));
+    desk = new FaultReports(clock, (_attributed, count) => reports.push(count));
   });
   const fault = (address: bigint) => ({
     fault: { address, by: 'cpu', count: 1, resource: undefined as ResourceId | undefined, stream: undefined },

@@ -89,7 +89,13 @@ export function remapped(vm: VmId, at: number, fields: object = {}): MessageOf<'
 
 /** Runs `inputs` from `state`. Returns the last state and the effects of the last input. */
 function play<S extends { name: string }, I extends { on: string }, C, E>(
-  table: { run(state: S, input: I, config: C): { state: S; effects: readonly E[]; row: string } },
+  table: {
+    run(
+      state: S,
+      input: I,
+      config: C,
+    ): { state: S; effects: readonly E[]; row: string; levels: readonly string[] };
+  },
   config: C,
   state: S,
   inputs: readonly I[],

@@ -22,7 +22,7 @@ interface Kind {
 }
 
 /** Collects faults of one bundle. */
-export class FaultDesk {
+export class FaultReports {
   readonly #clock: Clock;
   readonly #report: (attributed: Attributed, count: number) => void;
   readonly #kinds = new Map<string, Kind>();

@@ -12,8 +12,8 @@ import type { Clock, HookName, Log } from '../../ports/world.ts';
 /** Events kept per bundle for `describe`. */
 const EVENTS_KEPT = 20;
 
-/** The diary of one bundle. */
-export class Diary {
+/** The event log of one bundle. */
+export class EventLog {
   readonly #bundle: BundleId;
   readonly #clock: Clock;
   readonly #log: Log;
