@@ -35,6 +35,8 @@ const projects = [
     exclude: ['test/system/**', 'test/quickjs/**', 'test/model/searches-*', 'test/simulation/product/runs-*'],
     testTimeout: paced(30_000),
     hookTimeout: paced(30_000),
+    // Those of processes wait, those of the core compute.
+    maxWorkers: 3,
     // A test that asserts nothing passes whatever happens.
     expect: { requireAssertions: true },
   },
@@ -48,6 +50,7 @@ const projects = [
     name: 'system',
     include: ['test/system/**/*.test.ts'],
     exclude: ['test/system/kvm/**', 'test/system/guests/**'],
+    maxWorkers: 3,
     testTimeout: paced(30_000),
     hookTimeout: paced(20_000),
   },
@@ -56,6 +59,8 @@ const projects = [
     name: 'quickjs',
     include: ['test/quickjs/**/*.test.ts'],
     globalSetup: [...COMMON.globalSetup, 'test/quickjs/setup.ts'],
+    // They wait for processes more than they compute.
+    maxWorkers: 4,
     testTimeout: paced(30_000),
     hookTimeout: paced(20_000),
   },
