@@ -1,9 +1,10 @@
 /** `baton` from the built bundle: versions, help, and sockets that are not the right one. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { listens } from '../support/listens.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const program = (name: string) => join(ROOT, `dist/${name}.mjs`);
@@ -20,7 +21,7 @@ beforeAll(async () => {
   ];
   for (const args of daemons) started.push(spawn(process.execPath, args, { stdio: 'ignore' }));
   const endMs = performance.now() + 8_000;
-  while (!(existsSync(socket('host')) && existsSync(socket('vault')))) {
+  while (!(listens(socket('host')) && listens(socket('vault')))) {
     if (performance.now() > endMs) throw new Error('host and agent do not listen');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -1,7 +1,7 @@
 /** A platform helper on the enforcer socket as a process, and what every such helper must do (docs/PLATFORMS.md). */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -13,6 +13,7 @@ import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { STREAMS } from '../../targets/node/net/streams.ts';
 import { CLOCK } from '../../targets/node/system/clock.ts';
 import { until } from '../edges/transport/worlds.ts';
+import { listens } from '../support/listens.ts';
 
 export class Helper {
   readonly folder = mkdtempSync(join(tmpdir(), 'baton-enforcer-'));
@@ -32,7 +33,7 @@ export class Helper {
       this.errors += bytes;
     });
     this.#process = child;
-    await until('the helper listens', () => existsSync(this.at('socket')));
+    await until('the helper listens', () => listens(this.at('socket')));
   }
 
   /** A line for its standard input, which stands in for the rest of a VMM. */

@@ -177,6 +177,8 @@ export class Board {
 
   /** More faults than the event queue holds. Returns whether the loss of records was told, and then no more. */
   overflow(): readonly boolean[] {
+    // An access between the writes of a drain would be a fault of its own, and perhaps a lost one.
+    this.#isJudging = false;
     for (let count = 0; count <= 1 << SMMU_LAYOUT.eventBits; count++) this.#write(STREAMS[0]!, UNMAPPED[0]);
     const { smmu } = this.hypervisor;
     return [smmu.drainEvents(DRAIN_MAX).lost, smmu.drainEvents(DRAIN_MAX).lost];
