@@ -255,7 +255,11 @@ export class Stage {
       ...this.#heard.splice(0).map((line) => this.#relative(line)),
       ...agents,
       ...host,
-      ...this.#written('host-state/audit.jsonl').map((line) => `audit log: ${this.#auditWords(line)}`),
+      ...this.#written('host-state/audit.jsonl')
+        .map((line) => this.#auditWords(line))
+        // With a notice of 0 ms the release and the end of the notice race: who is first is not what is compared.
+        .filter((words) => !words.startsWith('overdue'))
+        .map((words) => `audit log: ${words}`),
       ...[ANDROID, VAULT].flatMap((vm) => this.#journal(vm)),
       ...this.#written('drivers').map((line) => `driver of ${this.#relative(line)}`),
     ];
