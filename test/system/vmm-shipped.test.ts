@@ -16,8 +16,8 @@ const hasCompiler = spawnSync(`${CROSS}gcc`, ['--version']).status === 0;
 if (!hasCompiler) console.warn('baton-kvm as shipped: needs gcc-aarch64-linux-gnu libc6-dev-arm64-cross');
 
 /** Words of benches, of sabotage, and of requests that only tests make. */
-const WORDS =
-  /\b(bench|benchmark|lie|lies|lying|sabotage|testbed|inject|peek|poke|crash|skip[-_](unmap|readback|domain|reset|drain))\b/gi;
+const NAMES = 'bench|benchmark|lie|lies|lying|sabotage|testbed|inject|peek|poke|crash';
+const WORDS = new RegExp(`\\b(${NAMES}|skip[-_](unmap|readback|domain|reset|drain))\\b`, 'gi');
 const OPTIONS = [
   ...['--bundles', '--vm', '--keeper', '--device', '--guest', '--kernel', '--files', '--edu-bytes'],
   ...['--enforcer', '--control', '--help', '--version'],

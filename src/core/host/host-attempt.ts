@@ -1,5 +1,5 @@
 /**
- * What the rows of the host’s table of rows share: starting an attempt, quarantine, letting go of ended VMs, telling.
+ * What the host’s rows share: starting an attempt, quarantine, letting go of ended VMs, telling.
  *
  * Pure. The epoch of an attempt is allocated and persisted with its plan before the first write; it is used up
  * however the attempt ends.

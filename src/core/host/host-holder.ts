@@ -1,5 +1,5 @@
 /**
- * The host’s table of rows's rows for what a holder says of its grant, and for questions who holds. Pure.
+ * The host’s rows for what a holder says of its grant, and for questions who holds. Pure.
  */
 
 import type { MessageOf } from '../protocol/messages.ts';

@@ -1,5 +1,5 @@
 /**
- * The host’s table of rows's rows for lending: consent, reservation, lend, cancel. Pure.
+ * The host’s rows for lending: consent, reservation, lend, cancel. Pure.
  */
 
 import { isEvidenceEnough, type RefusalCode } from '../protocol/codes.ts';

@@ -1,5 +1,5 @@
 /**
- * The host’s table of rows's rows for lives and deaths: of VMs, of the service itself, and the way out of quarantine.
+ * The host’s rows for lives and deaths: of VMs, of the host itself, and the way out of quarantine.
  *
  * Pure. An ended incarnation holds nothing; after a restart the machine is read back, and whatever does not agree
  * with the record is fenced again from the start.

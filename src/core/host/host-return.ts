@@ -1,5 +1,5 @@
 /**
- * The host’s table of rows's rows for the way back: release, reclaim, claim, and the clocks of lease and notice. Pure.
+ * The host’s rows for the way back: release, reclaim, claim, and the clocks of lease and notice. Pure.
  */
 
 import type { MoveCause } from '../protocol/codes.ts';
