@@ -230,7 +230,7 @@ describe('each rule', () => {
     ['src/cli/x.ts', "import { a } from '../drivers/host/host.ts';"],
     ['src/x.ts', ''],
     ['targets/native/x.ts', "import { a } from '../node/cli/cli.ts';"],
-    ['targets/node/x.ts', "import { a } from '../lab/sabotage/lies.ts';"],
+    ['targets/node/x.ts', "import { a } from '../lab/sabotage/sabotage.ts';"],
     ['targets/node/agent/x.ts', "const a = await import('../../lab/demo/demo.ts');"],
     ['targets/quickjs/x.ts', "import { a } from '../lab/bench/party.ts';"],
     ['targets/quickjs/build/x.ts', "import { a } from '../main.ts';"],

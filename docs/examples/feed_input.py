@@ -1,4 +1,4 @@
-"""Reads an input device of this machine and feeds the back end `qmp`: what it reads reaches the holder's VM alone.
+"""Reads an input device of this machine and feeds the enforcer `qmp`: what it reads reaches the holder's VM alone.
 
     python3 feed_input.py /dev/input/event5 /run/baton/panel.input
 

@@ -42,7 +42,7 @@ interface Asked {
   readonly bundle: string;
   readonly purpose: string;
   readonly leaseMs: number;
-  readonly minTenureMs: number;
+  readonly minHoldMs: number;
   readonly noticeMs: number;
   readonly evidence: string;
 }
@@ -72,7 +72,7 @@ export class Asking {
       bundle,
       purpose: words.values.get('--purpose') ?? 'unspecified',
       leaseMs: time('--lease', '30s'),
-      minTenureMs: time('--min-tenure', '0'),
+      minHoldMs: time('--min-hold', '0'),
       noticeMs: time('--notice', '2s'),
       evidence: words.values.get('--min-evidence') ?? 'observed',
     };

@@ -23,7 +23,7 @@ this process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT).
   --lease TIME            how long it may be held (default 30s): from the grant on, on the host's clock
   --notice TIME           how long before the force the return is announced (default 2s): that long after
                           the end of the lease, or after the owner called it in, the host takes it
-  --min-tenure TIME       time from the grant in which the owner cannot call it in (default 0)
+  --min-hold TIME       time from the grant in which the owner cannot call it in (default 0)
   --purpose TEXT          what for; the owner's policy may look at it
   --min-evidence LEVEL    the least proof of isolation to resume on: none, asserted, observed or attested
                           (default observed)
@@ -49,7 +49,7 @@ const OPTIONS: OptionTable = {
   '--no-wait': 'flag',
   '--wait': 'value',
   '--lease': 'value',
-  '--min-tenure': 'value',
+  '--min-hold': 'value',
   '--notice': 'value',
   '--purpose': 'value',
   '--min-evidence': 'value',
@@ -84,7 +84,7 @@ export async function borrow(
 async function warningOf(client: ControlClient, bundle: string, words: Words): Promise<string> {
   if (words.values.get('--min-evidence') !== 'none') return '';
   const view = await client.request({ do: 'describe', bundle }).catch((): Json => ({}));
-  return view['evidence'] === 'none' ? '; NO ISOLATION: the back end proves nothing' : '';
+  return view['evidence'] === 'none' ? '; NO ISOLATION: the enforcer proves nothing' : '';
 }
 
 /** Says why the command cannot be run, and returns its exit status: nothing need go dark for it. */

@@ -16,7 +16,7 @@ Gives a bundle back that a program of this VM borrows. Returns when the host has
 export const RECALL_HELP = `baton recall BUNDLE [--grace TIME] [--force] [-w [TIME]] [--socket PATH]
 
 The owner asks for its bundle back. With --force the return starts after the grace, but never before the minimum
-tenure to which the borrower's consent entitles it: the host gives the notice of that consent, then takes the
+minHold to which the borrower's consent entitles it: the host gives the notice of that consent, then takes the
 bundle. An enforcer that cannot take from a live borrower makes that its release or the end of its VM: recall says
 so.
 

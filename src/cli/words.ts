@@ -42,7 +42,7 @@ export async function refusalText(
   if (reason === 'evidenceTooWeak' || isOfEvidence) {
     const view = await answerOf(client, { do: 'describe', bundle });
     const gives =
-      typeof view?.['evidence'] === 'string' ? `, and the back end gives ${view['evidence']}` : '';
+      typeof view?.['evidence'] === 'string' ? `, and the enforcer gives ${view['evidence']}` : '';
     return `${withoutName(bundle, code === 'declined' ? declined(error) : message)}: asked for ${asked}${gives}`;
   }
   const text = code === 'declined' ? declined(error, isGoingOn) : withoutName(bundle, message);
@@ -108,10 +108,10 @@ export function holderText({ holder, phase, state, role }: Json): string {
 }
 
 const FREELY = 'it comes back when the borrower gives it, or its VM ends';
-const NOT_BEFORE = 'not before the minimum tenure that was agreed is over';
+const NOT_BEFORE = 'not before the agreed minimum hold time is over';
 
 /**
- * What a recall does. `forceRevoke`: whether the back end takes from a holder that does not give back; null: nobody
+ * What a recall does. `forceRevoke`: whether the enforcer takes from a holder that does not give back; null: nobody
  * has told.
  */
 export function recallText(graceMs: number, isForced: boolean, forceRevoke: unknown): string {

@@ -119,13 +119,13 @@ const DEVICE = Type.Object(
         { description: 'DMA streams' },
       ),
     ),
-    residues: Type.Optional(
+    residualStates: Type.Optional(
       Type.Array(
         Type.Object(
           {
             what: Type.String({ maxLength: 64, description: 'what may stay behind, for people' }),
             clearedBy: Type.Union([Type.Literal('reset'), Type.Literal('driver')], {
-              description: '`reset`: the back end clears it; `driver`: only the holder’s driver can',
+              description: '`reset`: the enforcer clears it; `driver`: only the holder’s driver can',
             }),
           },
           closed,
@@ -184,8 +184,8 @@ export function readBundleFile(file: string, text: string): BundleDefinition[] {
       keeper,
       devices: ids.map((id) => {
         const device = deviceId(id);
-        const { residues = [] } = devices[id]!;
-        return { id: device, resources: nameResources(device, resourcesIn(devices[id]!)), residues };
+        const { residualStates = [] } = devices[id]!;
+        return { id: device, resources: nameResources(device, resourcesIn(devices[id]!)), residualStates };
       }),
     };
     checkResources(file, text, path, definition);
@@ -305,7 +305,7 @@ export function bundleFileText(bundles: readonly BundleDefinition[]): string {
   const hex = (at: number) => `0x${at.toString(16).padStart(8, '0')}`;
   const hexViews = (views: Readonly<Record<string, number>>) =>
     Object.fromEntries(Object.entries(views).map(([vm, at]) => [vm, hex(at)]));
-  const deviceText = ({ resources, residues }: BundleDefinition['devices'][number]) => ({
+  const deviceText = ({ resources, residualStates }: BundleDefinition['devices'][number]) => ({
     mmio: resources.flatMap((r) =>
       r.kind === 'mmio' ? [{ physical: hex(r.physical), bytes: hex(r.bytes), views: hexViews(r.views) }] : [],
     ),
@@ -324,7 +324,7 @@ export function bundleFileText(bundles: readonly BundleDefinition[]): string {
           ]
         : [],
     ),
-    residues,
+    residualStates,
   });
   const file = Object.fromEntries(
     bundles.map(({ id, owner, keeper, devices }) => [

@@ -10,8 +10,8 @@ import { addressText, parseAddress, parseBroker, type StreamAddress } from '../c
 import type { BundleDefinition } from '../core/protocol/bundle.ts';
 import { DEFAULT_MACHINE, HOST } from '../core/protocol/ids.ts';
 import { bundleDigest } from '../core/wire/digest.ts';
-import { namedVms } from './back-ends.ts';
 import type { AgentFile, HostFile } from './daemon-config.ts';
+import { namedVms } from './enforcers.ts';
 import type { Path } from './faults.ts';
 import { keysDiffer } from './pair-keys.ts';
 import { complaintAt } from './read.ts';
@@ -158,7 +158,7 @@ function routeDifferences(a: Daemon, host: HostFile, b: Daemon): Difference[] {
   if (running.length > 0 && !running.some((named) => named.vm === vm))
     found.push([
       at(['enforcer'], ['vm']),
-      `"${vm}" is none of the VMs that the back end of the host names: its agent is never heard (${b.file})`,
+      `"${vm}" is none of the VMs that the enforcer of the host names: its agent is never heard (${b.file})`,
     ]);
   if (transport.kind !== host.transport.kind) {
     const kinds = a.host ? [host.transport.kind, transport.kind] : [transport.kind, host.transport.kind];

@@ -60,9 +60,9 @@ const CONTROL = Type.String({
 /** Time that a policy program has by default, in ms; the owner's own timer ends the wait at 2 s. */
 export const POLICY_LIMIT_MS = 1_500;
 /**
- * Time that a call of a command back end has by default, in ms: below the host's deadline for a phase (`enforceMs`).
+ * Time that a call of a command enforcer has by default, in ms: below the host's deadline for a phase (`enforceMs`).
  */
-export const BACK_END_LIMIT_MS = 2_500;
+export const ENFORCER_LIMIT_MS = 2_500;
 
 /** Time that a QEMU has for one QMP command by default, in ms; it answers within one or two. */
 export const QMP_LIMIT_MS = 1_000;
@@ -110,7 +110,7 @@ const POLICY = Type.Union(
                 Type.Array(Type.String(), { description: 'purposes that are allowed; absent: any' }),
               ),
               leaseMaxMs: Type.Optional(ms('longest lease; absent: any')),
-              minTenureMaxMs: Type.Optional(
+              minHoldMaxMs: Type.Optional(
                 ms('longest time in which a recall is not honoured; absent: as long as the lease'),
               ),
               noticeMaxMs: Type.Optional(ms('longest time between notice and force', 10_000)),
@@ -178,8 +178,8 @@ export const AGENT_SCHEMA = Type.Object(
 );
 export type AgentFile = Static<typeof AGENT_SCHEMA>;
 
-/** Which VMs run, where the back end itself does not see it. */
-const LIVES = Type.Union(
+/** Which VMs run, where the enforcer itself does not see it. */
+const INCARNATIONS = Type.Union(
   [
     Type.Object(
       {
@@ -194,7 +194,7 @@ const LIVES = Type.Union(
           description: 'a program tells: of the contract of `command` only what is not about bundles',
         }),
         command: command('program and its arguments, run for each request'),
-        limitMs: Type.Optional(ms('time that one run has', BACK_END_LIMIT_MS)),
+        limitMs: Type.Optional(ms('time that one run has', ENFORCER_LIMIT_MS)),
       },
       closed,
     ),
@@ -207,7 +207,7 @@ const TRUSTED_TOUCH = Type.Object(
     kind: Type.Literal('trusted-touch', {
       description: 'the guests lend and accept by their hooks `trusted-touch`; the host only keeps account',
     }),
-    lives: LIVES,
+    incarnations: INCARNATIONS,
   },
   closed,
 );
@@ -249,7 +249,7 @@ const ENFORCER = Type.Union(
       {
         kind: Type.Literal('command', { description: 'your executable' }),
         command: command('program and its arguments, run for each request'),
-        limitMs: Type.Optional(ms('time that one run has', BACK_END_LIMIT_MS)),
+        limitMs: Type.Optional(ms('time that one run has', ENFORCER_LIMIT_MS)),
       },
       closed,
     ),
@@ -265,10 +265,10 @@ const ENFORCER = Type.Union(
     TRUSTED_TOUCH,
     QMP,
   ],
-  { description: 'the back end that switches access; without a default' },
+  { description: 'the enforcer that switches access; without a default' },
 );
 
-/** Schema of `baton-host`’s configuration. The back end has no default. */
+/** Schema of `baton-host`’s configuration. The enforcer has no default. */
 export const HOST_SCHEMA = Type.Object(
   {
     bundles: BUNDLES,
@@ -310,7 +310,7 @@ export const HOST_SCHEMA = Type.Object(
             ms('dark time after a forced return, before the owner gets it', HOST_TIMES.guardMs),
           ),
           enforceMs: Type.Optional(
-            ms('how long the back end has for one order; then it failed', HOST_TIMES.enforceMs),
+            ms('how long the enforcer has for one order; then it failed', HOST_TIMES.enforceMs),
           ),
         },
         { ...closed, description: 'deadlines' },
@@ -340,11 +340,11 @@ export const HOST_SCHEMA = Type.Object(
         { ...closed, description: 'how much of the audit log is kept' },
       ),
     ),
-    acceptDriverResidue: Type.Optional(
+    acceptDriverResidualState: Type.Optional(
       Type.Boolean({
         default: false,
         description:
-          'lend what only a driver can clean, too: a residue with "clearedBy": "driver"; taken by ' +
+          'lend what only a driver can clean, too: a residual state with "clearedBy": "driver"; taken by ' +
           'force it is quarantined',
       }),
     ),

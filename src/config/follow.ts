@@ -11,9 +11,9 @@ import type { BundleDefinition } from '../core/protocol/bundle.ts';
 import { HOST, type VmId } from '../core/protocol/ids.ts';
 import { type HooksConfig, hookComplaints } from '../edges/hooks/hooks-config.ts';
 import type { Tree } from '../planner/tree.ts';
-import { backEndComplaints, namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import type { AgentFile, HostFile } from './daemon-config.ts';
+import { enforcerComplaints, namedVms } from './enforcers.ts';
 import { type Path, shown } from './faults.ts';
 import { readKeyFile } from './key-file.ts';
 import { type NamedSocket, placeOf, socketsOf } from './named-sockets.ts';
@@ -117,7 +117,7 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   if (transport.kind === 'mqtt') follow.mqtt(transport, HOST);
   follow.programs(programsOfHost(config));
   follow.notItself(keys, HOST);
-  for (const { path, message } of bundles ? backEndComplaints(enforcer, bundles) : [])
+  for (const { path, message } of bundles ? enforcerComplaints(enforcer, bundles) : [])
     follow.complain(['enforcer', ...path], message, 'key');
   if (transport.kind === 'stream') follow.owners(transport.listen, bundles ?? []);
   follow.sockets(socketsOf(config));

@@ -22,13 +22,13 @@ export function programsOfAgent({ policy, hooks = {} }: AgentFile): readonly Nam
   return [...ofPolicy, ...commandsIn(hooks, ['hooks'])];
 }
 
-/** Returns the programs of a host: those of its back end. */
+/** Returns the programs of a host: those of its enforcer. */
 export function programsOfHost({ enforcer }: HostFile): readonly NamedProgram[] {
   return commandsIn(enforcer, ['enforcer']);
 }
 
 /**
- * A step, an `inspect` or a back end of kind `command` has its program under `command`, and what undoes it under
+ * A step, an `inspect` or an enforcer of kind `command` has its program under `command`, and what undoes it under
  * `undo`.
  */
 function commandsIn(value: unknown, path: Path): NamedProgram[] {

@@ -5,9 +5,9 @@
 
 import { type BundleDefinition, isResettable } from '../core/protocol/bundle.ts';
 import type { VmId } from '../core/protocol/ids.ts';
-import { namedVms } from './back-ends.ts';
 import { readBundleFile } from './bundle-file.ts';
 import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
+import { namedVms } from './enforcers.ts';
 import { type Path, shown } from './faults.ts';
 import { type ConfigFiles, isInPath, treeOf } from './follow.ts';
 import { ownTree } from './own-tree.ts';
@@ -59,14 +59,14 @@ export function warnHost(file: string, text: string, config: HostFile, files: Co
     ...viewers.map((vm) =>
       warn(['keys'], `no key for "${vm}", which the bundle file names: it cannot take part`),
     ),
-    ...(config.acceptDriverResidue
+    ...(config.acceptDriverResidualState
       ? []
       : bundles
           .filter((bundle) => !isResettable(bundle))
           .map(({ id }) =>
             warn(
               [],
-              `${id} is never lent: only a driver clears what stays in it, and "acceptDriverResidue" is not set`,
+              `${id} is never lent: only a driver clears what stays in it, and "acceptDriverResidualState" is not set`,
             ),
           )),
     ...bundles

@@ -87,7 +87,7 @@ export interface Surroundings {
   readonly inside: (node: DtNode | undefined) => boolean;
   /** Whether a node is in use outside: neither inside, nor something that a member is part of. */
   readonly outside: (node: DtNode) => boolean;
-  /** Whether the back end resets devices by switching their power off. */
+  /** Whether the enforcer resets devices by switching their power off. */
   readonly powerReset: boolean;
 }
 
@@ -291,7 +291,7 @@ export function gicBlocker({ board, members }: Situation): readonly Blocker[] {
 }
 
 /**
- * Translation that Baton cannot re-point: cached in the device, answered late, or at an IOMMU that no back end
+ * Translation that Baton cannot re-point: cached in the device, answered late, or at an IOMMU that no enforcer
  * drives.
  */
 function translationBlockers(all: Surroundings, { node, access }: Mover): readonly Blocker[] {
@@ -333,7 +333,7 @@ function translationBlockers(all: Surroundings, { node, access }: Mover): readon
       'unknownIommu',
       `its DMA goes through ${iommu.name} (${textOf(iommu, 'compatible')}), which Baton does not know`,
       outsideOf(all, all.board.onIommu(iommu)),
-      'a back end of yours re-points this IOMMU, and says so: --accept unknownIommu',
+      'an enforcer of yours re-points this IOMMU, and says so: --accept unknownIommu',
     );
   return blockers;
 }

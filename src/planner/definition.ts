@@ -15,7 +15,7 @@ import { type Access, GRANULE } from './access.ts';
 import { registersOf } from './addresses.ts';
 import type { DtNode } from './blob.ts';
 import type { Need } from './links.ts';
-import { usualResidues } from './mission.ts';
+import { usualResidualStates } from './mission.ts';
 import { eachOnce, type Things, thingsOf } from './once.ts';
 import { TreeError } from './tree.ts';
 
@@ -27,7 +27,7 @@ export interface Member {
   readonly isAskedFor: boolean;
   readonly access: Access;
   readonly needs: readonly Need[];
-  /** By what the back end can reset it; undefined: by nothing that the tree tells of. */
+  /** By what the enforcer can reset it; undefined: by nothing that the tree tells of. */
   readonly reset: 'line' | 'power' | undefined;
 }
 
@@ -37,7 +37,7 @@ const ADDRESS_END = 1n << 44n;
 /**
  * Returns the devices of a bundle of `members`, in their order, or why there can be none. A member that is reached
  * through another (a touch controller on I2C) has no registers of its own, yet a driver to be suspended. What two
- * members share is the first's. Residues are those that are usual for the kind, cleared by the driver unless the
+ * members share is the first's. Residual states are those that are usual for the kind, cleared by the driver unless the
  * device has a reset of its own; more may be there.
  */
 export function bundleDevices(all: readonly Member[]): readonly Device[] | string {
@@ -49,7 +49,11 @@ export function bundleDevices(all: readonly Member[]): readonly Device[] | strin
     const resources = resourcesOf(member, things[index]!);
     if (typeof resources === 'string') return resources;
     const device = nameOf(member, devices, members);
-    devices.push({ id: device, resources: nameResources(device, resources), residues: residuesOf(member) });
+    devices.push({
+      id: device,
+      resources: nameResources(device, resources),
+      residualStates: residualStatesOf(member),
+    });
   }
   const count = devices.reduce((sum, { resources }) => sum + resources.length, 0);
   if (count > RESOURCES_MAX)
@@ -142,7 +146,7 @@ function nameOf({ node }: Member, others: readonly Device[], members: readonly M
   return deviceId(name);
 }
 
-function residuesOf({ node, reset }: Member): Device['residues'] {
+function residualStatesOf({ node, reset }: Member): Device['residualStates'] {
   const clearedBy = reset === undefined ? 'driver' : 'reset';
-  return ['registers', ...usualResidues(node)].map((what) => ({ what, clearedBy }) as const);
+  return ['registers', ...usualResidualStates(node)].map((what) => ({ what, clearedBy }) as const);
 }

@@ -56,7 +56,7 @@ const RESIDUES: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** What a holder usually leaves in a device of its kind, beside registers; more may be there. */
-export function usualResidues(node: DtNode): readonly string[] {
+export function usualResidualStates(node: DtNode): readonly string[] {
   const words = [node.name, ...textsOf(node, 'compatible')].join(' ');
   return RESIDUES.flatMap(([pattern, what]) => (pattern.test(words) ? [what] : []));
 }

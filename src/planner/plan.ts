@@ -28,7 +28,7 @@ import { busClients, unreadableOutside } from './sharing.ts';
 export interface Choices {
   /** Blockers that are no reason to refuse, for what they name is taken care of in another way. */
   readonly accept?: readonly Acceptable[];
-  /** The back end resets devices by switching their power domain off and on. */
+  /** The enforcer resets devices by switching their power domain off and on. */
   readonly powerReset?: boolean;
 }
 

@@ -1,16 +1,16 @@
 /**
  * The Enforcer port: what really switches stage 2, SMMU and interrupts. Safety rests on it alone.
  *
- * Every operation is idempotent. A back end declares what it can do and prove; the coordinator promises no
- * more. Types only; the back ends stand beside this file, their conformance suite in conformance.ts.
+ * Every operation is idempotent. An enforcer declares what it can do and prove; the coordinator promises no
+ * more. Types only; the enforcers stand beside this file, their conformance suite in conformance.ts.
  */
 
 import type { EvidenceLevel } from '../core/protocol/codes.ts';
 import type { BundleId, DeviceId, ResourceId, VmId } from '../core/protocol/ids.ts';
 
-/** What a back end is, can do and can prove. */
+/** What an enforcer is, can do and can prove. */
 export interface EnforcerDescription {
-  /** Name of the back end, for people: `simulated`, `kvm`, `command`, `none`. */
+  /** Name of the enforcer, for people: `simulated`, `kvm`, `command`, `none`. */
   readonly name: string;
   /** `central`: the host calls it. `party`: the guests' own kernels make the calls. */
   readonly kind: 'central' | 'party';
@@ -25,7 +25,7 @@ export interface EnforcerDescription {
   };
 }
 
-/** One order to the back end. */
+/** One order to the enforcer. */
 export type EnforcerCall =
   /**
    * Blocks every path to the resource: an interrupt is masked, a stream gets an invalid entry that leaves
@@ -37,7 +37,7 @@ export type EnforcerCall =
    * every VMID whose tables changed, also for other DMA masters of the old holder. Drains the fault queue.
    */
   | { readonly op: 'settle' }
-  /** Resets a device so that no declared residue survives, and clears its interrupts, active then pending. */
+  /** Resets a device so that no declared residual state survives, and clears its interrupts, active then pending. */
   | { readonly op: 'reset'; readonly device: DeviceId }
   /** Asks whether a device is idle: no DMA under way, no interrupt pending or active. */
   | { readonly op: 'drained'; readonly device: DeviceId }
@@ -93,10 +93,10 @@ export type EnforcerEvent =
   | { readonly kind: 'vmExited'; readonly vm: VmId }
   /** Fault records wait to be fetched with `faults()`. */
   | { readonly kind: 'faultsPending' }
-  /** The back end is gone; what became of its VMs is not known. The host ends, and is started again. */
+  /** The enforcer is gone; what became of its VMs is not known. The host ends, and is started again. */
   | { readonly kind: 'lost'; readonly error: string };
 
-/** A back end. */
+/** An enforcer. */
 export interface Enforcer {
   describe(): EnforcerDescription;
   /**
@@ -115,12 +115,12 @@ export interface Enforcer {
     calls: readonly EnforcerCall[],
     done: (answers: readonly EnforcerAnswer[]) => void,
   ): void;
-  /** Returns and forgets the fault records gathered so far; bounded by the back end. */
+  /** Returns and forgets the fault records gathered so far; bounded by the enforcer. */
   faults(): readonly FaultRecord[];
   acknowledgeStart(vm: VmId): void;
   acknowledgeExit(vm: VmId): void;
   /** Sets the one listener for events. */
   onEvent(listener: (event: EnforcerEvent) => void): void;
-  /** Lets go of the back end. VMs and tables stay as they are. */
+  /** Lets go of the enforcer. VMs and tables stay as they are. */
   close(): void;
 }

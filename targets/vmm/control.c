@@ -72,8 +72,8 @@ static bool start(const struct json *request, uint64_t id, char *error)
 		return refuse(error, name, "unknown VM");
 	if (birth.vm)
 		return refuse(error, name, "another VM is being made");
-	if (vm->life != ABSENT)
-		return refuse(error, name, "its last life is not over");
+	if (vm->state != ABSENT)
+		return refuse(error, name, "its last incarnation has not ended");
 	baton_json_whole(request, "linux", &is_linux);
 	if (is_linux && !(machine.kernel && machine.files))
 		return refuse(error, name, "no Linux to start: --kernel and --files");
@@ -141,7 +141,7 @@ void control_turn(void)
 	pthread_join(birth.thread, NULL);
 	birth.vm = NULL;
 	if (birth.is_made) {
-		vm->life = STARTING;
+		vm->state = STARTING;
 		platform_tell_start(vm);
 	}
 	answer(birth.id, birth.is_made, birth.error);

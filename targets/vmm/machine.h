@@ -100,14 +100,14 @@ struct vsock {
 	struct vsock_queue queues[VSOCK_QUEUES];
 };
 
-enum life { ABSENT, STARTING, RUNNING, EXITED };
+enum vm_state { ABSENT, STARTING, RUNNING, EXITED };
 
 struct vm {
 	char name[NAME_BYTES];
 	unsigned index;
 	/* What a refused access does: reads all ones (false), or an external abort in the guest (true). */
 	bool aborts;
-	enum life life;
+	enum vm_state state;
 	int fd, processor, gic;
 	struct kvm_run *run;
 	size_t run_bytes;

@@ -161,7 +161,7 @@ bool move_grant(struct resource *resource, const char *name, char *error)
 {
 	struct vm *vm = vm_named(name);
 	struct device *device = resource->device;
-	if (!vm || (vm->life != STARTING && vm->life != RUNNING))
+	if (!vm || (vm->state != STARTING && vm->state != RUNNING))
 		return refuse(error, resource, "no VM runs that is called ", name);
 	if (resource->holder == vm)
 		return true;
@@ -195,7 +195,7 @@ static const char *inspect_registers(const struct resource *resource)
 	const struct vm *reached = NULL;
 	for (unsigned i = 0; i < machine.vm_count; i++) {
 		const struct vm *vm = &machine.vms[i];
-		if (vm->life == ABSENT || !vm_is_mapped(vm, resource->views[i], resource->device->registers))
+		if (vm->state == ABSENT || !vm_is_mapped(vm, resource->views[i], resource->device->registers))
 			continue;
 		if (reached)
 			return "unknown"; /* two at a time */

@@ -108,7 +108,7 @@ static void free_ended(void)
 {
 	for (unsigned i = 0; i < machine.vm_count; i++) {
 		struct vm *vm = &machine.vms[i];
-		if (vm->life != EXITED || !vm->may_go || move_holds(vm))
+		if (vm->state != EXITED || !vm->may_go || move_holds(vm))
 			continue;
 		for (unsigned j = 0; j < machine.device_count; j++)
 			if (machine.devices[j].used_by == vm)

@@ -46,7 +46,7 @@ static bool make_ram(struct vm *vm, char *error)
 		vm->tree = linux_load(vm, error);
 	if (vm->is_linux ? !vm->tree : !load_file(machine.guest, vm->ram, vm->ram_bytes, error))
 		return false;
-	/* Pinned for the VM's whole life: a move then costs the same whatever its size. */
+	/* Pinned for as long as the VM exists: a move then costs the same whatever its size. */
 	return vfio_domain_open(&vm->domain, vm->ram, vm->ram_bytes, error) &&
 	       vm_map(vm, 0, RAM_BASE, vm->ram_bytes, vm->ram, error);
 }
@@ -141,7 +141,7 @@ static void release(struct vm *vm)
 	vm->run = NULL;
 	vm->ram = vm->ram_mapping = NULL;
 	vm->fd = vm->processor = vm->gic = -1;
-	vm->life = ABSENT;
+	vm->state = ABSENT;
 }
 
 bool vm_create(struct vm *vm, char *error)
@@ -221,7 +221,7 @@ bool vm_run(struct vm *vm, char *error)
 		return failed(error, "%s: start its thread", vm->name);
 	vm->thread = thread;
 	vm->has_thread = true;
-	vm->life = RUNNING;
+	vm->state = RUNNING;
 	return true;
 }
 
@@ -239,12 +239,12 @@ void vm_kill(struct vm *vm)
 
 bool vm_has_ended(struct vm *vm)
 {
-	if (!vm->ended || (vm->life != RUNNING && vm->life != STARTING))
+	if (!vm->ended || (vm->state != RUNNING && vm->state != STARTING))
 		return false;
 	if (vm->has_thread)
 		pthread_join(vm->thread, NULL);
 	vm->has_thread = false;
-	vm->life = EXITED;
+	vm->state = EXITED;
 	return true;
 }
 

@@ -5,7 +5,7 @@
 #include "machine.h"
 
 /*
- * Makes a VM whose life is ABSENT: everything but its first instruction. Any thread may, for it touches nothing else;
+ * Makes a VM whose state is ABSENT: everything but its first instruction. Any thread may, for it touches nothing else;
  * that it is STARTING then, the main thread says.
  */
 bool vm_create(struct vm *vm, char *error);

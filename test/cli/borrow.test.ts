@@ -198,10 +198,10 @@ test.each([
     'declined: hookFailed (a driver hook of this VM failed; the log of its agent says which)',
   ],
   [
-    'the back end proves less than asked',
+    'the enforcer proves less than asked',
     [refused('declined', { reason: 'evidenceTooWeak', retryAfterMs: 0 }), { ok: true, evidence: 'none' }],
-    'declined: evidenceTooWeak (the back end cannot give the evidence that the consent asks for): ' +
-      'asked for observed, and the back end gives none',
+    'declined: evidenceTooWeak (the enforcer cannot give the evidence that the consent asks for): ' +
+      'asked for observed, and the enforcer gives none',
   ],
   [
     'the host is silent',

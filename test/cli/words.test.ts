@@ -139,13 +139,13 @@ test.each([
   [
     ['--force', '--grace', '30s'],
     true,
-    'called in: by force after 30 s and the agreed notice, but not before the minimum tenure that was agreed is over',
+    'called in: by force after 30 s and the agreed notice, but not before the agreed minimum hold time is over',
   ],
   [
     ['--force'],
     null,
     'called in: by force after 2000 ms and the agreed notice, where the enforcer can, but not before ' +
-      'the minimum tenure that was agreed is over',
+      'the agreed minimum hold time is over',
   ],
   [
     ['--force'],

@@ -6,7 +6,7 @@ import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
 
 const ROOM_BYTES = 64 * 1024;
 
-function bed(roomBytes?: number) {
+function testbed(roomBytes?: number) {
   const clock = new VirtualClock();
   const done: string[] = [];
   const rooms: string[] = [];
@@ -17,7 +17,7 @@ function bed(roomBytes?: number) {
 
 describe('turns', () => {
   it('are at once where nothing waits, and then one piece of each', () => {
-    const { clock, done, take } = bed();
+    const { clock, done, take } = testbed();
     for (let n = 0; n < 3; n++) take('a', 1_000, `a${n}`);
     take('b');
     expect(done).toEqual(['a0']);
@@ -28,7 +28,7 @@ describe('turns', () => {
   });
 
   it('end with stop', () => {
-    const { clock, turns, done, take } = bed();
+    const { clock, turns, done, take } = testbed();
     take('a');
     take('a');
     turns.stop();
@@ -39,7 +39,7 @@ describe('turns', () => {
 
 describe('room', () => {
   it('of a sender is bounded, and no other’s', () => {
-    const { clock, done, take } = bed();
+    const { clock, done, take } = testbed();
     take('a');
     let kept = 0;
     while (take('a') && kept < 1_000) kept++;
@@ -51,7 +51,7 @@ describe('room', () => {
   });
 
   it('counts short pieces for what is kept around them', () => {
-    const { take } = bed();
+    const { take } = testbed();
     take('a', 1);
     let kept = 0;
     while (take('a', 1) && kept < 10_000) kept++;
@@ -59,7 +59,7 @@ describe('room', () => {
   });
 
   it('is told of when a sender that was held up may go on', () => {
-    const { clock, turns, rooms, take } = bed(ROOM_HELD_UP_BYTES);
+    const { clock, turns, rooms, take } = testbed(ROOM_HELD_UP_BYTES);
     take('a');
     expect(turns.isBusy('a')).toBe(false);
     for (let n = 0; n < 100; n++) take('a');

@@ -192,7 +192,7 @@ test.each([
   ['x', undefined],
   ['hello', undefined],
 ])('nearest to %s is %s', (word, meant) => {
-  expect(nearestKey(word, ['vm', 'keys', 'socket', 'leaseMaxMs', 'minTenureMaxMs'])).toBe(meant);
+  expect(nearestKey(word, ['vm', 'keys', 'socket', 'leaseMaxMs', 'minHoldMaxMs'])).toBe(meant);
 });
 
 /** Every copy of `value` with one value in it replaced, or one key added. */

@@ -88,7 +88,7 @@ const QUESTION: PolicyQuestion = {
   borrower: 'vault' as never,
   purpose: 'pin',
   leaseMs: 30_000,
-  minTenureMs: 0,
+  minHoldMs: 0,
   noticeMs: 2_000,
 };
 

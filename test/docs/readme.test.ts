@@ -42,7 +42,7 @@ describe('PLATFORMS', () => {
   const text = read('docs/PLATFORMS.md');
 
   it.each([...text.matchAll(/^`(\{"kind":.*?\})`\./gm)].map(([, config]) => config!))(
-    'back end %s is sound',
+    'enforcer %s is sound',
     (config) => {
       const rest = {
         bundles: 'b',

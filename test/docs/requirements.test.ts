@@ -19,7 +19,10 @@ const PROOFS: Readonly<Record<number, readonly [string, string]>> = {
   6: ['test/core/wire/session.test.ts', 'a replayed hello does not tear down the session'],
   7: ['test/core/wire/session.test.ts', 'of two hellos at the same moment that of the lower name counts'],
   8: ['test/core/wire/session.test.ts', 'the word of the host replaces what an agent claims'],
-  9: ['test/core/wire/session-use.test.ts', 'a stamp that is not from the host makes a message malformed'],
+  9: [
+    'test/core/wire/session-use.test.ts',
+    'a timestamp token that is not from the host makes a message malformed',
+  ],
   10: [
     'test/core/wire/session.test.ts',
     'no frame of one boot of the receiver means anything to the next (M6)',

@@ -13,10 +13,10 @@ const SABOTAGE = /skip-(unmap|sync|reset|drain|epoch-check)|resume-early|skipEpo
 describe.each(['baton-agent', 'baton-host'])('%s', (program) => {
   it('contains no sabotage', () => expect(read(`${program}.mjs`)).not.toMatch(SABOTAGE));
 
-  it('knows no --lie', () => {
-    const words = [join(DIST, `${program}.mjs`), '--config', '/no/such', '--lie', 'resume-early'];
+  it('knows no --sabotage', () => {
+    const words = [join(DIST, `${program}.mjs`), '--config', '/no/such', '--sabotage', 'resume-early'];
     const { status, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
-    expect(stderr).toMatch(/Unknown option '--lie'/);
+    expect(stderr).toMatch(/Unknown option '--sabotage'/);
     expect(status).toBe(64);
   });
 });

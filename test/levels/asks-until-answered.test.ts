@@ -6,7 +6,7 @@ import type { AgentConfig } from '../../src/core/protocol/evidence.ts';
 import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerDescription } from '../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
-import { BenchWorld, TERMS } from '../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 
@@ -37,11 +37,11 @@ describe('R23: asks again every second until it is answered', () => {
   });
 });
 
-/** Answers after 50 ms of virtual time, as any real back end takes some; `inspect` may fail. */
+/** Answers after 50 ms of virtual time, as any real enforcer takes some; `inspect` may fail. */
 class Slow extends NoneEnforcer {
   failInspect = false;
-  readonly world: () => BenchWorld;
-  constructor(world: () => BenchWorld) {
+  readonly world: () => UnisolatedWorld;
+  constructor(world: () => UnisolatedWorld) {
     super({ bundles: [PANEL], vms: VMS, machineBoot: '1' });
     this.world = world;
   }
@@ -64,9 +64,9 @@ class Slow extends NoneEnforcer {
 
 describe('the host restarts, and cannot read the machine back', () => {
   const play = () => {
-    let world!: BenchWorld;
+    let world!: UnisolatedWorld;
     const rig = new Slow(() => world);
-    world = new BenchWorld(VMS, [PANEL], () => rig);
+    world = new UnisolatedWorld(VMS, [PANEL], () => rig);
     world.startHost();
     world.startAgent(ANDROID, 'active');
     world.startAgent(VAULT, 'suspended');
@@ -77,8 +77,8 @@ describe('the host restarts, and cannot read the machine back', () => {
     world.clock.advance(60_000);
     return { world, rig };
   };
-  const host = (w: BenchWorld) => w.host.views()[0]!;
-  const owner = (w: BenchWorld) => w.agents.get(ANDROID)!.view(PANEL.id);
+  const host = (w: UnisolatedWorld) => w.host.views()[0]!;
+  const owner = (w: UnisolatedWorld) => w.agents.get(ANDROID)!.view(PANEL.id);
 
   it('the owner learns that its bundle is in quarantine', () => {
     const { world } = play();

@@ -9,13 +9,13 @@ import { bundleDigest } from '../../src/core/wire/digest.ts';
 import { Link } from '../../src/drivers/link/link.ts';
 import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
-import { BenchWorld, pairKey, TERMS } from '../support/bench-world.ts';
+import { pairKey, TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 
 const EVIL = vmId('evil');
 const VMS = [ANDROID, VAULT, EVIL];
 
-function play(everyMs: number, policy?: (world: BenchWorld) => Policy) {
-  const world = new BenchWorld(
+function play(everyMs: number, policy?: (world: UnisolatedWorld) => Policy) {
+  const world = new UnisolatedWorld(
     VMS,
     [PANEL],
     () => new NoneEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: '1' }),
@@ -48,7 +48,7 @@ function play(everyMs: number, policy?: (world: BenchWorld) => Policy) {
       leaseMs: 1_000,
       waitMs: 1_000,
       consent: world.entropy.random(64),
-      minTenureMs: 0,
+      minHoldMs: 0,
       noticeMs: 100,
       requestId,
     });
@@ -73,7 +73,7 @@ function play(everyMs: number, policy?: (world: BenchWorld) => Policy) {
 }
 
 /** As a policy program: says no to evil, but takes 30 ms for that; a newer question ends it. */
-const slowPolicy = (world: BenchWorld): Policy => {
+const slowPolicy = (world: UnisolatedWorld): Policy => {
   const rules = allowList([{ bundle: PANEL.id, borrower: VAULT }]);
   let run = 0;
   return (question, done) => {

@@ -4,13 +4,13 @@ import { expect, it } from 'vitest';
 import { BLOCK } from '../../src/core/host/bounds.ts';
 import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
-import { BenchWorld, TERMS } from '../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 
 /** Lends and gives back `times` times; returns how long each took, from the request to the owner's resumed driver. */
 function handovers(times: number, fsyncMs: number) {
-  const world = new BenchWorld(
+  const world = new UnisolatedWorld(
     VMS,
     [PANEL],
     () => new NoneEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: '1' }),

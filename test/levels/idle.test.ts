@@ -3,14 +3,14 @@
 import { expect, it } from 'vitest';
 import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
-import { BenchWorld, TERMS } from '../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 const MINUTES = 10;
 
 /** A world that has come to rest, and what happens in it from then on: frames that are sent, timers that run out. */
 function rested(agents: readonly (typeof ANDROID)[]) {
-  const world = new BenchWorld(
+  const world = new UnisolatedWorld(
     VMS,
     [PANEL],
     () => new NoneEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: '1' }),

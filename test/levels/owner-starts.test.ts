@@ -7,10 +7,10 @@ import type { VmId } from '../../src/core/protocol/ids.ts';
 import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
 import type { EnforcerDescription, EnforcerEvent } from '../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
-import { BenchWorld } from '../support/bench-world.ts';
+import { UnisolatedWorld } from '../support/unisolated-world.ts';
 
 class Rig extends NoneEnforcer {
-  world!: BenchWorld;
+  world!: UnisolatedWorld;
   tell: (event: EnforcerEvent) => void = () => {};
   readonly story: string[] = [];
   live: VmId[] = [];
@@ -27,7 +27,7 @@ class Rig extends NoneEnforcer {
   }
   override run(...args: Parameters<NoneEnforcer['run']>): void {
     const [bundle, calls, done] = args;
-    // 20 ms a phase: a command back end of a few processes, or a settle on hardware.
+    // 20 ms a phase: a command enforcer of a few processes, or a settle on hardware.
     this.world.clock.after(20, () => {
       this.story.push(calls[0]!.op);
       super.run(bundle, calls, done);
@@ -47,7 +47,7 @@ describe('the machine boots: host first, then the owner’s VM', () => {
     '%i ms later: it is granted its bundle before its first instruction',
     (ms) => {
       const rig = new Rig({ bundles: [PANEL], vms: [ANDROID, VAULT], machineBoot: '1' });
-      const world = new BenchWorld([ANDROID, VAULT], [PANEL], () => rig);
+      const world = new UnisolatedWorld([ANDROID, VAULT], [PANEL], () => rig);
       rig.world = world;
       world.startHost();
       world.clock.advance(ms);

@@ -9,7 +9,7 @@ import type {
   EnforcerEvent,
 } from '../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
-import { BenchWorld } from '../support/bench-world.ts';
+import { UnisolatedWorld } from '../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 class Rig extends NoneEnforcer {
@@ -41,7 +41,7 @@ class Rig extends NoneEnforcer {
 describe('quarantine recorded as isolated; lifted while the disk is full; host killed', () => {
   it('frees no VM that the machine says still reaches the bundle', () => {
     const rig = new Rig({ bundles: [PANEL], vms: VMS, machineBoot: '1' });
-    const world = new BenchWorld(VMS, [PANEL], () => rig);
+    const world = new UnisolatedWorld(VMS, [PANEL], () => rig);
     const view = () => world.host.views()[0]!;
     world.startHost();
     world.startAgent(ANDROID, 'active');

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerDescription } from '../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
-import { BenchWorld, TERMS } from '../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 class Rig extends NoneEnforcer {
@@ -22,10 +22,10 @@ class Rig extends NoneEnforcer {
   }
 }
 let rig: Rig;
-let world: BenchWorld;
+let world: UnisolatedWorld;
 beforeEach(() => {
   rig = new Rig({ bundles: [PANEL], vms: VMS, machineBoot: '1' });
-  world = new BenchWorld(VMS, [PANEL], () => rig);
+  world = new UnisolatedWorld(VMS, [PANEL], () => rig);
   world.startHost();
   world.startAgent(ANDROID, 'active');
   world.startAgent(VAULT, 'suspended');

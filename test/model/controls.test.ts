@@ -4,7 +4,7 @@ import { BORROWER_TABLE } from '../../src/core/agent/borrower.ts';
 import type { BorrowerInput } from '../../src/core/agent/borrower-state.ts';
 import { HOST_TABLE } from '../../src/core/host/host-table.ts';
 import { incarnation as life } from '../../src/core/protocol/ids.ts';
-import { resumeEarly, skipEpochCheck } from '../../targets/lab/sabotage/lies.ts';
+import { resumeEarly, skipEpochCheck } from '../../targets/lab/sabotage/sabotage.ts';
 import { explore } from './explore.ts';
 import { STATES_MAX } from './searches.ts';
 import { BROKEN, type Broken, forgetEndpoints, SETTINGS, type Settings, USUAL } from './settings.ts';

@@ -71,7 +71,7 @@ const refused = (to: typeof VAULT) => (played: unknown) => {
 const effectsOf = (played: unknown) => (played as Host).effects;
 const stateOf = (played: unknown) => (played as Host).state;
 
-const STRICT = { ...HOST_CONFIG, resettable: false, acceptDriverResidue: true };
+const STRICT = { ...HOST_CONFIG, resettable: false, acceptDriverResidualState: true };
 
 const resuming = () => owner([failed('suspend')], suspending()).state;
 

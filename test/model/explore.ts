@@ -123,12 +123,12 @@ function key(world: World, budget: World['budget'] = world.budget): string {
 /** What seldom changes from one world to the next, with the parts that it was made of last. */
 const seldom: { parts: readonly unknown[]; text: string } = { parts: [], text: '' };
 
-function seldomText({ lives, running, starting, exiting, ghost }: World): string {
-  const parts = [lives, running, starting, exiting, ghost];
+function seldomText({ incarnations, running, starting, exiting, ghost }: World): string {
+  const parts = [incarnations, running, starting, exiting, ghost];
   if (parts.every((part, index) => part === seldom.parts[index])) return seldom.text;
   seldom.parts = parts;
   const names = [running, starting, exiting].map((vms) => idOf(vms, String));
-  seldom.text = [idOf(lives, valuesText), ...names, idOf(ghost, ghostText)].join();
+  seldom.text = [idOf(incarnations, valuesText), ...names, idOf(ghost, ghostText)].join();
   return seldom.text;
 }
 
@@ -193,7 +193,7 @@ const SKIPPED = new Set([
 ]);
 
 const consentText = ({ claims }: { readonly claims: ConsentClaims }): string =>
-  `c${claims.epoch}.${claims.incarnation}.${claims.stamp[0]}.${claims.leaseMs}`;
+  `c${claims.epoch}.${claims.incarnation}.${claims.hostTime[0]}.${claims.leaseMs}`;
 
 function plain(value: object): string {
   let text = '';

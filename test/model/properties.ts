@@ -1,7 +1,7 @@
 /** The properties that are checked at every step and in every state, and what a call does to the machine. */
 
 import type { HostFact } from '../../src/core/host/host-facts.ts';
-import type { HostState, Life } from '../../src/core/host/host-state.ts';
+import type { HostState, VmIncarnation } from '../../src/core/host/host-state.ts';
 import type { Epoch, VmId } from '../../src/core/protocol/ids.ts';
 import type { EnforcerCall } from '../../src/ports/enforcer.ts';
 import { type AgentName, B, RESOURCES, VM_OF } from './settings.ts';
@@ -18,7 +18,7 @@ export interface Reachable {
 
 /** S2: a resume only at the epoch that made this incarnation the holder, the highest it has seen. */
 export function checkResume(world: World, name: AgentName, epoch: Epoch): void {
-  const me = `${VM_OF[name]}#${world.lives[VM_OF[name]]}`;
+  const me = `${VM_OF[name]}#${world.incarnations[VM_OF[name]]}`;
   const granted = world.ghost.grants[epoch];
   if (granted !== me)
     throw new Violation(`S2: ${name} resumes at epoch ${epoch}, which made ${granted ?? 'nobody'} holder`);
@@ -54,8 +54,9 @@ export function checkHostStep(
   if (!isRead && reservation && reservation.epoch !== before.reservation?.epoch) {
     const claims = fact.on === 'message' ? fact.claims : undefined;
     if (message?.kind !== 'prepare' || !claims) throw new Violation('S5: a reservation without a consent');
-    const isOfBoot = claims.stamp[0] === 0;
-    const fits = claims.epoch === before?.holder?.epoch && isOfBoot && claims.incarnation === world.lives[B];
+    const isOfBoot = claims.hostTime[0] === 0;
+    const fits =
+      claims.epoch === before?.holder?.epoch && isOfBoot && claims.incarnation === world.incarnations[B];
     if (!fits) throw new Violation('S5: a reservation on a stale consent');
   }
   if (!isRead && attempt?.terms && !before.attempt && attempt.cause === 'lend')
@@ -87,8 +88,9 @@ export function checkStable(world: World): void {
   ) {
     throw new Violation('S7: quarantined as isolated, but reachable');
   }
-  for (const life of [host.holder] as (Life | undefined)[]) {
-    if (life && world.lives[life.vm]! < life.incarnation) throw new Violation('a life from the future holds');
+  for (const life of [host.holder] as (VmIncarnation | undefined)[]) {
+    if (life && world.incarnations[life.vm]! < life.incarnation)
+      throw new Violation('a life from the future holds');
   }
 }
 

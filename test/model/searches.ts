@@ -71,7 +71,7 @@ const LARGEST = new Set([
   'forced returns',
   'a second loan',
   'a host that dies',
-  'a back end that cannot force',
+  'an enforcer that cannot force',
   'a borrower that rejects',
   'a lift',
 ]);
@@ -97,8 +97,8 @@ const SEARCHES: readonly (readonly [string, 'cold' | 'warm', Partial<Budget>, nu
     ['VMs that exit', 'cold', { borrow: 1, exit: 1 }, 11_533],
     ['calls that fail', 'warm', { borrow: 1, giveBack: 1, failCall: 1 }, 47_967],
     ['two lost messages', 'warm', { borrow: 1, lose: 2, fire: 1 }, 12_402],
-    ['a back end that cannot force', 'warm', { borrow: 1, fire: 2 }, 134_075, { forceRevoke: false }],
-    ['a minimum tenure', 'warm', { borrow: 1, recall: 1, fire: 1 }, 10_750, { minTenureMs: 10 }],
+    ['an enforcer that cannot force', 'warm', { borrow: 1, fire: 2 }, 134_075, { forceRevoke: false }],
+    ['a minimum hold time', 'warm', { borrow: 1, recall: 1, fire: 1 }, 10_750, { minHoldMs: 10 }],
     [
       'requests that are withdrawn',
       'warm',

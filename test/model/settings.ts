@@ -25,7 +25,7 @@ const bundleAt = (stream: number): BundleDefinition => ({
         { kind: 'mmio', physical: 0x1000, bytes: 0x1000, views: {} },
         { kind: 'stream', physical: stream, views: {} },
       ] as never),
-      residues: [],
+      residualStates: [],
     },
   ],
 });
@@ -47,9 +47,9 @@ const ENFORCER: EnforcerDescription = {
 
 /** What a search may change about the world. */
 export interface Settings {
-  /** The back end can take a bundle from a live borrower. */
+  /** The enforcer can take a bundle from a live borrower. */
   readonly forceRevoke: boolean;
-  readonly minTenureMs: number;
+  readonly minHoldMs: number;
   /** An agent that means something else by the bundle, and so rejects what it is granted. */
   readonly stranger: AgentName | undefined;
   /** Whoever keeps the supplies of the bundle. */
@@ -65,7 +65,7 @@ export interface Settings {
 }
 export const USUAL: Settings = {
   forceRevoke: true,
-  minTenureMs: 0,
+  minHoldMs: 0,
   stranger: undefined,
   keeper: 'hypervisor',
   losesRecords: false,

@@ -33,7 +33,7 @@ export interface Move {
 const terms = ({ budget }: World): BorrowTerms => ({
   purpose: 'pin',
   leaseMs: SETTINGS.present.ownTerms ? 30 + budget.borrow : 30,
-  minTenureMs: SETTINGS.present.minTenureMs,
+  minHoldMs: SETTINGS.present.minHoldMs,
   noticeMs: 5,
   waitMs: 10,
   evidence: 'observed',

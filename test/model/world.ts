@@ -14,7 +14,7 @@ import { type Bounds, boundsAt } from '../../src/core/host/bounds.ts';
 import type { HostEndpointState } from '../../src/core/host/host-endpoint-state.ts';
 import type { HostFact, HostOrder } from '../../src/core/host/host-facts.ts';
 import type { HostState, RemapPhase } from '../../src/core/host/host-state.ts';
-import { makeStamp } from '../../src/core/host/stamp.ts';
+import { makeHostTime } from '../../src/core/host/host-time.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from '../../src/core/protocol/ids.ts';
 import type { ConsentClaims } from '../../src/core/protocol/message-parts.ts';
 import type { Message } from '../../src/core/protocol/messages.ts';
@@ -95,7 +95,7 @@ export interface World {
   readonly job: Job | undefined;
   /** What a host that died had ordered: the enforcer goes on with it, and answers nobody. */
   readonly orphan: Job | undefined;
-  readonly lives: Readonly<Record<string, Incarnation>>;
+  readonly incarnations: Readonly<Record<string, Incarnation>>;
   readonly running: readonly VmId[];
   /** VMs that wait for their first instruction. */
   readonly starting: readonly VmId[];
@@ -173,7 +173,7 @@ function emptyWorld(budget: Budget): World {
     machine: RESOURCES.map(() => ({ now: undefined, stale: undefined })),
     job: undefined,
     orphan: undefined,
-    lives: LIVES,
+    incarnations: LIVES,
     running: [O, B],
     starting: [],
     exiting: [],
@@ -295,8 +295,13 @@ export function feedHost(world: World, fact: HostFact, ordersMax = Number.POSITI
     const before = next.host;
     const orders = endpoint.step(facts[i]!);
     const host = endpoint.state.bundles[BUNDLE.id];
-    const { lives } = endpoint.state.registry;
-    next = { ...next, endpoint: endpoint.state, host, lives: { ...next.lives, ...lives } };
+    const { incarnations } = endpoint.state.registry;
+    next = {
+      ...next,
+      endpoint: endpoint.state,
+      host,
+      incarnations: { ...next.incarnations, ...incarnations },
+    };
     if (host) {
       checkHostStep(next, before, host, facts[i]!);
       next = granted(next, before, host);
@@ -414,7 +419,12 @@ export function restartHost(world: World): World {
 }
 
 function startHost(world: World, disk: Disk | undefined): World {
-  const registry = { machineBoot: 'boot', lives: world.lives as never, running: world.running, floor: 0 };
+  const registry = {
+    machineBoot: 'boot',
+    incarnations: world.incarnations as never,
+    running: world.running,
+    floor: 0,
+  };
   const records = disk && { bundles: new Map([[BUNDLE.id, disk.state]]), registry };
   const found = {
     bounds: disk?.bounds,
@@ -431,15 +441,15 @@ function startHost(world: World, disk: Disk | undefined): World {
 
 /** The timestamp token of the host that runs. */
 export function tokenIn(world: World): Uint8Array {
-  return makeStamp(new Uint8Array(8).fill(world.hostBoot), 0);
+  return makeHostTime(new Uint8Array(8).fill(world.hostBoot), 0);
 }
 
 /** The claims of a consent, as the host gets them: its token is of the boot of the host or it is not. */
 export function claimsIn(world: World, consent: Uint8Array): ConsentClaims {
   const { claims } = consent as never as { claims: ConsentClaims };
   // The endpoint that is searched has one boot id, of zeros.
-  const isOfBoot = claims.stamp[0] === world.hostBoot;
-  return { ...claims, stamp: new Uint8Array(16).fill(isOfBoot ? 0 : 1, 0, 8) };
+  const isOfBoot = claims.hostTime[0] === world.hostBoot;
+  return { ...claims, hostTime: new Uint8Array(16).fill(isOfBoot ? 0 : 1, 0, 8) };
 }
 
 /** Carries out the next call of what a dead host ordered. */

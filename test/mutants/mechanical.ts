@@ -169,7 +169,7 @@ const BESIDES: Readonly<Record<string, readonly string[]>> = {
   'src/drivers/host': ['test/core/host', 'test/core/protocol', 'test/scenarios'],
   'src/drivers/control': ['test/drivers/agent', 'test/drivers/host'],
   'src/drivers/journal': ['test/node/file-journal.test.ts', 'test/drivers/host/table.test.ts'],
-  'src/drivers/link': ['test/core/wire/session.test.ts', 'test/drivers/host/lives.test.ts'],
+  'src/drivers/link': ['test/core/wire/session.test.ts', 'test/drivers/host/incarnations.test.ts'],
   'src/config': ['test/node/check-config.test.ts'],
   'src/planner': ['test/node/plan.test.ts'],
 };

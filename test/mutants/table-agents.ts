@@ -175,11 +175,11 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
     caughtBy: BUNDLES,
   },
   {
-    name: 'a back end without reset is believed to have reset',
-    find: "residues.some(({ clearedBy }) => clearedBy === 'reset'),",
-    replace: "residues.every(({ clearedBy }) => clearedBy === 'reset'),",
+    name: 'an enforcer without reset is believed to have reset',
+    find: "residualStates.some(({ clearedBy }) => clearedBy === 'reset'),",
+    replace: "residualStates.every(({ clearedBy }) => clearedBy === 'reset'),",
     breaks: 'S6',
-    caughtBy: 'test/config/back-ends.test.ts',
+    caughtBy: 'test/config/enforcers.test.ts',
   },
   {
     name: 'planner: DMA of which nobody knows is none',

@@ -173,14 +173,14 @@ export const EMITTER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'settle does not wait for the GIC',
-    find: "if (!this.#lies.has('skip-sync')) gic.settle();",
+    find: "if (!this.#sabotages.has('skip-sync')) gic.settle();",
     replace: '',
     breaks: 'S1 by interrupt: masking is under way',
     caughtBy: HAZARDS,
   },
   {
     name: 'an interrupt that was pending is delivered to the next holder',
-    find: "if (!this.#lies.has('skip-drain')) gic.clear(resource.physical);",
+    find: "if (!this.#sabotages.has('skip-drain')) gic.clear(resource.physical);",
     replace: '',
     breaks: 'S6: hazard 3',
     caughtBy: HAZARDS,

@@ -8,7 +8,7 @@ const LATE = 'test/core/protocol/late-words.test.ts';
 const LEVELS = 'test/core/host/levels.test.ts';
 const ENDPOINT = 'test/core/host/host-endpoint.test.ts';
 const AGENT_ENDPOINT = 'test/core/agent/agent-endpoint.test.ts';
-const LIVES = 'test/drivers/host/lives.test.ts';
+const LIVES = 'test/drivers/host/incarnations.test.ts';
 const LOST = 'test/drivers/agent/lost-words.test.ts';
 const UNWRITTEN = 'test/drivers/host/unwritten.test.ts';
 const TIMERS = 'test/drivers/timer-set.test.ts';
@@ -58,8 +58,8 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'levels: an owner is given its bundle in the guard time',
-    find: 'return ownerLife(x) !== undefined && !guard && (',
-    replace: 'return ownerLife(x) !== undefined && (',
+    find: 'return runningOwner(x) !== undefined && !guard && (',
+    replace: 'return runningOwner(x) !== undefined && (',
     breaks: 'M9',
     caughtBy: [HOST, LEVELS],
   },
@@ -79,14 +79,14 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'levels: an exit is never acknowledged',
-    find: 'holds: ({ state }) => state.exiting.some((life) => !isInvolved(state, life)),',
+    find: 'holds: ({ state }) => state.exiting.some((one) => !isInvolved(state, one)),',
     replace: 'holds: () => false,',
     breaks: 'L3: a VM that ended is never freed',
     caughtBy: [HOST, LIVES],
   },
   {
     name: 'levels: one exit out of reach lets go of all',
-    find: 'const exiting = state.exiting.filter((life) => isInvolved(state, life));',
+    find: 'const exiting = state.exiting.filter((one) => isInvolved(state, one));',
     replace: 'const exiting: HostState[`exiting`] = [];',
     breaks: 'M5',
     caughtBy: LEVELS,

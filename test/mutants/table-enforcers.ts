@@ -1,17 +1,17 @@
-/** Bugs of back ends: the simulated one, executables, sockets, QEMU, the guests' own kernels. */
+/** Bugs of enforcers: the simulated one, executables, sockets, QEMU, the guests' own kernels. */
 
 import type { Mutant } from './sources.ts';
 
 const SIMULATED = 'test/edges/enforcer/simulated.test.ts';
 const COMMAND = 'test/edges/enforcer/command.test.ts';
 const REMOTE = 'test/edges/enforcer/remote.test.ts';
-const QMP = ['test/edges/enforcer/qmp.test.ts', 'test/edges/enforcer/qmp-lives.test.ts'];
+const QMP = ['test/edges/enforcer/qmp.test.ts', 'test/edges/enforcer/qmp-incarnations.test.ts'];
 const NOTEBOOK = 'test/edges/enforcer/notebook.test.ts';
 
 export const ENFORCER_MUTANTS: readonly Mutant[] = [
   {
     name: 'a device is reset while somebody reaches it',
-    find: "if (reach !== 'blocked' && !this.#lies.has('skip-unmap')) {",
+    find: "if (reach !== 'blocked' && !this.#sabotages.has('skip-unmap')) {",
     replace: "if (reach === 'unknown') {",
     breaks: 'S6: who reaches it sets it up again',
     caughtBy: SIMULATED,
@@ -76,7 +76,7 @@ export const ENFORCER_MUTANTS: readonly Mutant[] = [
     name: 'an acknowledgement outlives the VM’s next start',
     find: "if (event.kind === 'vmStarting' || event.kind === 'vmExited') this.#unheard.delete(event.vm);",
     replace: '',
-    breaks: 'M5: the next life is let go by the word for the last',
+    breaks: 'M5: the next run is let go by the word for the last',
     caughtBy: COMMAND,
   },
   {
@@ -137,15 +137,15 @@ export const ENFORCER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'QEMU: the old holder gets events after the fence',
-    find: 'this.#tenures.delete(bundle); held.tenure.end();',
-    replace: 'held.tenure.end();',
+    find: 'this.#minHolds.delete(bundle); held.minHold.end();',
+    replace: 'held.minHold.end();',
     breaks: 'S1',
     caughtBy: QMP,
   },
   {
     name: 'QEMU: nothing is released at the old holder',
     find: "if (answer.ok && call.op === 'fence') this.#end(bundle);",
-    replace: "if (answer.ok && call.op === 'fence') this.#tenures.delete(bundle);",
+    replace: "if (answer.ok && call.op === 'fence') this.#minHolds.delete(bundle);",
     breaks: 'S6: a key stays down',
     caughtBy: QMP,
   },

@@ -1,10 +1,10 @@
-/** Bugs of the host service: phases, lives of VMs, faults, table and audit log. */
+/** Bugs of the host service: phases, incarnations of VMs, faults, table and audit log. */
 
 import type { Mutant } from './sources.ts';
 
 const HOST = 'test/core/protocol/requirements-host.test.ts';
 const ENDPOINT = 'test/core/host/host-endpoint.test.ts';
-const LIVES = 'test/drivers/host/lives.test.ts';
+const LIVES = 'test/drivers/host/incarnations.test.ts';
 const REMAP = 'test/core/host/remap.test.ts';
 const UNWRITTEN = 'test/drivers/host/unwritten.test.ts';
 const TABLE = 'test/drivers/host/table.test.ts';
@@ -57,7 +57,7 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     name: '(l) a session kept after its VM’s exit',
     find: "this.#do({ do: 'forget', vm });",
     replace: '',
-    breaks: 'S4: the next life speaks in the session of the last',
+    breaks: 'S4: the next run speaks in the session of the last',
     caughtBy: LIVES,
   },
   {
@@ -92,7 +92,7 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     name: 'a VM starts before its incarnation is recorded',
     find: 'if (!this.state.areVmsRecorded) return;',
     replace: '',
-    breaks: 'S4: two lives of one number',
+    breaks: 'S4: two incarnations of one number',
     caughtBy: UNWRITTEN,
   },
   {
@@ -146,15 +146,15 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a reset that clears nothing is proved',
-    find: ".filter((device) => device.residues.every((residue) => residue.clearedBy === 'reset'))",
-    replace: '.filter((device) => device.residues.length >= 0)',
+    find: ".filter((device) => device.residualStates.every((residualState) => residualState.clearedBy === 'reset'))",
+    replace: '.filter((device) => device.residualStates.length >= 0)',
     breaks: 'S6: evidence of what is not so',
     caughtBy: REMAP,
   },
   {
-    name: 'lives are counted anew after a reboot',
-    find: 'lives: { ...record?.lives },',
-    replace: 'lives: isSameBoot ? { ...record.lives } : {},',
+    name: 'incarnations are counted anew after a reboot',
+    find: 'incarnations: { ...record?.incarnations },',
+    replace: 'incarnations: isSameBoot ? { ...record.incarnations } : {},',
     breaks: 'S4: an old consent is good again',
     caughtBy: 'test/core/host/registry.test.ts',
   },
@@ -226,11 +226,11 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     caughtBy: 'test/core/host/audit-share.test.ts',
   },
   {
-    name: 'a stamp of another boot counts',
-    find: /sameBytes\(stamp\.subarray\(0, BOOT_PART_BYTES\), bootId\.subarray\(0, BOOT_PART_BYTES\)\)/,
-    replace: 'stamp.length === 16',
+    name: 'a timestamp token of another boot counts',
+    find: /sameBytes\(hostTime\.subarray\(0, BOOT_PART_BYTES\), bootId\.subarray\(0, BOOT_PART_BYTES\)\)/,
+    replace: 'hostTime.length === 16',
     breaks: 'M1: a consent outlives the host’s boot',
-    caughtBy: 'test/core/host/stamp.test.ts',
+    caughtBy: 'test/core/host/host-time.test.ts',
   },
   {
     name: 'faults reported without a pause',

@@ -11,7 +11,7 @@ const LATE = 'test/core/protocol/late-words.test.ts';
 const SCENARIOS = 'test/scenarios/scenarios.test.ts';
 const GUARDS = 'test/core/protocol/guards.test.ts';
 const EVIDENCE = 'test/core/protocol/evidence.test.ts';
-const LIVES = 'test/drivers/host/lives.test.ts';
+const LIVES = 'test/drivers/host/incarnations.test.ts';
 
 export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   {
@@ -44,8 +44,8 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'longer terms than the owner’s count',
-    find: 'claims.leaseMs <= leaseMs && claims.minTenureMs',
-    replace: 'claims.minTenureMs',
+    find: 'claims.leaseMs <= leaseMs && claims.minHoldMs',
+    replace: 'claims.minHoldMs',
     breaks: 'S5: what the policy allowed',
     caughtBy: GUARDS,
   },
@@ -108,7 +108,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an exit is let go of before the fence is settled',
-    find: 'if (!attempt.settled) return exposed || isLife(attempt.from) || isLife(attempt.to);',
+    find: 'if (!attempt.settled) return exposed || isSame(attempt.from) || isSame(attempt.to);',
     replace: 'if (!attempt.settled) return exposed;',
     breaks: 'M5',
     caughtBy: LIVES,
@@ -163,9 +163,9 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     caughtBy: [HOST, RETURNS, SCENARIOS],
   },
   {
-    name: 'force within the minimum tenure',
-    find: "if (tenureLeftMs <= 0) return startNotice(x, 'reclaim');",
-    replace: "if (tenureLeftMs <= Number.MAX_VALUE) return startNotice(x, 'reclaim');",
+    name: 'force within the minimum hold time',
+    find: "if (minHoldLeftMs <= 0) return startNotice(x, 'reclaim');",
+    replace: "if (minHoldLeftMs <= Number.MAX_VALUE) return startNotice(x, 'reclaim');",
     breaks: 'S5: what was consented to',
     caughtBy: [HOST, SCENARIOS],
   },

@@ -89,9 +89,9 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     caughtBy: SESSION,
   },
   {
-    name: 'a stamp of an agent counts',
-    find: 'if (stamp !== undefined && this.config.peer !== HOST) {',
-    replace: 'if (stamp !== undefined && this.config.peer === this.config.us) {',
+    name: 'a timestamp token of an agent counts',
+    find: 'if (hostTime !== undefined && this.config.peer !== HOST) {',
+    replace: 'if (hostTime !== undefined && this.config.peer === this.config.us) {',
     breaks: 'R9',
     caughtBy: USE,
   },
@@ -131,7 +131,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     caughtBy: ['test/core/wire/cose.test.ts', SESSION],
   },
   {
-    name: 'a frame that waited acts in the next life',
+    name: 'a frame that waited acts in the next run',
     find: 'if (this.#peers.get(peer.id) !== peer) return;',
     replace: '',
     breaks: 'S4: a word of a VM that has ended',

@@ -29,10 +29,10 @@ function write(name: string, text: string, mode = 0o644): void {
   chmodSync(at(name), mode);
 }
 
-/** PANEL with one residue in each device. */
-const withResidues = (clearedBy: 'reset' | 'driver') => ({
+/** PANEL with one residual state in each device. */
+const withResidualStates = (clearedBy: 'reset' | 'driver') => ({
   ...PANEL,
-  devices: PANEL.devices.map((device) => ({ ...device, residues: [{ what: 'a report', clearedBy }] })),
+  devices: PANEL.devices.map((device) => ({ ...device, residualStates: [{ what: 'a report', clearedBy }] })),
 });
 
 const AGENT = () => `{
@@ -185,7 +185,7 @@ describe('what an agent’s configuration names', () => {
   });
 });
 
-it('follows a host’s configuration to its back end and its keys', () => {
+it('follows a host’s configuration to its enforcer and its keys', () => {
   write('host.json', HOST().replace(at('program'), '/no/such/program').replace('"vault"', '"wault"'));
   write('host.keys.json', `{"vault":"${'1'.repeat(64)}"}`, 0o600);
   expect(check('host.json').lines).toEqual([
@@ -196,7 +196,7 @@ it('follows a host’s configuration to its back end and its keys', () => {
   ]);
 });
 
-describe('a back end that cannot keep what a bundle asks', () => {
+describe('an enforcer that cannot keep what a bundle asks', () => {
   const hostWith = (enforcer: string) => {
     write('host.json', HOST().replace(/\{ "kind": "command".*\}/, enforcer));
     return check('host.json').lines;
@@ -204,20 +204,21 @@ describe('a back end that cannot keep what a bundle asks', () => {
 
   it('is trusted-touch with streams, resets, another keeper', () => {
     write('bundles.json', bundleFileText([{ ...PANEL, keeper: 'hypervisor' }]));
-    const enforcer = '{ "kind": "trusted-touch", "lives": { "kind": "fixed", "vms": ["android", "volt"] } }';
+    const enforcer =
+      '{ "kind": "trusted-touch", "incarnations": { "kind": "fixed", "vms": ["android", "volt"] } }';
     expect(hostWith(enforcer)).toEqual([
       'host.json:4:17: enforcer.kind: trusted-touch moves no DMA, and panel has touch.stream0: expected no streams',
-      'host.json:4:17: enforcer.kind: trusted-touch resets nothing, and a residue of panel.touch is ' +
+      'host.json:4:17: enforcer.kind: trusted-touch resets nothing, and a residual state of panel.touch is ' +
         'cleared by reset: expected "clearedBy": "driver"',
       'host.json:4:17: enforcer.kind: trusted-touch has the owner keep the supplies of panel on: ' +
         'expected "keeper": "owner"',
-      'host.json:4:89: enforcer.lives.vms.1: no key for "volt", a VM: expected one in host.keys.json',
+      'host.json:4:96: enforcer.incarnations.vms.1: no key for "volt", a VM: expected one in host.keys.json',
     ]);
   });
 
   it('is qmp with an input of no bundle, a bundle without input, a VM without key', () => {
     const vms = '"android": "unix:/a.qmp", "volt": "unix:/v.qmp"';
-    write('bundles.json', bundleFileText([withResidues('driver')]));
+    write('bundles.json', bundleFileText([withResidualStates('driver')]));
     expect(hostWith(`{ "kind": "qmp", "vms": { ${vms} }, "inputs": { "pannel": "unix:/p" } }`)).toEqual([
       'host.json:4:104: enforcer.inputs.pannel: no bundle of this name: expected "panel"',
       'host.json:4:92: enforcer.inputs: none for panel: qmp moves nothing but input events',
@@ -231,15 +232,15 @@ describe('a back end that cannot keep what a bundle asks', () => {
     expect(hostWith(`{ "kind": "qmp", ${sound} }`)).toEqual([
       'host.json: a sound configuration of baton-host',
       'host.json:1:1: warning: panel is never lent: only a driver clears what stays in it, and ' +
-        '"acceptDriverResidue" is not set',
+        '"acceptDriverResidualState" is not set',
     ]);
   });
 
-  it('is qmp with a residue that only a reset would clear', () => {
-    write('bundles.json', bundleFileText([withResidues('reset')]));
+  it('is qmp with a residual state that only a reset would clear', () => {
+    write('bundles.json', bundleFileText([withResidualStates('reset')]));
     const sound = '"vms": { "android": "unix:/a.qmp" }, "inputs": { "panel": "unix:/p" }';
     expect(hostWith(`{ "kind": "qmp", ${sound} }`)).toEqual([
-      'host.json:4:17: enforcer.kind: qmp resets nothing, and a residue of panel.touch is cleared by ' +
+      'host.json:4:17: enforcer.kind: qmp resets nothing, and a residual state of panel.touch is cleared by ' +
         'reset: expected "clearedBy": "driver"',
     ]);
   });
@@ -247,20 +248,21 @@ describe('a back end that cannot keep what a bundle asks', () => {
   it('is none when its bundles are of registers and interrupts alone', () => {
     const devices = PANEL.devices.map((device) => ({
       ...device,
-      residues: [],
+      residualStates: [],
       resources: device.resources.filter(({ kind }) => kind !== 'stream'),
     }));
     write('bundles.json', bundleFileText([{ ...PANEL, devices }]));
     const program = `{ "kind": "command", "command": ["${at('program')}"] }`;
-    for (const lives of [program, '{ "kind": "fixed", "vms": ["android"] }']) {
-      expect(hostWith(`{ "kind": "trusted-touch", "lives": ${lives} }`)).toEqual([
+    for (const incarnations of [program, '{ "kind": "fixed", "vms": ["android"] }']) {
+      expect(hostWith(`{ "kind": "trusted-touch", "incarnations": ${incarnations} }`)).toEqual([
         'host.json: a sound configuration of baton-host',
       ]);
     }
     expect(
-      hostWith('{ "kind": "trusted-touch", "lives": { "kind": "command", "command": ["/no/vms"] } }'),
+      hostWith('{ "kind": "trusted-touch", "incarnations": { "kind": "command", "command": ["/no/vms"] } }'),
     ).toEqual([
-      'host.json:4:84: enforcer.lives.command.0: "/no/vms": no such file: expected a program that this user may run',
+      'host.json:4:91: enforcer.incarnations.command.0: "/no/vms": no such file: ' +
+        'expected a program that this user may run',
     ]);
   });
 });

@@ -244,12 +244,12 @@ describe('of a host', () => {
       'enforcer.address: "tcp:h:0": port 0',
     ],
     [
-      'a back end in no folder of PATH',
+      'an enforcer in no folder of PATH',
       { enforcer: { kind: 'command', command: ['no-such-hypervisor'] } },
       'enforcer.command.0: "no-such-hypervisor": no such program in PATH',
     ],
     [
-      'a back end that is missing',
+      'an enforcer that is missing',
       { enforcer: { kind: 'command', command: ['./hypervisor', '--token=hunter2'] } },
       'enforcer.command.0: "./hypervisor": no such file',
     ],

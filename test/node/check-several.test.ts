@@ -131,9 +131,9 @@ describe('given several files, check-config', () => {
       '"android" is the name in android.json as well',
     ],
     [
-      'a VM that the back end does not know',
+      'a VM that the enforcer does not know',
       ({ host: h }) => (h['enforcer'] = { kind: 'none', vms: ['android'] }),
-      '"vault" is none of the VMs that the back end of the host names',
+      '"vault" is none of the VMs that the enforcer of the host names',
     ],
     [
       'another kind of transport',

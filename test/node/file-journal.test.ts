@@ -122,7 +122,7 @@ test('a record that was durable and is damaged is refused as soon as a later rec
   expect(readFileSync(path)).toEqual(damaged);
 });
 
-/** A journal of two durable records, opened by a later life; where the second of them begins. */
+/** A journal of two durable records, opened by a later run; where the second of them begins. */
 function reopened(between = () => {}): { journal: Journal; at: number } {
   const life = openFileJournal(path);
   life.append(BODIES[0]!, true);
@@ -139,7 +139,7 @@ function damage(at: number): void {
   writeFileSync(path, file);
 }
 
-test.each([true, false])('what an earlier life made durable is known to a later one (sync: %s)', (sync) => {
+test.each([true, false])('what an earlier run made durable is known to a later one (sync: %s)', (sync) => {
   const { journal, at } = reopened();
   journal.append(BODIES[1]!, sync);
   journal.close();

@@ -28,7 +28,12 @@ const log = (level: string, message: string) => logs.push(`${level}: ${message}`
 
 describe('a table that is lost', () => {
   it('is not a first start: one that was emptied or cut off is damaged, also with --create-table', () => {
-    openTable(at('table'), true, log)!.writeRegistry({ machineBoot: 'b', lives: {}, running: [], floor: 0 });
+    openTable(at('table'), true, log)!.writeRegistry({
+      machineBoot: 'b',
+      incarnations: {},
+      running: [],
+      floor: 0,
+    });
     expect(openTable(at('table'), true, log)?.records()?.registry?.machineBoot).toBe('b');
     for (const left of [0, 3, JOURNAL_MAGIC.length]) {
       truncateSync(at('table'), left);
@@ -43,7 +48,7 @@ describe('a table that is lost', () => {
     writeFileSync(at('table'), 'no journal at all');
     writeFileSync(at('table.after-loss'), 'nor this');
     expect(openTable(at('table'), false, log)).toBeUndefined();
-    freshTable(at('table'), log).writeRegistry({ machineBoot: 'b', lives: {}, running: [], floor: 0 });
+    freshTable(at('table'), log).writeRegistry({ machineBoot: 'b', incarnations: {}, running: [], floor: 0 });
     expect(readFileSync(at('table.after-loss.broken'), 'utf8')).toBe('nor this');
     expect(openTable(at('table'), false, log)?.records()?.registry?.machineBoot).toBe('b');
     expect(readFileSync(at('table'), 'utf8')).toBe('no journal at all');
@@ -52,7 +57,12 @@ describe('a table that is lost', () => {
   it('again and again fills no folder', () => {
     for (let i = 0; i < 12; i++) {
       writeFileSync(at('table.after-loss'), `broken ${i}`);
-      freshTable(at('table'), log).writeRegistry({ machineBoot: 'b', lives: {}, running: [], floor: 0 });
+      freshTable(at('table'), log).writeRegistry({
+        machineBoot: 'b',
+        incarnations: {},
+        running: [],
+        floor: 0,
+      });
     }
     expect(readdirSync(folder)).toHaveLength(9);
     expect(existsSync(at('table.after-loss'))).toBe(true);

@@ -45,7 +45,7 @@ async function leave(detached: boolean): Promise<ChildProcess> {
   return child;
 }
 
-it('is not taken while a program of an earlier life has it, and is once that was ended', async () => {
+it('is not taken while a program of an earlier run has it, and is once that was ended', async () => {
   const child = await leave(true);
   const lock = lockOf();
   expect(await lock.take()).toBeUndefined();

@@ -1,4 +1,4 @@
-/** What a back end noted is found again on the same boot of the machine, and only when it is whole. */
+/** What an enforcer noted is found again on the same boot of the machine, and only when it is whole. */
 
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-it('is found again by the next life of the host, not after a reboot', () => {
+it('is found again by the next run of the host, not after a reboot', () => {
   expect(store().load('one')).toBeUndefined();
   store().save('one', NOTES);
   expect(store().load('one')).toEqual(NOTES);

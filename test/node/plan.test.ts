@@ -111,7 +111,7 @@ it('writes over what somebody wrote by hand only with --replace', () => {
     status: 78,
     err: [
       expect.stringMatching(
-        /there is another bus in it: --replace writes it over, with its views and residues/,
+        /there is another bus in it: --replace writes it over, with its views and residual states/,
       ),
     ],
   });

@@ -1,4 +1,4 @@
-/** Programs that are run once: a back end's executable and a policy that end badly, or leave something behind. */
+/** Programs that are run once: an enforcer's executable and a policy that end badly, or leave something behind. */
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PolicyDecision } from '../../src/core/agent/agent-io.ts';
 import type { LineAnswer } from '../../src/edges/enforcer/command.ts';
 import { programPolicy } from '../../targets/node/agent/program-policy.ts';
-import type { BackEndLock } from '../../targets/node/host/back-end-lock.ts';
+import type { EnforcerLock } from '../../targets/node/host/enforcer-lock.ts';
 import { runLineCommand } from '../../targets/node/host/run-line.ts';
 import { paced } from '../support/pace.ts';
 
@@ -26,11 +26,11 @@ const QUESTION = {
   borrower: 'vault',
   purpose: 'pin',
   leaseMs: 1,
-  minTenureMs: 0,
+  minHoldMs: 0,
   noticeMs: 0,
 } as never;
 
-/** Runs a shell script as a back end, with the answer and how long it took. */
+/** Runs a shell script as an enforcer, with the answer and how long it took. */
 async function line(script: string, limitMs: number): Promise<LineAnswer & { tookMs: number }> {
   const startedMs = performance.now();
   const run = runLineCommand(['sh', '-c', script], limitMs);
@@ -72,17 +72,17 @@ test('an executable that fails is named, with what it said', async () => {
   expect(answer).toMatchObject({ ok: false, error: expect.stringContaining('/no/such/program') });
 });
 
-test('after a run that could not be ended, a back end is asked nothing more', async () => {
+test('after a run that could not be ended, an enforcer is asked nothing more', async () => {
   const asked: string[] = [];
-  const run = runLineCommand(['back-end'], 100, undefined, ({ input }, done) => {
+  const run = runLineCommand(['enforcer'], 100, undefined, ({ input }, done) => {
     asked.push(input);
-    done({ ok: false, error: 'back-end: a run of it cannot be ended', lives: true });
+    done({ ok: false, error: 'enforcer: a run of it cannot be ended', lives: true });
     return () => {};
   });
   const answers: LineAnswer[] = [];
   for (const line of ['1', '2']) run(line, (answer) => answers.push(answer));
   expect(asked).toEqual(['1\n']);
-  const error = 'back-end: a run of it cannot be ended; restart the host when it is gone';
+  const error = 'enforcer: a run of it cannot be ended; restart the host when it is gone';
   expect(answers).toEqual([
     { ok: false, error },
     { ok: false, error },
@@ -95,7 +95,7 @@ test('a program whose process group cannot be written down gets no input', async
       throw new Error('EIO');
     },
   };
-  const lock = { lock: { fd: 2 }, note } as unknown as BackEndLock;
+  const lock = { lock: { fd: 2 }, note } as unknown as EnforcerLock;
   const run = runLineCommand(['sh', '-c', `read line && echo $line >${folder}/acted`], 5_000, lock);
   const answer = await new Promise<LineAnswer>((done) => run('grant', done));
   expect(answer).toMatchObject({ ok: false, error: 'sh: EIO' });

@@ -18,7 +18,7 @@ import { merged, type Range, without } from '../../src/planner/ranges.ts';
 import { withViews } from '../../src/planner/views.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { SimulatedMachine } from '../../targets/lab/machine/machine.ts';
-import { BenchWorld, TERMS } from '../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 import type { Description } from './builder.ts';
 import { DISPLAY, guest, TOUCH } from './guests.ts';
 
@@ -158,7 +158,7 @@ describe('a borrower whose tree differs from the bundle file', () => {
 
   function bench(touch: Description) {
     const machine = new SimulatedMachine({ bundles: [PANEL], vms: [ANDROID, VAULT], seed: 1 });
-    const world = new BenchWorld([ANDROID, VAULT], [PANEL], () => machine.enforcer());
+    const world = new UnisolatedWorld([ANDROID, VAULT], [PANEL], () => machine.enforcer());
     world.startHost();
     world.startAgent(ANDROID, 'active');
     const own = ownTree(PART, [PANEL], VAULT, guest({ 'touch@b900000': touch }));

@@ -33,7 +33,7 @@ it('a device with nothing shared can move: pages, line, streams; clocks stay', (
   const [device] = made ? made.devices : [];
   expect(device).toMatchObject({
     id: 'display',
-    residues: [
+    residualStates: [
       { what: 'registers', clearedBy: 'reset' },
       { what: 'framebuffer address', clearedBy: 'reset' },
     ],
@@ -127,7 +127,7 @@ it('a power switch is shared harmlessly, unless it is the reset', () => {
       bundleId('c'),
       vmId('o'),
     );
-    return made ? made.devices[0]!.residues : 'none';
+    return made ? made.devices[0]!.residualStates : 'none';
   });
   expect(resets).toEqual([
     [{ what: 'registers', clearedBy: 'driver' }],
@@ -169,7 +169,11 @@ it('a client on a bus is a device of its own in the bundle, so that its driver c
   const made = definitionOf(planOf(board, 'touch@38'), bundleId('t'), vmId('o'));
   expect(
     made
-      ? made.devices.map(({ id, resources, residues }) => [id, resources.length, residues.at(-1)!.what])
+      ? made.devices.map(({ id, resources, residualStates }) => [
+          id,
+          resources.length,
+          residualStates.at(-1)!.what,
+        ])
       : 'none',
   ).toEqual([
     ['touch', 0, 'reports'],

@@ -201,11 +201,13 @@ it('of an enforcer that its owner drives: accepted by a word', () => {
   const { blockers } = planBundle(board, wanted);
   expect(blockers).toMatchObject([{ kind: 'unknownIommu', ask: [] }]);
   expect(blockers[0]!.ways).toEqual([
-    'a back end of yours re-points this IOMMU, and says so: --accept unknownIommu',
+    'an enforcer of yours re-points this IOMMU, and says so: --accept unknownIommu',
   ]);
   const plan = planBundle(board, wanted, { accept: ['unknownIommu'] });
   expect(plan.blockers).toEqual([]);
-  expect(planLines(plan).join('\n')).toContain('you see to it that a back end of yours re-points this IOMMU');
+  expect(planLines(plan).join('\n')).toContain(
+    'you see to it that an enforcer of yours re-points this IOMMU',
+  );
 });
 
 it('a list has what each device comes to, and what it is', () => {

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/common/lines.ts';
-import { type Cast, DemoBed } from '../../targets/lab/demo/demo-bed.ts';
+import { type Cast, DemoTestbed } from '../../targets/lab/demo/demo-testbed.ts';
 import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
@@ -15,18 +15,18 @@ const STEP_MS = paced(6_000);
 
 /** `cast`: which agents, over what; `baton`: the words that call the command line. */
 export function borrowSuite(name: string, cast: Cast, baton: readonly string[]): void {
-  const bed = new DemoBed(DIST, cast);
+  const testbed = new DemoTestbed(DIST, cast);
   const started: ChildProcess[] = [];
-  beforeAll(() => bed.start(5, { machine: [], host: [], vault: [] }));
-  afterEach(() => bed.until('the bundle is back', STEP_MS, isBack));
+  beforeAll(() => testbed.start(5, { machine: [], host: [], vault: [] }));
+  afterEach(() => testbed.until('the bundle is back', STEP_MS, isBack));
   afterAll(() => {
     for (const child of started) child.kill('SIGKILL');
-    return bed.stop();
+    return testbed.stop();
   });
 
-  const host = async () => ((await bed.ask('host', { do: 'status' }))['bundles'] as Json[])[0]!;
+  const host = async () => ((await testbed.ask('host', { do: 'status' }))['bundles'] as Json[])[0]!;
   const stateOf = async (vm: string) =>
-    ((await bed.ask(vm, { do: 'status' }))['bundles'] as Json[])[0]!['state'];
+    ((await testbed.ask(vm, { do: 'status' }))['bundles'] as Json[])[0]!['state'];
   const isBack = async () =>
     (await host())['holder'] === 'android' &&
     (await stateOf('android')) === 'held' &&
@@ -49,7 +49,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
     constructor(vm: string, args: readonly string[]) {
       const [verb = '', ...rest] = args;
       const about = verb === 'sleep' || verb === 'wake' ? [] : ['panel'];
-      const own = [verb, ...about, '--socket', join(bed.folder, `${vm}.sock`), ...rest];
+      const own = [verb, ...about, '--socket', join(testbed.folder, `${vm}.sock`), ...rest];
       const [program = '', ...words] = [...baton, ...own];
       this.child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] });
       started.push(this.child);
@@ -68,7 +68,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
 
     /** Waits until `text` was printed. */
     says(text: string): Promise<void> {
-      return bed.until(`${text} is printed, not ${this.out}${this.err}`, STEP_MS, () =>
+      return testbed.until(`${text} is printed, not ${this.out}${this.err}`, STEP_MS, () =>
         `${this.out}${this.err}`.includes(text),
       );
     }
@@ -77,21 +77,23 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
   /** Has the owner not hear what the borrower asks, or hear it. */
   async function silence(isSilent: boolean): Promise<void> {
     if (cast.transport === 'mqtt')
-      await bed.broker(isSilent ? { hold: 'baton/machine/android/in/vault' } : { pass: true, deliver: true });
-    else process.kill(bed.agentOf('android'), isSilent ? 'SIGSTOP' : 'SIGCONT');
+      await testbed.broker(
+        isSilent ? { hold: 'baton/machine/android/in/vault' } : { pass: true, deliver: true },
+      );
+    else process.kill(testbed.agentOf('android'), isSilent ? 'SIGSTOP' : 'SIGCONT');
   }
 
   const borrow = (...args: string[]) => new Run('vault', ['borrow', '--purpose', 'pin', ...args]);
   const SH = (script: string) => ['--', '/bin/sh', '-c', script];
   /** A command that leaves a mark when it starts, and whether it did. */
-  const mark = join(bed.folder, 'mark');
+  const mark = join(testbed.folder, 'mark');
   const MARKS = SH(`touch ${mark}`);
   /** Says that it runs, then heeds no SIGTERM but says that there was one. */
   const STUBBORN = SH('trap "echo TERM" TERM; echo runs; while :; do sleep 0.05; done');
 
   describe.sequential(`baton borrow, ${name}`, () => {
     it('runs the command while the bundle is held on verified evidence, and ends with its status', async () => {
-      const look = `${baton.join(' ')} describe panel --json --socket ${join(bed.folder, 'vault.sock')}`;
+      const look = `${baton.join(' ')} describe panel --json --socket ${join(testbed.folder, 'vault.sock')}`;
       const script = `echo "$BATON_BUNDLE $BATON_EPOCH $BATON_DEADLINE_MS"; ${look}; exit 7`;
       const { status, out, err } = await borrow('--lease', '9s', ...SH(script)).ended;
       const [environment, view] = out.split('\n');
@@ -172,8 +174,8 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
     // own.
     const DEAF = (file: string) =>
       `(trap "" TERM; exec setsid sh -c 'echo $$ >${file}; while :; do sleep 0.05; done') </dev/null >/dev/null 2>&1 &`;
-    const background = join(bed.folder, 'background');
-    const inGroup = join(bed.folder, 'in-group');
+    const background = join(testbed.folder, 'background');
+    const inGroup = join(testbed.folder, 'in-group');
     const BOTH = `${DEAF(background)} (trap "" TERM; echo $BASHPID; exec sleep 40) >/dev/null 2>&1 &
       echo $! >${inGroup};
       while ! [ -s ${background} ]; do sleep 0.02; done;`;
@@ -185,7 +187,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
         return false;
       }
     };
-    const noneLives = () => !lives(background) && !lives(inGroup);
+    const noneIncarnations = () => !lives(background) && !lives(inGroup);
 
     it('ends what the command left behind, in whatever group or session, before the bundle goes back', async () => {
       rmSync(background, { force: true });
@@ -201,7 +203,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
       expect([lives(background), lives(inGroup)]).toEqual([true, true]);
       await new Run('android', ['recall', '--grace', '1s', '--force']).ended;
       expect(await run.ended).toMatchObject({ status: 0 });
-      expect(noneLives()).toBe(true);
+      expect(noneIncarnations()).toBe(true);
     });
 
     it('killed by SIGKILL takes its command and what that started with it', async () => {
@@ -212,7 +214,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
       await run.says('runs');
       expect(lives(mark)).toBe(true);
       run.child.kill('SIGKILL');
-      await bed.until('nothing of the command lives', STEP_MS, () => noneLives() && !lives(mark));
+      await testbed.until('nothing of the command lives', STEP_MS, () => noneIncarnations() && !lives(mark));
       rmSync(mark);
     });
 
@@ -225,7 +227,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
         '--purpose',
         'pin',
         '--socket',
-        join(bed.folder, 'vault.sock'),
+        join(testbed.folder, 'vault.sock'),
       ];
       const script =
         `${DEAF(background)} while ! [ -s ${background} ]; do sleep 0.02; done; ` +
@@ -238,9 +240,9 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
         out += bytes.toString();
       });
       const ended = new Promise((resolve) => terminal.once('exit', resolve));
-      await bed.until('it runs', STEP_MS, () => lives(background));
+      await testbed.until('it runs', STEP_MS, () => lives(background));
       terminal.stdin.write('1234\n');
-      await bed.until(`the line was read, not ${out}`, STEP_MS, () => out.includes('got 1234'));
+      await testbed.until(`the line was read, not ${out}`, STEP_MS, () => out.includes('got 1234'));
       terminal.stdin.write('\x03');
       // 128 + SIGINT, or SIGTERM, which baton sends as well.
       expect([130, 143]).toContain(await ended);
@@ -262,10 +264,10 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
     });
 
     it('ends with 79 when the bundle is taken by force', async () => {
-      await bed.ask('app-vault', { do: 'misbehave', how: 'slow' });
+      await testbed.ask('app-vault', { do: 'misbehave', how: 'slow' });
       const run = borrow('--lease', '300ms', '--notice', '100ms', ...STUBBORN);
       expect(await run.ended).toMatchObject({ status: 79, err: expect.stringContaining('taken by force') });
-      await bed.ask('app-vault', { do: 'behave' });
+      await testbed.ask('app-vault', { do: 'behave' });
     });
 
     it('killed by SIGTERM ends its command, gives the bundle back and passes the status on', async () => {
@@ -283,7 +285,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
       await run.says('held at epoch');
       run.child.kill('SIGKILL');
       expect(await run.ended).toMatchObject({ signal: 'SIGKILL' });
-      await bed.until('android has it', STEP_MS, isBack);
+      await testbed.until('android has it', STEP_MS, isBack);
     });
 
     it('ends its command when another program returns the bundle', async () => {
@@ -313,11 +315,11 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
     it('ends with 79, its command with SIGTERM, when the agent dies', async () => {
       const run = borrow(...SH('trap "echo TERM; exit 6" TERM; echo runs; while :; do sleep 0.05; done'));
       await run.says('runs');
-      await bed.ask('bench', { do: 'killVm', vm: 'vault' });
+      await testbed.ask('bench', { do: 'killVm', vm: 'vault' });
       const { status, out, err } = await run.ended;
       expect({ status, out }).toEqual({ status: 79, out: 'runs\nTERM\n' });
       expect(err).toContain('the agent ended');
-      await bed.startVm('vault' as never);
+      await testbed.startVm('vault' as never);
     });
   });
 }

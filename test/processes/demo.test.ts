@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { paced, WORK_MAX_MS } from '../support/pace.ts';
 
 const BATON = join(import.meta.dirname, '../../dist/baton.mjs');
-/** A run takes 5 s; with a lie, expectations that never come true add their waiting time. */
+/** A run takes 5 s; with a sabotage, expectations that never come true add their waiting time. */
 const LIMIT_MS = paced(100_000, WORK_MAX_MS);
 
 interface Ended {
@@ -84,9 +84,9 @@ describe.sequential('the demo', () => {
     ['resume-early', /before it was its turn/],
     ['skip-epoch-check', /a command of an old epoch does nothing/],
   ])(
-    'fails under the lie %s and names what went wrong',
-    async (lie, words) => {
-      const ended = await demo('--lie', lie);
+    'fails under sabotage %s and names what went wrong',
+    async (sabotage, words) => {
+      const ended = await demo('--sabotage', sabotage);
       expect(brokenOf(ended).join('\n')).toMatch(words);
       expect(summaryOf(ended)).toMatchObject({ ok: false });
       expect(ended.status).toBe(1);

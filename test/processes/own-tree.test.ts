@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Json } from '../../src/common/lines.ts';
-import { DemoBed } from '../../targets/lab/demo/demo-bed.ts';
+import { DemoTestbed } from '../../targets/lab/demo/demo-testbed.ts';
 import { VAULT } from '../../targets/lab/machine/board.ts';
 import { paced } from '../support/pace.ts';
 
@@ -18,10 +18,10 @@ const DIST = join(import.meta.dirname, '../../dist');
 const STEP_MS = paced(6_000);
 const trees = mkdtempSync(join(tmpdir(), 'baton-trees-'));
 cpSync(join(import.meta.dirname, '../fixtures'), trees, { recursive: true });
-const bed = new DemoBed(DIST, { trees });
-beforeAll(() => bed.start(3, { machine: [], host: [], vault: [] }));
+const testbed = new DemoTestbed(DIST, { trees });
+beforeAll(() => testbed.start(3, { machine: [], host: [], vault: [] }));
 afterAll(async () => {
-  await bed.stop();
+  await testbed.stop();
   rmSync(trees, { recursive: true });
 });
 
@@ -42,14 +42,14 @@ function line(trigger: string): Buffer {
 
 /** Ends vault's VM and starts it again, with whatever its tree says now. */
 async function restartVault(): Promise<void> {
-  await bed.ask('bench', { do: 'killVm', vm: VAULT });
-  await bed.startVm(VAULT);
+  await testbed.ask('bench', { do: 'killVm', vm: VAULT });
+  await testbed.startVm(VAULT);
 }
 
 /** `baton` at the socket of a party: its status, and all that it printed. */
 function baton(party: string, ...words: string[]): Promise<{ status: number; output: string }> {
   const [verb = '', ...rest] = words;
-  const socket = ['--socket', join(bed.folder, `${party}.sock`)];
+  const socket = ['--socket', join(testbed.folder, `${party}.sock`)];
   return new Promise((resolve) => {
     const args = [join(DIST, 'baton.mjs'), verb, ...socket, ...rest];
     execFile(process.execPath, args, { timeout: STEP_MS }, (error, out, err) =>
@@ -62,7 +62,7 @@ it('rejects what its tree does not say, and borrows again after tree and bar are
   const why = 'touch.interrupt0 trigger level, expected edge';
   setTrigger('edge');
   await restartVault();
-  const checked = await baton('vault', 'check-config', join(bed.folder, 'vault.json'));
+  const checked = await baton('vault', 'check-config', join(testbed.folder, 'vault.json'));
   expect(checked.status).toBe(0);
   expect(checked.output).toContain(
     `each grant of panel will be rejected: the bundle file is not what the tree says: ${why} by `,
@@ -70,14 +70,14 @@ it('rejects what its tree does not say, and borrows again after tree and bar are
 
   const refused = await baton('vault', 'borrow', 'panel', '--purpose', 'pin', '--', 'true');
   expect(refused).toMatchObject({ status: 80, output: expect.stringContaining(why) });
-  const host = async () => ((await bed.ask('host', { do: 'status' }))['bundles'] as Json[])[0]!;
-  await bed.until('android has it back', STEP_MS, async () => {
+  const host = async () => ((await testbed.ask('host', { do: 'status' }))['bundles'] as Json[])[0]!;
+  await testbed.until('android has it back', STEP_MS, async () => {
     const { holder, confirmed } = await host();
     return holder === 'android' && confirmed === true;
   });
   expect((await baton('vault', 'status')).output).toContain(`rejected: ${why}`);
   expect((await baton('host', 'status', '--host')).output).toContain(`vault rejected it: ${why}`);
-  const { driver } = ((await bed.ask('vault', { do: 'status' }))['bundles'] as Json[])[0]!;
+  const { driver } = ((await testbed.ask('vault', { do: 'status' }))['bundles'] as Json[])[0]!;
   expect(driver).toBe('suspended');
 
   // No second try: it is barred.

@@ -23,7 +23,7 @@ it('the first run of README borrows and gives back', () => {
     expect(run.stdout).toMatch(/^held$/m);
     expect(run.stdout).toMatch(/^panel +android +3 +held .*NO ISOLATION/m);
     expect(run.stderr).toContain(
-      'baton: panel: held at epoch 2 for 30 s; NO ISOLATION: the back end proves nothing',
+      'baton: panel: held at epoch 2 for 30 s; NO ISOLATION: the enforcer proves nothing',
     );
     expect(run.stderr).toContain('baton: panel: given back');
     expect(run.status).toBe(0);

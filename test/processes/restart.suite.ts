@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/common/lines.ts';
-import { type Cast, DemoBed } from '../../targets/lab/demo/demo-bed.ts';
+import { type Cast, DemoTestbed } from '../../targets/lab/demo/demo-testbed.ts';
 import { checkAudit } from '../support/check-audit.ts';
 import { paced } from '../support/pace.ts';
 
@@ -13,17 +13,21 @@ const STEP_MS = paced(6_000);
 
 /** `cast`: which agents, over what. */
 export function restartSuite(name: string, cast: Cast): void {
-  let bed: DemoBed;
-  const view = async () => ((await bed.ask('host', { do: 'status' }))['bundles'] as Json[])[0]!;
+  let testbed: DemoTestbed;
+  const view = async () => ((await testbed.ask('host', { do: 'status' }))['bundles'] as Json[])[0]!;
   const stateOf = async (vm: string) =>
-    ((await bed.ask(vm, { do: 'status' }))['bundles'] as Json[])[0]!['state'];
+    ((await testbed.ask(vm, { do: 'status' }))['bundles'] as Json[])[0]!['state'];
 
   /** A host serves as soon as it asks the machine who reaches what, and before it has the answer. */
   const untilRead = () =>
-    bed.until('the host has read the machine', STEP_MS, async () => (await view())['state'] !== 'starting');
+    testbed.until(
+      'the host has read the machine',
+      STEP_MS,
+      async () => (await view())['state'] !== 'starting',
+    );
 
   async function borrow() {
-    const client = await bed.program('vault' as never);
+    const client = await testbed.program('vault' as never);
     const answer = await client.request({ do: 'borrow', bundle: 'panel', purpose: 'pin', leaseMs: 20_000 });
     expect(answer['ok']).toBe(true);
     return { client, epoch: answer['epoch'] };
@@ -31,28 +35,28 @@ export function restartSuite(name: string, cast: Cast): void {
 
   describe.sequential(`killed with SIGKILL, ${name}:`, () => {
     beforeEach(async () => {
-      bed = new DemoBed(DIST, cast);
-      await bed.start(3, { machine: [], host: [], vault: [] });
+      testbed = new DemoTestbed(DIST, cast);
+      await testbed.start(3, { machine: [], host: [], vault: [] });
     }, LIMIT_MS);
-    afterEach(() => bed.stop());
+    afterEach(() => testbed.stop());
 
     it(
-      'the host while a borrower holds: its next life reads the machine, and the lease goes on',
+      'the host while a borrower holds: its next run reads the machine, and the lease goes on',
       async () => {
         const { client, epoch } = await borrow();
-        await bed.until('confirmed', STEP_MS, async () => (await view())['confirmed'] === true);
-        await bed.killHost();
-        await bed.startHost([]);
+        await testbed.until('confirmed', STEP_MS, async () => (await view())['confirmed'] === true);
+        await testbed.killHost();
+        await testbed.startHost([]);
         await untilRead();
         expect(await view()).toMatchObject({ state: 'held', holder: 'vault', epoch });
         expect(Number((await view())['leaseLeftMs'])).toBeLessThan(20_000);
-        await bed.until('vault may talk to the host again', STEP_MS, async () => {
+        await testbed.until('vault may talk to the host again', STEP_MS, async () => {
           const back = await client.request({ do: 'return', bundle: 'panel' });
           return back['ok'] === true;
         });
-        await bed.until('android is back', STEP_MS, async () => (await stateOf('android')) === 'held');
+        await testbed.until('android is back', STEP_MS, async () => (await stateOf('android')) === 'held');
         expect(await view()).toMatchObject({ holder: 'android' });
-        const log = readFileSync(join(bed.folder, 'host-state/audit.jsonl'), 'utf8');
+        const log = readFileSync(join(testbed.folder, 'host-state/audit.jsonl'), 'utf8');
         expect(checkAudit(log)).toMatchObject({ ok: true });
       },
       LIMIT_MS,
@@ -61,19 +65,19 @@ export function restartSuite(name: string, cast: Cast): void {
     it(
       'the host with its table lost: quarantine until an operator lifts it',
       async () => {
-        await bed.killHost();
+        await testbed.killHost();
         const { rmSync } = await import('node:fs');
-        rmSync(join(bed.folder, 'host-state/table.journal'));
-        await bed.startHost([]);
+        rmSync(join(testbed.folder, 'host-state/table.journal'));
+        await testbed.startHost([]);
         await untilRead();
         expect(await view()).toMatchObject({ state: 'quarantined', holder: null });
-        await bed.ask('host', { do: 'lift', bundle: 'panel' });
-        await bed.until(
+        await testbed.ask('host', { do: 'lift', bundle: 'panel' });
+        await testbed.until(
           'android has claimed it',
           STEP_MS,
           async () => (await view())['holder'] === 'android',
         );
-        await bed.until('android resumed', STEP_MS, async () => (await stateOf('android')) === 'held');
+        await testbed.until('android resumed', STEP_MS, async () => (await stateOf('android')) === 'held');
         expect(await view()).toMatchObject({ state: 'held', holder: 'android' });
       },
       LIMIT_MS,
@@ -84,7 +88,7 @@ export function restartSuite(name: string, cast: Cast): void {
       async () => {
         const { client } = await borrow();
         client.close();
-        await bed.until('android is back', STEP_MS, async () => (await stateOf('android')) === 'held');
+        await testbed.until('android is back', STEP_MS, async () => (await stateOf('android')) === 'held');
         expect(await view()).toMatchObject({ holder: 'android' });
       },
       LIMIT_MS,

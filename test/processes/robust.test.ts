@@ -1,6 +1,6 @@
 /**
  * Daemons in bad circumstances, from the built bundles: twice over one state folder, a disk that takes no more, a
- * broken table, a back end that goes away. Each says so in a line, and no stack is shown.
+ * broken table, an enforcer that goes away. Each says so in a line, and no stack is shown.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -241,7 +241,7 @@ describe.sequential('a daemon', () => {
     expect(agent.err).not.toContain('    at ');
   });
 
-  it('that is a host ends when its back end goes, and its next life goes on where it was', async () => {
+  it('that is a host ends when its enforcer goes, and its next run goes on where it was', async () => {
     const machine = new FakeMachine(at('machine'));
     await machine.listen();
     const enforcer = { kind: 'simulated', address: `unix:${at('machine')}` };

@@ -1,6 +1,6 @@
 /**
- * A state folder that root has used, by `baton backend-test` or by a host that was killed, and then a service user, who
- * may not connect to what root left. Only root can play both.
+ * A state folder that root has used, by `baton enforcer-test` or by a host that was killed, and then a service user,
+ * who may not connect to what root left. Only root can play both.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import {
@@ -72,7 +72,7 @@ const locks = () => readdirSync(at('state')).filter((name) => name.startsWith('s
 
 describe.runIf(process.getuid?.() === 0)('a state folder that root has used', () => {
   it('is free when root’s program has ended', async () => {
-    spawnSync(process.execPath, [at('dist/baton.mjs'), 'backend-test', at('host.json'), '--other', 'vault']);
+    spawnSync(process.execPath, [at('dist/baton.mjs'), 'enforcer-test', at('host.json'), '--other', 'vault']);
     expect(locks()).toEqual([]);
     expect(await host(NOBODY, end)).toContain(SERVES);
     expect(locks()).toEqual([]);

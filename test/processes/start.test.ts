@@ -1,6 +1,6 @@
 /**
  * How daemons start, from the built bundles: what they refuse, with status 78 and the place; what they make; what they
- * warn of. No broker, no machine: streams and the back end `none`.
+ * warn of. No broker, no machine: streams and the enforcer `none`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -109,12 +109,12 @@ it('a host whose key file lacks a VM does not start', async () => {
   expect(existsSync(at('host-state'))).toBe(false);
 });
 
-it('a host whose back end is nowhere in PATH does not start, and is not to be started again', async () => {
-  write('host.json', { ...HOST(), enforcer: { kind: 'command', command: ['no-such-back-end'] } });
+it('a host whose enforcer is nowhere in PATH does not start, and is not to be started again', async () => {
+  write('host.json', { ...HOST(), enforcer: { kind: 'command', command: ['no-such-enforcer'] } });
   const { status, said } = await refused('host', 'host.json');
   expect(status).toBe(78);
   expect(said).toMatch(
-    /^baton-host: host\.json:\d+:\d+: enforcer\.command\.0: "no-such-back-end": no such program in PATH/,
+    /^baton-host: host\.json:\d+:\d+: enforcer\.command\.0: "no-such-enforcer": no such program in PATH/,
   );
 });
 

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/common/lines.ts';
-import { DemoBed } from '../../targets/lab/demo/demo-bed.ts';
+import { DemoTestbed } from '../../targets/lab/demo/demo-testbed.ts';
 import { connectControl } from '../../targets/node/cli/control-client.ts';
 import { paced } from '../support/pace.ts';
 
@@ -15,21 +15,21 @@ const LIMIT_MS = paced(30_000);
 const STEP_MS = paced(6_000);
 
 describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
-  let bed: DemoBed;
+  let testbed: DemoTestbed;
   beforeEach(async () => {
-    bed = new DemoBed(DIST, { agents: {}, transport });
-    await bed.start(3, { machine: [], host: [], vault: [] });
+    testbed = new DemoTestbed(DIST, { agents: {}, transport });
+    await testbed.start(3, { machine: [], host: [], vault: [] });
   }, LIMIT_MS);
-  afterEach(() => bed.stop());
+  afterEach(() => testbed.stop());
 
   const peer = async (of: string, name: string) =>
-    ((await bed.ask(of, { do: 'status' }))['peers'] as Json[]).find((each) => each['peer'] === name)!;
+    ((await testbed.ask(of, { do: 'status' }))['peers'] as Json[]).find((each) => each['peer'] === name)!;
   const baton = (...args: string[]) => {
     const words = [join(DIST, 'baton.mjs'), ...args];
     const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
     return { status, out: stdout, err: stderr };
   };
-  const socket = (of: string) => join(bed.folder, `${of}.sock`);
+  const socket = (of: string) => join(testbed.folder, `${of}.sock`);
   const borrowOneSecond = () =>
     baton('borrow', 'panel', '--purpose', 'pin', '-w', '1s', '--socket', socket('vault'), '--', 'true');
   const isWell = async () => {
@@ -46,13 +46,13 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
   it(
     'all is well, then the host is killed',
     async () => {
-      await bed.until('everybody has a session with everybody', STEP_MS, isWell);
-      await bed.until(
+      await testbed.until('everybody has a session with everybody', STEP_MS, isWell);
+      await testbed.until(
         'status is 0',
         STEP_MS,
         () => baton('status', '--socket', socket('vault')).status === 0,
       );
-      await bed.killHost();
+      await testbed.killHost();
       for (const vm of ['vault', 'android']) {
         const { status, out } = baton('status', '--socket', socket(vm));
         expect(out).toMatch(/^no session with host for .*, last heard \d+ m?s ago: /m);
@@ -68,16 +68,16 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
   it(
     'an agent is killed: host and the other agent miss it, and nobody else',
     async () => {
-      await bed.until('everybody has a session with everybody', STEP_MS, isWell);
-      process.kill(bed.agentOf('vault'), 'SIGKILL');
+      await testbed.until('everybody has a session with everybody', STEP_MS, isWell);
+      process.kill(testbed.agentOf('vault'), 'SIGKILL');
       // What was heard a tenth of a second ago counts as fresh.
-      await bed.until(
+      await testbed.until(
         'the host misses it',
         STEP_MS,
         async () => (await peer('host', 'vault'))['up'] === false,
       );
       expect(await peer('host', 'android')).toMatchObject({ up: true });
-      await bed.until(
+      await testbed.until(
         'android misses it',
         STEP_MS,
         async () => (await peer('android', 'vault'))['up'] === false,
@@ -93,22 +93,26 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
   it(
     'a host that is stopped is silent in log and status, and says itself that it was',
     async () => {
-      await bed.until('everybody has a session with everybody', STEP_MS, isWell);
+      await testbed.until('everybody has a session with everybody', STEP_MS, isWell);
       // The host is watched while something is lent; idle parties send nothing.
       const lessee = await connectControl(socket('vault'));
       const terms = { leaseMs: 60_000, purpose: 'pin', evidence: 'none' };
       expect(await lessee.request({ do: 'borrow', bundle: 'panel', ...terms })).toMatchObject({ ok: true });
-      bed.signalHost('SIGSTOP');
-      await bed.until('it is missed', STEP_MS, async () => (await peer('vault', 'host'))['up'] === false);
-      const said = (text: string) => bed.complaints.some((line) => line.includes(text));
-      await bed.until('an agent says that it is silent', STEP_MS, () =>
+      testbed.signalHost('SIGSTOP');
+      await testbed.until('it is missed', STEP_MS, async () => (await peer('vault', 'host'))['up'] === false);
+      const said = (text: string) => testbed.complaints.some((line) => line.includes(text));
+      await testbed.until('an agent says that it is silent', STEP_MS, () =>
         said('the host is silent: last heard'),
       );
       expect((await peer('vault', 'host'))['heardMs']).toBeGreaterThan(3_000);
-      bed.signalHost('SIGCONT');
-      await bed.until('the host says so', STEP_MS, () => said('the host did not run for'));
-      await bed.until('it is heard again', STEP_MS, async () => (await peer('vault', 'host'))['up'] === true);
-      expect((await bed.ask('host', { do: 'status' }))['stopped']).toMatchObject({
+      testbed.signalHost('SIGCONT');
+      await testbed.until('the host says so', STEP_MS, () => said('the host did not run for'));
+      await testbed.until(
+        'it is heard again',
+        STEP_MS,
+        async () => (await peer('vault', 'host'))['up'] === true,
+      );
+      expect((await testbed.ask('host', { do: 'status' }))['stopped']).toMatchObject({
         forMs: expect.any(Number),
       });
       expect(baton('status', 'panel', '--host', '--socket', socket('host')).out).toContain(
@@ -123,14 +127,14 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
     it(
       'the broker is killed: nobody is shown as alive, and everybody says why',
       async () => {
-        await bed.until('everybody has a session with everybody', STEP_MS, isWell);
-        bed.killBroker();
+        await testbed.until('everybody has a session with everybody', STEP_MS, isWell);
+        testbed.killBroker();
         for (const [of, name] of [
           ['host', 'vault'],
           ['vault', 'host'],
           ['vault', 'android'],
         ] as const)
-          await bed.until(`${of} knows why there is no way to ${name}`, STEP_MS, async () => {
+          await testbed.until(`${of} knows why there is no way to ${name}`, STEP_MS, async () => {
             const { up, hint } = await peer(of, name);
             return (
               up === false && /not connected to the broker at mqtt:.*(closed|ECONNREFUSED)/.test(String(hint))

@@ -8,7 +8,7 @@ import { VAULT } from '../../targets/lab/machine/board.ts';
 import { connectControl } from '../../targets/node/cli/control-client.ts';
 import { ended } from '../../targets/node/system/started.ts';
 import { castOf, ENGINES } from './cells.ts';
-import { StreamBed } from './stream-bed.ts';
+import { StreamTestbed } from './stream-testbed.ts';
 
 const MB = 1_000_000;
 /** Starts of which the median counts. */
@@ -17,24 +17,24 @@ const STARTS = 15;
 const STARTS_MAX = 100;
 
 describe('the static agent', () => {
-  let bed: StreamBed | undefined;
-  afterEach(() => bed?.stop());
+  let testbed: StreamTestbed | undefined;
+  afterEach(() => testbed?.stop());
 
   it.each(['x86_64', 'aarch64'] as const)('for %s has at most 1.2 MB', (machine) => {
     expect(statSync(ENGINES[machine].agent.at(-1)!).size).toBeLessThanOrEqual(1.2 * MB);
   });
 
   it('answers its first request within 20 ms of its start', async () => {
-    bed = new StreamBed(castOf('x86_64', 'x86_64'));
-    await bed.start();
-    const socket = bed.file('vault.sock');
+    testbed = new StreamTestbed(castOf('x86_64', 'x86_64'));
+    await testbed.start();
+    const socket = testbed.file('vault.sock');
     const wallMs: number[] = [];
     const cpuMs: number[] = [];
     for (let start = 0; start < STARTS_MAX && (start < STARTS || Math.min(...wallMs) > 20); start++) {
-      await bed.killAgent(VAULT);
+      await testbed.killAgent(VAULT);
       rmSync(socket, { force: true });
       const startMs = performance.now();
-      const agent = bed.agentProcess(VAULT, ENGINES.x86_64.agent);
+      const agent = testbed.agentProcess(VAULT, ENGINES.x86_64.agent);
       let client: ControlClient | undefined;
       while (!client) {
         client = await connectControl(socket).catch(() => undefined);

@@ -2,10 +2,10 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Cast } from '../../targets/lab/demo/demo-bed.ts';
+import type { Cast } from '../../targets/lab/demo/demo-testbed.ts';
 import { Engine, HOST } from '../../targets/quickjs/build/engine.ts';
 import { mosquittoProgram } from '../system/mosquitto.ts';
-import type { Way } from './stream-bed.ts';
+import type { Way } from './stream-testbed.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const built = (name: string) => join(ROOT, 'dist/quickjs', name);

@@ -10,10 +10,10 @@ import { basename, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { ControlClient } from '../../src/cli/world.ts';
 import { slopeOf } from '../../targets/lab/bench/statistics.ts';
-import type { Cast } from '../../targets/lab/demo/demo-bed.ts';
+import type { Cast } from '../../targets/lab/demo/demo-testbed.ts';
 import { ANDROID, VAULT } from '../../targets/lab/machine/board.ts';
 import { castOf, MQTT_AGENTS } from './cells.ts';
-import { BORROW, StreamBed } from './stream-bed.ts';
+import { BORROW, StreamTestbed } from './stream-testbed.ts';
 
 const MB = 1_000_000;
 const HANDOVERS = Number(process.env['BATON_HANDOVERS'] ?? 1_000);
@@ -49,9 +49,9 @@ interface Look {
 }
 
 describe('the static agent', () => {
-  let bed: StreamBed | undefined;
+  let testbed: StreamTestbed | undefined;
   const folder = mkdtempSync(join(tmpdir(), 'baton-memory-'));
-  afterEach(() => bed?.stop());
+  afterEach(() => testbed?.stop());
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it.each([
@@ -60,10 +60,10 @@ describe('the static agent', () => {
   ] as const)(
     `has at most 4.6 MB of proportional memory after ${HANDOVERS} handovers %s, and does not grow by them`,
     async (name, cast, way) => {
-      bed = new StreamBed(apart(cast, join(folder, way)), way);
-      await bed.start();
-      const looks = await watch(bed);
-      const whole = AGENTS.map((vm) => memoryBytes(bed!.pidOf(vm), 'Pss'));
+      testbed = new StreamTestbed(apart(cast, join(folder, way)), way);
+      await testbed.start();
+      const looks = await watch(testbed);
+      const whole = AGENTS.map((vm) => memoryBytes(testbed!.pidOf(vm), 'Pss'));
       const journals = looks.map((look) => Math.max(...look.journals));
       console.log(`${name}, ${HANDOVERS} handovers: proportional memory ${whole} bytes`);
       console.log(`own memory at every tenth look: ${everyTenth(looks.map(({ own }) => own.join('+')))}`);
@@ -93,10 +93,10 @@ function apart(cast: Cast, folder: string): Cast {
 }
 
 /** Plays the handovers, and looks in between. Rejects when one does not end. */
-async function watch(bed: StreamBed): Promise<Look[]> {
-  const program = await bed.program(VAULT);
+async function watch(testbed: StreamTestbed): Promise<Look[]> {
+  const program = await testbed.program(VAULT);
   let isBack = () => {};
-  bed.onTold = ({ by, event }) => {
+  testbed.onTold = ({ by, event }) => {
     if (by === ANDROID && event['event'] === 'resumed') isBack();
   };
   const looks: Look[] = [];
@@ -109,13 +109,13 @@ async function watch(bed: StreamBed): Promise<Look[]> {
     if (count % each !== 0) continue;
     looks.push({
       handovers: count,
-      own: AGENTS.map((vm) => memoryBytes(bed.pidOf(vm), 'Anonymous')),
+      own: AGENTS.map((vm) => memoryBytes(testbed.pidOf(vm), 'Anonymous')),
       journals: [...AGENTS.map((vm) => `state-${vm}/agent.journal`), 'host-state/table.journal'].map(
-        (path) => statSync(bed.file(path)).size,
+        (path) => statSync(testbed.file(path)).size,
       ),
     });
     // This process remembers what it was told, as other tests want.
-    bed.told.length = 0;
+    testbed.told.length = 0;
   }
   program.close();
   return looks;

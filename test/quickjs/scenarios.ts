@@ -126,13 +126,13 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     },
   },
   'borrower-killed': {
-    title: 'The borrower’s agent is killed while it holds. Its next life, on the owner’s engine, gives back.',
+    title: 'The borrower’s agent is killed while it holds. Its next run, on the owner’s engine, gives back.',
     play: async (stage) => {
       await lend(stage);
       await stage.step('kill -9 of the borrower’s agent', { android: 'lent', holder: VAULT }, () =>
         stage.kill(VAULT),
       );
-      await stage.step('its next life', BACK, () => stage.startAgain(VAULT, ANDROID));
+      await stage.step('its next run', BACK, () => stage.startAgain(VAULT, ANDROID));
       await lend(stage);
       await giveBack(stage);
       await stage.restore(VAULT);
@@ -140,13 +140,13 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   'owner-killed': {
     title:
-      'The owner’s agent is killed while it lends. Its next life, on the borrower’s engine, gets it back.',
+      'The owner’s agent is killed while it lends. Its next run, on the borrower’s engine, gets it back.',
     play: async (stage) => {
       await lend(stage);
       await stage.step('kill -9 of the owner’s agent', { vault: 'held', holder: VAULT }, () =>
         stage.kill(ANDROID),
       );
-      await stage.step('its next life', LENT, () => stage.startAgain(ANDROID, VAULT));
+      await stage.step('its next run', LENT, () => stage.startAgain(ANDROID, VAULT));
       await giveBack(stage);
       await stage.restore(ANDROID);
     },

@@ -13,11 +13,11 @@ import type { ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/common/lines.ts';
 import { HOST, type VmId } from '../../src/core/protocol/ids.ts';
 import { readJournal } from '../../src/drivers/journal/format.ts';
-import type { Cast } from '../../targets/lab/demo/demo-bed.ts';
+import type { Cast } from '../../targets/lab/demo/demo-testbed.ts';
 import type { Told } from '../../targets/lab/demo/parties.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { paced } from '../support/pace.ts';
-import { BORROW, StreamBed, type Way } from './stream-bed.ts';
+import { BORROW, StreamTestbed, type Way } from './stream-testbed.ts';
 
 /** Longest step, in ms: a start of Node, or of an emulated processor, while every core is busy. */
 const STEP_MS = paced(10_000);
@@ -47,7 +47,7 @@ const UNSHOWN = new Set([
 
 /**
  * The driver of a VM: active while a file is there. It waits where there is a gate, for ten seconds at most, and
- * writes down what it did. Arguments: the VM, the bed's folder.
+ * writes down what it did. Arguments: the VM, the testbed's folder.
  */
 const DRIVER = `
 cd "$2" || exit 1
@@ -65,7 +65,7 @@ esac
 `;
 
 export class Stage {
-  readonly bed: StreamBed;
+  readonly testbed: StreamTestbed;
   /** The transcript so far. */
   lines: string[] = [];
   /** The last connection that a program made, and what it heard on it. */
@@ -80,19 +80,19 @@ export class Stage {
   readonly #shown = new Map<string, number>();
 
   constructor(cast: Cast, way: Way) {
-    this.bed = new StreamBed(cast, way);
+    this.testbed = new StreamTestbed(cast, way);
     this.#cast = cast;
   }
 
   async start(): Promise<void> {
-    writeFileSync(this.bed.file('driver.sh'), DRIVER);
-    writeFileSync(this.bed.file(`active-${ANDROID}`), '');
+    writeFileSync(this.testbed.file('driver.sh'), DRIVER);
+    writeFileSync(this.testbed.file(`active-${ANDROID}`), '');
     const hooks = (vm: VmId) => {
-      const command = ['/bin/sh', this.bed.file('driver.sh'), vm, this.bed.folder];
+      const command = ['/bin/sh', this.testbed.file('driver.sh'), vm, this.testbed.folder];
       const step = { kind: 'command', command, limitMs: STEP_MS };
       return { suspend: [step], resume: [step], inspect: { kind: 'command', command } };
     };
-    await this.bed.start({ [ANDROID]: hooks(ANDROID), [VAULT]: hooks(VAULT) }, { logLevel: 'debug' });
+    await this.testbed.start({ [ANDROID]: hooks(ANDROID), [VAULT]: hooks(VAULT) }, { logLevel: 'debug' });
     await this.#arrive(BACK);
   }
 
@@ -100,7 +100,7 @@ export class Stage {
   async begin(title: string): Promise<void> {
     this.leave();
     await this.#arrive(BACK);
-    this.#epoch = Number((await this.bed.view())['epoch']);
+    this.#epoch = Number((await this.testbed.view())['epoch']);
     this.#news();
     this.lines = [`# ${title}`];
   }
@@ -109,9 +109,9 @@ export class Stage {
   async step(words: string, rest: Rest, act: () => unknown): Promise<void> {
     await act();
     await this.#arrive(rest);
-    const { holder, epoch } = await this.bed.view();
+    const { holder, epoch } = await this.testbed.view();
     for (const vm of this.#fresh) {
-      const { bundles } = await this.bed.ask(vm, { do: 'status' });
+      const { bundles } = await this.testbed.ask(vm, { do: 'status' });
       this.#answers.push(
         `a new life of ${vm}: ${this.#agentWords({ event: 'changed', ...(bundles as Json[])[0] })}`,
       );
@@ -133,7 +133,7 @@ export class Stage {
 
   /** Another program asks; resolves when it was answered. */
   async askAsAnother(): Promise<void> {
-    const other = await this.bed.program(VAULT);
+    const other = await this.testbed.program(VAULT);
     await this.#request(other, BORROW, 'another program');
     other.close();
   }
@@ -147,46 +147,46 @@ export class Stage {
   /** Waits until the program was told something. */
   async hears(what: string): Promise<void> {
     const said = () => [...this.#heard, ...this.#answers].some((line) => line.includes(what));
-    await this.bed.until(`the program is told ${what}`, STEP_MS, said);
+    await this.testbed.until(`the program is told ${what}`, STEP_MS, said);
   }
 
   /** Waits until an agent's log has a new line with these words: what it does not tell on its socket. */
   logs(vm: VmId, words: string): Promise<void> {
-    const from = this.bed.said.get(vm)!.length;
-    return this.bed.until(`${vm} logs ${words}`, STEP_MS, () =>
-      this.bed.said.get(vm)!.slice(from).includes(words),
+    const from = this.testbed.said.get(vm)!.length;
+    return this.testbed.until(`${vm} logs ${words}`, STEP_MS, () =>
+      this.testbed.said.get(vm)!.slice(from).includes(words),
     );
   }
 
   async recall(graceMs: number): Promise<void> {
-    const answer = await this.bed.ask(ANDROID, { do: 'recall', bundle: PANEL.id, graceMs });
+    const answer = await this.testbed.ask(ANDROID, { do: 'recall', bundle: PANEL.id, graceMs });
     this.#answers.push(`the owner's program, recall: ${wordsOf(answer)}`);
   }
 
   async kill(vm: VmId): Promise<void> {
-    await this.bed.killAgent(vm);
+    await this.testbed.killAgent(vm);
     if (vm === VAULT) this.leave();
   }
 
-  /** The next life of an agent that was killed, on the engine of `like`. */
+  /** The next run of an agent that was killed, on the engine of `like`. */
   async startAgain(vm: VmId, like: VmId = vm): Promise<void> {
     this.#fresh.add(vm);
     const reads = this.logs(vm, 'the journal says what was attempted last');
-    await Promise.all([reads, this.bed.startAgent(vm, this.#cast.agents[like]!)]);
+    await Promise.all([reads, this.testbed.startAgent(vm, this.#cast.agents[like]!)]);
   }
 
   /** Ends an agent in peace, and starts it on its own engine: no part of a transcript. */
   async restore(vm: VmId): Promise<void> {
-    await this.bed.killAgent(vm, 'SIGTERM');
+    await this.testbed.killAgent(vm, 'SIGTERM');
     await this.startAgain(vm);
   }
 
   /** A second agent over the same files, on the engine of `like`; resolves when it has ended. */
   async twin(vm: VmId, like: VmId): Promise<void> {
-    const from = this.bed.said.get(vm)!.length;
-    const twin = this.bed.agentProcess(vm, this.#cast.agents[like]!);
+    const from = this.testbed.said.get(vm)!.length;
+    const twin = this.testbed.agentProcess(vm, this.#cast.agents[like]!);
     const status = await new Promise((resolve) => twin.once('close', resolve));
-    const why = this.bed.said
+    const why = this.testbed.said
       .get(vm)!
       .slice(from)
       .match(/another process uses this state folder/)?.[0];
@@ -195,21 +195,21 @@ export class Stage {
 
   /** Suspending the driver of a VM takes until the gate is opened. */
   shut(vm: VmId): void {
-    writeFileSync(this.bed.file(`gate-${vm}`), '');
+    writeFileSync(this.testbed.file(`gate-${vm}`), '');
   }
 
   open(vm: VmId): void {
-    rmSync(this.bed.file(`gate-${vm}`), { force: true });
+    rmSync(this.testbed.file(`gate-${vm}`), { force: true });
   }
 
   async stop(): Promise<void> {
-    for (const vm of [ANDROID, VAULT]) if (existsSync(this.bed.file(`gate-${vm}`))) this.open(vm);
+    for (const vm of [ANDROID, VAULT]) if (existsSync(this.testbed.file(`gate-${vm}`))) this.open(vm);
     this.#program?.close();
-    await this.bed.stop();
+    await this.testbed.stop();
   }
 
   async #connect(): Promise<void> {
-    this.#program = await this.bed.program(VAULT);
+    this.#program = await this.testbed.program(VAULT);
     this.#program.onEvent((event) => this.#heard.push(`the program is told: ${wordsOf(event)}`));
   }
 
@@ -220,11 +220,12 @@ export class Stage {
 
   /** Waits until every party is where it is to be; then it has told all that it told on the way. */
   async #arrive({ holder, ...states }: Rest): Promise<void> {
-    await this.bed.until(`rest: ${JSON.stringify(states)}, ${holder} holds`, STEP_MS, async () => {
+    await this.testbed.until(`rest: ${JSON.stringify(states)}, ${holder} holds`, STEP_MS, async () => {
       const running = Object.keys(states);
       for (const [vm, state] of Object.entries(states))
-        if ((await this.bed.stateOf(vm as VmId)) !== state || !(await this.#hears(vm, running))) return false;
-      const view = await this.bed.view();
+        if ((await this.testbed.stateOf(vm as VmId)) !== state || !(await this.#hears(vm, running)))
+          return false;
+      const view = await this.testbed.view();
       return view['holder'] === holder && view['state'] === 'held' && view['confirmed'] === true;
     });
     // Its connection is another one: what was said on it before this answer has arrived with it.
@@ -236,14 +237,14 @@ export class Stage {
    * another way.
    */
   async #hears(vm: string, running: readonly string[]): Promise<boolean> {
-    const { peers } = await this.bed.ask(vm, { do: 'status' });
+    const { peers } = await this.testbed.ask(vm, { do: 'status' });
     const others = (peers as Json[]).filter(({ peer }) => peer === HOST || running.includes(String(peer)));
     return others.every(({ up }) => up === true);
   }
 
   /** What was seen since the last call, by party. */
   #news(): string[] {
-    const told = this.bed.told.splice(0);
+    const told = this.testbed.told.splice(0);
     const by = (who: Told['by']) => told.filter((each) => each.by === who).map(({ event }) => event);
     const agents = [ANDROID, VAULT].flatMap((vm) => {
       if (this.#fresh.has(vm)) return [];
@@ -291,8 +292,8 @@ export class Stage {
 
   #journal(vm: VmId): string[] {
     const name = `state-${vm}/agent.journal`;
-    if (!existsSync(this.bed.file(name))) return []; // the first record makes it
-    const journal = readJournal(readFileSync(this.bed.file(name)));
+    if (!existsSync(this.testbed.file(name))) return []; // the first record makes it
+    const journal = readJournal(readFileSync(this.testbed.file(name)));
     if (!journal.ok) throw new Error(`${name}: ${journal.error}`);
     return this.#fromLast(name, journal.bodies).map((body) => {
       const { attempt, epoch } = JSON.parse(Buffer.from(body).toString()) as Json;
@@ -302,8 +303,8 @@ export class Stage {
 
   /** Lines of a file that were not shown yet. */
   #written(name: string): string[] {
-    if (!existsSync(this.bed.file(name))) return [];
-    return this.#fromLast(name, readFileSync(this.bed.file(name), 'utf8').trimEnd().split('\n'));
+    if (!existsSync(this.testbed.file(name))) return [];
+    return this.#fromLast(name, readFileSync(this.testbed.file(name), 'utf8').trimEnd().split('\n'));
   }
 
   #fromLast<T>(name: string, all: readonly T[]): readonly T[] & T[] {

@@ -9,8 +9,8 @@ import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../src/ports/enf
 import type { HookName } from '../../src/ports/world.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { SimulatedMachine } from '../../targets/lab/machine/machine.ts';
-import { BenchWorld, TERMS } from '../support/bench-world.ts';
 import { judgeHost } from '../support/judge-host.ts';
+import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 /** Inputs that only say that time passed, or that a query was answered as expected: noise in a transcript. */
@@ -26,7 +26,7 @@ const QUIET = new Set([
 ]);
 
 export class Stage {
-  readonly world: BenchWorld;
+  readonly world: UnisolatedWorld;
   #machine: SimulatedMachine;
   #boot = 1;
   /** Calls of the enforcer that are to fail, by name: how often. */
@@ -37,7 +37,7 @@ export class Stage {
 
   constructor() {
     this.#machine = new SimulatedMachine({ vms: [], bundles: [PANEL], seed: 7 });
-    this.world = new BenchWorld(VMS, [PANEL], () => this.#enforcer(), 7);
+    this.world = new UnisolatedWorld(VMS, [PANEL], () => this.#enforcer(), 7);
     judgeHost(this.world, this.#machine.checker);
     this.world.startHost();
   }
@@ -62,7 +62,7 @@ export class Stage {
     boot: ([vm]) => this.#boots(vm as VmId),
     /** advance MS: time passes. */
     advance: ([ms]) => void this.world.clock.advance(Number(ms)),
-    /** borrow VM [lease=MS] [notice=MS] [tenure=MS] [wait=MS] [evidence=LEVEL]. */
+    /** borrow VM [lease=MS] [notice=MS] [minimum hold time=MS] [wait=MS] [evidence=LEVEL]. */
     borrow: ([vm, ...options]) => this.#borrow(vm as VmId, options),
     return: ([vm]) => void this.world.agents.get(vm as VmId)!.giveBack(PANEL.id),
     /** recall GRACE-MS [force]. */
@@ -114,7 +114,7 @@ export class Stage {
       ...TERMS,
       leaseMs: Number(given.lease ?? TERMS.leaseMs),
       noticeMs: Number(given.notice ?? TERMS.noticeMs),
-      minTenureMs: Number(given.tenure ?? 0),
+      minHoldMs: Number(given.minHold ?? 0),
       waitMs: Number(given.wait ?? TERMS.waitMs),
       evidence: given.evidence ?? 'observed',
     });

@@ -5,7 +5,7 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import type { Lie } from '../../src/edges/enforcer/tables.ts';
+import type { Sabotage } from '../../src/edges/enforcer/tables.ts';
 import { ANDROID, KEYS_BUNDLE, VAULT } from '../../targets/lab/machine/board.ts';
 import { DISPLAY } from '../../targets/lab/machine/display.ts';
 import { FRAMEBUFFER_IPA, RING_IPA, WRITE_BACK_IPA } from '../../targets/lab/machine/drivers.ts';
@@ -20,24 +20,24 @@ const SEEDS = 50;
 type Story = (machine: SimulatedMachine) => boolean | undefined;
 
 /** Runs a story at many seeds; returns at how many something broke an invariant or was seen by the wrong VM. */
-function countBroken(story: Story, lies: readonly Lie[]): number {
+function countBroken(story: Story, sabotages: readonly Sabotage[]): number {
   let broken = 0;
   for (let seed = 0; seed < SEEDS; seed++) {
-    const machine = machineOf(seed, { lies });
+    const machine = machineOf(seed, { sabotages });
     const isWrong = story(machine) === true;
     broken += Number(isWrong || machine.checker.violations.length > 0);
   }
   return broken;
 }
 
-/** States that a story is safe at every seed, and that each of `lies` makes it unsafe at most of them. */
-function isSafeUnless(lies: readonly Lie[], story: Story): void {
+/** States that a story is safe at every seed, and that each of `sabotages` makes it unsafe at most of them. */
+function isSafeUnless(sabotages: readonly Sabotage[], story: Story): void {
   announce(expect.getState().currentTestName ?? '', 0, SEEDS);
   expect(countBroken(story, [])).toBe(0);
-  for (const lie of lies) {
-    const broken = countBroken(story, [lie]);
-    console.log(`${lie}: ${broken} of ${SEEDS} seeds`);
-    expect(broken, lie).toBeGreaterThan(SEEDS / 2);
+  for (const sabotage of sabotages) {
+    const broken = countBroken(story, [sabotage]);
+    console.log(`${sabotage}: ${broken} of ${SEEDS} seeds`);
+    expect(broken, sabotage).toBeGreaterThan(SEEDS / 2);
   }
 }
 
@@ -172,7 +172,7 @@ describe('state left behind', () => {
   it('hazard 3 really leaves one pending: without the clearing it is delivered', () => {
     let delivered = 0;
     for (let seed = 0; seed < SEEDS; seed++) {
-      const machine = machineOf(seed, { lies: ['skip-drain'] });
+      const machine = machineOf(seed, { sabotages: ['skip-drain'] });
       const enforcer = machine.enforcer();
       remap(enforcer, VAULT, KEYS_BUNDLE);
       machine.context(VAULT).mmioWrite(0x0a98_0000 + KEYS.CTRL, 1);
@@ -220,7 +220,7 @@ describe('state left behind', () => {
   it.each([
     ['cleared by its driver', true],
     ['not cleared', false],
-  ])('a residue that only the driver clears, %s', (_, isCleared) => {
+  ])('a residual state that only the driver clears, %s', (_, isCleared) => {
     const machine = machineOf(1);
     const enforcer = machine.enforcer();
     remap(enforcer, VAULT, KEYS_BUNDLE);

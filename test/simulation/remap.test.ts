@@ -4,7 +4,7 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { LIES, type Lie } from '../../src/edges/enforcer/tables.ts';
+import { SABOTAGES, type Sabotage } from '../../src/edges/enforcer/tables.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import type { Violation } from '../../targets/lab/machine/checker.ts';
 import { seededRandom } from '../../targets/lab/machine/random.ts';
@@ -12,7 +12,7 @@ import { announce, fence, grant, letLoose, machineOf, remap, run } from './suppo
 
 const SEEDS = 200;
 /** Seeds with a safeguard switched off. */
-const LIE_SEEDS = 40;
+const SABOTAGE_SEEDS = 40;
 
 interface Outcome {
   readonly violations: readonly Violation[];
@@ -22,8 +22,8 @@ interface Outcome {
   readonly faults: number;
 }
 
-function movesThereAndBack(seed: number, lies: readonly Lie[] = []): Outcome {
-  const machine = machineOf(seed, { lies });
+function movesThereAndBack(seed: number, sabotages: readonly Sabotage[] = []): Outcome {
+  const machine = machineOf(seed, { sabotages });
   const enforcer = machine.enforcer();
   letLoose(machine, seed);
   const random = seededRandom(seed);
@@ -60,19 +60,21 @@ describe('remap between android and vault with free-running drivers', () => {
     expect(withFaults).toBeGreaterThan(SEEDS / 2);
   });
 
-  it.each(LIES)('is caught with %s', (lie) => {
-    announce(`remap ${lie}`, 0, LIE_SEEDS);
+  it.each(SABOTAGES)('is caught with %s', (sabotage) => {
+    announce(`remap ${sabotage}`, 0, SABOTAGE_SEEDS);
     let caught = 0;
     let refused = 0;
-    for (let seed = 0; seed < LIE_SEEDS; seed++) {
-      const outcome = movesThereAndBack(seed, [lie]);
+    for (let seed = 0; seed < SABOTAGE_SEEDS; seed++) {
+      const outcome = movesThereAndBack(seed, [sabotage]);
       caught += Number(outcome.violations.length > 0);
       refused += Number(outcome.violations.length === 0 && outcome.refused !== undefined);
     }
-    console.log(`${lie}: ${caught} of ${LIE_SEEDS} seeds break an invariant, ${refused} more are refused`);
+    console.log(
+      `${sabotage}: ${caught} of ${SABOTAGE_SEEDS} seeds break an invariant, ${refused} more are refused`,
+    );
     // A device that was not reset may be idle at some seeds; the enforcer refuses others itself.
-    expect(caught).toBeGreaterThan(LIE_SEEDS / 3);
-    expect(caught + refused).toBeGreaterThan((LIE_SEEDS * 3) / 4);
+    expect(caught).toBeGreaterThan(SABOTAGE_SEEDS / 3);
+    expect(caught + refused).toBeGreaterThan((SABOTAGE_SEEDS * 3) / 4);
   });
 });
 
@@ -96,7 +98,7 @@ describe('the checker', () => {
   });
 
   it('names resource, path and both VMs', () => {
-    const machine = machineOf(1, { lies: ['skip-unmap'] });
+    const machine = machineOf(1, { sabotages: ['skip-unmap'] });
     const enforcer = machine.enforcer();
     for (const vm of [ANDROID, VAULT]) run(enforcer, [...fence(), ...grant(vm)]);
     const double = machine.checker.violations.find(({ invariant }) => invariant === 'S1');

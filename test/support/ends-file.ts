@@ -1,4 +1,4 @@
-/** In each file of tests: whatever its tests start has ended when the file is over, whichever bed failed where. */
+/** In each file of tests: whatever its tests start has ended when the file is over, whichever testbed failed where. */
 
 import { afterAll } from 'vitest';
 import { Started } from '../../targets/node/system/started.ts';

@@ -4,7 +4,7 @@
  */
 
 import type { Checker } from '../../targets/lab/machine/checker.ts';
-import type { BenchWorld } from './bench-world.ts';
+import type { UnisolatedWorld } from './unisolated-world.ts';
 
 /** What of a bundle's record matters here. */
 interface Recorded {
@@ -13,7 +13,7 @@ interface Recorded {
 }
 
 /** Watches every host that `world` starts from now on. */
-export function judgeHost(world: BenchWorld, checker: Checker): void {
+export function judgeHost(world: UnisolatedWorld, checker: Checker): void {
   const said = (bundle: string, { name, quarantine }: NonNullable<Recorded['state']>, how: string) => {
     const isFree = name === 'parked' || (name === 'quarantined' && quarantine?.isolated === true);
     checker.claim(bundle, isFree ? `${how} ${name}` : undefined);

@@ -1,4 +1,4 @@
-/** Whatever a bed starts is ended: when it is stopped, when its start fails midway, when the run is killed. */
+/** Whatever a testbed starts is ended: when it is stopped, when its start fails midway, when the run is killed. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -18,10 +18,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const RUN_MS = paced(20_000);
 const GUARDIAN_MS = paced(5_000);
 
-/** Runs the beds of midway/beds.ts of that name; what tells their processes from others comes back with it. */
-function runBeds(bed: string): { run: ChildProcess; token: string; file: string } {
-  const file = join(folder, bed);
-  const token = `${bed} ${process.pid}-${Math.random()} ${file}`;
+/** Runs the testbeds of midway/testbeds.ts of that name; what tells their processes from others comes back with it. */
+function runTestbeds(testbed: string): { run: ChildProcess; token: string; file: string } {
+  const file = join(folder, testbed);
+  const token = `${testbed} ${process.pid}-${Math.random()} ${file}`;
   const words = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/support/midway/vitest.config.ts'];
   const env = { ...process.env, BATON_MIDWAY: token };
   return { run: spawn(process.execPath, words, { cwd: ROOT, env, stdio: 'ignore' }), token, file };
@@ -36,9 +36,9 @@ async function until(limitMs: number, holds: () => boolean): Promise<void> {
 }
 
 it.each(['throws', 'late'])(
-  'a bed whose start fails midway leaves nothing: %s',
-  async (bed) => {
-    const { run, token, file } = runBeds(bed);
+  'a testbed whose start fails midway leaves nothing: %s',
+  async (testbed) => {
+    const { run, token, file } = runTestbeds(testbed);
     expect(await over(run)).toBe(1);
     expect(withEnvironment(token)).toEqual([]);
     // As the file after it found it.
@@ -50,7 +50,7 @@ it.each(['throws', 'late'])(
 it(
   'a run that is killed leaves nothing',
   async () => {
-    const { run, token, file } = runBeds('hangs');
+    const { run, token, file } = runTestbeds('hangs');
     await until(RUN_MS, () => existsSync(file));
     expect(withEnvironment(token).length).toBeGreaterThan(2);
     run.kill('SIGKILL');
@@ -105,12 +105,12 @@ function commandsWith(text: string): string[] {
   );
 }
 
-it('a bed that failed midway ends what it started, and what that started, and starts nothing more', async () => {
-  const bed = new Midway();
-  await expect(bed.start()).rejects.toThrow('no-such-program ended with status 1');
-  expect(commandsWith(bed.mark)).toHaveLength(2);
-  await bed.stop();
-  expect(commandsWith(bed.mark)).toEqual([]);
-  expect(existsSync(bed.folder)).toBe(false);
-  expect(() => bed.more()).toThrow('its testbed has been stopped');
+it('a testbed that failed midway ends what it started, and what that started, and starts nothing more', async () => {
+  const testbed = new Midway();
+  await expect(testbed.start()).rejects.toThrow('no-such-program ended with status 1');
+  expect(commandsWith(testbed.mark)).toHaveLength(2);
+  await testbed.stop();
+  expect(commandsWith(testbed.mark)).toEqual([]);
+  expect(existsSync(testbed.folder)).toBe(false);
+  expect(() => testbed.more()).toThrow('its testbed has been stopped');
 });

@@ -1,5 +1,5 @@
 /**
- * The platform helper in Python that docs/PLATFORMS.md offers passes `baton backend-test`, and serves a host with VMs
+ * The platform helper in Python that docs/PLATFORMS.md offers passes `baton enforcer-test`, and serves a host with VMs
  * that come and go.
  */
 
@@ -30,7 +30,7 @@ async function start(text = readFileSync(EXAMPLE, 'utf8')): Promise<void> {
 test('it has at most 150 lines, and passes the suite', async () => {
   expect(readFileSync(EXAMPLE, 'utf8').trimEnd().split('\n').length).toBeLessThanOrEqual(150);
   await start();
-  const { status, lines } = await helper.backendTest(BUNDLES);
+  const { status, lines } = await helper.enforcerTest(BUNDLES);
   expect(lines.filter((line) => line.startsWith('fail'))).toEqual([]);
   expect(lines.at(-1)).toBe('example: 16 passed, 0 failed, 3 not claimed');
   expect(status).toBe(0);
@@ -49,7 +49,7 @@ test.each([
   const text = readFileSync(EXAMPLE, 'utf8');
   expect(text).toContain(from);
   await start(text.replace(from, to));
-  const { status, lines } = await helper.backendTest(BUNDLES);
+  const { status, lines } = await helper.enforcerTest(BUNDLES);
   expect(status).toBe(1);
   expect(lines.filter((line) => line.startsWith('fail')).join('\n')).toContain(check);
 });

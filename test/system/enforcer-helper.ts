@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { connectRemoteEnforcer } from '../../src/edges/enforcer/remote.ts';
 import type { Enforcer, EnforcerEvent } from '../../src/ports/enforcer.ts';
 import { ANDROID, VAULT } from '../../targets/lab/machine/board.ts';
-import { backendTest } from '../../targets/node/cli/backend-test.ts';
+import { enforcerTest } from '../../targets/node/cli/enforcer-test.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { STREAMS } from '../../targets/node/net/streams.ts';
 import { CLOCK } from '../../targets/node/system/clock.ts';
@@ -54,8 +54,8 @@ export class Helper {
     rmSync(this.folder, { recursive: true });
   }
 
-  /** `baton backend-test` with the text of a bundle file. */
-  async backendTest(bundles: string): Promise<{ status: number; lines: string[] }> {
+  /** `baton enforcer-test` with the text of a bundle file. */
+  async enforcerTest(bundles: string): Promise<{ status: number; lines: string[] }> {
     writeFileSync(this.at('bundles.json'), bundles);
     const rest = {
       keys: 'unused',
@@ -68,7 +68,7 @@ export class Helper {
     const lines: string[] = [];
     const world = { out: (line: string) => lines.push(line) } as unknown as FileWorld;
     const words = [this.at('host.json'), '--owner', ANDROID, '--other', VAULT];
-    return { status: await backendTest(world, words), lines };
+    return { status: await enforcerTest(world, words), lines };
   }
 
   /** Connects as a host does. */

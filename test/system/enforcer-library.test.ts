@@ -1,6 +1,6 @@
 /**
  * The C library of the enforcer socket (targets/vmm/enforcer) and the VMM around it that docs/PLATFORMS.md offers,
- * built for this machine: the VMM passes `baton backend-test`, and the library keeps the rules of the socket.
+ * built for this machine: the VMM passes `baton enforcer-test`, and the library keeps the rules of the socket.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/common/lines.ts';
-import { backendTest } from '../../targets/node/cli/backend-test.ts';
+import { enforcerTest } from '../../targets/node/cli/enforcer-test.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { until } from '../edges/transport/worlds.ts';
 import { paced } from '../support/pace.ts';
@@ -72,7 +72,7 @@ describe.each([
 
   it('passes the suite', async () => {
     await start(program);
-    const { status, lines } = await helper.backendTest(BUNDLES);
+    const { status, lines } = await helper.enforcerTest(BUNDLES);
     expect(lines.filter((line) => line.startsWith('fail'))).toEqual([]);
     expect(lines.at(-1)).toBe('vmm: 16 passed, 0 failed, 3 not claimed');
     expect(status).toBe(0);
@@ -110,7 +110,7 @@ it('what docs/PLATFORMS.md says of building and checking it is so', async () => 
   const block = /```sh\n([\s\S]*?)```/.exec(section)![1]!.replaceAll('/tmp/vmm.sock', helper.at('socket'));
   for (const name of ['docs', 'targets']) symlinkSync(join(ROOT, name), helper.at(name));
   const isStart = (line: string) => line.includes('./vmm');
-  const isCheck = (line: string) => line.startsWith('baton backend-test ');
+  const isCheck = (line: string) => line.startsWith('baton enforcer-test ');
   const lines = block.trim().split('\n');
   const script = lines.filter((line) => !isStart(line) && !isCheck(line)).join('\n');
   execFileSync('sh', ['-eu', '-c', script], { cwd: helper.folder, timeout: paced(60_000) });
@@ -119,7 +119,7 @@ it('what docs/PLATFORMS.md says of building and checking it is so', async () => 
   const [, , file, ...words] = lines.find(isCheck)!.split(' ');
   const said: string[] = [];
   const world = { out: (line: string) => said.push(line) } as unknown as FileWorld;
-  expect(await backendTest(world, [helper.at(file!), ...words])).toBe(0);
+  expect(await enforcerTest(world, [helper.at(file!), ...words])).toBe(0);
   expect(section).toContain(`The last line is \`${said.at(-1)}\``);
 });
 
@@ -131,7 +131,7 @@ it.each([
   const text = readFileSync(EXAMPLE, 'utf8');
   expect(text).toContain(from);
   await start(build('broken', ['-O0', '-Wno-unused-value'], text.replaceAll(from, to)));
-  const { status, lines } = await helper.backendTest(BUNDLES);
+  const { status, lines } = await helper.enforcerTest(BUNDLES);
   expect(status).toBe(1);
   expect(lines.filter((line) => line.startsWith('fail')).join('\n')).toContain(check);
 });

@@ -11,20 +11,20 @@ import { AgentControl } from '../../src/drivers/control/agent-control.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { SimulatedMachine } from '../../targets/lab/machine/machine.ts';
 import { STREAMS } from '../../targets/node/net/streams.ts';
-import { BenchWorld } from '../support/bench-world.ts';
 import { paced } from '../support/pace.ts';
+import { UnisolatedWorld } from '../support/unisolated-world.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../docs/examples/', import.meta.url));
 const VMS = [ANDROID, VAULT];
 const folder = mkdtempSync(join(tmpdir(), 'baton-examples-'));
 const socket = join(folder, 'agent.sock');
-const machine = new SimulatedMachine({ vms: VMS, bundles: [PANEL], seed: 1, lies: [] });
-const world = new BenchWorld(VMS, [PANEL], () => machine.enforcer());
+const machine = new SimulatedMachine({ vms: VMS, bundles: [PANEL], seed: 1, sabotages: [] });
+const world = new UnisolatedWorld(VMS, [PANEL], () => machine.enforcer());
 let stopListening = () => {};
 let pacer: NodeJS.Timeout;
 
 /** Serves the agent of vault on a socket file; virtual time goes on with real time. */
-function serve(at: BenchWorld, path: string): Promise<void> {
+function serve(at: UnisolatedWorld, path: string): Promise<void> {
   const control = new AgentControl(at.agents.get(VAULT)!, at.log('control'), at.clock);
   return new Promise((resolve, reject) => {
     stopListening = STREAMS.listen(

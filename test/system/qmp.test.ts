@@ -1,5 +1,5 @@
 /**
- * The back end `qmp` on two real QEMUs whose guests tell what they read from their keyboard. Judge is the guest; its
+ * The enforcer `qmp` on two real QEMUs whose guests tell what they read from their keyboard. Judge is the guest; its
  * negative control is a move without fence, which the former holder must see.
  */
 
@@ -17,13 +17,13 @@ import type { VmId } from '../../src/core/protocol/ids.ts';
 import type { QmpEnforcer } from '../../src/edges/enforcer/qmp.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
-import { backendTest } from '../../targets/node/cli/backend-test.ts';
+import { enforcerTest } from '../../targets/node/cli/enforcer-test.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { openEnforcer } from '../../targets/node/host/enforcers.ts';
 import { key } from '../edges/enforcer/fake-qmp.ts';
 import { until } from '../edges/transport/worlds.ts';
-import { BenchWorld, TERMS } from '../support/bench-world.ts';
 import { paced } from '../support/pace.ts';
+import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 import { needQemu, Qemu, READY, SCAN, UP } from './qemu-guest.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'baton-qmp-'));
@@ -66,7 +66,7 @@ async function move(
   }
 }
 
-/** Feeds a key, pressed and let go unless told otherwise, and lets the back end read it. */
+/** Feeds a key, pressed and let go unless told otherwise, and lets the enforcer read it. */
 async function type(name: keyof typeof SCAN, ...downs: boolean[]): Promise<void> {
   const events = (downs.length > 0 ? downs : [true, false]).map((down) => key(name, down));
   await new Promise<void>((written) => feeder.write(`${JSON.stringify({ events })}\n`, () => written()));
@@ -139,7 +139,7 @@ test('negative control: without fence the former holder still reads what is type
 
 test('a loan between two agents: the digits of a PIN reach the borrower’s guest alone', async () => {
   await move(ANDROID);
-  const world = new BenchWorld([ANDROID, VAULT], [PANEL], () => enforcer);
+  const world = new UnisolatedWorld([ANDROID, VAULT], [PANEL], () => enforcer);
   world.startHost();
   const pacer = setInterval(() => world.clock.advance(5), 5);
   try {
@@ -199,7 +199,7 @@ test('the program that feeds a device of this machine', async () => {
   await reads(vault, keys('1', '2'));
 });
 
-test('a QEMU that hangs keeps the bundle no longer than its deadline, and comes back as a new life', async () => {
+test('a QEMU that hangs keeps the bundle no longer than its deadline, and comes back as a new VM', async () => {
   events.length = 0;
   await move(VAULT);
   vault.signal('SIGSTOP');
@@ -213,7 +213,7 @@ test('a QEMU that hangs keeps the bundle no longer than its deadline, and comes 
   vault.signal('SIGCONT');
   await running([ANDROID, VAULT]);
   expect(events.at(-1)).toEqual({ kind: 'vmStarting', vm: VAULT });
-  // What was on its way to it in its own tenure it gets; of the other's, nothing.
+  // What was on its way to it in its own minimum hold time it gets; of the other's, nothing.
   expect(vault.written.filter((byte) => byte === SCAN['2'])).toEqual([]);
   vault.written.length = 0;
 });
@@ -256,7 +256,7 @@ test('a guest that is reset has ended and begins anew; a QEMU that is told to qu
   await running([ANDROID, VAULT]);
 });
 
-test('baton backend-test passes', async () => {
+test('baton enforcer-test passes', async () => {
   // QMP sockets take one client at a time.
   feeder.destroy();
   enforcer.close();
@@ -272,7 +272,7 @@ test('baton backend-test passes', async () => {
   writeFileSync(join(folder, 'host.json'), JSON.stringify(config));
   const lines: string[] = [];
   const world = { out: (line: string) => lines.push(line) } as unknown as FileWorld;
-  const status = await backendTest(world, [
+  const status = await enforcerTest(world, [
     join(folder, 'host.json'),
     '--owner',
     'android',

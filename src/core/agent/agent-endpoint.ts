@@ -346,17 +346,17 @@ export class AgentEndpoint {
   #request(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'request' }>): void {
     const { terms, epoch, incarnation, requestId } = effect;
     const { definition, digest } = this.#configs.get(bundle)!;
-    const { leaseMs, minTenureMs, noticeMs, evidence } = terms;
+    const { leaseMs, minHoldMs, noticeMs, evidence } = terms;
     const claims: ConsentClaims = {
       bundle,
       epoch,
       digest,
       owner: definition.owner,
       incarnation,
-      stamp: tokenOf(this.state.watch),
+      hostTime: tokenOf(this.state.watch),
       validMs: CONSENT_VALID_MS,
       leaseMs,
-      minTenureMs,
+      minHoldMs,
       noticeMs,
       evidence,
       use: 'borrow',

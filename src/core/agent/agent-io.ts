@@ -30,7 +30,7 @@ export type CommonInput<T extends string> =
 export interface BorrowTerms {
   readonly purpose: string;
   readonly leaseMs: number;
-  readonly minTenureMs: number;
+  readonly minHoldMs: number;
   readonly noticeMs: number;
   readonly waitMs: number;
   readonly evidence: EvidenceLevel;
@@ -77,7 +77,7 @@ export type AgentEffect<T extends string> =
       readonly borrower: VmId;
       readonly purpose: string;
       readonly leaseMs: number;
-      readonly minTenureMs: number;
+      readonly minHoldMs: number;
       readonly noticeMs: number;
     }
   /** Write to the journal what is about to be attempted. */

@@ -30,13 +30,13 @@ export interface BundleView {
   readonly definitionDiffers: boolean;
   /** and who. */
   readonly definitionDiffersFrom: readonly VmId[];
-  /** What the back end proves. */
+  /** What the enforcer proves. */
   readonly evidence: string | null;
   /** How the bundle stands; `unknown` before anybody has told. `holder` is null unless it is held. */
   readonly phase: Phase | 'unknown';
   /** How long ago the host last said how it stands, in ms; null: never. */
   readonly toldMs: number | null;
-  /** Whether the back end takes a bundle from a borrower that does not give it back; null: not told. */
+  /** Whether the enforcer takes a bundle from a borrower that does not give it back; null: not told. */
   readonly forceRevoke: boolean | null;
 }
 

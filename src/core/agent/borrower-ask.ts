@@ -24,7 +24,7 @@ export const ASKING_ROWS = [
     name: 'borrow-request',
     on: 'borrow',
     from: ['idle'],
-    when: 'epoch and stamp are fresh, the owner holds',
+    when: 'epoch and timestamp token are fresh, the owner holds',
     holds: ({ state, input, config }) =>
       input.fresh && state.incarnation > 0 && state.known.holder === config.definition.owner,
     to: ['requesting'],

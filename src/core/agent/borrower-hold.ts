@@ -187,10 +187,10 @@ export const RETURNING_ROWS = [
   }),
   row({ name: 'lease-ending-old', on: 'leaseEnding', from: 'any', ignore: 'not held, or on its way back' }),
   row({
-    name: 'recall-tenured',
+    name: 'recall-held-back',
     on: 'recallDevice',
     from: ['held', 'resuming'],
-    when: 'our epoch, from the owner, within the minimum tenure',
+    when: 'our epoch, from the owner, within the minimum hold time',
     holds: (x) => isRecall(x) && isWaiting(x.state),
     to: ['stay'],
     act: ({ state, input }) => ({
@@ -221,19 +221,19 @@ export const RETURNING_ROWS = [
   }),
   row({ name: 'recall-old', on: 'recallDevice', from: 'any', ignore: 'not held, or on its way back' }),
   row({
-    name: 'tenure-over',
-    on: 'timer:tenure',
+    name: 'min-hold-over',
+    on: 'timer:minHold',
     from: ['held', 'resuming'],
     to: ['stay'],
     act: ({ state }) => {
-      const next = { ...state, tenured: false };
+      const next = { ...state, isMinHold: false };
       const waiting = isWaiting(state) ? state.recalled : undefined;
       if (!waiting) return { state: next, effects: [] };
       if (state.name === 'resuming') return { state: next, effects: [noticeTimer(waiting.ms)] };
       return { state: { ...next, recalled: undefined }, effects: recalled(waiting.ms, waiting.cause) };
     },
   }),
-  row({ name: 'tenure-timer-late', on: 'timer:tenure', from: 'any', ignore: 'on its way back' }),
+  row({ name: 'min-hold-timer-late', on: 'timer:minHold', from: 'any', ignore: 'on its way back' }),
   row({
     name: 'lease-over',
     on: 'timer:lease',

@@ -23,7 +23,7 @@ export const BORROWER_STATES = [
   'unknown',
   /** Has nothing and wants nothing. */
   'idle',
-  /** Wants the bundle; asks the host for epoch and stamp first. */
+  /** Wants the bundle; asks the host for epoch and timestamp token first. */
   'asking',
   /** Asked the owner. */
   'requesting',
@@ -48,7 +48,7 @@ export interface Recalled {
 
 export interface BorrowerState {
   readonly name: BorrowerStateName;
-  /** Our life, as the host counts it; 0: not told yet. */
+  /** Our incarnation, as the host counts it; 0: not told yet. */
   readonly incarnation: Incarnation;
   /** Highest epoch seen. */
   readonly epoch: Epoch;
@@ -70,11 +70,11 @@ export interface BorrowerState {
   readonly granted?: MessageOf<'remapped'> | MessageOf<'stateReported'> | undefined;
   /** While resuming or suspending: somebody else holds by now; nothing to release. */
   readonly overtaken: boolean;
-  /** The minimum tenure runs: a recall by the owner waits for its end. */
-  readonly tenured: boolean;
+  /** The minimum hold time runs: a recall by the owner waits for its end. */
+  readonly isMinHold: boolean;
   /** The host gave notice of the return. */
   readonly noticed: boolean;
-  /** Notice or recall that the user was not told of yet: the driver resumes, or the minimum tenure runs. */
+  /** Notice or recall that the user was not told of yet: the driver resumes, or the minimum hold time runs. */
   readonly recalled?: Recalled | undefined;
   /** While releasing: what was wrong with the evidence at this epoch. The host is to hear that, and not a release. */
   readonly rejected?: { readonly epoch: Epoch; readonly what: string } | undefined;
@@ -93,7 +93,7 @@ export type BorrowerInput =
       | 'leaseEnding'
       | 'recallDevice'
     >
-  /** A client wants the bundle. `fresh`: the last stamp of the host is young enough for a consent. */
+  /** A client wants the bundle. `fresh`: the last timestamp token of the host is young enough for a consent. */
   | { readonly on: 'borrow'; readonly terms: BorrowTerms; readonly fresh: boolean }
   /** The client is done, or gone. */
   | { readonly on: 'return' };
@@ -117,7 +117,7 @@ export function initialBorrower(firstRequest = 1): BorrowerState {
     unwanted: false,
     preparing: false,
     overtaken: false,
-    tenured: false,
+    isMinHold: false,
     noticed: false,
     unconfirmed: false,
   };
@@ -153,7 +153,7 @@ export function cleared(state: S): S {
     preparing: false,
     granted: undefined,
     overtaken: false,
-    tenured: false,
+    isMinHold: false,
     noticed: false,
     recalled: undefined,
     rejected: undefined,
@@ -163,7 +163,7 @@ export function cleared(state: S): S {
 
 export const idle = (state: S): S => ({ ...cleared(state), name: 'idle' });
 
-/** Remembers who holds, and our own life. */
+/** Remembers who holds, and our own incarnation. */
 export function learn(state: S, told: Told): S {
   const settled = told.kind === 'remapped' || told.phase !== 'moving';
   return {
@@ -196,7 +196,7 @@ export function suspend(state: S, before: readonly BorrowerEffect[], overtaken: 
       ...before,
       stop('notice'),
       stop('lease'),
-      stop('tenure'),
+      stop('minHold'),
       stop('confirm'),
       { do: 'persist', attempt: 'suspend', epoch: state.epoch },
       { do: 'hook', hook: 'suspend', epoch: state.epoch },
@@ -226,14 +226,14 @@ export function take(x: ToldSeen, message: Told): Out {
     const out = release(x.config, { ...state, rejected }, stops);
     return { state: out.state, effects: [...out.effects, notify({ notice: 'evidenceMismatch', what })] };
   }
-  const minTenureMs = x.state.terms?.minTenureMs ?? 0;
+  const minHoldMs = x.state.terms?.minHoldMs ?? 0;
   const taken: S = {
     ...state,
     name: 'resuming',
     granted: message,
     unconfirmed: true,
     overtaken: false,
-    tenured: minTenureMs > 0,
+    isMinHold: minHoldMs > 0,
   };
   // The grant itself may be lost, and be told in answer to a question when notice was given already.
   const ending = message.kind === 'stateReported' ? message.ending : undefined;
@@ -248,7 +248,7 @@ export function take(x: ToldSeen, message: Told): Out {
       { do: 'persist', attempt: 'resume', epoch: message.epoch },
       { do: 'hook', hook: 'resume', epoch: message.epoch },
       timer('lease', message.leaseMs),
-      ...(minTenureMs > 0 ? [timer('tenure', minTenureMs)] : []),
+      ...(minHoldMs > 0 ? [timer('minHold', minHoldMs)] : []),
       ...out.effects,
     ],
   };
@@ -287,8 +287,8 @@ export function noticeTimer(ms: number): BorrowerEffect {
   return { do: 'timer', timer: 'notice', ms: noticeForUserMs(ms), sooner: true };
 }
 
-/** Whether a recall by the owner has to wait: the minimum tenure runs, and the host has not ended it. */
-export const isWaiting = (state: S) => state.tenured && !state.noticed;
+/** Whether a recall by the owner has to wait: the minimum hold time runs, and the host has not ended it. */
+export const isWaiting = (state: S) => state.isMinHold && !state.noticed;
 
 /** Of two ends that the user was not told of yet the earlier, from when the user is told. */
 export function earlier(known: Recalled | undefined, told: Recalled): Recalled {
@@ -301,7 +301,7 @@ export function noticed(state: S, ms: number, cause: MoveCause): Out {
   const next: S = { ...state, noticed: true };
   // While the driver resumes, the user has nothing yet that could be called in; the time runs all the same.
   if (state.name === 'resuming') {
-    // A recall that waits for the minimum tenure counts from its end: no match for a notice that runs.
+    // A recall that waits for the minimum hold time counts from its end: no match for a notice that runs.
     const known = isWaiting(state) ? undefined : state.recalled;
     return { state: { ...next, recalled: earlier(known, { ms, cause }) }, effects: [noticeTimer(ms)] };
   }

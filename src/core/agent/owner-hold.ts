@@ -7,7 +7,7 @@ import {
   hookNews,
   isOld,
   isOurs,
-  ownLife,
+  ownIncarnation,
   reject,
   resume,
   row,
@@ -33,7 +33,7 @@ const foundActive = row({
     state: {
       ...state,
       name: 'held',
-      incarnation: ownLife(state, input.message),
+      incarnation: ownIncarnation(state, input.message),
       epoch: input.message.epoch,
       heldEpoch: input.message.epoch,
       unconfirmed: true,
@@ -95,7 +95,7 @@ export const ownerToldRows = (on: 'remapped' | 'stateReported') => [
     to: ['stay'],
     // It restarted, and the record of our confirmation is lost.
     act: ({ state, input, config }) => ({
-      state: { ...state, incarnation: ownLife(state, input.message), unconfirmed: true },
+      state: { ...state, incarnation: ownIncarnation(state, input.message), unconfirmed: true },
       effects: [stop('query'), ...confirm(config, state.heldEpoch)],
     }),
   }),
@@ -107,7 +107,7 @@ export const ownerToldRows = (on: 'remapped' | 'stateReported') => [
     holds: (x) => isOurs(x) && x.input.message.epoch === x.state.heldEpoch && !x.state.overtaken,
     to: ['stay'],
     act: ({ state, input }) => ({
-      state: { ...state, incarnation: ownLife(state, input.message) },
+      state: { ...state, incarnation: ownIncarnation(state, input.message) },
       effects: [stop('query')],
     }),
   }),

@@ -31,8 +31,8 @@ type Request = Extract<OwnerInput, { on: 'requestBorrow' }>;
 const asker = (input: Request): Asker => ({ borrower: input.from, requestId: input.message.requestId });
 
 function askedBy(input: Request): Asked {
-  const { purpose, leaseMs, minTenureMs, noticeMs, consent, requestId } = input.message;
-  return { borrower: input.from, purpose, leaseMs, minTenureMs, noticeMs, consent, requestId };
+  const { purpose, leaseMs, minHoldMs, noticeMs, consent, requestId } = input.message;
+  return { borrower: input.from, purpose, leaseMs, minHoldMs, noticeMs, consent, requestId };
 }
 
 /** Asks the policy about a request. Its answer bears the request's number. */
@@ -267,7 +267,7 @@ export const REQUEST_ROWS = [
           consent: state.request!.consent,
           requestId: state.request!.requestId,
           leaseMs: state.request!.leaseMs,
-          minTenureMs: state.request!.minTenureMs,
+          minHoldMs: state.request!.minHoldMs,
           noticeMs: state.request!.noticeMs,
         }),
         timer('prepare'),

@@ -51,7 +51,7 @@ export interface OwnerRequest {
   readonly borrower: VmId;
   readonly purpose: string;
   readonly leaseMs: number;
-  readonly minTenureMs: number;
+  readonly minHoldMs: number;
   readonly noticeMs: number;
   readonly consent: Uint8Array;
   /** The borrower's number of it. */
@@ -63,7 +63,7 @@ export type Asked = Omit<OwnerRequest, 'number'>;
 
 export interface OwnerState {
   readonly name: OwnerStateName;
-  /** Our life, as the host counts it; 0: not told yet. */
+  /** Our incarnation, as the host counts it; 0: not told yet. */
   readonly incarnation: Incarnation;
   /** Highest epoch seen. */
   readonly epoch: Epoch;
@@ -178,14 +178,14 @@ export function resume(state: S, before: readonly OwnerEffect[]): Out {
 /** What the host says about who holds, from `remapped` or `stateReported`. */
 export type Told = MessageOf<'remapped'> | MessageOf<'stateReported'>;
 
-export function ownLife(state: S, told: Told): Incarnation {
+export function ownIncarnation(state: S, told: Told): Incarnation {
   return told.kind === 'stateReported' ? told.yourIncarnation : state.incarnation;
 }
 
 /** We were made holder: check the evidence, then resume, or refuse for good. */
 export function takeBack(x: Seen<S, { message: Told }, AgentConfig>): Out {
   const { message } = x.input;
-  const incarnation = ownLife(x.state, message);
+  const incarnation = ownIncarnation(x.state, message);
   const stops = (['lend', 'query', 'claim', 'recall'] as const).map(stop);
   const state: S = {
     ...x.state,
@@ -194,7 +194,7 @@ export function takeBack(x: Seen<S, { message: Told }, AgentConfig>): Out {
     heldEpoch: message.epoch,
     rejected: undefined,
   };
-  // Title makes no demand on the evidence: what the back end can give was settled when the VM was configured.
+  // Title makes no demand on the evidence: what the enforcer can give was settled when the VM was configured.
   const what = findMismatch(x.config, incarnation, 'none', message);
   if (what === undefined) return resume({ ...state, unconfirmed: true }, stops);
   return {
@@ -225,7 +225,7 @@ export function standBack(state: S, told: Told): Out {
   const phase = told.kind === 'stateReported' ? told.phase : told.holder ? 'held' : 'parked';
   const base: S = {
     ...cleared(state),
-    incarnation: ownLife(state, told),
+    incarnation: ownIncarnation(state, told),
     epoch: settledEpoch(state, told),
     unconfirmed: false,
   };
@@ -261,7 +261,7 @@ export function standBack(state: S, told: Told): Out {
 export function yieldDriver(state: S, told: Told): Out {
   const next: S = {
     ...cleared(state),
-    incarnation: ownLife(state, told),
+    incarnation: ownIncarnation(state, told),
     epoch: settledEpoch(state, told),
     unconfirmed: false,
   };

@@ -17,7 +17,7 @@ export interface PolicyRule {
   /** Longest lease in milliseconds; absent: any. */
   readonly leaseMaxMs?: number | undefined;
   /** Longest time in which a recall is not honoured; absent: as long as the lease. */
-  readonly minTenureMaxMs?: number | undefined;
+  readonly minHoldMaxMs?: number | undefined;
   /** Longest time between notice and force; absent: NOTICE_MAX_MS. */
   readonly noticeMaxMs?: number | undefined;
 }
@@ -28,7 +28,7 @@ export interface PolicyQuestion {
   readonly borrower: VmId;
   readonly purpose: string;
   readonly leaseMs: number;
-  readonly minTenureMs: number;
+  readonly minHoldMs: number;
   readonly noticeMs: number;
 }
 
@@ -58,10 +58,10 @@ function decide(rules: readonly PolicyRule[], question: PolicyQuestion): PolicyD
 }
 
 /** Which of the times asked for is longer than the entry allows. */
-function tooLong(rule: PolicyRule, { leaseMs, minTenureMs, noticeMs }: PolicyQuestion): string | undefined {
-  const { leaseMaxMs = leaseMs, minTenureMaxMs = leaseMs, noticeMaxMs = NOTICE_MAX_MS } = rule;
+function tooLong(rule: PolicyRule, { leaseMs, minHoldMs, noticeMs }: PolicyQuestion): string | undefined {
+  const { leaseMaxMs = leaseMs, minHoldMaxMs = leaseMs, noticeMaxMs = NOTICE_MAX_MS } = rule;
   if (leaseMs > leaseMaxMs) return `the longest lease is ${leaseMaxMs} ms`;
-  if (minTenureMs > minTenureMaxMs) return `the longest minimum tenure is ${minTenureMaxMs} ms`;
+  if (minHoldMs > minHoldMaxMs) return `the longest minimum hold time is ${minHoldMaxMs} ms`;
   if (noticeMs > noticeMaxMs) return `the longest notice is ${noticeMaxMs} ms`;
   return undefined;
 }

@@ -2,12 +2,12 @@
  * Who did it: books a refused access on a VM, by resource and epoch log.
  *
  * Pure. What is unsure is left unattributed and never punished. The reaction, where there is one, is against the
- * offender, never against another VM's tenure.
+ * offender, never against another VM's minimum hold time.
  */
 
 import type { FaultRecord } from '../../ports/enforcer.ts';
 import type { Epoch, VmId } from '../protocol/ids.ts';
-import type { HostInput, HostState, Life } from './host-state.ts';
+import type { HostInput, HostState, VmIncarnation } from './host-state.ts';
 
 /** A fault with its name. */
 export interface Attributed {
@@ -15,7 +15,7 @@ export interface Attributed {
   /** Epoch under which it is booked. */
   readonly epoch: Epoch;
   /** Absent: unattributed. */
-  readonly offender?: Life | undefined;
+  readonly offender?: VmIncarnation | undefined;
 }
 
 /**
@@ -26,19 +26,22 @@ export function attribute(state: HostState, fault: FaultRecord): Attributed {
   const { holder, attempt } = state;
   // While an attempt runs, lastEpoch still names the epoch of the holder that is being left.
   const epoch = holder?.epoch ?? state.lastEpoch;
-  const life = (vm: Life['vm']): Life | undefined => {
+  const runsAs = (vm: VmIncarnation['vm']): VmIncarnation | undefined => {
     const incarnation = state.running[vm];
     return incarnation === undefined ? undefined : { vm, incarnation };
   };
   // A stage-2 abort names the VM; an event of a stream that is not of the bundle names its static owner.
-  if (fault.vm !== undefined) return { fault, epoch, offender: life(fault.vm) };
+  if (fault.vm !== undefined) return { fault, epoch, offender: runsAs(fault.vm) };
   if (fault.lost) return { fault, epoch };
   if (holder) return { fault, epoch, offender: { vm: holder.vm, incarnation: holder.incarnation } };
   if (attempt?.from && attempt.phase !== 'grant') return { fault, epoch, offender: attempt.from };
   return { fault, epoch };
 }
 
-/** The VM behind an input: who sent it, whose life it is about, or who is on the way to hold the bundle or holds it. */
+/**
+ * The VM behind an input: who sent it, whose incarnation it is about, or who is on the way to hold the bundle or holds
+ * it.
+ */
 export function causeOf({ attempt, holder }: HostState, input: HostInput): VmId | undefined {
   if ('from' in input) return input.from;
   if ('vm' in input) return input.vm;

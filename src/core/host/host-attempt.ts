@@ -17,8 +17,8 @@ import {
   type HostEffect,
   type HostInput,
   type HostState,
-  type Life,
-  lifeOf,
+  runningVm,
+  type VmIncarnation,
 } from './host-state.ts';
 
 export type HostOut = Outcome<HostState, HostEffect>;
@@ -47,7 +47,7 @@ export function runPhase(config: HostConfig, attempt: Attempt): HostEffect[] {
 /** How an attempt is to run. */
 export interface Plan {
   readonly cause: MoveCause;
-  readonly to: Life | undefined;
+  readonly to: VmIncarnation | undefined;
   readonly forced: boolean;
   readonly terms?: Attempt['terms'];
   /** The epoch that the reservation allocated and persisted; otherwise the next one is. */
@@ -120,8 +120,8 @@ export class NoEpochLeft extends Error {
 }
 
 /** Where a bundle goes that its holder gave up or lost: its running owner, else nobody. */
-export function ownerLife(x: Base): Life | undefined {
-  return lifeOf(x.state, x.config.owner);
+export function runningOwner(x: Base): VmIncarnation | undefined {
+  return runningVm(x.state, x.config.owner);
 }
 
 /** Starts the return of a bundle. A forced one leaves it dark and parked first. */
@@ -131,7 +131,7 @@ export function beginReturn(
   forced: boolean,
   before: readonly HostEffect[] = [],
 ): HostOut {
-  return begin(x, { cause, forced, to: forced ? undefined : ownerLife(x) }, before);
+  return begin(x, { cause, forced, to: forced ? undefined : runningOwner(x) }, before);
 }
 
 /**
@@ -201,15 +201,16 @@ export function tellQuarantined(x: Base, next: HostState): HostEffect[] {
 }
 
 /** Whether an ended incarnation may still be reached by the bundle's devices, or reach them. */
-export function isInvolved(state: HostState, life: Life): boolean {
-  const isLife = (other: Life | undefined) => other?.vm === life.vm && other.incarnation === life.incarnation;
+export function isInvolved(state: HostState, one: VmIncarnation): boolean {
+  const isSame = (other: VmIncarnation | undefined) =>
+    other?.vm === one.vm && other.incarnation === one.incarnation;
   const { name, holder, quarantine: cause, exposed, suspect, attempt } = state;
   if (name === 'starting') return true;
-  if (name === 'held') return isLife(holder);
-  if (name === 'quarantined') return !cause?.isolated && (exposed || isLife(suspect));
+  if (name === 'held') return isSame(holder);
+  if (name === 'quarantined') return !cause?.isolated && (exposed || isSame(suspect));
   if (!attempt) return false;
-  if (!attempt.settled) return exposed || isLife(attempt.from) || isLife(attempt.to);
-  return attempt.phase === 'grant' && isLife(attempt.to);
+  if (!attempt.settled) return exposed || isSame(attempt.from) || isSame(attempt.to);
+  return attempt.phase === 'grant' && isSame(attempt.to);
 }
 
 /** Tells one VM how the bundle stands. The proof goes to its holder only. */

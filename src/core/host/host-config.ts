@@ -1,4 +1,4 @@
-/** What the host's table is told of a bundle and of the back end. Pure. */
+/** What the host's table is told of a bundle and of the enforcer. Pure. */
 
 import { type BundleDefinition, isResettable } from '../protocol/bundle.ts';
 import { HOST_TIMES } from '../protocol/timers.ts';
@@ -9,7 +9,7 @@ import type { HostConfig } from './host-state.ts';
 /** Makes the configuration of the table of one bundle. */
 export function hostConfig(
   definition: BundleDefinition,
-  { enforcer, times, acceptDriverResidue }: HostSetup,
+  { enforcer, times, acceptDriverResidualState }: HostSetup,
 ): HostConfig {
   const { evidence, capabilities } = enforcer;
   return {
@@ -18,7 +18,7 @@ export function hostConfig(
     keeper: definition.keeper,
     digest: bundleDigest(definition),
     resettable: isResettable(definition),
-    acceptDriverResidue: acceptDriverResidue ?? false,
+    acceptDriverResidualState: acceptDriverResidualState ?? false,
     evidence,
     forceRevoke: capabilities.forceRevoke,
     times: { ...HOST_TIMES, ...times },

@@ -24,9 +24,9 @@ import {
   type Recovered,
 } from './host-state.ts';
 import { HOST_TABLE } from './host-table.ts';
+import { readHostTime } from './host-time.ts';
 import { faultMessage, whyUnfit } from './host-view.ts';
 import { foldAnswers, NO_TALLY, PhaseRuns } from './remap.ts';
-import { readStamp } from './stamp.ts';
 import { beganIn, registryAtStart, runningIn } from './vm-registry.ts';
 
 /** Interval of heartbeats to the parties of a bundle that is lent or moves, in ms. Agents count four as silence. */
@@ -74,7 +74,7 @@ export class HostEndpoint {
   /** The running incarnation of `vm`; 0: none. */
   incarnationOf(vm: VmId): Incarnation {
     const { registry } = this.state;
-    return registry.running.includes(vm) ? registry.lives[vm]! : (0 as Incarnation);
+    return registry.running.includes(vm) ? registry.incarnations[vm]! : (0 as Incarnation);
   }
 
   /** Takes in a fact; returns what is to be done. Throws nothing that a peer, the enforcer or a disk can cause. */
@@ -199,7 +199,7 @@ export class HostEndpoint {
     const { bounds, bundles, registry, isBoundsPending, writeFault } = this.state;
     if (isBoundsPending || writeFault !== undefined) return;
     const epoch = Math.max(...Object.values(bundles).map((state) => state.epoch), 0);
-    const incarnation = Math.max(...Object.values(registry.lives), 0);
+    const incarnation = Math.max(...Object.values(registry.incarnations), 0);
     const isLow =
       bounds.epochs - epoch < EPOCHS_LEFT_MIN || bounds.incarnations - incarnation < INCARNATIONS_LEFT_MIN;
     if (!isLow) return;
@@ -215,7 +215,9 @@ export class HostEndpoint {
     if (answer) this.#do({ do: 'send', to: from, message: answer });
     if (why !== undefined) return drop(why);
     if (!(this.#table.inputs as readonly string[]).includes(message.kind)) return drop('not for the host');
-    const opened = claims && { consent: { claims, ...readStamp(this.#setup.bootId, nowMs, claims.stamp) } };
+    const opened = claims && {
+      consent: { claims, ...readHostTime(this.#setup.bootId, nowMs, claims.hostTime) },
+    };
     this.#feed(message.bundle, { on: message.kind, from, message, nowMs, ...opened } as HostInput);
   }
 
@@ -274,7 +276,7 @@ export class HostEndpoint {
 
   #vmStarting(vm: VmId, nowMs: number): void {
     const registry = beganIn(this.state.registry, vm);
-    const incarnation = registry.lives[vm]!;
+    const incarnation = registry.incarnations[vm]!;
     this.#set({ registry, starting: [...this.state.starting.filter((other) => other !== vm), vm] });
     this.#recordVms();
     this.#do({ do: 'vm', vm, isRunning: true, incarnation });
@@ -284,7 +286,7 @@ export class HostEndpoint {
 
   #vmExited(vm: VmId, nowMs: number): void {
     const { registry, starting, exits } = this.state;
-    const incarnation = registry.lives[vm] ?? (0 as Incarnation);
+    const incarnation = registry.incarnations[vm] ?? (0 as Incarnation);
     const bundles = [...this.#configs.keys()];
     this.#set({
       registry: { ...registry, running: registry.running.filter((other) => other !== vm) },

@@ -20,7 +20,7 @@ export interface HostSetup {
   readonly bootId: Uint8Array;
   readonly times?: Partial<HostTimes> | undefined;
   /** Lend bundles that only their driver can clean. */
-  readonly acceptDriverResidue?: boolean | undefined;
+  readonly acceptDriverResidualState?: boolean | undefined;
   /** The table of a bundle; a negative control puts another one here. */
   readonly table?: typeof HOST_TABLE | undefined;
 }
@@ -29,7 +29,7 @@ export interface HostSetup {
 export interface HostFound {
   /** What is durable; undefined: nothing that can be used. */
   readonly bounds: Bounds | undefined;
-  /** The last records of an earlier life; undefined: none that can be used. */
+  /** The last records of an earlier run; undefined: none that can be used. */
   readonly records: HostRecords | undefined;
   /** Nobody ever used this table: it may begin empty. */
   readonly isFirst: boolean;
@@ -127,7 +127,7 @@ export type HostOrder =
   | HostNews
   /** Everything that was found is dealt with: listen to the enforcer and to the agents. */
   | { readonly do: 'serve' }
-  /** End the process: there is nothing that this life can still do. */
+  /** End the process: there is nothing that this run can still do. */
   | { readonly do: 'end'; readonly reason: string };
 
 /** What people are told; nothing depends on it. */

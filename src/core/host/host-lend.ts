@@ -16,7 +16,14 @@ import {
   stop,
   timer,
 } from './host-attempt.ts';
-import { type HostEffect, type HostState, holds, isAlive, lifeOf, type OpenedConsent } from './host-state.ts';
+import {
+  type HostEffect,
+  type HostState,
+  holds,
+  isAlive,
+  type OpenedConsent,
+  runningVm,
+} from './host-state.ts';
 
 /**
  * Epochs of the durable block that lends leave to returns: a forced return takes two, a restart of the owner's VM two
@@ -34,9 +41,9 @@ function whyNotPrepare(x: HostSeen<'prepare'>): RefusalCode | undefined {
   if (!sameBytes(message.digest, config.digest)) return 'digestMismatch';
   if (!consent) return 'consentInvalid';
   if (message.borrower === config.owner) return 'consentTerms';
-  if (!lifeOf(state, message.borrower)) return 'borrowerAbsent';
+  if (!runningVm(state, message.borrower)) return 'borrowerAbsent';
   if (state.rejections.some(({ vm }) => vm === message.borrower)) return 'barred';
-  if (!config.resettable && !config.acceptDriverResidue) return 'unresettable';
+  if (!config.resettable && !config.acceptDriverResidualState) return 'unresettable';
   if (state.epoch >= UINT32_MAX - 1) return 'epochsExhausted';
   // What cannot be written down is not begun.
   if (state.unwritable !== undefined || state.epoch + EPOCHS_FOR_RETURNS > state.epochMax) return 'busy';
@@ -53,10 +60,9 @@ function whyNotConsent(x: HostSeen<'prepare'>, consent: OpenedConsent): RefusalC
   if (claims.incarnation !== state.running[input.message.borrower]) return 'consentStale';
   if (!sameBoot || ageMs < 0 || ageMs > claims.validMs) return 'consentStale';
   if (claims.use !== 'borrow' || claims.renewal !== 0) return 'consentTerms';
-  if (claims.leaseMs === 0 || claims.leaseMs < claims.minTenureMs) return 'consentTerms';
-  const { leaseMs, minTenureMs, noticeMs } = input.message;
-  const within =
-    claims.leaseMs <= leaseMs && claims.minTenureMs <= minTenureMs && claims.noticeMs <= noticeMs;
+  if (claims.leaseMs === 0 || claims.leaseMs < claims.minHoldMs) return 'consentTerms';
+  const { leaseMs, minHoldMs, noticeMs } = input.message;
+  const within = claims.leaseMs <= leaseMs && claims.minHoldMs <= minHoldMs && claims.noticeMs <= noticeMs;
   if (!within) return 'consentTerms';
   if (!isEvidenceEnough(config.evidence, claims.evidence)) return 'evidenceTooWeak';
   return undefined;
@@ -66,11 +72,11 @@ function reserve(x: HostSeen<'prepare'>): HostOut {
   const { state, input, config } = x;
   const claims = input.consent!.claims;
   const epoch = (state.epoch + 1) as Epoch;
-  const { leaseMs, minTenureMs, noticeMs } = claims;
+  const { leaseMs, minHoldMs, noticeMs } = claims;
   const reservation = {
     epoch,
-    borrower: lifeOf(state, input.message.borrower)!,
-    terms: { leaseMs, minTenureMs, noticeMs, requestId: claims.requestId },
+    borrower: runningVm(state, input.message.borrower)!,
+    terms: { leaseMs, minHoldMs, noticeMs, requestId: claims.requestId },
     isTold: false,
   };
   // Both are told once the record is written: what cannot be written is not begun.
@@ -84,13 +90,13 @@ function isSamePrepare(x: HostSeen<'prepare'>): boolean {
   const { message, consent } = x.input;
   const { reservation, holder } = x.state;
   if (!isOwner(x) || !reservation || !consent || holder?.epoch !== message.epoch) return false;
-  const { leaseMs, minTenureMs, noticeMs } = consent.claims;
+  const { leaseMs, minHoldMs, noticeMs } = consent.claims;
   const { terms } = reservation;
   return (
     reservation.borrower.vm === message.borrower &&
     terms.requestId === message.requestId &&
     terms.leaseMs === leaseMs &&
-    terms.minTenureMs === minTenureMs &&
+    terms.minHoldMs === minHoldMs &&
     terms.noticeMs === noticeMs
   );
 }

@@ -16,9 +16,9 @@ import {
   type HostOut,
   type HostSeen,
   hostRow,
-  ownerLife,
   quarantine,
   record,
+  runningOwner,
   runPhase,
   stop,
   tell,
@@ -30,12 +30,12 @@ import {
   type HostState,
   isAlive,
   isKeeperLost,
-  type Life,
   type RemapPhase,
+  type VmIncarnation,
 } from './host-state.ts';
 
 /** All granted: the new holder holds. */
-function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: Life): HostOut {
+function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: VmIncarnation): HostOut {
   const { state, input, config } = x;
   const proof = input.result.ok ? input.result.proof : undefined;
   const lender = attempt.from?.incarnation ?? (0 as Incarnation);
@@ -92,7 +92,7 @@ function advance(x: Base, attempt: Attempt, phase: RemapPhase): HostOut {
 
 /** Before the point of no return: the owner gets back what it was about to lend, under the attempt's epoch. */
 function rollBack(x: Base, attempt: Attempt): HostOut {
-  const owner = ownerLife(x);
+  const owner = runningOwner(x);
   const same =
     owner && attempt.from && owner.vm === attempt.from.vm && owner.incarnation === attempt.from.incarnation;
   if (!same) return begin(x, { cause: 'rollback', to: owner, forced: false }, [stop('enforce')]);
@@ -105,7 +105,8 @@ function attemptOf(state: HostState): Attempt {
 }
 
 const isLend = (attempt: Attempt) => attempt.cause === 'lend';
-const isDead = (state: HostState, life: Life | undefined) => life !== undefined && !isAlive(state, life);
+const isDead = (state: HostState, one: VmIncarnation | undefined) =>
+  one !== undefined && !isAlive(state, one);
 
 /** Whether a lend turns back: its owner cancelled it, its borrower has ended, or the keeper of its supplies has. */
 function turnsBack({ state, config }: Base, attempt: Attempt): boolean {
@@ -132,7 +133,7 @@ function afterClean(x: HostSeen<'phaseDone'>): HostOut {
   if (isLend(attempt)) return advance(x, attempt, 'grant');
   // Who the owner is now counts: it may have ended, or come up, since this began.
   const isForNobody = attempt.forced || (attempt.cause === 'lift' && !x.state.isOwnerWaiting);
-  const to = isForNobody ? undefined : ownerLife(x);
+  const to = isForNobody ? undefined : runningOwner(x);
   return to ? advance(x, { ...attempt, to }, 'grant') : park(x, { ...attempt, to: undefined });
 }
 
@@ -149,7 +150,7 @@ function ungranted(x: Base): HostOut {
   const attempt = attemptOf(x.state);
   const before = [stop('enforce')];
   if (attempt.to?.vm !== x.config.owner) {
-    return begin(x, { cause: 'forwardBack', to: ownerLife(x), forced: false }, before);
+    return begin(x, { cause: 'forwardBack', to: runningOwner(x), forced: false }, before);
   }
   return begin(x, { cause: 'forwardBack', to: undefined, forced: false, quarantine: 'grantFailed' }, before);
 }
@@ -190,7 +191,7 @@ export const REMAP_ROWS = [
     name: 'settled-unresettable',
     on: 'phaseDone',
     from: ['moving'],
-    when: 'settle done; taken by force, and only the driver could have cleared a residue',
+    when: 'settle done; taken by force, and only the driver could have cleared a residual state',
     holds: (x) => inPhase('settle')(x) && !x.config.resettable && attemptOf(x.state).forced,
     to: ['quarantined'],
     act: (x) => quarantine(unexposed(x), 'unresettable', true),

@@ -13,8 +13,8 @@ import {
   hostRow,
   leaseLeft,
   noticeLeft,
-  ownerLife,
   record,
+  runningOwner,
   stop,
   tell,
   timer,
@@ -107,11 +107,11 @@ export const RETURN_ROWS = [
       const holder = state.holder!;
       const lease = holder.lease!;
       if (holder.ending?.notified) return { state, effects: [] };
-      const tenureLeftMs = Math.ceil(lease.startedMs + lease.minTenureMs - input.nowMs);
-      if (tenureLeftMs <= 0) return startNotice(x, 'reclaim');
+      const minHoldLeftMs = Math.ceil(lease.startedMs + lease.minHoldMs - input.nowMs);
+      if (minHoldLeftMs <= 0) return startNotice(x, 'reclaim');
       return {
         state: { ...state, holder: { ...holder, ending: { cause: 'reclaim', notified: false, endsMs: 0 } } },
-        effects: [record, timer('lease', Math.min(tenureLeftMs, leaseLeft(state, input.nowMs)))],
+        effects: [record, timer('lease', Math.min(minHoldLeftMs, leaseLeft(state, input.nowMs)))],
       };
     },
   }),
@@ -137,9 +137,9 @@ export const RETURN_ROWS = [
     on: 'claim',
     from: ['parked'],
     when: 'by the owner, not in the guard time',
-    holds: (x) => isOwner(x) && !x.state.guard && ownerLife(x) !== undefined,
+    holds: (x) => isOwner(x) && !x.state.guard && runningOwner(x) !== undefined,
     to: ['moving', 'quarantined'],
-    act: (x) => begin(x, { cause: 'claim', to: ownerLife(x), forced: false }),
+    act: (x) => begin(x, { cause: 'claim', to: runningOwner(x), forced: false }),
   }),
   hostRow({
     name: 'claim-guard',
@@ -183,7 +183,7 @@ export const CLOCK_ROWS = [
     name: 'notice-over',
     on: 'timer:notice',
     from: ['held'],
-    when: 'lent, the back end can force',
+    when: 'lent, the enforcer can force',
     holds: (x) => isLent(x) && x.config.forceRevoke,
     to: ['moving', 'quarantined'],
     act: (x) => beginReturn(x, x.state.holder?.ending?.cause ?? 'expiry', true),
@@ -192,7 +192,7 @@ export const CLOCK_ROWS = [
     name: 'notice-over-unforced',
     on: 'timer:notice',
     from: ['held'],
-    when: 'lent, the back end cannot force',
+    when: 'lent, the enforcer cannot force',
     holds: isLent,
     to: ['stay'],
     // Gunyah and FF-A refuse to take from a live borrower: the return then waits for its release or VM exit.
@@ -239,7 +239,7 @@ export const CLOCK_ROWS = [
     holds: ({ state }) => state.guard,
     to: ['stay', 'moving', 'quarantined'],
     act: (x) => {
-      const owner = ownerLife(x);
+      const owner = runningOwner(x);
       if (!owner) return { state: { ...x.state, guard: false }, effects: [record] };
       return begin(x, { cause: 'guard', to: owner, forced: false });
     },

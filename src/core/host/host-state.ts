@@ -15,14 +15,14 @@ import type { HostTimer, HostTimes } from '../protocol/timers.ts';
 export const HOST_STATES = ['starting', ...(['parked', 'held', 'moving', 'quarantined'] as const)] as const;
 export type HostStateName = 'starting' | Phase;
 
-/** A VM in one of its lives. */
-export interface Life {
+/** A VM in one incarnation. */
+export interface VmIncarnation {
   readonly vm: VmId;
   readonly incarnation: Incarnation;
 }
 
 /** What a borrower consented to. */
-export interface Terms extends Pick<ConsentClaims, 'leaseMs' | 'minTenureMs' | 'noticeMs'> {
+export interface Terms extends Pick<ConsentClaims, 'leaseMs' | 'minHoldMs' | 'noticeMs'> {
   /** The borrower's number of its request. */
   readonly requestId: number;
 }
@@ -38,13 +38,13 @@ export interface Lease extends Terms {
 /** A return that is coming. */
 export interface Ending {
   readonly cause: MoveCause;
-  /** Notice was given; before that, minimum tenure is awaited. */
+  /** Notice was given; before that, minimum hold time is awaited. */
   readonly notified: boolean;
   /** When the notice is over, on the host's clock. */
   readonly endsMs: number;
 }
 
-export interface Holder extends Life {
+export interface Holder extends VmIncarnation {
   readonly epoch: Epoch;
   readonly confirmed: boolean;
   /** Absent for the owner, who holds by title. */
@@ -56,7 +56,7 @@ export interface Holder extends Life {
 /** A prepared handover. */
 export interface Reservation {
   readonly epoch: Epoch;
-  readonly borrower: Life;
+  readonly borrower: VmIncarnation;
   readonly terms: Terms;
   /** Both parties were told: the record of it is written. */
   readonly isTold: boolean;
@@ -70,9 +70,9 @@ export interface Attempt {
   readonly epoch: Epoch;
   readonly cause: MoveCause;
   /** The holder before; absent when nobody held. */
-  readonly from?: Life | undefined;
+  readonly from?: VmIncarnation | undefined;
   /** Who is to get it; absent: nobody, it is parked. */
-  readonly to?: Life | undefined;
+  readonly to?: VmIncarnation | undefined;
   readonly phase: RemapPhase;
   /** Taken without the holder's help: the bundle stays dark for the guard time. */
   readonly forced: boolean;
@@ -105,7 +105,7 @@ export interface HostState {
   readonly guard: boolean;
   readonly quarantine?: { readonly cause: QuarantineCause; readonly isolated: boolean } | undefined;
   /** While quarantined without proof: who may still reach the bundle. */
-  readonly suspect?: Life | undefined;
+  readonly suspect?: VmIncarnation | undefined;
   /**
    * After a restart, until everything was settled once: nobody knows who may still reach the bundle, so no VM that
    * exits is let go.
@@ -120,7 +120,7 @@ export interface HostState {
   /** The owner's VM waits for leave to run its first instruction. */
   readonly isOwnerWaiting: boolean;
   /** Ended incarnations that wait for leave to free their memory. */
-  readonly exiting: readonly Life[];
+  readonly exiting: readonly VmIncarnation[];
   /** Who rejected the evidence, and why: a borrower among them is barred, not lent to again before a lift. */
   readonly rejections: readonly Rejection[];
 }
@@ -132,16 +132,16 @@ export interface Rejection {
   readonly what: string;
 }
 
-/** What the service knows about a bundle from its configuration and its back end. */
+/** What the service knows about a bundle from its configuration and its enforcer. */
 export interface HostConfig {
   readonly bundle: MessageOf<'prepare'>['bundle'];
   readonly owner: VmId;
   readonly keeper: 'owner' | 'hypervisor';
   readonly digest: Uint8Array;
-  /** Whether the enforcer's reset clears every declared residue. */
+  /** Whether the enforcer's reset clears every declared residual state. */
   readonly resettable: boolean;
   /** Whether a bundle that is not resettable may be lent all the same (a dead borrower then means quarantine). */
-  readonly acceptDriverResidue: boolean;
+  readonly acceptDriverResidualState: boolean;
   readonly evidence: EvidenceLevel;
   readonly forceRevoke: boolean;
   readonly times: HostTimes;
@@ -169,12 +169,12 @@ export type Recovered =
   /** The table is missing or broken. */
   | { readonly kind: 'lost' };
 
-/** A consent as opened by the driver: its claims verified, its stamp compared with our clock. */
+/** A consent as opened by the driver: its claims verified, its timestamp token compared with our clock. */
 export interface OpenedConsent {
   readonly claims: ConsentClaims;
-  /** The stamp is of this boot of the service. */
+  /** The timestamp token is of this boot of the service. */
   readonly sameBoot: boolean;
-  /** Age of the stamp on our clock, in ms; negative when it claims to be from the future. */
+  /** Age of the timestamp token on our clock, in ms; negative when it claims to be from the future. */
   readonly ageMs: number;
 }
 
@@ -183,7 +183,7 @@ type HostMessage = Extract<
   'prepare' | 'lend' | 'cancel' | 'reclaim' | 'claim' | 'release' | 'confirm' | 'reject' | 'queryState'
 >;
 
-/** Facts. `nowMs` is the host's monotonic clock; `life` the sender's running life. */
+/** Facts. `nowMs` is the host's monotonic clock; `incarnation` the sender's running incarnation. */
 export type HostInput = { readonly nowMs: number } & (
   | {
       readonly [K in HostMessage]: {
@@ -265,20 +265,20 @@ export function initialHost(): HostState {
   };
 }
 
-/** Returns the running life of `vm`, if it runs. */
-export function lifeOf(state: HostState, vm: VmId): Life | undefined {
+/** Returns the running incarnation of `vm`, if it runs. */
+export function runningVm(state: HostState, vm: VmId): VmIncarnation | undefined {
   const incarnation = state.running[vm];
   return incarnation === undefined ? undefined : { vm, incarnation };
 }
 
-/** Returns whether `vm`, in the life that runs now, holds the bundle. */
+/** Returns whether `vm`, in the incarnation that runs now, holds the bundle. */
 export function holds(state: HostState, vm: VmId): boolean {
   const { holder } = state;
   return state.name === 'held' && holder?.vm === vm && state.running[vm] === holder.incarnation;
 }
 
-/** Returns whether `life` runs now. */
-export function isAlive(state: HostState, { vm, incarnation }: Life): boolean {
+/** Returns whether `incarnation` runs now. */
+export function isAlive(state: HostState, { vm, incarnation }: VmIncarnation): boolean {
   return state.running[vm] === incarnation;
 }
 
@@ -290,7 +290,7 @@ export function isKeeperLost({ holder, running }: HostState, { keeper, owner }: 
 /** Returns whether a VM that is about to run has to wait for this bundle. */
 export function holdsBack(state: HostState, { owner }: Pick<HostConfig, 'owner'>, vm: VmId): boolean {
   // Its own memory may still be reached by what an ended incarnation of it left.
-  if (state.exiting.some((life) => life.vm === vm)) return true;
+  if (state.exiting.some((one) => one.vm === vm)) return true;
   if (state.attempt?.to?.vm === vm) return true;
   // An owner gets its bundle before its kernel probes, where that is only a matter of waiting.
   const isComing = state.name === 'starting' || state.name === 'moving' || state.guard;

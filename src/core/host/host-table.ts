@@ -10,8 +10,8 @@ import { makeTable } from '../protocol/table.ts';
 import { HOST_TIMERS, type HostTimer } from '../protocol/timers.ts';
 import { hostRow } from './host-attempt.ts';
 import { HOLDER_ROWS } from './host-holder.ts';
+import { INCARNATION_ROWS, QUARANTINE_ROWS, START_ROWS } from './host-incarnations.ts';
 import { LEND_ROWS } from './host-lend.ts';
-import { LIFE_ROWS, QUARANTINE_ROWS, START_ROWS } from './host-life.ts';
 import { REMAP_ROWS } from './host-remap.ts';
 import { CLOCK_ROWS, RETURN_ROWS } from './host-return.ts';
 import { HOST_STATES, type HostInput } from './host-state.ts';
@@ -55,7 +55,7 @@ export const HOST_TABLE = makeTable('hypervisor', HOST_STATES, HOST_INPUTS, [
   ...RETURN_ROWS,
   ...HOLDER_ROWS,
   ...CLOCK_ROWS,
-  ...LIFE_ROWS,
+  ...INCARNATION_ROWS,
   ...QUARANTINE_ROWS,
   ...lateTimers,
 ]);

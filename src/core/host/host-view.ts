@@ -38,7 +38,7 @@ export interface HostView {
 
 /** What the host shows of itself, besides its bundles. */
 export interface HostFacts {
-  /** Running VMs and their lives. */
+  /** Running VMs and their incarnations. */
   readonly vms: Readonly<Record<string, number>>;
   /** Hash of the last line of the audit log. */
   readonly auditHash: string;
@@ -91,7 +91,7 @@ export function hostView({ config, ...parts }: ViewParts, state: HostState, nowM
   };
 }
 
-/** A back end that isolates nothing proves nothing, whatever its calls answered. */
+/** An enforcer that isolates nothing proves nothing, whatever its calls answered. */
 function isolationText(evidence: EvidenceLevel, isolated: boolean): string {
   if (evidence === 'none') return 'nothing is isolated';
   return `isolation ${isolated ? 'proved' : 'unproved'}`;

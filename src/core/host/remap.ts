@@ -98,7 +98,7 @@ export interface Folded {
 
 /**
  * Returns the result of a phase from the answers to its calls. Fewer answers than calls mean that the last
- * answer is a failure, or that the back end broke off. A back end that cannot reset (`canReset`) proves no reset.
+ * answer is a failure, or that the enforcer broke off. An enforcer that cannot reset (`canReset`) proves no reset.
  */
 export function foldAnswers(
   run: PhaseRun,
@@ -137,7 +137,7 @@ export function foldAnswers(
 /** Devices that the enforcer's reset really clears. Of the others it only clears the interrupts. */
 function resettableOf(bundle: BundleDefinition): readonly string[] {
   return bundle.devices
-    .filter((device) => device.residues.every((residue) => residue.clearedBy === 'reset'))
+    .filter((device) => device.residualStates.every((residualState) => residualState.clearedBy === 'reset'))
     .map((device) => device.id);
 }
 

@@ -48,18 +48,18 @@ const isLike =
 const isMoveCause = isOneOf(Object.keys(MOVE_CAUSES));
 const isQuarantineCause = isOneOf(Object.keys(QUARANTINE_CAUSES));
 
-const LIFE = { vm: isText, incarnation: isUint32 };
+const VM_INCARNATION = { vm: isText, incarnation: isUint32 };
 const TERMS: Checks<Terms> = {
   leaseMs: isUint32,
-  minTenureMs: isUint32,
+  minHoldMs: isUint32,
   noticeMs: isUint32,
   requestId: isUint32,
 };
 const ATTEMPT: Checks<Attempt> = {
   epoch: isUint32,
   cause: isMoveCause,
-  from: isMaybe(isLike(LIFE)),
-  to: isMaybe(isLike(LIFE)),
+  from: isMaybe(isLike(VM_INCARNATION)),
+  to: isMaybe(isLike(VM_INCARNATION)),
   phase: isOneOf(['inspect', 'fence', 'settle', 'clean', 'grant']),
   forced: isFlag,
   settled: isFlag,
@@ -69,7 +69,7 @@ const ATTEMPT: Checks<Attempt> = {
   quarantine: isMaybe(isQuarantineCause),
 };
 const HOLDER: Checks<Omit<NonNullable<HostState['holder']>, 'proof'>> = {
-  ...LIFE,
+  ...VM_INCARNATION,
   epoch: isUint32,
   confirmed: isFlag,
   lease: isMaybe(isLike({ ...TERMS, startedMs: isTime, lender: isUint32 })),
@@ -80,7 +80,7 @@ const STATE: Checks<HostState> = {
   epoch: isUint32,
   holder: isMaybe(isLike(HOLDER)),
   reservation: isMaybe(
-    isLike({ epoch: isUint32, borrower: isLike(LIFE), terms: isLike(TERMS), isTold: isFlag }),
+    isLike({ epoch: isUint32, borrower: isLike(VM_INCARNATION), terms: isLike(TERMS), isTold: isFlag }),
   ),
   attempt: isMaybe(isLike(ATTEMPT)),
   lastEpoch: isUint32,
@@ -88,19 +88,19 @@ const STATE: Checks<HostState> = {
   lastBorrower: isMaybe(isLike({ vm: isText, requestId: isUint32 })),
   guard: isFlag,
   quarantine: isMaybe(isLike({ cause: isQuarantineCause, isolated: isFlag })),
-  suspect: isMaybe(isLike(LIFE)),
+  suspect: isMaybe(isLike(VM_INCARNATION)),
   exposed: isFlag,
   isFromRecord: isFlag,
   unwritable: isMaybe(isText),
   isOwnerWaiting: isFlag,
   epochMax: isUint32,
   running: isMapTo(isUint32),
-  exiting: isListOf(isLike(LIFE)),
+  exiting: isListOf(isLike(VM_INCARNATION)),
   rejections: isListOf(isLike({ vm: isText, what: isText })),
 };
 const REGISTRY: Checks<RegistryRecord> = {
   machineBoot: isText,
-  lives: isMapTo(isUint32),
+  incarnations: isMapTo(isUint32),
   running: isListOf(isText),
   floor: isUint32,
 };

@@ -9,9 +9,9 @@ import type { Incarnation, VmId } from '../protocol/ids.ts';
 export interface RegistryRecord {
   readonly machineBoot: string;
   /** Last incarnation of each VM, running or not. */
-  readonly lives: Readonly<Record<VmId, Incarnation>>;
+  readonly incarnations: Readonly<Record<VmId, Incarnation>>;
   readonly running: readonly VmId[];
-  /** Numbers up to it may have been counted, of any VM, and are not in `lives`: a table was lost. */
+  /** Numbers up to it may have been counted, of any VM, and are not in `incarnations`: a table was lost. */
   readonly floor: number;
 }
 
@@ -29,7 +29,7 @@ export function registryAtStart(
   const before = isSameBoot ? record.running : [];
   let registry: RegistryRecord = {
     machineBoot,
-    lives: { ...record?.lives },
+    incarnations: { ...record?.incarnations },
     running: running.filter((vm) => before.includes(vm)),
     floor: Math.max(floor, record?.floor ?? 0),
   };
@@ -39,17 +39,17 @@ export function registryAtStart(
 
 /** Returns the registry after a VM has started, with the next number. */
 export function beganIn(registry: RegistryRecord, vm: VmId): RegistryRecord {
-  const incarnation = (Math.max(registry.lives[vm] ?? 0, registry.floor) + 1) as Incarnation;
+  const incarnation = (Math.max(registry.incarnations[vm] ?? 0, registry.floor) + 1) as Incarnation;
   return {
     ...registry,
-    lives: { ...registry.lives, [vm]: incarnation },
+    incarnations: { ...registry.incarnations, [vm]: incarnation },
     running: [...registry.running.filter((other) => other !== vm), vm],
   };
 }
 
 /** Returns the running incarnations. */
-export function runningIn({ lives, running }: RegistryRecord): Readonly<Record<VmId, Incarnation>> {
-  const incarnations: Record<VmId, Incarnation> = {};
-  for (const vm of running) incarnations[vm] = lives[vm]!;
-  return incarnations;
+export function runningIn(registry: RegistryRecord): Readonly<Record<VmId, Incarnation>> {
+  const running: Record<VmId, Incarnation> = {};
+  for (const vm of registry.running) running[vm] = registry.incarnations[vm]!;
+  return running;
 }

@@ -92,7 +92,7 @@ export interface Residue {
 export interface Device {
   readonly id: DeviceId;
   readonly resources: readonly Resource[];
-  readonly residues: readonly Residue[];
+  readonly residualStates: readonly Residue[];
 }
 
 /** The devices that move as one. `devices` stands in quiesce order: consumers first, touch before panel. */
@@ -149,9 +149,11 @@ export function streamIdsOf({
   return ids.sort((a, b) => a - b);
 }
 
-/** Returns whether every residue of the bundle is cleared by the enforcer's own reset. */
+/** Returns whether every residual state of the bundle is cleared by the enforcer's own reset. */
 export function isResettable(bundle: BundleDefinition): boolean {
-  return bundle.devices.every((device) => device.residues.every((residue) => residue.clearedBy === 'reset'));
+  return bundle.devices.every((device) =>
+    device.residualStates.every((residualState) => residualState.clearedBy === 'reset'),
+  );
 }
 
 /** Names the resources of a device as the rest of the product expects them: `touch.mmio0`, `touch.stream1`. */

@@ -26,8 +26,8 @@ export const REFUSAL_CODES = {
   busy: 'another command for the bundle is being carried out',
   consentInvalid: 'the consent is missing, broken or does not verify under the borrower’s key',
   consentStale: 'the consent was given at another epoch, incarnation or boot, or its time is over',
-  consentTerms: 'the consent’s terms contradict each other or what this back end can keep',
-  evidenceTooWeak: 'the back end cannot give the evidence that the consent asks for',
+  consentTerms: 'the consent’s terms contradict each other or what this enforcer can keep',
+  evidenceTooWeak: 'the enforcer cannot give the evidence that the consent asks for',
   borrowerAbsent: 'the borrower VM is not running',
   barred:
     'this borrower rejected its last grant; mend its tree or the bundle file, restart its agent, ' +
@@ -38,7 +38,7 @@ export const REFUSAL_CODES = {
   quarantined: 'the bundle is in quarantine; an operator must lift it',
   epochsExhausted: 'no epoch is left; the bundle is quarantined',
   unresettable:
-    'the bundle has a residue that only a driver clears and the host does not accept that (acceptDriverResidue)',
+    'only a driver clears a residual state of it, which the host does not accept (acceptDriverResidualState)',
   notSupported: 'this version of the host does not carry out the command yet; update it',
 } as const;
 export type RefusalCode = keyof typeof REFUSAL_CODES;
@@ -90,7 +90,7 @@ export const QUARANTINE_CAUSES = {
   fenceFailed: 'blocking the old holder failed or was not acknowledged',
   settleFailed: 'a sync or invalidation failed or was not acknowledged',
   resetFailed: 'a reset failed, or the device was not idle after it',
-  unresettable: 'a residue that only the holder’s driver can clear was left behind',
+  unresettable: 'a residual state that only the holder’s driver can clear was left behind',
   evidenceMismatch: 'the owner’s own check of the evidence failed',
   tableLost: 'the host lost its table; nobody knows who held the bundle',
   inspectFailed: 'the machine’s own state could not be read back',

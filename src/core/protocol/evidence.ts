@@ -32,7 +32,7 @@ export interface Told {
 
 /**
  * Returns what is wrong with a grant, in one line, or undefined when it is exactly what `config` expects for
- * this VM in life `incarnation` with at least `evidence`.
+ * this VM in incarnation `incarnation` with at least `evidence`.
  */
 export function findMismatch(
   config: AgentConfig,

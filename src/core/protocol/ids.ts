@@ -17,7 +17,7 @@ export type ResourceId = Branded<string, 'ResourceId'>;
 export type DeviceId = Branded<string, 'DeviceId'>;
 /** The fencing token of a bundle: uint32, allocated by the host, only ever rising. */
 export type Epoch = Branded<number, 'Epoch'>;
-/** Which life of a VM is meant: uint32, counted by the host, the first life is 1. */
+/** Which incarnation of a VM is meant: uint32, counted by the host, the first is 1. */
 export type Incarnation = Branded<number, 'Incarnation'>;
 
 /** Largest value of a uint32. cbor-x writes larger integers as floats, which the wire format forbids. */
@@ -39,7 +39,7 @@ export const HOST: VmId = 'host' as VmId;
  */
 export const ID_PATTERN = '^(?!constructor$)[a-z][a-z0-9._-]{0,31}$';
 /**
- * Names that no VM may have: those of the host, of nobody, and of what a back end answers in place of a VM
+ * Names that no VM may have: those of the host, of nobody, and of what an enforcer answers in place of a VM
  * (ports/enforcer.ts). Such an answer and a VM share one field of the enforcer contract, and must never be taken for
  * each other.
  */
@@ -56,7 +56,7 @@ export function takenName(text: unknown): string | undefined {
     return 'every object of the program has something of this name: expected another';
   const isTaken = NO_VMS.some((name) => name === text);
   return isTaken
-    ? 'no VM may be called so, for the host and back ends mean something else by it: expected another name'
+    ? 'no VM may be called so, for the host and enforcers mean something else by it: expected another name'
     : undefined;
 }
 

@@ -39,7 +39,7 @@ export const LATER_MESSAGES = {
       consent: required(3, bytes(1, CONSENT_BYTES_MAX)),
       requestId: required(4, uint()),
       leaseMs: required(5, uint()),
-      minTenureMs: required(6, uint()),
+      minHoldMs: required(6, uint()),
       noticeMs: required(7, uint()),
       purpose: required(8, text(TEXT_BYTES_MAX)),
     },
@@ -95,7 +95,7 @@ export const LATER_MESSAGES = {
       /** A consent of use `next`. */
       consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
       leaseMs: required(6, uint()),
-      minTenureMs: required(7, uint()),
+      minHoldMs: required(7, uint()),
       noticeMs: required(8, uint()),
       requestId: required(9, uint()),
     },

@@ -24,7 +24,7 @@ import {
 export const DIGEST_BYTES = 32;
 /** Challenge of a `queryState`: 64 bits from the system's entropy are not guessed within one session. */
 export const CHALLENGE_BYTES = 8;
-/** The hypervisor's stamp: its boot (8 bytes) and its monotonic milliseconds (8 bytes, big endian). */
+/** The hypervisor's timestamp token: its boot (8 bytes) and its monotonic milliseconds (8 bytes, big endian). */
 export const STAMP_BYTES = 16;
 /** Longest sealed consent: envelope and 14 claims. 264 bytes for names of 32 bytes and the first generation. */
 export const CONSENT_BYTES_MAX = 320;
@@ -101,11 +101,11 @@ export const CONSENT_FIELDS = {
   digest: required(3, bytes(DIGEST_BYTES)),
   owner: required(4, id<VmId>()),
   incarnation: required(5, uint<Incarnation>()),
-  stamp: required(6, bytes(STAMP_BYTES)),
-  /** Milliseconds after the stamp, on the hypervisor's clock, for which the consent is good. */
+  hostTime: required(6, bytes(STAMP_BYTES)),
+  /** Milliseconds after the timestamp token, on the hypervisor's clock, for which the consent is good. */
   validMs: required(7, uint()),
   leaseMs: required(8, uint()),
-  minTenureMs: required(9, uint()),
+  minHoldMs: required(9, uint()),
   /** Notice before a forced return; 0: none. */
   noticeMs: required(10, uint()),
   evidence: required(11, oneOf(EVIDENCE_LEVELS)),

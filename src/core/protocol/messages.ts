@@ -82,7 +82,7 @@ export const MESSAGES = {
       /** How long the borrower waits for an answer. */
       waitMs: required(4, uint()),
       consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
-      minTenureMs: required(6, uint()),
+      minHoldMs: required(6, uint()),
       noticeMs: required(7, uint()),
       /** The borrower's number of this request: of its running process, no other has it. */
       requestId: required(8, uint()),
@@ -137,7 +137,7 @@ export const MESSAGES = {
       consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
       /** The longest times to which the owner's policy agreed. A consent that goes beyond is refused. */
       leaseMs: required(6, uint()),
-      minTenureMs: required(7, uint()),
+      minHoldMs: required(7, uint()),
       noticeMs: required(8, uint()),
       /** Of the request. The consent must claim the same. */
       requestId: required(9, uint()),
@@ -281,7 +281,7 @@ export const MESSAGES = {
       noticeMs: optional(15, uint()),
       /** Of the request by which the asker holds, or for which `pending` is said. */
       requestId: optional(16, uint()),
-      /** Whether the back end takes a bundle from a holder that does not give it back, and the evidence it declares. */
+      /** Whether the enforcer takes a bundle from a holder that does not give it back, and the evidence it declares. */
       forces: optional(17, BOOL),
       declared: optional(18, oneOf(EVIDENCE_LEVELS)),
     },
@@ -340,7 +340,7 @@ export const MESSAGES = {
     number: 33,
     from: 'host',
     to: 'agent',
-    says: 'The host lives; brings a fresh stamp.',
+    says: 'The host lives; brings a fresh timestamp token.',
     fields: {},
   },
   ...LATER_MESSAGES,

@@ -40,8 +40,8 @@ export const BORROWER_TIMERS = {
   notice: 0,
   /** The lease is over by our own count, and nobody said so: ask. The length comes with the grant. */
   lease: 0,
-  /** Minimum tenure is over: a recall that came before counts from now on. The length comes with the terms. */
-  tenure: 0,
+  /** Minimum hold time is over: a recall that came before counts from now on. The length comes with the terms. */
+  minHold: 0,
 } as const;
 export type BorrowerTimer = keyof typeof BORROWER_TIMERS;
 
@@ -49,7 +49,7 @@ export type BorrowerTimer = keyof typeof BORROWER_TIMERS;
 export const HOST_TIMERS = {
   /** A reservation lapses. */
   reservation: 0,
-  /** The lease is over, or minimum tenure is and a reclaim waits: notice starts. */
+  /** The lease is over, or minimum hold time is and a reclaim waits: notice starts. */
   lease: 0,
   /** Notice is over: the return is forced. */
   notice: 0,

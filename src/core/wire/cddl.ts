@@ -48,10 +48,10 @@ function renderMessages(
   const payloads = Object.entries(types).map(([kind, type]) => {
     const name = kebab(kind);
     const seq = choice === 'handshake-message' ? '0' : 'seq';
-    const stamp = choice === 'handshake-message' ? '' : '? 2 => stamp, ';
+    const hostTime = choice === 'handshake-message' ? '' : '? 2 => hostTime, ';
     return [
       `; ${type.from} to ${type.to}: ${type.says}`,
-      `${name} = { 0 => ${type.number}, 1 => ${seq}, ${stamp}3 => ${name}-body }`,
+      `${name} = { 0 => ${type.number}, 1 => ${seq}, ${hostTime}3 => ${name}-body }`,
       renderMap(`${name}-body`, type.fields, structs),
     ].join('\n');
   });
@@ -188,7 +188,7 @@ const NAMES = `${section('Common types')}
 uint32 = uint .size 4
 seq = 1..4294967295
 ; Opaque; on messages from the host only.
-stamp = bstr .size ${STAMP_BYTES}
+hostTime = bstr .size ${STAMP_BYTES}
 ; Of a machine, a VM, a bundle or a device.
 name = tstr .regexp "[a-z][a-z0-9._-]{0,${ID_BYTES_MAX - 1}}"
 ; A device, a dot, a kind and a number below 20; at most ${RESOURCE_NAME_BYTES_MAX} bytes.

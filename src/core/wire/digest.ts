@@ -48,7 +48,7 @@ const RESOURCE = struct('resource', {
   mask: optional(8, uint()),
 });
 
-const RESIDUE = struct('residue', {
+const RESIDUE = struct('residualState', {
   what: required(1, text(TEXT_BYTES_MAX)),
   clearedBy: required(2, oneOf(['reset', 'driver'] as const)),
 });
@@ -56,7 +56,7 @@ const RESIDUE = struct('residue', {
 const DEVICE = struct('device', {
   id: required(1, id<DeviceId>()),
   resources: required(2, list(RESOURCE, RESOURCES_MAX)),
-  residues: required(3, list(RESIDUE, RESIDUES_MAX)),
+  residualStates: required(3, list(RESIDUE, RESIDUES_MAX)),
 });
 
 /** The canonical definition. Addresses are page numbers (4096 bytes). */
@@ -83,7 +83,7 @@ export function canonicalBundle(bundle: BundleDefinition): Uint8Array {
         throw new RangeError(`${one.id} stands in ${device.id}, not ${one.device}`);
       return canonicalResource(one);
     }),
-    residues: device.residues,
+    residualStates: device.residualStates,
   }));
   const definition: ValueOf<typeof BUNDLE_FIELDS> = {
     id: bundle.id,

@@ -32,11 +32,11 @@ export type Agreed = Pick<Keyed, 'initiated' | 'version' | 'us' | 'peer' | 'peer
 export function sealIn(
   session: Keyed,
   message: Parameters<typeof SESSION_CODEC.encode>[0],
-  stamp?: Uint8Array,
+  hostTime?: Uint8Array,
 ): Sealed {
   const seq = session.counter.peek();
   if (seq === undefined) return { ok: false, reason: 'exhausted', field: '' };
-  const payload = SESSION_CODEC.encode(message, seq, stamp);
+  const payload = SESSION_CODEC.encode(message, seq, hostTime);
   if (!payload.ok) return payload;
   session.counter.take();
   return { ok: true, frame: sealMac0(session.sendKey, payload.bytes), seq };

@@ -32,7 +32,7 @@ export const RESOURCE_NAME_BYTES_MAX = ID_BYTES_MAX + 12;
 export const HELLO_BUNDLES_MAX = BUNDLES_MAX;
 /** Most VMs with a view of their own in one resource; far more than a machine lends a device among. */
 export const VIEWS_MAX = 64;
-/** Most residues that one device declares. */
+/** Most residual states that one device declares. */
 export const RESIDUES_MAX = 16;
 
 /** Key shared by two parties, as configured. */

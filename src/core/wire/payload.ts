@@ -1,7 +1,7 @@
 /**
- * The payload of an envelope: which message, its sequence number, the host's stamp, and its fields.
+ * The payload of an envelope: which message, its sequence number, the host's timestamp token, and its fields.
  *
- *     {0: message number, 1: sequence number, ? 2: stamp, 3: fields}
+ *     {0: message number, 1: sequence number, ? 2: timestamp token, 3: fields}
  *
  * One codec for the messages of core/protocol/messages.ts inside a session, one for the handshake.
  */
@@ -33,16 +33,16 @@ export interface Payload<M> {
   readonly ok: true;
   readonly message: M;
   readonly seq: number;
-  readonly stamp?: Uint8Array;
+  readonly hostTime?: Uint8Array;
 }
 
 /** Encoder and decoder of the payloads of one set of messages. */
 export interface PayloadCodec<M> {
-  /** Returns the bytes of `message` under `seq` (uint32), with the host's `stamp` of 16 bytes if given. */
+  /** Returns the bytes of `message` under `seq` (uint32), with the host's `hostTime` of 16 bytes if given. */
   encode(
     message: M,
     seq: number,
-    stamp?: Uint8Array,
+    hostTime?: Uint8Array,
   ): { readonly ok: true; readonly bytes: Uint8Array } | PayloadFault;
   /** Returns what authenticated `bytes` say, or why they say nothing. Never throws. */
   decode(bytes: Uint8Array): Payload<M> | PayloadFault;
@@ -59,19 +59,19 @@ export function payloadCodec<M extends MessageTypes>(types: M): PayloadCodec<Any
   const byNumber = new Map(rows.map((row) => [row.number, row]));
 
   return {
-    encode(message, seq, stamp) {
+    encode(message, seq, hostTime) {
       const row = byKind.get(message.kind);
       if (row === undefined) return { ok: false, reason: 'number', field: message.kind };
       if (!isUint32(seq)) return { ok: false, reason: 'payload', field: 'seq' };
-      if (stamp !== undefined && stamp.length !== STAMP_BYTES) {
-        return { ok: false, reason: 'payload', field: 'stamp' };
+      if (hostTime !== undefined && hostTime.length !== STAMP_BYTES) {
+        return { ok: false, reason: 'payload', field: 'hostTime' };
       }
       const body = row.shape.toMap(message as never);
       if (!body.ok) return { ...body, field: pathOf(row.kind, body.field) };
       const payload = new Map<number, CborValue>();
       payload.set(KEY_NUMBER, row.number);
       payload.set(KEY_SEQ, seq);
-      if (stamp !== undefined) payload.set(KEY_STAMP, stamp);
+      if (hostTime !== undefined) payload.set(KEY_STAMP, hostTime);
       payload.set(KEY_BODY, body.map);
       return { ok: true, bytes: encodeCbor(payload) };
     },
@@ -86,8 +86,8 @@ export function payloadCodec<M extends MessageTypes>(types: M): PayloadCodec<Any
       const body = row.shape.fromMap(outer.body);
       if (!body.ok) return { ...body, field: pathOf(row.kind, body.field) };
       const message = Object.assign({ kind: row.kind }, body.value) as unknown as AnyOf<M>;
-      const { seq, stamp } = outer;
-      return stamp === undefined ? { ok: true, message, seq } : { ok: true, message, seq, stamp };
+      const { seq, hostTime } = outer;
+      return hostTime === undefined ? { ok: true, message, seq } : { ok: true, message, seq, hostTime };
     },
   };
 }
@@ -101,7 +101,7 @@ export const HANDSHAKE_CODEC: PayloadCodec<AnyOf<typeof HANDSHAKE_MESSAGES>> =
 interface Outer {
   readonly number: number;
   readonly seq: number;
-  readonly stamp: Uint8Array | undefined;
+  readonly hostTime: Uint8Array | undefined;
   readonly body: unknown;
 }
 
@@ -109,12 +109,12 @@ function readOuter(value: unknown): Outer | undefined {
   if (!(value instanceof Map)) return undefined;
   const number: unknown = value.get(KEY_NUMBER);
   const seq: unknown = value.get(KEY_SEQ);
-  const stamp: unknown = value.get(KEY_STAMP);
+  const hostTime: unknown = value.get(KEY_STAMP);
   if (!isUint32(number) || !isUint32(seq) || !value.has(KEY_BODY)) return undefined;
-  if (value.size !== (stamp === undefined ? 3 : 4)) return undefined;
-  if (stamp === undefined) return { number, seq, stamp, body: value.get(KEY_BODY) };
-  if (!(stamp instanceof Uint8Array) || stamp.length !== STAMP_BYTES) return undefined;
-  return { number, seq, stamp: new Uint8Array(stamp), body: value.get(KEY_BODY) };
+  if (value.size !== (hostTime === undefined ? 3 : 4)) return undefined;
+  if (hostTime === undefined) return { number, seq, hostTime, body: value.get(KEY_BODY) };
+  if (!(hostTime instanceof Uint8Array) || hostTime.length !== STAMP_BYTES) return undefined;
+  return { number, seq, hostTime: new Uint8Array(hostTime), body: value.get(KEY_BODY) };
 }
 
 function pathOf(kind: string, field: string): string {

@@ -83,7 +83,7 @@ export interface Received {
   readonly frames: readonly Uint8Array[];
   readonly events: readonly SessionEvent[];
   /** The message, if the frame brought one for the protocol. */
-  readonly message?: { readonly message: Message; readonly seq: number; readonly stamp?: Uint8Array };
+  readonly message?: { readonly message: Message; readonly seq: number; readonly hostTime?: Uint8Array };
   readonly drop?: DropReason;
   readonly detail?: string;
 }
@@ -94,6 +94,6 @@ export type Sealed =
   | {
       readonly ok: false;
       /** `down`: no session. `exhausted`: it has no number left; start a new one. Else our own mistake. */
-      readonly reason: 'down' | 'exhausted' | 'stampNotHost' | PayloadFault['reason'];
+      readonly reason: 'down' | 'exhausted' | 'hostTimeNotHost' | PayloadFault['reason'];
       readonly field: string;
     };

@@ -58,7 +58,7 @@ export class Session {
   private current: Keyed | undefined;
   /**
    * Of the session before, if that was between the same boots. One is enough: renewals for want of sense are seconds
-   * apart, and how old a consent may be is for its stamp to say.
+   * apart, and how old a consent may be is for its timestamp token to say.
    */
   private previousConsentKey: Mac0Key | undefined;
   /** Whether the peer was heard under the keys of `current`. */
@@ -145,12 +145,12 @@ export class Session {
     return this.onMessage(this.current, payload, events);
   }
 
-  /** Seals `message` for the peer. Only the host puts a `stamp` (16 bytes) on its messages. */
-  seal(message: Message, stamp?: Uint8Array): Sealed {
+  /** Seals `message` for the peer. Only the host puts a `hostTime` (16 bytes) on its messages. */
+  seal(message: Message, hostTime?: Uint8Array): Sealed {
     if (this.current === undefined) return { ok: false, reason: 'down', field: '' };
-    if (stamp !== undefined && this.config.us !== HOST)
-      return { ok: false, reason: 'stampNotHost', field: '' };
-    return sealIn(this.current, message, stamp);
+    if (hostTime !== undefined && this.config.us !== HOST)
+      return { ok: false, reason: 'hostTimeNotHost', field: '' };
+    return sealIn(this.current, message, hostTime);
   }
 
   /**
@@ -171,7 +171,7 @@ export class Session {
   /**
    * At the host: returns the claims of a consent that the peer sealed in this session, or between the same boots in the
    * one before or in the one that we have only answered, whose end may be lost; undefined for everything else. Whether
-   * they hold now (epoch, stamp, incarnation) is for the host to say.
+   * they hold now (epoch, timestamp token, incarnation) is for the host to say.
    *
    * A consent that opens proves that its session is no replay, as any frame under its keys does: they need our
    * challenge.
@@ -197,7 +197,7 @@ export class Session {
   private onHandshake(payload: Uint8Array, at: number, challenge: Uint8Array | undefined): Received {
     const decoded = HANDSHAKE_CODEC.decode(payload);
     if (!decoded.ok) return drop('malformed', describe(decoded));
-    if (decoded.stamp !== undefined) return drop('malformed', 'stamp: none in the handshake');
+    if (decoded.hostTime !== undefined) return drop('malformed', 'timestamp token: none in the handshake');
     if (decoded.message.kind === 'helloAnswered') return this.onAnswer(decoded.message, at);
     return this.onHello(decoded.message, at, challenge);
   }
@@ -284,9 +284,9 @@ export class Session {
   private onMessage(session: Keyed, payload: Uint8Array, events: readonly SessionEvent[]): Received {
     const decoded = SESSION_CODEC.decode(payload);
     if (!decoded.ok) return { frames: NONE, events, drop: 'malformed', detail: describe(decoded) };
-    const { message, seq, stamp } = decoded;
-    if (stamp !== undefined && this.config.peer !== HOST) {
-      return { frames: NONE, events, drop: 'malformed', detail: 'stamp: not from the host' };
+    const { message, seq, hostTime } = decoded;
+    if (hostTime !== undefined && this.config.peer !== HOST) {
+      return { frames: NONE, events, drop: 'malformed', detail: 'timestamp token: not from the host' };
     }
     if (!session.window.accept(seq)) return { frames: NONE, events, drop: 'replayed' };
     if (!this.confirmed) {
@@ -299,7 +299,7 @@ export class Session {
       return { frames: session.initiated ? NONE : this.finish(session), events };
     }
     if (message.kind === 'alive') return { frames: message.asks ? this.alive(session, false) : NONE, events };
-    const brought = stamp === undefined ? { message, seq } : { message, seq, stamp };
+    const brought = hostTime === undefined ? { message, seq } : { message, seq, hostTime };
     return { frames: NONE, events, message: brought };
   }
 

@@ -27,7 +27,7 @@ const RETURNS_MAX = 8;
 export const BORROW_DEFAULTS = {
   purpose: 'unspecified',
   leaseMs: 30_000,
-  minTenureMs: 0,
+  minHoldMs: 0,
   noticeMs: 2_000,
   waitMs: 5_000,
   evidence: 'observed',
@@ -340,13 +340,13 @@ function termsOf(request: Json): BorrowTerms {
     purpose: clipText(purpose, TEXT_BYTES_MAX),
     evidence: evidence as EvidenceLevel,
     leaseMs: number(request, 'leaseMs', BORROW_DEFAULTS.leaseMs),
-    minTenureMs: number(request, 'minTenureMs', BORROW_DEFAULTS.minTenureMs),
+    minHoldMs: number(request, 'minHoldMs', BORROW_DEFAULTS.minHoldMs),
     noticeMs: number(request, 'noticeMs', BORROW_DEFAULTS.noticeMs),
     waitMs: number(request, 'waitMs', BORROW_DEFAULTS.waitMs),
   };
   if (terms.leaseMs === 0) throw new RequestError('badRequest', '"leaseMs": a lease of 0 ms is none');
-  if (terms.minTenureMs > terms.leaseMs) {
-    throw new RequestError('badRequest', `"minTenureMs": ${terms.minTenureMs} is longer than the lease`);
+  if (terms.minHoldMs > terms.leaseMs) {
+    throw new RequestError('badRequest', `"minHoldMs": ${terms.minHoldMs} is longer than the lease`);
   }
   return terms;
 }

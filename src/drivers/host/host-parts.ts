@@ -32,11 +32,11 @@ export interface HostParts {
   readonly audit: (lines: string) => void;
   /** Hash of the last line of the audit log. */
   readonly auditHash: string | undefined;
-  /** Ends the process, so that its supervisor starts it again: there is nothing that this life can still do. */
+  /** Ends the process, so that its supervisor starts it again: there is nothing that this run can still do. */
   readonly end?: (reason: string) => void;
   readonly times?: Partial<HostTimes>;
   /** Lend bundles that only their driver can clean. */
-  readonly acceptDriverResidue?: boolean;
+  readonly acceptDriverResidualState?: boolean;
   /** The table of a bundle; a negative control puts another one here. */
   readonly protocol?: typeof HOST_TABLE;
 }

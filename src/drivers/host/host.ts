@@ -8,6 +8,7 @@ import { quietLog } from '../../common/quiet-log.ts';
 import { decodeBounds, encodeBounds } from '../../core/host/bounds.ts';
 import { HostEndpoint } from '../../core/host/host-endpoint.ts';
 import type { HostFact, HostNews, HostOrder } from '../../core/host/host-facts.ts';
+import { HostTimes } from '../../core/host/host-time.ts';
 import {
   faultFields,
   faultText,
@@ -16,7 +17,6 @@ import {
   hostView,
 } from '../../core/host/host-view.ts';
 import { Pulse, stoppedText } from '../../core/host/pulse.ts';
-import { Stamper } from '../../core/host/stamp.ts';
 import { runningIn } from '../../core/host/vm-registry.ts';
 import type { BundleId, VmId } from '../../core/protocol/ids.ts';
 import type { Message } from '../../core/protocol/messages.ts';
@@ -45,7 +45,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   readonly #endpoint: HostEndpoint;
   readonly #entries = new Map<BundleId, Entry>();
   readonly #writer: HostWriter;
-  readonly #stamper: Stamper;
+  readonly #hostTimes: HostTimes;
   readonly #pulse = new Pulse();
   readonly #showsSteps: boolean;
   readonly #timers: TimerSet;
@@ -60,19 +60,19 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   constructor(given: HostParts) {
     super();
     const parts = { ...given, log: quietLog(given.log, given.clock) };
-    const { bundles, enforcer, bootId, times, acceptDriverResidue, protocol, clock, log } = parts;
+    const { bundles, enforcer, bootId, times, acceptDriverResidualState, protocol, clock, log } = parts;
     this.#parts = parts;
     const setup = {
       bundles,
       enforcer: enforcer.describe(),
       bootId,
       times,
-      acceptDriverResidue,
+      acceptDriverResidualState,
       table: protocol,
     };
     this.#endpoint = new HostEndpoint(setup);
     this.#showsSteps = (log.level ?? 'debug') === 'debug';
-    this.#stamper = new Stamper(bootId);
+    this.#hostTimes = new HostTimes(bootId);
     this.#timers = new TimerSet(clock, (name, lateMs) => this.#timerFired(name, lateMs));
     this.#facts = new FactQueue(
       (fact) => this.#step(fact),
@@ -217,7 +217,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     const { link, enforcer } = this.#parts;
     switch (order.do) {
       case 'send':
-        return void link.send(order.to, order.message, this.#stamper.at(this.#nowMs()));
+        return void link.send(order.to, order.message, this.#hostTimes.at(this.#nowMs()));
       case 'record': {
         const fault = this.#writer.writeBundle(order.bundle, order.state, order.isDurable);
         return this.#feed({ on: 'recorded', bundle: order.bundle, fault });

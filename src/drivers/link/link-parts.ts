@@ -24,7 +24,7 @@ export interface LinkParts {
 
 /** Who is told what arrives. */
 export interface LinkListener {
-  onMessage(from: VmId, message: Message, stamp: Uint8Array | undefined): void;
+  onMessage(from: VmId, message: Message, hostTime: Uint8Array | undefined): void;
   /**
    * A session came up, or was replaced: what was sent before may be lost. `isNewBoot`: of the peer, after a session
    * with another one. `tableId`: of the host's table, 8 bytes; zeros of another peer.
@@ -33,7 +33,7 @@ export interface LinkListener {
   onDown(peer: VmId, reason: string): void;
   /** The peer means something else by this bundle. */
   onDigestMismatch(peer: VmId, bundle: BundleId): void;
-  /** At the host: which life of `vm` runs; 0: none. */
+  /** At the host: which incarnation of `vm` runs; 0: none. */
   incarnationOf?(vm: VmId): Incarnation;
   /** At the host: the id of its table, 8 bytes. */
   tableId?(): Uint8Array;

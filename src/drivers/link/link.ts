@@ -153,10 +153,10 @@ export class Link implements TransportListener {
   }
 
   /** Seals and sends. Returns false when there is no session or the transport dropped it. */
-  send(to: VmId, message: Message, stamp?: Uint8Array): boolean {
+  send(to: VmId, message: Message, hostTime?: Uint8Array): boolean {
     const peer = this.#peers.get(to);
     if (peer && !peer.session?.isUp) this.#wanted(peer);
-    const sealed = peer?.session?.seal(message, stamp) ?? { ok: false as const, reason: 'no session' };
+    const sealed = peer?.session?.seal(message, hostTime) ?? { ok: false as const, reason: 'no session' };
     if (!sealed.ok || !peer) {
       this.counts.unsent += 1;
       this.#parts.log('debug', `${message.kind} not sent: ${sealed.ok ? 'no peer' : sealed.reason}`, { to });
@@ -167,8 +167,8 @@ export class Link implements TransportListener {
   }
 
   /** Sends to every peer whose session is up. */
-  broadcast(message: Message, stamp?: Uint8Array): void {
-    for (const peer of this.#peers.values()) if (peer.session?.isUp) this.send(peer.id, message, stamp);
+  broadcast(message: Message, hostTime?: Uint8Array): void {
+    for (const peer of this.#peers.values()) if (peer.session?.isUp) this.send(peer.id, message, hostTime);
   }
 
   /** Seals a consent for the host; undefined without a session. */
@@ -202,7 +202,7 @@ export class Link implements TransportListener {
     this.#begin(peer);
   }
 
-  /** The peer's life has ended: its session with it. */
+  /** The peer's incarnation has ended: its session with it. */
   forget(id: VmId): void {
     const peer = this.#peers.get(id);
     if (!peer) return;
@@ -278,7 +278,7 @@ export class Link implements TransportListener {
     }
     if (!received.message) return;
     this.counts.received += 1;
-    this.#listener?.onMessage(peer.id, received.message.message, received.message.stamp);
+    this.#listener?.onMessage(peer.id, received.message.message, received.message.hostTime);
   }
 
   #onEvent(peer: Peer, event: SessionEvent): void {

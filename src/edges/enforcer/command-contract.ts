@@ -1,5 +1,5 @@
 /**
- * The contract between the `command` back end and its executable, and the check of every answer.
+ * The contract between the `command` enforcer and its executable, and the check of every answer.
  *
  * One request line, one answer line, both JSON objects in UTF-8 without line breaks inside.
  *   {"hello":1} -> {"name":"xen","kind":"central","evidence":"observed","machineBoot":"b7","running":["android"],

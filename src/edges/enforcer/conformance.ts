@@ -1,9 +1,9 @@
 /**
- * The conformance suite every back end must pass, a vendor's too; `baton backend-test` runs it.
+ * The conformance suite every enforcer must pass, a vendor's too; `baton enforcer-test` runs it.
  *
- * It drives one bundle between two running VMs through the Enforcer port alone and judges by what the back end
+ * It drives one bundle between two running VMs through the Enforcer port alone and judges by what the enforcer
  * declares: what it does not claim is `not-claimed`, never a failure. Where the caller can really touch the
- * device from inside a VM, `probe` lets the suite judge by that instead of by the back end's own word.
+ * device from inside a VM, `probe` lets the suite judge by that instead of by the enforcer's own word.
  */
 
 import { type BundleDefinition, resourcesOf } from '../../core/protocol/bundle.ts';

@@ -16,7 +16,7 @@ import type {
   Reach,
 } from '../../ports/enforcer.ts';
 
-/** What the back end without isolation is told. `machineBoot` should come from the machine's boot id. */
+/** What the enforcer without isolation is told. `machineBoot` should come from the machine's boot id. */
 export interface NoneOptions {
   readonly bundles: readonly BundleDefinition[];
   readonly vms: readonly VmId[];

@@ -1,5 +1,5 @@
 /**
- * Who was granted what, for back ends that cannot read it back: the rules of the port (`fence` before `settle` before
+ * Who was granted what, for enforcers that cannot read it back: the rules of the port (`fence` before `settle` before
  * another's `grant`), refusals by name, and what to remember. Pure.
  */
 

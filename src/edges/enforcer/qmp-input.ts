@@ -71,7 +71,7 @@ export function shareOf(limit: number, bundles: number): number {
   return Math.min(SENT_MAX, Math.max(1, Math.floor(limit / bundles)));
 }
 
-/** The events of one holder's tenure. Begins with a grant and ends with a fence. */
+/** The events of one holder's minimum hold time. Begins with a grant and ends with a fence. */
 export class Tenure {
   readonly #send: SendEvents;
   readonly #sentMax: number;

@@ -2,7 +2,7 @@
  * The QMP of one QEMU: dials it, and again when it is gone; commands with a deadline; whether its guest lives.
  *
  * A guest lives for as long as its QMP answers: SHUTDOWN, RESET, a connection that ends, an answer that does not come
- * in time and a status that is refused are the end of a life. A QEMU that only hangs comes back as a new life, which
+ * in time and a status that is refused are its end. A QEMU that only hangs comes back as a new incarnation, which
  * is the safe mistake. (QMP: a greeting, `qmp_capabilities`, then commands with an `id` and events; see QEMU's
  * docs/interop/qmp-spec.)
  */
@@ -21,7 +21,7 @@ export const CALLERS_MAX = OPEN_MAX - 8;
 const TEXT_MAX = 200;
 
 /** `waiting`: for its first instruction (`-S`); `none`: there is no guest, or none that can be asked. */
-export type Life = 'none' | 'waiting' | 'running';
+export type GuestState = 'none' | 'waiting' | 'running';
 
 /** The answer to one command. */
 export type QmpAnswer =
@@ -36,12 +36,12 @@ export interface QmpParts {
   readonly network: Pick<StreamNetwork, 'connect'>;
   readonly clock: Clock;
   readonly log: Log;
-  /** A guest came to life, or its life ended. */
-  readonly onLife: (life: Life) => void;
+  /** A guest started or ended. */
+  readonly onState: (state: GuestState) => void;
 }
 
 /** Statuses of `query-status` in which there is no guest that runs, or may run on. */
-const LIFELESS = ['shutdown', 'guest-panicked', 'internal-error', 'inmigrate', 'postmigrate', 'preconfig'];
+const NOT_RUNNING = ['shutdown', 'guest-panicked', 'internal-error', 'inmigrate', 'postmigrate', 'preconfig'];
 
 interface Open {
   readonly done: (answer: QmpAnswer) => void;
@@ -51,7 +51,7 @@ interface Open {
 export class QmpLink {
   readonly #parts: QmpParts;
   readonly #open = new Map<number, Open>();
-  #life: Life = 'none';
+  #state: GuestState = 'none';
   /** The present connection, or the attempt at one. */
   #lines: Lines | undefined;
   #attempt = 0;
@@ -67,8 +67,8 @@ export class QmpLink {
     this.#parts = parts;
   }
 
-  get life(): Life {
-    return this.#life;
+  get state(): GuestState {
+    return this.#state;
   }
 
   /** Starts dialling. `done`: the first attempt has come to something. */
@@ -100,7 +100,7 @@ export class QmpLink {
 
   /** Lets a guest run that waits for its first instruction. */
   release(): void {
-    if (this.#life !== 'waiting') return;
+    if (this.#state !== 'waiting') return;
     this.execute('cont', undefined, (answer) => {
       if (!answer.ok) this.#parts.log('error', `cont failed: ${answer.error}`, { vm: this.#parts.vm });
     });
@@ -148,18 +148,18 @@ export class QmpLink {
       this.#become('none', 'the guest was reset');
       this.#assess();
     }
-    if (name === 'RESUME' && this.#life === 'waiting') this.#life = 'running';
-    else if (name === 'RESUME' && this.#life === 'none') this.#assess();
+    if (name === 'RESUME' && this.#state === 'waiting') this.#state = 'running';
+    else if (name === 'RESUME' && this.#state === 'none') this.#assess();
   }
 
   /** Asks whether there is a guest. */
   #assess(): void {
     this.#ask('query-status', (value) => {
-      if (this.#life !== 'none') return;
+      if (this.#state !== 'none') return;
       const status = statusOf(value);
       this.#told = '';
       this.#become(
-        status === 'prelaunch' ? 'waiting' : LIFELESS.includes(status) ? 'none' : 'running',
+        status === 'prelaunch' ? 'waiting' : NOT_RUNNING.includes(status) ? 'none' : 'running',
         status,
       );
       this.#first();
@@ -176,12 +176,12 @@ export class QmpLink {
     });
   }
 
-  #become(life: Life, why: string): void {
-    if (life === this.#life) return;
-    this.#life = life;
-    const { vm, log, onLife } = this.#parts;
-    log('info', life === 'none' ? 'VM ended' : 'VM found', { vm, why });
-    onLife(life);
+  #become(state: GuestState, why: string): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    const { vm, log, onState } = this.#parts;
+    log('info', state === 'none' ? 'VM ended' : 'VM found', { vm, why });
+    onState(state);
   }
 
   /** The connection is no good, or never came about: a new one is tried. */

@@ -1,5 +1,5 @@
 /**
- * The back end `qmp`: plain QEMU on a laptop. It moves input, and nothing else: what a program reads from the real
+ * The enforcer `qmp`: plain QEMU on a laptop. It moves input, and nothing else: what a program reads from the real
  * device comes in over a socket per bundle, and goes by QMP to the QEMU of the holder alone.
  *
  * Access is the routing, and the routing is in this process. So `fence` takes effect at once, whatever the holder of
@@ -23,7 +23,7 @@ import type {
 import type { ByteStream, Clock, Log, StreamNetwork } from '../../ports/world.ts';
 import { Notebook } from './notebook.ts';
 import { parseEvents, shareOf, Tenure } from './qmp-input.ts';
-import { CALLERS_MAX, type Life, QmpLink } from './qmp-link.ts';
+import { CALLERS_MAX, type GuestState, QmpLink } from './qmp-link.ts';
 
 /** Programs that feed one bundle at a time: one, and the next that replaces it. */
 const FEEDERS_MAX = 4;
@@ -47,7 +47,7 @@ export interface QmpOptions {
 }
 
 /**
- * Opens the back end: `done` is told once every QEMU has answered or was not there, and all inputs are listened for.
+ * Opens the enforcer: `done` is told once every QEMU has answered or was not there, and all inputs are listened for.
  */
 export function openQmpEnforcer(options: QmpOptions, done: (result: QmpEnforcer | Error) => void): void {
   const enforcer = new QmpEnforcer(options);
@@ -67,13 +67,13 @@ export class QmpEnforcer implements Enforcer {
   readonly #notebook: Notebook;
   readonly #links = new Map<VmId, QmpLink>();
   /** Who gets the events of a bundle. */
-  readonly #tenures = new Map<BundleId, { readonly vm: VmId; readonly tenure: Tenure }>();
+  readonly #minHolds = new Map<BundleId, { readonly vm: VmId; readonly minHold: Tenure }>();
   /** Tenures that were fenced and have not settled. */
   readonly #leaving = new Map<BundleId, Set<Tenure>>();
   /** Of each bundle the run under way, and those that wait for it. */
   readonly #runs = new Map<BundleId, Run[]>();
   readonly #stops: (() => void)[] = [];
-  /** VMs that ran when the back end was opened; what changes before somebody listens is told to the listener. */
+  /** VMs that ran when the enforcer was opened; what changes before somebody listens is told to the listener. */
   #runningAtFirst: readonly VmId[] = [];
   #early: EnforcerEvent[] = [];
   #isOpen = false;
@@ -84,8 +84,8 @@ export class QmpEnforcer implements Enforcer {
     this.#notebook = new Notebook(options.bundles, 'blocked');
     const { limitMs, network, clock, log } = options;
     for (const [vm, address] of options.vms) {
-      const onLife = (life: Life) => this.#lived(vm, life);
-      this.#links.set(vm, new QmpLink({ vm, address, limitMs, network, clock, log, onLife }));
+      const onState = (state: GuestState) => this.#lived(vm, state);
+      this.#links.set(vm, new QmpLink({ vm, address, limitMs, network, clock, log, onState }));
     }
   }
 
@@ -96,9 +96,9 @@ export class QmpEnforcer implements Enforcer {
       failed ??= error;
       left -= 1;
       if (left > 0) return;
-      this.#runningAtFirst = this.#alive((life) => life === 'running');
+      this.#runningAtFirst = this.#alive((state) => state === 'running');
       this.#isOpen = true;
-      for (const vm of this.#alive((life) => life === 'waiting')) this.#tell({ kind: 'vmStarting', vm });
+      for (const vm of this.#alive((state) => state === 'waiting')) this.#tell({ kind: 'vmStarting', vm });
       done(failed);
     };
     for (const link of this.#links.values()) link.start(() => one());
@@ -134,7 +134,7 @@ export class QmpEnforcer implements Enforcer {
   }
 
   running(): readonly VmId[] {
-    return this.#listener ? this.#alive((life) => life === 'running') : this.#runningAtFirst;
+    return this.#listener ? this.#alive((state) => state === 'running') : this.#runningAtFirst;
   }
 
   run(
@@ -193,7 +193,7 @@ export class QmpEnforcer implements Enforcer {
   }
 
   #carryOut(bundle: BundleId, call: EnforcerCall, done: (answer: EnforcerAnswer) => void): void {
-    const alive = this.#alive((life) => life !== 'none');
+    const alive = this.#alive((state) => state !== 'none');
     const note = () => this.#notebook.note(bundle, call, alive);
     if (call.op === 'settle') {
       return this.#settle(bundle, () => {
@@ -212,44 +212,44 @@ export class QmpEnforcer implements Enforcer {
   #begin(bundle: BundleId): void {
     const vm = this.#notebook.holderOf(bundle);
     const link = vm && this.#links.get(vm);
-    if (!link || this.#tenures.get(bundle)?.vm === vm) return;
-    const tenure = new Tenure(
+    if (!link || this.#minHolds.get(bundle)?.vm === vm) return;
+    const minHold = new Tenure(
       (events, done) => link.execute('input-send-event', { events }, done),
-      // A bundle has one tenure at a time that sends: it is granted only when the one before has settled.
+      // A bundle has one minimum hold time at a time that sends: it is granted only when the one before has settled.
       shareOf(CALLERS_MAX, this.#options.bundles.length),
       (text) => this.#options.log('warn', text, { vm, bundle }),
     );
-    this.#tenures.set(bundle, { vm, tenure });
+    this.#minHolds.set(bundle, { vm, minHold });
   }
 
   /** From here on the holder gets nothing more of this bundle. */
   #end(bundle: BundleId): void {
-    const held = this.#tenures.get(bundle);
+    const held = this.#minHolds.get(bundle);
     if (!held) return;
-    this.#tenures.delete(bundle);
-    held.tenure.end();
+    this.#minHolds.delete(bundle);
+    held.minHold.end();
     const leaving = this.#leaving.get(bundle) ?? new Set();
-    this.#leaving.set(bundle, leaving.add(held.tenure));
+    this.#leaving.set(bundle, leaving.add(held.minHold));
   }
 
   #settle(bundle: BundleId, done: () => void): void {
-    const [tenure] = this.#leaving.get(bundle) ?? [];
-    if (!tenure) return done();
-    tenure.settle(() => {
+    const [minHold] = this.#leaving.get(bundle) ?? [];
+    if (!minHold) return done();
+    minHold.settle(() => {
       const leaving = this.#leaving.get(bundle);
-      leaving?.delete(tenure);
+      leaving?.delete(minHold);
       if (leaving?.size === 0) this.#leaving.delete(bundle);
       this.#settle(bundle, done);
     });
   }
 
-  /** A guest came to life, or is gone: then nothing of what it was granted is left. */
-  #lived(vm: VmId, life: Life): void {
-    if (life === 'none') {
+  /** A guest started or ended: then nothing of what it was granted is left. */
+  #lived(vm: VmId, state: GuestState): void {
+    if (state === 'none') {
       this.#notebook.forget(vm);
-      for (const [bundle, held] of this.#tenures) if (held.vm === vm) this.#end(bundle);
+      for (const [bundle, held] of this.#minHolds) if (held.vm === vm) this.#end(bundle);
     }
-    if (this.#isOpen) this.#tell({ kind: life === 'none' ? 'vmExited' : 'vmStarting', vm });
+    if (this.#isOpen) this.#tell({ kind: state === 'none' ? 'vmExited' : 'vmStarting', vm });
   }
 
   #tell(event: EnforcerEvent): void {
@@ -257,8 +257,8 @@ export class QmpEnforcer implements Enforcer {
     else if (this.#early.length < EARLY_EVENTS_MAX) this.#early.push(event);
   }
 
-  #alive(isMeant: (life: Life) => boolean): VmId[] {
-    return [...this.#links].filter(([, link]) => isMeant(link.life)).map(([vm]) => vm);
+  #alive(isMeant: (state: GuestState) => boolean): VmId[] {
+    return [...this.#links].filter(([, link]) => isMeant(link.state)).map(([vm]) => vm);
   }
 
   /** Takes events from a program that reads the device. It is not answered: it may be deaf. */
@@ -271,14 +271,14 @@ export class QmpEnforcer implements Enforcer {
     new Lines(stream, {
       onLine: (line) => {
         const events = parseEvents(line);
-        if (events) this.#tenures.get(bundle)?.tenure.pass(events);
+        if (events) this.#minHolds.get(bundle)?.minHold.pass(events);
         else bad('expected {"events":[…]} as QMP’s input-send-event takes them');
       },
       onBad: bad,
       onClose: () => {
         onEnd();
         // Nobody will tell any more when a key is let go.
-        this.#tenures.get(bundle)?.tenure.releaseAll();
+        this.#minHolds.get(bundle)?.minHold.releaseAll();
       },
     });
   }

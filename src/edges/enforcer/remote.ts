@@ -3,7 +3,7 @@
  * any platform that offers the same (docs/PLATFORMS.md, "The enforcer socket").
  *
  * Requests carry an id; events carry `event`. Faults are pushed and kept here, bounded. When the connection ends
- * the platform counts as lost, and the host ends with it: its next life connects anew and reads the machine back. So
+ * the platform counts as lost, and the host ends with it: its next run connects anew and reads the machine back. So
  * nothing is said twice here; what a platform had not heard it tells again to the next connection.
  */
 

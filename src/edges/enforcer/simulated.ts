@@ -2,7 +2,7 @@
  * The Enforcer over a simulated machine: the emitters do the work, the machine only executes their writes.
  *
  * It depends on the machine by the interface below, never the other way round. The same class serves any
- * platform whose tables, SMMU and GIC we own. `lies` switch off one safeguard each, as negative controls.
+ * platform whose tables, SMMU and GIC we own. `sabotages` switch off one safeguard each, as negative controls.
  */
 
 import type { Device } from '../../core/protocol/bundle.ts';
@@ -18,7 +18,7 @@ import type {
 import { HardwareError } from './bus.ts';
 import { FaultLog } from './fault-log.ts';
 import type { DrainedEvents } from './smmuv3.ts';
-import { type Lie, type PlannedGrant, type TablePlatform, Tables } from './tables.ts';
+import { type PlannedGrant, type Sabotage, type TablePlatform, Tables } from './tables.ts';
 
 /** Looks at a busy device after its reset before it is called stuck. A transfer under way ends within these. */
 export const IDLE_POLLS_MAX = 1000;
@@ -47,7 +47,7 @@ export interface SimulatedPlatform extends TablePlatform {
 export class SimulatedEnforcer implements Enforcer {
   readonly #platform: SimulatedPlatform;
   readonly #tables: Tables;
-  readonly #lies: ReadonlySet<Lie>;
+  readonly #sabotages: ReadonlySet<Sabotage>;
   readonly #faults = new FaultLog();
   #isRunning = false;
   #announced = false;
@@ -55,10 +55,10 @@ export class SimulatedEnforcer implements Enforcer {
   /** Events that came up while calls were carried out; told when those are done. */
   #held: EnforcerEvent[] = [];
 
-  constructor(platform: SimulatedPlatform, lies: ReadonlySet<Lie> = new Set()) {
+  constructor(platform: SimulatedPlatform, sabotages: ReadonlySet<Sabotage> = new Set()) {
     this.#platform = platform;
-    this.#lies = lies;
-    this.#tables = new Tables(platform, lies);
+    this.#sabotages = sabotages;
+    this.#tables = new Tables(platform, sabotages);
   }
 
   describe(): EnforcerDescription {
@@ -187,12 +187,12 @@ export class SimulatedEnforcer implements Enforcer {
   #reset(bundle: BundleId, device: Device): void {
     for (const resource of device.resources) {
       const reach = this.#tables.inspect(this.#tables.slot(bundle, resource.id));
-      if (reach !== 'blocked' && !this.#lies.has('skip-unmap')) {
+      if (reach !== 'blocked' && !this.#sabotages.has('skip-unmap')) {
         throw new HardwareError(`${device.id} cannot be reset: ${resource.id} is reached by ${reach}`);
       }
     }
     this.#pullReset(bundle, device);
-    if (!this.#lies.has('skip-drain')) {
+    if (!this.#sabotages.has('skip-drain')) {
       this.#awaitIdle(bundle, device);
       // A transfer that ended after the first reset left its mark: a raised line, a filled buffer.
       this.#pullReset(bundle, device);
@@ -207,7 +207,7 @@ export class SimulatedEnforcer implements Enforcer {
 
   /** A device without a reset line is left as its driver left it: only that driver can clear it. */
   #pullReset(bundle: BundleId, device: Device): void {
-    if (!this.#lies.has('skip-reset')) this.#platform.resetDevice(bundle, device.id);
+    if (!this.#sabotages.has('skip-reset')) this.#platform.resetDevice(bundle, device.id);
   }
 
   #awaitIdle(bundle: BundleId, device: Device): void {
@@ -219,7 +219,7 @@ export class SimulatedEnforcer implements Enforcer {
   }
 
   #isIdle(bundle: BundleId, device: Device): boolean {
-    if (this.#lies.has('skip-drain')) return true;
+    if (this.#sabotages.has('skip-drain')) return true;
     // A caller repeats the question until its deadline: give a transfer time to end.
     this.#platform.bus.poll();
     if (this.#platform.isDeviceBusy(bundle, device.id)) return false;

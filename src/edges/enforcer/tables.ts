@@ -34,7 +34,7 @@ import {
 import { PAGE_BYTES, type Stage2 } from './stage2.ts';
 
 /** One safeguard switched off on purpose, as negative control of a test. */
-export type Lie =
+export type Sabotage =
   /** Register pages stay mapped in the tables of the old holder. */
   | 'skip-unmap'
   /** Commands are handed to the SMMU and never waited for; masking at the GIC neither. */
@@ -46,8 +46,14 @@ export type Lie =
   /** TLBs of processors are invalidated, that of the SMMU is not. */
   | 'smmu-tlbi';
 
-/** Every lie, for the command line and for tests that try them all. */
-export const LIES: readonly Lie[] = ['skip-unmap', 'skip-sync', 'skip-reset', 'skip-drain', 'smmu-tlbi'];
+/** Every sabotage, for the command line and for tests that try them all. */
+export const SABOTAGES: readonly Sabotage[] = [
+  'skip-unmap',
+  'skip-sync',
+  'skip-reset',
+  'skip-drain',
+  'smmu-tlbi',
+];
 
 /** Most event records taken out at one drain; a bounded pause for a settle in a fault storm. */
 export const DRAIN_MAX = 256;
@@ -93,7 +99,7 @@ export interface PlannedGrant {
 
 export class Tables {
   readonly #platform: TablePlatform;
-  readonly #lies: ReadonlySet<Lie>;
+  readonly #sabotages: ReadonlySet<Sabotage>;
   readonly #slots = new Map<BundleId, Map<ResourceId, Slot>>();
   readonly #streams = new Map<number, Slot>();
   readonly #dirtyStreams = new Set<number>();
@@ -101,9 +107,9 @@ export class Tables {
   readonly #dirtyInterrupts = new Set<number>();
 
   /** Takes over the tables as they are: whatever is blocked in them is settled here, once. */
-  constructor(platform: TablePlatform, lies: ReadonlySet<Lie>) {
+  constructor(platform: TablePlatform, sabotages: ReadonlySet<Sabotage>) {
     this.#platform = platform;
-    this.#lies = lies;
+    this.#sabotages = sabotages;
     for (const bundle of platform.bundles) {
       const slots = new Map<ResourceId, Slot>();
       for (const resource of resourcesOf(bundle)) {
@@ -155,12 +161,12 @@ export class Tables {
   settle(): { readonly syncs: number; readonly drained: DrainedEvents } {
     const { smmu, gic, processors } = this.#platform;
     const before = smmu.syncs;
-    if (!this.#lies.has('skip-sync')) gic.settle();
+    if (!this.#sabotages.has('skip-sync')) gic.settle();
     for (const interrupt of this.#dirtyInterrupts) this.#withdraw(interrupt);
     for (const stream of this.#dirtyStreams) smmu.push(cfgiSte(stream));
     for (const vm of this.#dirtyVms) {
       processors.invalidateStage2(vm.vmid);
-      if (!this.#lies.has('smmu-tlbi')) smmu.push(tlbiVmid(vm.vmid));
+      if (!this.#sabotages.has('smmu-tlbi')) smmu.push(tlbiVmid(vm.vmid));
     }
     this.#sync();
     this.#dirtyStreams.clear();
@@ -254,7 +260,7 @@ export class Tables {
   }
 
   #unmap(resource: MmioResource): void {
-    if (this.#lies.has('skip-unmap')) return;
+    if (this.#sabotages.has('skip-unmap')) return;
     for (const vm of this.#platform.vms()) {
       const pages = vm.stage2.unmap(viewOf(resource, vm.vm), resource.physical, resource.bytes);
       if (pages > 0) this.#dirtyVms.add(vm);
@@ -309,7 +315,7 @@ export class Tables {
       { processor: vm.processor, virtual: viewOf(resource, vm.vm) },
       resource.trigger,
     );
-    if (!this.#lies.has('skip-drain')) gic.clear(resource.physical);
+    if (!this.#sabotages.has('skip-drain')) gic.clear(resource.physical);
     gic.unmask(resource.physical);
   }
 
@@ -321,7 +327,7 @@ export class Tables {
   }
 
   #sync(): void {
-    if (this.#lies.has('skip-sync')) this.#platform.smmu.ringOnly();
+    if (this.#sabotages.has('skip-sync')) this.#platform.smmu.ringOnly();
     else this.#platform.smmu.sync();
   }
 

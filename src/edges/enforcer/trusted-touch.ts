@@ -1,5 +1,5 @@
 /**
- * The back end `trusted-touch`: the guests' own drivers lend and accept (src/edges/hooks/trusted-touch.ts), and the
+ * The enforcer `trusted-touch`: the guests' own drivers lend and accept (src/edges/hooks/trusted-touch.ts), and the
  * host is clock, queue and log.
  *
  * It switches nothing and can force nothing. That somebody holds a bundle is what the agents say: the owner by lending
@@ -23,8 +23,8 @@ import type {
 import type { Log } from '../../ports/world.ts';
 import { Notebook, type Notes } from './notebook.ts';
 
-/** Who knows which VMs run. Another back end does: `none` of those in the configuration, `command` by its program. */
-export type VmLives = Pick<
+/** Who knows which VMs run. Another enforcer does: `none` of those in the configuration, `command` by its program. */
+export type VmIncarnations = Pick<
   Enforcer,
   'machineBoot' | 'running' | 'acknowledgeStart' | 'acknowledgeExit' | 'onEvent' | 'close'
 >;
@@ -39,7 +39,7 @@ export interface NoteStore {
 
 export interface TrustedTouchParts {
   readonly bundles: readonly BundleDefinition[];
-  readonly lives: VmLives;
+  readonly incarnations: VmIncarnations;
   readonly store: NoteStore;
   readonly log: Log;
 }
@@ -51,7 +51,7 @@ export class TrustedTouchEnforcer implements Enforcer {
 
   constructor(parts: TrustedTouchParts) {
     this.#parts = parts;
-    const notes = parts.store.load(parts.lives.machineBoot());
+    const notes = parts.store.load(parts.incarnations.machineBoot());
     this.#notebook = new Notebook(parts.bundles, 'unknown', notes);
     this.#saved = JSON.stringify(this.#notebook.notes());
   }
@@ -70,11 +70,11 @@ export class TrustedTouchEnforcer implements Enforcer {
   }
 
   machineBoot(): string {
-    return this.#parts.lives.machineBoot();
+    return this.#parts.incarnations.machineBoot();
   }
 
   running(): readonly VmId[] {
-    return this.#parts.lives.running();
+    return this.#parts.incarnations.running();
   }
 
   run(
@@ -97,19 +97,19 @@ export class TrustedTouchEnforcer implements Enforcer {
   }
 
   acknowledgeStart(vm: VmId): void {
-    this.#parts.lives.acknowledgeStart(vm);
+    this.#parts.incarnations.acknowledgeStart(vm);
   }
 
   acknowledgeExit(vm: VmId): void {
-    this.#parts.lives.acknowledgeExit(vm);
+    this.#parts.incarnations.acknowledgeExit(vm);
   }
 
   onEvent(listener: (event: EnforcerEvent) => void): void {
-    this.#parts.lives.onEvent(listener);
+    this.#parts.incarnations.onEvent(listener);
   }
 
   close(): void {
-    this.#parts.lives.close();
+    this.#parts.incarnations.close();
   }
 
   /**

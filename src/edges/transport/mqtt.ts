@@ -55,7 +55,7 @@ const QOS = 1;
 /** How long one attempt may take until the inbox is subscribed; a broker on this machine needs milliseconds. */
 const ATTEMPT_MS = 5_000;
 /**
- * Seconds between signs of life on an idle connection: each wakes a guest. A broker that hangs is noticed within twice
+ * Seconds between keepalives on an idle connection: each wakes a guest. A broker that hangs is noticed within twice
  * this; while something is lent, by the host's heartbeats within seconds.
  */
 const KEEPALIVE_S = 60;
@@ -109,7 +109,7 @@ export class MqttTransport implements Transport {
     const log = quietLog(parts.log, clock);
     this.#parts = parts;
     this.#log = log;
-    // The same for the life of this object: the broker then ends a connection of ours that it still believes in.
+    // The same for the time of this object: the broker then ends a connection of ours that it still believes in.
     this.#clientId = `${self}-${letters(entropy.random(CLIENT_ID_LETTERS))}`;
     this.#topics = `baton/${machine}`;
     this.#inbox = `${this.#topics}/${self}/in/`;

@@ -11,7 +11,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DriverBed, type DriverBundle, missingForDrivers } from '../testbed/driver-bed.ts';
+import { type DriverBundle, DriverTestbed, missingForDrivers } from '../testbed/driver-testbed.ts';
 import { ANDROID } from '../testbed/hardware.ts';
 import type { PlainGuest } from '../testbed/plain-guest.ts';
 import type { Report } from './report.ts';
@@ -112,17 +112,17 @@ async function benchCases(
   const agent = join(ROOT, 'dist/quickjs/aarch64/baton-agent');
   const missing = missingForDrivers() ?? (existsSync(agent) ? undefined : 'needs npm run build:quickjs');
   if (missing !== undefined) return report.skip(bench, 'all kinds of hooks', missing);
-  const bed = new DriverBed(ROOT, counts);
+  const testbed = new DriverTestbed(ROOT, counts);
   try {
-    await bed.start();
-    for (const each of CASES) tell(each, await timesOf(bed, each));
+    await testbed.start();
+    for (const each of CASES) tell(each, await timesOf(testbed, each));
   } finally {
-    await bed.stop();
+    await testbed.stop();
   }
 }
 
-async function timesOf(bed: DriverBed, each: Case): Promise<Times> {
-  const guest = bed.guest(ANDROID);
+async function timesOf(testbed: DriverTestbed, each: Case): Promise<Times> {
+  const guest = testbed.guest(ANDROID);
   const times: Times = { rebind: [], driver: [], handover: [], giveBack: [] };
   const { bundle, probeMs = PROBE_MS } = each;
   await guest.tell(`echo ${probeMs} > /sys/module/baton_touch/parameters/probe_ms`);
@@ -134,16 +134,16 @@ async function timesOf(bed: DriverBed, each: Case): Promise<Times> {
       each.open === undefined ? undefined : await guest.command(`${TOOL} events '${each.open}'`);
     if (consumer) await guest.until(`${each.open} is open`, OPEN_MS, () => consumer.lines.includes('open'));
     const start = performance.now();
-    await bed.borrow(bundle);
+    await testbed.borrow(bundle);
     const held = performance.now();
-    await bed.giveBack(bundle);
+    await testbed.giveBack(bundle);
     times.handover.push(held - start);
     times.giveBack.push(performance.now() - held);
     consumer?.close();
     await consumer?.ended;
   }
-  const suspended = (await bed.tookMs(ANDROID, bundle, 'suspend')).slice(-ROUNDS);
-  const resumed = (await bed.tookMs(ANDROID, bundle, 'resume')).slice(-ROUNDS);
+  const suspended = (await testbed.tookMs(ANDROID, bundle, 'suspend')).slice(-ROUNDS);
+  const resumed = (await testbed.tookMs(ANDROID, bundle, 'resume')).slice(-ROUNDS);
   if (suspended.length !== ROUNDS || resumed.length !== ROUNDS)
     throw new Error(`${bundle}: the log has ${suspended.length} and ${resumed.length} runs of ${ROUNDS}`);
   times.driver.push(...suspended.map((ms, round) => ms + resumed[round]!));

@@ -95,18 +95,18 @@ function forEver(send: () => boolean): void {
 }
 
 export async function benchFlood(report: Report): Promise<void> {
-  const bed = new Bed();
+  const testbed = new Testbed();
   try {
-    await bed.start();
+    await testbed.start();
     const kinds = [undefined, ...Object.keys(FLOODS)] as (Flood | undefined)[];
     const figures = new Map(
       kinds.map((kind) => [kind, { handovers: [] as number[], statuses: [] as number[] }]),
     );
-    await bed.play(HANDOVERS);
+    await testbed.play(HANDOVERS);
     for (let block = 0; block < BLOCKS; block++) {
       for (const kind of kinds) {
-        const stop = kind && (await bed.flood(kind));
-        const { handovers, statuses } = await bed.play(HANDOVERS);
+        const stop = kind && (await testbed.flood(kind));
+        const { handovers, statuses } = await testbed.play(HANDOVERS);
         stop?.();
         figures.get(kind)!.handovers.push(...handovers);
         figures.get(kind)!.statuses.push(...statuses);
@@ -122,11 +122,11 @@ export async function benchFlood(report: Report): Promise<void> {
       report.limit({ ...row, case: `longest status, ${name}`, value: Math.max(...statuses) }, STATUS_MAX_MS);
     }
   } finally {
-    bed.stop();
+    testbed.stop();
   }
 }
 
-class Bed {
+class Testbed {
   readonly #folder = mkdtempSync(join(tmpdir(), 'baton-flood-'));
   readonly #children: ChildProcess[] = [];
   #host: ControlClient | undefined;

@@ -51,9 +51,9 @@ interface Figures {
 const REFERENCE = 'qemu-ga';
 
 export async function benchFootprint(report: Report): Promise<void> {
-  const bed = new FootprintBed();
+  const testbed = new FootprintTestbed();
   try {
-    const subjects = await bed.subjects(report);
+    const subjects = await testbed.subjects(report);
     const starts = new Map(subjects.map(({ name }) => [name, [] as number[]]));
     for (let round = 0; round < STARTS; round++)
       for (const subject of subjects) starts.get(subject.name)!.push(await startMs(subject));
@@ -61,9 +61,9 @@ export async function benchFootprint(report: Report): Promise<void> {
     for (const subject of subjects)
       all.push({ ...(await atWork(subject)), startMs: median(starts.get(subject.name)!) });
     addRows(report, all);
-    await bed.addSubscriber(report);
+    await testbed.addSubscriber(report);
   } finally {
-    await bed.stop();
+    await testbed.stop();
   }
 }
 
@@ -91,7 +91,7 @@ function addRows(report: Report, all: readonly Figures[]): void {
   }
 }
 
-class FootprintBed extends Parties {
+class FootprintTestbed extends Parties {
   #broker: Mosquitto | undefined;
 
   /** Writes what the programs read; returns those that are here, and tells the report of the others. */

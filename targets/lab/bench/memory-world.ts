@@ -26,7 +26,7 @@ import { PARTIES, pairKey, TERMS, VMS } from './parties.ts';
 
 /** Told what goes on, in order; all in the call that does it. */
 export interface Watch {
-  sent?(by: VmId, to: VmId, message: Message, stamp: Uint8Array | undefined, frameBytes: number): void;
+  sent?(by: VmId, to: VmId, message: Message, hostTime: Uint8Array | undefined, frameBytes: number): void;
   received?(by: VmId, from: VmId, message: Message): void;
   /** A record was made durable. */
   synced?(by: VmId, bytes: number): void;
@@ -192,9 +192,9 @@ class WatchedLink extends Link {
 
   override open(listener: LinkListener): void {
     super.open({
-      onMessage: (from, message, stamp) => {
+      onMessage: (from, message, hostTime) => {
         this.#watch.received?.(this.#self, from, message);
-        listener.onMessage(from, message, stamp);
+        listener.onMessage(from, message, hostTime);
       },
       onUp: (peer) => listener.onUp(peer),
       onDown: (peer, reason) => listener.onDown(peer, reason),
@@ -203,9 +203,9 @@ class WatchedLink extends Link {
     });
   }
 
-  override send(to: VmId, message: Message, stamp?: Uint8Array): boolean {
-    const sent = super.send(to, message, stamp);
-    if (sent) this.#watch.sent?.(this.#self, to, message, stamp, this.#frameBytes());
+  override send(to: VmId, message: Message, hostTime?: Uint8Array): boolean {
+    const sent = super.send(to, message, hostTime);
+    if (sent) this.#watch.sent?.(this.#self, to, message, hostTime, this.#frameBytes());
     return sent;
   }
 }

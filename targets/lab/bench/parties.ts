@@ -11,7 +11,7 @@ import { ANDROID, VAULT } from '../machine/board.ts';
 export const TERMS: BorrowTerms = {
   purpose: 'pin',
   leaseMs: 60_000,
-  minTenureMs: 0,
+  minHoldMs: 0,
   noticeMs: 500,
   waitMs: 5_000,
   evidence: 'none',

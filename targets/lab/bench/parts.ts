@@ -47,21 +47,21 @@ function timeOf(call: () => unknown): number {
 function messages() {
   const { sendings } = takeScript();
   return ['lend', 'requestBorrow', 'remapped'].map((kind) => {
-    const { message, stamp, from, to } = sendings.find((sending) => sending.message.kind === kind)!;
-    const payload = SESSION_CODEC.encode(message, 1_000, stamp);
+    const { message, hostTime, from, to } = sendings.find((sending) => sending.message.kind === kind)!;
+    const payload = SESSION_CODEC.encode(message, 1_000, hostTime);
     if (!payload.ok) throw new Error(`${kind}: ${payload.reason}`);
-    return { kind, message, stamp, from, to, payload: payload.bytes };
+    return { kind, message, hostTime, from, to, payload: payload.bytes };
   });
 }
 
 /** Scan, decode (the scan is part of it) and encode, per message. */
 export function benchCodec(report: Report): void {
-  for (const { kind, message, stamp, payload } of messages()) {
+  for (const { kind, message, hostTime, payload } of messages()) {
     const add = (what: string, call: () => unknown) =>
       report.add({ bench: 'codec', case: `${what} ${kind}`, value: timeOf(call), unit: 'µs' });
     add('scan', () => scan(payload));
     add('decode', () => SESSION_CODEC.decode(payload));
-    add('encode', () => SESSION_CODEC.encode(message, 1_000, stamp));
+    add('encode', () => SESSION_CODEC.encode(message, 1_000, hostTime));
   }
 }
 
@@ -88,10 +88,10 @@ export function benchMac(report: Report): void {
 /** A message through a session: encoded, sealed, verified, scanned, decoded, its number checked. */
 export function benchSession(report: Report): void {
   const [host, owner] = sessions();
-  for (const { kind, message, stamp, from } of messages()) {
+  for (const { kind, message, hostTime, from } of messages()) {
     const [sender, receiver] = from === HOST ? [host, owner] : [owner, host];
     const value = timeOf(() => {
-      const sealed = sender.seal(message, stamp);
+      const sealed = sender.seal(message, hostTime);
       if (!sealed.ok || receiver.receive(sealed.frame).message === undefined)
         throw new Error(`${kind} is lost`);
     });

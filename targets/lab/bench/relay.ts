@@ -122,8 +122,8 @@ class Sealed implements Envelope {
     this.#sessions = new Map(others.map((peer) => [peer, sessionOf(self, peer)]));
   }
 
-  frameOf({ to, message, stamp }: Sending): Uint8Array {
-    const sealed = this.#sessions.get(to)!.seal(message, stamp);
+  frameOf({ to, message, hostTime }: Sending): Uint8Array {
+    const sealed = this.#sessions.get(to)!.seal(message, hostTime);
     if (!sealed.ok) throw new Error(`${message.kind}: ${sealed.reason}`);
     return sealed.frame;
   }

@@ -16,7 +16,7 @@ export interface Sending {
   readonly from: VmId;
   readonly to: VmId;
   readonly message: Message;
-  readonly stamp: Uint8Array | undefined;
+  readonly hostTime: Uint8Array | undefined;
   readonly frameBytes: number;
 }
 
@@ -60,9 +60,9 @@ export function takeScript(): Script {
   let isOn = false;
   const world = new MemoryWorld({
     watch: {
-      sent: (from, to, message, stamp, frameBytes) => {
+      sent: (from, to, message, hostTime, frameBytes) => {
         if (!isOn || message.kind === 'heartbeat') return;
-        const sending = { number: sendings.length, from, to, message, stamp, frameBytes };
+        const sending = { number: sendings.length, from, to, message, hostTime, frameBytes };
         sendings.push(sending);
         reactions.push([]);
         lists.get(from)!.push({ do: 'send', sending });

@@ -62,21 +62,23 @@ export class DemoReport {
     else this.#print(held ? '✓' : '✗', held ? text : `NOT HELD: ${text}${why ? ` (${why})` : ''}`);
   }
 
-  /** Prints the end. `lie`: the safeguard that was switched off. Returns whether everything held. */
-  summary(lie?: string): boolean {
+  /** Prints the end. `sabotage`: the safeguard that was switched off. Returns whether everything held. */
+  summary(sabotage?: string): boolean {
     const { length } = this.expectations;
     const held = this.expectations.filter((expectation) => expectation.held).length;
     const ok = held === length && length > 0;
     if (this.#json) {
-      this.#line({ event: 'summary', ok, expectations: length, held, ...(lie ? { lie } : {}) });
+      this.#line({ event: 'summary', ok, expectations: length, held, ...(sabotage ? { sabotage } : {}) });
       return ok;
     }
     this.#world.out('');
     for (const { text } of this.expectations.filter((expectation) => !expectation.held)) {
       this.#world.out(`went wrong: ${text}`);
     }
-    const verdict = ok ? `the lie ${lie} was NOT caught` : `failed, as it must under the lie ${lie}`;
-    this.#world.out(`${held} of ${length} expectations held${lie ? `: ${verdict}` : ''}`);
+    const verdict = ok
+      ? `the sabotage ${sabotage} was NOT caught`
+      : `failed, as it must under sabotage ${sabotage}`;
+    this.#world.out(`${held} of ${length} expectations held${sabotage ? `: ${verdict}` : ''}`);
     return ok;
   }
 

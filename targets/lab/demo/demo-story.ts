@@ -8,8 +8,8 @@ import type { ControlClient } from '../../../src/cli/world.ts';
 import type { Json } from '../../../src/common/lines.ts';
 import { namesAccess } from '../../../src/core/host/host-view.ts';
 import { PANEL } from '../machine/board.ts';
-import type { DemoBed } from './demo-bed.ts';
 import type { DemoReport } from './demo-report.ts';
+import type { DemoTestbed } from './demo-testbed.ts';
 
 /** Longest wait for one step of the story, in ms. A step takes some 20, a forced return some 1,000. */
 const STEP_MS = 2_500;
@@ -21,14 +21,14 @@ const QUIET_MS = 120;
 const HOME_SCREEN = 0x00a0_d10d;
 const PIN_PAD = 0x0050_1f17;
 
-/** The story's teller: bed and report, and the words they share. */
+/** The story's teller: testbed and report, and the words they share. */
 export class DemoStory {
-  readonly #bed: DemoBed;
+  readonly #testbed: DemoTestbed;
   readonly #report: DemoReport;
   #blackoutMs = Number.NaN;
 
-  constructor(bed: DemoBed, report: DemoReport) {
-    this.#bed = bed;
+  constructor(testbed: DemoTestbed, report: DemoReport) {
+    this.#testbed = testbed;
     this.#report = report;
   }
 
@@ -45,9 +45,9 @@ export class DemoStory {
 
   /** Android alone. */
   async #home(): Promise<void> {
-    const { report, bed } = this.#words('Android owns touch and display');
-    await bed.until('android holds', STEP_MS, () => this.#holds('android'));
-    await bed.ask('app-android', { do: 'show', word: HOME_SCREEN });
+    const { report, testbed } = this.#words('Android owns touch and display');
+    await testbed.until('android holds', STEP_MS, () => this.#holds('android'));
+    await testbed.ask('app-android', { do: 'show', word: HOME_SCREEN });
     const atMs = await this.#tap(120, 300);
     report.expect('a tap reaches Android', await this.#saw('android', atMs, 2));
     report.expect('the panel shows Android’s picture', await this.#shows('android', HOME_SCREEN));
@@ -55,25 +55,25 @@ export class DemoStory {
 
   /** Vault takes a PIN; the blackout is measured. */
   async #pinEntry(): Promise<void> {
-    const { report, bed } = this.#words('Vault, a confidential VM, borrows both for a PIN');
+    const { report, testbed } = this.#words('Vault, a confidential VM, borrows both for a PIN');
     const atMs = performance.now();
     const lease = await this.#borrow('pin', { leaseMs: 30_000 });
     if (lease.ok)
       report.step('(an epoch numbers each attempt to move the bundle; commands of an older one do nothing)');
     report.expect('Vault holds after verified evidence', lease.ok && (await this.#holds('vault')), lease.why);
-    const early = bed.since(atMs, 'host', 'fault').filter((fault) => fault['vm'] === 'vault');
+    const early = testbed.since(atMs, 'host', 'fault').filter((fault) => fault['vm'] === 'vault');
     report.expect(
       'no driver touched the bundle before it was its turn',
       early.length === 0,
       faultText(early[0]),
     );
-    const suspended = bed.told.find(
+    const suspended = testbed.told.find(
       (told) => told.atMs >= atMs && told.by === 'android' && told.event['state'] === 'lending',
     );
-    const granted = bed.told.find(
+    const granted = testbed.told.find(
       (told) => told.atMs >= atMs && told.by === 'vault' && told.event['event'] === 'granted',
     );
-    await bed.ask('app-vault', { do: 'show', word: PIN_PAD });
+    await testbed.ask('app-vault', { do: 'show', word: PIN_PAD });
     report.expect('the panel shows Vault’s PIN pad', await this.#shows('vault', PIN_PAD));
     const typedMs = performance.now();
     for (const digit of [7, 2, 9, 4]) await this.#tap(40 * digit, 800);
@@ -85,22 +85,22 @@ export class DemoStory {
 
   /** The finger is still on the last key when Vault gives back. */
   async #heldFinger(): Promise<void> {
-    const { report, bed } = this.#words('A finger stays on the panel across the give-back');
+    const { report, testbed } = this.#words('A finger stays on the panel across the give-back');
     const lease = await this.#borrow('pin', { leaseMs: 30_000 });
-    await bed.ask('app-vault', { do: 'show', word: PIN_PAD });
+    await testbed.ask('app-vault', { do: 'show', word: PIN_PAD });
     const atMs = performance.now();
-    await bed.ask('bench', { do: 'touch', x: 360, y: 800, down: true });
+    await testbed.ask('bench', { do: 'touch', x: 360, y: 800, down: true });
     await this.#saw('vault', atMs, 1);
     report.step('the finger is down; Vault asks to give back');
     const back = this.#giveBack(lease.client);
     await quiet();
     report.expect('the give-back waits for the finger', await this.#holds('vault'));
-    await bed.ask('bench', { do: 'touch', x: 360, y: 800, down: false });
+    await testbed.ask('bench', { do: 'touch', x: 360, y: 800, down: false });
     await back;
     report.expect('Android holds again', await this.#holds('android'));
     await quiet();
     report.expect('Android never sees that finger', this.#reports('android', atMs) === 0);
-    const { seen } = await bed.ask('app-android', { do: 'peek' });
+    const { seen } = await testbed.ask('app-android', { do: 'peek' });
     const left = (seen as number[] | undefined)?.slice(1).filter((word) => word === PIN_PAD).length ?? 0;
     report.expect(
       'nothing of the PIN pad is left in the display',
@@ -121,8 +121,8 @@ export class DemoStory {
 
   /** An owner whose drivers lie: one goes on with DMA, one goes on touching registers. */
   async #intruder(): Promise<void> {
-    const { report, bed } = this.#words('Android’s drivers go on touching what they gave away');
-    await bed.ask('app-android', { do: 'misbehave', how: 'leave-dma' });
+    const { report, testbed } = this.#words('Android’s drivers go on touching what they gave away');
+    await testbed.ask('app-android', { do: 'misbehave', how: 'leave-dma' });
     const atMs = performance.now();
     const lease = await this.#borrow('pin', { leaseMs: 30_000 });
     const dma = await this.#fault(atMs, 'dma');
@@ -135,7 +135,7 @@ export class DemoStory {
         Number(dma['epoch']) < Number(lease.epoch),
     );
     const pokedMs = performance.now();
-    const { read } = await bed.ask('app-android', { do: 'poke' });
+    const { read } = await testbed.ask('app-android', { do: 'poke' });
     report.expect('its register access reaches nothing: all ones', read === 0xffff_ffff, `it read ${read}`);
     const cpu = await this.#fault(pokedMs, 'cpu');
     if (cpu) report.step(faultText(cpu));
@@ -144,56 +144,60 @@ export class DemoStory {
       cpu?.['vm'] === 'android' && cpu['resource'] === 'touch.mmio0' && cpu['epoch'] === lease.epoch,
       'no stage-2 abort was reported',
     );
-    await bed.ask('app-vault', { do: 'show', word: PIN_PAD });
+    await testbed.ask('app-vault', { do: 'show', word: PIN_PAD });
     const tapMs = await this.#tap(80, 640);
     report.expect(
       'Vault works on undisturbed',
       (await this.#holds('vault')) && (await this.#saw('vault', tapMs, 2)),
     );
-    await bed.ask('app-android', { do: 'behave' });
+    await testbed.ask('app-android', { do: 'behave' });
     await this.#giveBack(lease.client);
   }
 
   /** The borrower's driver hangs when it should suspend. */
   async #hangs(): Promise<void> {
-    const { report, bed } = this.#words('Vault hangs at the end of its lease and loses the bundle by force');
-    await bed.ask('app-vault', { do: 'misbehave', how: 'slow' });
+    const { report, testbed } = this.#words(
+      'Vault hangs at the end of its lease and loses the bundle by force',
+    );
+    await testbed.ask('app-vault', { do: 'misbehave', how: 'slow' });
     const atMs = performance.now();
     const lease = await this.#borrow('pin', { leaseMs: 300, noticeMs: 200 });
-    await bed.until('the lease ends by force', STEP_MS, () => this.#holds('android'));
-    const dark = bed.since(atMs, 'host', 'changed').find((event) => event['state'] === 'parked');
+    await testbed.until('the lease ends by force', STEP_MS, () => this.#holds('android'));
+    const dark = testbed.since(atMs, 'host', 'changed').find((event) => event['state'] === 'parked');
     report.expect('it is dark and parked before Android gets it', dark !== undefined);
     report.expect('Vault is told that it lost it', await this.#told('vault', 'lost', atMs));
     lease.client.close();
-    await bed.ask('app-vault', { do: 'behave' });
+    await testbed.ask('app-vault', { do: 'behave' });
     await this.#vaultIdle();
   }
 
   /** The network is slow: a give-back arrives when the lease is long over. */
   async #late(): Promise<void> {
-    const { report, bed } = this.#words('The network delays a give-back past the end of the lease');
-    const lease = await this.#borrow('pin', { leaseMs: bed.pacedMs(LATE_LEASE_MS), noticeMs: 100 });
-    await bed.until(
+    const { report, testbed } = this.#words('The network delays a give-back past the end of the lease');
+    const lease = await this.#borrow('pin', { leaseMs: testbed.pacedMs(LATE_LEASE_MS), noticeMs: 100 });
+    await testbed.until(
       'the host knows that Vault resumed',
       STEP_MS,
       async () => (await this.#host())['confirmed'] === true,
     );
-    await bed.broker({ hold: 'baton/machine/host/in/vault' });
+    await testbed.broker({ hold: 'baton/machine/host/in/vault' });
     const atMs = performance.now();
     const back = lease.client.request({ do: 'return', bundle: PANEL.id });
-    await bed.until('the lease ends by force', STEP_MS, () => this.#holds('android'));
+    await testbed.until('the lease ends by force', STEP_MS, () => this.#holds('android'));
     await back;
     lease.client.close();
-    const forced = bed.since(atMs, 'host', 'changed').some((event) => event['reason'] === 'parked: expiry');
+    const forced = testbed
+      .since(atMs, 'host', 'changed')
+      .some((event) => event['reason'] === 'parked: expiry');
     report.expect(
       'the host took it back without that message',
       forced && (await this.#told('vault', 'returned', atMs)),
     );
-    await bed.broker({ pass: true });
+    await testbed.broker({ pass: true });
     await this.#vaultIdle();
     const next = await this.#borrow('pin', { leaseMs: 30_000 });
     report.step('now the old give-back arrives');
-    await bed.broker({ deliver: true });
+    await testbed.broker({ deliver: true });
     await quiet();
     const holds = await this.#holds('vault');
     report.expect('a command of an old epoch does nothing', holds && (await this.#epoch()) === next.epoch);
@@ -201,31 +205,31 @@ export class DemoStory {
   }
 
   async #killed(): Promise<void> {
-    const { report, bed } = this.#words('The borrower VM is killed while it holds');
+    const { report, testbed } = this.#words('The borrower VM is killed while it holds');
     const lease = await this.#borrow('pin', { leaseMs: 30_000 });
     const atMs = performance.now();
-    await bed.ask('bench', { do: 'killVm', vm: 'vault' });
-    await bed.until('the bundle is back', STEP_MS, () => this.#holds('android'));
+    await testbed.ask('bench', { do: 'killVm', vm: 'vault' });
+    await testbed.until('the bundle is back', STEP_MS, () => this.#holds('android'));
     lease.client.close();
     report.expect('the bundle is back with Android', await this.#holds('android'));
-    const gone = bed.since(atMs, 'host', 'vm').find((event) => event['vm'] === 'vault');
-    report.expect('the host knows that life as ended', gone?.['running'] === false);
-    await bed.until('android resumed', STEP_MS, async () => (await this.#stateOf('android')) === 'held');
+    const gone = testbed.since(atMs, 'host', 'vm').find((event) => event['vm'] === 'vault');
+    report.expect('the host knows that incarnation as ended', gone?.['running'] === false);
+    await testbed.until('android resumed', STEP_MS, async () => (await this.#stateOf('android')) === 'held');
     const tapMs = await this.#tap(300, 300);
     report.expect('Android’s touch works', await this.#saw('android', tapMs, 2));
-    await bed.startVm('vault' as never);
+    await testbed.startVm('vault' as never);
     const again = await this.#borrow('pin', {});
-    report.expect('Vault’s next life borrows like any other', again.ok, again.why);
+    report.expect('Vault’s next incarnation borrows like any other', again.ok, again.why);
     await this.#giveBack(again.client);
   }
 
   /** The machine's own checker looked at every intermediate state of every remap. */
   async judge(): Promise<void> {
-    const { report, bed } = this.#words(
+    const { report, testbed } = this.#words(
       'The simulated machine’s checker (S1, S3, S6, S7: docs/ARCHITECTURE.md, What always holds; ' +
         'vault#2: the second VM started here)',
     );
-    const { violations, carried } = await bed.ask('bench', { do: 'judge' });
+    const { violations, carried } = await testbed.ask('bench', { do: 'judge' });
     const found = violations as { invariant: string; text: string }[];
     for (const [invariant, words] of [
       ['S1', 'no resource was ever reachable by two VMs'],
@@ -246,17 +250,17 @@ export class DemoStory {
 
   /** Phases and blackout. */
   figures(): void {
-    this.#report.phases(this.#bed.told);
+    this.#report.phases(this.#testbed.told);
     this.#report.figure('blackout (Android suspended to Vault resumed)', this.#blackoutMs);
   }
 
   #words(chapter: string) {
     this.#report.chapter(chapter);
-    return { report: this.#report, bed: this.#bed };
+    return { report: this.#report, testbed: this.#testbed };
   }
 
   async #host(): Promise<Json> {
-    const { bundles } = await this.#bed.ask('host', { do: 'status' });
+    const { bundles } = await this.#testbed.ask('host', { do: 'status' });
     const view = (bundles as Json[])[0]!;
     this.#report.holder = String(view['holder'] ?? 'nobody');
     return view;
@@ -272,12 +276,12 @@ export class DemoStory {
   }
 
   async #stateOf(vm: string): Promise<unknown> {
-    const { bundles } = await this.#bed.ask(vm, { do: 'status' });
+    const { bundles } = await this.#testbed.ask(vm, { do: 'status' });
     return (bundles as Json[])[0]!['state'];
   }
 
   async #borrow(purpose: string, terms: Json) {
-    const client = await this.#bed.program('vault' as never);
+    const client = await this.#testbed.program('vault' as never);
     const answer = await client.request({ do: 'borrow', bundle: PANEL.id, purpose, ...terms });
     await this.#host();
     const error = answer['error'] as { message: string } | undefined;
@@ -291,7 +295,7 @@ export class DemoStory {
   async #giveBack(client: ControlClient): Promise<void> {
     await client.request({ do: 'return', bundle: PANEL.id });
     client.close();
-    await this.#bed.until(
+    await this.#testbed.until(
       'android resumed',
       STEP_MS,
       async () => (await this.#stateOf('android')) === 'held',
@@ -303,45 +307,53 @@ export class DemoStory {
   /** Down and up again. Returns the moment before. */
   async #tap(x: number, y: number): Promise<number> {
     const atMs = performance.now();
-    await this.#bed.ask('bench', { do: 'touch', x, y, down: true });
-    await this.#bed.ask('bench', { do: 'touch', x, y, down: false });
+    await this.#testbed.ask('bench', { do: 'touch', x, y, down: true });
+    await this.#testbed.ask('bench', { do: 'touch', x, y, down: false });
     return atMs;
   }
 
   #reports(vm: string, sinceMs: number): number {
-    return this.#bed.since(sinceMs, `app-${vm}` as 'app-android', 'touch').length;
+    return this.#testbed.since(sinceMs, `app-${vm}` as 'app-android', 'touch').length;
   }
 
   /** Whether the VM's user saw exactly so many reports, waiting for them a while. */
   async #saw(vm: string, sinceMs: number, count: number): Promise<boolean> {
-    await this.#bed.until('reports', STEP_MS, () => this.#reports(vm, sinceMs) >= count).catch(() => {});
+    await this.#testbed.until('reports', STEP_MS, () => this.#reports(vm, sinceMs) >= count).catch(() => {});
     return this.#reports(vm, sinceMs) === count;
   }
 
   async #shows(vm: string, word: number): Promise<boolean> {
     const look = async () => {
-      const screen = await this.#bed.ask('bench', { do: 'screen' });
+      const screen = await this.#testbed.ask('bench', { do: 'screen' });
       return screen['vm'] === vm && (screen['words'] as number[]).every((each) => each === word);
     };
-    await this.#bed.until('picture', STEP_MS, look).catch(() => {});
+    await this.#testbed.until('picture', STEP_MS, look).catch(() => {});
     return look();
   }
 
   async #fault(sinceMs: number, by: 'cpu' | 'dma'): Promise<Json | undefined> {
-    const find = () => this.#bed.since(sinceMs, 'host', 'fault').find((fault) => fault['by'] === by);
-    await this.#bed.until('fault', 1_000, () => find() !== undefined).catch(() => {});
+    const find = () => this.#testbed.since(sinceMs, 'host', 'fault').find((fault) => fault['by'] === by);
+    await this.#testbed.until('fault', 1_000, () => find() !== undefined).catch(() => {});
     return find();
   }
 
   async #told(by: 'vault' | 'android', event: string, sinceMs: number): Promise<boolean> {
-    const told = () => this.#bed.since(sinceMs, by, event).length > 0;
-    await this.#bed.until(event, STEP_MS, told).catch(() => {});
+    const told = () => this.#testbed.since(sinceMs, by, event).length > 0;
+    await this.#testbed.until(event, STEP_MS, told).catch(() => {});
     return told();
   }
 
   async #vaultIdle(): Promise<void> {
-    await this.#bed.until('vault is idle', STEP_MS, async () => (await this.#stateOf('vault')) === 'idle');
-    await this.#bed.until('android holds', STEP_MS, async () => (await this.#stateOf('android')) === 'held');
+    await this.#testbed.until(
+      'vault is idle',
+      STEP_MS,
+      async () => (await this.#stateOf('vault')) === 'idle',
+    );
+    await this.#testbed.until(
+      'android holds',
+      STEP_MS,
+      async () => (await this.#stateOf('android')) === 'held',
+    );
   }
 }
 

@@ -2,13 +2,13 @@
 
 import { parseWords } from '../../../src/cli/arguments.ts';
 import { type CliWorld, EXIT, UsageError } from '../../../src/cli/world.ts';
-import { DemoBed, type Lies } from './demo-bed.ts';
 import { DemoReport } from './demo-report.ts';
 import { DemoStory } from './demo-story.ts';
-import { REAL_LIES, tellReal } from './real-demo.ts';
+import { DemoTestbed, type Sabotages } from './demo-testbed.ts';
+import { REAL_SABOTAGES, tellReal } from './real-demo.ts';
 
-/** Lies that the demo knows, and which process tells them. */
-const LIES: Readonly<Record<string, keyof Lies>> = {
+/** Sabotages that the demo knows, and which process tells them. */
+const SABOTAGES: Readonly<Record<string, keyof Sabotages>> = {
   'skip-unmap': 'machine',
   'skip-sync': 'machine',
   'skip-reset': 'machine',
@@ -17,19 +17,19 @@ const LIES: Readonly<Record<string, keyof Lies>> = {
   'resume-early': 'vault',
 };
 
-export const DEMO_HELP = `baton demo [--json] [--seed N] [--lie NAME]
-baton demo --real [--json] [--lie NAME]
+export const DEMO_HELP = `baton demo [--json] [--seed N] [--sabotage NAME]
+baton demo --real [--json] [--sabotage NAME]
 
 Android lends touch screen and display to Vault for a PIN entry and gets them back; then everything goes wrong that
 can. Broker, simulated machine, host, agents and drivers are processes of their own; nothing is installed or left.
 
   --json        JSON lines; the last is {"event":"summary","ok":…,"expectations":…,"held":…}
   --seed N      seed of the simulated hardware (default 1)
-  --lie NAME    switch one safeguard off; the demo must then fail and say what went wrong:
-                ${Object.keys(LIES).join(', ')}
+  --sabotage NAME    switch one safeguard off; the demo must then fail and say what went wrong:
+                ${Object.keys(SABOTAGES).join(', ')}
   --real        under a real hypervisor, KVM in an emulated machine, with QEMU's device edu in place of touch and
                 display: lines with # are its kernel's own. Needs a checkout of Baton, QEMU and a cross compiler, and
-                says so; the first time it fetches Debian's kernel. Its lies: ${REAL_LIES.join(', ')}
+                says so; the first time it fetches Debian's kernel. Its sabotages: ${REAL_SABOTAGES.join(', ')}
 
 Exit status 0 only if every expectation held.
 `;
@@ -38,57 +38,63 @@ Exit status 0 only if every expectation held.
 const LIMIT_MS = 90_000;
 
 export async function demo(world: CliWorld, args: readonly string[]): Promise<number> {
-  const { flags, values } = parseWords(args, { '--seed': 'value', '--lie': 'value', '--real': 'flag' });
+  const { flags, values } = parseWords(args, { '--seed': 'value', '--sabotage': 'value', '--real': 'flag' });
   const isReal = flags.has('--real');
-  const lie = values.get('--lie');
-  const known = isReal ? REAL_LIES : Object.keys(LIES);
-  if (lie !== undefined && !known.includes(lie))
-    throw new UsageError(`no lie ${lie}; there are ${known.join(', ')}`);
+  const sabotage = values.get('--sabotage');
+  const known = isReal ? REAL_SABOTAGES : Object.keys(SABOTAGES);
+  if (sabotage !== undefined && !known.includes(sabotage))
+    throw new UsageError(`no sabotage ${sabotage}; there are ${known.join(', ')}`);
   const seed = Number(values.get('--seed') ?? 1);
   if (!Number.isSafeInteger(seed)) throw new UsageError('--seed takes an integer');
   if (isReal && values.has('--seed')) throw new UsageError('--seed is of the simulated hardware');
   const report = new DemoReport(world, flags.has('--json'));
-  if (lie) report.step(`LIE ${lie}: one safeguard is switched off on purpose; this run must fail`);
-  if (isReal) await tellReal(world, report, lie);
-  else await tellSimulated(world, report, seed, lie);
-  return report.summary(lie) ? EXIT.ok : EXIT.failed;
+  if (sabotage)
+    report.step(`SABOTAGE ${sabotage}: one safeguard is switched off on purpose; this run must fail`);
+  if (isReal) await tellReal(world, report, sabotage);
+  else await tellSimulated(world, report, seed, sabotage);
+  return report.summary(sabotage) ? EXIT.ok : EXIT.failed;
 }
 
 async function tellSimulated(
   world: CliWorld,
   report: DemoReport,
   seed: number,
-  lie: string | undefined,
+  sabotage: string | undefined,
 ): Promise<void> {
-  const teller = lie === undefined ? undefined : LIES[lie];
-  const lies: Lies = { machine: [], host: [], vault: [], ...(lie && teller ? { [teller]: [lie] } : {}) };
-  const bed = new DemoBed();
-  bed.onTold = ({ by, event }) => report.follow(by, event);
-  const stopSignal = world.onSignal(() => void bed.stop().then(() => process.exit(EXIT.failed)));
+  const saboteur = sabotage === undefined ? undefined : SABOTAGES[sabotage];
+  const sabotages: Sabotages = {
+    machine: [],
+    host: [],
+    vault: [],
+    ...(sabotage && saboteur ? { [saboteur]: [sabotage] } : {}),
+  };
+  const testbed = new DemoTestbed();
+  testbed.onTold = ({ by, event }) => report.follow(by, event);
+  const stopSignal = world.onSignal(() => void testbed.stop().then(() => process.exit(EXIT.failed)));
   try {
     report.step(
       `starting broker, simulated machine (seed ${seed}), host, two agents and two drivers as processes`,
     );
-    await within(LIMIT_MS, bed.start(seed, lies));
-    const devices = bed.bundle.devices.map(
+    await within(LIMIT_MS, testbed.start(seed, sabotages));
+    const devices = testbed.bundle.devices.map(
       ({ id, resources }) => `${id} (${resources.length} registers, lines and streams)`,
     );
     report.step(`the bundle was planned from the board’s device tree: ${devices.join(', ')}`);
     report.step('all of them run, and the host has granted the panel to its owner');
-    await tell(bed, report);
+    await tell(testbed, report);
   } catch (error) {
     report.expect('everything starts', false, (error as Error).message);
   } finally {
-    await bed.stop();
+    await testbed.stop();
     stopSignal();
   }
 }
 
 /** Tells the story; however it ends, the machine's own checker has the last word. */
-async function tell(bed: DemoBed, report: DemoReport): Promise<void> {
-  const story = new DemoStory(bed, report);
+async function tell(testbed: DemoTestbed, report: DemoReport): Promise<void> {
+  const story = new DemoStory(testbed, report);
   try {
-    await within(bed.pacedMs(LIMIT_MS), story.run());
+    await within(testbed.pacedMs(LIMIT_MS), story.run());
   } catch (error) {
     report.expect('the story goes on to its end', false, (error as Error).message);
   }

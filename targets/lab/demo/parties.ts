@@ -1,6 +1,6 @@
 /**
- * The processes of a bed and their control sockets, in a folder of its own: starts the built programs, keeps what they
- * tell, ends them. What the parties are, demo-bed.ts and real-bed.ts say.
+ * The processes of a testbed and their control sockets, in a folder of its own: starts the built programs, keeps what
+ * they tell, ends them. What the parties are, demo-testbed.ts and real-testbed.ts say.
  */
 
 import type { ChildProcess } from 'node:child_process';
@@ -29,7 +29,7 @@ const COMPLAINTS_SHOWN = 6;
 /** Time between two looks while waiting, in ms. */
 const LOOK_MS = 5;
 
-/** One event of a bed's world, as some party told it. */
+/** One event of a testbed's world, as some party told it. */
 export interface Told {
   readonly by: 'host' | 'android' | 'vault' | 'app-android' | 'app-vault';
   readonly atMs: number;

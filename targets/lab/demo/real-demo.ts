@@ -7,27 +7,31 @@ import { type CliWorld, EXIT, UsageError } from '../../../src/cli/world.ts';
 import { ENGINE, VAULT } from '../testbed/hardware.ts';
 import { KvmMachine, missingPrograms } from '../testbed/kvm-machine.ts';
 import type { DemoReport } from './demo-report.ts';
-import { RealBed } from './real-bed.ts';
 import { RealStory } from './real-story.ts';
+import { RealTestbed } from './real-testbed.ts';
 
-/** Lies of `baton-kvm`. */
-export const REAL_LIES: readonly string[] = ['skip-unmap', 'skip-domain', 'skip-reset'];
+/** Sabotages of `baton-kvm`. */
+export const REAL_SABOTAGES: readonly string[] = ['skip-unmap', 'skip-domain', 'skip-reset'];
 
 /** Time after which the story gives up, in ms: ten times what it takes on two idle cores. */
 const LIMIT_MS = 120_000;
 
 /** Boots the machine, starts the parties, tells the story. Throws a UsageError when something has to be installed. */
-export async function tellReal(world: CliWorld, report: DemoReport, lie: string | undefined): Promise<void> {
+export async function tellReal(
+  world: CliWorld,
+  report: DemoReport,
+  sabotage: string | undefined,
+): Promise<void> {
   const root = join(dirname(fileURLToPath(import.meta.url)), '..');
   if (!existsSync(join(root, 'targets/vmm')))
     throw new UsageError('--real needs a checkout of Baton: it builds baton-kvm');
   const missing = missingPrograms();
   if (missing !== undefined) throw new UsageError(`--real ${missing}`);
   const machine = new KvmMachine(root);
-  const bed = new RealBed(machine, ENGINE);
-  bed.onTold = ({ by, event }) => report.follow(by, event);
+  const testbed = new RealTestbed(machine, ENGINE);
+  testbed.onTold = ({ by, event }) => report.follow(by, event);
   const stop = async () => {
-    await bed.stop();
+    await testbed.stop();
     await machine.stop();
   };
   const stopSignal = world.onSignal(() => void stop().then(() => process.exit(EXIT.failed)));
@@ -41,9 +45,9 @@ export async function tellReal(world: CliWorld, report: DemoReport, lie: string 
     report.step(
       'starting host and two agents as processes; the VMs are bare guests that read the device in a loop',
     );
-    await bed.start();
-    if (lie) await machine.sabotage(lie, true);
-    const story = new RealStory(bed, report);
+    await testbed.start();
+    if (sabotage) await machine.sabotage(sabotage, true);
+    const story = new RealStory(testbed, report);
     await story.run();
     story.figures();
   };

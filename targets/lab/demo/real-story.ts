@@ -11,7 +11,7 @@ import { dma, faultOfDma, faultOfInterrupt, faultOfMove, leftOver } from '../tes
 import type { KvmMachine } from '../testbed/kvm-machine.ts';
 import type { DemoReport } from './demo-report.ts';
 import { faultText } from './demo-story.ts';
-import type { RealBed } from './real-bed.ts';
+import type { RealTestbed } from './real-testbed.ts';
 
 /** Longest wait for one step of the story, in ms: under emulation, beside other work. */
 const STEP_MS = 10_000;
@@ -21,7 +21,7 @@ const STREAM = 0x28;
 const OUTSIDE = 0x5000_0000;
 
 export class RealStory {
-  readonly #bed: RealBed;
+  readonly #testbed: RealTestbed;
   readonly #machine: KvmMachine;
   readonly #report: DemoReport;
   #lease: ControlClient | undefined;
@@ -29,9 +29,9 @@ export class RealStory {
   /** Loans in which the SMMU was told of no other entry. */
   #unmoved = 0;
 
-  constructor(bed: RealBed, report: DemoReport) {
-    this.#bed = bed;
-    this.#machine = bed.machine;
+  constructor(testbed: RealTestbed, report: DemoReport) {
+    this.#testbed = testbed;
+    this.#machine = testbed.machine;
     this.#report = report;
   }
 
@@ -59,7 +59,8 @@ export class RealStory {
     const atMs = performance.now();
     await this.#borrow('pin', {});
     const at = (by: string, name: string, value: string) =>
-      this.#bed.told.find((told) => told.atMs >= atMs && told.by === by && told.event[name] === value)?.atMs;
+      this.#testbed.told.find((told) => told.atMs >= atMs && told.by === by && told.event[name] === value)
+        ?.atMs;
     this.#blackoutMs =
       (at('vault', 'event', 'granted') ?? Number.NaN) - (at('android', 'state', 'lending') ?? 0);
     await this.#expectMove(ANDROID, VAULT);
@@ -73,7 +74,7 @@ export class RealStory {
     this.#report.step(
       `KVM’s exits: ${reads} reads of Android refused, the last at 0x${address.toString(16)}`,
     );
-    const fault = this.#bed
+    const fault = this.#testbed
       .since(atMs, 'host', 'fault')
       .filter(({ vm }) => vm === ANDROID)
       .at(-1);
@@ -108,7 +109,7 @@ export class RealStory {
     await this.#machine.until('the kernel says so', STEP_MS, seen).catch(() => {});
     for (const line of said().slice(-5)) this.#report.kernel(line);
     this.#report.expect('the SMMU refuses it, and the kernel prints stream and address', seen());
-    const fault = () => this.#bed.since(sinceMs, 'host', 'fault').find(({ by }) => by === 'dma');
+    const fault = () => this.#testbed.since(sinceMs, 'host', 'fault').find(({ by }) => by === 'dma');
     await this.#machine.until('the host books it', STEP_MS, () => fault() !== undefined).catch(() => {});
     this.#report.expect('the host books it on Android', fault()?.['vm'] === ANDROID, faultText(fault()));
   }
@@ -116,14 +117,14 @@ export class RealStory {
   async #hangs(): Promise<void> {
     this.#report.chapter('Vault’s agent hangs; its lease ends by force');
     await this.#borrow('pin', { leaseMs: 400, noticeMs: 100 });
-    await this.#bed.endAgent(VAULT, 'SIGSTOP');
+    await this.#testbed.endAgent(VAULT, 'SIGSTOP');
     await this.#untilHeldBy(ANDROID);
     await this.#expectMove(VAULT, ANDROID);
-    await this.#bed.endAgent(VAULT, 'SIGCONT');
+    await this.#testbed.endAgent(VAULT, 'SIGCONT');
     await this.#machine.until(
       'vault is idle',
       STEP_MS,
-      async () => (await this.#bed.stateOf(VAULT)) === 'idle',
+      async () => (await this.#testbed.stateOf(VAULT)) === 'idle',
     );
     this.#lease?.close();
   }
@@ -131,11 +132,11 @@ export class RealStory {
   async #killed(): Promise<void> {
     this.#report.chapter('The borrower VM is killed while it holds');
     await this.#borrow('pin', {});
-    await this.#bed.killVm(VAULT);
+    await this.#testbed.killVm(VAULT);
     this.#report.step('its memory is freed only after the host has taken the device away');
     await this.#untilHeldBy(ANDROID);
-    await this.#bed.startVm(VAULT);
-    await this.#machine.until('vault’s next life runs', STEP_MS, async () => {
+    await this.#testbed.startVm(VAULT);
+    await this.#machine.until('vault’s next incarnation runs', STEP_MS, async () => {
       return (await this.#machine.exits(VAULT)).reads > 0;
     });
     await this.#expectMove(VAULT, ANDROID);
@@ -152,7 +153,7 @@ export class RealStory {
   }
 
   figures(): void {
-    this.#report.phases(this.#bed.told);
+    this.#report.phases(this.#testbed.told);
     this.#report.figure('blackout (Android suspended to Vault resumed)', this.#blackoutMs);
   }
 
@@ -167,9 +168,9 @@ export class RealStory {
   }
 
   async #borrow(purpose: string, terms: Json): Promise<Json> {
-    this.#lease = await this.#bed.program(VAULT);
+    this.#lease = await this.#testbed.program(VAULT);
     const before = this.#machine.repointed(STREAM);
-    const request = { do: 'borrow', bundle: this.#bed.bundle.id, purpose, ...terms };
+    const request = { do: 'borrow', bundle: this.#testbed.bundle.id, purpose, ...terms };
     const answer = await this.#lease.request(request);
     if (answer['ok'] === true) {
       if (this.#machine.repointed(STREAM) === before) this.#unmoved += 1;
@@ -181,7 +182,7 @@ export class RealStory {
   }
 
   async #giveBack(): Promise<void> {
-    await this.#lease?.request({ do: 'return', bundle: this.#bed.bundle.id });
+    await this.#lease?.request({ do: 'return', bundle: this.#testbed.bundle.id });
     this.#lease?.close();
     await this.#untilHeldBy(ANDROID);
     this.#report.step('given back; Android resumed');
@@ -189,8 +190,8 @@ export class RealStory {
 
   async #untilHeldBy(vm: VmId): Promise<void> {
     await this.#machine.until(`${vm} holds`, STEP_MS, async () => {
-      const { state, holder } = await this.#bed.view();
-      return state === 'held' && holder === vm && (await this.#bed.stateOf(vm)) === 'held';
+      const { state, holder } = await this.#testbed.view();
+      return state === 'held' && holder === vm && (await this.#testbed.stateOf(vm)) === 'held';
     });
   }
 }

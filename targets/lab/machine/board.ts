@@ -97,7 +97,7 @@ type Unnamed<T> = T extends Resource ? Omit<T, 'id' | 'device'> : never;
 
 function device(
   name: string,
-  residues: readonly string[],
+  residualStates: readonly string[],
   clearedBy: 'reset' | 'driver',
   resources: readonly Unnamed<Resource>[],
 ): Device {
@@ -105,6 +105,6 @@ function device(
   return {
     id,
     resources: nameResources(id, resources),
-    residues: residues.map((what) => ({ what, clearedBy })),
+    residualStates: residualStates.map((what) => ({ what, clearedBy })),
   };
 }

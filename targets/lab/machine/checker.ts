@@ -223,7 +223,7 @@ export class Checker extends Paths {
   }
 
   /** A VM read what a VM left in a device. */
-  residueRead(device: string, what: string, producer: VmInstance | null, reader: VmInstance): void {
+  residualStateRead(device: string, what: string, producer: VmInstance | null, reader: VmInstance): void {
     if (producer === null || producer === reader) return;
     this.violate('S6', device, [producer, reader], `${what} left by the first was read by`);
   }

@@ -1,5 +1,5 @@
 /**
- * Holds a back end to its word: what it answers is compared with every path that the checker knows.
+ * Holds an enforcer to its word: what it answers is compared with every path that the checker knows.
  *
  * `blocked` means that nobody reaches a resource, a VM's name that nobody else does. After a settle nobody reaches
  * what was fenced; once that is a whole bundle, it stays so until the next grant.
@@ -8,19 +8,19 @@
 import { resourcesOf } from '../../../src/core/protocol/bundle.ts';
 import type { BundleId } from '../../../src/core/protocol/ids.ts';
 import { SimulatedEnforcer, type SimulatedPlatform } from '../../../src/edges/enforcer/simulated.ts';
-import type { Lie } from '../../../src/edges/enforcer/tables.ts';
+import type { Sabotage } from '../../../src/edges/enforcer/tables.ts';
 import type { EnforcerAnswer, EnforcerCall } from '../../../src/ports/enforcer.ts';
 import type { Checker } from './checker.ts';
 
-/** The simulated back end under the checker's eyes. */
+/** The simulated enforcer under the checker's eyes. */
 export class JudgedEnforcer extends SimulatedEnforcer {
   readonly #checker: Checker;
   readonly #platform: SimulatedPlatform;
   /** Resources that were fenced and not granted since, by bundle. */
   readonly #fenced = new Map<BundleId, Set<string>>();
 
-  constructor(platform: SimulatedPlatform, lies: ReadonlySet<Lie>, checker: Checker) {
-    super(platform, lies);
+  constructor(platform: SimulatedPlatform, sabotages: ReadonlySet<Sabotage>, checker: Checker) {
+    super(platform, sabotages);
     this.#checker = checker;
     this.#platform = platform;
     checker.takenOver();
@@ -67,7 +67,7 @@ export class JudgedEnforcer extends SimulatedEnforcer {
     why = `read back as ${reach}`,
   ): void {
     if (reach === undefined || reach === 'unknown') return;
-    for (const life of this.#checker.reaching(bundle, resource))
-      if (life.vm !== reach) this.#checker.reachedThough(resource, life, why);
+    for (const one of this.#checker.reaching(bundle, resource))
+      if (one.vm !== reach) this.#checker.reachedThough(resource, one, why);
   }
 }

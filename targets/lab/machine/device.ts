@@ -27,5 +27,5 @@ export interface DevicePorts {
   /** Sends an edge on the interrupt line. */
   pulse(): void;
   /** A VM reads something a VM left in the device: `what` names it. */
-  residueRead(what: string, producer: VmInstance | null, reader: VmInstance): void;
+  residualStateRead(what: string, producer: VmInstance | null, reader: VmInstance): void;
 }

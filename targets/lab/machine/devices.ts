@@ -2,7 +2,7 @@
  * Puts device models behind the register pages of the bundles, and knows them by name.
  *
  * Which model a device gets follows from its name: `touch…`, `display…`, and for everything else the keypad. A
- * device with a residue that only a driver clears has no reset line.
+ * device with a residual state that only a driver clears has no reset line.
  */
 
 import { type BundleDefinition, type Device, streamIdsOf } from '../../../src/core/protocol/bundle.ts';
@@ -22,7 +22,7 @@ export interface DeviceHost {
   startTransfer: DevicePorts['startTransfer'];
   setLevel(interrupt: number, high: boolean): void;
   pulse(interrupt: number): void;
-  residueRead(device: string, what: string, producer: VmInstance | null, reader: VmInstance): void;
+  residualStateRead(device: string, what: string, producer: VmInstance | null, reader: VmInstance): void;
 }
 
 interface Placed {
@@ -102,7 +102,7 @@ export class Devices implements RegisterSpace {
       startTransfer: (request) => host.startTransfer(request),
       setLevel: (high) => interrupt !== undefined && host.setLevel(interrupt, high),
       pulse: () => interrupt !== undefined && host.pulse(interrupt),
-      residueRead: (what, producer, reader) => host.residueRead(name, what, producer, reader),
+      residualStateRead: (what, producer, reader) => host.residualStateRead(name, what, producer, reader),
     };
   }
 }

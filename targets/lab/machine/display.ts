@@ -1,8 +1,9 @@
 /**
  * A display controller: scans a picture out of its holder's memory by DMA, and can write lines back.
  *
- * Our own device: 4 lines of 4 words, one line a tick, first stream reads, second stream writes back. Its residues
- * are the framebuffer address, the write-back address and the last line fetched; a reset clears them and the panel.
+ * Our own device: 4 lines of 4 words, one line a tick, first stream reads, second stream writes back. Its residual
+ * states are the framebuffer address, the write-back address and the last line fetched; a reset clears them and the
+ * panel.
  */
 
 import type { DeviceModel, DevicePorts } from './device.ts';
@@ -70,17 +71,17 @@ export class DisplayModel implements DeviceModel {
       case DISPLAY.CTRL:
         return this.#control;
       case DISPLAY.FB_ADDR:
-        this.#ports.residueRead('framebuffer address', this.#framebufferBy, by);
+        this.#ports.residualStateRead('framebuffer address', this.#framebufferBy, by);
         return this.#framebuffer;
       case DISPLAY.WB_ADDR:
-        this.#ports.residueRead('write-back address', this.#writeBackBy, by);
+        this.#ports.residualStateRead('write-back address', this.#writeBackBy, by);
         return this.#writeBack;
       case DISPLAY.FRAME_LINES:
         return this.#shown;
     }
     const index = (offset - DISPLAY.LINE) / 4;
     if (index < 0 || index >= LINE_WORDS) return 0;
-    this.#ports.residueRead('last line', this.#last.producer, by);
+    this.#ports.residualStateRead('last line', this.#last.producer, by);
     return this.#last.words[index]!;
   }
 

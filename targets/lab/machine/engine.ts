@@ -2,7 +2,7 @@
  * A general DMA engine that belongs to the owner VM and is never lent: the second DMA master of M3.
  *
  * It copies four words from one IPA to another under the owner's translations, so it can aim at register pages
- * that the owner sees. One stream, no interrupt, no residue: it never changes hands.
+ * that the owner sees. One stream, no interrupt, no residual state: it never changes hands.
  */
 
 import type { DeviceModel, DevicePorts } from './device.ts';

@@ -77,7 +77,7 @@ export class Hypervisor {
     return this.#slots.filter((vm) => vm !== undefined);
   }
 
-  /** The current life of a VM, if it has one. */
+  /** The current incarnation of a VM, if it has one. */
   find(vm: VmId): VmInstance | undefined {
     return this.#slots.find((known) => known?.vm === vm);
   }
@@ -105,7 +105,9 @@ export class Hypervisor {
     return this.#listener !== null;
   }
 
-  /** Begins a life: memory, tables, then the wait for the acknowledgement. Without a listener it runs at once. */
+  /**
+   * Starts an incarnation: memory, tables, then the wait for the acknowledgement. Without a listener it runs at once.
+   */
   startVm(name: VmId): void {
     const slot = this.#slots.indexOf(undefined);
     if (this.find(name) !== undefined) throw new RangeError(`VM ${name} exists already`);

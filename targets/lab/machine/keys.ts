@@ -2,7 +2,7 @@
  * A keypad whose memory of the last key only its driver can clear: it has no reset line.
  *
  * Stands for devices like the touch chip of a phone whose firmware resets by a command sequence alone. Its one
- * residue, the last key, is declared `clearedBy: 'driver'`. Registers, no DMA, one edge interrupt.
+ * residual state, the last key, is declared `clearedBy: 'driver'`. Registers, no DMA, one edge interrupt.
  */
 
 import type { DeviceModel, DevicePorts } from './device.ts';
@@ -42,7 +42,7 @@ export class KeysModel implements DeviceModel {
   read(offset: number, by: VmInstance): number {
     if (offset === KEYS.CTRL) return Number(this.#scanner !== null);
     if (offset !== KEYS.LAST) return 0;
-    this.#ports.residueRead('last key', this.#producer, by);
+    this.#ports.residualStateRead('last key', this.#producer, by);
     return this.#last;
   }
 

@@ -17,7 +17,7 @@ import { FaultLog } from '../../../src/edges/enforcer/fault-log.ts';
 import type { SimulatedEnforcer, SimulatedPlatform } from '../../../src/edges/enforcer/simulated.ts';
 import type { Smmuv3 } from '../../../src/edges/enforcer/smmuv3.ts';
 import { PAGE_BYTES } from '../../../src/edges/enforcer/stage2.ts';
-import type { Lie } from '../../../src/edges/enforcer/tables.ts';
+import type { Sabotage } from '../../../src/edges/enforcer/tables.ts';
 import { ENGINE_BASE, ENGINE_STREAM, GIC_BASE, HYPERVISOR_BASE, SMMU_BASE } from './board.ts';
 import { Checker } from './checker.ts';
 import { JudgedEnforcer } from './claims.ts';
@@ -43,7 +43,7 @@ export interface MachineOptions {
   /** How a refused access of a VM ends; `absent` unless told otherwise. */
   readonly faultStyle?: FaultStyle;
   /** Safeguards of the enforcer that are switched off. */
-  readonly lies?: readonly Lie[];
+  readonly sabotages?: readonly Sabotage[];
   /** The SMMU comes up with configurations and translations of whoever used it before. */
   readonly staleCaches?: boolean;
 }
@@ -115,7 +115,7 @@ export class SimulatedMachine {
    * another bundle file.
    */
   enforcer(bundles: readonly BundleDefinition[] = this.#options.bundles): SimulatedEnforcer {
-    return new JudgedEnforcer({ ...this.#platform, bundles }, new Set(this.#options.lies), this.checker);
+    return new JudgedEnforcer({ ...this.#platform, bundles }, new Set(this.#options.sabotages), this.checker);
   }
 
   /** The next SMMU command of this opcode is refused, as one that cannot be read: its queue halts. */
@@ -133,7 +133,7 @@ export class SimulatedMachine {
     this.#hypervisor.exitVm(vm);
   }
 
-  /** The context of a VM's current life. Throws a RangeError when there is none. */
+  /** The context of a VM's current incarnation. Throws a RangeError when there is none. */
   context(vm: VmId): VmContext {
     const instance = this.#hypervisor.find(vm);
     if (instance === undefined) throw new RangeError(`VM ${vm} does not exist`);
@@ -323,8 +323,8 @@ export class SimulatedMachine {
       startTransfer: (request) => this.#interconnect.start(request),
       setLevel: (interrupt, high) => this.#gic.setLevel(interrupt, high),
       pulse: (interrupt) => this.#gic.pulse(interrupt),
-      residueRead: (device, what, producer, reader) =>
-        this.checker.residueRead(device, what, producer, reader),
+      residualStateRead: (device, what, producer, reader) =>
+        this.checker.residualStateRead(device, what, producer, reader),
     });
   }
 

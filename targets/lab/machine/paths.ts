@@ -2,7 +2,7 @@
  * Who reaches what, path by path, and what of it breaks an invariant.
  *
  * Two VMs at once are one fault. Somebody where nobody was promised is the other: `claim` says that a bundle is blocked
- * (claims.ts hears it from the back end, tests from the host), and holds until the next grant.
+ * (claims.ts hears it from the enforcer, tests from the host), and holds until the next grant.
  */
 
 import { nameOf, type VmInstance } from './vm.ts';
@@ -48,15 +48,15 @@ export class Paths {
   /** What each path leads to; a descriptor in memory is named by its address. */
   readonly #paths = new Map<string | number, { readonly to: Watched; readonly vm: VmInstance }>();
 
-  /** Lives that reach anything of a bundle by any path, as `nameOf` has them. */
+  /** Incarnations that reach anything of a bundle by any path, as `nameOf` has them. */
   holders(bundle: string): readonly string[] {
     return [...(this.#group(bundle)?.counts.keys() ?? [])].map(nameOf);
   }
 
-  /** Resources of bundles that the life of `vm` which runs, or has just ended, reaches by any path. */
+  /** Resources of bundles that the incarnation of `vm` which runs, or has just ended, reaches by any path. */
   reachedBy(vm: string): readonly string[] {
     const reaches = ({ counts, bundle }: Watched) =>
-      bundle.isBundle && [...counts.keys()].some((life) => life.vm === vm);
+      bundle.isBundle && [...counts.keys()].some((one) => one.vm === vm);
     return this.watched.filter(reaches).map(({ name }) => name);
   }
 
@@ -64,7 +64,7 @@ export class Paths {
     return this.watched.find((each) => each.bundle.isBundle && each.bundle.name === bundle)?.bundle;
   }
 
-  /** Lives that reach one resource of a bundle. */
+  /** Incarnations that reach one resource of a bundle. */
   reaching(bundle: string, resource: string): readonly VmInstance[] {
     const found = this.watched.find((each) => each.bundle.name === bundle && each.name === resource);
     return [...(found?.counts.keys() ?? [])];

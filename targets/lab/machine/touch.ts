@@ -1,9 +1,10 @@
 /**
  * A touch controller: reports go into a FIFO and, when armed, by DMA into a ring in its holder's memory.
  *
- * Our own device, laid out after common I2C controllers with a DMA-capable bus engine. Its residue is the report
+ * Our own device, laid out after common I2C controllers with a DMA-capable bus engine. Its residual state is the report
  * FIFO (and the ring address); a reset clears both. A finger that is down is detected again by whoever enables
- * scanning next: that is physics, not residue, and the reason why a give-back waits until the panel is untouched.
+ * scanning next: that is physics, not residual state, and the reason why a give-back waits until the panel is
+ * untouched.
  */
 
 import type { DeviceModel, DevicePorts } from './device.ts';
@@ -80,11 +81,11 @@ export class TouchModel implements DeviceModel {
       case TOUCH.FIFO: {
         const report = this.#fifo.shift();
         if (report === undefined) return 0;
-        this.#ports.residueRead('report FIFO', report.producer, by);
+        this.#ports.residualStateRead('report FIFO', report.producer, by);
         return report.word;
       }
       case TOUCH.RING_BASE:
-        this.#ports.residueRead('ring address', this.#ringBase === 0 ? null : this.#programmer, by);
+        this.#ports.residualStateRead('ring address', this.#ringBase === 0 ? null : this.#programmer, by);
         return this.#ringBase;
       case TOUCH.RING_COUNT:
         return this.#ringCount;

@@ -1,5 +1,5 @@
 /**
- * One life of a VM in the simulated machine, and the only way its drivers reach anything: the VmContext.
+ * One incarnation of a VM in the simulated machine, and the only way its drivers reach anything: the VmContext.
  *
  * A context does what a virtual CPU does: loads and stores through stage 2, interrupts, end of interrupt. There is
  * no other door, and no way for a driver to report its own fault: the machine sees the refused access.
@@ -36,9 +36,9 @@ export interface VmContext {
   endOfInterrupt(virtual: number): void;
 }
 
-/** One life of a VM. A restart makes a new instance, perhaps with the same memory, VMID and processor. */
+/** One incarnation of a VM. A restart makes a new instance, perhaps with the same memory, VMID and processor. */
 export interface VmInstance extends HostedVm {
-  /** Counts lives on this machine, from 1. */
+  /** Counts incarnations on this machine, from 1. */
   readonly serial: number;
   /** Physical address of its RAM. */
   readonly ramPhysical: number;

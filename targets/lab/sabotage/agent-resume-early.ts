@@ -3,7 +3,7 @@
 import { BORROWER_TABLE } from '../../../src/core/agent/borrower.ts';
 import { runAgent } from '../../node/agent/agent.ts';
 import { stderrLog } from '../../node/program/log.ts';
-import { resumeEarly } from './lies.ts';
+import { resumeEarly } from './sabotage.ts';
 
 stderrLog('baton-agent', 'warn')('warn', 'LYING: resume-early is switched off');
 runAgent(process.argv.slice(2), resumeEarly(BORROWER_TABLE));

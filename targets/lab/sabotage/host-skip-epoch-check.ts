@@ -3,7 +3,7 @@
 import { HOST_TABLE } from '../../../src/core/host/host-table.ts';
 import { runHost } from '../../node/host/host.ts';
 import { stderrLog } from '../../node/program/log.ts';
-import { skipEpochCheck } from './lies.ts';
+import { skipEpochCheck } from './sabotage.ts';
 
 stderrLog('baton-host', 'warn')('warn', 'LYING: skip-epoch-check is switched off');
 runHost(process.argv.slice(2), skipEpochCheck(HOST_TABLE));

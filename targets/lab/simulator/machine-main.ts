@@ -6,7 +6,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { VmId } from '../../../src/core/protocol/ids.ts';
-import { LIES, type Lie } from '../../../src/edges/enforcer/tables.ts';
+import { SABOTAGES, type Sabotage } from '../../../src/edges/enforcer/tables.ts';
 import { readBundles } from '../../node/config/files.ts';
 import { STREAMS } from '../../node/net/streams.ts';
 import { onTermination } from '../../node/program/daemon.ts';
@@ -18,7 +18,8 @@ const FACE = {
   name: 'baton-machine',
   help: `baton-machine CONFIG
 
-The simulated machine as a process, for the demo and for tests. CONFIG is a JSON file: folder, bundles, vms, seed, lies.
+The simulated machine as a process, for the demo and for tests. CONFIG is a JSON file:
+folder, bundles, vms, seed, sabotages.
 `,
 };
 const [file = ''] = plainWords(FACE, process.argv.slice(2), 1);
@@ -37,17 +38,17 @@ const config = JSON.parse(read()) as {
   bundles: string;
   vms: Record<VmId, string[][]>;
   seed: number;
-  lies: string[];
+  sabotages: string[];
 };
-const unknown = config.lies.filter((lie) => !(LIES as readonly string[]).includes(lie));
-if (unknown.length > 0) throw new Error(`no such lie of the enforcer: ${unknown.join(', ')}`);
+const unknown = config.sabotages.filter((sabotage) => !(SABOTAGES as readonly string[]).includes(sabotage));
+if (unknown.length > 0) throw new Error(`no such sabotage of the enforcer: ${unknown.join(', ')}`);
 
 const server = new MachineServer({
   folder: config.folder,
   bundles: readBundles(config.bundles),
   vms: config.vms,
   seed: config.seed,
-  lies: config.lies as Lie[],
+  sabotages: config.sabotages as Sabotage[],
   network: STREAMS,
   log: stderrLog('baton-machine', 'warn'),
 });

@@ -10,7 +10,7 @@ import { type Json, Lines } from '../../../src/common/lines.ts';
 import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';
 import type { BundleId, VmId } from '../../../src/core/protocol/ids.ts';
 import { encodeAnswer } from '../../../src/edges/enforcer/remote.ts';
-import type { Lie } from '../../../src/edges/enforcer/tables.ts';
+import type { Sabotage } from '../../../src/edges/enforcer/tables.ts';
 import type { EnforcerCall, EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import type { ByteStream, Log, StreamNetwork } from '../../../src/ports/world.ts';
 import { accessContext, type GuestAccess } from '../machine/drivers.ts';
@@ -25,7 +25,7 @@ export interface MachineServerOptions {
   /** Commands of each VM's processes. */
   readonly vms: Readonly<Record<VmId, readonly (readonly string[])[]>>;
   readonly seed: number;
-  readonly lies: readonly Lie[];
+  readonly sabotages: readonly Sabotage[];
   readonly network: StreamNetwork;
   readonly log: Log;
 }
@@ -48,8 +48,8 @@ export class MachineServer {
 
   constructor(options: MachineServerOptions) {
     this.#options = options;
-    const { bundles, seed, lies } = options;
-    this.#machine = new SimulatedMachine({ vms: [], bundles, seed, lies });
+    const { bundles, seed, sabotages } = options;
+    this.#machine = new SimulatedMachine({ vms: [], bundles, seed, sabotages });
     this.#enforcer = this.#machine.enforcer();
     this.#enforcer.onEvent((event) => this.#onEvent(event));
   }

@@ -65,7 +65,7 @@ function edu(name: string, slot: number, trigger: Trigger): BundleDefinition {
           },
           { kind: 'stream', physical: slot << 3, views: {} },
         ] as never),
-        residues: ['registers', 'DMA buffer', 'raised interrupt'].map((what) => ({
+        residualStates: ['registers', 'DMA buffer', 'raised interrupt'].map((what) => ({
           what,
           clearedBy: 'reset',
         })),
@@ -100,7 +100,7 @@ function tablet(): BundleDefinition {
           { kind: 'interrupt', physical: 36, trigger: 'level', views: { [ANDROID]: 48, [VAULT]: 77 } },
           { kind: 'stream', physical: 5 << 3, views: {} },
         ] as never),
-        residues: ['ring addresses', 'events'].map((what) => ({ what, clearedBy: 'reset' })),
+        residualStates: ['ring addresses', 'events'].map((what) => ({ what, clearedBy: 'reset' })),
       },
     ],
   };

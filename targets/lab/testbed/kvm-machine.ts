@@ -34,7 +34,8 @@ export interface Notes {
 const NOTES_AT = 0x4010_0000;
 const ORDER = NOTES_AT + 0x38;
 /**
- * A machine that differs from the usual one, which is QEMU as it is installed, with SMMU stage 1. BATON_BED names it.
+ * A machine that differs from the usual one, which is QEMU as it is installed, with SMMU stage 1. BATON_TESTBED names
+ * it.
  */
 interface Variant {
   readonly machine: string;
@@ -53,9 +54,9 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
 };
 
 function variant(): Variant {
-  const name = process.env['BATON_BED'] ?? 'usual';
+  const name = process.env['BATON_TESTBED'] ?? 'usual';
   const found = VARIANTS[name];
-  if (!found) throw new Error(`BATON_BED is ${name}: expected ${Object.keys(VARIANTS).join(', ')}`);
+  if (!found) throw new Error(`BATON_TESTBED is ${name}: expected ${Object.keys(VARIANTS).join(', ')}`);
   return found;
 }
 
@@ -109,7 +110,7 @@ function isInstalled(program: string): boolean {
   return folders.some((folder) => existsSync(join(folder, program)));
 }
 
-/** Accesses that KVM refused in a VM's present life, as its exits to `baton-kvm` said. */
+/** Accesses that KVM refused in a VM's present incarnation, as its exits to `baton-kvm` said. */
 export interface Exits {
   readonly reads: number;
   readonly writes: number;
@@ -147,12 +148,12 @@ export class KvmMachine {
    */
   async start(aborting: readonly VmId[] = [], guests?: LinuxGuests): Promise<void> {
     const cache = cacheFolder();
-    const bed = join(this.#root, 'targets/lab/testbed');
-    run('/bin/bash', [join(bed, 'prepare.sh'), cache]);
-    if (variant().ownQemu) run('/bin/bash', [join(bed, 'prepare-qemu.sh'), cache]);
+    const testbed = join(this.#root, 'targets/lab/testbed');
+    run('/bin/bash', [join(testbed, 'prepare.sh'), cache]);
+    if (variant().ownQemu) run('/bin/bash', [join(testbed, 'prepare-qemu.sh'), cache]);
     const share = join(this.folder, 'share');
     mkdirSync(share, { recursive: true });
-    copyFileSync(join(bed, 'l1-run.sh'), join(share, 'run.sh'));
+    copyFileSync(join(testbed, 'l1-run.sh'), join(share, 'run.sh'));
     const { bundles, vfio, options } = this.#hardware;
     writeFileSync(join(share, 'bundles.json'), bundleFileText(bundles));
     writeFileSync(join(share, 'vfio'), vfio.join(' '));
@@ -162,7 +163,7 @@ export class KvmMachine {
     writeFileSync(join(share, 'options'), [...vms, edu, ...options].join(' '));
     this.#boot(cache, share);
     // While it boots. It waits for the last file.
-    const source = join(bed, 'vmm');
+    const source = join(testbed, 'vmm');
     run('make', ['-s', '-j2', '-C', source, 'CROSS_COMPILE=aarch64-linux-gnu-', `OUT=${share}`]);
     if (guests) makeGuests(this.#root, cache, share, guests);
     writeFileSync(join(share, 'whole'), '');
@@ -350,7 +351,7 @@ export class KvmMachine {
   }
 }
 
-/** Where what the beds boot is kept: BATON_CACHE, else in the user's cache. */
+/** Where what the testbeds boot is kept: BATON_CACHE, else in the user's cache. */
 export function cacheFolder(): string {
   const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   return process.env['BATON_CACHE'] ?? join(base, 'baton', 'kvm');

@@ -19,7 +19,7 @@ port() {
 }
 cp /share/baton-kvm /share/baton-kvm-testbed /share/guest.bin /run/
 # As it is shipped it has no more options than it says.
-for words in "--bench /dev/null" "--lie skip-unmap"; do
+for words in "--bench /dev/null" "--sabotage skip-unmap"; do
   # shellcheck disable=SC2086
   /run/baton-kvm $words 2>&1 | sed "s/^/l1: shipped: ${words%% *}: /"
 done

@@ -1,4 +1,4 @@
-/* Between two descriptors, for the small programs of the beds. */
+/* Between two descriptors, for the small programs of the testbeds. */
 #ifndef BATON_PASS_H
 #define BATON_PASS_H
 

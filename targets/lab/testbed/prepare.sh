@@ -1,13 +1,13 @@
 #!/bin/bash
-# prepare.sh FOLDER: makes what the beds boot in FOLDER, unless it is there: vmlinuz, l1.cpio for the machine with KVM,
-# l2.cpio for Linux guests in it, plain.cpio for guests of QEMU alone, both with the touch driver of driver/, from
+# prepare.sh FOLDER: makes what the testbeds boot in FOLDER, unless it is there: vmlinuz, l1.cpio for the machine with
+# KVM, l2.cpio for Linux guests in it, plain.cpio for guests of QEMU alone, both with the touch driver of driver/, from
 # Debian's arm64 kernel and busybox, whichever are current. Nothing is installed, and nothing outside FOLDER is written;
 # no root needed.
 set -euo pipefail
 folder=$1
 here=$(cd "$(dirname "$0")" && pwd)
-stamp=$(cat "$here/prepare.sh" "$here/l1-init.sh" "$here/l2-init.sh" "$here"/driver/* | sha256sum | cut -d' ' -f1)
-if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+digest=$(cat "$here/prepare.sh" "$here/l1-init.sh" "$here/l2-init.sh" "$here"/driver/* | sha256sum | cut -d' ' -f1)
+if [ "$(cat "$folder/digest" 2>/dev/null)" = "$digest" ]; then exit 0; fi
 
 mkdir -p "$folder"
 work=$(mktemp -d "$folder/making.XXXXXX")
@@ -79,4 +79,4 @@ archive "$folder/l2.cpio" "$here/l2-init.sh" virtio_mmio virtio_net vmw_vsock_vi
   hid-generic evdev baton-touch
 archive "$folder/plain.cpio" "$here/l2-init.sh" virtio_mmio virtio_net virtio_input virtio_gpu evdev baton-touch
 cp "unpacked/boot/vmlinuz-$version" "$folder/vmlinuz"
-echo "$stamp" > "$folder/stamp"
+echo "$digest" > "$folder/digest"

@@ -1,4 +1,4 @@
-/** Runs a program that makes something for the bed, to its end. */
+/** Runs a program that makes something for the testbed, to its end. */
 
 import { spawnSync } from 'node:child_process';
 

@@ -109,7 +109,7 @@ int baton_socket_listen(const struct baton_address *at, mode_t mode) {
   if (size < 0) return size;
   int fd = socket(at->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
-  // A restart must not wait for connections of the last life to be forgotten.
+  // A restart must not wait for connections of the last run to be forgotten.
   if (at->family == AF_INET || at->family == AF_INET6) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   mode_t before = at->family == AF_UNIX ? umask(0777 & ~mode) : 0;
   int failure = bind(fd, &address.any, (socklen_t)size) < 0 ? errno : 0;

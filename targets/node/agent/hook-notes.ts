@@ -1,5 +1,5 @@
 /**
- * Keeps what hooks have changed in the agent's state folder, a file per bundle, for its next life on the same boot of
+ * Keeps what hooks have changed in the agent's state folder, a file per bundle, for its next run on the same boot of
  * the machine.
  */
 

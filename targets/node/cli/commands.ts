@@ -4,8 +4,8 @@ import { AUDIT_HELP, audit } from '../../../src/cli/audit.ts';
 import { LIFT_HELP, lift } from '../../../src/cli/orders.ts';
 import { auditFiles, readParts } from '../host/audit-file.ts';
 import { AGENT_COMMANDS, CHECK_COMMANDS } from './agent-commands.ts';
-import { BACKEND_TEST_HELP, backendTest } from './backend-test.ts';
 import type { Commands } from './cli.ts';
+import { ENFORCER_TEST_HELP, enforcerTest } from './enforcer-test.ts';
 import { PLAN_HELP, plan } from './plan.ts';
 
 export const COMMANDS: Commands = {
@@ -17,6 +17,6 @@ export const COMMANDS: Commands = {
     alone: (world, args) => audit(world, { files: auditFiles, readParts }, args),
   },
   ...CHECK_COMMANDS,
-  'backend-test': { says: 'check what a back end does', help: BACKEND_TEST_HELP, alone: backendTest },
+  'enforcer-test': { says: 'check what an enforcer does', help: ENFORCER_TEST_HELP, alone: enforcerTest },
   plan: { says: 'what moves with a device of a board', help: PLAN_HELP, alone: plan },
 };

@@ -68,7 +68,7 @@ export function writeBundle(
   if (same && bundleFileText([same]) !== bundleFileText([bundle]) && !replace)
     throw new ConfigError(
       `${file}: there is another ${bundle.id} in it: --replace writes it over, with its views and ` +
-        'residues; or --name another',
+        'residual states; or --name another',
     );
   if (before !== undefined && before !== bundleFileText(known) && !replace)
     throw new ConfigError(
@@ -81,8 +81,8 @@ export function writeBundle(
   world.err(
     `${file}: ${bundle.id} is ${same ? 'replaced' : 'written'}${kept}; its digest is ${digestText(bundle)}`,
   );
-  world.err('check its owner, how each VM sees what (views), and what may stay behind (residues)');
-  if (!isResettable(bundle)) world.err('a host lends it only with "acceptDriverResidue": true');
+  world.err('check its owner, how each VM sees what (views), and what may stay behind (residual states)');
+  if (!isResettable(bundle)) world.err('a host lends it only with "acceptDriverResidualState": true');
 }
 
 /** Writes a file, whole or not at all. Throws a ConfigError that names it. */

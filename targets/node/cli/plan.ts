@@ -36,9 +36,9 @@ whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is
   --accept KIND  a blocker that is no reason to refuse: summaryInterrupt (the bundle goes without the line: the borrower
                  polls, or whoever keeps the controller forwards it), sharedReset (nobody uses the line as a reset),
                  clockLoop (the keeper's clock driver lets the bundle's clocks be), pciHost (the hypervisor keeps the
-                 host bridge and plays configuration space), unknownIommu (a back end of yours re-points this IOMMU),
+                 host bridge and plays configuration space), unknownIommu (a enforcer of yours re-points this IOMMU),
                  noDma (what has no stream does no DMA: its manual says so)
-  --power-reset  the back end resets the devices by switching their power domains off and on
+  --power-reset  the enforcer resets the devices by switching their power domains off and on
   --list         every device that could be asked for: what can move, what can if it does no DMA, what cannot and why
   --diff         what the tree NEW changes for each device, or for one bundle of all NODEs: the worst first
   --view VM=TREE:DEVICE=NODE,...

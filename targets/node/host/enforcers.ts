@@ -1,4 +1,4 @@
-/** Opens the back end that a host's configuration names. */
+/** Opens the enforcer that a host's configuration names. */
 
 import { type HostFile, QMP_LIMIT_MS } from '../../../src/config/daemon-config.ts';
 import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';
@@ -7,22 +7,22 @@ import { type CommandEnforcer, openCommandEnforcer } from '../../../src/edges/en
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
 import { openQmpEnforcer, type QmpOptions } from '../../../src/edges/enforcer/qmp.ts';
 import { connectRemoteEnforcer } from '../../../src/edges/enforcer/remote.ts';
-import { TrustedTouchEnforcer, type VmLives } from '../../../src/edges/enforcer/trusted-touch.ts';
+import { TrustedTouchEnforcer, type VmIncarnations } from '../../../src/edges/enforcer/trusted-touch.ts';
 import type { Enforcer } from '../../../src/ports/enforcer.ts';
 import type { Log } from '../../../src/ports/world.ts';
 import { STREAMS } from '../net/streams.ts';
 import { CLOCK } from '../system/clock.ts';
 import { ENTROPY } from '../system/entropy.ts';
 import { bootOfMachine } from '../system/run-note.ts';
-import { lockBackEnd } from './back-end-lock.ts';
+import { lockEnforcer } from './enforcer-lock.ts';
 import { noteFile } from './note-file.ts';
 import { runLineCommand } from './run-line.ts';
 
-/** Interval at which a `command` back end is asked for events, in ms: a VM's exit waits this long at most. */
+/** Interval at which a `command` enforcer is asked for events, in ms: a VM's exit waits this long at most. */
 const POLL_MS = 200;
 
 /**
- * Opens the back end. `done` gets it, or why it cannot be used. `state`: the folder of the host's state, made and
+ * Opens the enforcer. `done` gets it, or why it cannot be used. `state`: the folder of the host's state, made and
  * locked already.
  */
 export function openEnforcer(
@@ -42,8 +42,9 @@ export function openEnforcer(
       openCommand(config, bundles, state, log).then(done, done);
       return;
     case 'trusted-touch':
-      openLives(config.lives, bundles, state, log).then(
-        (lives) => done(new TrustedTouchEnforcer({ bundles, lives, store: noteFile(state, log), log })),
+      openIncarnations(config.incarnations, bundles, state, log).then(
+        (incarnations) =>
+          done(new TrustedTouchEnforcer({ bundles, incarnations, store: noteFile(state, log), log })),
         done,
       );
       return;
@@ -76,10 +77,10 @@ async function openCommand(
   state: string,
   log: Log,
 ): Promise<Enforcer> {
-  const lock = await lockBackEnd(state, log);
+  const lock = await lockEnforcer(state, log);
   const runLine = runLineCommand(config.command, config.limitMs, lock);
   // Its arguments may have a password.
-  log('debug', 'asking the command back end', { program: config.command[0] });
+  log('debug', 'asking the command enforcer', { program: config.command[0] });
   const enforcer = await new Promise<CommandEnforcer>((resolve, reject) => {
     openCommandEnforcer(
       bundles,
@@ -93,13 +94,13 @@ async function openCommand(
   return enforcer;
 }
 
-/** Who knows which VMs run, for a back end that does not see it itself. */
-async function openLives(
-  config: Extract<HostFile['enforcer'], { kind: 'trusted-touch' }>['lives'],
+/** Who knows which VMs run, for an enforcer that does not see it itself. */
+async function openIncarnations(
+  config: Extract<HostFile['enforcer'], { kind: 'trusted-touch' }>['incarnations'],
   bundles: readonly BundleDefinition[],
   state: string,
   log: Log,
-): Promise<VmLives> {
+): Promise<VmIncarnations> {
   if (config.kind === 'command') return openCommand(config, bundles, state, log);
   return new NoneEnforcer({ bundles, vms: config.vms.map(vmId), machineBoot: bootOfMachine() });
 }

@@ -50,7 +50,7 @@ The host: decides who holds which bundle, and has the enforcer make it so.
   --schema            print its JSON Schema
   --version           print the version
 
-Exit status: 64 wrong command line; 75 when another start may go better: its back end is gone, its table cannot be
+Exit status: 64 wrong command line; 75 when another start may go better: its enforcer is gone, its table cannot be
 written, or another process uses its state folder; 78 when a person has to mend something first.
 `,
   example: HOST_EXAMPLE,
@@ -109,7 +109,7 @@ interface Order {
 function serve(enforcer: Enforcer, order: Order): void {
   const { config, bundles, control, state, log } = order;
   const { evidence, name } = enforcer.describe();
-  if (evidence === 'none') log('warn', `NO ISOLATION: the back end ${name} isolates nothing`);
+  if (evidence === 'none') log('warn', `NO ISOLATION: the enforcer ${name} isolates nothing`);
   const tableFile = join(state, 'table.journal');
   const audit = openAudit(auditIn(state), CLOCK.nowMs(), log, { ...AUDIT_LIMITS, ...config.audit });
   const bootId = ENTROPY.random(16);
@@ -140,7 +140,7 @@ function serve(enforcer: Enforcer, order: Order): void {
     auditHash: audit.hash,
     end: () => process.exit(EXIT_AGAIN),
     ...(config.times ? { times: config.times } : {}),
-    acceptDriverResidue: config.acceptDriverResidue ?? false,
+    acceptDriverResidualState: config.acceptDriverResidualState ?? false,
     protocol: order.protocol,
   });
   const server = new HostControl(host, CLOCK);
@@ -153,7 +153,7 @@ function serve(enforcer: Enforcer, order: Order): void {
       orExit(FACE.name, () =>
         host.start(() => {
           warnQuarantined(host.views(), control, log);
-          log('info', 'serving', { backEnd: name, evidence, bundles: bundles.map((bundle) => bundle.id) });
+          log('info', 'serving', { enforcer: name, evidence, bundles: bundles.map((bundle) => bundle.id) });
           supervisor.ready();
         }),
       );

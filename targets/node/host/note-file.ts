@@ -1,5 +1,5 @@
 /**
- * Keeps what a back end noted in a file of the host's state folder, for its next life on the same boot of the
+ * Keeps what an enforcer noted in a file of the host's state folder, for its next run on the same boot of the
  * machine.
  */
 

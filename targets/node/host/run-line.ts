@@ -2,15 +2,15 @@
  * Runs an executable once per line: the line on its standard input, the answer on its standard output.
  *
  * The answer is given only when nothing of the run's process group lives: a late grant must not act behind a later
- * fence, and of an earlier host's run nothing lives when the first line is asked (back-end-lock.ts). An executable that
+ * fence, and of an earlier host's run nothing lives when the first line is asked (enforcer-lock.ts). An executable that
  * starts a daemon has to give it a session of its own, without descriptor 3: it is then not ours to end.
  */
 
-import { BACK_END_LIMIT_MS } from '../../../src/config/daemon-config.ts';
+import { ENFORCER_LIMIT_MS } from '../../../src/config/daemon-config.ts';
 import type { RunLine } from '../../../src/edges/enforcer/command.ts';
 import { LINE_CHARS_MAX } from '../../../src/edges/enforcer/command-contract.ts';
 import { runOnce } from '../system/run-once.ts';
-import type { BackEndLock } from './back-end-lock.ts';
+import type { EnforcerLock } from './enforcer-lock.ts';
 
 /**
  * Returns a RunLine for `command`. What a call has not done after `limitMs` it will not do. `lock`: by which a later
@@ -18,11 +18,11 @@ import type { BackEndLock } from './back-end-lock.ts';
  */
 export function runLineCommand(
   command: readonly string[],
-  limitMs = BACK_END_LIMIT_MS,
-  lock?: BackEndLock,
+  limitMs = ENFORCER_LIMIT_MS,
+  lock?: EnforcerLock,
   run: typeof runOnce = runOnce,
 ): RunLine {
-  /** Set when a call could not be ended: nothing may be asked of this back end any more. */
+  /** Set when a call could not be ended: nothing may be asked of this enforcer any more. */
   let stuck: string | undefined;
   return (line, done) => {
     if (stuck !== undefined) return done({ ok: false, error: stuck });

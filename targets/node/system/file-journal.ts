@@ -53,8 +53,8 @@ function fileJournal(path: string, read: Extract<JournalRead, { ok: true }> | un
   let next = read?.nextSequence ?? 0;
   let end = read?.goodBytes ?? 0;
   /**
-   * How much of the file is known to be durable: what was read of an earlier life as well, once it is. Else damage to
-   * it would pass for a torn tail as long as this life has written one record.
+   * How much of the file is known to be durable: what was read of an earlier run as well, once it is. Else damage to
+   * it would pass for a torn tail as long as this run has written one record.
    */
   let durableBytes = fd === undefined || attempt(() => fdatasyncSync(fd!) ?? true) === undefined ? 0 : end;
   /** Set while there may be something behind `end`: part of a record that could not be written, or all of one. */

@@ -23,11 +23,11 @@ export interface HeldLock {
   release(): void;
 }
 
-/** A name, and the file that proves a later life of ours that an orphan with the lock is ours. */
+/** A name, and the file that proves a later run of ours that an orphan with the lock is ours. */
 export class InheritedLock {
   readonly #name: string;
   readonly #notePath: string;
-  /** No earlier life of ours has it. In this life the name tells. */
+  /** No earlier run of ours has it. In this run the name tells. */
   #isClear = false;
 
   /** `notePath`: in a folder that nobody else may write to. */

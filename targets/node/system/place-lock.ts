@@ -144,9 +144,9 @@ function filesOf({ base, name }: Place, end: string): string[] {
 /** Returns the sockets of others that are alive, and removes those that are dead. Rejects when it cannot tell. */
 async function othersIn({ folder, ...place }: Place, own: string): Promise<string[]> {
   const others = filesOf({ folder, ...place }, '').filter((file) => file !== own);
-  const lives = await Promise.all(others.map((file) => lifeOf(place.base, file)));
-  const doubtful = others.find((_, i) => lives[i] === 'unknown');
-  if (doubtful === undefined) return others.filter((_, i) => lives[i] === 'alive');
+  const states = await Promise.all(others.map((file) => stateOf(place.base, file)));
+  const doubtful = others.find((_, i) => states[i] === 'unknown');
+  if (doubtful === undefined) return others.filter((_, i) => states[i] === 'alive');
   throw new Error(
     `${join(folder, doubtful)}: this user cannot tell whether the process that made this lock is ` +
       `alive; if no Baton process uses ${folder}, remove the file`,
@@ -162,36 +162,36 @@ async function clearUnborn(place: Place): Promise<void> {
   await Promise.all(
     filesOf(place, '.new')
       .filter(isOld)
-      .map((file) => lifeOf(place.base, file)),
+      .map((file) => stateOf(place.base, file)),
   );
 }
 
-type Life = 'alive' | 'dead' | 'unknown';
+type State = 'alive' | 'dead' | 'unknown';
 
 /**
  * Whether a process has this socket; it is removed when none has. Only a refusal, or the kernel's list, proves that: in
  * doubt one has, as one that has no time for us (EAGAIN) or just ends (ECONNRESET).
  */
-function lifeOf(base: string, file: string): Promise<Life> {
+function stateOf(base: string, file: string): Promise<State> {
   const path = join(base, file);
   return new Promise((done) => {
     const probe = connect(path);
-    const end = (life: Life) => {
+    const end = (state: State) => {
       probe.destroy();
-      if (life === 'dead') remove(path);
-      done(life);
+      if (state === 'dead') remove(path);
+      done(state);
     };
     probe.setTimeout(PROBE_MS, () => end('alive'));
     probe.once('connect', () => end('alive'));
     probe.once('error', ({ code }: NodeJS.ErrnoException) => {
       if (code === 'ECONNREFUSED' || code === 'ENOENT') end('dead');
-      else end(code === 'EACCES' ? listedLife(file) : 'alive');
+      else end(code === 'EACCES' ? listedState(file) : 'alive');
     });
   });
 }
 
 /** The same by the kernel's list, which has the sockets of one network name space, by the names that they had first. */
-function listedLife(file: string): Life {
+function listedState(file: string): State {
   const [, space, random] = /\.([0-9a-f]{8})([0-9a-f]{8})(?:\.new)?$/.exec(file) ?? [];
   if (space === undefined || space !== networkSpace()) return 'unknown';
   const isListed = () => readFileSync('/proc/net/unix', 'utf8').includes(`.${space}${random}.new`);

@@ -24,7 +24,7 @@ export function groupOf(pid: number): number | undefined {
 }
 
 /** Whether a member of the group is more than an entry that its parent has not asked for, as under a lazy init. */
-export function groupLives(group: number): boolean {
+export function groupExists(group: number): boolean {
   try {
     return readdirSync('/proc').some((name) => {
       if (!/^[0-9]+$/.test(name)) return false;

@@ -1,7 +1,7 @@
 /**
- * A note of the process group that runs a program now, for a later life of this process to end it: the group goes on
+ * A note of the process group that runs a program now, for a later run of this process to end it: the group goes on
  * when this process is killed. It needs nothing of the program, and holds wherever the folder is moved and whatever
- * name spaces the next life has, but for that of processes.
+ * name spaces the next run has, but for that of processes.
  *
  * A group's number is not given to others while it has members, so a note is of a group that is gone, or of ours, or
  * of one that got the number later. Its leader's start tells the latter two apart; where the leader is gone, nothing
@@ -9,12 +9,12 @@
  */
 
 import { openSync, readFileSync, writeSync } from 'node:fs';
-import { attempt, groupLives, statOf } from './processes.ts';
+import { attempt, groupExists, statOf } from './processes.ts';
 
 /** Bytes of a note: two numbers and a boot's name. It is written over in place, which takes no space on the disk. */
 const NOTE_BYTES = 96;
 
-/** What runs of an earlier life. `isOurs`: undefined when it cannot be told. */
+/** What runs of an earlier run. `isOurs`: undefined when it cannot be told. */
 export interface EarlierRun {
   readonly group: number;
   readonly isOurs: boolean | undefined;
@@ -45,7 +45,7 @@ export function earlierRun(path: string): EarlierRun | undefined {
   const group = Number(leader);
   // Groups 0 and 1 are read as something else by kill(2), and our own is never meant.
   if (!Number.isSafeInteger(group) || group < 2 || boot !== bootOfMachine()) return undefined;
-  if (!groupLives(group)) return undefined;
+  if (!groupExists(group)) return undefined;
   const now = startOf(group);
   return { group, isOurs: now === undefined ? undefined : now === Number(start) };
 }

@@ -9,7 +9,7 @@
 
 import type { Buffer } from 'node:buffer';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { groupLives } from './processes.ts';
+import { groupExists } from './processes.ts';
 
 /**
  * Longest waits, in ms, for the rest of the output after the program ended: it is in the pipe already. Two, since a
@@ -153,7 +153,7 @@ function signalGroup(pid: number | undefined, signal: 'SIGKILL' | 0): boolean {
 function whenGone(pid: number | undefined, done: (gone: boolean) => void): void {
   const endMs = performance.now() + GONE_MS;
   const look = () => {
-    if (!signalGroup(pid, 0) || !groupLives(pid!)) return done(true);
+    if (!signalGroup(pid, 0) || !groupExists(pid!)) return done(true);
     if (performance.now() > endMs) return done(false);
     setTimeout(look, LOOK_MS);
   };

@@ -35,10 +35,10 @@ struct run {
 	char bytes[ANSWER_BYTES];
 };
 
-enum life { ABSENT, STARTING, RUNNING, EXITED };
+enum vm_state { ABSENT, STARTING, RUNNING, EXITED };
 
 struct vm {
-	enum life life;
+	enum vm_state state;
 	char name[BATON_NAME_BYTES];
 };
 
@@ -85,7 +85,7 @@ static void answer_hello(struct baton *baton)
 		       yes_no(platform->can.fault_report));
 	const char *comma = "";
 	for (unsigned i = 0; i < BATON_VMS_MAX; i++) {
-		if (baton->vms[i].life != RUNNING)
+		if (baton->vms[i].state != RUNNING)
 			continue;
 		baton_text_add(&line, "%s", comma);
 		baton_text_quote(&line, baton->vms[i].name);
@@ -105,10 +105,10 @@ static void tell_lost(struct baton *baton)
 
 static void tell(struct baton *baton, const struct vm *vm)
 {
-	if (!baton->listening || (vm->life != STARTING && vm->life != EXITED))
+	if (!baton->listening || (vm->state != STARTING && vm->state != EXITED))
 		return;
 	struct text line = line_begin(baton);
-	baton_text_add(&line, "{\"event\":\"%s\",\"vm\":", vm->life == STARTING ? "vmStarting" : "vmExited");
+	baton_text_add(&line, "{\"event\":\"%s\",\"vm\":", vm->state == STARTING ? "vmStarting" : "vmExited");
 	baton_text_quote(&line, vm->name);
 	baton_text_add(&line, "}");
 	baton_port_send(&baton->port, &line);
@@ -117,19 +117,19 @@ static void tell(struct baton *baton, const struct vm *vm)
 static struct vm *vm_named(struct baton *baton, const char *name)
 {
 	for (unsigned i = 0; i < BATON_VMS_MAX; i++)
-		if (baton->vms[i].life != ABSENT && strcmp(baton->vms[i].name, name) == 0)
+		if (baton->vms[i].state != ABSENT && strcmp(baton->vms[i].name, name) == 0)
 			return &baton->vms[i];
 	return NULL;
 }
 
-static bool vm_add(struct baton *baton, const char *name, enum life life)
+static bool vm_add(struct baton *baton, const char *name, enum vm_state state)
 {
 	if (vm_named(baton, name) || !name[0] || strlen(name) >= BATON_NAME_BYTES)
 		return false;
 	for (unsigned i = 0; i < BATON_VMS_MAX; i++) {
-		if (baton->vms[i].life != ABSENT)
+		if (baton->vms[i].state != ABSENT)
 			continue;
-		baton->vms[i].life = life;
+		baton->vms[i].state = state;
 		strcpy(baton->vms[i].name, name);
 		tell(baton, &baton->vms[i]);
 		return true;
@@ -150,20 +150,20 @@ bool baton_vm_running(struct baton *baton, const char *vm)
 void baton_vm_exited(struct baton *baton, const char *name)
 {
 	struct vm *vm = vm_named(baton, name);
-	if (!vm || vm->life == EXITED)
+	if (!vm || vm->state == EXITED)
 		return;
-	vm->life = EXITED;
+	vm->state = EXITED;
 	tell(baton, vm);
 }
 
-/* May come twice, and late: it means the life that was told of. */
-static void acknowledge(struct baton *baton, const char *name, enum life told)
+/* May come twice, and late: it means the incarnation that was reported. */
+static void acknowledge(struct baton *baton, const char *name, enum vm_state told)
 {
 	const struct baton_platform *platform = baton->platform;
 	struct vm *vm = vm_named(baton, name);
-	if (!vm || vm->life != told)
+	if (!vm || vm->state != told)
 		return;
-	vm->life = told == STARTING ? RUNNING : ABSENT;
+	vm->state = told == STARTING ? RUNNING : ABSENT;
 	(told == STARTING ? platform->may_run : platform->may_free)(platform->context, name);
 }
 
@@ -274,7 +274,7 @@ static enum baton_progress on_resource(struct baton *baton, const struct call *c
 	if (strcmp(call->op, "grant") != 0)
 		return refuse(error, "call", call->op);
 	const struct vm *vm = vm_named(baton, call->vm);
-	if (vm && vm->life != EXITED)
+	if (vm && vm->state != EXITED)
 		return outcome(platform->grant(resource, call->vm, error));
 	snprintf(error, BATON_ERROR_BYTES, "%s: no VM runs that is called %s", call->target, call->vm);
 	return BATON_FAILED;

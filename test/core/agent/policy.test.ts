@@ -10,7 +10,7 @@ const ASKED: PolicyQuestion = {
   borrower: VAULT,
   purpose: 'pin',
   leaseMs: 10_000,
-  minTenureMs: 2_000,
+  minHoldMs: 2_000,
   noticeMs: 500,
 };
 const RULE: PolicyRule = { bundle: PANEL.id, borrower: VAULT };
@@ -33,13 +33,18 @@ it.each<[string, readonly PolicyRule[], Partial<PolicyQuestion>, string]>([
   ['no purpose at all', [{ ...RULE, purposes: [] }], {}, 'this purpose is not on the list'],
   ['a lease at its limit', [{ ...RULE, leaseMaxMs: 10_000 }], {}, 'allowed'],
   ['a lease beyond it', [{ ...RULE, leaseMaxMs: 9_999 }], {}, 'the longest lease is 9999 ms'],
-  ['a tenure at its limit', [{ ...RULE, minTenureMaxMs: 2_000 }], {}, 'allowed'],
-  ['a tenure beyond it', [{ ...RULE, minTenureMaxMs: 1_999 }], {}, 'the longest minimum tenure is 1999 ms'],
+  ['a minimum hold time at its limit', [{ ...RULE, minHoldMaxMs: 2_000 }], {}, 'allowed'],
   [
-    'a tenure longer than the lease',
+    'a minimum hold time beyond it',
+    [{ ...RULE, minHoldMaxMs: 1_999 }],
+    {},
+    'the longest minimum hold time is 1999 ms',
+  ],
+  [
+    'a minimum hold time longer than the lease',
     [RULE],
-    { minTenureMs: 10_001 },
-    'the longest minimum tenure is 10000 ms',
+    { minHoldMs: 10_001 },
+    'the longest minimum hold time is 10000 ms',
   ],
   ['a notice at the limit', [RULE], { noticeMs: 10_000 }, 'allowed'],
   ['a notice beyond it', [RULE], { noticeMs: 10_001 }, 'the longest notice is 10000 ms'],

@@ -4,7 +4,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
 import type { EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
-import { BenchWorld, TERMS } from '../../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 
@@ -17,10 +17,10 @@ class Rig extends NoneEnforcer {
 }
 
 let rig: Rig;
-let world: BenchWorld;
+let world: UnisolatedWorld;
 beforeEach(() => {
   rig = new Rig({ bundles: [PANEL], vms: VMS, machineBoot: '1' });
-  world = new BenchWorld(VMS, [PANEL], () => rig);
+  world = new UnisolatedWorld(VMS, [PANEL], () => rig);
   world.startHost();
   world.startAgent(ANDROID, 'active');
   world.startAgent(VAULT, 'suspended');

@@ -111,8 +111,8 @@ class Rig {
 
 const starting = (vm: VmId): Fact => ({ on: 'vmStarting', vm });
 const exited = (vm: VmId): Fact => ({ on: 'vmExited', vm });
-const registry = (running: readonly VmId[], lives: Record<VmId, number> = {}) =>
-  ({ machineBoot: 'one', lives, running, floor: 0 }) as never;
+const registry = (running: readonly VmId[], incarnations: Record<VmId, number> = {}) =>
+  ({ machineBoot: 'one', incarnations, running, floor: 0 }) as never;
 const BOUNDS: Bounds = {
   tableId: 'fedcba9876543210',
   machineBoot: 'one',
@@ -195,12 +195,12 @@ describe('a table', () => {
 });
 
 describe('a VM that is about to run', () => {
-  const lives = { [ANDROID]: 1, [VAULT]: 1 };
+  const incarnations = { [ANDROID]: 1, [VAULT]: 1 };
   const recorded = (state: object, running: readonly VmId[]) => ({
     bounds: BOUNDS,
     isFirst: false,
     running,
-    records: { bundles: new Map([[PANEL.id, state as never]]), registry: registry(running, lives) },
+    records: { bundles: new Map([[PANEL.id, state as never]]), registry: registry(running, incarnations) },
   });
   const mayRun = (rig: Rig) => rig.orders.some((order) => order.do === 'acknowledgeStart');
 

@@ -22,7 +22,7 @@ const record = () =>
 it('counts from 1, and never again the same', () => {
   expect(record()).toEqual({
     machineBoot: 'one',
-    lives: { [ANDROID]: 1, [VAULT]: 2 },
+    incarnations: { [ANDROID]: 1, [VAULT]: 2 },
     running: [ANDROID, VAULT],
     floor: 0,
   });
@@ -52,7 +52,7 @@ it('a VM that started while no host ran is in a new one; one that ended has none
 it('after a lost record, numbers go on above all that may have been counted, of VMs that start later, too', () => {
   const lost = registryAtStart(undefined, 'two', [ANDROID], 1_024);
   expect(runningIn(lost)).toEqual({ [ANDROID]: 1_025 });
-  expect(beganIn(lost, VAULT).lives[VAULT]).toBe(1_025);
+  expect(beganIn(lost, VAULT).incarnations[VAULT]).toBe(1_025);
   // Nor does a later start forget it.
-  expect(beganIn(registryAtStart(lost, 'two', [ANDROID], 0), VAULT).lives[VAULT]).toBe(1_025);
+  expect(beganIn(registryAtStart(lost, 'two', [ANDROID], 0), VAULT).incarnations[VAULT]).toBe(1_025);
 });

@@ -1,4 +1,4 @@
-/** What each phase of a remap asks of a back end, in which order, and what is made of the answers. */
+/** What each phase of a remap asks of an enforcer, in which order, and what is made of the answers. */
 
 import { describe, expect, it } from 'vitest';
 import { foldAnswers, NO_TALLY, phaseRun } from '../../../src/core/host/remap.ts';

@@ -46,7 +46,7 @@ const told = (from: typeof VAULT, state: ReturnType<typeof heldByOwner>, nowMs =
   only(host([{ ...ask(from), nowMs }], state).effects, 'stateReported');
 const noticed = () => host([{ on: 'timer:lease', nowMs: 1_000 }], lentByHost()).state;
 const reclaimed = () =>
-  host([command(ANDROID, 'reclaim', { epoch: 2 })], lentByHost({ minTenureMs: 500 })).state;
+  host([command(ANDROID, 'reclaim', { epoch: 2 })], lentByHost({ minHoldMs: 500 })).state;
 
 describe('stateReported', () => {
   it('R91 is pending for whom the bundle is reserved, or on its way to', () => {
@@ -146,7 +146,7 @@ describe('a consent', () => {
     ['use next', { use: 'next' }, 'consentTerms'],
     ['renewal', { renewal: 1 }, 'consentTerms'],
     ['leaseMs of 0', { leaseMs: 0 }, 'consentTerms'],
-    ['minTenureMs above leaseMs', { minTenureMs: 1_001 }, 'consentTerms'],
+    ['minHoldMs above leaseMs', { minHoldMs: 1_001 }, 'consentTerms'],
     ['evidence', { evidence: 'attested' }, 'evidenceTooWeak'],
   ])('R97 is refused by the claim that is wrong: %s', (_, claims, code) => {
     expect(refusalTo(ANDROID, host([prepare(claims)], heldByOwner()).effects)).toEqual([code]);
@@ -166,10 +166,10 @@ describe('a consent', () => {
     }
   });
 
-  test.each(['leaseMs', 'minTenureMs', 'noticeMs'])(
+  test.each(['leaseMs', 'minHoldMs', 'noticeMs'])(
     'R98 is refused beyond the %s of prepare; what requestBorrow says is for the policy',
     (field) => {
-      const terms = { leaseMs: 1_000, minTenureMs: 300, noticeMs: 400 };
+      const terms = { leaseMs: 1_000, minHoldMs: 300, noticeMs: 400 };
       const asked = prepare(terms, {}, { ...terms, [field]: terms[field as keyof typeof terms] - 1 });
       expect(refusalTo(ANDROID, host([asked], heldByOwner()).effects)).toEqual(['consentTerms']);
       expect(sent(host([prepare(terms, {}, terms), RECORDED], heldByOwner()).effects)).toContain('prepared');
@@ -192,16 +192,16 @@ describe('a request', () => {
 });
 
 describe('order', () => {
-  it('R101 of devices, resources and residues counts in a digest, that of views does not', () => {
+  it('R101 of devices, resources and residual states counts in a digest, that of views does not', () => {
     const [first, ...others] = PANEL.devices;
-    const residues = [
+    const residualStates = [
       { what: 'one', clearedBy: 'reset' },
       { what: 'two', clearedBy: 'reset' },
     ] as const;
     const hex = (devices: readonly object[]) => bundleDigest({ ...PANEL, devices } as never).join();
-    const device = { ...first!, residues };
+    const device = { ...first!, residualStates };
     expect(hex([device, ...others])).not.toBe(
-      hex([{ ...device, residues: [...residues].reverse() }, ...others]),
+      hex([{ ...device, residualStates: [...residualStates].reverse() }, ...others]),
     );
     expect(hex([device, ...others])).not.toBe(hex([...others, device]));
     const resources = [...first!.resources].reverse();

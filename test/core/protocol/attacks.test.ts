@@ -193,21 +193,21 @@ describe('a borrower', () => {
     expect(timers(borrower([asked({ leaseMs: 0 })], over.state).effects)).toEqual([['lease', 1_000]]);
   });
 
-  it('R80 does not give way to its owner before its minimum tenure is over, but to the host', () => {
-    const tenured = (): ReturnType<typeof holding> => {
-      const waiting = pending({ ...TERMS, leaseMs: 30_000, minTenureMs: 20_000 });
+  it('R80 does not give way to its owner before its minimum hold time is over, but to the host', () => {
+    const isMinHold = (): ReturnType<typeof holding> => {
+      const waiting = pending({ ...TERMS, leaseMs: 30_000, minHoldMs: 20_000 });
       return borrower([fromHost(remapped(VAULT, 2)), done('resume')], waiting).state;
     };
     const recall = fromOwner(message('recallDevice', { epoch: 2, graceMs: 500 }));
-    const recalled = borrower([recall], tenured());
+    const recalled = borrower([recall], isMinHold());
     expect(recalled.effects).toEqual([]);
-    const over = borrower([on('timer:tenure')], recalled.state);
+    const over = borrower([on('timer:minHold')], recalled.state);
     expect(timers(over.effects)).toEqual([['notice', 375]]);
     expect(over.effects).toContainEqual({
       do: 'notify',
       notice: { notice: 'recalled', ms: 500, cause: 'reclaim' },
     });
-    expect(borrower([on('timer:tenure')], tenured()).effects).toEqual([]);
+    expect(borrower([on('timer:minHold')], isMinHold()).effects).toEqual([]);
     const ending = fromHost(message('leaseEnding', { epoch: 2, noticeMs: 400, cause: 'supplyLost' }));
     expect(timers(borrower([ending], recalled.state).effects)).toEqual([['notice', 300]]);
     expect(timers(borrower([recall], holding()).effects)).toEqual([['notice', 375]]);

@@ -39,10 +39,10 @@ const readBack = (reach: string) => phase('inspect', 2, { reach, proof: proofFor
 describe('a consent', () => {
   it.each([
     ['leaseMs', { leaseMs: 999 }],
-    ['minTenureMs', { minTenureMs: 99 }],
+    ['minHoldMs', { minHoldMs: 99 }],
     ['noticeMs', { noticeMs: 399 }],
   ])('to more than the owner allows is refused: %s', (_, fields) => {
-    const claims = { leaseMs: 1_000, minTenureMs: 100, noticeMs: 400 };
+    const claims = { leaseMs: 1_000, minHoldMs: 100, noticeMs: 400 };
     const asked = (limits: object) => host([prepare(claims, {}, limits)], heldByOwner());
     expect(refusalTo(ANDROID, asked(fields).effects)).toEqual(['consentTerms']);
     expect(asked(claims).state.reservation).toBeDefined();

@@ -56,8 +56,8 @@ const grants = [
 ] as const;
 
 describe('a borrower', () => {
-  const long = { ...TERMS, leaseMs: 3_600_000, minTenureMs: 0, noticeMs: 0 };
-  const short = { ...TERMS, leaseMs: 5_000, minTenureMs: 4_000, noticeMs: 2_000 };
+  const long = { ...TERMS, leaseMs: 3_600_000, minHoldMs: 0, noticeMs: 0 };
+  const short = { ...TERMS, leaseMs: 5_000, minHoldMs: 4_000, noticeMs: 2_000 };
   /** It asked for an hour, thought better of it, and asked for five seconds. */
   const asksAgain = () =>
     borrower([on('return'), { on: 'borrow', terms: short, fresh: true }], requesting(long)).state;

@@ -1,5 +1,5 @@
 /**
- * Names that mean something else inside: of nobody, of what a back end answers in place of a VM, of what every object
+ * Names that mean something else inside: of nobody, of what an enforcer answers in place of a VM, of what every object
  * has.
  */
 
@@ -37,7 +37,7 @@ describe('a name', () => {
   });
 });
 
-describe('a back end', () => {
+describe('an enforcer', () => {
   const inspect = [{ op: 'inspect', resource: 'touch.mmio0' }] as unknown as EnforcerCall[];
   const reach = (name: unknown) =>
     parseAnswers(JSON.stringify({ answers: [{ ok: true, reach: name }] }), inspect)[0];

@@ -47,7 +47,7 @@ describe('prepare and consent', () => {
     ['for another owner', { owner: OTHER }, {}, 'consentInvalid'],
     ['for another definition', { digest: WRONG_DIGEST }, {}, 'digestMismatch'],
     ['without a lease', { leaseMs: 0 }, {}, 'consentTerms'],
-    ['with a tenure longer than its lease', { leaseMs: 10, minTenureMs: 11 }, {}, 'consentTerms'],
+    ['with a minimum hold time longer than its lease', { leaseMs: 10, minHoldMs: 11 }, {}, 'consentTerms'],
     ['that asks for better evidence', { evidence: 'attested' }, {}, 'evidenceTooWeak'],
   ])('R42 a consent %s is refused (M1)', (_, claims, opened, code) => {
     const { state, effects } = host([prepare(claims, opened)], heldByOwner());
@@ -283,8 +283,8 @@ describe('remap', () => {
 });
 
 describe('lease and return', () => {
-  it('R58 a reclaim before the minimum tenure waits for its end (M8)', () => {
-    const state = lentByHost({ leaseMs: 1_000, minTenureMs: 600 });
+  it('R58 a reclaim before the minimum hold time waits for its end (M8)', () => {
+    const state = lentByHost({ leaseMs: 1_000, minHoldMs: 600 });
     const reclaim = command(ANDROID, 'reclaim', { epoch: 2 });
     const early = host([{ ...reclaim, nowMs: 100 }], state);
     expect(early.state).toMatchObject({ name: 'held', holder: { vm: VAULT, ending: { notified: false } } });
@@ -301,7 +301,7 @@ describe('lease and return', () => {
     expect(state.attempt).toMatchObject({ cause: 'expiry', forced: true, epoch: 3 });
   });
 
-  it('R59 a back end that cannot force waits for the release', () => {
+  it('R59 an enforcer that cannot force waits for the release', () => {
     const config = { ...HOST_CONFIG, forceRevoke: false };
     const ending = host([{ on: 'timer:lease' }, { on: 'timer:notice' }], lentByHost({}, config), config);
     expect(ending.state).toMatchObject({ name: 'held', holder: { vm: VAULT } });
@@ -372,7 +372,7 @@ describe('lives', () => {
     expect(proved.effects).toContainEqual({ do: 'acknowledgeExit', vm: VAULT, incarnation: 1 });
   });
 
-  it('R65 a VM’s next life does not hold what the one before held', () => {
+  it('R65 a VM’s next incarnation does not hold what the one before held', () => {
     const next = host(
       [
         { on: 'vmExited', vm: VAULT },
@@ -501,7 +501,7 @@ describe('quarantine', () => {
     expect(refusalTo(ANDROID, host([prepare()], heldByOwner(strict), strict).effects)).toEqual([
       'unresettable',
     ]);
-    const accepting = { ...strict, acceptDriverResidue: true };
+    const accepting = { ...strict, acceptDriverResidualState: true };
     const taken = host(
       [{ on: 'timer:lease' }, { on: 'timer:notice' }, phase('fence', 3), phase('settle', 3)],
       lentByHost({}, accepting),
@@ -530,7 +530,7 @@ describe('faults', () => {
     expect(attribute(initialHost(), fault).offender).toBeUndefined();
   });
 
-  it('R75 no fault ends a tenure: the table of the host knows no such input', () => {
+  it('R75 no fault ends a minimum hold time: the table of the host knows no such input', () => {
     expect(HOST_INPUTS.filter((name) => /fault/i.test(name))).toEqual([]);
   });
 });

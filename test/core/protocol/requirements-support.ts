@@ -40,7 +40,7 @@ export const CHALLENGE = new Uint8Array(8);
 export const CONSENT = Uint8Array.of(1);
 export const BUNDLE = PANEL.id;
 export const epoch = (value: number) => value as Epoch;
-export const life = (value: number) => value as Incarnation;
+export const inc = (value: number) => value as Incarnation;
 
 /** A message of `kind` about the panel. */
 export function message<K extends MessageKind>(kind: K, fields: object = {}): MessageOf<K> {
@@ -54,7 +54,7 @@ export function proofFor(vm: VmId): Proof {
   return { evidence: 'observed', resources, syncs: 3, resets: PANEL.devices.map(({ id }) => id) };
 }
 
-/** The answer to a query: `vm` holds in its first life; if it is the borrower, by REQUEST. */
+/** The answer to a query: `vm` holds in its first incarnation; if it is the borrower, by REQUEST. */
 export function held(vm: VmId, at: number, self: VmId = vm): MessageOf<'stateReported'> {
   return message('stateReported', {
     epoch: at,
@@ -72,7 +72,7 @@ export function held(vm: VmId, at: number, self: VmId = vm): MessageOf<'stateRep
   });
 }
 
-/** What is told of a remap to `vm` in its first life. */
+/** What is told of a remap to `vm` in its first incarnation. */
 export function remapped(vm: VmId, at: number, fields: object = {}): MessageOf<'remapped'> {
   return message('remapped', {
     epoch: at,
@@ -177,7 +177,7 @@ const ALLOWED = allowed(1);
 export const TERMS: BorrowTerms = {
   purpose: 'pin',
   leaseMs: 1_000,
-  minTenureMs: 0,
+  minHoldMs: 0,
   noticeMs: 400,
   waitMs: 1_000,
   evidence: 'observed',
@@ -231,7 +231,7 @@ export const HOST_CONFIG: HostConfig = {
   keeper: 'owner',
   digest: DIGEST,
   resettable: true,
-  acceptDriverResidue: false,
+  acceptDriverResidualState: false,
   evidence: 'observed',
   forceRevoke: true,
   times: HOST_TIMES,
@@ -263,11 +263,11 @@ export const CLAIMS: ConsentClaims = {
   epoch: epoch(1),
   digest: DIGEST,
   owner: ANDROID,
-  incarnation: life(1),
-  stamp: STAMP,
+  incarnation: inc(1),
+  hostTime: STAMP,
   validMs: 10_000,
   leaseMs: 1_000,
-  minTenureMs: 0,
+  minHoldMs: 0,
   noticeMs: 400,
   evidence: 'observed',
   use: 'borrow',
@@ -283,7 +283,7 @@ export const prepare = (claims: object = {}, opened: object = {}, fields: object
     borrower: VAULT,
     consent: CONSENT,
     leaseMs: 0xffff_ffff,
-    minTenureMs: 0xffff_ffff,
+    minHoldMs: 0xffff_ffff,
     noticeMs: 0xffff_ffff,
     requestId: 1,
     ...fields,
@@ -312,7 +312,7 @@ export const remap = (at: number, vm: VmId) => [
   phase('grant', at, { proof: proofFor(vm) }),
 ];
 
-/** Both VMs run in their first life, nothing is held yet: the owner is being given its bundle under epoch 1. */
+/** Both VMs run in their first inc, nothing is held yet: the owner is being given its bundle under epoch 1. */
 const STARTED = {
   on: 'start',
   recovered: { kind: 'new' },

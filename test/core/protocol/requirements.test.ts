@@ -12,7 +12,7 @@ import { Session } from '../../../src/core/wire/session.ts';
 import { AgentControl } from '../../../src/drivers/control/agent-control.ts';
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
 import type { ByteStreamListener } from '../../../src/ports/world.ts';
-import { TERMS as BENCH_TERMS, BenchWorld } from '../../support/bench-world.ts';
+import { TERMS as BENCH_TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 import {
   ANDROID,
   allowed,
@@ -28,10 +28,10 @@ import {
   held,
   holding,
   hooks,
+  inc,
   knowing,
   lending,
   lent,
-  life,
   message,
   on,
   only,
@@ -59,8 +59,8 @@ describe('sessions', () => {
       peer: ANDROID,
       pairKeys: pairKey,
       bootId: new Uint8Array(16),
-      incarnation: life(1),
-      peerIncarnation: life(0),
+      incarnation: inc(1),
+      peerIncarnation: inc(0),
       versions: { min: 1, max: 1 },
       bundles: [],
     });
@@ -136,7 +136,7 @@ describe('what an agent is told', () => {
 
   const world = () => {
     const vms = [ANDROID, VAULT];
-    const made = new BenchWorld(
+    const made = new UnisolatedWorld(
       vms,
       [PANEL],
       () => new NoneEnforcer({ bundles: [PANEL], vms, machineBoot: '1' }),
@@ -268,7 +268,7 @@ describe('a holder', () => {
 });
 
 describe('a borrower', () => {
-  it('R28 consents only at an epoch and with a stamp that are fresh, else it asks first', () => {
+  it('R28 consents only at an epoch and with a timestamp token that are fresh, else it asks first', () => {
     const fresh = borrower([{ on: 'borrow', terms: TERMS, fresh: true }], knowing());
     expect(fresh.effects[1]).toMatchObject({ do: 'request', epoch: 1, incarnation: 1 });
     const old = borrower([{ on: 'borrow', terms: TERMS, fresh: false }], knowing());
@@ -353,7 +353,7 @@ describe('a borrower', () => {
 
   it('R35 gives the bundle back when the connection that borrowed it closes', () => {
     const vms = [ANDROID, VAULT];
-    const made = new BenchWorld(
+    const made = new UnisolatedWorld(
       vms,
       [PANEL],
       () => new NoneEnforcer({ bundles: [PANEL], vms, machineBoot: '1' }),

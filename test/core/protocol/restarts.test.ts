@@ -117,7 +117,7 @@ describe('after a restart, no VM is let go before everything was settled once:',
 
 describe('a forced return stays one across a restart:', () => {
   it('what only the borrower’s driver could clear still means quarantine', () => {
-    const host = new KilledHost({ resettable: false, acceptDriverResidue: true })
+    const host = new KilledHost({ resettable: false, acceptDriverResidualState: true })
       .boot()
       .lend({}, 'grant')
       .expire();
@@ -180,9 +180,9 @@ describe('a restart keeps', () => {
 });
 
 describe('a consent beyond what the owner’s policy agreed to', () => {
-  it.each(['leaseMs', 'minTenureMs', 'noticeMs'])('is refused: %s', (name) => {
+  it.each(['leaseMs', 'minHoldMs', 'noticeMs'])('is refused: %s', (name) => {
     const host = new KilledHost().boot();
-    const asked = prepare({ leaseMs: 1_000, minTenureMs: 500, noticeMs: 500 });
+    const asked = prepare({ leaseMs: 1_000, minHoldMs: 500, noticeMs: 500 });
     const { message } = asked as unknown as { message: object };
     host.feed({ ...asked, message: { ...message, [name]: 499 } });
     expect(host.effects).toMatchObject([{ do: 'send', message: { kind: 'refused', code: 'consentTerms' } }]);

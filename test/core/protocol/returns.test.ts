@@ -1,6 +1,6 @@
 /**
- * The way back, when several ends of a loan meet: recalls, notices, tenure, rejected evidence. What one loan leaves in
- * an agent's state must not act in the next.
+ * The way back, when several ends of a loan meet: recalls, notices, minimum hold time, rejected evidence. What one loan
+ * leaves in an agent's state must not act in the next.
  */
 
 import { describe, expect, it } from 'vitest';
@@ -51,9 +51,9 @@ const ending = (noticeMs: number) =>
 const granted = fromHost(remapped(VAULT, 2));
 /** A borrower whose driver resumes. */
 const resuming = (terms: object = {}) => borrower([granted], pending({ ...TERMS, ...terms })).state;
-const TENURED = { leaseMs: 30_000, minTenureMs: 20_000 };
-/** A borrower that holds, within its minimum tenure. */
-const tenured = () => borrower([done('resume')], resuming(TENURED)).state;
+const WITH_MIN_HOLD = { leaseMs: 30_000, minHoldMs: 20_000 };
+/** A borrower that holds, within its minimum hold time. */
+const isMinHold = () => borrower([done('resume')], resuming(WITH_MIN_HOLD)).state;
 
 describe('an owner that recalls twice', () => {
   const asked = (graceMs: number, force: boolean) => ({ on: 'recall', graceMs, force }) as const;
@@ -73,8 +73,8 @@ describe('an owner that recalls twice', () => {
 });
 
 describe('a borrower that is called in', () => {
-  it('R80 heeds the earliest of several recalls within its minimum tenure', () => {
-    const { effects } = borrower([recall(500), recall(60_000), on('timer:tenure')], tenured());
+  it('R80 heeds the earliest of several recalls within its minimum hold time', () => {
+    const { effects } = borrower([recall(500), recall(60_000), on('timer:minHold')], isMinHold());
     expect(timers(effects)).toEqual([['notice', 375]]);
     expect(effects).toContainEqual(recalled(500, 'reclaim'));
   });
@@ -84,8 +84,8 @@ describe('a borrower that is called in', () => {
     expect(later.effects).toContainEqual(recalled(400, 'expiry'));
     const sooner = borrower([recall(300), ending(400), done('resume')], resuming());
     expect(sooner.effects).toContainEqual(recalled(300, 'reclaim'));
-    // Within the tenure a recall counts from its end, so the host's notice is the earlier one.
-    const noticed = borrower([recall(300), ending(400), done('resume')], resuming(TENURED));
+    // Within the minimum hold time a recall counts from its end, so the host's notice is the earlier one.
+    const noticed = borrower([recall(300), ending(400), done('resume')], resuming(WITH_MIN_HOLD));
     expect(noticed.effects).toContainEqual(recalled(400, 'expiry'));
   });
 
@@ -95,14 +95,14 @@ describe('a borrower that is called in', () => {
     expect(resumed.state.recalled).toBeUndefined();
   });
 
-  it('R80 keeps a recall that waits for the tenure while the driver resumes', () => {
-    const resumed = borrower([recall(400), done('resume')], resuming(TENURED));
+  it('R80 keeps a recall that waits for the minimum hold time while the driver resumes', () => {
+    const resumed = borrower([recall(400), done('resume')], resuming(WITH_MIN_HOLD));
     expect(resumed.effects).not.toContainEqual(recalled(400, 'reclaim'));
-    expect(borrower([on('timer:tenure')], resumed.state).effects).toContainEqual(recalled(400, 'reclaim'));
+    expect(borrower([on('timer:minHold')], resumed.state).effects).toContainEqual(recalled(400, 'reclaim'));
   });
 
-  it('R80 lets a recall run from the end of the tenure while the driver still resumes', () => {
-    const over = borrower([recall(400), on('timer:tenure')], resuming(TENURED));
+  it('R80 lets a recall run from the end of the minimum hold time while the driver still resumes', () => {
+    const over = borrower([recall(400), on('timer:minHold')], resuming(WITH_MIN_HOLD));
     expect(over.effects).toEqual([{ do: 'timer', timer: 'notice', ms: 300, sooner: true }]);
     expect(borrower([done('resume')], over.state).effects).toContainEqual(recalled(400, 'reclaim'));
   });
@@ -125,8 +125,8 @@ describe('a borrower that is called in', () => {
 
 describe('a borrower that suspends', () => {
   it('waits for no end of the loan any more', () => {
-    const { effects } = borrower([on('return')], tenured());
-    for (const timer of ['notice', 'lease', 'tenure', 'confirm'])
+    const { effects } = borrower([on('return')], isMinHold());
+    for (const timer of ['notice', 'lease', 'minHold', 'confirm'])
       expect(effects).toContainEqual({ do: 'stopTimer', timer });
   });
 
@@ -139,11 +139,11 @@ describe('a borrower that suspends', () => {
     }
   });
 
-  it('forgets tenure, notice and recall with the loan', () => {
+  it('forgets minimum hold time, notice and recall with the loan', () => {
     const back = [on('return'), done('suspend')];
-    const ended = borrower([recall(500), ending(400), ...back], tenured()).state;
-    expect(ended).toMatchObject({ name: 'releasing', tenured: false, noticed: false });
-    const waiting = borrower([recall(500), ...back], tenured()).state;
+    const ended = borrower([recall(500), ending(400), ...back], isMinHold()).state;
+    expect(ended).toMatchObject({ name: 'releasing', isMinHold: false, noticed: false });
+    const waiting = borrower([recall(500), ...back], isMinHold()).state;
     expect(waiting.recalled).toBeUndefined();
   });
 });

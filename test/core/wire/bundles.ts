@@ -24,12 +24,12 @@ export const SAMPLE_BUNDLE: BundleDefinition = {
         },
         { kind: 'interrupt', physical: 388, trigger: 'level', views: { 'pin-pad': 40 } },
       ] as never),
-      residues: [{ what: 'report FIFO', clearedBy: 'driver' }],
+      residualStates: [{ what: 'report FIFO', clearedBy: 'driver' }],
     },
     {
       id: PANEL,
       resources: nameResources(PANEL, [{ kind: 'stream', physical: 0x880, views: {} }] as never),
-      residues: [
+      residualStates: [
         { what: 'framebuffer address', clearedBy: 'reset' },
         { what: 'gamma table', clearedBy: 'reset' },
       ],

@@ -64,7 +64,7 @@ describe('outer map', () => {
       ],
     ],
     [
-      'a short stamp',
+      'a short timestamp token',
       [
         [0, 23],
         [1, 1],
@@ -73,7 +73,7 @@ describe('outer map', () => {
       ],
     ],
     [
-      'a stamp that is no byte string',
+      'a timestamp token that is no byte string',
       [
         [0, 23],
         [1, 1],
@@ -91,7 +91,7 @@ describe('outer map', () => {
       ],
     ],
     [
-      'an unknown key beside a stamp',
+      'an unknown key beside a timestamp token',
       [
         [0, 23],
         [1, 1],
@@ -212,7 +212,7 @@ test('byte strings come out as plain copies, also from a Buffer', () => {
       purpose: '',
       leaseMs: 0,
       waitMs: 0,
-      minTenureMs: 0,
+      minHoldMs: 0,
       noticeMs: 0,
       requestId: 0,
       consent: pattern(1, 9),
@@ -223,8 +223,8 @@ test('byte strings come out as plain copies, also from a Buffer', () => {
   const bytes = Buffer.from(encoded.ok ? encoded.bytes : []);
   const decoded = SESSION_CODEC.decode(bytes);
   bytes.fill(0);
-  expect(decoded).toMatchObject({ stamp: STAMP, message: { consent: pattern(1, 9) } });
-  expect(decoded.ok && Object.getPrototypeOf(decoded.stamp)).toBe(Uint8Array.prototype);
+  expect(decoded).toMatchObject({ hostTime: STAMP, message: { consent: pattern(1, 9) } });
+  expect(decoded.ok && Object.getPrototypeOf(decoded.hostTime)).toBe(Uint8Array.prototype);
 });
 
 test.each([

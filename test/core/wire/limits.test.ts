@@ -48,7 +48,7 @@ test('the largest message, sealed between the longest names, is about as long as
 });
 
 test('the largest message has about as many items as limits.ts says', () => {
-  // `kind` of a sample stands for the number; payload, sequence number, stamp and body key are added.
+  // `kind` of a sample stands for the number; payload, sequence number, timestamp token and body key are added.
   const most = Math.max(...SESSION_SAMPLES.map(({ message }) => items(message) + 6));
   expect(most).toBeGreaterThan(390);
   expect(most).toBeLessThanOrEqual(ITEMS_MAX);

@@ -121,8 +121,8 @@ export function connected(changes: Partial<SessionConfig> = {}): { agent: Sessio
 }
 
 /** Returns the frame of a message that must be sealable. */
-export function sealed(session: Session, message: Message, stamp?: Uint8Array): Uint8Array {
-  const result = session.seal(message, stamp);
+export function sealed(session: Session, message: Message, hostTime?: Uint8Array): Uint8Array {
+  const result = session.seal(message, hostTime);
   if (!result.ok) throw new Error(`not sealed: ${result.reason} ${result.field}`);
   return result.frame;
 }

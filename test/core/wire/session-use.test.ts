@@ -1,5 +1,5 @@
 /**
- * A session in use: sequence numbers, what was negotiated, stamps, consents, our own mistakes.
+ * A session in use: sequence numbers, what was negotiated, timestamp tokens, consents, our own mistakes.
  */
 
 import { describe, expect, test } from 'vitest';
@@ -113,26 +113,29 @@ describe('what is negotiated', () => {
   });
 });
 
-describe('stamps and consents', () => {
-  test('the stamp of the host arrives', () => {
+describe('timestamp tokens and consents', () => {
+  test('the timestamp token of the host arrives', () => {
     const { agent, host } = connected();
     expect(agent.receive(sealed(host, RELEASE, STAMP)).message).toEqual({
       message: RELEASE,
       seq: 2,
-      stamp: STAMP,
+      hostTime: STAMP,
     });
   });
 
-  test('an agent cannot put a stamp on a message', () => {
-    expect(connected().agent.seal(RELEASE, STAMP)).toMatchObject({ ok: false, reason: 'stampNotHost' });
+  test('an agent cannot put a timestamp token on a message', () => {
+    expect(connected().agent.seal(RELEASE, STAMP)).toMatchObject({ ok: false, reason: 'hostTimeNotHost' });
   });
 
-  test('a stamp that is not from the host makes a message malformed', () => {
+  test('a timestamp token that is not from the host makes a message malformed', () => {
     const { agent, host } = connected();
     const { sendKey } = (agent as unknown as { current: { sendKey: Mac0Key } }).current;
     const payload = SESSION_CODEC.encode(RELEASE, 9, STAMP);
     const frame = sealMac0(sendKey, payload.ok ? payload.bytes : new Uint8Array());
-    expect(host.receive(frame)).toMatchObject({ drop: 'malformed', detail: 'stamp: not from the host' });
+    expect(host.receive(frame)).toMatchObject({
+      drop: 'malformed',
+      detail: 'timestamp token: not from the host',
+    });
   });
 
   test('an authentic payload that says nothing is malformed, with the field', () => {
@@ -225,7 +228,7 @@ describe('our own mistakes', () => {
   });
 });
 
-describe('the host’s stamp', () => {
+describe('the host’s timestamp token', () => {
   test('R90 is in no message of the handshake: one that bears it is malformed', () => {
     const payload = HANDSHAKE_CODEC.encode(
       { kind: 'hello', ...smallest(HANDSHAKE_MESSAGES.hello.fields) } as never,
@@ -239,7 +242,7 @@ describe('the host’s stamp', () => {
     const frame = sealMac0(key, payload.ok ? payload.bytes : new Uint8Array());
     expect(party(PIN_PAD, HOST).receive(frame, freshChallenge())).toMatchObject({
       drop: 'malformed',
-      detail: 'stamp: none in the handshake',
+      detail: 'timestamp token: none in the handshake',
     });
   });
 

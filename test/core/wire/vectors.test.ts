@@ -21,7 +21,7 @@ interface PayloadVector {
   readonly name: string;
   readonly message: { readonly kind: string };
   readonly seq: number;
-  readonly stamp?: Uint8Array;
+  readonly hostTime?: Uint8Array;
   readonly bytes: string;
 }
 
@@ -52,9 +52,9 @@ describe.each(VERSIONS)('version %s', (version) => {
     ['session', SESSION_CODEC as PayloadCodec<never>, file.session as PayloadVector[]],
     ['handshake', HANDSHAKE_CODEC as PayloadCodec<never>, file.handshake as PayloadVector[]],
   ] as const)('%s payloads', (_set, codec, vectors) => {
-    test.each(vectors)('$name decodes and encodes', ({ message, seq, stamp, bytes }) => {
-      expect(codec.decode(unhex(bytes))).toEqual({ ok: true, message, seq, ...(stamp && { stamp }) });
-      const encoded = codec.encode(message as never, seq, stamp);
+    test.each(vectors)('$name decodes and encodes', ({ message, seq, hostTime, bytes }) => {
+      expect(codec.decode(unhex(bytes))).toEqual({ ok: true, message, seq, ...(hostTime && { hostTime }) });
+      const encoded = codec.encode(message as never, seq, hostTime);
       expect(encoded.ok && hex(encoded.bytes)).toBe(bytes);
     });
 

@@ -34,13 +34,13 @@ export function renderVectors(): string {
   const vectors = {
     about: 'Rendered by test/wire/vectors.ts; byte strings stand as {"hex": ...}.',
     session: SESSION_SAMPLES.map(({ name, message }, index) => {
-      const [seq, stamp] = index % 2 === 0 ? [1, undefined] : [0xffff_ffff, STAMP];
-      const encoded = SESSION_CODEC.encode(message, seq, stamp);
+      const [seq, hostTime] = index % 2 === 0 ? [1, undefined] : [0xffff_ffff, STAMP];
+      const encoded = SESSION_CODEC.encode(message, seq, hostTime);
       return {
         name,
         message,
         seq,
-        ...(stamp && { stamp }),
+        ...(hostTime && { hostTime }),
         bytes: encoded.ok ? hex(encoded.bytes) : encoded,
       };
     }),

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
-import { BenchWorld, TERMS } from '../../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 function hostAlone() {
   const vms = [ANDROID, VAULT];
-  const made = new BenchWorld(
+  const made = new UnisolatedWorld(
     vms,
     [PANEL],
     () => new NoneEnforcer({ bundles: [PANEL], vms, machineBoot: 'one' }),

@@ -31,9 +31,9 @@ import { STREAMS } from '../../../targets/node/net/streams.ts';
 import { CLOCK } from '../../../targets/node/system/clock.ts';
 import { ENTROPY } from '../../../targets/node/system/entropy.ts';
 import { temporaryFolder, until } from '../../edges/transport/worlds.ts';
-import { pairKey, TERMS } from '../../support/bench-world.ts';
 import { MemoryJournal } from '../../support/memory-journal.ts';
 import { MemoryRecord } from '../../support/memory-record.ts';
+import { pairKey, TERMS } from '../../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 const PARTIES = [HOST, ...VMS];
@@ -122,9 +122,9 @@ class ToldLink extends Link {
     this.#tell = tell;
   }
 
-  override send(to: VmId, message: Message, stamp?: Uint8Array): boolean {
+  override send(to: VmId, message: Message, hostTime?: Uint8Array): boolean {
     this.#tell(message, to);
-    return super.send(to, message, stamp);
+    return super.send(to, message, hostTime);
   }
 }
 

@@ -10,7 +10,7 @@ import type { EnforcerDescription } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { seededRandom } from '../../../targets/lab/machine/random.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
-import { BenchWorld, pairKey, TERMS } from '../../support/bench-world.ts';
+import { pairKey, TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 
@@ -24,8 +24,8 @@ class ForcingEnforcer extends NoneEnforcer {
 const parts = { bundles: [PANEL], vms: VMS, machineBoot: 'one' };
 
 /** A world in which the borrower holds for 1.5 s with 500 ms of notice. */
-function lentWorld(Enforcer: typeof NoneEnforcer): BenchWorld {
-  const made = new BenchWorld(VMS, [PANEL], () => new Enforcer(parts));
+function lentWorld(Enforcer: typeof NoneEnforcer): UnisolatedWorld {
+  const made = new UnisolatedWorld(VMS, [PANEL], () => new Enforcer(parts));
   made.startHost();
   made.startAgent(ANDROID, 'active');
   made.startAgent(VAULT, 'suspended');
@@ -66,7 +66,7 @@ describe('a borrower whose network swallows everything from before its lease end
 
 describe('a borrower that thinks better of a request', () => {
   it('sends only the last one again while there is no session with the owner', () => {
-    const made = new BenchWorld(VMS, [PANEL], () => new NoneEnforcer(parts));
+    const made = new UnisolatedWorld(VMS, [PANEL], () => new NoneEnforcer(parts));
     made.startHost();
     made.startAgent(ANDROID, 'active');
     made.startAgent(VAULT, 'suspended');
@@ -90,7 +90,7 @@ describe('a borrower that thinks better of a request', () => {
 
 describe('a borrower that thinks better of a request, and whose word of that is lost', () => {
   it('R87 is never granted what it asked for first', () => {
-    const made = new BenchWorld(VMS, [PANEL], () => new NoneEnforcer(parts));
+    const made = new UnisolatedWorld(VMS, [PANEL], () => new NoneEnforcer(parts));
     made.startHost();
     made.startAgent(ANDROID, 'active');
     made.startAgent(VAULT, 'suspended');
@@ -113,7 +113,7 @@ describe('a borrower that thinks better of a request, and whose word of that is 
 
 describe('a network whose round trip is longer than the time between two questions', () => {
   it('R20 still lets agents learn who holds', () => {
-    const made = new BenchWorld(
+    const made = new UnisolatedWorld(
       VMS,
       [PANEL],
       () => new ForcingEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: 'one' }),
@@ -223,7 +223,7 @@ describe('the question who holds', () => {
 
 describe('a forged frame while a policy decides', () => {
   it('renews the session and does not void the consent under way', () => {
-    const made = new BenchWorld(
+    const made = new UnisolatedWorld(
       VMS,
       [PANEL],
       () => new ForcingEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: 'one' }),

@@ -5,14 +5,14 @@ import { HOST, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
 import type { Message } from '../../../src/core/protocol/messages.ts';
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
-import { BenchWorld, TERMS } from '../../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 const OTHER = vmId('other');
 const VMS = [ANDROID, VAULT, OTHER];
 
-let world: BenchWorld;
+let world: UnisolatedWorld;
 beforeEach(() => {
-  world = new BenchWorld(
+  world = new UnisolatedWorld(
     VMS,
     [PANEL],
     () => new NoneEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: '1' }),

@@ -10,7 +10,7 @@ import { HOST, vmId } from '../../../src/core/protocol/ids.ts';
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
-import { BenchWorld, TERMS } from '../../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 const LIDAR = vmId('lidar');
 const VMS: readonly VmId[] = [ANDROID, VAULT, LIDAR];
@@ -18,7 +18,7 @@ const VMS: readonly VmId[] = [ANDROID, VAULT, LIDAR];
 const PARTIES = [ANDROID, VAULT];
 
 function world(bundles: readonly BundleDefinition[] = [PANEL]) {
-  const made = new BenchWorld(
+  const made = new UnisolatedWorld(
     VMS,
     bundles,
     () => new NoneEnforcer({ bundles, vms: VMS, machineBoot: 'one' }),
@@ -60,7 +60,7 @@ describe('a view after a look', () => {
     ).toMatchObject({ up: false });
   });
 
-  it('has the evidence that the back end declares, also after a restart of the host or of the agent', () => {
+  it('has the evidence that the enforcer declares, also after a restart of the host or of the agent', () => {
     const { made, look } = world();
     for (const vm of VMS) expect(look(vm).evidence, vm).toBe('none');
     made.host.stop();
@@ -97,7 +97,7 @@ describe('a view after a look', () => {
 });
 
 it('an agent that nobody has told anything says so', () => {
-  const made = new BenchWorld(
+  const made = new UnisolatedWorld(
     VMS,
     [PANEL],
     () => new NoneEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: '1' }),

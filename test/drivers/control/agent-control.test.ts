@@ -8,11 +8,11 @@ import type { Enforcer } from '../../../src/ports/enforcer.ts';
 import type { ByteStreamListener } from '../../../src/ports/world.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { SimulatedMachine } from '../../../targets/lab/machine/machine.ts';
-import { BenchWorld, ScriptedDriver, TERMS } from '../../support/bench-world.ts';
+import { ScriptedDriver, TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 
-let world: BenchWorld;
+let world: UnisolatedWorld;
 let control: AgentControl;
 beforeEach(() => start(() => new NoneEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: '1' }), 0));
 
@@ -28,7 +28,7 @@ class SlowDriver extends ScriptedDriver {
 
 /** Starts host and agents. */
 function start(enforcer: () => Enforcer, resumeMs: number): void {
-  world = new BenchWorld(VMS, [PANEL], enforcer);
+  world = new UnisolatedWorld(VMS, [PANEL], enforcer);
   const driver = new SlowDriver(world.clock, 'suspended');
   driver.resumeMs = resumeMs;
   world.drivers.set(VAULT, driver);
@@ -97,7 +97,7 @@ test('a request that another program withdraws is answered', () => {
 });
 
 test('a request whose bundle is lost before the driver resumed is answered', () => {
-  const machine = new SimulatedMachine({ vms: VMS, bundles: [PANEL], seed: 1, lies: [] });
+  const machine = new SimulatedMachine({ vms: VMS, bundles: [PANEL], seed: 1, sabotages: [] });
   // Longer than the host waits for a confirmation.
   start(() => machine.enforcer(), 8_000);
   const borrower = new Program();

@@ -9,7 +9,7 @@ import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
 import { MemoryJournal } from '../../support/memory-journal.ts';
 
 const PANEL = 'panel' as BundleId;
-const REGISTRY = { machineBoot: 'b', lives: {}, running: [], floor: 0 };
+const REGISTRY = { machineBoot: 'b', incarnations: {}, running: [], floor: 0 };
 const LINE = { atMs: 1, bundle: PANEL, event: 'held', epoch: 1, holder: null };
 const at = (epoch: number): HostState => ({ ...initialHost(), epoch: epoch as Epoch });
 

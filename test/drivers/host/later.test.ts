@@ -7,13 +7,13 @@ import { MESSAGES, type Message } from '../../../src/core/protocol/messages.ts';
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { smallest } from '../../core/wire/samples.ts';
-import { BenchWorld } from '../../support/bench-world.ts';
+import { UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 const COMMANDS = ['lendNext', 'renewLease', 'cancelNext'];
 
-let world: BenchWorld;
+let world: UnisolatedWorld;
 beforeEach(() => {
-  world = new BenchWorld(
+  world = new UnisolatedWorld(
     [ANDROID, VAULT],
     [PANEL],
     () => new NoneEnforcer({ bundles: [PANEL], vms: [ANDROID, VAULT], machineBoot: '1' }),
@@ -47,9 +47,9 @@ describe.each([...LATER_KINDS])('%s', (kind) => {
     const answers: unknown[] = [];
     const agent = world.agents.get(ANDROID)!;
     const take = agent.onMessage.bind(agent);
-    agent.onMessage = (from, message, stamp) => {
+    agent.onMessage = (from, message, hostTime) => {
       if (message.kind === 'refused') answers.push(message);
-      take(from, message, stamp);
+      take(from, message, hostTime);
     };
     const { epoch } = world.host.view(PANEL.id)!;
     world.host.onMessage(ANDROID, later(kind));

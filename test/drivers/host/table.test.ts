@@ -8,7 +8,7 @@ import { MemoryJournal } from '../../support/memory-journal.ts';
 
 const PANEL = 'panel' as BundleId;
 const TOUCH = 'touch' as BundleId;
-const REGISTRY = { machineBoot: 'b', lives: {}, running: [], floor: 0 };
+const REGISTRY = { machineBoot: 'b', incarnations: {}, running: [], floor: 0 };
 const at = (epoch: number): HostState => ({ ...initialHost(), epoch: epoch as Epoch });
 
 /** A journal that keeps how it was written to, and fails when told to. */
@@ -76,7 +76,7 @@ describe('a table that grows', () => {
 
 describe('a record that this version cannot use', () => {
   const life = { vm: 'vault', incarnation: 1 };
-  const terms = { leaseMs: 1, minTenureMs: 0, noticeMs: 0, requestId: 7 };
+  const terms = { leaseMs: 1, minHoldMs: 0, noticeMs: 0, requestId: 7 };
   const lease = { ...terms, startedMs: 0.5, lender: 1 };
   const holder = { ...life, epoch: 2, confirmed: true, lease };
   const attempt = {
@@ -128,7 +128,7 @@ describe('a record that this version cannot use', () => {
   });
 
   it('may be one of the registry', () => {
-    const registry = { machineBoot: 'one', lives: { vault: 1 }, running: 'vault', floor: 0 };
+    const registry = { machineBoot: 'one', incarnations: { vault: 1 }, running: 'vault', floor: 0 };
     const journalled = new MemoryJournal([new TextEncoder().encode(JSON.stringify({ registry }))]);
     expect(() => new HostTable(journalled)).toThrow('its registry cannot be used: running');
   });

@@ -8,13 +8,13 @@ import { HostControl } from '../../../src/drivers/control/host-control.ts';
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
 import type { ByteStreamListener } from '../../../src/ports/world.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
-import { BenchWorld } from '../../support/bench-world.ts';
+import { UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 
 function rig() {
   const enforcer = new NoneEnforcer({ bundles: [PANEL], vms: VMS, machineBoot: '1' });
-  const world = new BenchWorld(VMS, [PANEL], () => enforcer);
+  const world = new UnisolatedWorld(VMS, [PANEL], () => enforcer);
   world.startHost();
   for (const vm of VMS) world.startAgent(vm, vm === ANDROID ? 'active' : 'suspended');
   world.clock.advance(1_500);

@@ -10,14 +10,14 @@ import { HostTable } from '../../../src/drivers/host/table.ts';
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
 import type { EnforcerDescription, EnforcerEvent, FaultRecord } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
-import { BenchWorld, TERMS } from '../../support/bench-world.ts';
 import { checkAudit } from '../../support/check-audit.ts';
 import { MemoryJournal } from '../../support/memory-journal.ts';
+import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 const FULL = 'ENOSPC: no space left on device';
 
-/** A back end that can take by force, and says what a test has it say. */
+/** An enforcer that can take by force, and says what a test has it say. */
 class Rig extends NoneEnforcer {
   readonly acknowledged: string[] = [];
   readonly ran: string[] = [];
@@ -52,10 +52,10 @@ class Rig extends NoneEnforcer {
 }
 
 let rig: Rig;
-let world: BenchWorld;
+let world: UnisolatedWorld;
 beforeEach(() => {
   rig = new Rig({ bundles: [PANEL], vms: VMS, machineBoot: '1' });
-  world = new BenchWorld(VMS, [PANEL], () => rig);
+  world = new UnisolatedWorld(VMS, [PANEL], () => rig);
   world.startHost();
   world.startAgent(ANDROID, 'active');
   world.startAgent(VAULT, 'suspended');
@@ -118,7 +118,7 @@ describe('a host whose table cannot be written', () => {
     world.journal.broken = undefined;
     world.clock.advance(1_000);
     expect(rig.acknowledged).toContain('start vault');
-    expect(records().registry?.lives[VAULT]).toBe(2);
+    expect(records().registry?.incarnations[VAULT]).toBe(2);
   });
 
   it('says so once in a while, not each time it tries', () => {
@@ -229,7 +229,7 @@ describe('the log and the table of a host', () => {
     expect(lines.length).toBeLessThan(20);
   });
 
-  it('take no harm from a back end that is gone: the host ends, and its next life reads the machine back', () => {
+  it('take no harm from an enforcer that is gone: the host ends, and its next run reads the machine back', () => {
     borrow();
     const { epoch } = view();
     world.clock.advance(100);

@@ -10,7 +10,7 @@ import { StreamRouter } from '../../../src/edges/transport/stream-router.ts';
 import type { Log } from '../../../src/ports/world.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { frameOf } from '../../edges/transport/party.ts';
-import { BenchWorld, pairKey } from '../../support/bench-world.ts';
+import { pairKey, UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 const TIMES = 900;
 /** Lines of a kind at once, those for something new, and what stands for the rest. */
@@ -18,7 +18,7 @@ const LINES_MAX = 20;
 
 /** A world in which `vault` is a link of ours, and says what it likes. */
 function rig() {
-  const world = new BenchWorld(
+  const world = new UnisolatedWorld(
     [ANDROID, VAULT],
     [PANEL],
     () => new NoneEnforcer({ bundles: [PANEL], vms: [ANDROID, VAULT], machineBoot: '1' }),
@@ -127,7 +127,7 @@ describe('a peer that', () => {
       vault.borrow(PANEL.id, {
         purpose: 'pin',
         leaseMs: 1_000,
-        minTenureMs: 0,
+        minHoldMs: 0,
         noticeMs: 0,
         waitMs: 500,
         evidence: 'none',

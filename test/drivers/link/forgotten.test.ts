@@ -7,13 +7,13 @@ import { Link, type LinkListener } from '../../../src/drivers/link/link.ts';
 import { MemoryNetwork } from '../../../src/edges/transport/memory.ts';
 import { ANDROID, VAULT } from '../../../targets/lab/machine/board.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
-import { pairKey } from '../../support/bench-world.ts';
+import { pairKey } from '../../support/unisolated-world.ts';
 
 const MANY = 100;
 const RELEASE = { kind: 'release', bundle: 'panel' as BundleId, epoch: 1 } as unknown as Message;
 
 /** A host with sessions to `VAULT` and `ANDROID`; what it hears is told with the incarnation of that moment. */
-function bed() {
+function testbed() {
   const clock = new VirtualClock();
   const network = new MemoryNetwork(clock, () => 0.5);
   const [heard, sent, logged]: [string[], string[], string[]] = [[], [], []];
@@ -43,7 +43,7 @@ function bed() {
     onUp: (peer) => void heard.push(`${peer}#${peer === VAULT ? incarnation : 1} up`),
   });
   const vault = () => open(VAULT, [HOST]);
-  /** The VM ends, and the next life of it begins. */
+  /** The VM ends, and the next run of it begins. */
   const next = () => {
     incarnation += 1;
     host.forget(VAULT);
@@ -52,7 +52,7 @@ function bed() {
 }
 
 /** Sends many messages, and goes on until `count` of them have arrived and one is heard: the others wait. */
-function flood({ clock, network, heard }: ReturnType<typeof bed>, vault: Link, count: number): void {
+function flood({ clock, network, heard }: ReturnType<typeof testbed>, vault: Link, count: number): void {
   heard.length = 0;
   let arrived = 0;
   const { tap } = network;
@@ -69,7 +69,7 @@ it.each([
   ['waited for their turn', MANY, 0],
   ['were on their way', 1, MANY - 1],
 ])('messages that %s when the life behind them ended are heard by nobody', (_, arrived, dropped) => {
-  const rig = bed();
+  const rig = testbed();
   const vault = rig.vault();
   rig.clock.advance(1_000);
   flood(rig, vault, arrived);
@@ -88,7 +88,7 @@ it.each([
 });
 
 it('a handshake of a life that ended while it waited begins no session, and no retry of one', () => {
-  const rig = bed();
+  const rig = testbed();
   const frames: Uint8Array[] = [];
   rig.network.tap = (what, from, _, frame) =>
     what === 'delivered' && from === VAULT && frames.push(frame.slice());
@@ -109,8 +109,8 @@ it('a handshake of a life that ended while it waited begins no session, and no r
   expect(rig.heard).toEqual([]);
 });
 
-it('the next life and others are served as if there had been none', () => {
-  const rig = bed();
+it('the next run and others are served as if there had been none', () => {
+  const rig = testbed();
   const vault = rig.vault();
   rig.clock.advance(1_000);
   flood(rig, vault, MANY);

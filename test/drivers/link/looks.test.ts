@@ -13,11 +13,11 @@ import { StreamRouter } from '../../../src/edges/transport/stream-router.ts';
 import type { Transport } from '../../../src/ports/world.ts';
 import { ANDROID, VAULT } from '../../../targets/lab/machine/board.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
-import { pairKey } from '../../support/bench-world.ts';
+import { pairKey } from '../../support/unisolated-world.ts';
 
 const PANEL = 'panel' as BundleId;
 
-function bed() {
+function testbed() {
   const clock = new VirtualClock();
   const network = new MemoryNetwork(clock, () => 0.5);
   const sent: string[] = [];
@@ -60,7 +60,7 @@ function bed() {
 
 describe('a look', () => {
   it('is answered by peers that live, in a round trip, whoever began the session', () => {
-    const { clock, open, look } = bed();
+    const { clock, open, look } = testbed();
     const host = open(HOST, [VAULT]);
     const vault = open(VAULT, [HOST]);
     for (const [link, peer] of [
@@ -75,7 +75,7 @@ describe('a look', () => {
   });
 
   it('finds out who is dead, once; who comes back is up again', () => {
-    const { clock, open, look, sent } = bed();
+    const { clock, open, look, sent } = testbed();
     const host = open(HOST, [VAULT]);
     const vault = open(VAULT, [HOST]);
     clock.advance(1_000);
@@ -100,7 +100,7 @@ describe('a look', () => {
   });
 
   it('asks a silent peer once in a while, however often somebody looks', () => {
-    const { clock, open, sent } = bed();
+    const { clock, open, sent } = testbed();
     const host = open(HOST, [VAULT]);
     const vault = open(VAULT, [HOST]);
     clock.advance(1_000);
@@ -116,7 +116,7 @@ describe('a look', () => {
   });
 
   it('whoever looks while a question is open waits for its answer', () => {
-    const { clock, open, sent } = bed();
+    const { clock, open, sent } = testbed();
     const host = open(HOST, [VAULT]);
     open(VAULT, [HOST]);
     clock.advance(5_000);
@@ -131,7 +131,7 @@ describe('a look', () => {
   });
 
   it('waits for nobody who was just heard', () => {
-    const { clock, open, look, sent } = bed();
+    const { clock, open, look, sent } = testbed();
     const host = open(HOST, [VAULT]);
     const vault = open(VAULT, [HOST]);
     clock.advance(1_000);
@@ -143,7 +143,7 @@ describe('a look', () => {
   });
 
   it('takes a frame that is replayed, or does not verify, for no sign of life', () => {
-    const { clock, network, open, look } = bed();
+    const { clock, network, open, look } = testbed();
     const frames: Uint8Array[] = [];
     const host = open(HOST, [VAULT]);
     network.tap = (what, from, _, frame) =>
@@ -163,7 +163,7 @@ describe('a look', () => {
   });
 
   it('says what is in the way, and since when', () => {
-    const { clock, network, open, look } = bed();
+    const { clock, network, open, look } = testbed();
     open(HOST, [VAULT]);
     const vault = open(VAULT, [HOST]);
     clock.advance(1_000);
@@ -183,7 +183,7 @@ describe('a look', () => {
 });
 
 it('who means another definition is named, and no longer once it means the same', () => {
-  const { clock, open } = bed();
+  const { clock, open } = testbed();
   open(HOST, [VAULT, ANDROID]);
   const vault = open(VAULT, [HOST, ANDROID]);
   const wrong = open(ANDROID, [HOST, VAULT], 2);
@@ -197,7 +197,7 @@ it('who means another definition is named, and no longer once it means the same'
 });
 
 it('an agent that its host has not counted says so of the sessions that wait for it', () => {
-  const { clock, open } = bed();
+  const { clock, open } = testbed();
   const vault = open(VAULT, [HOST, ANDROID]);
   clock.advance(6_000);
   const hints = Object.fromEntries(vault.peers().map(({ peer, hint }) => [peer, hint]));
@@ -207,7 +207,7 @@ it('an agent that its host has not counted says so of the sessions that wait for
 
 describe('what a transport has in its way', () => {
   it('that dials: the last reason, since the way closed', () => {
-    const { clock } = bed();
+    const { clock } = testbed();
     let end: (reason: string) => void = () => {};
     let begin: () => void = () => {};
     const entropy = { random: (count: number) => new Uint8Array(count) };
@@ -233,7 +233,7 @@ describe('what a transport has in its way', () => {
   });
 
   it('that listens: why it cannot, for the VM of that address and for no other', () => {
-    const { clock } = bed();
+    const { clock } = testbed();
     let inUse = true;
     const streams = {
       connect() {},

@@ -6,9 +6,9 @@ import { Link, type LinkListener } from '../../../src/drivers/link/link.ts';
 import { MemoryNetwork } from '../../../src/edges/transport/memory.ts';
 import { ANDROID, VAULT } from '../../../targets/lab/machine/board.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
-import { pairKey } from '../../support/bench-world.ts';
+import { pairKey } from '../../support/unisolated-world.ts';
 
-function bed() {
+function testbed() {
   const clock = new VirtualClock();
   const network = new MemoryNetwork(clock, () => 0.5);
   const warnings: string[] = [];
@@ -43,7 +43,7 @@ const key = pairKey(HOST, VAULT);
 
 describe('a link', () => {
   it('warns after five seconds without a session, and each minute, until there is one', () => {
-    const { clock, warnings, open, running } = bed();
+    const { clock, warnings, open, running } = testbed();
     const link = open(VAULT, [[HOST, key]]);
     clock.advance(4_000);
     expect(warnings).toEqual([]);
@@ -66,7 +66,7 @@ describe('a link', () => {
   });
 
   it('says that keys may differ where what arrives does not verify', () => {
-    const { clock, warnings, open, running } = bed();
+    const { clock, warnings, open, running } = testbed();
     const link = open(VAULT, [[HOST, key]]);
     open(HOST, [[VAULT, pairKey(HOST, ANDROID)]], running);
     clock.advance(6_000);
@@ -75,7 +75,7 @@ describe('a link', () => {
   });
 
   it('of the host misses no agent of a VM that does not run', () => {
-    const { clock, warnings, open } = bed();
+    const { clock, warnings, open } = testbed();
     const host = open(HOST, [[VAULT, key]], { incarnationOf: () => 0 as Incarnation });
     clock.advance(70_000);
     expect(warnings).toEqual([]);

@@ -7,9 +7,9 @@ import { Link } from '../../../src/drivers/link/link.ts';
 import { MemoryNetwork } from '../../../src/edges/transport/memory.ts';
 import { VAULT } from '../../../targets/lab/machine/board.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
-import { pairKey } from '../../support/bench-world.ts';
+import { pairKey } from '../../support/unisolated-world.ts';
 
-function bed() {
+function testbed() {
   const clock = new VirtualClock();
   const network = new MemoryNetwork(clock, () => 0.5);
   const errors: string[] = [];
@@ -50,7 +50,7 @@ describe('parties of two versions', () => {
   ] as const)(
     'R108 without a common one both say who is older, when %s is',
     (_, [low, high], [min, max], newer) => {
-      const { clock, errors, open } = bed();
+      const { clock, errors, open } = testbed();
       const host = open(HOST, low, high);
       const vault = open(VAULT, min, max);
       clock.advance(10_000);
@@ -72,7 +72,7 @@ describe('parties of two versions', () => {
   );
 
   it('R93 says no more hellos after version 0, and has a session when the other was updated', () => {
-    const { clock, sent, open } = bed();
+    const { clock, sent, open } = testbed();
     const host = open(HOST, 3);
     const vault = open(VAULT, 2);
     clock.advance(1_000);
@@ -88,7 +88,7 @@ describe('parties of two versions', () => {
   });
 
   it('agree on the highest where their ranges overlap', () => {
-    const { clock, open } = bed();
+    const { clock, open } = testbed();
     const [host, vault] = [open(HOST, 2, 5), open(VAULT, 3, 9)];
     clock.advance(1_000);
     expect([host.isUp(VAULT), vault.isUp(HOST)]).toEqual([true, true]);

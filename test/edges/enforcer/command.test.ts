@@ -1,4 +1,4 @@
-/** The `command` back end: its lines, and that nothing an executable prints can break it. */
+/** The `command` enforcer: its lines, and that nothing an executable prints can break it. */
 
 import { describe, expect, it } from 'vitest';
 import { vmId } from '../../../src/core/protocol/ids.ts';

@@ -1,4 +1,4 @@
-/** The shipped conformance suite over every back end, and over broken ones as its negative control. */
+/** The shipped conformance suite over every enforcer, and over broken ones as its negative control. */
 
 import { describe, expect, it } from 'vitest';
 import { resourcesOf, viewOf } from '../../../src/core/protocol/bundle.ts';
@@ -10,7 +10,7 @@ import {
   runConformance,
 } from '../../../src/edges/enforcer/conformance.ts';
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
-import type { Lie } from '../../../src/edges/enforcer/tables.ts';
+import type { Sabotage } from '../../../src/edges/enforcer/tables.ts';
 import type { Enforcer } from '../../../src/ports/enforcer.ts';
 import { ANDROID, KEYS_BUNDLE, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import type { SimulatedMachine } from '../../../targets/lab/machine/machine.ts';
@@ -40,8 +40,8 @@ function probeOf(machine: SimulatedMachine): AccessProbe {
   };
 }
 
-function simulated(lies: readonly Lie[] = []): ConformanceOptions {
-  const machine = machineOf(4, { lies });
+function simulated(sabotages: readonly Sabotage[] = []): ConformanceOptions {
+  const machine = machineOf(4, { sabotages });
   return {
     enforcer: machine.enforcer(),
     bundle: PANEL,
@@ -100,7 +100,7 @@ describe('conformance', () => {
   it.each([
     ['fence does nothing', 'fence', 'the bundle moves to the second VM and back'],
     ['grant does nothing', 'grant', 'a whole move makes every resource the new holder’s'],
-  ])('a back end whose %s fails', (_, op, check) => {
+  ])('an enforcer whose %s fails', (_, op, check) => {
     const inner = simulated().enforcer;
     const broken: Enforcer = Object.create(inner);
     broken.describe = () => inner.describe();

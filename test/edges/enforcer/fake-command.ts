@@ -1,4 +1,4 @@
-/** A tiny executable for the `command` back end, as a function: keeps who holds what, answers lines. */
+/** A tiny executable for the `command` enforcer, as a function: keeps who holds what, answers lines. */
 
 import {
   type CommandEnforcer,

@@ -1,4 +1,4 @@
-/** What back ends remember that cannot read back: who was granted what, and what they refuse. */
+/** What enforcers remember that cannot read back: who was granted what, and what they refuse. */
 
 import { expect, it } from 'vitest';
 import { resourcesOf } from '../../../src/core/protocol/bundle.ts';
@@ -9,7 +9,7 @@ import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 const names = resourcesOf(PANEL).map(({ id }) => id);
 const VMS = [ANDROID, VAULT];
 
-function bed() {
+function testbed() {
   const book = new Notebook([PANEL], 'blocked');
   const note = (call: EnforcerCall) => book.note(PANEL.id, call, VMS);
   const grant = (index: number, vm = VAULT) => note({ op: 'grant', resource: names[index]!, vm });
@@ -19,7 +19,7 @@ function bed() {
 }
 
 it('a bundle is held by who was granted all of it', () => {
-  const { book, grant } = bed();
+  const { book, grant } = testbed();
   for (const index of names.keys()) {
     expect(book.holderOf(PANEL.id)).toBeUndefined();
     expect(grant(index)).toEqual({ ok: true });
@@ -28,7 +28,7 @@ it('a bundle is held by who was granted all of it', () => {
 });
 
 it('what is fenced is unknown until it is settled, and granted to nobody', () => {
-  const { note, grant, fence, reach } = bed();
+  const { note, grant, fence, reach } = testbed();
   grant(0);
   fence(0);
   expect(reach(0)).toEqual({ ok: true, reach: 'unknown' });
@@ -40,7 +40,7 @@ it('what is fenced is unknown until it is settled, and granted to nobody', () =>
 });
 
 it('who ends loses what it was granted, which has to be settled first', () => {
-  const { book, grant, reach } = bed();
+  const { book, grant, reach } = testbed();
   grant(0);
   grant(1, ANDROID);
   book.forget(VAULT);

@@ -1,15 +1,15 @@
-/** The back end `qmp` under a host: restarts, and a borrower that hangs. */
+/** The enforcer `qmp` under a host: restarts, and a borrower that hangs. */
 
 import { expect, it } from 'vitest';
 import { openQmpEnforcer, type QmpEnforcer } from '../../../src/edges/enforcer/qmp.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
-import { BenchWorld, TERMS } from '../../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 import { Feeder, key } from './fake-qmp.ts';
 import { ADDRESS, android, options, reset, streams, vault } from './qmp-rig.ts';
 
 it('routes nothing after a restart of the host until it grants anew, and the owner is granted', () => {
   const made: { enforcer?: QmpEnforcer } = {};
-  const world = new BenchWorld([ANDROID, VAULT], [PANEL], () => made.enforcer!);
+  const world = new UnisolatedWorld([ANDROID, VAULT], [PANEL], () => made.enforcer!);
   reset(world.clock);
   const openAt = (machineBoot: string) => {
     openQmpEnforcer({ ...options(), machineBoot }, (opened) => {
@@ -44,7 +44,7 @@ it('routes nothing after a restart of the host until it grants anew, and the own
 
 it('takes a bundle from a borrower that hangs, under a host', () => {
   const made: { enforcer?: QmpEnforcer } = {};
-  const world = new BenchWorld([ANDROID, VAULT], [PANEL], () => made.enforcer!);
+  const world = new UnisolatedWorld([ANDROID, VAULT], [PANEL], () => made.enforcer!);
   reset(world.clock);
   openQmpEnforcer(options(), (opened) => {
     made.enforcer = opened as QmpEnforcer;

@@ -1,4 +1,4 @@
-/** The back end `qmp` over fake QEMUs: input from outside, in any form and at any speed. */
+/** The enforcer `qmp` over fake QEMUs: input from outside, in any form and at any speed. */
 
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';

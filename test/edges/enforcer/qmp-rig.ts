@@ -1,4 +1,6 @@
-/** A bed for the back end `qmp`: two fake QEMUs on fake streams and a virtual clock. `reset` makes all of it anew. */
+/**
+ * A testbed for the enforcer `qmp`: two fake QEMUs on fake streams and a virtual clock. `reset` makes all of it anew.
+ */
 
 import type { RemapPhase } from '../../../src/core/host/host-state.ts';
 import { foldAnswers, NO_TALLY, phaseRun } from '../../../src/core/host/remap.ts';
@@ -49,7 +51,7 @@ export function options(bundles: readonly BundleDefinition[] = [PANEL]) {
   };
 }
 
-/** Opens the back end and listens. Returns it and how long the opening took. */
+/** Opens the enforcer and listens. Returns it and how long the opening took. */
 export function open(bundles = [PANEL]): QmpEnforcer {
   let result: QmpEnforcer | Error | undefined;
   openQmpEnforcer(options(bundles), (opened) => {

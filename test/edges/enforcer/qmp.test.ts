@@ -1,4 +1,4 @@
-/** The back end `qmp` over fake QEMUs: routing of events, and opening. */
+/** The enforcer `qmp` over fake QEMUs: routing of events, and opening. */
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { phaseRun } from '../../../src/core/host/remap.ts';

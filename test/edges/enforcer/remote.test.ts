@@ -1,4 +1,4 @@
-/** The back end `kvm`: the enforcer socket's client against a small helper, through the configuration that names it. */
+/** The enforcer `kvm`: the enforcer socket's client against a small helper, through the configuration that names it. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { connectRemoteEnforcer, HELLO_MS } from '../../../src/edges/enforcer/rem
 import type { Enforcer, EnforcerAnswer, EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
-import { backendTest } from '../../../targets/node/cli/backend-test.ts';
+import { enforcerTest } from '../../../targets/node/cli/enforcer-test.ts';
 import type { FileWorld } from '../../../targets/node/cli/world.ts';
 import { openEnforcer } from '../../../targets/node/host/enforcers.ts';
 import { FakeHelper, HELLO } from './fake-helper.ts';
@@ -60,8 +60,8 @@ function run(on: Enforcer, bundle: string): Promise<readonly EnforcerAnswer[]> {
   return new Promise((resolve) => on.run(bundle as BundleId, [{ op: 'settle' }], resolve));
 }
 
-describe('the back end kvm', () => {
-  it('passes baton backend-test on a helper that behaves', async () => {
+describe('the enforcer kvm', () => {
+  it('passes baton enforcer-test on a helper that behaves', async () => {
     const config = join(folder, 'host.json');
     writeFileSync(join(folder, 'bundles.json'), bundleFileText([PANEL]));
     writeFileSync(
@@ -77,7 +77,7 @@ describe('the back end kvm', () => {
     );
     const lines: string[] = [];
     const world = { out: (line: string) => lines.push(line) } as unknown as FileWorld;
-    const status = await backendTest(world, [config, '--owner', ANDROID, '--other', VAULT]);
+    const status = await enforcerTest(world, [config, '--owner', ANDROID, '--other', VAULT]);
     expect(lines.filter((line) => line.startsWith('fail'))).toEqual([]);
     expect(lines.at(-1)).toMatch(/^kvm: 1\d passed, 0 failed, 3 not claimed$/);
     expect(status).toBe(0);

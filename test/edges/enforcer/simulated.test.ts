@@ -1,4 +1,4 @@
-/** The simulated back end: shared syncs, refusals, read-back, failures, faults, restart of the service. */
+/** The simulated enforcer: shared syncs, refusals, read-back, failures, faults, restart of the service. */
 
 import { describe, expect, it } from 'vitest';
 import { type BundleDefinition, resourcesOf } from '../../../src/core/protocol/bundle.ts';

@@ -1,5 +1,5 @@
 /**
- * The back end `trusted-touch`: the conformance suite, its notes over restarts, and whole loans between two agents
+ * The enforcer `trusted-touch`: the conformance suite, its notes over restarts, and whole loans between two agents
  * whose hooks drive fakes of Qualcomm's driver.
  */
 
@@ -15,7 +15,7 @@ import { createHooks } from '../../../src/edges/hooks/hooks.ts';
 import type { EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import type { DriverHooks } from '../../../src/ports/world.ts';
 import { ANDROID, VAULT } from '../../../targets/lab/machine/board.ts';
-import { BenchWorld, TERMS } from '../../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 import { FakeBorrowerDriver, FakeManager, FakeOwnerDriver } from '../hooks/fake-trusted-touch.ts';
 import { FakeWorld } from '../hooks/fake-world.ts';
 
@@ -32,7 +32,7 @@ const BUNDLE: BundleDefinition = {
         { kind: 'mmio', physical: 0x990000, bytes: 0x1000, views: {} },
         { kind: 'interrupt', physical: 400, trigger: 'level', views: {} },
       ] as never),
-      residues: [],
+      residualStates: [],
     },
   ],
 };
@@ -73,11 +73,11 @@ class Lives extends NoneEnforcer {
 }
 
 function parts(store: NoteStore = new Memory(), machineBoot = 'one') {
-  const lives = new Lives({ bundles: [BUNDLE], vms: VMS, machineBoot });
+  const incarnations = new Lives({ bundles: [BUNDLE], vms: VMS, machineBoot });
   const logs: string[] = [];
   return {
     bundles: [BUNDLE],
-    lives,
+    incarnations,
     store,
     log: (level: string, text: string) => logs.push(`${level} ${text}`),
     logs,
@@ -93,13 +93,13 @@ function reachOf(enforcer: TrustedTouchEnforcer): unknown {
 }
 
 /** Host, two agents with real hooks, two drivers and what is between them, on one virtual clock. */
-class Bed {
+class Testbed {
   readonly store = new Memory();
-  readonly lives = parts().lives;
-  readonly world = new BenchWorld(
+  readonly incarnations = parts().incarnations;
+  readonly world = new UnisolatedWorld(
     VMS,
     [BUNDLE],
-    () => new TrustedTouchEnforcer({ ...parts(this.store), lives: this.lives }),
+    () => new TrustedTouchEnforcer({ ...parts(this.store), incarnations: this.incarnations }),
   );
   readonly manager = new FakeManager(this.world.clock);
   readonly owner = new FakeOwnerDriver(this.manager);
@@ -143,7 +143,7 @@ class Bed {
   }
 }
 
-describe('the back end', () => {
+describe('the enforcer', () => {
   it('passes what it claims of the conformance suite', () => {
     let results: readonly CheckResult[] = [];
     const enforcer = new TrustedTouchEnforcer(parts());
@@ -192,96 +192,96 @@ describe('the back end', () => {
 
 describe('a loan by the drivers of both guests', () => {
   it('goes there and back', async () => {
-    const bed = await new Bed().start();
-    bed.borrow();
-    await bed.pass(200);
-    expect(bed.view).toMatchObject({ state: 'held', holder: VAULT, confirmed: true });
-    expect(bed.manager.standing).toEqual({ iomem: 'accepted', irq: 'accepted' });
-    bed.world.agents.get(VAULT)!.giveBack(BUNDLE.id);
-    await bed.pass(200);
-    expect(bed.view).toMatchObject({ state: 'held', holder: ANDROID, confirmed: true });
-    expect(bed.manager.standing).toEqual({ iomem: 'owner', irq: 'owner' });
-    expect(bed.owner.interruptOn && !bed.borrower.interruptOn).toBe(true);
+    const testbed = await new Testbed().start();
+    testbed.borrow();
+    await testbed.pass(200);
+    expect(testbed.view).toMatchObject({ state: 'held', holder: VAULT, confirmed: true });
+    expect(testbed.manager.standing).toEqual({ iomem: 'accepted', irq: 'accepted' });
+    testbed.world.agents.get(VAULT)!.giveBack(BUNDLE.id);
+    await testbed.pass(200);
+    expect(testbed.view).toMatchObject({ state: 'held', holder: ANDROID, confirmed: true });
+    expect(testbed.manager.standing).toEqual({ iomem: 'owner', irq: 'owner' });
+    expect(testbed.owner.interruptOn && !testbed.borrower.interruptOn).toBe(true);
   });
 
   it('is refused to who asks for more evidence than there is', async () => {
-    const bed = await new Bed().start();
-    bed.borrow({ evidence: 'observed' });
-    await bed.pass(300);
-    expect(bed.world.told(VAULT)).toContain('declined');
-    expect(bed.manager.calls).toEqual([]);
+    const testbed = await new Testbed().start();
+    testbed.borrow({ evidence: 'observed' });
+    await testbed.pass(300);
+    expect(testbed.world.told(VAULT)).toContain('declined');
+    expect(testbed.manager.calls).toEqual([]);
   });
 
   it.each(['lent irq', 'lent iomem'])('of which the notice %s is lost goes home', async (lost) => {
-    const bed = await new Bed().start();
-    bed.manager.faults.lost.push(lost);
-    bed.borrow();
-    await bed.pass(1_500);
-    expect(bed.world.told(VAULT)).toContain('declined');
-    expect(bed.view).toMatchObject({ state: 'held', holder: ANDROID, confirmed: true });
-    expect(bed.manager.standing).toEqual({ iomem: 'owner', irq: 'owner' });
+    const testbed = await new Testbed().start();
+    testbed.manager.faults.lost.push(lost);
+    testbed.borrow();
+    await testbed.pass(1_500);
+    expect(testbed.world.told(VAULT)).toContain('declined');
+    expect(testbed.view).toMatchObject({ state: 'held', holder: ANDROID, confirmed: true });
+    expect(testbed.manager.standing).toEqual({ iomem: 'owner', irq: 'owner' });
   });
 
   it('that the owner’s driver cannot lend leaves everything with the owner', async () => {
-    const bed = await new Bed().start();
-    bed.manager.faults.failing.push('lend irq');
-    bed.borrow();
-    await bed.pass(1_000);
-    expect(bed.view).toMatchObject({ state: 'held', holder: ANDROID });
-    expect(bed.manager.standing).toEqual({ iomem: 'owner', irq: 'owner' });
-    expect(bed.owner.interruptOn).toBe(true);
+    const testbed = await new Testbed().start();
+    testbed.manager.faults.failing.push('lend irq');
+    testbed.borrow();
+    await testbed.pass(1_000);
+    expect(testbed.view).toMatchObject({ state: 'held', holder: ANDROID });
+    expect(testbed.manager.standing).toEqual({ iomem: 'owner', irq: 'owner' });
+    expect(testbed.owner.interruptOn).toBe(true);
   });
 
   it('that is overdue waits for the borrower: nothing is forced', async () => {
-    const bed = await new Bed().start();
-    bed.borrow({ leaseMs: 1_000, noticeMs: 100 });
-    await bed.pass(300);
-    bed.world.network.faults = { ...bed.world.network.faults, loss: 1 };
-    await bed.pass(6_000);
-    expect(bed.view).toMatchObject({ state: 'held', holder: VAULT });
-    expect(bed.manager.standing).toEqual({ iomem: 'accepted', irq: 'accepted' });
-    expect(bed.world.audit.join('\n')).toContain('overdue');
+    const testbed = await new Testbed().start();
+    testbed.borrow({ leaseMs: 1_000, noticeMs: 100 });
+    await testbed.pass(300);
+    testbed.world.network.faults = { ...testbed.world.network.faults, loss: 1 };
+    await testbed.pass(6_000);
+    expect(testbed.view).toMatchObject({ state: 'held', holder: VAULT });
+    expect(testbed.manager.standing).toEqual({ iomem: 'accepted', irq: 'accepted' });
+    expect(testbed.world.audit.join('\n')).toContain('overdue');
   });
 
   it('goes home when the borrower’s VM ends, without the notice that never comes', async () => {
-    const bed = await new Bed().start();
-    bed.borrow();
-    await bed.pass(200);
-    bed.manager.borrowerEnded();
-    bed.lives.end(VAULT);
-    await bed.pass(2_000);
-    expect(bed.view).toMatchObject({ state: 'held', holder: ANDROID, confirmed: true });
-    expect(bed.manager.standing).toEqual({ iomem: 'owner', irq: 'owner' });
-    expect(bed.lives.released).toEqual([VAULT]);
+    const testbed = await new Testbed().start();
+    testbed.borrow();
+    await testbed.pass(200);
+    testbed.manager.borrowerEnded();
+    testbed.incarnations.end(VAULT);
+    await testbed.pass(2_000);
+    expect(testbed.view).toMatchObject({ state: 'held', holder: ANDROID, confirmed: true });
+    expect(testbed.manager.standing).toEqual({ iomem: 'owner', irq: 'owner' });
+    expect(testbed.incarnations.released).toEqual([VAULT]);
   });
 
   it('goes on over a restart of the host', async () => {
-    const bed = await new Bed().start();
-    bed.borrow();
-    await bed.pass(200);
-    bed.world.host.stop();
-    bed.world.startHost();
-    await bed.pass(2_500);
-    expect(bed.view).toMatchObject({ state: 'held', holder: VAULT });
-    expect(bed.manager.standing).toEqual({ iomem: 'accepted', irq: 'accepted' });
-    bed.world.agents.get(VAULT)!.giveBack(BUNDLE.id);
-    await bed.pass(500);
-    expect(bed.view).toMatchObject({ state: 'held', holder: ANDROID, confirmed: true });
+    const testbed = await new Testbed().start();
+    testbed.borrow();
+    await testbed.pass(200);
+    testbed.world.host.stop();
+    testbed.world.startHost();
+    await testbed.pass(2_500);
+    expect(testbed.view).toMatchObject({ state: 'held', holder: VAULT });
+    expect(testbed.manager.standing).toEqual({ iomem: 'accepted', irq: 'accepted' });
+    testbed.world.agents.get(VAULT)!.giveBack(BUNDLE.id);
+    await testbed.pass(500);
+    expect(testbed.view).toMatchObject({ state: 'held', holder: ANDROID, confirmed: true });
   });
 
   it('whose borrower lies about its release is not taken: the owner stays dark until the truth', async () => {
-    const bed = await new Bed().start();
-    bed.borrow();
-    await bed.pass(200);
-    bed.manager.faults.failing.push('release irq', 'release iomem');
-    bed.world.agents.get(VAULT)!.giveBack(BUNDLE.id);
-    await bed.pass(1_000);
-    expect(bed.manager.standing).toEqual({ iomem: 'accepted', irq: 'accepted' });
-    expect(bed.owner.interruptOn).toBe(false);
-    bed.manager.borrowerEnded();
-    await bed.pass(8_000);
+    const testbed = await new Testbed().start();
+    testbed.borrow();
+    await testbed.pass(200);
+    testbed.manager.faults.failing.push('release irq', 'release iomem');
+    testbed.world.agents.get(VAULT)!.giveBack(BUNDLE.id);
+    await testbed.pass(1_000);
+    expect(testbed.manager.standing).toEqual({ iomem: 'accepted', irq: 'accepted' });
+    expect(testbed.owner.interruptOn).toBe(false);
+    testbed.manager.borrowerEnded();
+    await testbed.pass(8_000);
     // A driver that has failed to reclaim, and was told of the memory alone, forgets the interrupt (docs/PLATFORMS.md).
-    expect(bed.manager.standing).toEqual({ iomem: 'owner', irq: 'offered' });
-    expect(bed.view).toMatchObject({ state: 'held', holder: ANDROID, confirmed: true });
+    expect(testbed.manager.standing).toEqual({ iomem: 'owner', irq: 'offered' });
+    expect(testbed.view).toMatchObject({ state: 'held', holder: ANDROID, confirmed: true });
   });
 });

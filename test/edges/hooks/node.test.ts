@@ -296,12 +296,12 @@ describe('M17: a hook that outlives its agent', () => {
   }
 
   /** A hook that leaves a file when it runs while the process lives; one that only was not reaped does not. */
-  const tellsIfLives = (pid: number) =>
+  const probes = (pid: number) =>
     shell(`grep -q '^State:.[^Z]' /proc/${pid}/status 2> /dev/null && echo alive > ${path('seen')}; true`);
 
   it('is waited for by the next agent', async () => {
     const pid = await orphan('0.4');
-    const hooks = agent({ resume: [tellsIfLives(pid)] });
+    const hooks = agent({ resume: [probes(pid)] });
     expect(lives(pid)).toBe(true);
     expect(await run(hooks, 'resume')).toEqual({ ok: true });
     expect(existsSync(path('seen'))).toBe(false);
@@ -309,7 +309,7 @@ describe('M17: a hook that outlives its agent', () => {
 
   it('is killed by the next agent when it does not end, before any hook runs', async () => {
     const pid = await orphan('30');
-    const hooks = hastyAgent({ resume: [tellsIfLives(pid)] });
+    const hooks = hastyAgent({ resume: [probes(pid)] });
     expect(await run(hooks, 'resume')).toEqual({ ok: true });
     expect(lives(pid)).toBe(false);
     expect(existsSync(path('seen'))).toBe(false);

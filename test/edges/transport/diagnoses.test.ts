@@ -24,7 +24,7 @@ import { mqttBroker } from '../../../targets/node/net/mqtt.ts';
 import { STREAMS } from '../../../targets/node/net/streams.ts';
 import { CLOCK } from '../../../targets/node/system/clock.ts';
 import { ENTROPY } from '../../../targets/node/system/entropy.ts';
-import { pairKey } from '../../support/bench-world.ts';
+import { pairKey } from '../../support/unisolated-world.ts';
 import { ANDROID, longestFrame, numbered, VAULT } from './party.ts';
 import { freePorts, temporaryFolder, until } from './worlds.ts';
 

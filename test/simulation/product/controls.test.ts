@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { BORROWER_TABLE } from '../../../src/core/agent/borrower.ts';
-import { resumeEarly } from '../../../targets/lab/sabotage/lies.ts';
+import { resumeEarly } from '../../../targets/lab/sabotage/sabotage.ts';
 import { paced } from '../../support/pace.ts';
 import { play, storyOf } from './story.ts';
 import type { Controls } from './world.ts';
@@ -11,10 +11,10 @@ import type { Controls } from './world.ts';
 const RUNS = 40;
 
 const CONTROLS: readonly (readonly [string, Controls, RegExp])[] = [
-  ['pages stay mapped', { lies: ['skip-unmap'] }, /^(S1|S3|S7)/],
-  ['nothing is synced', { lies: ['skip-sync'] }, /^(S1|S3|S6|S7)/],
-  ['devices are not reset', { lies: ['skip-reset'] }, /^S6/],
-  ['the TLB of the SMMU is not invalidated', { lies: ['smmu-tlbi'] }, /^(S1|S3|S7|M5)/],
+  ['pages stay mapped', { sabotages: ['skip-unmap'] }, /^(S1|S3|S7)/],
+  ['nothing is synced', { sabotages: ['skip-sync'] }, /^(S1|S3|S6|S7)/],
+  ['devices are not reset', { sabotages: ['skip-reset'] }, /^S6/],
+  ['the TLB of the SMMU is not invalidated', { sabotages: ['smmu-tlbi'] }, /^(S1|S3|S7|M5)/],
   ['a borrower resumes early', { borrowerTable: resumeEarly(BORROWER_TABLE) }, /^S2/],
 ];
 

@@ -9,7 +9,7 @@ import type { Random } from '../../../targets/lab/machine/random.ts';
 import type { Shown } from './client.ts';
 import { BUNDLES, type ProductWorld, VMS } from './world.ts';
 
-/** Phases of a bundle, as host, its owner's agent and its back end show them. */
+/** Phases of a bundle, as host, its owner's agent and its enforcer show them. */
 export const PHASES = [
   'owner holds',
   'owner decides',
@@ -100,9 +100,9 @@ const KINDS = {
       world.disk.isFull = false;
     };
   },
-  'calls of the back end fail': (world) => backEnd(world, { failPercent: 60 }),
-  'the back end is slow': (world) => backEnd(world, { slowMs: 150 }),
-  'the back end answers too late': (world, { forMs }) => backEnd(world, { lateMs: 2_000 + forMs }),
+  'calls of the enforcer fail': (world) => enforcer(world, { failPercent: 60 }),
+  'the enforcer is slow': (world) => enforcer(world, { slowMs: 150 }),
+  'the enforcer answers too late': (world, { forMs }) => enforcer(world, { lateMs: 2_000 + forMs }),
   'hooks fail': (world, { vm }) => drivers(world, vm, { failPercent: 70 }),
   'hooks hang': (world, { vm }) => drivers(world, vm, { slowMs: 1_500 }),
   'a driver lies': (world, { vm }) => drivers(world, vm, { isLying: true }),
@@ -151,7 +151,7 @@ export function phaseOf(
 
 /** What brings a bundle into a phase that is rare by itself. */
 const OPENERS: Partial<Record<Phase, FaultKind>> = {
-  quarantined: 'calls of the back end fail',
+  quarantined: 'calls of the enforcer fail',
   'host starts': 'the host dies',
   'host is dead': 'the host dies',
   parked: 'a VM ends',
@@ -208,9 +208,9 @@ function stop(processes: readonly ({ stop(): void; goOn(): void } | undefined)[]
   };
 }
 
-function backEnd({ backEnd }: ProductWorld, faults: object): () => void {
-  Object.assign(backEnd.faults, faults);
-  return () => Object.assign(backEnd.faults, { failPercent: 0, slowMs: 0, lateMs: 0 });
+function enforcer({ enforcer }: ProductWorld, faults: object): () => void {
+  Object.assign(enforcer.faults, faults);
+  return () => Object.assign(enforcer.faults, { failPercent: 0, slowMs: 0, lateMs: 0 });
 }
 
 function drivers(world: ProductWorld, vm: VmId, faults: object): () => void {

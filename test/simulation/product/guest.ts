@@ -1,6 +1,6 @@
 /**
- * One life of a VM of the simulated product: its drivers on the simulated machine, and the sysfs, notes and locks that
- * the hooks of its agent find. Drivers live as long as the VM, whatever becomes of the agent.
+ * One incarnation of a VM of the simulated product: its drivers on the simulated machine, and the sysfs, notes and
+ * locks that the hooks of its agent find. Drivers live as long as the VM, whatever becomes of the agent.
  */
 
 import { type BundleDefinition, resourcesOf, viewOf } from '../../../src/core/protocol/bundle.ts';

@@ -22,7 +22,7 @@ export class Hostile {
   readonly #vm: VmId;
   readonly #process: SimulatedProcess;
   readonly #link: Link;
-  #stamp: Uint8Array = new Uint8Array(16);
+  #hostTime: Uint8Array = new Uint8Array(16);
   readonly #consents: Uint8Array[] = [Uint8Array.of(1)];
   readonly #epochs = new Map<string, number>();
   #incarnation = 1;
@@ -42,7 +42,7 @@ export class Hostile {
 
   start(): void {
     this.#link.open({
-      onMessage: (_, message, stamp) => this.#learn(message, stamp),
+      onMessage: (_, message, hostTime) => this.#learn(message, hostTime),
       onUp: () => {},
       onDown: () => {},
       onDigestMismatch: () => {},
@@ -61,8 +61,8 @@ export class Hostile {
     this.#process.clock.after(1 + this.#world.random(PAUSE_MAX_MS), () => this.#act());
   }
 
-  #learn(message: Message, stamp: Uint8Array | undefined): void {
-    if (stamp) this.#stamp = stamp;
+  #learn(message: Message, hostTime: Uint8Array | undefined): void {
+    if (hostTime) this.#hostTime = hostTime;
     if ('epoch' in message) this.#epochs.set(message.bundle, message.epoch);
     if ('incarnation' in message && message.incarnation) this.#incarnation = message.incarnation;
     if (message.kind !== 'requestBorrow') return;
@@ -100,7 +100,7 @@ export class Hostile {
         leaseMs,
         waitMs: 500,
         consent,
-        minTenureMs: 0,
+        minHoldMs: 0,
         noticeMs: 50,
         requestId,
       }),
@@ -115,7 +115,7 @@ export class Hostile {
         borrower: others[random(others.length)]!,
         consent,
         leaseMs: 10_000,
-        minTenureMs: 10_000,
+        minHoldMs: 10_000,
         noticeMs: 10_000,
         requestId,
       }),
@@ -139,10 +139,10 @@ export class Hostile {
       digest: bundleDigest(definition),
       owner: definition.owner,
       incarnation: this.#incarnation as never,
-      stamp: this.#stamp,
+      hostTime: this.#hostTime,
       validMs: 10_000,
       leaseMs: 1_000 + this.#world.random(1_000),
-      minTenureMs: 0,
+      minHoldMs: 0,
       noticeMs: 50,
       evidence: 'observed',
       use: this.#world.random(8) === 0 ? 'renew' : 'borrow',

@@ -48,7 +48,7 @@ export class Judge {
   }
 
   /**
-   * What the host says of a bundle. `isAtRest`: the back end has nothing to do, so that the machine is as it was
+   * What the host says of a bundle. `isAtRest`: the enforcer has nothing to do, so that the machine is as it was
    * ordered to be.
    */
   says(view: Shown, machine: SimulatedMachine, isAtRest: boolean, isHonest: (vm: string) => boolean): void {

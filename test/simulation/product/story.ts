@@ -120,7 +120,7 @@ class Run {
     const view = world.hostView(bundle);
     if (view) {
       const isHonest = (vm: string) => world.isHonest(vm);
-      world.judge.says(view, world.machine, !world.backEnd.isBusy, isHonest);
+      world.judge.says(view, world.machine, !world.enforcer.isBusy, isHonest);
       this.#judgeReturn(view);
       if (view.confirmed) world.confirmed.add(`${bundle} ${view.epoch}`);
       if (view.state === 'quarantined' && !world.mayQuarantine && VMS.every((vm) => world.isHonest(vm)))
@@ -193,7 +193,7 @@ class Run {
       bundle,
       purpose: 'pin',
       leaseMs: 100 + random(1_500),
-      minTenureMs: random(2) * random(100),
+      minHoldMs: random(2) * random(100),
       noticeMs: random(3) * 50,
       waitMs: 200 + random(1_000),
       evidence: 'observed',

@@ -1,6 +1,6 @@
 /**
  * The whole product on one virtual clock with one seed: the shipped host, agents, links, sessions, journals, tables and
- * hooks, over a simulated machine with several VMs and bundles, a network, disks and a back end that can go wrong.
+ * hooks, over a simulated machine with several VMs and bundles, a network, disks and an enforcer that can go wrong.
  *
  * Everything else is the product's own. What goes wrong, and when, is in faults.ts; what users want in story.ts.
  */
@@ -19,7 +19,7 @@ import { Host } from '../../../src/drivers/host/host.ts';
 import type { HostParts } from '../../../src/drivers/host/host-parts.ts';
 import { HostTable } from '../../../src/drivers/host/table.ts';
 import { Link } from '../../../src/drivers/link/link.ts';
-import type { Lie } from '../../../src/edges/enforcer/tables.ts';
+import type { Sabotage } from '../../../src/edges/enforcer/tables.ts';
 import { createHooks } from '../../../src/edges/hooks/hooks.ts';
 import { MemoryNetwork } from '../../../src/edges/transport/memory.ts';
 import type { DriverHooks, Entropy, Log, Transport } from '../../../src/ports/world.ts';
@@ -27,10 +27,10 @@ import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { SimulatedMachine } from '../../../targets/lab/machine/machine.ts';
 import { type Random, seededRandom } from '../../../targets/lab/machine/random.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
-import { pairKey } from '../../support/bench-world.ts';
-import { BackEnd } from './back-end.ts';
+import { pairKey } from '../../support/unisolated-world.ts';
 import { Client, type Shown } from './client.ts';
 import { SimulatedDisk } from './disk.ts';
+import { EnforcerConfig } from './enforcer.ts';
 import { Guest, hooksConfig } from './guest.ts';
 import { Hostile } from './hostile.ts';
 import { Judge } from './judge.ts';
@@ -48,7 +48,7 @@ const PAD: BundleDefinition = {
   devices: [
     {
       id: PAD_DEVICE,
-      residues: [{ what: 'report FIFO', clearedBy: 'reset' }],
+      residualStates: [{ what: 'report FIFO', clearedBy: 'reset' }],
       resources: nameResources(PAD_DEVICE, [
         { kind: 'mmio', physical: 0x0a9a_0000, bytes: 0x1000, views: {} },
         { kind: 'interrupt', physical: 144, trigger: 'level', views: {} },
@@ -89,7 +89,7 @@ export interface RunningAgent {
 
 /** Safeguards that are switched off, as negative controls. */
 export interface Controls {
-  readonly lies?: readonly Lie[];
+  readonly sabotages?: readonly Sabotage[];
   readonly hostTable?: typeof HOST_TABLE;
   readonly borrowerTable?: typeof BORROWER_TABLE;
   /** Other ports for a driver that is about to start. */
@@ -104,7 +104,7 @@ export class ProductWorld {
   readonly random: Random;
   readonly judge: Judge;
   readonly network: MemoryNetwork;
-  readonly backEnd: BackEnd;
+  readonly enforcer: EnforcerConfig;
   readonly disk: SimulatedDisk;
   machine!: SimulatedMachine;
   host: RunningHost | undefined;
@@ -147,11 +147,11 @@ export class ProductWorld {
     this.#entropy = { random: (count) => Uint8Array.from({ length: count }, () => this.random(256)) };
     this.disk = new SimulatedDisk(this.random);
     for (const vm of VMS) this.#disks.set(vm, new SimulatedDisk(this.random));
-    this.backEnd = new BackEnd(this.clock, this.random, {
+    this.enforcer = new EnforcerConfig(this.clock, this.random, {
       granted: (bundle, vm) => this.say(`machine: ${bundle} is granted to ${vm}`),
       exitAcknowledged: (vm) => this.judge.exitAcknowledged(vm, this.machine),
       startAcknowledged: (vm) => {
-        this.#learnLives();
+        this.#learnIncarnations();
         this.clock.after(0, () => this.#vmRuns(vm));
       },
       failed: () => {
@@ -202,7 +202,7 @@ export class ProductWorld {
   /** A process for the host, and the host in it. Waits for what the last one ordered. */
   startHost(): void {
     if (this.host?.process.isAlive) return;
-    if (this.backEnd.isBusy) return this.#startHostLater();
+    if (this.enforcer.isBusy) return this.#startHostLater();
     const process = new SimulatedProcess('host', this.clock, () => this.#hostDied(process));
     const log = this.#log('host');
     const freshTable = () => new HostTable(this.disk.openSpareJournal(`${TABLE}.after-loss`, process));
@@ -210,7 +210,7 @@ export class ProductWorld {
     try {
       const parts: HostParts = {
         bundles: BUNDLES,
-        enforcer: this.backEnd.enforcer(this.machine.enforcer(), process),
+        enforcer: this.enforcer.enforcer(this.machine.enforcer(), process),
         link: this.link(HOST, process, bootId, log),
         clock: process.clock,
         log,
@@ -237,7 +237,7 @@ export class ProductWorld {
       operator.ask(WATCH);
       host.on('phase', (bundle, phase, epoch) => phase === 'fence' && this.begun.add(`${bundle} ${epoch}`));
       this.say('host: starts');
-      host.start(() => this.#learnLives());
+      host.start(() => this.#learnIncarnations());
     } catch (error) {
       // As orExit of the daemon: its supervisor tries again.
       this.say(`host: cannot start: ${(error as Error).message}`);
@@ -245,7 +245,7 @@ export class ProductWorld {
     }
   }
 
-  /** The platform starts a VM as soon as the last life of it is gone. */
+  /** The platform starts a VM as soon as the last run of it is gone. */
   startVm(vm: VmId): void {
     try {
       this.machine.startVm(vm);
@@ -316,7 +316,7 @@ export class ProductWorld {
     this.judge.machine(this.machine);
     this.disk.losePower();
     for (const disk of this.#disks.values()) disk.losePower();
-    this.backEnd.losePower();
+    this.enforcer.losePower();
     this.#bootMachine();
     this.clock.after(500, () => {
       this.startHost();
@@ -345,20 +345,20 @@ export class ProductWorld {
   }
 
   /** The host alone counts lives. */
-  #learnLives(): void {
+  #learnIncarnations(): void {
     for (const vm of VMS) this.#lives.set(vm, this.host?.host.incarnationOf(vm) || this.#lives.get(vm) || 0);
   }
 
   #bootMachine(): void {
     this.#boots += 1;
-    const lies = this.#controls.lies ?? [];
+    const sabotages = this.#controls.sabotages ?? [];
     const seed = this.#seed * BOOTS_MAX + this.#boots;
-    this.machine = new SimulatedMachine({ vms: [], bundles: BUNDLES, seed, lies });
-    this.#holdLives();
+    this.machine = new SimulatedMachine({ vms: [], bundles: BUNDLES, seed, sabotages });
+    this.#holdIncarnations();
   }
 
   /** While no host listens, VMs that start or end wait: the platform frees and runs nothing without its word. */
-  #holdLives(): void {
+  #holdIncarnations(): void {
     this.machine.enforcer().onEvent(() => {});
   }
 
@@ -393,7 +393,7 @@ export class ProductWorld {
     this.say('host: is dead');
     this.network.transport(HOST).close();
     if (this.host?.process === process) this.host = undefined;
-    this.#holdLives();
+    this.#holdIncarnations();
     this.#startHostLater();
   }
 

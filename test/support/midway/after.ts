@@ -1,4 +1,4 @@
-/** Comes after beds.ts, and notes which processes of its beds it finds. */
+/** Comes after testbeds.ts, and notes which processes of its testbeds it finds. */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { it } from 'vitest';

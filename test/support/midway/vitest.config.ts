@@ -1,10 +1,10 @@
-/** Runs beds that are made to fail midway: see ../started.test.ts. */
+/** Runs testbeds that are made to fail midway: see ../started.test.ts. */
 
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/support/midway/{beds,after}.ts'],
+    include: ['test/support/midway/{testbeds,after}.ts'],
     // One after the other, the longer one first.
     maxWorkers: 1,
     fileParallelism: false,

@@ -50,11 +50,11 @@ test.skipIf(missing !== undefined)(
   { timeout: paced(300_000) },
   async () => {
     const cache = cacheFolder();
-    const bed = join(ROOT, 'targets/lab/testbed');
-    run('/bin/bash', [join(bed, 'prepare.sh'), cache]);
-    run('/bin/bash', [join(bed, 'prepare-guest-qemu.sh'), cache]);
+    const testbed = join(ROOT, 'targets/lab/testbed');
+    run('/bin/bash', [join(testbed, 'prepare.sh'), cache]);
+    run('/bin/bash', [join(testbed, 'prepare-guest-qemu.sh'), cache]);
     const place = await madeFiles();
-    const share = sharedWith(place, cache, bed);
+    const share = sharedWith(place, cache, testbed);
     const ports = await freePorts(2);
     writeFileSync(
       join(share, 'relays'),
@@ -94,10 +94,10 @@ async function madeFiles(): Promise<string> {
 }
 
 /** The folder that the machine shares, with the page's command for each guest. */
-function sharedWith(place: string, cache: string, bed: string): string {
+function sharedWith(place: string, cache: string, testbed: string): string {
   const share = join(place, 'share');
   mkdirSync(join(share, 'guests'), { recursive: true });
-  copyFileSync(join(bed, 'l1-qemu.sh'), join(share, 'run.sh'));
+  copyFileSync(join(testbed, 'l1-qemu.sh'), join(share, 'run.sh'));
   copyFileSync(join(cache, 'vmlinuz'), join(share, 'Image'));
   copyFileSync(join(place, 'files.cpio'), join(share, 'files.cpio'));
   compileForGuest(ROOT, 'vsock-relay', join(share, 'vsock-relay'));

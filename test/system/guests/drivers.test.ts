@@ -8,7 +8,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { VmId } from '../../../src/core/protocol/ids.ts';
-import { DriverBed, type DriverBundle, missingForDrivers } from '../../../targets/lab/testbed/driver-bed.ts';
+import {
+  type DriverBundle,
+  DriverTestbed,
+  missingForDrivers,
+} from '../../../targets/lab/testbed/driver-testbed.ts';
 import { ANDROID, VAULT } from '../../../targets/lab/testbed/hardware.ts';
 import type { GuestCommand } from '../../../targets/lab/testbed/plain-guest.ts';
 import { paced } from '../../support/pace.ts';
@@ -30,30 +34,30 @@ const FINGER_GONE = 'event 3 57 -1';
 const TOUCH_UP = 'event 1 330 0';
 const TABLET_X = 'event 3 0 ';
 
-const bed = new DriverBed(ROOT);
+const testbed = new DriverTestbed(ROOT);
 const touch = (name: DriverBundle) => `/sys/devices/platform/touch-${name}`;
 
 describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${missing}` : ''}`, () => {
-  beforeAll(() => bed.start());
-  afterAll(() => bed.stop());
+  beforeAll(() => testbed.start());
+  afterAll(() => testbed.stop());
 
-  const read = (path: string, vm: VmId = ANDROID) => bed.guest(vm).tell(`cat ${path}`);
+  const read = (path: string, vm: VmId = ANDROID) => testbed.guest(vm).tell(`cat ${path}`);
   const poke = (name: DriverBundle, what: string, vm: VmId = ANDROID) =>
-    bed.guest(vm).tell(`echo "${what}" > ${touch(name)}/touch`);
+    testbed.guest(vm).tell(`echo "${what}" > ${touch(name)}/touch`);
   const sees = (consumer: GuestCommand, line: string) =>
-    bed.guest(ANDROID).until(`a consumer reads ${line}`, STEP_MS, () => consumer.lines.includes(line));
+    testbed.guest(ANDROID).until(`a consumer reads ${line}`, STEP_MS, () => consumer.lines.includes(line));
   /** A program in `android` that has an input device open, and reads it. */
   const consume = async (name: string) => {
-    const consumer = await bed.guest(ANDROID).command(`/baton/guest-drivers events '${name}'`);
+    const consumer = await testbed.guest(ANDROID).command(`/baton/guest-drivers events '${name}'`);
     await sees(consumer, 'open');
     return consumer;
   };
   /** A few handovers. */
   const lend = async (bundle: DriverBundle, look: (isLent: boolean, round: number) => Promise<void>) => {
     for (let round = 0; round < ROUNDS; round++) {
-      await bed.borrow(bundle);
+      await testbed.borrow(bundle);
       await look(true, round);
-      await bed.giveBack(bundle);
+      await testbed.giveBack(bundle);
       await look(false, round);
     }
   };
@@ -90,21 +94,23 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
 
   it('input-inhibit: a finger that always moves on a device of virtio is felt only while it is held', async () => {
     const consumer = await consume('QEMU Virtio Tablet');
-    const finger = await Finger.on(bed.guest(ANDROID).qmp);
+    const finger = await Finger.on(testbed.guest(ANDROID).qmp);
     const places = () =>
       consumer.lines.flatMap((line) =>
         line.startsWith(TABLET_X) ? [Number(line.slice(TABLET_X.length))] : [],
       );
     const feels = (from: number) =>
-      bed.guest(ANDROID).until('android feels the finger', STEP_MS, () => (places().at(-1) ?? 0) > from);
+      testbed.guest(ANDROID).until('android feels the finger', STEP_MS, () => (places().at(-1) ?? 0) > from);
     const lent: [number, number][] = [];
     let from = 0;
     // However slowly it moves.
-    await bed.guest(ANDROID).until('android feels the finger', STEP_MS, () => places().length > FELT_FIRST);
+    await testbed
+      .guest(ANDROID)
+      .until('android feels the finger', STEP_MS, () => places().length > FELT_FIRST);
     await lend('tablet', async (isLent) => {
       if (isLent) {
         from = finger.place;
-        await bed.guest(ANDROID).until('the finger moves', STEP_MS, () => finger.place > from + 10);
+        await testbed.guest(ANDROID).until('the finger moves', STEP_MS, () => finger.place > from + 10);
         lent.push([from, finger.place]);
       } else await feels(finger.place);
     });
@@ -120,14 +126,14 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
     '%s: a device that may sleep is left so by a start of the agent and by a loan',
     async (name) => {
       const control = `${touch(name)}/power/control`;
-      await bed.guest(ANDROID).tell(`echo auto > ${control}; killall -9 baton-agent`);
-      await bed.serves(ANDROID);
+      await testbed.guest(ANDROID).tell(`echo auto > ${control}; killall -9 baton-agent`);
+      await testbed.serves(ANDROID);
       expect(await read(control)).toBe('auto');
       await lend(name, async () => {
         expect(await read(`${touch(name)}/power/runtime_status`)).toBe('suspended');
         expect(await read(control)).toBe('auto');
       });
-      await bed.guest(ANDROID).tell(`echo on > ${control}`);
+      await testbed.guest(ANDROID).tell(`echo on > ${control}`);
     },
   );
 
@@ -142,7 +148,7 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
 
   it('runtime-pm: a device that somebody has open stays awake, so it is not lent, and works on', async () => {
     const consumer = await consume('touch-runtime');
-    await expect(bed.borrow('runtime')).rejects.toThrow('declined');
+    await expect(testbed.borrow('runtime')).rejects.toThrow('declined');
     await poke('runtime', '5 5');
     await sees(consumer, `${X}5`);
     expect(await read(`${touch('runtime')}/power/control`)).toBe('on');
@@ -157,18 +163,18 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
 
   it('fb-blank: while somebody is DRM master the write blanks nothing, so the display is not lent', async () => {
     const dpms = '/sys/class/drm/card0-Virtual-1/dpms';
-    await bed.guest(ANDROID).tell('sleep 1000 < /dev/dri/card0 > /dev/null 2>&1 & echo $! > /run/master');
+    await testbed.guest(ANDROID).tell('sleep 1000 < /dev/dri/card0 > /dev/null 2>&1 & echo $! > /run/master');
     const fails = () =>
-      bed.borrow('display').then(
+      testbed.borrow('display').then(
         () => false,
         (error) => String(error).includes('hookFailed'),
       );
-    await bed.guest(ANDROID).until('its hook fails', STEP_MS, fails);
+    await testbed.guest(ANDROID).until('its hook fails', STEP_MS, fails);
     expect(await read(dpms)).toBe('On');
     const why = "grep -c 'does a DRM master' /run/agent.log || true";
-    const isTold = async () => /^[1-9]/.test(await bed.guest(ANDROID).tell(why));
-    await bed.guest(ANDROID).until('its agent says why', STEP_MS, isTold);
-    await bed.guest(ANDROID).tell('kill $(cat /run/master)');
+    const isTold = async () => /^[1-9]/.test(await testbed.guest(ANDROID).tell(why));
+    await testbed.guest(ANDROID).until('its agent says why', STEP_MS, isTold);
+    await testbed.guest(ANDROID).tell('kill $(cat /run/master)');
     await lend('display', async (isLent) => {
       expect(await read(dpms)).toBe(isLent ? 'Off' : 'On');
     });
@@ -177,7 +183,7 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
   it('unbind: the driver is gone while it is lent, and with it what had the device open', async () => {
     const consumer = await consume('touch-unbind');
     await lend('unbind', async (isLent) => {
-      const driver = await bed.guest(ANDROID).run(`readlink ${touch('unbind')}/driver`);
+      const driver = await testbed.guest(ANDROID).run(`readlink ${touch('unbind')}/driver`);
       expect(driver.output).toBe(isLent ? '' : '../../../bus/platform/drivers/baton-touch');
       if (isLent) await sees(consumer, 'gone No such device');
     });
@@ -203,25 +209,25 @@ describe.skipIf(missing !== undefined).sequential(`driver hooks${missing ? `: ${
 
   it('kill -9 of the owner’s agent while all is lent: the next one mends what it finds of each driver', async () => {
     const told: DriverBundle[] = ['inhibit', 'runtime', 'off', 'tablet', 'attribute', 'unbind', 'trusted'];
-    for (const name of told) await bed.borrow(name);
+    for (const name of told) await testbed.borrow(name);
     // Somebody wakes one of them while no agent is there.
     const wake = `for each in ${touch('off')}/input/input*/inhibited; do echo 0 > $each; done`;
-    await bed.guest(ANDROID).tell(`killall -9 baton-agent; ${wake}`);
-    await bed.serves(ANDROID);
+    await testbed.guest(ANDROID).tell(`killall -9 baton-agent; ${wake}`);
+    await testbed.serves(ANDROID);
     for (const name of told)
-      expect(await bed.view(ANDROID, name), name).toMatchObject({ state: 'lent', driver: 'suspended' });
+      expect(await testbed.view(ANDROID, name), name).toMatchObject({ state: 'lent', driver: 'suspended' });
     expect(await read(`${touch('off')}/input/input*/inhibited`)).toBe('1');
     for (const name of told) {
-      await bed.giveBack(name);
-      expect(await bed.view(ANDROID, name), name).toMatchObject({ state: 'held', driver: 'active' });
+      await testbed.giveBack(name);
+      expect(await testbed.view(ANDROID, name), name).toMatchObject({ state: 'held', driver: 'active' });
     }
     expect(await read(`${touch('unbind')}/input/input*/inhibited`)).toBe('0');
   });
 
   it('no kernel has anything to complain about', async () => {
     for (const vm of [ANDROID, VAULT]) {
-      expect(bed.guest(vm).console()).not.toMatch(/cannot load/);
-      expect(await bed.guest(vm).tell('dmesg')).not.toMatch(/Oops|BUG:|Kernel panic|Call trace|WARNING:/);
+      expect(testbed.guest(vm).console()).not.toMatch(/cannot load/);
+      expect(await testbed.guest(vm).tell('dmesg')).not.toMatch(/Oops|BUG:|Kernel panic|Call trace|WARNING:/);
     }
   });
 });

@@ -12,7 +12,7 @@ import type { VmId } from '../../../src/core/protocol/ids.ts';
 import { ANDROID, VAULT } from '../../../targets/lab/testbed/hardware.ts';
 import { missingPrograms } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { paced } from '../../support/pace.ts';
-import { GUEST_MS, LinuxBed } from './linux-bed.ts';
+import { GUEST_MS, LinuxTestbed } from './linux-testbed.ts';
 import { Finger, straysOf, type Told, turnsOf } from './touch.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -31,17 +31,17 @@ const SOCKET = '--socket /run/agent.sock';
 const NODE = '/dev/input/event0';
 const TOUCHED = `/bin/sh -c "until [ -e ${NODE} ]; do sleep 0.02; done; head -c 960 ${NODE} > /dev/null"`;
 
-const bed = new LinuxBed(ROOT, join(ROOT, 'dist'), AGENT);
+const testbed = new LinuxTestbed(ROOT, join(ROOT, 'dist'), AGENT);
 let finger: Finger;
 /** Who may feel the finger, as the host told it. */
 const told: Told[] = [];
 
 describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `: ${missing}` : ''}`, () => {
   beforeAll(async () => {
-    await bed.start();
+    await testbed.start();
     await isBack();
-    finger = await Finger.on(bed.machine.qmp);
-    bed.onTold = ({ by, atMs, event }) => {
+    finger = await Finger.on(testbed.machine.qmp);
+    testbed.onTold = ({ by, atMs, event }) => {
       const { state, holder } = event;
       // What moves is its old holder's until somebody else has it.
       if (by !== 'host' || event['event'] !== 'changed' || state === 'moving') return;
@@ -51,43 +51,43 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
   });
   afterAll(async () => {
     finger?.lift();
-    await bed.stop();
+    await testbed.stop();
   });
   afterEach(({ task }) => {
-    if (task.result?.state === 'fail') bed.machine.keep();
-    expect(straysOf(bed.felt(), told)).toEqual([]);
-    const waits = bed.waits.splice(0).filter(({ ms }) => ms >= SHOWN_MS);
+    if (task.result?.state === 'fail') testbed.machine.keep();
+    expect(straysOf(testbed.felt(), told)).toEqual([]);
+    const waits = testbed.waits.splice(0).filter(({ ms }) => ms >= SHOWN_MS);
     console.log(waits.map(({ what, ms }) => `${(ms / 1000).toFixed(1)} s: ${what}`).join('\n'));
   });
 
   const isBack = () =>
-    bed
+    testbed
       .until('android holds, its driver works', STEP_MS, async () => {
-        const { holder, confirmed } = await bed.view();
+        const { holder, confirmed } = await testbed.view();
         return holder === ANDROID && confirmed === true;
       })
       .catch(async (error) => {
-        throw new Error(`${error.message}; the host says ${JSON.stringify(await bed.view())}`);
+        throw new Error(`${error.message}; the host says ${JSON.stringify(await testbed.view())}`);
       });
   /** Waits until a guest feels where the finger is now. */
   const feels = (vm: VmId) => {
     const from = finger.place;
-    return bed.until(`${vm} feels the finger`, STEP_MS, () => (bed.touches(vm).at(-1) ?? 0) > from);
+    return testbed.until(`${vm} feels the finger`, STEP_MS, () => (testbed.touches(vm).at(-1) ?? 0) > from);
   };
   /** The agent of `vault`, which was stopped, goes on: it unbinds its driver. */
   const givesUp = async () => {
     const mark = performance.now();
-    await bed.signalAgent(VAULT, 'CONT');
-    await bed.until('vault gives up', STEP_MS, () => bed.isAnswered(VAULT));
-    await bed.until('its driver is gone', STEP_MS, () => bed.heard(VAULT, mark).includes('gone'));
+    await testbed.signalAgent(VAULT, 'CONT');
+    await testbed.until('vault gives up', STEP_MS, () => testbed.isAnswered(VAULT));
+    await testbed.until('its driver is gone', STEP_MS, () => testbed.heard(VAULT, mark).includes('gone'));
   };
   const borrow = (more: string, command: string) =>
-    bed.run(VAULT, `/baton/baton borrow tablet ${SOCKET} ${more} -- ${command} 2>&1`);
+    testbed.run(VAULT, `/baton/baton borrow tablet ${SOCKET} ${more} -- ${command} 2>&1`);
   /** All touches since a place, as turns. */
   const turnsSince = (place: number) =>
     turnsOf(
       [ANDROID, VAULT].flatMap((vm) =>
-        bed.touches(vm).flatMap((each) => (each > place ? [{ vm, place: each }] : [])),
+        testbed.touches(vm).flatMap((each) => (each > place ? [{ vm, place: each }] : [])),
       ),
     );
 
@@ -111,7 +111,7 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
     const from = finger.place;
     const borrowed = borrow('--lease 15s', 'sleep 10');
     await feels(VAULT);
-    await bed.signalAgent(VAULT, 'KILL');
+    await testbed.signalAgent(VAULT, 'KILL');
     // What `baton borrow` ends with when its agent is gone.
     expect((await borrowed).status).toBe(79);
     await isBack();
@@ -123,8 +123,8 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
     const from = finger.place;
     const borrowed = borrow('--lease 20s', 'sleep 2');
     await feels(VAULT);
-    await bed.signalAgent(ANDROID, 'KILL');
-    expect(await bed.view()).toMatchObject({ holder: VAULT });
+    await testbed.signalAgent(ANDROID, 'KILL');
+    expect(await testbed.view()).toMatchObject({ holder: VAULT });
     expect((await borrowed).status).toBe(0);
     await isBack();
     await feels(ANDROID);
@@ -135,12 +135,13 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
     const from = finger.place;
     void borrow('--lease 4s --notice 200ms', 'sleep 1000').catch(() => {});
     await feels(VAULT);
-    await bed.signalAgent(VAULT, 'STOP');
+    await testbed.signalAgent(VAULT, 'STOP');
     await isBack();
     await feels(ANDROID);
     expect(turnsSince(from).map(({ vm }) => vm)).toEqual([ANDROID, VAULT, ANDROID]);
-    const faults = () => bed.told.filter(({ event }) => event['event'] === 'fault').map(({ event }) => event);
-    await bed.until('the fault is named', STEP_MS, () => faults().some((fault) => isOf(fault, VAULT)));
+    const faults = () =>
+      testbed.told.filter(({ event }) => event['event'] === 'fault').map(({ event }) => event);
+    await testbed.until('the fault is named', STEP_MS, () => faults().some((fault) => isOf(fault, VAULT)));
     await givesUp();
     // Its driver was unbound, and has tried to halt the controller.
     await feels(ANDROID);
@@ -152,7 +153,7 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
       const from = finger.place;
       void borrow('--lease 15s', 'sleep 1000').catch(() => {});
       await feels(VAULT);
-      expect(await bed.restart(VAULT)).toEqual(['asked later', 'made']);
+      expect(await testbed.restart(VAULT)).toEqual(['asked later', 'made']);
       await isBack();
       await feels(ANDROID);
       const { status, output } = await borrow('--lease 15s', TOUCHED);
@@ -165,23 +166,23 @@ describe.skipIf(missing !== undefined).sequential(`two Linux guests${missing ? `
   );
 
   it('no kernel has anything to complain about', () => {
-    expect(bed.machine.console()).not.toMatch(/Oops|BUG|panic|Call trace/);
+    expect(testbed.machine.console()).not.toMatch(/Oops|BUG|panic|Call trace/);
   });
 
   // Negative control, and the last: what it spoils stays so.
   it('skip-unmap: the driver of a borrower that hung halts its owner’s controller, and no fault is named', async () => {
-    await bed.machine.sabotage('skip-unmap', true);
-    await bed.machine.sabotage('skip-readback', true);
+    await testbed.machine.sabotage('skip-unmap', true);
+    await testbed.machine.sabotage('skip-readback', true);
     void borrow('--lease 4s --notice 200ms', 'sleep 1000').catch(() => {});
     await feels(VAULT);
-    await bed.signalAgent(VAULT, 'STOP');
-    const faults = () => bed.told.filter(({ event }) => event['event'] === 'fault').length;
+    await testbed.signalAgent(VAULT, 'STOP');
+    const faults = () => testbed.told.filter(({ event }) => event['event'] === 'fault').length;
     const before = faults();
     await isBack();
     await feels(ANDROID);
     await givesUp();
-    await bed.until('android feels nothing any more', STEP_MS, () => {
-      return (bed.touches(ANDROID).at(-1) ?? 0) < finger.place - MOVED;
+    await testbed.until('android feels nothing any more', STEP_MS, () => {
+      return (testbed.touches(ANDROID).at(-1) ?? 0) < finger.place - MOVED;
     });
     expect(faults()).toBe(before);
   });

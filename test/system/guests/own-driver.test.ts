@@ -11,7 +11,7 @@ import type { VmId } from '../../../src/core/protocol/ids.ts';
 import { ANDROID, TOUCH, VAULT } from '../../../targets/lab/testbed/hardware.ts';
 import { missingPrograms } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { paced } from '../../support/pace.ts';
-import { LENT_TOUCH, LinuxBed, touchFolder } from './linux-bed.ts';
+import { LENT_TOUCH, LinuxTestbed, touchFolder } from './linux-testbed.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const AGENT = join(ROOT, 'dist/quickjs/aarch64/baton-agent');
@@ -28,7 +28,7 @@ const TOUCHES = 5;
  */
 const PROGRAM = `/bin/sh -c "exec 3< /dev/input/event0; echo open; head -c ${TOUCHES * 48} <&3 > /dev/null"`;
 
-const bed = new LinuxBed(ROOT, join(ROOT, 'dist'), AGENT, LENT_TOUCH);
+const testbed = new LinuxTestbed(ROOT, join(ROOT, 'dist'), AGENT, LENT_TOUCH);
 /** Places of touches: each is used once. */
 let place = 0;
 /** What each guest has to have felt by now. */
@@ -38,27 +38,31 @@ describe
   .skipIf(missing !== undefined)
   .sequential(`two Linux guests, a driver of ours${missing ? `: ${missing}` : ''}`, () => {
     beforeAll(async () => {
-      await bed.start();
+      await testbed.start();
       await holds(ANDROID);
-      await bed.until('the driver of vault is suspended, which never had the device', STEP_MS, async () => {
-        return (await power(VAULT)) === 'suspended 1';
-      });
+      await testbed.until(
+        'the driver of vault is suspended, which never had the device',
+        STEP_MS,
+        async () => {
+          return (await power(VAULT)) === 'suspended 1';
+        },
+      );
       await touch(ANDROID);
     });
-    afterAll(() => bed.stop());
+    afterAll(() => testbed.stop());
     afterEach(({ task }) => {
-      if (task.result?.state === 'fail') bed.machine.keep();
+      if (task.result?.state === 'fail') testbed.machine.keep();
     });
 
     const holds = (vm: VmId) =>
-      bed.until(`${vm} holds, its driver works`, STEP_MS, async () => {
-        const { holder, confirmed } = await bed.view();
+      testbed.until(`${vm} holds, its driver works`, STEP_MS, async () => {
+        const { holder, confirmed } = await testbed.view();
         return holder === vm && confirmed === true;
       });
     /** What a guest's kernel says of the device: its runtime PM, and whether its input is inhibited. */
     const power = async (vm: VmId) => {
       const folder = touchFolder(vm);
-      const { output } = await bed.run(
+      const { output } = await testbed.run(
         vm,
         `echo $(cat ${folder}/power/runtime_status ${folder}/input/input*/inhibited)`,
       );
@@ -70,14 +74,14 @@ describe
      */
     const raise = async () => {
       place += 1;
-      await bed.machine.ask({ do: 'raise', bundle: TOUCH.id, device: 'touch', value: place });
+      await testbed.machine.ask({ do: 'raise', bundle: TOUCH.id, device: 'touch', value: place });
       return place;
     };
     /** A touch that a guest has to feel. */
     const touch = async (vm: VmId) => {
       const touched = await raise();
       due[vm]!.push(touched);
-      await bed.until(`${vm} feels ${touched}`, STEP_MS, () => bed.touches(vm).includes(touched));
+      await testbed.until(`${vm} feels ${touched}`, STEP_MS, () => testbed.touches(vm).includes(touched));
     };
     const touchOften = async (vm: VmId) => {
       for (let count = 0; count < TOUCHES; count++) await touch(vm);
@@ -87,17 +91,19 @@ describe
      * then is not granted.
      */
     const touchWhileMoving = () =>
-      Promise.all((['fence', 'settle', 'reset'] as const).map((phase) => bed.tap.ordered(phase).then(raise)));
+      Promise.all(
+        (['fence', 'settle', 'reset'] as const).map((phase) => testbed.tap.ordered(phase).then(raise)),
+      );
     /** Lends and takes back, with touches all the way; `whileLent` before those of the borrower. */
     const lend = async (whileLent: () => Promise<void>) => {
       const startMs = performance.now();
       const lending = touchWhileMoving();
-      const borrowed = bed.run(
+      const borrowed = testbed.run(
         VAULT,
         `/baton/baton borrow touch --socket /run/agent.sock --lease 15s -- ${PROGRAM} 2>&1`,
       );
-      await bed.until('a program of vault reads', STEP_MS, () =>
-        bed.heard(VAULT, startMs).includes('out open'),
+      await testbed.until('a program of vault reads', STEP_MS, () =>
+        testbed.heard(VAULT, startMs).includes('out open'),
       );
       await lending;
       await whileLent();
@@ -110,13 +116,13 @@ describe
     };
     /** The owner's driver wakes, as one that does not heed its agent. */
     const wake = async () => {
-      await bed.run(
+      await testbed.run(
         ANDROID,
         `for each in ${touchFolder(ANDROID)}/input/input*/inhibited; do echo 0 > $each; done`,
       );
       expect(await power(ANDROID)).toBe('active 0');
     };
-    const felt = () => ({ [ANDROID]: bed.touches(ANDROID), [VAULT]: bed.touches(VAULT) });
+    const felt = () => ({ [ANDROID]: testbed.touches(ANDROID), [VAULT]: testbed.touches(VAULT) });
 
     it('feel each touch only while they hold, and nobody feels one in between', async () => {
       for (let move = 0; move < MOVES; move++) {
@@ -138,26 +144,26 @@ describe
 
     it('what has it open in either guest has it open still, and no driver touched what was not its own', async () => {
       for (const vm of [ANDROID, VAULT]) {
-        const said = bed.heard(vm).filter((text) => text === 'gone' || text.startsWith('node '));
+        const said = testbed.heard(vm).filter((text) => text === 'gone' || text.startsWith('node '));
         expect(said, vm).toEqual([`node ${touchFolder(vm).split('/').at(-1)}`]);
-        expect(await bed.machine.exits(vm), vm).toMatchObject({ reads: 0, writes: 0 });
+        expect(await testbed.machine.exits(vm), vm).toMatchObject({ reads: 0, writes: 0 });
       }
     });
 
     it('skip-reset, a negative control: it feels what was touched in between, and the judge finds it', async () => {
       await lend(async () => {
         await wake();
-        await bed.machine.sabotage('skip-reset', true);
+        await testbed.machine.sabotage('skip-reset', true);
       });
-      await bed.until('android feels what nobody may feel', STEP_MS, () => {
-        return bed.touches(ANDROID).length > due[ANDROID]!.length;
+      await testbed.until('android feels what nobody may feel', STEP_MS, () => {
+        return testbed.touches(ANDROID).length > due[ANDROID]!.length;
       });
       expect(felt()).not.toEqual(due);
-      expect(bed.touches(VAULT)).toEqual(due[VAULT]);
-      await bed.machine.sabotage('skip-reset', false);
+      expect(testbed.touches(VAULT)).toEqual(due[VAULT]);
+      await testbed.machine.sabotage('skip-reset', false);
     });
 
     it('no kernel has anything to complain about', () => {
-      expect(bed.machine.console()).not.toMatch(/Oops|BUG|panic|Call trace|WARNING|cannot load/);
+      expect(testbed.machine.console()).not.toMatch(/Oops|BUG|panic|Call trace|WARNING|cannot load/);
     });
   });

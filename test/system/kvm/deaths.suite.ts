@@ -15,8 +15,8 @@ export function deathsSuite(machine: KvmMachine): void {
 
   it('an owner that restarts while its bundle is lent reaches nothing of it, and gets it back', async () => {
     await world.moveTo(VAULT);
-    await world.bed.killVm(ANDROID);
-    await world.bed.startVm(ANDROID);
+    await world.testbed.killVm(ANDROID);
+    await world.testbed.startVm(ANDROID);
     expect(await world.holder()).toBe(VAULT);
     await machine.until('android runs again', MOVE_MS, async () => (await machine.exits(ANDROID)).reads > 50);
     expect((await machine.peek(ANDROID)).answered).toBe(0);
@@ -25,13 +25,13 @@ export function deathsSuite(machine: KvmMachine): void {
   });
 
   it.each(['fence', 'reset', 'grant', 'held'] as const)(
-    'a borrower that is killed in %s: the bundle is its owner’s again, and nothing of it its next life’s',
+    'a borrower that is killed in %s: the bundle is its owner’s again, and nothing of it its next run’s',
     async (when) => {
       if (when === 'held') await world.moveTo(VAULT);
       else await world.borrowUntil(when);
-      await world.bed.killVm(VAULT);
+      await world.testbed.killVm(VAULT);
       await world.untilHeldBy(ANDROID);
-      await world.bed.startVm(VAULT);
+      await world.testbed.startVm(VAULT);
       await machine.until('vault runs again', MOVE_MS, async () => (await machine.exits(VAULT)).reads > 50);
       expect(await faultOfMove(machine, VAULT, ANDROID)).toBeUndefined();
       expect((await machine.peek(VAULT)).answered).toBe(0);
@@ -40,19 +40,19 @@ export function deathsSuite(machine: KvmMachine): void {
 
   it('a borrower whose agent hangs loses the bundle by force', async () => {
     await world.borrow({ leaseMs: 400, noticeMs: 100 });
-    await world.bed.endAgent(VAULT, 'SIGSTOP');
+    await world.testbed.endAgent(VAULT, 'SIGSTOP');
     await world.untilHeldBy(ANDROID);
     expect(await faultOfMove(machine, VAULT, ANDROID)).toBeUndefined();
-    await world.bed.endAgent(VAULT, 'SIGCONT');
+    await world.testbed.endAgent(VAULT, 'SIGCONT');
     expect(await world.atRest()).toBe(ANDROID);
   });
 
   it.each(['fence', 'reset', 'grant'] as const)(
-    'a host that is killed in %s: its next life ends the move',
+    'a host that is killed in %s: its next run ends the move',
     async (op) => {
       const { answer } = await world.borrowUntil(op);
-      await world.bed.killHost();
-      await world.bed.startHost([]);
+      await world.testbed.killHost();
+      await world.testbed.startHost([]);
       await answer;
       const to = await world.atRest();
       expect(await faultOfMove(machine, to === VAULT ? ANDROID : VAULT, to)).toBeUndefined();
@@ -63,14 +63,14 @@ export function deathsSuite(machine: KvmMachine): void {
   it('when baton-kvm is killed its VMs are gone: all is parked, and goes to their next lives', async () => {
     await world.moveTo(VAULT);
     await machine.crash();
-    expect(await world.bed.hostEnded()).toBe(75);
-    for (const vm of [ANDROID, VAULT]) await world.bed.endAgent(vm, 'SIGKILL');
-    await world.bed.startHost([]);
+    expect(await world.testbed.hostEnded()).toBe(75);
+    for (const vm of [ANDROID, VAULT]) await world.testbed.endAgent(vm, 'SIGKILL');
+    await world.testbed.startHost([]);
     await machine.until('the bundle is parked', MOVE_MS, async () => {
-      return (await world.bed.view())['state'] === 'parked';
+      return (await world.testbed.view())['state'] === 'parked';
     });
-    expect(await world.bed.runningVms()).toEqual({});
-    for (const vm of [VAULT, ANDROID]) await world.bed.startVm(vm);
+    expect(await world.testbed.runningVms()).toEqual({});
+    for (const vm of [VAULT, ANDROID]) await world.testbed.startVm(vm);
     await world.untilHeldBy(ANDROID);
     expect(await faultOfMove(machine, VAULT, ANDROID)).toBeUndefined();
     await world.moveTo(VAULT);

@@ -8,9 +8,9 @@ import { VAULT } from '../../../targets/lab/testbed/hardware.ts';
 import { KvmMachine, missingPrograms } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { deathsSuite } from './deaths.suite.ts';
 import { edgeSuite } from './edge.suite.ts';
-import { liesSuite } from './lies.suite.ts';
 import { movesSuite } from './moves.suite.ts';
 import { portSuite } from './port.suite.ts';
+import { sabotageSuite } from './sabotage.suite.ts';
 import { ROOT } from './world.ts';
 
 const missing = missingPrograms();
@@ -28,7 +28,7 @@ describe.skipIf(missing !== undefined).sequential(`KVM${missing ? `: ${missing}`
   describe('baton-kvm', () => portSuite(machine));
   describe('moves', () => movesSuite(machine));
   describe('deaths', () => deathsSuite(machine));
-  describe('lies', () => liesSuite(machine));
+  describe('sabotages', () => sabotageSuite(machine));
 
   it('a device that nobody can reset is refused by name', () => {
     expect(machine.console()).toMatch(
@@ -37,7 +37,7 @@ describe.skipIf(missing !== undefined).sequential(`KVM${missing ? `: ${missing}`
   });
 
   it('as it is shipped, baton-kvm has no option for benches and sabotage', () => {
-    for (const option of ['--bench', '--lie'])
+    for (const option of ['--bench', '--sabotage'])
       expect(machine.console()).toContain(`l1: shipped: ${option}: baton-kvm: unknown option; see --help`);
   });
 

@@ -60,10 +60,10 @@ export function movesSuite(machine: KvmMachine): void {
   it('the host names VM, resource and epoch of a refused access', async () => {
     await world.moveTo(VAULT);
     const sinceMs = performance.now();
-    const { epoch } = await world.bed.view();
+    const { epoch } = await world.testbed.view();
     // One of the epoch before may still be on its way.
     const fault = () =>
-      world.bed
+      world.testbed
         .since(sinceMs, 'host', 'fault')
         .find((each) => each['vm'] === ANDROID && each['epoch'] === epoch);
     await machine.until('the host reports android', MOVE_MS, () => fault() !== undefined);
@@ -81,9 +81,9 @@ export function movesSuite(machine: KvmMachine): void {
     const outside = 0x5000_0000;
     const sinceMs = performance.now();
     await dma(machine, ANDROID, 3, outside);
-    const refused = () => world.bed.since(sinceMs, 'host', 'fault').filter(({ by }) => by === 'dma');
+    const refused = () => world.testbed.since(sinceMs, 'host', 'fault').filter(({ by }) => by === 'dma');
     await machine.until('the refused DMA is reported', MOVE_MS, () => refused().length > 0);
-    const { epoch } = await world.bed.view();
+    const { epoch } = await world.testbed.view();
     expect(refused()[0]).toMatchObject({
       vm: ANDROID,
       stream: 0x28,

@@ -8,7 +8,7 @@ import type { Enforcer, EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import { ANDROID, ENGINE, SPARE, VAULT } from '../../../targets/lab/testbed/hardware.ts';
 import { faultOfInterrupt } from '../../../targets/lab/testbed/judge.ts';
 import type { KvmMachine } from '../../../targets/lab/testbed/kvm-machine.ts';
-import { backendTest } from '../../../targets/node/cli/backend-test.ts';
+import { enforcerTest } from '../../../targets/node/cli/enforcer-test.ts';
 import type { FileWorld } from '../../../targets/node/cli/world.ts';
 import { clean, fence, grant, inspect, MOVE_MS, openKvm, runCalls } from './world.ts';
 
@@ -133,7 +133,7 @@ export function portSuite(machine: KvmMachine): void {
     enforcer.close();
   });
 
-  it.each([ENGINE.id, SPARE.id])('passes baton backend-test on the bundle %s', async (bundle) => {
+  it.each([ENGINE.id, SPARE.id])('passes baton enforcer-test on the bundle %s', async (bundle) => {
     const config = join(machine.folder, 'host.json');
     const rest = { transport: { kind: 'stream', listen: {} }, keys: '-', control: '-' };
     const enforcer = { kind: 'kvm', address: `unix:${machine.enforcer}` };
@@ -144,7 +144,7 @@ export function portSuite(machine: KvmMachine): void {
     const lines: string[] = [];
     const world = { out: (line: string) => lines.push(line) } as unknown as FileWorld;
     const words = [config, '--owner', ANDROID, '--other', VAULT, '--bundle', bundle];
-    const status = await backendTest(world, words);
+    const status = await enforcerTest(world, words);
     expect(lines.filter((line) => line.startsWith('fail'))).toEqual([]);
     expect(lines.at(-1)).toMatch(/^kvm: 16 passed, 0 failed, 3 not claimed$/);
     expect(status).toBe(0);

@@ -9,7 +9,7 @@ import type { Json } from '../../../src/common/lines.ts';
 import { type BundleDefinition, resourcesOf } from '../../../src/core/protocol/bundle.ts';
 import type { VmId } from '../../../src/core/protocol/ids.ts';
 import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../../src/ports/enforcer.ts';
-import { RealBed } from '../../../targets/lab/demo/real-bed.ts';
+import { RealTestbed } from '../../../targets/lab/demo/real-testbed.ts';
 import { ANDROID, ENGINE, SPARE, VAULT } from '../../../targets/lab/testbed/hardware.ts';
 import type { KvmMachine } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { openEnforcer } from '../../../targets/node/host/enforcers.ts';
@@ -63,22 +63,22 @@ export function runCalls(
 
 export class KvmWorld {
   readonly machine: KvmMachine;
-  readonly bed: RealBed;
+  readonly testbed: RealTestbed;
   readonly tap: Tap;
   /** The program in the borrower's VM that has the lease. */
   #lease: ControlClient | undefined;
 
   private constructor(machine: KvmMachine) {
     this.machine = machine;
-    this.bed = new RealBed(machine, ENGINE, join(ROOT, 'dist'));
-    this.tap = new Tap(join(this.bed.folder, 'tap.sock'), machine.enforcer);
+    this.testbed = new RealTestbed(machine, ENGINE, join(ROOT, 'dist'));
+    this.tap = new Tap(join(this.testbed.folder, 'tap.sock'), machine.enforcer);
   }
 
   /** Starts host, agents and VMs; resolves when the owner holds the bundle. */
   static async start(machine: KvmMachine): Promise<KvmWorld> {
     const world = new KvmWorld(machine);
     await world.tap.listen();
-    await world.bed.start(world.tap.path);
+    await world.testbed.start(world.tap.path);
     await world.untilHeldBy(ANDROID);
     return world;
   }
@@ -86,7 +86,7 @@ export class KvmWorld {
   /** Borrows, with terms of the control socket. Resolves with the answer, or that there is none. */
   async borrow(terms: Json = {}): Promise<Json> {
     this.#lease?.close();
-    const lease = await this.bed.program(VAULT);
+    const lease = await this.testbed.program(VAULT);
     this.#lease = lease;
     return lease
       .request({ do: 'borrow', bundle: ENGINE.id, purpose: 'pin', leaseMs: 60_000, ...terms })
@@ -110,7 +110,7 @@ export class KvmWorld {
     await this.machine
       .until(`${op} is ordered`, MOVE_MS, () => isOrdered)
       .catch(async (error: Error) => {
-        const view = JSON.stringify(await this.bed.view());
+        const view = JSON.stringify(await this.testbed.view());
         throw new Error(`${error.message}\nhost: ${view}\nanswer: ${JSON.stringify(answered)}`);
       });
     return { answer };
@@ -131,10 +131,10 @@ export class KvmWorld {
 
   /** Whether a VM holds the bundle, as the host and its agent say alike. */
   async #holds(vm: VmId): Promise<boolean> {
-    const { state, holder, confirmed } = await this.bed.view();
+    const { state, holder, confirmed } = await this.testbed.view();
     // Nobody else's agent is asked: it may be stopped, and never answer.
     if (state !== 'held' || confirmed !== true || holder !== vm) return false;
-    return (await this.bed.stateOf(vm)) === 'held';
+    return (await this.testbed.stateOf(vm)) === 'held';
   }
 
   /** The VM that holds the bundle; undefined while something is under way. */
@@ -147,8 +147,8 @@ export class KvmWorld {
     await this.machine
       .until(`${vm} holds the bundle`, MOVE_MS, () => this.#holds(vm))
       .catch(async (error: Error) => {
-        const view = JSON.stringify(await this.bed.view().catch(() => 'no host'));
-        throw new Error(`${error.message}\nhost: ${view}\n${this.bed.complaints.slice(-8).join('\n')}`);
+        const view = JSON.stringify(await this.testbed.view().catch(() => 'no host'));
+        throw new Error(`${error.message}\nhost: ${view}\n${this.testbed.complaints.slice(-8).join('\n')}`);
       });
   }
 
@@ -158,7 +158,7 @@ export class KvmWorld {
     await this.machine.until('host and agents agree on a holder', MOVE_MS, async () => {
       holder = await this.holder();
       const other = holder === VAULT ? ANDROID : VAULT;
-      const state = await this.bed.stateOf(other);
+      const state = await this.testbed.stateOf(other);
       return holder !== undefined && state === (other === ANDROID ? 'lent' : 'idle');
     });
     return holder!;
@@ -166,7 +166,7 @@ export class KvmWorld {
 
   async stop(): Promise<void> {
     this.#lease?.close();
-    await this.bed.stop();
+    await this.testbed.stop();
     this.tap.close();
   }
 }

@@ -15,7 +15,7 @@ import type { VmId } from '../../../src/core/protocol/ids.ts';
 import type { MachineBus, ProcessorPort } from '../../../src/edges/enforcer/bus.ts';
 import { SimulatedEnforcer } from '../../../src/edges/enforcer/simulated.ts';
 import { REGISTER } from '../../../src/edges/enforcer/smmuv3-layout.ts';
-import { DRAIN_MAX, type Lie, STORM_EVENTS } from '../../../src/edges/enforcer/tables.ts';
+import { DRAIN_MAX, type Sabotage, STORM_EVENTS } from '../../../src/edges/enforcer/tables.ts';
 import type { EnforcerCall, FaultRecord } from '../../../src/ports/enforcer.ts';
 import {
   ANDROID,
@@ -66,7 +66,7 @@ export interface BoardOptions {
   readonly seed: number;
   /** As of `Qtest`. */
   readonly lifeS: number;
-  readonly lies?: readonly Lie[];
+  readonly sabotages?: readonly Sabotage[];
   readonly bug?: Bug;
 }
 
@@ -93,7 +93,7 @@ export class Board {
   #word = 0;
 
   /** Boots: both VMs run, and nobody has the bundle. Throws an Error when QEMU does not start. */
-  constructor({ program, seed, lifeS, lies = [], bug = (_, low, high) => [low, high] }: BoardOptions) {
+  constructor({ program, seed, lifeS, sabotages = [], bug = (_, low, high) => [low, high] }: BoardOptions) {
     this.#random = seededRandom(seed);
     this.#bug = bug;
     const streams = [ENGINE_STREAM, ...STREAMS];
@@ -117,7 +117,7 @@ export class Board {
       this.hypervisor = new Hypervisor(this.#bus(), this.#processors(), [BUNDLE], host);
       this.hypervisor.boot(streams);
       for (const vm of [ANDROID, VAULT]) this.hypervisor.startVm(vm);
-      this.enforcer = new SimulatedEnforcer(this.#platform(), new Set(lies));
+      this.enforcer = new SimulatedEnforcer(this.#platform(), new Set(sabotages));
       this.#isJudging = true;
     } catch (error) {
       this.#qemu.end();

@@ -148,8 +148,8 @@ describe('negative controls', () => {
     ['skip-unmap', /engine reaches registers/],
     ['skip-sync', /reaches android where nobody/],
     ['smmu-tlbi', /engine reaches registers/],
-  ] as const)('%s is noticed', async (lie, sign) => {
-    const { wrong } = await run(CONTROL_MOVES, { lies: [lie] });
+  ] as const)('%s is noticed', async (sabotage, sign) => {
+    const { wrong } = await run(CONTROL_MOVES, { sabotages: [sabotage] });
     expect(wrong.join('\n')).toMatch(sign);
   });
 

@@ -1,5 +1,5 @@
 /**
- * The demo's bed, every party a process of its own: broker, simulated machine, host, and per VM an agent and a
+ * The demo's testbed, every party a process of its own: broker, simulated machine, host, and per VM an agent and a
  * driver. What is lent is planned from the board's device tree, and each agent checks what it is granted by its own
  * VM's tree.
  */
@@ -15,8 +15,8 @@ import { attempt } from '../../node/system/processes.ts';
 import { ANDROID, PANEL, VAULT } from '../machine/board.ts';
 import { Parties, START_MS } from './parties.ts';
 
-/** Lies by the process that tells them. */
-export interface Lies {
+/** Sabotages by the process that has them. */
+export interface Sabotages {
   readonly machine: readonly string[];
   readonly host: readonly string[];
   readonly vault: readonly string[];
@@ -50,7 +50,7 @@ export interface Cast {
 }
 
 /** Everything of the demo that runs. */
-export class DemoBed extends Parties {
+export class DemoTestbed extends Parties {
   /** What is lent; known from `start` on. */
   bundle: BundleDefinition = { ...PANEL, devices: [] };
   readonly #cast: Required<Cast>;
@@ -64,15 +64,19 @@ export class DemoBed extends Parties {
   }
 
   /** Starts everything; resolves when the owner's agent holds the bundle and the borrower's is idle. */
-  async start(seed: number, lies: Lies): Promise<void> {
-    this.#writeFiles(this.#cast.transport === 'mqtt' ? await this.#startBroker() : undefined, seed, lies);
+  async start(seed: number, sabotages: Sabotages): Promise<void> {
+    this.#writeFiles(
+      this.#cast.transport === 'mqtt' ? await this.#startBroker() : undefined,
+      seed,
+      sabotages,
+    );
     await this.startReady('baton-machine', [this.path('machine.json')]);
-    await this.startHost(['--create-table'], programOf('host', lies.host));
+    await this.startHost(['--create-table'], programOf('host', sabotages.host));
     await this.connect('bench', 'bench');
     for (const vm of [ANDROID, VAULT]) await this.startVm(vm);
   }
 
-  /** Starts a VM, as soon as its last life is over, and watches its agent and its driver. */
+  /** Starts a VM, as soon as its last incarnation has ended, and watches its agent and its driver. */
   async startVm(vm: VmId): Promise<void> {
     await this.until(`${vm} may start`, START_MS, async () => {
       return (await this.ask('bench', { do: 'startVm', vm }))['ok'] === true;
@@ -119,7 +123,7 @@ export class DemoBed extends Parties {
     return String(ready['url']);
   }
 
-  #writeFiles(url: string | undefined, seed: number, lies: Lies): void {
+  #writeFiles(url: string | undefined, seed: number, sabotages: Sabotages): void {
     this.bundle = this.#plan();
     this.writeKeys();
     for (const user of ['host', ANDROID, VAULT]) this.write(`${user}.password`, user, 0o600);
@@ -139,9 +143,9 @@ export class DemoBed extends Parties {
       folder: this.folder,
       bundles: this.path('bundles.json'),
       seed,
-      lies: lies.machine,
+      sabotages: sabotages.machine,
       vms: Object.fromEntries(
-        [ANDROID, VAULT].map((vm) => [vm, this.#commandsOf(vm, vm === VAULT ? lies.vault : [])]),
+        [ANDROID, VAULT].map((vm) => [vm, this.#commandsOf(vm, vm === VAULT ? sabotages.vault : [])]),
       ),
     });
   }
@@ -175,7 +179,7 @@ export class DemoBed extends Parties {
   }
 
   /** A VM's processes: its driver, and its agent as soon as the driver answers. */
-  #commandsOf(vm: VmId, lies: readonly string[]): string[][] {
+  #commandsOf(vm: VmId, sabotages: readonly string[]): string[][] {
     const program = (file: string) => join(this.programs, file);
     const driver = [
       process.execPath,
@@ -185,7 +189,7 @@ export class DemoBed extends Parties {
       ...viewsOf(this.bundle, vm),
       vm === this.bundle.owner ? '1' : '0',
     ];
-    const ours = [process.execPath, program(programOf('agent', lies))];
+    const ours = [process.execPath, program(programOf('agent', sabotages))];
     const named = (this.#cast.agents[vm] ?? ours).join(' ');
     const agent =
       `while [ ! -S ${this.path(`app-${vm}.sock`)} ]; do sleep 0.02; done; exec ${named} ` +
@@ -195,11 +199,11 @@ export class DemoBed extends Parties {
 }
 
 /**
- * The program of a daemon, in the folder of programs. One that lies is no part of what is shipped: it is there as the
- * compiler left it.
+ * The program of a daemon, in the folder of programs. One with a sabotage is no part of what is shipped: it is there as
+ * the compiler left it.
  */
-function programOf(daemon: 'agent' | 'host', [lie]: readonly string[]): string {
-  return lie === undefined ? `baton-${daemon}.mjs` : `js/targets/lab/sabotage/${daemon}-${lie}.js`;
+function programOf(daemon: 'agent' | 'host', [sabotage]: readonly string[]): string {
+  return sabotage === undefined ? `baton-${daemon}.mjs` : `js/targets/lab/sabotage/${daemon}-${sabotage}.js`;
 }
 
 /** The words that a process was called with. */

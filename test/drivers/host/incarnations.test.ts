@@ -1,6 +1,6 @@
 /**
  * Starts and ends of VMs, and faults of a bundle that moves, at the host: what waits for what. Judge: the machine's
- * checker, and a back end whose answers come one at a time.
+ * checker, and an enforcer whose answers come one at a time.
  */
 
 import { describe, expect, it } from 'vitest';
@@ -11,8 +11,8 @@ import type { SimulatedEnforcer } from '../../../src/edges/enforcer/simulated.ts
 import type { Enforcer, EnforcerCall, FaultRecord } from '../../../src/ports/enforcer.ts';
 import { ANDROID, KEYS_BUNDLE, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { SimulatedMachine } from '../../../targets/lab/machine/machine.ts';
-import { BenchWorld, TERMS } from '../../support/bench-world.ts';
 import { judgeHost } from '../../support/judge-host.ts';
+import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 
@@ -34,7 +34,7 @@ function rig(bundles = [PANEL], isSlow = false) {
       },
     });
   };
-  const world = new BenchWorld(VMS, bundles, slow, 7);
+  const world = new UnisolatedWorld(VMS, bundles, slow, 7);
   judgeHost(world, machine.checker);
   const faults: string[] = [];
   const { onHost } = world;
@@ -60,8 +60,8 @@ function rig(bundles = [PANEL], isSlow = false) {
 
 /** Android holds, and vault is about to get the panel: up to the first call of its remap. */
 function lending() {
-  const bed = rig([PANEL], true);
-  const { machine, world, goTo } = bed;
+  const testbed = rig([PANEL], true);
+  const { machine, world, goTo } = testbed;
   goTo();
   machine.startVm(ANDROID);
   goTo();
@@ -69,10 +69,10 @@ function lending() {
   world.startAgent(ANDROID, 'active');
   world.startAgent(VAULT, 'suspended');
   world.clock.advance(1_500);
-  const { epoch } = bed.view();
+  const { epoch } = testbed.view();
   world.agents.get(VAULT)!.borrow(PANEL.id, { ...TERMS, evidence: 'observed' });
   world.clock.advance(20);
-  return { ...bed, epoch };
+  return { ...testbed, epoch };
 }
 
 describe('the end of a VM', () => {
@@ -92,7 +92,7 @@ describe('the end of a VM', () => {
     expect(world.host.views().map(({ state }) => state)).toEqual(['parked', 'parked']);
   });
 
-  it('waits for each answer of the back end that blocks it', () => {
+  it('waits for each answer of the enforcer that blocks it', () => {
     const { machine, go, goTo, waiting } = rig([PANEL, KEYS_BUNDLE], true);
     goTo();
     machine.startVm(ANDROID);
@@ -115,7 +115,7 @@ describe('the end of a VM', () => {
     expect(machine.checker.violations).toEqual([]);
   });
 
-  it('ends its session: the next life has none before its own agent speaks', () => {
+  it('ends its session: the next run has none before its own agent speaks', () => {
     const { machine, world } = rig();
     for (const vm of VMS) machine.startVm(vm);
     for (const vm of VMS) world.startAgent(vm, vm === ANDROID ? 'active' : 'suspended');

@@ -66,7 +66,7 @@ export const LENT_TOUCH: Lent = {
   ],
 };
 
-export class LinuxBed extends Parties {
+export class LinuxTestbed extends Parties {
   readonly machine: KvmMachine;
   readonly said: Said[] = [];
   /** What was waited for, and how long it took: it tells where the time of the tests goes. */

@@ -1,7 +1,7 @@
 /**
- * Lies: one safeguard of the protocol switched off, as negative control of tests and of the demo.
+ * Sabotages: one safeguard of the protocol switched off, as negative control of tests and of the demo.
  *
- * Each wraps a whole table from outside, so that the tables themselves have no switch. Lies of the enforcer are
+ * Each wraps a whole table from outside, so that the tables themselves have no switch. Sabotages of the enforcer are
  * in edges/enforcer/tables.ts.
  */
 
@@ -10,7 +10,7 @@ import type { BorrowerInput } from '../../../src/core/agent/borrower-state.ts';
 import type { HostInput } from '../../../src/core/host/host-state.ts';
 import type { HOST_TABLE } from '../../../src/core/host/host-table.ts';
 
-/** Lies about the protocol. */
+/** Sabotages of the protocol. */
 export const PROTOCOL_LIES = ['skip-epoch-check', 'resume-early'] as const;
 
 /** A host that takes any command for one of the present epoch. */

@@ -1,4 +1,4 @@
-/** The back end `qmp` over fake QEMUs: lives of guests, and QEMUs that do not answer. */
+/** The enforcer `qmp` over fake QEMUs: lives of guests, and QEMUs that do not answer. */
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { phaseRun } from '../../../src/core/host/remap.ts';
@@ -152,7 +152,7 @@ describe('a QMP that does not answer', () => {
     expect(clock.nowMs() - startMs).toBeLessThanOrEqual(LIMIT_MS + 10);
     expect(events[0]).toEqual({ kind: 'vmExited', vm: VAULT });
     expect(logs.join('\n')).toContain(`QMP did not answer input-send-event within ${LIMIT_MS} ms`);
-    // It comes back as a new life.
+    // It comes back as a new incarnation.
     clock.advance(REDIAL_MS + 20);
     expect(events.at(-1)).toEqual({ kind: 'vmStarting', vm: VAULT });
   });

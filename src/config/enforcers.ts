@@ -1,41 +1,41 @@
-/** What a back end's configuration says of VMs, and what it cannot keep of what the bundles ask. Pure. */
+/** What an enforcer's configuration says of VMs, and what it cannot keep of what the bundles ask. Pure. */
 
 import { type BundleDefinition, resourcesOf } from '../core/protocol/bundle.ts';
 import type { HostFile } from './daemon-config.ts';
 import type { Path } from './faults.ts';
 
-type BackEnd = HostFile['enforcer'];
+type EnforcerConfig = HostFile['enforcer'];
 
-/** A VM that a back end names, and where below `enforcer`. */
+/** A VM that an enforcer names, and where below `enforcer`. */
 export interface NamedVm {
   readonly vm: string;
   readonly path: Path;
   readonly at: 'key' | 'value';
 }
 
-/** Returns the VMs that a back end's configuration names. */
-export function namedVms(backEnd: BackEnd): readonly NamedVm[] {
+/** Returns the VMs that an enforcer's configuration names. */
+export function namedVms(enforcer: EnforcerConfig): readonly NamedVm[] {
   const listed = (vms: readonly string[], ...path: Path) =>
     vms.map((vm, index) => ({ vm, path: [...path, index], at: 'value' as const }));
-  if (backEnd.kind === 'none') return listed(backEnd.vms, 'vms');
-  if (backEnd.kind === 'qmp')
-    return Object.keys(backEnd.vms).map((vm) => ({ vm, path: ['vms', vm], at: 'key' }));
-  if (backEnd.kind !== 'trusted-touch' || backEnd.lives.kind !== 'fixed') return [];
-  return listed(backEnd.lives.vms, 'lives', 'vms');
+  if (enforcer.kind === 'none') return listed(enforcer.vms, 'vms');
+  if (enforcer.kind === 'qmp')
+    return Object.keys(enforcer.vms).map((vm) => ({ vm, path: ['vms', vm], at: 'key' }));
+  if (enforcer.kind !== 'trusted-touch' || enforcer.incarnations.kind !== 'fixed') return [];
+  return listed(enforcer.incarnations.vms, 'incarnations', 'vms');
 }
 
-/** Returns what the bundles ask of a back end that it cannot keep. */
-export function backEndComplaints(
-  backEnd: BackEnd,
+/** Returns what the bundles ask of an enforcer that it cannot keep. */
+export function enforcerComplaints(
+  enforcer: EnforcerConfig,
   bundles: readonly BundleDefinition[],
 ): readonly { readonly path: Path; readonly message: string }[] {
-  if (backEnd.kind === 'trusted-touch') {
+  if (enforcer.kind === 'trusted-touch') {
     return bundles.flatMap((bundle) => touchFaults(bundle).map((message) => ({ path: ['kind'], message })));
   }
-  if (backEnd.kind !== 'qmp') return [];
+  if (enforcer.kind !== 'qmp') return [];
   const ids: string[] = bundles.map(({ id }) => id);
-  const unknown = Object.keys(backEnd.inputs).filter((id) => !ids.includes(id));
-  const silent = ids.filter((id) => !(id in backEnd.inputs));
+  const unknown = Object.keys(enforcer.inputs).filter((id) => !ids.includes(id));
+  const silent = ids.filter((id) => !(id in enforcer.inputs));
   return [
     ...unknown.map((id) => ({
       path: ['inputs', id],
@@ -52,13 +52,13 @@ export function backEndComplaints(
   ];
 }
 
-/** A back end that resets nothing would be believed to have cleared what it has not. */
-function resetFaults(kind: BackEnd['kind'], bundle: BundleDefinition): string[] {
-  const device = bundle.devices.find(({ residues }) =>
-    residues.some(({ clearedBy }) => clearedBy === 'reset'),
+/** An enforcer that resets nothing would be believed to have cleared what it has not. */
+function resetFaults(kind: EnforcerConfig['kind'], bundle: BundleDefinition): string[] {
+  const device = bundle.devices.find(({ residualStates }) =>
+    residualStates.some(({ clearedBy }) => clearedBy === 'reset'),
   );
   if (!device) return [];
-  const what = `a residue of ${bundle.id}.${device.id} is cleared by reset`;
+  const what = `a residual state of ${bundle.id}.${device.id} is cleared by reset`;
   return [`${kind} resets nothing, and ${what}: expected "clearedBy": "driver"`];
 }
 

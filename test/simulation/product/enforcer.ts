@@ -11,8 +11,8 @@ import type { Random } from '../../../targets/lab/machine/random.ts';
 import type { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
 import type { SimulatedProcess } from './process.ts';
 
-/** What is wrong with the back end at the moment. */
-export interface BackEndFaults {
+/** What is wrong with the enforcer at the moment. */
+export interface EnforcerFaults {
   /** Chance in percent that a call fails. */
   failPercent: number;
   /** Longest time of a call, in ms. */
@@ -22,7 +22,7 @@ export interface BackEndFaults {
 }
 
 /** Told what the host has the machine do, at the port. */
-export interface BackEndListener {
+export interface EnforcerListener {
   granted(bundle: BundleId, vm: VmId): void;
   /** Asked before a VM is let go of. */
   exitAcknowledged(vm: VmId): void;
@@ -32,16 +32,16 @@ export interface BackEndListener {
   operates(bundle: BundleId, operation: string): void;
 }
 
-export class BackEnd {
-  readonly faults: BackEndFaults = { failPercent: 0, slowMs: 0, lateMs: 0 };
+export class EnforcerConfig {
+  readonly faults: EnforcerFaults = { failPercent: 0, slowMs: 0, lateMs: 0 };
   readonly #clock: VirtualClock;
   readonly #random: Random;
-  readonly #listener: BackEndListener;
+  readonly #listener: EnforcerListener;
   #queue: (() => void)[] = [];
   #isBusy = false;
   #operation = 'nothing';
 
-  constructor(clock: VirtualClock, random: Random, listener: BackEndListener) {
+  constructor(clock: VirtualClock, random: Random, listener: EnforcerListener) {
     this.#clock = clock;
     this.#random = random;
     this.#listener = listener;
@@ -121,7 +121,7 @@ export class BackEnd {
       if (at >= calls.length) return finish();
       if (this.#random(100) < this.faults.failPercent) {
         this.#listener.failed();
-        answers.push({ ok: false, error: 'the back end was told to fail' });
+        answers.push({ ok: false, error: 'the enforcer was told to fail' });
         return finish();
       }
       const group = calls.slice(at, at + groupAt(calls, at));

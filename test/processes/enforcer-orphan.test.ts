@@ -1,6 +1,6 @@
 /**
- * Executables of a `command` back end that outlive their host, from the built bundles: what an earlier life of the host
- * ordered must not act behind the fence of the next. The back end is the example of the docs behind a wrapper that can
+ * Executables of a `command` enforcer that outlive their host, from the built bundles: what an earlier run of the host
+ * ordered must not act behind the fence of the next. The enforcer is the example of the docs behind a wrapper that can
  * be made slow and writes down when it begins and when it acts.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -14,7 +14,7 @@ import { PANEL } from '../../targets/lab/machine/board.ts';
 import { paced } from '../support/pace.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
-const EXAMPLE = join(import.meta.dirname, '../../docs/examples/command-backend.sh');
+const EXAMPLE = join(import.meta.dirname, '../../docs/examples/command-enforcer.sh');
 const STEP_MS = paced(8_000);
 const LOOK_MS = 10;
 /** Longer than any test: what is not ended is found alive. */
@@ -32,7 +32,7 @@ beforeEach(() => {
   write('bundles.json', bundleFileText([PANEL]));
   write('keys.json', { android: randomBytes(32).toString('hex') }, 0o600);
   write(
-    'backend.sh',
+    'enforcer.sh',
     `#!/bin/sh
 [ ! -e ${at('forgetful')} ] || exec 3>&-
 if [ -e ${at('slow')} ]; then
@@ -51,7 +51,7 @@ function configure(state: string): void {
   write('host.json', {
     bundles: 'bundles.json',
     keys: 'keys.json',
-    enforcer: { kind: 'command', command: [at('backend.sh')], limitMs: 2_500 },
+    enforcer: { kind: 'command', command: [at('enforcer.sh')], limitMs: 2_500 },
     transport: { kind: 'stream', listen: { android: `unix:${at('android')}` } },
     state,
     control: 'host.sock',
@@ -111,7 +111,7 @@ async function busyHost(before: readonly string[] = []): Promise<Host> {
   return host;
 }
 
-it('a host that was killed: its next life ends the call under way before it asks anything', async () => {
+it('a host that was killed: its next run ends the call under way before it asks anything', async () => {
   const first = await busyHost();
   first.child.kill('SIGKILL');
   await first.ended;
@@ -119,7 +119,7 @@ it('a host that was killed: its next life ends the call under way before it asks
   const second = start();
   await until('it serves', () => second.said().includes('serving'));
   expect(lives(orphan())).toBe(false);
-  expect(second.said()).toContain('ended a program of the back end that an earlier host had started');
+  expect(second.said()).toContain('ended a program of the enforcer that an earlier host had started');
 });
 
 it('so also when the program has closed the lock that it inherited', async () => {
@@ -153,17 +153,17 @@ async function diesAndIsFollowed(before: readonly string[] = [], meanwhile = () 
   expect(lives(orphan())).toBe(false);
 }
 
-it('a call that cannot be ended keeps the next life from starting', async () => {
+it('a call that cannot be ended keeps the next run from starting', async () => {
   const first = await busyHost();
   first.child.kill('SIGKILL');
   await first.ended;
   // Without the notes it cannot be told from a stranger's process, which nobody may kill.
-  rmSync(at('state/back-end.lock'));
-  rmSync(at('state/back-end.run'));
+  rmSync(at('state/enforcer.lock'));
+  rmSync(at('state/enforcer.run'));
   const second = start();
   expect(await second.ended).toBe(75);
   expect(second.said()).toMatch(
-    /^baton-host: .*state: a program of the back end that an earlier host started still runs/,
+    /^baton-host: .*state: a program of the enforcer that an earlier host started still runs/,
   );
   expect(lives(orphan())).toBe(true);
 });

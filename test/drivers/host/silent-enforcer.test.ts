@@ -1,15 +1,15 @@
-/** A back end that does not answer: it is not waited for for ever, not forgotten, and believed only in its turn. */
+/** An enforcer that does not answer: it is not waited for for ever, not forgotten, and believed only in its turn. */
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { VmId } from '../../../src/core/protocol/ids.ts';
 import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
 import type { EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
-import { BenchWorld, TERMS } from '../../support/bench-world.ts';
+import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 
 const VMS = [ANDROID, VAULT];
 
-/** A back end that keeps its answers to itself while it is stuck. */
+/** An enforcer that keeps its answers to itself while it is stuck. */
 class Rig extends NoneEnforcer {
   isStuck = false;
   readonly kept: (() => void)[] = [];
@@ -33,10 +33,10 @@ class Rig extends NoneEnforcer {
 }
 
 let rig: Rig;
-let world: BenchWorld;
+let world: UnisolatedWorld;
 beforeEach(() => {
   rig = new Rig({ bundles: [PANEL], vms: VMS, machineBoot: '1' });
-  world = new BenchWorld(VMS, [PANEL], () => rig);
+  world = new UnisolatedWorld(VMS, [PANEL], () => rig);
   world.startHost();
   world.startAgent(ANDROID, 'active');
   world.startAgent(VAULT, 'suspended');
@@ -48,7 +48,7 @@ beforeEach(() => {
 
 const view = () => world.host.views()[0]!;
 
-describe('a back end that is stuck', () => {
+describe('an enforcer that is stuck', () => {
   it('has its bundle in quarantine, is asked again, and frees no VM before isolation is proved', () => {
     rig.isStuck = true;
     rig.tell({ kind: 'vmExited', vm: VAULT });

@@ -13,7 +13,7 @@ import { ANDROID, VAULT } from '../testbed/hardware.ts';
 import { EMULATED_TIMES, type KvmMachine } from '../testbed/kvm-machine.ts';
 import { Parties, START_MS } from './parties.ts';
 
-export class RealBed extends Parties {
+export class RealTestbed extends Parties {
   readonly machine: KvmMachine;
   readonly bundle: BundleDefinition;
   readonly #agents = new Map<VmId, ChildProcess>();
@@ -47,7 +47,7 @@ export class RealBed extends Parties {
     for (const vm of [ANDROID, VAULT]) await this.startVm(vm);
   }
 
-  /** Starts a VM, unless it runs, as soon as its last life is over, and its agent. */
+  /** Starts a VM, unless it runs, as soon as its last incarnation has ended, and its agent. */
   async startVm(vm: VmId): Promise<void> {
     const device = this.bundle.devices[0]!.id;
     // A host that has just started answers before it knows which VMs run.
@@ -65,7 +65,7 @@ export class RealBed extends Parties {
     });
   }
 
-  /** Ends a VM at once, and its agent with it; resolves when the host has let go of that life. */
+  /** Ends a VM at once, and its agent with it; resolves when the host has let go of that incarnation. */
   async killVm(vm: VmId): Promise<void> {
     await this.machine.ask({ do: 'killVm', vm });
     await this.endAgent(vm, 'SIGKILL');
@@ -81,7 +81,7 @@ export class RealBed extends Parties {
     if (signal === 'SIGKILL') await ended(agent);
   }
 
-  /** Running VMs and their lives, as the host knows them. */
+  /** Running VMs and their incarnations, as the host knows them. */
   async runningVms(): Promise<Readonly<Record<string, number>>> {
     return (await this.ask('host', { do: 'status' }))['vms'] as Record<string, number>;
   }

@@ -1,7 +1,7 @@
 /**
  * Driver hooks on a real kernel: two guests of QEMU alone (plain-guest.ts), each with the static agent and devices of
  * its own, and
- * `baton-host` on this machine. Its back end is `none`, since nothing moves but the drivers' leave: what is looked at
+ * `baton-host` on this machine. Its enforcer is `none`, since nothing moves but the drivers' leave: what is looked at
  * is what a hook does to them.
  */
 
@@ -66,7 +66,7 @@ const REGISTERS = 0x0c00_0000;
 function definition(name: DriverBundle, index: number): BundleDefinition {
   const id = deviceId('device');
   const registers = { kind: 'mmio', physical: REGISTERS + index * 0x1000, bytes: 0x1000, views: {} } as const;
-  const devices = [{ id, resources: nameResources(id, [registers]), residues: [] }];
+  const devices = [{ id, resources: nameResources(id, [registers]), residualStates: [] }];
   return { id: bundleId(name), owner: ANDROID, keeper: 'owner', devices };
 }
 
@@ -75,7 +75,7 @@ export function missingForDrivers(): string | undefined {
   return missingPrograms({ dtc: 'device-tree-compiler' });
 }
 
-export class DriverBed extends Parties {
+export class DriverTestbed extends Parties {
   readonly #root: string;
   readonly #counts: boolean;
   readonly #guests = new Map<VmId, PlainGuest>();

@@ -1,5 +1,5 @@
 /**
- * The host’s rows for lives and deaths: of VMs, of the host itself, and the way out of quarantine.
+ * The host’s rows for starts and ends of VMs and of the host itself, and the way out of quarantine.
  *
  * Pure. An ended incarnation holds nothing; after a restart the machine is read back, and whatever does not agree
  * with the record is fenced again from the start.
@@ -16,9 +16,9 @@ import {
   hostRow,
   isInvolved,
   leaseLeft,
-  ownerLife,
   quarantine,
   record,
+  runningOwner,
   stop,
   timer,
 } from './host-attempt.ts';
@@ -29,7 +29,7 @@ import {
   initialHost,
   isAlive,
   isKeeperLost,
-  lifeOf,
+  runningVm,
 } from './host-state.ts';
 
 /** The state without an incarnation that has ended, whose memory waits to be freed. */
@@ -38,7 +38,7 @@ function ended({ state, input, config }: HostSeen<'vmExited'>): HostState {
   const incarnation = input.incarnation ?? state.running[vm] ?? (0 as Incarnation);
   const running = { ...state.running };
   if (running[vm] === incarnation) delete running[vm];
-  const others = state.exiting.filter((life) => life.vm !== vm || life.incarnation !== incarnation);
+  const others = state.exiting.filter((one) => one.vm !== vm || one.incarnation !== incarnation);
   const isOwnerWaiting = state.isOwnerWaiting && vm !== config.owner;
   return { ...state, running, isOwnerWaiting, exiting: [...others, { vm, incarnation }] };
 }
@@ -55,11 +55,11 @@ function started({ state, input, config }: HostSeen<'vmStarted'>): HostState {
  */
 function isOwnerDue(x: Base): boolean {
   const { guard, isOwnerWaiting, lastCause } = x.state;
-  return ownerLife(x) !== undefined && !guard && (isOwnerWaiting || lastCause !== 'lift');
+  return runningOwner(x) !== undefined && !guard && (isOwnerWaiting || lastCause !== 'lift');
 }
 
 /** Rows of VM starts and exits: they note what is so, and what follows from it in each state. */
-export const LIFE_ROWS = [
+export const INCARNATION_ROWS = [
   hostRow({
     name: 'vm-exited',
     on: 'vmExited',
@@ -89,14 +89,14 @@ export const LIFE_ROWS = [
     on: 'level',
     from: 'any',
     when: 'an ended incarnation is out of reach',
-    holds: ({ state }) => state.exiting.some((life) => !isInvolved(state, life)),
+    holds: ({ state }) => state.exiting.some((one) => !isInvolved(state, one)),
     to: ['stay'],
     act: ({ state }) => {
-      const exiting = state.exiting.filter((life) => isInvolved(state, life));
-      const gone = state.exiting.filter((life) => !exiting.includes(life));
+      const exiting = state.exiting.filter((one) => isInvolved(state, one));
+      const gone = state.exiting.filter((one) => !exiting.includes(one));
       return {
         state: { ...state, exiting },
-        effects: gone.map((life) => ({ do: 'acknowledgeExit', ...life }) as const),
+        effects: gone.map((one) => ({ do: 'acknowledgeExit', ...one }) as const),
       };
     },
   }),
@@ -125,7 +125,7 @@ export const LIFE_ROWS = [
     when: 'the owner runs and nothing keeps the bundle from it',
     holds: isOwnerDue,
     to: ['moving', 'quarantined'],
-    act: (x) => begin(x, { cause: 'start', to: ownerLife(x), forced: false }),
+    act: (x) => begin(x, { cause: 'start', to: runningOwner(x), forced: false }),
   }),
 ];
 
@@ -162,7 +162,7 @@ function recover(x: HostSeen<'start'>): HostOut {
 
 /** Whether, by the record, anybody but the owner may have reached the bundle since it was last cleaned. */
 function mayBeElsewhere({ holder, attempt, suspect, exposed }: HostState, owner: VmId): boolean {
-  return exposed || [holder, attempt?.from, attempt?.to, suspect].some((life) => life && life.vm !== owner);
+  return exposed || [holder, attempt?.from, attempt?.to, suspect].some((one) => one && one.vm !== owner);
 }
 
 /** After a reboot of the machine nobody holds anything. That is made sure of before anybody gets it. */
@@ -180,7 +180,7 @@ function fenceAtBoot(x: Base, forced: boolean): HostOut {
     lastEpoch: state.epoch,
     lastCause: 'boot',
   };
-  const owner = lifeOf(next, x.config.owner);
+  const owner = runningVm(next, x.config.owner);
   const cause = owner ? 'start' : 'boot';
   return begin({ ...x, state: next }, { cause, to: forced ? undefined : owner, forced });
 }
@@ -224,7 +224,7 @@ function redo(x: HostSeen<'phaseDone'>, reach: string | undefined): HostOut {
   const toNobody = forced || isLift || attempt?.quarantine !== undefined;
   const plan = {
     cause: isLift ? attempt.cause : ('restart' as const),
-    to: toNobody ? undefined : ownerLife(x),
+    to: toNobody ? undefined : runningOwner(x),
     forced,
     ...(attempt?.quarantine ? { quarantine: attempt.quarantine } : {}),
   };
@@ -267,7 +267,7 @@ function holdOn(x: HostSeen<'phaseDone'>, holder: Holder): HostOut {
   };
 }
 
-/** What is left of lease, tenure or notice. */
+/** What is left of lease, minimum hold time or notice. */
 function clocksOf(state: HostState, nowMs: number): HostEffect[] {
   const { lease, ending } = state.holder as Holder;
   if (!lease) return [];
@@ -277,8 +277,8 @@ function clocksOf(state: HostState, nowMs: number): HostEffect[] {
   }
   const leaseMs = leaseLeft(state, nowMs);
   if (!ending) return [timer('lease', leaseMs)];
-  const tenureMs = Math.max(0, Math.ceil(lease.startedMs + lease.minTenureMs - nowMs));
-  return [timer('lease', Math.min(tenureMs, leaseMs))];
+  const minHoldMs = Math.max(0, Math.ceil(lease.startedMs + lease.minHoldMs - nowMs));
+  return [timer('lease', Math.min(minHoldMs, leaseMs))];
 }
 
 /** Rows of the service's own start. */

@@ -1,23 +1,23 @@
 /**
- * Beds that fail midway, or never end: `BATON_MIDWAY` names those that play. None of them ends what it has started.
+ * Testbeds that fail midway, or never end: `BATON_MIDWAY` names those that play. None of them ends what it has started.
  */
 
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { beforeAll, describe, it } from 'vitest';
 
-const [bed = '', , file = ''] = (process.env['BATON_MIDWAY'] ?? '').split(' ');
+const [testbed = '', , file = ''] = (process.env['BATON_MIDWAY'] ?? '').split(' ');
 
 /** A process in a session of its own, and one that it starts; by this text in their environment they are known. */
 function start(): Promise<void> {
-  const mark = `bed ${file}`;
-  const env = { ...process.env, BATON_BED: mark };
+  const mark = `testbed ${file}`;
+  const env = { ...process.env, BATON_TESTBED: mark };
   const child = spawn('sh', ['-c', 'sleep 61 & exec sleep 62'], { detached: true, stdio: 'ignore', env });
   writeFileSync(file, mark);
   return new Promise((resolve) => child.once('spawn', resolve));
 }
 
-describe.runIf(bed === 'throws')('a bed whose start throws', () => {
+describe.runIf(testbed === 'throws')('a testbed whose start throws', () => {
   beforeAll(async () => {
     await start();
     throw new Error('midway');
@@ -25,7 +25,7 @@ describe.runIf(bed === 'throws')('a bed whose start throws', () => {
   it('is never there', () => {});
 });
 
-describe.runIf(bed === 'late')('a bed whose start takes too long, and goes on', () => {
+describe.runIf(testbed === 'late')('a testbed whose start takes too long, and goes on', () => {
   beforeAll(async () => {
     await start();
     await new Promise((resolve) => setTimeout(resolve, 1_200));
@@ -36,8 +36,11 @@ describe.runIf(bed === 'late')('a bed whose start takes too long, and goes on', 
 });
 
 describe('beside them', () => {
-  it.runIf(bed === 'late')('something takes its time', () => new Promise((done) => setTimeout(done, 500)));
-  it.runIf(bed === 'hangs')(
+  it.runIf(testbed === 'late')(
+    'something takes its time',
+    () => new Promise((done) => setTimeout(done, 500)),
+  );
+  it.runIf(testbed === 'hangs')(
     'a test hangs until the run is killed',
     async () => {
       await start();

@@ -1,5 +1,5 @@
 /**
- * Back ends that a configuration names, from the built bundles: `trusted-touch` with drivers that do at once what they
+ * Enforcers that a configuration names, from the built bundles: `trusted-touch` with drivers that do at once what they
  * are told (files in place of their attributes; test/edges/hooks has drivers with defects), and `qmp` without a QEMU.
  */
 
@@ -17,7 +17,7 @@ const BUNDLE = {
   ...PANEL,
   devices: PANEL.devices.slice(0, 1).map((device) => ({
     ...device,
-    residues: [],
+    residualStates: [],
     resources: device.resources.filter(({ kind }) => kind !== 'stream'),
   })),
 };
@@ -117,7 +117,7 @@ const borrow = (evidence: string, ...command: string[]) =>
   );
 
 it('trusted-touch lends by the attributes of both guests, and takes back', async () => {
-  configureHost({ kind: 'trusted-touch', lives: { kind: 'fixed', vms: ['android', 'vault'] } });
+  configureHost({ kind: 'trusted-touch', incarnations: { kind: 'fixed', vms: ['android', 'vault'] } });
   await start('host', 'host', '--create-table').says('serving');
   start('agent', 'android');
   await start('agent', 'vault').says('serving');
@@ -161,7 +161,7 @@ esac
 `,
   );
   chmodSync(at('vms'), 0o700);
-  configureHost({ kind: 'trusted-touch', lives: { kind: 'command', command: [at('vms')] } });
+  configureHost({ kind: 'trusted-touch', incarnations: { kind: 'command', command: [at('vms')] } });
   await start('host', 'host', '--create-table').says('serving');
   start('agent', 'android');
   const vault = start('agent', 'vault');
@@ -194,7 +194,7 @@ it('qmp serves while no QEMU is there, listens for input from its own user alone
 
 it('trusted-touch refuses what it cannot keep, before anything starts', async () => {
   write('bundles.json', bundleFileText([PANEL]));
-  configureHost({ kind: 'trusted-touch', lives: { kind: 'fixed', vms: ['android', 'vault'] } });
+  configureHost({ kind: 'trusted-touch', incarnations: { kind: 'fixed', vms: ['android', 'vault'] } });
   const host = start('host', 'host', '--create-table');
   expect(await host.ended).toBe(78);
   expect(host.err).toContain('trusted-touch moves no DMA, and panel has touch.stream0');

@@ -1,11 +1,11 @@
-/** Host on Node with the back end `none`, and the agents of a cast, over one way: no machine, no drivers but hooks. */
+/** Host on Node with the enforcer `none`, and the agents of a cast, over one way: no machine, no drivers but hooks. */
 
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { Json } from '../../src/common/lines.ts';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { HOST, type VmId } from '../../src/core/protocol/ids.ts';
-import type { Cast } from '../../targets/lab/demo/demo-bed.ts';
+import type { Cast } from '../../targets/lab/demo/demo-testbed.ts';
 import { Parties, START_MS } from '../../targets/lab/demo/parties.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { type FakeVmm, handingVmm } from '../../targets/lab/testbed/fake-vmm.ts';
@@ -20,7 +20,7 @@ const DIST = join(import.meta.dirname, '../../dist');
 /** What messages travel by: UNIX sockets, the form of vsock that a VMM has, with one for each VM, or a mosquitto. */
 export type Way = 'unix' | 'vsock-unix' | 'mqtt 3.1.1' | 'mqtt 5';
 
-export class StreamBed extends Parties {
+export class StreamTestbed extends Parties {
   readonly #cast: Cast;
   readonly #way: Way;
   readonly #vmms: FakeVmm[] = [];

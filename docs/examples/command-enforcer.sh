@@ -1,5 +1,5 @@
 #!/bin/sh
-# A back end of kind "command" to start from: one JSON line in, one out, a process per line (docs/PLATFORMS.md).
+# An enforcer of kind "command" to start from: one JSON line in, one out, a process per line (docs/PLATFORMS.md).
 #
 # Replace the five functions below by calls of your hypervisor, and the three lists by questions to it. What stands
 # here keeps notes in a folder and switches nothing, so it says "asserted" and must not be used as it is.
@@ -16,7 +16,7 @@ settle() { # returns when everything blocked is really out of reach
     [ ! -f "$note" ] || { read -r was <"$note" && [ "$was" != unknown ]; } || echo blocked >"$note"
   done
 }
-reset() { :; } # device: clears its residues and its interrupts
+reset() { :; } # device: clears its residual states and its interrupts
 grant() { echo "$2" >"$notes/$1"; } # resource, VM, kind, physical number, number as the VM sees it
 
 # Puts a field of the call into REPLY; empty if it has none.

@@ -1,4 +1,4 @@
-/** `baton backend-test`: runs the shipped conformance suite on the back end that a host's configuration names. */
+/** `baton enforcer-test`: runs the shipped conformance suite on the enforcer that a host's configuration names. */
 
 import { parseWords } from '../../../src/cli/arguments.ts';
 import { EXIT, UsageError } from '../../../src/cli/world.ts';
@@ -12,21 +12,21 @@ import { stderrLog } from '../program/log.ts';
 import { lockState } from '../system/name-lock.ts';
 import type { FileWorld } from './world.ts';
 
-export const BACKEND_TEST_HELP = `baton backend-test CONFIG --owner VM --other VM [--bundle BUNDLE] [--json]
+export const ENFORCER_TEST_HELP = `baton enforcer-test CONFIG --owner VM --other VM [--bundle BUNDLE] [--json]
 
-Checks the back end of a host's configuration against the Enforcer contract: every call, its repetition, what is
-read back after it, and the errors. What the back end does not claim is not asked of it. It moves the bundle
+Checks the enforcer of a host's configuration against the Enforcer contract: every call, its repetition, what is
+read back after it, and the errors. What the enforcer does not claim is not asked of it. It moves the bundle
 between the two VMs: run it on a machine where nobody uses it, with baton-host stopped, whose state folder it locks.
 `;
 
-export async function backendTest(world: FileWorld, args: readonly string[]): Promise<number> {
+export async function enforcerTest(world: FileWorld, args: readonly string[]): Promise<number> {
   const { plain, values, flags } = parseWords(args, {
     '--owner': 'value',
     '--other': 'value',
     '--bundle': 'value',
   });
   const [file] = plain;
-  if (file === undefined) throw new UsageError('backend-test takes the CONFIG of a host');
+  if (file === undefined) throw new UsageError('enforcer-test takes the CONFIG of a host');
   const config = readConfigFile(HOST_SCHEMA, file);
   const bundles = readBundles(besideConfig(file, config.bundles));
   const bundle = bundles.find(({ id }) => id === (values.get('--bundle') ?? id));

@@ -7,13 +7,13 @@ import type { KvmMachine } from '../../../targets/lab/testbed/kvm-machine.ts';
 import { clean, fence, grant, KvmWorld, MOVE_MS, openKvm, runCalls } from './world.ts';
 
 /** Needs VMs that run, with ENGINE their owner's. */
-export function liesSuite(machine: KvmMachine): void {
+export function sabotageSuite(machine: KvmMachine): void {
   let told: string | undefined;
-  const lie = async (name: string) => {
+  const sabotage = async (name: string) => {
     await machine.sabotage(name, true);
     told = name;
   };
-  /** The truth again. What the lie left is cleared by the next moves. */
+  /** The truth again. What the sabotage left is cleared by the next moves. */
   afterEach(async () => {
     if (told) await machine.sabotage(told, false);
     told = undefined;
@@ -27,7 +27,7 @@ export function liesSuite(machine: KvmMachine): void {
     afterAll(() => world?.stop());
 
     it('skip-reset: what the old holder left reaches the next', async () => {
-      await lie('skip-reset');
+      await sabotage('skip-reset');
       expect(await leftOver(machine, (vm) => world.moveTo(vm), ANDROID, VAULT)).toMatch(
         /landed in vault|has what android left|still has/,
       );
@@ -35,7 +35,7 @@ export function liesSuite(machine: KvmMachine): void {
     });
 
     it('skip-domain: the new holder’s DMA goes to the old holder’s memory', async () => {
-      await lie('skip-domain');
+      await sabotage('skip-domain');
       const repointed = machine.repointed(0x28);
       await world.moveTo(VAULT);
       expect(machine.repointed(0x28)).toBe(repointed);
@@ -48,7 +48,7 @@ export function liesSuite(machine: KvmMachine): void {
 
   it('skip-drain: a signal of before comes to the next holder', async () => {
     const enforcer = await openKvm(machine);
-    await lie('skip-drain');
+    await sabotage('skip-drain');
     await runCalls(enforcer, ENGINE, [...fence(ENGINE), ...clean(ENGINE)]);
     const { orphans } = await machine.peek(VAULT);
     await machine.raiseForNobody(999);
@@ -63,7 +63,7 @@ export function liesSuite(machine: KvmMachine): void {
   it('skip-unmap alone: the read-back of settle refuses to call it fenced', async () => {
     const enforcer = await openKvm(machine);
     await runCalls(enforcer, ENGINE, [...fence(ENGINE), ...clean(ENGINE), ...grant(ENGINE, ANDROID)]);
-    await lie('skip-unmap');
+    await sabotage('skip-unmap');
     expect((await runCalls(enforcer, ENGINE, fence(ENGINE))).at(-1)).toMatchObject({
       ok: false,
       error: expect.stringContaining('reads back as'),
@@ -81,10 +81,10 @@ export function liesSuite(machine: KvmMachine): void {
     enforcer.close();
   });
 
-  // The last: its lie stays in a VM's slots.
+  // The last: its sabotage stays in a VM's slots.
   it('skip-unmap: the old holder still reaches the device', async () => {
     const world = await KvmWorld.start(machine);
-    await lie('skip-unmap');
+    await sabotage('skip-unmap');
     await machine.sabotage('skip-readback', true);
     await world.moveTo(VAULT);
     expect(await faultOfMove(machine, ANDROID, VAULT)).toMatch(

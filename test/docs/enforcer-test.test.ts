@@ -1,4 +1,4 @@
-/** The back end that docs/PLATFORMS.md offers to start from passes `baton backend-test`; a broken copy does not. */
+/** The enforcer that docs/PLATFORMS.md offers to start from passes `baton enforcer-test`; a broken copy does not. */
 
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,19 +8,19 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../targets/lab/machine/board.ts';
-import { backendTest } from '../../targets/node/cli/backend-test.ts';
+import { enforcerTest } from '../../targets/node/cli/enforcer-test.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 
-const EXAMPLE = fileURLToPath(new URL('../../docs/examples/command-backend.sh', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'baton-backend-'));
+const EXAMPLE = fileURLToPath(new URL('../../docs/examples/command-enforcer.sh', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'baton-enforcer-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Runs the suite on the script `text`. Returns exit status and printed lines. */
 async function check(name: string, text: string): Promise<{ status: number; lines: string[] }> {
   const at = (file: string) => join(folder, name, file);
   mkdirSync(at('notes'), { recursive: true });
-  writeFileSync(at('backend.sh'), text);
-  chmodSync(at('backend.sh'), 0o755);
+  writeFileSync(at('enforcer.sh'), text);
+  chmodSync(at('enforcer.sh'), 0o755);
   writeFileSync(at('bundles.json'), bundleFileText([PANEL]));
   writeFileSync(
     at('host.json'),
@@ -29,7 +29,7 @@ async function check(name: string, text: string): Promise<{ status: number; line
       keys: 'unused',
       enforcer: {
         kind: 'command',
-        command: ['/usr/bin/env', `BATON_NOTES=${at('notes')}`, at('backend.sh')],
+        command: ['/usr/bin/env', `BATON_NOTES=${at('notes')}`, at('enforcer.sh')],
       },
       transport: { kind: 'stream', listen: {} },
       state: 'unused',
@@ -38,7 +38,7 @@ async function check(name: string, text: string): Promise<{ status: number; line
   );
   const lines: string[] = [];
   const world = { out: (line: string) => lines.push(line) } as unknown as FileWorld;
-  const status = await backendTest(world, [at('host.json'), '--owner', 'android', '--other', 'vault']);
+  const status = await enforcerTest(world, [at('host.json'), '--owner', 'android', '--other', 'vault']);
   return { status, lines };
 }
 
@@ -55,7 +55,7 @@ test('as a program it comes to its end', async () => {
   const config = join(folder, 'program/host.json');
   writeFileSync(config, readFileSync(config, 'utf8').replace('"state":"unused"', '"state":"another"'));
   const program = join(import.meta.dirname, '../../dist/baton.mjs');
-  const words = ['backend-test', config, '--owner', 'android', '--other', 'vault'];
+  const words = ['enforcer-test', config, '--owner', 'android', '--other', 'vault'];
   const child = spawn(process.execPath, [program, ...words], { stdio: 'ignore', timeout: 20_000 });
   const status = await new Promise((resolve) => child.once('exit', resolve));
   expect(status).toBe(0);

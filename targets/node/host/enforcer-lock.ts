@@ -1,5 +1,5 @@
 /**
- * Sees to it that nothing an earlier host ordered from a `command` back end is still carried out: a `grant` of it
+ * Sees to it that nothing an earlier host ordered from a `command` enforcer is still carried out: a `grant` of it
  * would act behind the fence of this one. What runs is ended, as at its deadline; inspection then says what it did.
  *
  * Two things tell of it: a note of the process group of each run (run-note.ts), and a lock that its processes inherit
@@ -18,22 +18,22 @@ import { earlierRun, RunNote } from '../system/run-note.ts';
 const GONE_MS = 2_000;
 const LOOK_MS = 10;
 
-/** What each run of the back end needs. */
-export interface BackEndLock {
+/** What each run of the enforcer needs. */
+export interface EnforcerLock {
   /** To be inherited by its processes as descriptor 3. */
   readonly lock: HeldLock;
   readonly note: RunNote;
 }
 
 /**
- * Returns what each run of the back end has to have. Throws when programs of an earlier life cannot be ended, or when
+ * Returns what each run of the enforcer has to have. Throws when programs of an earlier run cannot be ended, or when
  * it cannot be told whose they are. `state`: the folder of the host's state, made and locked already.
  */
-export async function lockBackEnd(state: string, log: Log): Promise<BackEndLock> {
-  const notePath = join(state, 'back-end.run');
+export async function lockEnforcer(state: string, log: Log): Promise<EnforcerLock> {
+  const notePath = join(state, 'enforcer.run');
   const inherited = new InheritedLock(
-    nameOfPath('back-end', realpathSync(state)),
-    join(state, 'back-end.lock'),
+    nameOfPath('enforcer', realpathSync(state)),
+    join(state, 'enforcer.lock'),
   );
   const endMs = performance.now() + GONE_MS;
   let left = '';
@@ -45,13 +45,13 @@ export async function lockBackEnd(state: string, log: Log): Promise<BackEndLock>
       return { lock, note: new RunNote(notePath) };
     }
     const ended = (run?.isOurs && killGroup(run.group) ? 1 : 0) + inherited.evict();
-    if (ended > 0) log('warn', 'ended a program of the back end that an earlier host had started');
-    left = run ? `its process group is ${run.group}` : 'ss -xlp shows who has a name @baton-back-end-…';
+    if (ended > 0) log('warn', 'ended a program of the enforcer that an earlier host had started');
+    left = run ? `its process group is ${run.group}` : 'ss -xlp shows who has a name @baton-enforcer-…';
     if (performance.now() > endMs) break;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
   throw new Error(
-    `${state}: a program of the back end that an earlier host started still runs, and cannot be ` +
+    `${state}: a program of the enforcer that an earlier host started still runs, and cannot be ` +
       `ended (${left}); end it, then start again`,
   );
 }

@@ -24,7 +24,7 @@ import { MemoryRecord } from './memory-record.ts';
 export const TERMS: BorrowTerms = {
   purpose: 'pin',
   leaseMs: 10_000,
-  minTenureMs: 0,
+  minHoldMs: 0,
   noticeMs: 500,
   waitMs: 2_000,
   evidence: 'none',
@@ -65,7 +65,7 @@ export class ScriptedDriver implements DriverHooks {
 }
 
 /** Host, network and any number of agents. */
-export class BenchWorld {
+export class UnisolatedWorld {
   readonly clock = new VirtualClock();
   readonly network: MemoryNetwork;
   readonly journal = new MemoryJournal();
