@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ConfigFiles } from '../../src/config/follow.ts';
 import { hookWarnings } from '../../src/config/warn-hooks.ts';
-import type { DeviceHooksConfig, HookStep } from '../../src/edges/hooks/hooks-config.ts';
+import type { DeviceHooksConfig } from '../../src/edges/hooks/hooks-config.ts';
+import type { HookStep } from '../../src/edges/hooks/kinds.ts';
 
 /** Files by path; `links` stand for folders. */
 function machine(

@@ -17,7 +17,6 @@ import { messageOf, pause, tookMs } from './limit.ts';
 import { BundleNote } from './note.ts';
 import { type BundlePlan, planOf } from './plan.ts';
 import { inspect, leave, lend, prepare, type RunContext, resume } from './run.ts';
-import { SocketPrograms } from './socket-step.ts';
 import type { HookLock, HookWorld, LockAnswer } from './world.ts';
 
 /** Runs that may wait for the one under way: one of each hook, and a look. More is somebody's mistake. */
@@ -42,10 +41,10 @@ export interface HooksParts {
 export function createHooks(parts: HooksParts): DriverHooks {
   const [complaint] = hookComplaints(parts.config, parts.bundles, parts.self);
   if (complaint) throw new Error(`hooks.${complaint.path.join('.')}: ${complaint.message}`);
-  const sockets = new SocketPrograms(parts.world);
+  const agent = { self: parts.self, world: parts.world, ofAgent: new Map() };
   const all = new Map<BundleId, BundleHooks>();
   for (const bundle of parts.bundles) {
-    const plan = planOf(bundle, parts.config, parts.self, parts.world, sockets);
+    const plan = planOf(bundle, parts.config, agent);
     if (plan.length === 0) {
       parts.log('warn', 'no hooks: its drivers are taken to need none, and nobody can tell what they do', {
         bundle: bundle.id,

@@ -5,19 +5,11 @@
 
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
 import type { DeviceId, VmId } from '../../core/protocol/ids.ts';
-import { attributeActions } from './attribute-steps.ts';
 import type { StepActions } from './attributes.ts';
-import { commandStatus, driverStatus, runCommand } from './command-step.ts';
-import {
-  type DeviceHooksConfig,
-  type HookStep,
-  type HooksConfig,
-  type InspectHook,
-  STEP_LIMIT_MS,
-} from './hooks-config.ts';
-import type { SocketPrograms } from './socket-step.ts';
+import type { DeviceHooksConfig, HooksConfig, InspectHook } from './hooks-config.ts';
+import { STEP_LIMIT_MS } from './kind.ts';
+import { type HookStep, kindOf } from './kinds.ts';
 import type { Step } from './step.ts';
-import { type TouchMemory, trustedTouchActions } from './trusted-touch.ts';
 import type { HookWorld } from './world.ts';
 
 /** The hooks of one device. */
@@ -32,21 +24,25 @@ export interface DevicePlan {
   readonly inspect: Step | undefined;
 }
 
-/** The devices of one bundle that have hooks, in quiesce order. */
+/** The devices of one bundle that have hooks, in the order in which they are suspended. */
 export type BundlePlan = readonly DevicePlan[];
 
+/** State that kinds keep, by kind. */
+type Shared = Map<string, unknown>;
+
+/** What the hooks of all bundles of an agent have in common. */
+export interface AgentParts {
+  readonly self: VmId;
+  readonly world: HookWorld;
+  readonly ofAgent: Shared;
+}
+
 /** Plans the hooks of one bundle. Devices without an entry have no part in it. */
-export function planOf(
-  bundle: BundleDefinition,
-  config: HooksConfig,
-  self: VmId,
-  world: HookWorld,
-  sockets: SocketPrograms,
-): BundlePlan {
+export function planOf(bundle: BundleDefinition, config: HooksConfig, agent: AgentParts): BundlePlan {
   return bundle.devices.flatMap(({ id: device }) => {
     const hooks: DeviceHooksConfig | undefined = config[bundle.id]?.[device];
     if (!hooks) return [];
-    const maker = new StepMaker(bundle, device, bundle.owner === self, world, sockets);
+    const maker = new StepMaker(bundle, device, agent);
     return [
       {
         device,
@@ -71,23 +67,15 @@ class StepMaker {
   readonly #bundle: BundleDefinition;
   readonly #device: DeviceId;
   readonly #isOwner: boolean;
-  readonly #world: HookWorld;
-  readonly #sockets: SocketPrograms;
-  readonly #touch: TouchMemory = {};
+  readonly #agent: AgentParts;
+  readonly #ofDevice: Shared = new Map();
   readonly #keys = new Set<string>();
 
-  constructor(
-    bundle: BundleDefinition,
-    device: DeviceId,
-    isOwner: boolean,
-    world: HookWorld,
-    sockets: SocketPrograms,
-  ) {
+  constructor(bundle: BundleDefinition, device: DeviceId, agent: AgentParts) {
     this.#bundle = bundle;
     this.#device = device;
-    this.#isOwner = isOwner;
-    this.#world = world;
-    this.#sockets = sockets;
+    this.#isOwner = bundle.owner === agent.self;
+    this.#agent = agent;
   }
 
   /** A step that is never undone. */
@@ -98,7 +86,7 @@ class StepMaker {
       name,
       limitMs: step.limitMs ?? STEP_LIMIT_MS,
       key: undefined,
-      ...this.#actions(step, name),
+      ...this.#actions(step, name, false),
     };
   }
 
@@ -118,79 +106,33 @@ class StepMaker {
   resumeStep(step: HookStep, suspend: readonly HookStep[]): Step {
     const forward = this.step(step);
     const { undo } = forward;
-    const isOneWay = step.kind === 'command' || step.kind === 'socket' || step.kind === 'sysfs';
-    if (isOneWay || !undo) return forward;
+    if (!kindOf(step).undoesItself || !undo) return forward;
     const key = keyOf('suspend', step);
     if (suspend.some((other) => keyOf('suspend', other) === key)) return { ...forward, key, apply: undo };
     return { ...forward, apply: (call) => undo({ ...call, wakes: 'all' }) };
   }
 
+  /** The step of `inspect`: only its `status` is called. */
   inspectStep(inspect: InspectHook): Step {
-    if (inspect.kind === 'socket') return this.step({ ...inspect, name: 'inspect' });
-    const order = { ...this.#names('inspect'), command: inspect.command };
-    return {
-      ...this.step({ ...inspect, name: 'inspect' }),
-      status: (call) => commandStatus(this.#world, order, call),
-    };
+    return { ...this.step({ ...inspect, name: 'inspect' }), ...this.#actions(inspect, 'inspect', true) };
   }
 
-  #names(step: string) {
-    return { bundle: this.#bundle.id, device: this.#device, step };
-  }
-
-  #actions(step: HookStep, name: string): StepActions {
-    switch (step.kind) {
-      case 'command':
-        return this.#command(step, name);
-      case 'socket':
-        return this.#socket(step.path, name);
-      case 'trusted-touch':
-        return trustedTouchActions(step, this.#world, this.#isOwner ? 'owner' : 'borrower', this.#touch);
-      default:
-        return attributeActions(step, this.#world);
-    }
-  }
-
-  #command(step: Extract<HookStep, { kind: 'command' }>, name: string): StepActions {
-    const run = (command: readonly string[]): Step['apply'] => {
-      const order = { ...this.#names(name), command };
-      return async (call) => {
-        await runCommand(this.#world, order, call);
-      };
-    };
-    return {
-      apply: async (call) => {
-        call.note.begin();
-        await run(step.command)(call);
-      },
-      undo: step.undo && ifBegun(run(step.undo)),
-      // Running the program to see what it does is not looking.
-      status: async () => 'unknown',
-      recheck: undefined,
-    };
-  }
-
-  #socket(path: string, name: string): StepActions {
-    const order = { ...this.#names(name), path };
-    const ask: Step['apply'] = async (call) => {
-      await this.#sockets.ask(order, call);
-    };
-    return {
-      apply: async (call) => {
-        call.note.begin();
-        await ask(call);
-      },
-      // The request itself says which way: `resume` undoes `suspend`.
-      undo: ifBegun(ask),
-      status: async (call) => driverStatus((await this.#sockets.ask(order, call))['status']),
-      recheck: undefined,
-    };
+  #actions(step: HookStep, name: string, isInspect: boolean): StepActions {
+    const { world, ofAgent } = this.#agent;
+    return kindOf(step).actions(step, {
+      bundle: this.#bundle.id,
+      device: this.#device,
+      name,
+      isOwner: this.#isOwner,
+      isInspect,
+      world,
+      shared: (of, make) => sharedBy(of === 'agent' ? ofAgent : this.#ofDevice, step.kind, make),
+    });
   }
 }
 
-/** Undoes only what was begun, unless the driver has to work in any case. */
-function ifBegun(undo: Step['apply']): Step['apply'] {
-  return async (call) => {
-    if (call.note.isBegun || call.wakes !== 'nothing') await undo(call);
-  };
+/** What is kept under `kind`, made by `make` at its first use. */
+function sharedBy<T>(state: Shared, kind: string, make: () => T): T {
+  if (!state.has(kind)) state.set(kind, make());
+  return state.get(kind) as T;
 }

@@ -10,7 +10,7 @@
 import type { BundleId, Epoch } from '../../core/protocol/ids.ts';
 import type { DriverStatus, HookResult, Log } from '../../ports/world.ts';
 import { writeAttribute } from './attributes.ts';
-import { STEP_LIMIT_MS } from './hooks-config.ts';
+import { STEP_LIMIT_MS } from './kind.ts';
 import { Limit, messageOf, type StepError, stepError, tookMs } from './limit.ts';
 import { type BundleNote, NO_NOTE } from './note.ts';
 import type { BundlePlan, DevicePlan } from './plan.ts';

@@ -1,5 +1,5 @@
 /**
- * What every kind of step offers to the runs that are made of steps. Types only.
+ * What every kind of step offers to the runs that are made of steps. Pure.
  *
  * A step knows how to do itself, how to undo itself and what it can see; it knows nothing of other steps, of their
  * order, or of what becomes of its failure.
@@ -53,4 +53,16 @@ export interface Step {
   status(call: StepCall): Promise<DriverStatus>;
   /** Rejects when the step's effect has gone by itself. Absent: it cannot. */
   readonly recheck: ((call: StepCall) => Promise<void>) | undefined;
+}
+
+/** Returns what a program said the driver does; anything else is `unknown`. */
+export function driverStatus(said: unknown): DriverStatus {
+  return said === 'active' || said === 'suspended' ? said : 'unknown';
+}
+
+/** Undoes only what was begun, unless the driver has to work in any case. */
+export function ifBegun(undo: Step['apply']): Step['apply'] {
+  return async (call) => {
+    if (call.note.isBegun || call.wakes !== 'nothing') await undo(call);
+  };
 }

@@ -1,7 +1,7 @@
 /** Undoing puts back what was found, and nothing else: of every kind, and also when another agent undoes. */
 
 import { describe, expect, it } from 'vitest';
-import type { HookStep } from '../../../src/edges/hooks/hooks-config.ts';
+import type { HookStep } from '../../../src/edges/hooks/kinds.ts';
 import {
   BLANK,
   DEVICE,

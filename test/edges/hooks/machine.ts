@@ -1,6 +1,7 @@
 /** A machine with one device of each kind, for tests of what hooks find, change and put back. */
 
-import type { DeviceHooksConfig, HookStep } from '../../../src/edges/hooks/hooks-config.ts';
+import type { DeviceHooksConfig } from '../../../src/edges/hooks/hooks-config.ts';
+import type { HookStep } from '../../../src/edges/hooks/kinds.ts';
 import { FakeWorld } from './fake-world.ts';
 import { ANDROID, Rig } from './support.ts';
 

@@ -1,7 +1,7 @@
 /** Names below /sys whose numbers change: found anew each time, by what stays, and exactly one. */
 
 import { describe, expect, it } from 'vitest';
-import type { HookStep } from '../../../src/edges/hooks/hooks-config.ts';
+import type { HookStep } from '../../../src/edges/hooks/kinds.ts';
 import { fitsPattern, numberedPart, unnumbered } from '../../../src/edges/hooks/names.ts';
 import type { FakeWorld } from './fake-world.ts';
 import { Rig } from './support.ts';

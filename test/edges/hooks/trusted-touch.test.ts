@@ -433,7 +433,7 @@ it('stands last in suspend and first in resume, or is complained of', () => {
     ).map(({ path, message }) => `${path.join('.')}: ${message}`);
   expect(complaints([other, STEP], [STEP, other])).toEqual([]);
   expect(complaints([STEP, other], [other, STEP])).toEqual([
-    'panel.touch.resume.1.kind: while it is lent nothing else reaches the device: expected the first step of resume',
     'panel.touch.suspend.0.kind: while it is lent nothing else reaches the device: expected the last step of suspend',
+    'panel.touch.resume.1.kind: while it is lent nothing else reaches the device: expected the first step of resume',
   ]);
 });

@@ -1,5 +1,5 @@
 /**
- * The step `trusted-touch`: lends and borrows through the two attributes of Qualcomm's touch drivers.
+ * Hook kind `trusted-touch`: lends and borrows through the two attributes of Qualcomm's touch drivers.
  *
  * `trusted_touch_enable` is written 1 and 0 and reads whether it came about; `trusted_touch_event` holds the code of
  * what went wrong, and a written 0 clears it. The owner's driver lends on 1 and reclaims on 0, the borrower's accepts
@@ -18,13 +18,14 @@
  * - Nothing in the driver has a time limit: the step's own is the only one.
  */
 
-import type { DriverStatus } from '../../ports/world.ts';
-import { begun, readAttribute, type StepActions, statusOf, still, writeAttribute } from './attributes.ts';
-import type { HookStep } from './hooks-config.ts';
-import { type Limit, messageOf, StepError, stepError } from './limit.ts';
-import { placeOf } from './places.ts';
-import type { StepCall } from './step.ts';
-import type { HookWorld } from './world.ts';
+import { Type } from '../../../../common/schema.ts';
+import type { DriverStatus } from '../../../../ports/world.ts';
+import { begun, readAttribute, type StepActions, statusOf, still, writeAttribute } from '../../attributes.ts';
+import { CLOSED, COMMON, hookKind, place, type StepOf } from '../../kind.ts';
+import { type Limit, messageOf, StepError, stepError } from '../../limit.ts';
+import { placeOf } from '../../places.ts';
+import type { StepCall } from '../../step.ts';
+import type { HookWorld } from '../../world.ts';
 
 /** Shortest and longest pause between two tries, in ms. A notice takes a few calls of the hypervisor. */
 const TRY_FIRST_MS = 1;
@@ -43,14 +44,47 @@ const EVENTS: Readonly<Record<number, string>> = {
 };
 
 /** What is remembered of one device, for its steps of `suspend` and of `resume` together. Gone with the agent. */
-export interface TouchMemory {
+interface TouchMemory {
   /** How the last release or reclaim failed; absent once the driver has lent, accepted or reclaimed since. */
   failed?: string | undefined;
 }
 
+const SCHEMA = Type.Object(
+  {
+    ...COMMON,
+    kind: Type.Literal('trusted-touch', {
+      description:
+        'lends (owner) or releases (borrower) by `trusted_touch_enable`, and waits until it reads so; ' +
+        'last of its list. Undone it reclaims, or accepts. What the hypervisor did, the driver says',
+    }),
+    device: place('folder in /sys of `trusted_touch_enable` and `trusted_touch_event`'),
+  },
+  CLOSED,
+);
+
+/** The owner's last suspend step, the borrower's first resume step. */
+export const TRUSTED_TOUCH = hookKind({
+  schema: SCHEMA,
+  isForSupplies: false,
+  undoesItself: true,
+  actions: (step, { world, isOwner, shared }) =>
+    trustedTouchActions(
+      step,
+      world,
+      isOwner ? 'owner' : 'borrower',
+      shared('device', (): TouchMemory => ({})),
+    ),
+  places: ({ device }) => [['device', device]],
+  complaint: (_, list, index, length) => {
+    const where = list === 'resume' ? 'first' : 'last';
+    if (index === (list === 'resume' ? 0 : length - 1)) return undefined;
+    return `while it is lent nothing else reaches the device: expected the ${where} step of ${list}`;
+  },
+});
+
 /** Returns what a trusted-touch step does on the side of the owner, or of a borrower. */
-export function trustedTouchActions(
-  step: Extract<HookStep, { kind: 'trusted-touch' }>,
+function trustedTouchActions(
+  step: StepOf<typeof SCHEMA>,
   world: HookWorld,
   side: 'owner' | 'borrower',
   memory: TouchMemory,

@@ -1,5 +1,5 @@
 /**
- * Steps that ask a long-lived local program (kind `socket`): one JSON line out, one in.
+ * Connections to the long-lived local programs of `socket` steps: one JSON line out, one in.
  *
  *   → {"id":7,"hook":"suspend","bundle":"panel","device":"touch","step":"socket","epoch":12}
  *   ← {"id":7,"ok":true}   or   {"id":7,"ok":false,"error":"…"}   inspect also: "status":"active"
@@ -9,12 +9,12 @@
  * connection, so that a late answer cannot be taken for another's.
  */
 
-import { type Json, Lines } from '../../common/lines.ts';
-import type { BundleId, DeviceId } from '../../core/protocol/ids.ts';
-import type { ByteStream } from '../../ports/world.ts';
-import { LATE, type Limit, StepError, within } from './limit.ts';
-import type { StepCall } from './step.ts';
-import type { HookWorld } from './world.ts';
+import { type Json, Lines } from '../../../../common/lines.ts';
+import type { BundleId, DeviceId } from '../../../../core/protocol/ids.ts';
+import type { ByteStream } from '../../../../ports/world.ts';
+import { LATE, type Limit, StepError, within } from '../../limit.ts';
+import type { StepCall } from '../../step.ts';
+import type { HookWorld } from '../../world.ts';
 
 /** What is asked about, besides the call. */
 export interface SocketOrder {

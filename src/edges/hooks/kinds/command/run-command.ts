@@ -1,5 +1,5 @@
 /**
- * Steps that run a program (kind `command`). The program gets no input; its environment says what is wanted:
+ * Runs the program of a `command` step. The program gets no input; its environment says what is wanted:
  *
  *   BATON_HOOK      prepare, hold-supplies, release-supplies, suspend, resume or inspect
  *   BATON_STEP      the step's name            BATON_BUNDLE, BATON_DEVICE   what it is about
@@ -9,11 +9,11 @@
  * otherwise, may have changed something.
  */
 
-import type { BundleId, DeviceId } from '../../core/protocol/ids.ts';
-import type { DriverStatus } from '../../ports/world.ts';
-import { LATE, StepError, within } from './limit.ts';
-import type { StepCall } from './step.ts';
-import type { HookWorld, ProgramEnd } from './world.ts';
+import type { BundleId, DeviceId } from '../../../../core/protocol/ids.ts';
+import type { DriverStatus } from '../../../../ports/world.ts';
+import { LATE, StepError, within } from '../../limit.ts';
+import { driverStatus, type StepCall } from '../../step.ts';
+import type { HookWorld, ProgramEnd } from '../../world.ts';
 
 /** Time a program has between SIGTERM and SIGKILL, in ms: enough for a trap to clean up, little for a user. */
 export const TERM_GRACE_MS = 200;
@@ -59,11 +59,6 @@ export async function commandStatus(
   call: StepCall,
 ): Promise<DriverStatus> {
   return driverStatus((await runCommand(world, order, call)).trim());
-}
-
-/** Returns what a program said the driver does; anything else is `unknown`. */
-export function driverStatus(said: unknown): DriverStatus {
-  return said === 'active' || said === 'suspended' ? said : 'unknown';
 }
 
 function environmentOf(order: CommandOrder, { hook, epoch, limit }: StepCall): Record<string, string> {

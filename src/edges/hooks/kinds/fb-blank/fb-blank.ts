@@ -1,5 +1,5 @@
 /**
- * The step `fb-blank`: powers a framebuffer down by its attribute `blank`.
+ * Hook kind `fb-blank`: powers a framebuffer down by its attribute `blank`.
  *
  * - Under DRM the write succeeds and does nothing while a DRM master, as a compositor, has the display. Most kernels
  *   show nothing in `blank`. What came about tells `dpms` of the connectors of the same device, where it has some.
@@ -7,7 +7,8 @@
  * - Without connectors nobody can tell, and a write that was taken counts.
  */
 
-import type { DriverStatus } from '../../ports/world.ts';
+import { Type } from '../../../../common/schema.ts';
+import type { DriverStatus } from '../../../../ports/world.ts';
 import {
   begun,
   leftAlone,
@@ -16,11 +17,13 @@ import {
   refused,
   type StepActions,
   writeAttribute,
-} from './attributes.ts';
-import { type Limit, StepError } from './limit.ts';
-import { framebufferOf, realPathOf } from './places.ts';
-import type { StepCall } from './step.ts';
-import type { HookWorld } from './world.ts';
+} from '../../attributes.ts';
+import { CLOSED, COMMON, hookKind } from '../../kind.ts';
+import { type Limit, StepError } from '../../limit.ts';
+import { framebufferOf, realPathOf } from '../../places.ts';
+import type { StepCall } from '../../step.ts';
+import { inClass, placesOf, type SysLook } from '../../sys-look.ts';
+import type { HookWorld } from '../../world.ts';
 
 /** FB_BLANK_POWERDOWN and FB_BLANK_UNBLANK of linux/fb.h. */
 const POWERDOWN = '4';
@@ -36,8 +39,46 @@ interface Shown {
   readonly dpms: readonly (readonly [path: string, text: string])[];
 }
 
-/** Returns what a step of this kind does. */
-export function fbBlank(fb: string, world: HookWorld): StepActions {
+export const FB_BLANK = hookKind({
+  schema: Type.Object(
+    {
+      ...COMMON,
+      kind: Type.Literal('fb-blank', {
+        description:
+          'powers a framebuffer down, and waits until `dpms` of the connectors of its device reads Off. ' +
+          'While a DRM master has the display, as a compositor, nothing is blanked, and the step fails; of ' +
+          'a device without connectors nobody can tell',
+      }),
+      fb: Type.String({
+        pattern: '^(fb[0-9]+$|/)',
+        title: 'a name of /sys/class/graphics, as fb0, or an absolute path',
+        description: 'the folder in /sys of the device, which has one framebuffer; or the framebuffer',
+      }),
+    },
+    CLOSED,
+  ),
+  isForSupplies: false,
+  undoesItself: true,
+  actions: ({ fb }, { world }) => fbBlank(fb, world),
+  places: ({ fb }) => [['fb', inClass(fb, 'graphics')]],
+  effect: ({ fb }, look) => darkens(fb, look),
+});
+
+/** What can be told of a display that is to go dark. */
+function darkens(fb: string, look: SysLook): string | undefined {
+  const [place] = placesOf(inClass(fb, 'graphics'), look);
+  if (place === undefined) return undefined;
+  const drm = look.look(`${place}/blank`) ? `${place}/device/drm` : `${place}/drm`;
+  const cards = look.list(drm).filter((name) => /^card\d+$/.test(name));
+  const hasConnector = cards.some((card) =>
+    look.list(`${drm}/${card}`).some((name) => name.startsWith(`${card}-`)),
+  );
+  return hasConnector
+    ? 'fb-blank: fails while a DRM master has the display: a compositor must let go of it in a step before'
+    : 'fb-blank: the device has no DRM connectors, so nobody can tell whether the display goes dark';
+}
+
+function fbBlank(fb: string, world: HookWorld): StepActions {
   const at = async (limit: Limit) => {
     const folder = await framebufferOf(world, limit, fb);
     return { folder, path: `${folder}/blank` };
