@@ -40,6 +40,8 @@ const bundle = (name, input, external = []) => ({
     banner: '#!/usr/bin/env node',
   },
   external: [/^node:/, ...external],
+  // Nothing in src acts when it is loaded: a file of which nothing is used is left out.
+  treeshake: { moduleSideEffects: (id) => !id.startsWith(join(emitted, 'src/')) },
   plugins: [...plugins, recordPackages(`dist/packages/${name}.json`)],
   onwarn(warning) {
     if (warning.code === 'CIRCULAR_DEPENDENCY' && warning.ids?.every((id) => theirs.test(id))) return;

@@ -59,7 +59,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   [PROTOCOL]: { floor: 0, may: [] },
   [PORTS]: { floor: 1, may: [`${PROTOCOL}ids.ts`, `${PROTOCOL}codes.ts`] },
   [WIRE]: { floor: 1, may: [PROTOCOL, '@noble/hashes/', 'cbor-x/index-no-eval'] },
-  [COMMON]: { floor: 2, may: [PORTS, 'typebox'] },
+  [COMMON]: { floor: 2, may: [PORTS, `${PROTOCOL}ids.ts`, 'typebox'] },
   'src/core/agent/': { floor: 2, may: [PROTOCOL, PORTS, `${WIRE}digest.ts`, `${WIRE}utf8.ts`] },
   'src/core/host/': {
     floor: 2,
@@ -227,7 +227,7 @@ describe('each rule', () => {
     ['src/core/host/x.ts', "const a = import('../agent/owner.ts');"],
     ['src/ports/x.ts', "import type { Bundle } from '../core/protocol/bundle.ts';"],
     ['src/common/x.ts', "import { a } from '../core/wire/bytes.ts';"],
-    ['src/drivers/host/x.ts', "import type { A } from '../../edges/enforcer/none.ts';"],
+    ['src/drivers/host/x.ts', "import type { A } from '../../edges/enforcer/kinds/none/none-enforcer.ts';"],
     ['src/drivers/host/x.ts', "import { readFileSync } from 'node:fs';"],
     ['src/config/x.ts', "import { a } from '../edges/hooks/hooks.ts';"],
     ['src/planner/x.ts', "import { a } from '../config/read.ts';"],
@@ -367,7 +367,7 @@ describe('imports', () => {
 
   it.each([
     ['cbor-x', 'src/core/wire/codec.ts'],
-    ['mqtt', 'src/edges/transport/mqtt'],
+    ['mqtt', 'src/edges/transport/kinds/mqtt/'],
     ['tiny-typed-emitter', 'src/drivers/agent/agent.ts src/drivers/host/host.ts'],
   ])('of %s happen in one place', (name, places) => {
     const users = inside('src/').filter(({ imports }) =>

@@ -8,7 +8,7 @@
 
 import type { Type as Library } from 'typebox';
 
-export type { Static, TSchema } from 'typebox';
+export type { Static, TSchema, TUnsafe } from 'typebox';
 
 interface Schema {
   readonly [key: string]: unknown;

@@ -10,9 +10,10 @@ import { addressText, parseAddress, parseBroker, type StreamAddress } from '../c
 import type { BundleDefinition } from '../core/protocol/bundle.ts';
 import { DEFAULT_MACHINE, HOST } from '../core/protocol/ids.ts';
 import { bundleDigest } from '../core/wire/digest.ts';
-import type { AgentFile, HostFile } from './daemon-config.ts';
-import { namedVms } from './enforcers.ts';
+import { enforcerKindOf } from '../edges/enforcer/kinds.ts';
+import type { AgentFile } from './agent-config.ts';
 import type { Path } from './faults.ts';
+import type { HostFile } from './host-config.ts';
 import { keysDiffer } from './pair-keys.ts';
 import { complaintAt } from './read.ts';
 
@@ -106,7 +107,7 @@ function needsKey({ agent, host, bundles = [] }: Daemon, peer: string): boolean 
   if (host)
     return (
       bundles.some(({ owner }) => owner === peer) ||
-      namedVms(host.enforcer).some(({ vm }) => vm === peer) ||
+      (enforcerKindOf(host.enforcer).vms?.(host.enforcer) ?? []).some(({ vm }) => vm === peer) ||
       (host.transport.kind === 'stream' && Object.hasOwn(host.transport.listen, peer))
     );
   const allowed = agent.policy?.kind === 'list' ? agent.policy.allow : [];
@@ -154,7 +155,7 @@ function routeDifferences(a: Daemon, host: HostFile, b: Daemon): Difference[] {
   const { vm, transport } = agent;
   const at = (ofHost: Path, ofAgent: Path) => (a.host ? ofHost : ofAgent);
   const found: Difference[] = [];
-  const running = namedVms(host.enforcer);
+  const running = enforcerKindOf(host.enforcer).vms?.(host.enforcer) ?? [];
   if (running.length > 0 && !running.some((named) => named.vm === vm))
     found.push([
       at(['enforcer'], ['vm']),

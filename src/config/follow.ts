@@ -9,12 +9,13 @@
 import { addressFault, isLookedUp, parseAddress, parseBroker, socketPathFault } from '../common/addresses.ts';
 import type { BundleDefinition } from '../core/protocol/bundle.ts';
 import { HOST, type VmId } from '../core/protocol/ids.ts';
+import { enforcerKindOf } from '../edges/enforcer/kinds.ts';
 import { type HooksConfig, hookComplaints } from '../edges/hooks/hooks-config.ts';
 import type { Tree } from '../planner/tree.ts';
+import type { AgentFile } from './agent-config.ts';
 import { readBundleFile } from './bundle-file.ts';
-import type { AgentFile, HostFile } from './daemon-config.ts';
-import { enforcerComplaints, namedVms } from './enforcers.ts';
 import { type Path, shown } from './faults.ts';
+import type { HostFile } from './host-config.ts';
 import { readKeyFile } from './key-file.ts';
 import { type NamedSocket, placeOf, socketsOf } from './named-sockets.ts';
 import { LIVE, ownTree, type TreePart } from './own-tree.ts';
@@ -117,7 +118,9 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   if (transport.kind === 'mqtt') follow.mqtt(transport, HOST);
   follow.programs(programsOfHost(config));
   follow.notItself(keys, HOST);
-  for (const { path, message } of bundles ? enforcerComplaints(enforcer, bundles) : [])
+  for (const { path, message } of bundles
+    ? (enforcerKindOf(enforcer).complaints?.(enforcer, bundles) ?? [])
+    : [])
     follow.complain(['enforcer', ...path], message, 'key');
   if (transport.kind === 'stream') follow.owners(transport.listen, bundles ?? []);
   follow.sockets(socketsOf(config));
@@ -125,7 +128,7 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   for (const { id, owner } of bundles ?? []) {
     if (isMissing(owner)) follow.complain(['keys'], noKey(config.keys, owner, `the owner of ${id}`));
   }
-  for (const { vm, path, at } of namedVms(enforcer)) {
+  for (const { vm, path, at } of enforcerKindOf(enforcer).vms?.(enforcer) ?? []) {
     if (isMissing(vm)) follow.complain(['enforcer', ...path], noKey(config.keys, vm, 'a VM'), at);
   }
   for (const vm of transport.kind === 'stream' ? Object.keys(transport.listen) : []) {

@@ -1,9 +1,9 @@
 /** Reads key files: name of the peer → the keys that are valid for the pair. Pure. */
 
 import type { PairKey } from '../core/wire/pair-keys.ts';
-import { KEYS_SCHEMA } from './daemon-config.ts';
 import { parsePairKeys } from './pair-keys.ts';
 import { readConfig, refuseAt } from './read.ts';
+import { KEYS_SCHEMA } from './shared-parts.ts';
 
 /** Returns the keys of each peer. Throws a ConfigError that says what is wrong with the file. */
 export function readKeyFile(file: string, text: string): ReadonlyMap<string, readonly PairKey[]> {

@@ -1,8 +1,9 @@
 /** The sockets that a host's configuration names, and where they are. Pure. */
 
 import { addressText, parseAddress } from '../common/addresses.ts';
-import type { HostFile } from './daemon-config.ts';
+import { enforcerKindOf } from '../edges/enforcer/kinds.ts';
 import type { Path } from './faults.ts';
+import type { HostFile } from './host-config.ts';
 
 /** An address of a host, and whether it listens there. */
 export interface NamedSocket {
@@ -17,11 +18,10 @@ export function socketsOf({ transport, enforcer }: HostFile): NamedSocket[] {
     Object.entries(addresses).map(([name, address]) => ({ path: [...at, name], address, listens }));
   return [
     ...(transport.kind === 'stream' ? each(['transport', 'listen'], transport.listen, true) : []),
-    ...('address' in enforcer
-      ? [{ path: ['enforcer', 'address'], address: enforcer.address, listens: false }]
-      : []),
-    ...(enforcer.kind === 'qmp' ? each(['enforcer', 'vms'], enforcer.vms, false) : []),
-    ...(enforcer.kind === 'qmp' ? each(['enforcer', 'inputs'], enforcer.inputs, true) : []),
+    ...(enforcerKindOf(enforcer).sockets?.(enforcer) ?? []).map((socket) => ({
+      ...socket,
+      path: ['enforcer', ...socket.path],
+    })),
   ];
 }
 

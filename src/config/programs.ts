@@ -6,8 +6,9 @@
  * looked up in PATH.
  */
 
-import type { AgentFile, HostFile } from './daemon-config.ts';
+import type { AgentFile } from './agent-config.ts';
 import type { Path } from './faults.ts';
+import type { HostFile } from './host-config.ts';
 
 /** A program with its arguments, and where the list stands. */
 export interface NamedProgram {

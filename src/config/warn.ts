@@ -5,14 +5,16 @@
 
 import { type BundleDefinition, isResettable } from '../core/protocol/bundle.ts';
 import type { VmId } from '../core/protocol/ids.ts';
+import { enforcerKindOf } from '../edges/enforcer/kinds.ts';
+import type { AgentFile } from './agent-config.ts';
 import { readBundleFile } from './bundle-file.ts';
-import { type AgentFile, type HostFile, KEYS_SCHEMA } from './daemon-config.ts';
-import { namedVms } from './enforcers.ts';
 import { type Path, shown } from './faults.ts';
 import { type ConfigFiles, isInPath, treeOf } from './follow.ts';
+import type { HostFile } from './host-config.ts';
 import { ownTree } from './own-tree.ts';
 import { programsOfAgent } from './programs.ts';
 import { complaintAt, readConfig } from './read.ts';
+import { KEYS_SCHEMA } from './shared-parts.ts';
 import { hookWarnings } from './warn-hooks.ts';
 
 /** Returns warnings about a configuration of an agent of which `followAgent` has nothing to say, a line each. */
@@ -51,7 +53,7 @@ export function warnHost(file: string, text: string, config: HostFile, files: Co
   const warn = warner(file, text);
   const keyFile = files.besideConfig(file, config.keys);
   const keys = Object.keys(readConfig(KEYS_SCHEMA, keyFile, files.readText(keyFile)));
-  const named = namedVms(enforcer);
+  const named = enforcerKindOf(enforcer).vms?.(enforcer) ?? [];
   const running = named.length > 0 ? named.map(({ vm }) => vm) : undefined;
   const where = ['enforcer', ...(named[0]?.path.slice(0, -1) ?? [])];
   const viewers = [...new Set(bundles.flatMap(viewersOf))].filter((vm) => !keys.includes(vm));

@@ -4,9 +4,10 @@
  */
 
 import { Duplex } from 'node:stream';
-import type { MqttBroker } from '../../src/edges/transport/mqtt.ts';
+import type { MqttSettings } from '../../src/edges/transport/kind.ts';
+import type { MqttBroker } from '../../src/edges/transport/kinds/mqtt/mqtt-transport.ts';
 import type { ByteStream } from '../../src/ports/world.ts';
-import { brokerAddress, type MqttSettings } from '../node/net/mqtt-address.ts';
+import { brokerAddress } from '../node/net/mqtt-address.ts';
 import { STREAMS } from './streams.ts';
 
 /**
@@ -62,7 +63,7 @@ class Socket extends Duplex {
     });
   }
 
-  /** What the broker sends is pushed as it comes: edges/transport/mqtt.ts leaves one that sends more than it may. */
+  /** What the broker sends is pushed as it comes: mqtt-transport.ts leaves one that sends more than it may. */
   override _read(): void {}
 
   override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {

@@ -1,4 +1,4 @@
-/** Stands for src/edges/transport/mqtt.ts and targets/node/net/mqtt.ts in a program that is built without MQTT. */
+/** Stands for the transport `mqtt` and targets/node/net/mqtt.ts in a program that is built without MQTT. */
 
 import { ConfigError } from '../../src/config/read.ts';
 

@@ -1,11 +1,9 @@
 /** What an enforcer cannot keep is refused when its configuration is read. */
 
 import { describe, expect, it } from 'vitest';
-import { enforcerComplaints } from '../../src/config/enforcers.ts';
 import type { BundleDefinition } from '../../src/core/protocol/bundle.ts';
+import { type EnforcerConfig, enforcerKindOf } from '../../src/edges/enforcer/kinds.ts';
 import { PANEL } from '../../targets/lab/machine/board.ts';
-
-type EnforcerConfig = Parameters<typeof enforcerComplaints>[0];
 
 const QMP = { kind: 'qmp', inputs: { panel: 'unix:/in' }, vms: {} } as unknown as EnforcerConfig;
 const TOUCH = {
@@ -22,7 +20,7 @@ const clearedBy = (...by: readonly ('reset' | 'driver')[]): BundleDefinition => 
   })),
 });
 const messages = (enforcer: EnforcerConfig, bundle: BundleDefinition) =>
-  enforcerComplaints(enforcer, [bundle]).map(({ message }) => message);
+  enforcerKindOf(enforcer).complaints!(enforcer, [bundle]).map(({ message }) => message);
 
 describe('an enforcer that resets nothing', () => {
   it.each([

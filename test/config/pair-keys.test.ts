@@ -1,10 +1,10 @@
 /** Keys of a pair as a key file writes them: one, or two with their generations. */
 
 import { describe, expect, it, test } from 'vitest';
-import { KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
 import { faultsOf } from '../../src/config/faults.ts';
 import { readKeyFile } from '../../src/config/key-file.ts';
 import { keysDiffer, parsePairKeys } from '../../src/config/pair-keys.ts';
+import { KEYS_SCHEMA } from '../../src/config/shared-parts.ts';
 
 import { complaint } from '../support/complaint.ts';
 

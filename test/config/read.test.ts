@@ -5,16 +5,12 @@ import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { describe, expect, it, test } from 'vitest';
 import { nearestKey } from '../../src/common/near.ts';
+import { AGENT_EXAMPLE, AGENT_SCHEMA } from '../../src/config/agent-config.ts';
 import { BUNDLE_FILE_SCHEMA, bundleFileText, readBundleFile } from '../../src/config/bundle-file.ts';
-import {
-  AGENT_EXAMPLE,
-  AGENT_SCHEMA,
-  HOST_EXAMPLE,
-  HOST_SCHEMA,
-  KEYS_SCHEMA,
-} from '../../src/config/daemon-config.ts';
 import { faultsOf } from '../../src/config/faults.ts';
+import { HOST_EXAMPLE, HOST_SCHEMA } from '../../src/config/host-config.ts';
 import { readConfig, refuseAt } from '../../src/config/read.ts';
+import { KEYS_SCHEMA } from '../../src/config/shared-parts.ts';
 import { PANEL } from '../../targets/lab/machine/board.ts';
 import { complaint } from '../support/complaint.ts';
 

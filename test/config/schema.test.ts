@@ -12,9 +12,9 @@ import { parseConfig } from '../../src/config/read.ts';
 
 async function schemas() {
   vi.resetModules();
-  const { AGENT_EXAMPLE, AGENT_SCHEMA, HOST_EXAMPLE, HOST_SCHEMA, KEYS_SCHEMA } = await import(
-    '../../src/config/daemon-config.ts'
-  );
+  const { AGENT_EXAMPLE, AGENT_SCHEMA } = await import('../../src/config/agent-config.ts');
+  const { HOST_EXAMPLE, HOST_SCHEMA } = await import('../../src/config/host-config.ts');
+  const { KEYS_SCHEMA } = await import('../../src/config/shared-parts.ts');
   const { BUNDLE_FILE_SCHEMA, bundleFileText } = await import('../../src/config/bundle-file.ts');
   const { PANEL } = await import('../../targets/lab/machine/board.ts');
   return {

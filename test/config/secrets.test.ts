@@ -1,9 +1,10 @@
 /** No complaint about a configuration or a key file, and no --dump-config, repeats a key, a password or a login. */
 
 import { describe, expect, it, test } from 'vitest';
-import { AGENT_EXAMPLE, AGENT_SCHEMA, KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
+import { AGENT_EXAMPLE, AGENT_SCHEMA } from '../../src/config/agent-config.ts';
 import { parseConfig, readConfig } from '../../src/config/read.ts';
 import { shapeOf, withoutSecrets } from '../../src/config/secrets.ts';
+import { KEYS_SCHEMA } from '../../src/config/shared-parts.ts';
 import { dumpable } from '../../targets/node/config/files.ts';
 import { brokerAddress } from '../../targets/node/net/mqtt-address.ts';
 import { complaint } from '../support/complaint.ts';

@@ -5,9 +5,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, test } from 'vitest';
 import { EXIT_WORDS } from '../../src/cli/world.ts';
-import { AGENT_EXAMPLE, AGENT_SCHEMA, HOST_EXAMPLE, HOST_SCHEMA } from '../../src/config/daemon-config.ts';
+import { AGENT_EXAMPLE, AGENT_SCHEMA } from '../../src/config/agent-config.ts';
+import { HOST_EXAMPLE, HOST_SCHEMA } from '../../src/config/host-config.ts';
 import { readConfig } from '../../src/config/read.ts';
-import { parseAnswers, parseHello } from '../../src/edges/enforcer/command-contract.ts';
+import { parseAnswers, parseHello } from '../../src/edges/enforcer/kinds/command/contract.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');

@@ -3,8 +3,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
+import { AGENT_SCHEMA } from '../../src/config/agent-config.ts';
 import { BUNDLE_FILE_SCHEMA } from '../../src/config/bundle-file.ts';
-import { AGENT_SCHEMA, HOST_SCHEMA, KEYS_SCHEMA } from '../../src/config/daemon-config.ts';
+import { HOST_SCHEMA } from '../../src/config/host-config.ts';
+import { KEYS_SCHEMA } from '../../src/config/shared-parts.ts';
 
 test.each([
   ['agent', AGENT_SCHEMA],

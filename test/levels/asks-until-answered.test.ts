@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { OWNER_TABLE } from '../../src/core/agent/owner.ts';
 import { initialOwner, type OwnerInput, type OwnerState } from '../../src/core/agent/owner-state.ts';
 import type { AgentConfig } from '../../src/core/protocol/evidence.ts';
-import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerDescription } from '../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';

@@ -7,7 +7,7 @@ import { allowList, type Policy } from '../../src/core/agent/policy.ts';
 import { HOST, vmId } from '../../src/core/protocol/ids.ts';
 import { bundleDigest } from '../../src/core/wire/digest.ts';
 import { Link } from '../../src/drivers/link/link.ts';
-import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { pairKey, TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 

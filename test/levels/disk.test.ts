@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 import { BLOCK } from '../../src/core/host/bounds.ts';
-import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 

@@ -1,7 +1,7 @@
 /** Silence when idle: the owner holds, nobody waits, so nobody is woken for nothing. And who has to know, is told. */
 
 import { expect, it } from 'vitest';
-import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { VmId } from '../../src/core/protocol/ids.ts';
-import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import type { EnforcerDescription, EnforcerEvent } from '../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { UnisolatedWorld } from '../support/unisolated-world.ts';

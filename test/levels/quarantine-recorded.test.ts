@@ -1,7 +1,7 @@
 /** M5, M14: a record that says "quarantined, isolated" frees no VM that the machine says still reaches the bundle. */
 import { describe, expect, it } from 'vitest';
 import type { VmId } from '../../src/core/protocol/ids.ts';
-import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import type {
   EnforcerAnswer,
   EnforcerCall,

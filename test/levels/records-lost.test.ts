@@ -1,6 +1,6 @@
 /** L1, L3: a host that is killed while its last records are missing leaves nobody deaf, and forgets no quarantine. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { NoneEnforcer } from '../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerDescription } from '../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';

@@ -5,7 +5,8 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, test } from 'vitest';
-import { AGENT_EXAMPLE, HOST_EXAMPLE } from '../../src/config/daemon-config.ts';
+import { AGENT_EXAMPLE } from '../../src/config/agent-config.ts';
+import { HOST_EXAMPLE } from '../../src/config/host-config.ts';
 import { parseConfig } from '../../src/config/read.ts';
 import { EXIT_AGAIN, EXIT_CONFIG, EXIT_USAGE } from '../../targets/node/program/daemon.ts';
 

@@ -137,15 +137,15 @@ export const ENFORCER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'QEMU: the old holder gets events after the fence',
-    find: 'this.#minHolds.delete(bundle); held.minHold.end();',
-    replace: 'held.minHold.end();',
+    find: 'this.#holds.delete(bundle); held.hold.end();',
+    replace: 'held.hold.end();',
     breaks: 'S1',
     caughtBy: QMP,
   },
   {
     name: 'QEMU: nothing is released at the old holder',
     find: "if (answer.ok && call.op === 'fence') this.#end(bundle);",
-    replace: "if (answer.ok && call.op === 'fence') this.#minHolds.delete(bundle);",
+    replace: "if (answer.ok && call.op === 'fence') this.#holds.delete(bundle);",
     breaks: 'S6: a key stays down',
     caughtBy: QMP,
   },

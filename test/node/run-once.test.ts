@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PolicyDecision } from '../../src/core/agent/agent-io.ts';
-import type { LineAnswer } from '../../src/edges/enforcer/command.ts';
+import type { LineAnswer } from '../../src/edges/enforcer/kinds/command/command-enforcer.ts';
 import { programPolicy } from '../../targets/node/agent/program-policy.ts';
 import type { EnforcerLock } from '../../targets/node/host/enforcer-lock.ts';
 import { runLineCommand } from '../../targets/node/host/run-line.ts';
@@ -67,7 +67,7 @@ test('an executable that fails is named, with what it said', async () => {
     ok: false,
     error: 'sh: status 3: no such VM',
   });
-  const run = runLineCommand(['/no/such/program']);
+  const run = runLineCommand(['/no/such/program'], 5_000);
   const answer = await new Promise<LineAnswer>((done) => run('{}', done));
   expect(answer).toMatchObject({ ok: false, error: expect.stringContaining('/no/such/program') });
 });

@@ -14,7 +14,7 @@ import { bundleFileText } from '../../src/config/bundle-file.ts';
 import type { RemapPhase } from '../../src/core/host/host-state.ts';
 import { phaseRun } from '../../src/core/host/remap.ts';
 import type { VmId } from '../../src/core/protocol/ids.ts';
-import type { QmpEnforcer } from '../../src/edges/enforcer/qmp.ts';
+import type { QmpEnforcer } from '../../src/edges/enforcer/kinds/qmp/qmp-enforcer.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
 import { enforcerTest } from '../../targets/node/cli/enforcer-test.ts';

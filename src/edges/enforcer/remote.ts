@@ -18,8 +18,9 @@ import type {
   FaultRecord,
 } from '../../ports/enforcer.ts';
 import type { Clock, StreamNetwork } from '../../ports/world.ts';
-import { type Hello, parseAnswers, parseExtras, parseHello } from './command-contract.ts';
 import { EarlyEvents, OVERTAKEN } from './early-events.ts';
+import type { EnforcerParts, EnforcerSocket } from './kind.ts';
+import { type Hello, parseAnswers, parseExtras, parseHello } from './kinds/command/contract.ts';
 
 /** Fault records kept until they are fetched; more are dropped, and the next one says so. */
 const FAULTS_MAX = 1_024;
@@ -233,4 +234,21 @@ function eventOf(line: Json): Json {
 
 function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Opens the helper at `address`, for kinds that are a helper on an enforcer socket. */
+export function openRemote(
+  { address }: { readonly address: string },
+  parts: EnforcerParts,
+): Promise<Enforcer> {
+  return new Promise((resolve, reject) => {
+    connectRemoteEnforcer(parts.network, address, parts.clock, (result) =>
+      result instanceof Error ? reject(result) : resolve(result),
+    );
+  });
+}
+
+/** The socket of such a helper. */
+export function remoteSocket({ address }: { readonly address: string }): EnforcerSocket[] {
+  return [{ path: ['address'], address, listens: false }];
 }

@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Json, Lines } from '../../../src/common/lines.ts';
 import { bundleFileText } from '../../../src/config/bundle-file.ts';
-import type { HostFile } from '../../../src/config/daemon-config.ts';
+import type { HostFile } from '../../../src/config/host-config.ts';
 import { HOST, type VmId } from '../../../src/core/protocol/ids.ts';
 import { STREAMS } from '../../node/net/streams.ts';
 import { ANDROID, PANEL, VAULT } from '../machine/board.ts';

@@ -15,7 +15,7 @@ import { sealMac0 } from '../../../src/core/wire/cose.ts';
 import { bundleDigest } from '../../../src/core/wire/digest.ts';
 import { createEnvelopeKey } from '../../../src/core/wire/envelope.ts';
 import { Link } from '../../../src/drivers/link/link.ts';
-import { StreamTransport } from '../../../src/edges/transport/stream.ts';
+import { StreamTransport } from '../../../src/edges/transport/kinds/stream/stream-transport.ts';
 import { connectControl } from '../../node/cli/control-client.ts';
 import { STREAMS } from '../../node/net/streams.ts';
 import { CLOCK } from '../../node/system/clock.ts';

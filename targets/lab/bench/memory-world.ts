@@ -14,7 +14,7 @@ import { Agent } from '../../../src/drivers/agent/agent.ts';
 import { Host } from '../../../src/drivers/host/host.ts';
 import { HostTable } from '../../../src/drivers/host/table.ts';
 import { Link, type LinkListener, type LinkParts } from '../../../src/drivers/link/link.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import { MemoryNetwork } from '../../../src/edges/transport/memory.ts';
 import type { Enforcer } from '../../../src/ports/enforcer.ts';
 import type { DriverHooks, DriverStatus, Entropy, Journal } from '../../../src/ports/world.ts';

@@ -5,7 +5,8 @@
  */
 
 import { type Json, Lines } from '../../../src/common/lines.ts';
-import type { AgentFile, HostFile } from '../../../src/config/daemon-config.ts';
+import type { AgentFile } from '../../../src/config/agent-config.ts';
+import type { HostFile } from '../../../src/config/host-config.ts';
 import { HOST, type VmId } from '../../../src/core/protocol/ids.ts';
 import { STREAMS } from '../../node/net/streams.ts';
 import { agentTransport, hostTransport } from '../../node/net/transports.ts';

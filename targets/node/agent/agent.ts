@@ -2,7 +2,7 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { AGENT_EXAMPLE, AGENT_SCHEMA, type AgentFile } from '../../../src/config/daemon-config.ts';
+import { AGENT_EXAMPLE, AGENT_SCHEMA, type AgentFile } from '../../../src/config/agent-config.ts';
 import { treeOf } from '../../../src/config/follow.ts';
 import { ownTree } from '../../../src/config/own-tree.ts';
 import { BORROWER_TABLE } from '../../../src/core/agent/borrower.ts';

@@ -1,7 +1,7 @@
 /** The owner's policy as a program: one JSON line in, one out, within a deadline. */
 
 import { plainText } from '../../../src/common/plain-text.ts';
-import { POLICY_LIMIT_MS } from '../../../src/config/daemon-config.ts';
+import { POLICY_LIMIT_MS } from '../../../src/config/agent-config.ts';
 import type { PolicyDecision } from '../../../src/core/agent/agent-io.ts';
 import type { Policy } from '../../../src/core/agent/policy.ts';
 import { type BundleId, UINT32_MAX } from '../../../src/core/protocol/ids.ts';

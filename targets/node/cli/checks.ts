@@ -2,12 +2,14 @@
 
 import { parseWords } from '../../../src/cli/arguments.ts';
 import { EXIT, UsageError } from '../../../src/cli/world.ts';
+import { AGENT_SCHEMA } from '../../../src/config/agent-config.ts';
 import { BUNDLE_FILE_SCHEMA, readBundleFile } from '../../../src/config/bundle-file.ts';
 import { compareDaemons, type Daemon } from '../../../src/config/compare.ts';
-import { AGENT_SCHEMA, HOST_SCHEMA, KEYS_SCHEMA } from '../../../src/config/daemon-config.ts';
 import { faultsOf } from '../../../src/config/faults.ts';
 import { followAgent, followHost } from '../../../src/config/follow.ts';
+import { HOST_SCHEMA } from '../../../src/config/host-config.ts';
 import { ConfigError, parseConfig, readConfig } from '../../../src/config/read.ts';
+import { KEYS_SCHEMA } from '../../../src/config/shared-parts.ts';
 import { warnAgent, warnHost } from '../../../src/config/warn.ts';
 import { HOST } from '../../../src/core/protocol/ids.ts';
 import type { FileWorld } from './world.ts';

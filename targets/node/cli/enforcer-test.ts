@@ -2,7 +2,7 @@
 
 import { parseWords } from '../../../src/cli/arguments.ts';
 import { EXIT, UsageError } from '../../../src/cli/world.ts';
-import { HOST_SCHEMA } from '../../../src/config/daemon-config.ts';
+import { HOST_SCHEMA } from '../../../src/config/host-config.ts';
 import { vmId } from '../../../src/core/protocol/ids.ts';
 import { type CheckResult, runConformance } from '../../../src/edges/enforcer/conformance.ts';
 import type { Enforcer } from '../../../src/ports/enforcer.ts';

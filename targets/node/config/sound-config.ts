@@ -1,13 +1,9 @@
 /** A daemon's configuration with every file that it names: the checks of `baton check-config`, at each start. */
 
 import { delimiter, isAbsolute } from 'node:path';
-import {
-  AGENT_SCHEMA,
-  type AgentFile,
-  HOST_SCHEMA,
-  type HostFile,
-} from '../../../src/config/daemon-config.ts';
+import { AGENT_SCHEMA, type AgentFile } from '../../../src/config/agent-config.ts';
 import { type ConfigFiles, followAgent, followHost } from '../../../src/config/follow.ts';
+import { HOST_SCHEMA, type HostFile } from '../../../src/config/host-config.ts';
 import { programsOfAgent, programsOfHost, withWholePaths } from '../../../src/config/programs.ts';
 import { ConfigError, readConfig } from '../../../src/config/read.ts';
 import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';

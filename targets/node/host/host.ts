@@ -2,7 +2,7 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { HOST_EXAMPLE, HOST_SCHEMA, type HostFile } from '../../../src/config/daemon-config.ts';
+import { HOST_EXAMPLE, HOST_SCHEMA, type HostFile } from '../../../src/config/host-config.ts';
 import { HOST_TABLE } from '../../../src/core/host/host-table.ts';
 import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';
 import { DEFAULT_MACHINE, HOST } from '../../../src/core/protocol/ids.ts';

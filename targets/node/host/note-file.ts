@@ -6,8 +6,8 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isId } from '../../../src/core/protocol/ids.ts';
+import type { NoteStore } from '../../../src/edges/enforcer/kind.ts';
 import type { Notes } from '../../../src/edges/enforcer/notebook.ts';
-import type { NoteStore } from '../../../src/edges/enforcer/trusted-touch.ts';
 import type { Log } from '../../../src/ports/world.ts';
 
 /** `state`: the folder of the host's state, made and locked already. */

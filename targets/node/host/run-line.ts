@@ -6,9 +6,8 @@
  * starts a daemon has to give it a session of its own, without descriptor 3: it is then not ours to end.
  */
 
-import { ENFORCER_LIMIT_MS } from '../../../src/config/daemon-config.ts';
-import type { RunLine } from '../../../src/edges/enforcer/command.ts';
-import { LINE_CHARS_MAX } from '../../../src/edges/enforcer/command-contract.ts';
+import type { RunLine } from '../../../src/edges/enforcer/kinds/command/command-enforcer.ts';
+import { LINE_CHARS_MAX } from '../../../src/edges/enforcer/kinds/command/contract.ts';
 import { runOnce } from '../system/run-once.ts';
 import type { EnforcerLock } from './enforcer-lock.ts';
 
@@ -18,7 +17,7 @@ import type { EnforcerLock } from './enforcer-lock.ts';
  */
 export function runLineCommand(
   command: readonly string[],
-  limitMs = ENFORCER_LIMIT_MS,
+  limitMs: number,
   lock?: EnforcerLock,
   run: typeof runOnce = runOnce,
 ): RunLine {

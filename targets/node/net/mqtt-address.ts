@@ -2,16 +2,6 @@
 
 import { addressText, parseBroker } from '../../../src/common/addresses.ts';
 import { withoutSecret } from '../../../src/config/secrets.ts';
-import type { MqttBroker } from '../../../src/edges/transport/mqtt.ts';
-
-/** What an agent or the host is told about its broker. */
-export interface MqttSettings {
-  /** `mqtt://host:port` or `mqtt+unix:///path`. */
-  readonly url: string;
-  readonly protocol?: MqttBroker['protocol'];
-  readonly username?: string;
-  readonly password?: string;
-}
 
 /**
  * Returns the stream address of a broker's URL. Throws an Error that says what is wrong with it, without a login that

@@ -1,8 +1,9 @@
-/** Sockets to an MQTT broker on Node, for the transport of src/edges/transport/mqtt.ts: TCP or UNIX, never delayed. */
+/** Sockets to an MQTT broker on Node, for src/edges/transport/kinds/mqtt: TCP or UNIX, never delayed. */
 
 import { connect } from 'node:net';
-import type { MqttBroker } from '../../../src/edges/transport/mqtt.ts';
-import { brokerAddress, type MqttSettings } from './mqtt-address.ts';
+import type { MqttSettings } from '../../../src/edges/transport/kind.ts';
+import type { MqttBroker } from '../../../src/edges/transport/kinds/mqtt/mqtt-transport.ts';
+import { brokerAddress } from './mqtt-address.ts';
 import { parseAddress } from './streams.ts';
 
 /** Why this program cannot speak MQTT. */

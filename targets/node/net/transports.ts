@@ -1,11 +1,14 @@
-/** Makes the transport that a configuration names. */
+/** Opens the transport that a configuration names, with what it needs of Node. */
 
-import type { AgentFile, HostFile } from '../../../src/config/daemon-config.ts';
 import { ConfigError } from '../../../src/config/read.ts';
-import { HOST, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
-import { MqttTransport } from '../../../src/edges/transport/mqtt.ts';
-import { StreamTransport } from '../../../src/edges/transport/stream.ts';
-import { StreamRouter } from '../../../src/edges/transport/stream-router.ts';
+import { HOST, type VmId } from '../../../src/core/protocol/ids.ts';
+import type { TransportParts } from '../../../src/edges/transport/kind.ts';
+import { MqttTransport } from '../../../src/edges/transport/kinds/mqtt/mqtt-transport.ts';
+import {
+  type AgentTransport,
+  type HostTransport,
+  transportKindOf,
+} from '../../../src/edges/transport/kinds.ts';
 import type { Log, Transport } from '../../../src/ports/world.ts';
 import { readText } from '../config/files.ts';
 import { CLOCK } from '../system/clock.ts';
@@ -13,66 +16,42 @@ import { ENTROPY } from '../system/entropy.ts';
 import { mqttBroker } from './mqtt.ts';
 import { STREAMS } from './streams.ts';
 
+/** A path of the configuration file as an absolute one. */
 type Beside = (path: string) => string;
-type MqttPart = Extract<AgentFile['transport'], { kind: 'mqtt' }>;
 
 /** The transport of the agent of `self`. */
 export function agentTransport(
   self: VmId,
   machine: string,
-  config: AgentFile['transport'],
+  config: AgentTransport,
   beside: Beside,
   log: Log,
 ): Transport {
-  if (config.kind === 'mqtt') return mqtt(self, machine, config, beside, log);
-  return new StreamTransport({
+  return transportKindOf(config).openAgent(config, partsOf(self, machine, beside, log));
+}
+
+/** The transport of the host. */
+export function hostTransport(machine: string, config: HostTransport, beside: Beside, log: Log): Transport {
+  return transportKindOf(config).openHost(config, partsOf(HOST, machine, beside, log));
+}
+
+function partsOf(self: VmId, machine: string, beside: Beside, log: Log): TransportParts {
+  return {
     self,
-    address: config.address,
+    machine,
     streams: STREAMS,
     clock: CLOCK,
     entropy: ENTROPY,
     log,
-  });
-}
-
-/** The transport of the host. */
-export function hostTransport(
-  machine: string,
-  config: HostFile['transport'],
-  beside: Beside,
-  log: Log,
-): Transport {
-  if (config.kind === 'mqtt') return mqtt(HOST, machine, config, beside, log);
-  const listen = Object.entries(config.listen).map(([vm, address]) => ({
-    vm: vmId(vm),
-    address: String(address),
-  }));
-  return new StreamRouter({ listen, streams: STREAMS, clock: CLOCK, log });
-}
-
-function mqtt(self: VmId, machine: string, config: MqttPart, beside: Beside, log: Log): Transport {
-  const { url, username, passwordFile, version } = config;
-  const settings = {
-    url,
-    ...(version ? { protocol: version as '3.1.1' | '5' } : {}),
-    ...(username ? { username } : {}),
-    ...(passwordFile ? { password: readPassword(beside(passwordFile)) } : {}),
+    mqtt: (settings) =>
+      new MqttTransport({ self, machine, broker: mqttBroker(settings), clock: CLOCK, entropy: ENTROPY, log }),
+    secret: (key, path) => {
+      try {
+        return readText(beside(path));
+      } catch {
+        // Node's message would have the path: where the file was taken for the password itself, that is the password.
+        throw new ConfigError(`transport.${key}: the file with the password cannot be read`);
+      }
+    },
   };
-  return new MqttTransport({
-    self,
-    machine,
-    broker: mqttBroker(settings),
-    clock: CLOCK,
-    entropy: ENTROPY,
-    log,
-  });
-}
-
-/** Node's message would have the path: where the file was taken for the password itself, that is the password. */
-function readPassword(path: string): string {
-  try {
-    return readText(path).trimEnd();
-  } catch {
-    throw new ConfigError('transport.passwordFile: the file with the password cannot be read');
-  }
 }

@@ -20,7 +20,7 @@ const SUBSTITUTES = {
 };
 const WITHOUT_MQTT = {
   ...SUBSTITUTES,
-  'src/edges/transport/mqtt.js': 'no-mqtt.js',
+  'src/edges/transport/kinds/mqtt/mqtt-transport.js': 'no-mqtt.js',
   'targets/node/net/mqtt.js': 'no-mqtt.js',
 };
 

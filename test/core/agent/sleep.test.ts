@@ -1,7 +1,7 @@
 /** An owner whose whole system wants to sleep calls in what it lent, and lends nothing until it is awake (M11). */
 
 import { beforeEach, expect, test } from 'vitest';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import type { EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';

@@ -5,7 +5,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { bundleId, deviceId, HOST, isId, isParty, isVm, vmId } from '../../../src/core/protocol/ids.ts';
-import { parseAnswers, parseExtras, parseHello } from '../../../src/edges/enforcer/command-contract.ts';
+import { parseAnswers, parseExtras, parseHello } from '../../../src/edges/enforcer/kinds/command/contract.ts';
 import type { EnforcerCall } from '../../../src/ports/enforcer.ts';
 import { HELLO } from '../../edges/enforcer/fake-command.ts';
 

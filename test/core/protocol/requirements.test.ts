@@ -10,7 +10,7 @@ import { sealMac0 } from '../../../src/core/wire/cose.ts';
 import { handshakeKey } from '../../../src/core/wire/keys.ts';
 import { Session } from '../../../src/core/wire/session.ts';
 import { AgentControl } from '../../../src/drivers/control/agent-control.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import type { ByteStreamListener } from '../../../src/ports/world.ts';
 import { TERMS as BENCH_TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 

@@ -13,10 +13,10 @@ import { Agent } from '../../../src/drivers/agent/agent.ts';
 import { Host } from '../../../src/drivers/host/host.ts';
 import { HostTable } from '../../../src/drivers/host/table.ts';
 import { Link, type LinkParts } from '../../../src/drivers/link/link.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
-import { MqttTransport } from '../../../src/edges/transport/mqtt.ts';
-import { StreamTransport } from '../../../src/edges/transport/stream.ts';
-import { StreamRouter } from '../../../src/edges/transport/stream-router.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
+import { MqttTransport } from '../../../src/edges/transport/kinds/mqtt/mqtt-transport.ts';
+import { StreamRouter } from '../../../src/edges/transport/kinds/stream/stream-router.ts';
+import { StreamTransport } from '../../../src/edges/transport/kinds/stream/stream-transport.ts';
 import type {
   ByteStream,
   DriverHooks,

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { againMs, answered, asked, NO_QUESTION, stepped } from '../../../src/core/agent/question.ts';
 import { HOST, type Incarnation } from '../../../src/core/protocol/ids.ts';
 import { Link, type LinkListener } from '../../../src/drivers/link/link.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import { MemoryNetwork, NO_FAULTS } from '../../../src/edges/transport/memory.ts';
 import type { EnforcerDescription } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';

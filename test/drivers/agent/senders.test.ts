@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HOST, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
 import type { Message } from '../../../src/core/protocol/messages.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 

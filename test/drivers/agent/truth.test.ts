@@ -7,7 +7,7 @@ import { heard, looked, UNWATCHED, type WatchStep, watched } from '../../../src/
 import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';
 import type { VmId } from '../../../src/core/protocol/ids.ts';
 import { HOST, vmId } from '../../../src/core/protocol/ids.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
 import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';

@@ -3,7 +3,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { encodeLine, type Json } from '../../../src/common/lines.ts';
 import { AgentControl } from '../../../src/drivers/control/agent-control.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import type { Enforcer } from '../../../src/ports/enforcer.ts';
 import type { ByteStreamListener } from '../../../src/ports/world.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { HOST, type VmId } from '../../../src/core/protocol/ids.ts';
 import { LATER_KINDS } from '../../../src/core/protocol/later.ts';
 import { MESSAGES, type Message } from '../../../src/core/protocol/messages.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { smallest } from '../../core/wire/samples.ts';
 import { UnisolatedWorld } from '../../support/unisolated-world.ts';

@@ -5,7 +5,7 @@ import { encodeLine, type Json } from '../../../src/common/lines.ts';
 import { Pulse } from '../../../src/core/host/pulse.ts';
 import type { Epoch, Incarnation, ResourceId } from '../../../src/core/protocol/ids.ts';
 import { HostControl } from '../../../src/drivers/control/host-control.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import type { ByteStreamListener } from '../../../src/ports/world.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { UnisolatedWorld } from '../../support/unisolated-world.ts';

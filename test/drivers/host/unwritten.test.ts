@@ -7,7 +7,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { AUDIT_START } from '../../../src/core/host/audit.ts';
 import type { VmId } from '../../../src/core/protocol/ids.ts';
 import { HostTable } from '../../../src/drivers/host/table.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import type { EnforcerDescription, EnforcerEvent, FaultRecord } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { checkAudit } from '../../support/check-audit.ts';

@@ -5,8 +5,8 @@ import { type BundleId, HOST, type Incarnation, type VmId } from '../../../src/c
 import type { Message } from '../../../src/core/protocol/messages.ts';
 import { PROTOCOL_VERSION } from '../../../src/core/wire/limits.ts';
 import { Link, type LinkListener } from '../../../src/drivers/link/link.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
-import { StreamRouter } from '../../../src/edges/transport/stream-router.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
+import { StreamRouter } from '../../../src/edges/transport/kinds/stream/stream-router.ts';
 import type { Log } from '../../../src/ports/world.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { frameOf } from '../../edges/transport/party.ts';

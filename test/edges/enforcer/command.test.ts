@@ -2,9 +2,16 @@
 
 import { describe, expect, it } from 'vitest';
 import { vmId } from '../../../src/core/protocol/ids.ts';
-import { CommandEnforcer, type LineAnswer } from '../../../src/edges/enforcer/command.ts';
-import { LINE_CHARS_MAX, parseAnswers, parseHello } from '../../../src/edges/enforcer/command-contract.ts';
 import { EarlyEvents } from '../../../src/edges/enforcer/early-events.ts';
+import {
+  CommandEnforcer,
+  type LineAnswer,
+} from '../../../src/edges/enforcer/kinds/command/command-enforcer.ts';
+import {
+  LINE_CHARS_MAX,
+  parseAnswers,
+  parseHello,
+} from '../../../src/edges/enforcer/kinds/command/contract.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { always, FakeCommand, HELLO, open, openFake } from './fake-command.ts';

@@ -9,7 +9,7 @@ import {
   conformanceChecks,
   runConformance,
 } from '../../../src/edges/enforcer/conformance.ts';
-import { NoneEnforcer } from '../../../src/edges/enforcer/none.ts';
+import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import type { Sabotage } from '../../../src/edges/enforcer/tables.ts';
 import type { Enforcer } from '../../../src/ports/enforcer.ts';
 import { ANDROID, KEYS_BUNDLE, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';

@@ -5,7 +5,7 @@ import {
   type LineAnswer,
   openCommandEnforcer,
   type RunLine,
-} from '../../../src/edges/enforcer/command.ts';
+} from '../../../src/edges/enforcer/kinds/command/command-enforcer.ts';
 import type { Log } from '../../../src/ports/world.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 

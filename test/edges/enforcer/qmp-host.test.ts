@@ -1,7 +1,7 @@
 /** The enforcer `qmp` under a host: restarts, and a borrower that hangs. */
 
 import { expect, it } from 'vitest';
-import { openQmpEnforcer, type QmpEnforcer } from '../../../src/edges/enforcer/qmp.ts';
+import { openQmpEnforcer, type QmpEnforcer } from '../../../src/edges/enforcer/kinds/qmp/qmp-enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { TERMS, UnisolatedWorld } from '../../support/unisolated-world.ts';
 import { Feeder, key } from './fake-qmp.ts';

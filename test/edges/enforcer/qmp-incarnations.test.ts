@@ -2,8 +2,8 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { phaseRun } from '../../../src/core/host/remap.ts';
-import { openQmpEnforcer, type QmpEnforcer } from '../../../src/edges/enforcer/qmp.ts';
-import { REDIAL_MS } from '../../../src/edges/enforcer/qmp-link.ts';
+import { openQmpEnforcer, type QmpEnforcer } from '../../../src/edges/enforcer/kinds/qmp/qmp-enforcer.ts';
+import { REDIAL_MS } from '../../../src/edges/enforcer/kinds/qmp/qmp-link.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { Feeder, key } from './fake-qmp.ts';
 import {

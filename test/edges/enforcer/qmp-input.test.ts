@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { encodeLine } from '../../../src/common/lines.ts';
 import { BUNDLES_MAX } from '../../../src/core/protocol/bundle.ts';
-import { EVENTS_MAX, parseEvents } from '../../../src/edges/enforcer/qmp-input.ts';
-import { REDIAL_MS } from '../../../src/edges/enforcer/qmp-link.ts';
+import { EVENTS_MAX, parseEvents } from '../../../src/edges/enforcer/kinds/qmp/qmp-input.ts';
+import { REDIAL_MS } from '../../../src/edges/enforcer/kinds/qmp/qmp-link.ts';
 import { ANDROID, VAULT } from '../../../targets/lab/machine/board.ts';
 import { abs, Feeder, key, touch } from './fake-qmp.ts';
 import {

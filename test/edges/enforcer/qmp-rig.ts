@@ -6,7 +6,7 @@ import type { RemapPhase } from '../../../src/core/host/host-state.ts';
 import { foldAnswers, NO_TALLY, phaseRun } from '../../../src/core/host/remap.ts';
 import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';
 import type { BundleId, VmId } from '../../../src/core/protocol/ids.ts';
-import { openQmpEnforcer, type QmpEnforcer } from '../../../src/edges/enforcer/qmp.ts';
+import { openQmpEnforcer, type QmpEnforcer } from '../../../src/edges/enforcer/kinds/qmp/qmp-enforcer.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';

@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { phaseRun } from '../../../src/core/host/remap.ts';
 import { type CheckResult, runConformance } from '../../../src/edges/enforcer/conformance.ts';
-import { openQmpEnforcer, type QmpEnforcer } from '../../../src/edges/enforcer/qmp.ts';
+import { openQmpEnforcer, type QmpEnforcer } from '../../../src/edges/enforcer/kinds/qmp/qmp-enforcer.ts';
 import type { EnforcerCall } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { abs, Feeder, key, touch } from './fake-qmp.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AGENT_EXAMPLE, AGENT_SCHEMA } from '../../../src/config/daemon-config.ts';
+import { AGENT_EXAMPLE, AGENT_SCHEMA } from '../../../src/config/agent-config.ts';
 import { ConfigError, readConfig } from '../../../src/config/read.ts';
 import { createHooks } from '../../../src/edges/hooks/hooks.ts';
 import { HOOKS_SCHEMA, type HooksConfig, hookComplaints } from '../../../src/edges/hooks/hooks-config.ts';

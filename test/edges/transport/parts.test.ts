@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Turns } from '../../../src/common/turns.ts';
 import { Allowance, DIALS, FRAMES_TO_GUESTS } from '../../../src/edges/transport/allowance.ts';
-import { MqttLanes } from '../../../src/edges/transport/mqtt-lanes.ts';
+import { MqttLanes } from '../../../src/edges/transport/kinds/mqtt/mqtt-lanes.ts';
 import { type DialEvents, Redial } from '../../../src/edges/transport/redial.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
 import { ANDROID, VAULT } from './party.ts';

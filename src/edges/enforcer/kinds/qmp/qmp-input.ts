@@ -6,7 +6,7 @@
  * there. Bounded: an event too many is dropped, but never the release of something that is down.
  */
 
-import type { Json } from '../../common/lines.ts';
+import type { Json } from '../../../../common/lines.ts';
 import type { QmpAnswer } from './qmp-link.ts';
 
 /** Events of one line, and of one command. */
@@ -71,8 +71,8 @@ export function shareOf(limit: number, bundles: number): number {
   return Math.min(SENT_MAX, Math.max(1, Math.floor(limit / bundles)));
 }
 
-/** The events of one holder's minimum hold time. Begins with a grant and ends with a fence. */
-export class Tenure {
+/** The events of one holder's time with a bundle. Begins with a grant and ends with a fence. */
+export class InputHold {
   readonly #send: SendEvents;
   readonly #sentMax: number;
   readonly #onTrouble: (text: string) => void;

@@ -12,16 +12,16 @@
  * Any answer may add "running":[vm…], "events":[{"kind":"vmStarting","vm":…}…] and "faults":[FaultRecord…].
  */
 
-import { EVIDENCE_LEVELS } from '../../core/protocol/codes.ts';
-import { isId, isUint32, isVm, type VmId } from '../../core/protocol/ids.ts';
-import { ENTRY_BYTES_MAX } from '../../core/protocol/messages.ts';
+import { EVIDENCE_LEVELS } from '../../../../core/protocol/codes.ts';
+import { isId, isUint32, isVm, type VmId } from '../../../../core/protocol/ids.ts';
+import { ENTRY_BYTES_MAX } from '../../../../core/protocol/messages.ts';
 import type {
   EnforcerAnswer,
   EnforcerCall,
   EnforcerDescription,
   EnforcerEvent,
   FaultRecord,
-} from '../../ports/enforcer.ts';
+} from '../../../../ports/enforcer.ts';
 
 /** Longest answer line in characters: answers to the calls of the largest bundle and a full set of faults. */
 export const LINE_CHARS_MAX = 65_536;

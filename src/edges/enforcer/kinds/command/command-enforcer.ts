@@ -6,8 +6,13 @@
  * checked in command-contract.ts. Nothing an executable prints can throw here.
  */
 
-import { type BundleDefinition, type Resource, resourcesOf, viewOf } from '../../core/protocol/bundle.ts';
-import type { BundleId, VmId } from '../../core/protocol/ids.ts';
+import {
+  type BundleDefinition,
+  type Resource,
+  resourcesOf,
+  viewOf,
+} from '../../../../core/protocol/bundle.ts';
+import type { BundleId, VmId } from '../../../../core/protocol/ids.ts';
 import type {
   Enforcer,
   EnforcerAnswer,
@@ -15,11 +20,11 @@ import type {
   EnforcerDescription,
   EnforcerEvent,
   FaultRecord,
-} from '../../ports/enforcer.ts';
-import type { Log } from '../../ports/world.ts';
-import { type Hello, parseAnswers, parseExtras, parseHello, whyNotTaken } from './command-contract.ts';
-import { EarlyEvents, OVERTAKEN } from './early-events.ts';
-import { FaultLog } from './fault-log.ts';
+} from '../../../../ports/enforcer.ts';
+import type { Log } from '../../../../ports/world.ts';
+import { EarlyEvents, OVERTAKEN } from '../../early-events.ts';
+import { FaultLog } from '../../fault-log.ts';
+import { type Hello, parseAnswers, parseExtras, parseHello, whyNotTaken } from './contract.ts';
 
 /** The answer to one line, or why there is none. */
 export type LineAnswer =

@@ -9,9 +9,9 @@
  * cannot be asked who gets events, so the evidence is `asserted`: the word of this process.
  */
 
-import { Lines } from '../../common/lines.ts';
-import type { BundleDefinition } from '../../core/protocol/bundle.ts';
-import type { BundleId, VmId } from '../../core/protocol/ids.ts';
+import { Lines } from '../../../../common/lines.ts';
+import type { BundleDefinition } from '../../../../core/protocol/bundle.ts';
+import type { BundleId, VmId } from '../../../../core/protocol/ids.ts';
 import type {
   Enforcer,
   EnforcerAnswer,
@@ -19,10 +19,10 @@ import type {
   EnforcerDescription,
   EnforcerEvent,
   FaultRecord,
-} from '../../ports/enforcer.ts';
-import type { ByteStream, Clock, Log, StreamNetwork } from '../../ports/world.ts';
-import { Notebook } from './notebook.ts';
-import { parseEvents, shareOf, Tenure } from './qmp-input.ts';
+} from '../../../../ports/enforcer.ts';
+import type { ByteStream, Clock, Log, StreamNetwork } from '../../../../ports/world.ts';
+import { Notebook } from '../../notebook.ts';
+import { InputHold, parseEvents, shareOf } from './qmp-input.ts';
 import { CALLERS_MAX, type GuestState, QmpLink } from './qmp-link.ts';
 
 /** Programs that feed one bundle at a time: one, and the next that replaces it. */
@@ -67,9 +67,9 @@ export class QmpEnforcer implements Enforcer {
   readonly #notebook: Notebook;
   readonly #links = new Map<VmId, QmpLink>();
   /** Who gets the events of a bundle. */
-  readonly #minHolds = new Map<BundleId, { readonly vm: VmId; readonly minHold: Tenure }>();
-  /** Tenures that were fenced and have not settled. */
-  readonly #leaving = new Map<BundleId, Set<Tenure>>();
+  readonly #holds = new Map<BundleId, { readonly vm: VmId; readonly hold: InputHold }>();
+  /** InputHolds that were fenced and have not settled. */
+  readonly #leaving = new Map<BundleId, Set<InputHold>>();
   /** Of each bundle the run under way, and those that wait for it. */
   readonly #runs = new Map<BundleId, Run[]>();
   readonly #stops: (() => void)[] = [];
@@ -212,32 +212,32 @@ export class QmpEnforcer implements Enforcer {
   #begin(bundle: BundleId): void {
     const vm = this.#notebook.holderOf(bundle);
     const link = vm && this.#links.get(vm);
-    if (!link || this.#minHolds.get(bundle)?.vm === vm) return;
-    const minHold = new Tenure(
+    if (!link || this.#holds.get(bundle)?.vm === vm) return;
+    const hold = new InputHold(
       (events, done) => link.execute('input-send-event', { events }, done),
-      // A bundle has one minimum hold time at a time that sends: it is granted only when the one before has settled.
+      // A bundle has one hold at a time that sends: it is granted only when the one before has settled.
       shareOf(CALLERS_MAX, this.#options.bundles.length),
       (text) => this.#options.log('warn', text, { vm, bundle }),
     );
-    this.#minHolds.set(bundle, { vm, minHold });
+    this.#holds.set(bundle, { vm, hold });
   }
 
   /** From here on the holder gets nothing more of this bundle. */
   #end(bundle: BundleId): void {
-    const held = this.#minHolds.get(bundle);
+    const held = this.#holds.get(bundle);
     if (!held) return;
-    this.#minHolds.delete(bundle);
-    held.minHold.end();
+    this.#holds.delete(bundle);
+    held.hold.end();
     const leaving = this.#leaving.get(bundle) ?? new Set();
-    this.#leaving.set(bundle, leaving.add(held.minHold));
+    this.#leaving.set(bundle, leaving.add(held.hold));
   }
 
   #settle(bundle: BundleId, done: () => void): void {
-    const [minHold] = this.#leaving.get(bundle) ?? [];
-    if (!minHold) return done();
-    minHold.settle(() => {
+    const [hold] = this.#leaving.get(bundle) ?? [];
+    if (!hold) return done();
+    hold.settle(() => {
       const leaving = this.#leaving.get(bundle);
-      leaving?.delete(minHold);
+      leaving?.delete(hold);
       if (leaving?.size === 0) this.#leaving.delete(bundle);
       this.#settle(bundle, done);
     });
@@ -247,7 +247,7 @@ export class QmpEnforcer implements Enforcer {
   #lived(vm: VmId, state: GuestState): void {
     if (state === 'none') {
       this.#notebook.forget(vm);
-      for (const [bundle, held] of this.#minHolds) if (held.vm === vm) this.#end(bundle);
+      for (const [bundle, held] of this.#holds) if (held.vm === vm) this.#end(bundle);
     }
     if (this.#isOpen) this.#tell({ kind: state === 'none' ? 'vmExited' : 'vmStarting', vm });
   }
@@ -271,14 +271,14 @@ export class QmpEnforcer implements Enforcer {
     new Lines(stream, {
       onLine: (line) => {
         const events = parseEvents(line);
-        if (events) this.#minHolds.get(bundle)?.minHold.pass(events);
+        if (events) this.#holds.get(bundle)?.hold.pass(events);
         else bad('expected {"events":[…]} as QMP’s input-send-event takes them');
       },
       onBad: bad,
       onClose: () => {
         onEnd();
         // Nobody will tell any more when a key is let go.
-        this.#minHolds.get(bundle)?.minHold.releaseAll();
+        this.#holds.get(bundle)?.hold.releaseAll();
       },
     });
   }

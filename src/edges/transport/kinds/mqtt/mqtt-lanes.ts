@@ -5,8 +5,8 @@
  * acknowledging is given up. Nothing here survives a connection: what is lost, the sessions repeat.
  */
 
-import type { VmId } from '../../core/protocol/ids.ts';
-import type { Clock } from '../../ports/world.ts';
+import type { VmId } from '../../../../core/protocol/ids.ts';
+import type { Clock } from '../../../../ports/world.ts';
 
 /** What lanes need. */
 export interface LaneParts {

@@ -7,9 +7,9 @@
  * docs/interop/qmp-spec.)
  */
 
-import { type Json, Lines } from '../../common/lines.ts';
-import type { VmId } from '../../core/protocol/ids.ts';
-import type { ByteStream, Clock, Log, StreamNetwork } from '../../ports/world.ts';
+import { type Json, Lines } from '../../../../common/lines.ts';
+import type { VmId } from '../../../../core/protocol/ids.ts';
+import type { ByteStream, Clock, Log, StreamNetwork } from '../../../../ports/world.ts';
 
 /** Pause before a QEMU that is not there is dialled again, in ms: a VM that starts is seen this much later. */
 export const REDIAL_MS = 500;

@@ -10,8 +10,8 @@
  * What it noted outlives the service, as nobody else could say after a restart who has what.
  */
 
-import type { BundleDefinition } from '../../core/protocol/bundle.ts';
-import type { BundleId, VmId } from '../../core/protocol/ids.ts';
+import type { BundleDefinition } from '../../../../core/protocol/bundle.ts';
+import type { BundleId, VmId } from '../../../../core/protocol/ids.ts';
 import type {
   Enforcer,
   EnforcerAnswer,
@@ -19,23 +19,16 @@ import type {
   EnforcerDescription,
   EnforcerEvent,
   FaultRecord,
-} from '../../ports/enforcer.ts';
-import type { Log } from '../../ports/world.ts';
-import { Notebook, type Notes } from './notebook.ts';
+} from '../../../../ports/enforcer.ts';
+import type { Log } from '../../../../ports/world.ts';
+import type { NoteStore } from '../../kind.ts';
+import { Notebook } from '../../notebook.ts';
 
 /** Who knows which VMs run. Another enforcer does: `none` of those in the configuration, `command` by its program. */
 export type VmIncarnations = Pick<
   Enforcer,
   'machineBoot' | 'running' | 'acknowledgeStart' | 'acknowledgeExit' | 'onEvent' | 'close'
 >;
-
-/** Where the notes are kept. */
-export interface NoteStore {
-  /** Notes of this boot of the machine; undefined when there are none that can be read. */
-  load(machineBoot: string): Notes | undefined;
-  /** Throws when it cannot. */
-  save(machineBoot: string, notes: Notes): void;
-}
 
 export interface TrustedTouchParts {
   readonly bundles: readonly BundleDefinition[];

@@ -6,11 +6,11 @@
  * while the stream is down or its buffer is full; the sessions above repeat what matters.
  */
 
-import { quietLog } from '../../common/quiet-log.ts';
-import { HOST, type VmId } from '../../core/protocol/ids.ts';
-import { routeOf } from '../../core/wire/envelope.ts';
-import { FrameDecoder, frameForStream } from '../../core/wire/framing.ts';
-import { FRAME_BYTES_MAX } from '../../core/wire/limits.ts';
+import { quietLog } from '../../../../common/quiet-log.ts';
+import { HOST, type VmId } from '../../../../core/protocol/ids.ts';
+import { routeOf } from '../../../../core/wire/envelope.ts';
+import { FrameDecoder, frameForStream } from '../../../../core/wire/framing.ts';
+import { FRAME_BYTES_MAX } from '../../../../core/wire/limits.ts';
 import type {
   ByteStream,
   Clock,
@@ -20,10 +20,10 @@ import type {
   StreamNetwork,
   Transport,
   TransportListener,
-} from '../../ports/world.ts';
-import { BROKEN, DOES_NOT_READ, whyNot } from './complaints.ts';
-import { type TransportCounts, zeroCounts } from './counts.ts';
-import { type DialEvents, Redial } from './redial.ts';
+} from '../../../../ports/world.ts';
+import { BROKEN, DOES_NOT_READ, whyNot } from '../../complaints.ts';
+import { type TransportCounts, zeroCounts } from '../../counts.ts';
+import { type DialEvents, Redial } from '../../redial.ts';
 
 /** What a guest's transport is made of. */
 export interface StreamTransportParts {

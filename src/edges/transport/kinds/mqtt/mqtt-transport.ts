@@ -12,15 +12,15 @@
 import type { IClientOptions, MqttClient, StreamBuilder } from 'mqtt';
 // Not 'mqtt' itself, which would load web sockets, TLS and proxies; sockets are made by the target.
 import clientModule from 'mqtt/lib/client';
-import { quietLog } from '../../common/quiet-log.ts';
-import { DEFAULT_MACHINE, type VmId } from '../../core/protocol/ids.ts';
-import { routeOf } from '../../core/wire/envelope.ts';
-import { FRAME_BYTES_MAX } from '../../core/wire/limits.ts';
-import type { Clock, Entropy, Log, Obstacle, Transport, TransportListener } from '../../ports/world.ts';
-import { DOES_NOT_READ, whyNot } from './complaints.ts';
-import { type TransportCounts, zeroCounts } from './counts.ts';
+import { quietLog } from '../../../../common/quiet-log.ts';
+import { DEFAULT_MACHINE, type VmId } from '../../../../core/protocol/ids.ts';
+import { routeOf } from '../../../../core/wire/envelope.ts';
+import { FRAME_BYTES_MAX } from '../../../../core/wire/limits.ts';
+import type { Clock, Entropy, Log, Obstacle, Transport, TransportListener } from '../../../../ports/world.ts';
+import { DOES_NOT_READ, whyNot } from '../../complaints.ts';
+import { type TransportCounts, zeroCounts } from '../../counts.ts';
+import { type DialEvents, Redial } from '../../redial.ts';
 import { MqttLanes } from './mqtt-lanes.ts';
-import { type DialEvents, Redial } from './redial.ts';
 
 /** How a party meets its broker. */
 export interface MqttBroker {

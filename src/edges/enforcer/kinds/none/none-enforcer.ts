@@ -5,8 +5,8 @@
  * refuses it. VMs are those of the configuration, and all of them run.
  */
 
-import { type BundleDefinition, type Resource, resourcesOf } from '../../core/protocol/bundle.ts';
-import type { BundleId, DeviceId, ResourceId, VmId } from '../../core/protocol/ids.ts';
+import { type BundleDefinition, type Resource, resourcesOf } from '../../../../core/protocol/bundle.ts';
+import type { BundleId, DeviceId, ResourceId, VmId } from '../../../../core/protocol/ids.ts';
 import type {
   Enforcer,
   EnforcerAnswer,
@@ -14,7 +14,7 @@ import type {
   EnforcerDescription,
   FaultRecord,
   Reach,
-} from '../../ports/enforcer.ts';
+} from '../../../../ports/enforcer.ts';
 
 /** What the enforcer without isolation is told. `machineBoot` should come from the machine's boot id. */
 export interface NoneOptions {

@@ -15,12 +15,12 @@
  * last under a name gets its frames. This only delays a victim (no session key is at stake), but for good.
  */
 
-import { quietLog } from '../../common/quiet-log.ts';
-import { ROOM_HELD_UP_BYTES, Turns } from '../../common/turns.ts';
-import { HOST, type VmId } from '../../core/protocol/ids.ts';
-import { routeOf } from '../../core/wire/envelope.ts';
-import { FrameDecoder, frameForStream } from '../../core/wire/framing.ts';
-import { FRAME_BYTES_MAX } from '../../core/wire/limits.ts';
+import { quietLog } from '../../../../common/quiet-log.ts';
+import { ROOM_HELD_UP_BYTES, Turns } from '../../../../common/turns.ts';
+import { HOST, type VmId } from '../../../../core/protocol/ids.ts';
+import { routeOf } from '../../../../core/wire/envelope.ts';
+import { FrameDecoder, frameForStream } from '../../../../core/wire/framing.ts';
+import { FRAME_BYTES_MAX } from '../../../../core/wire/limits.ts';
 import type {
   ByteStream,
   Clock,
@@ -29,10 +29,10 @@ import type {
   StreamNetwork,
   Transport,
   TransportListener,
-} from '../../ports/world.ts';
-import { Allowance, DIALS, FRAME_COST_BYTES, FRAMES_TO_GUESTS } from './allowance.ts';
-import { BROKEN, DOES_NOT_READ } from './complaints.ts';
-import { type TransportCounts, zeroCounts } from './counts.ts';
+} from '../../../../ports/world.ts';
+import { Allowance, DIALS, FRAME_COST_BYTES, FRAMES_TO_GUESTS } from '../../allowance.ts';
+import { BROKEN, DOES_NOT_READ } from '../../complaints.ts';
+import { type TransportCounts, zeroCounts } from '../../counts.ts';
 
 /** Where the host listens. */
 export interface ListenPoint {

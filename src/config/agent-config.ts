@@ -1,0 +1,94 @@
+/**
+ * Configuration of `baton-agent`: schema, type and example. Pure.
+ *
+ * One description makes the TypeScript type, the published JSON Schema, the checks and the tables of docs/CONFIG.md:
+ * `title` is the form of a value, in the words of a complaint, `description` what it is for, `default` what holds
+ * without it. Paths are relative to the configuration file.
+ */
+
+import { CLOSED, commandField, idField, msField, vmField } from '../common/fields.ts';
+import { type Static, Type } from '../common/schema.ts';
+import { HOOKS_SCHEMA } from '../edges/hooks/hooks-config.ts';
+import { AGENT_TRANSPORT_SCHEMA } from '../edges/transport/kinds.ts';
+import { TREE_SCHEMA } from './own-tree.ts';
+import { BUNDLES, CONTROL, LEVEL, MACHINE } from './shared-parts.ts';
+
+/** Time that a policy program has by default, in ms; the owner's own timer ends the wait at 2 s. */
+export const POLICY_LIMIT_MS = 1_500;
+const POLICY = Type.Union(
+  [
+    Type.Object(
+      {
+        kind: Type.Literal('list', { description: 'what no entry allows is declined' }),
+        allow: Type.Array(
+          Type.Object(
+            {
+              bundle: idField('bundle that may be borrowed'),
+              borrower: vmField('VM that may borrow it'),
+              purposes: Type.Optional(
+                Type.Array(Type.String(), { description: 'purposes that are allowed; absent: any' }),
+              ),
+              leaseMaxMs: Type.Optional(msField('longest lease; absent: any')),
+              minHoldMaxMs: Type.Optional(
+                msField('longest time in which a recall is not honoured; absent: as long as the lease'),
+              ),
+              noticeMaxMs: Type.Optional(msField('longest time between notice and force', 10_000)),
+            },
+            CLOSED,
+          ),
+          { description: 'entries; one that fits is enough' },
+        ),
+      },
+      CLOSED,
+    ),
+    Type.Object(
+      {
+        kind: Type.Literal('program', { description: 'a program decides each request' }),
+        command: commandField('program and its arguments, run for each request'),
+        limitMs: Type.Optional(msField('time it has; then the request is declined', POLICY_LIMIT_MS)),
+      },
+      CLOSED,
+    ),
+  ],
+  { description: 'to whom an owner lends; absent: to nobody' },
+);
+
+/** Schema of `baton-agent`’s configuration. */
+export const AGENT_SCHEMA = Type.Object(
+  {
+    vm: vmField('name of this VM, as the bundle file and the host’s key file have it'),
+    bundles: BUNDLES,
+    keys: Type.String({
+      secret: true,
+      description:
+        'the key file of this party, mode 0600: the host and every peer it lends to or borrows from',
+    }),
+    machine: MACHINE,
+    transport: AGENT_TRANSPORT_SCHEMA,
+    state: Type.String({ description: 'folder of the journal, made if missing; of one agent alone' }),
+    control: CONTROL,
+    policy: Type.Optional(POLICY),
+    hooks: Type.Optional(HOOKS_SCHEMA),
+    tree: Type.Optional(TREE_SCHEMA),
+    logLevel: Type.Optional(LEVEL),
+  },
+  CLOSED,
+);
+export type AgentFile = Static<typeof AGENT_SCHEMA>;
+
+/** Example of an agent’s configuration, as `--example` prints it. */
+export const AGENT_EXAMPLE = `{
+  "vm": "android",                                  // this VM's name, as the host knows it
+  "bundles": "bundles.json",                        // the same file for every party
+  "keys": "android.keys.json",                      // {"host": KEY, "vault": KEY}, one per peer, mode 0600
+  "transport": { "kind": "mqtt", "url": "mqtt://192.168.7.1", "username": "android", "passwordFile": "password" },
+  // Without a broker, as in the host's example: { "kind": "stream", "address": "tcp:192.168.7.1:7001" }
+  "state": "/var/lib/baton",
+  "control": "/run/baton/agent.sock",
+  "policy": { "kind": "list", "allow": [{ "bundle": "panel", "borrower": "vault", "leaseMaxMs": 60000 }] },
+  "hooks": { "panel": { "touch": {
+    "suspend": [{ "name": "inhibit", "kind": "input-inhibit",
+                  "input": "/sys/devices/platform/soc/a90000.i2c/i2c-3/3-0020" }]
+  } } }
+}
+`;

@@ -1,0 +1,94 @@
+/**
+ * Configuration of `baton-host`: schema, type and example. Pure.
+ *
+ * One description makes the TypeScript type, the published JSON Schema, the checks and the tables of docs/CONFIG.md:
+ * `title` is the form of a value, in the words of a complaint, `description` what it is for, `default` what holds
+ * without it. Paths are relative to the configuration file.
+ */
+
+import { CLOSED, msField } from '../common/fields.ts';
+import { type Static, Type } from '../common/schema.ts';
+import { HOST_TIMES } from '../core/protocol/timers.ts';
+import { ENFORCER_SCHEMA } from '../edges/enforcer/kinds.ts';
+import { HOST_TRANSPORT_SCHEMA } from '../edges/transport/kinds.ts';
+import { BUNDLES, CONTROL, LEVEL, MACHINE } from './shared-parts.ts';
+
+/** Schema of `baton-host`’s configuration. The enforcer has no default. */
+export const HOST_SCHEMA = Type.Object(
+  {
+    bundles: BUNDLES,
+    keys: Type.String({ secret: true, description: 'the key file of the host, mode 0600: one key per VM' }),
+    machine: MACHINE,
+    enforcer: ENFORCER_SCHEMA,
+    transport: HOST_TRANSPORT_SCHEMA,
+    state: Type.String({ description: 'folder of table and audit log, made if missing; of one host alone' }),
+    control: CONTROL,
+    times: Type.Optional(
+      Type.Object(
+        {
+          reserveMs: Type.Optional(
+            msField('how long a reservation waits for the owner’s drivers', HOST_TIMES.reserveMs),
+          ),
+          confirmMs: Type.Optional(
+            msField('how long a borrower has to resume; then it is taken back', HOST_TIMES.confirmMs),
+          ),
+          guardMs: Type.Optional(
+            msField('dark time after a forced return, before the owner gets it', HOST_TIMES.guardMs),
+          ),
+          enforceMs: Type.Optional(
+            msField('how long the enforcer has for one order; then it failed', HOST_TIMES.enforceMs),
+          ),
+        },
+        { ...CLOSED, description: 'deadlines' },
+      ),
+    ),
+    audit: Type.Optional(
+      Type.Object(
+        {
+          fileBytes: Type.Optional(
+            Type.Integer({
+              minimum: 65_536,
+              maximum: 1_073_741_824,
+              default: 4_194_304,
+              title: 'bytes',
+              description: 'size from which on another file is begun; one handover makes about 2,000',
+            }),
+          ),
+          files: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: 10_000,
+              default: 8,
+              description: 'older files that are kept; the oldest is deleted first',
+            }),
+          ),
+        },
+        { ...CLOSED, description: 'how much of the audit log is kept' },
+      ),
+    ),
+    acceptDriverResidualState: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'lend what only a driver can clean, too: a residual state with "clearedBy": "driver"; taken by ' +
+          'force it is quarantined',
+      }),
+    ),
+    logLevel: Type.Optional(LEVEL),
+  },
+  CLOSED,
+);
+export type HostFile = Static<typeof HOST_SCHEMA>;
+
+/** Example of a host’s configuration, as `--example` prints it. */
+export const HOST_EXAMPLE = `{
+  "bundles": "bundles.json",                        // the same file for every party
+  "keys": "host.keys.json",                         // {"android": KEY, "vault": KEY}, one per VM, mode 0600
+  "enforcer": { "kind": "command", "command": ["/usr/libexec/baton/my-hypervisor"] },
+  "transport": { "kind": "mqtt", "url": "mqtt://192.168.7.1", "username": "host", "passwordFile": "password" },
+  // Without a broker the host listens for each VM, at tcp: for guests, at unix: for a bench on one machine:
+  // { "kind": "stream", "listen": { "android": "tcp:192.168.7.1:7001", "vault": "tcp:192.168.7.1:7002" } }
+  "state": "/var/lib/baton-host",
+  "control": "/run/baton/host.sock"
+}
+`;

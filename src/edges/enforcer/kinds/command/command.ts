@@ -1,0 +1,48 @@
+/** Enforcer kind `command`: an executable, run for each request. Its contract: contract.ts. */
+
+import { CLOSED, commandField, msField } from '../../../../common/fields.ts';
+import { Type } from '../../../../common/schema.ts';
+import { type EnforcerParts, enforcerKind } from '../../kind.ts';
+import { type CommandEnforcer, openCommandEnforcer } from './command-enforcer.ts';
+
+/**
+ * Time that a call of a command enforcer has by default, in ms: below the host's deadline for a phase (`enforceMs`).
+ */
+const LIMIT_MS = 2_500;
+/** Interval at which it is asked for events, in ms: a VM's exit waits this long at most. */
+const POLL_MS = 200;
+
+/** Fields of a program that is asked by this contract. */
+export const PROGRAM_FIELDS = {
+  command: commandField('program and its arguments, run for each request'),
+  limitMs: Type.Optional(msField('time that one run has', LIMIT_MS)),
+};
+
+export const COMMAND = enforcerKind({
+  schema: Type.Object(
+    { kind: Type.Literal('command', { description: 'your executable' }), ...PROGRAM_FIELDS },
+    CLOSED,
+  ),
+  open: openCommand,
+});
+
+/** Opens a program that speaks this contract. Rejects with why it cannot be used. */
+export async function openCommand(
+  { command, limitMs = LIMIT_MS }: { readonly command: readonly string[]; readonly limitMs?: number },
+  { bundles, clock, log, program }: EnforcerParts,
+): Promise<CommandEnforcer> {
+  const runLine = await program(command, limitMs);
+  // Its arguments may have a password.
+  log('debug', 'asking the command enforcer', { program: command[0] });
+  const enforcer = await new Promise<CommandEnforcer>((resolve, reject) => {
+    openCommandEnforcer(
+      bundles,
+      runLine,
+      (result) => (result.ok ? resolve(result.enforcer) : reject(new Error(result.error))),
+      log,
+    );
+  });
+  const poll = () => enforcer.poll(() => clock.after(POLL_MS, poll));
+  poll();
+  return enforcer;
+}

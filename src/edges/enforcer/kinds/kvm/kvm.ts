@@ -1,0 +1,18 @@
+/** Enforcer kind `kvm`: `baton-kvm`, or another VMM that owns its VMs, on an enforcer socket (../../remote.ts). */
+
+import { addressField, CLOSED } from '../../../../common/fields.ts';
+import { Type } from '../../../../common/schema.ts';
+import { enforcerKind } from '../../kind.ts';
+import { openRemote, remoteSocket } from '../../remote.ts';
+
+export const KVM = enforcerKind({
+  schema: Type.Object(
+    {
+      kind: Type.Literal('kvm', { description: 'baton-kvm, or a VMM that does as it does' }),
+      address: addressField('where the VMM listens'),
+    },
+    CLOSED,
+  ),
+  open: openRemote,
+  sockets: remoteSocket,
+});
