@@ -146,3 +146,6 @@ export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return '-';
   return ms < 10_000 ? `${ms} ms` : `${Math.round(ms / 1000)} s`;
 }
+
+/** Time between two looks at a bundle that is on its way, in ms. */
+export const LOOK_MS = 50;

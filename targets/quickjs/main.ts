@@ -4,9 +4,10 @@
  */
 
 import './globals.ts';
+import { AGENT_VERBS } from '../../src/cli/verbs.ts';
 import { runAgent } from '../node/agent/agent.ts';
-import { AGENT_COMMANDS, CHECK_COMMANDS } from '../node/cli/agent-commands.ts';
 import { runCommand } from '../node/cli/cli.ts';
+import { CHECK_CONFIG } from '../node/cli/verbs/check-config.ts';
 import { watchRejections } from './guard.ts';
 import { basename } from './node/path.ts';
 import { PROCESS } from './node/process.ts';
@@ -15,7 +16,7 @@ watchRejections();
 const [, name = '', ...words] = PROCESS.argv;
 if (/^baton(\.js)?$/.test(basename(name))) {
   // Not awaited: while a module is, the engine carries out one job each time that something happens, and no more.
-  void runCommand({ ...AGENT_COMMANDS, ...CHECK_COMMANDS }, words).then(PROCESS.exit);
+  void runCommand({ ...AGENT_VERBS, 'check-config': CHECK_CONFIG }, words).then(PROCESS.exit);
 } else {
   runAgent(words);
 }

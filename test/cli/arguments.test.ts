@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { parseWords } from '../../src/cli/arguments.ts';
-import { ownWordsOfBorrow } from '../../src/cli/borrow.ts';
+import { ownWordsOfBorrow } from '../../src/cli/verbs/borrow.ts';
 import { parseDuration } from '../../src/cli/world.ts';
 import { nearest } from '../../src/common/near.ts';
 

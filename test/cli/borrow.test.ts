@@ -1,8 +1,8 @@
 /** `baton borrow` against an agent and a command that do what the test says, on a virtual clock. */
 
 import { expect, test } from 'vitest';
-import { borrow } from '../../src/cli/borrow.ts';
 import { hurried } from '../../src/cli/patience.ts';
+import { borrow } from '../../src/cli/verbs/borrow.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/common/lines.ts';
 import type { FileLook } from '../../src/config/follow.ts';

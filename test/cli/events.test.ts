@@ -1,8 +1,8 @@
 /** `baton events` and `baton recall --wait` against a daemon that answers what the test says, on a virtual clock. */
 
 import { expect, test } from 'vitest';
-import { events } from '../../src/cli/events.ts';
-import { recall } from '../../src/cli/orders.ts';
+import { events } from '../../src/cli/verbs/events.ts';
+import { recall } from '../../src/cli/verbs/recall.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/common/lines.ts';
 import { VirtualClock } from '../../targets/lab/virtual-clock.ts';

@@ -1,7 +1,7 @@
 /** `baton status` of a host that cannot write. */
 
 import { expect, it } from 'vitest';
-import { status } from '../../src/cli/status.ts';
+import { status } from '../../src/cli/verbs/status.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
 
 it.each([

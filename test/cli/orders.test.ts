@@ -2,7 +2,8 @@
 
 import { expect, test } from 'vitest';
 import { Holding } from '../../src/cli/holding.ts';
-import { lift, recall } from '../../src/cli/orders.ts';
+import { lift } from '../../src/cli/verbs/lift.ts';
+import { recall } from '../../src/cli/verbs/recall.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/common/lines.ts';
 import { VirtualClock } from '../../targets/lab/virtual-clock.ts';

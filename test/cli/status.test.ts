@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { hurried } from '../../src/cli/patience.ts';
-import { status } from '../../src/cli/status.ts';
+import { status } from '../../src/cli/verbs/status.ts';
 import { type CliWorld, type ControlClient, EXIT } from '../../src/cli/world.ts';
 import type { Json } from '../../src/common/lines.ts';
 import { VirtualClock } from '../../targets/lab/virtual-clock.ts';

@@ -1,9 +1,9 @@
 /** What `baton` says of sockets, views and events. */
 
 import { expect, it, test } from 'vitest';
-import { events } from '../../src/cli/events.ts';
-import { describe as describeBundle } from '../../src/cli/inspect.ts';
-import { recall } from '../../src/cli/orders.ts';
+import { describe as describeBundle } from '../../src/cli/verbs/describe.ts';
+import { events } from '../../src/cli/verbs/events.ts';
+import { recall } from '../../src/cli/verbs/recall.ts';
 import { causeText, connectText, fullReason, guardSocket } from '../../src/cli/words.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/common/lines.ts';

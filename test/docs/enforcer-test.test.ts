@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../targets/lab/machine/board.ts';
-import { enforcerTest } from '../../targets/node/cli/enforcer-test.ts';
+import { enforcerTest } from '../../targets/node/cli/verbs/enforcer-test.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../docs/examples/command-enforcer.sh', import.meta.url));

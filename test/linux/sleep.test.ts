@@ -7,7 +7,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { sleep, sleepWithoutAgent, wake, wakeWithoutAgent } from '../../src/cli/orders.ts';
+import { sleep, sleepWithoutAgent } from '../../src/cli/verbs/sleep.ts';
+import { wake, wakeWithoutAgent } from '../../src/cli/verbs/wake.ts';
 import type { CliWorld, ControlClient } from '../../src/cli/world.ts';
 import type { Json } from '../../src/common/lines.ts';
 import { readConfig } from '../../src/config/read.ts';

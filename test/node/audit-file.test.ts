@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { audit } from '../../src/cli/audit.ts';
+import { audit } from '../../src/cli/verbs/audit.ts';
 import type { CliWorld } from '../../src/cli/world.ts';
 import { AUDIT_LINE_MAX, AUDIT_START, auditLine } from '../../src/core/host/audit.ts';
 import { HostWriter } from '../../src/drivers/host/host-writer.ts';

@@ -6,7 +6,7 @@ import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../targets/lab/machine/board.ts';
-import { checkConfig } from '../../targets/node/cli/checks.ts';
+import { checkConfig } from '../../targets/node/cli/verbs/check-config.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { FILES } from '../../targets/node/config/sound-config.ts';
 

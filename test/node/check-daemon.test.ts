@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/config/read.ts';
 import { NAME_FAULT } from '../../targets/native/addresses.ts';
-import { checkConfig } from '../../targets/node/cli/checks.ts';
+import { checkConfig } from '../../targets/node/cli/verbs/check-config.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { FILES, soundAgent, soundHost } from '../../targets/node/config/sound-config.ts';
 import { blobOf } from '../planner/builder.ts';

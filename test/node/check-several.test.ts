@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bundleFileText } from '../../src/config/bundle-file.ts';
 import { PANEL } from '../../targets/lab/machine/board.ts';
-import { checkConfig } from '../../targets/node/cli/checks.ts';
+import { checkConfig } from '../../targets/node/cli/verbs/check-config.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { FILES } from '../../targets/node/config/sound-config.ts';
 import { agent, type Config, folder, host, mqtt, write } from './config-folder.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { UsageError } from '../../src/cli/world.ts';
 import { readBundleFile } from '../../src/config/bundle-file.ts';
-import { plan } from '../../targets/node/cli/plan.ts';
+import { plan } from '../../targets/node/cli/verbs/plan.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { readText } from '../../targets/node/config/files.ts';
 import { readTree } from '../../targets/node/config/tree-file.ts';

@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { connectRemoteEnforcer } from '../../src/edges/enforcer/remote.ts';
 import type { Enforcer, EnforcerEvent } from '../../src/ports/enforcer.ts';
 import { ANDROID, VAULT } from '../../targets/lab/machine/board.ts';
-import { enforcerTest } from '../../targets/node/cli/enforcer-test.ts';
+import { enforcerTest } from '../../targets/node/cli/verbs/enforcer-test.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { STREAMS } from '../../targets/node/net/streams.ts';
 import { CLOCK } from '../../targets/node/system/clock.ts';

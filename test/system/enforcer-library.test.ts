@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/common/lines.ts';
-import { enforcerTest } from '../../targets/node/cli/enforcer-test.ts';
+import { enforcerTest } from '../../targets/node/cli/verbs/enforcer-test.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { until } from '../edges/transport/worlds.ts';
 import { paced } from '../support/pace.ts';

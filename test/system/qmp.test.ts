@@ -17,7 +17,7 @@ import type { VmId } from '../../src/core/protocol/ids.ts';
 import type { QmpEnforcer } from '../../src/edges/enforcer/kinds/qmp/qmp-enforcer.ts';
 import type { EnforcerAnswer, EnforcerCall, EnforcerEvent } from '../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
-import { enforcerTest } from '../../targets/node/cli/enforcer-test.ts';
+import { enforcerTest } from '../../targets/node/cli/verbs/enforcer-test.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 import { openEnforcer } from '../../targets/node/host/enforcers.ts';
 import { key } from '../edges/enforcer/fake-qmp.ts';

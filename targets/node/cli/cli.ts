@@ -2,6 +2,7 @@
 
 import { constants } from 'node:os';
 import { hurried } from '../../../src/cli/patience.ts';
+import type { Verb, Verbs } from '../../../src/cli/verb.ts';
 import { connectText, guardSocket } from '../../../src/cli/words.ts';
 import { type ControlClient, EXIT, EXIT_WORDS, UsageError } from '../../../src/cli/world.ts';
 import { wrapLine, wrapText } from '../../../src/cli/wrap.ts';
@@ -70,36 +71,7 @@ function clockOf(time: Date): string {
   return `${clock}.${String(time.getMilliseconds()).padStart(3, '0')}`;
 }
 
-type WithDaemon = (world: FileWorld, client: ControlClient, args: readonly string[]) => Promise<number>;
-type WithoutDaemon = (world: FileWorld, args: readonly string[]) => Promise<number> | number;
-
-/** `connect` tries again. */
-type WithoutAnswer = (
-  world: FileWorld,
-  args: readonly string[],
-  error: Error,
-  connect: () => Promise<ControlClient>,
-) => Promise<number>;
-
-/** A command of `baton`: with a daemon to ask, or `alone`. */
-export interface Command {
-  /** What it does, for the list. */
-  readonly says: string;
-  readonly help: string;
-  readonly daemon?: readonly ['agent' | 'host', WithDaemon];
-  /** What to do when no daemon answers; absent: say so and end with 69. */
-  readonly withoutDaemon?: WithoutAnswer;
-  readonly alone?: WithoutDaemon;
-  /** What it prints is broken at the width of a terminal. */
-  readonly isWrapped?: boolean;
-  /** Of its words those that are not another command's; absent: those before `--`. Throws a UsageError. */
-  readonly ownWords?: (args: readonly string[]) => readonly string[];
-}
-
-/** Commands by name, in the order of the list. */
-export type Commands = Readonly<Record<string, Command>>;
-
-function help(commands: Commands): string {
+function help(commands: Verbs<FileWorld>): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length));
   const lines = Object.entries(commands).map(([name, { says }]) => `  ${name.padEnd(width)}  ${says}`);
   const statuses = EXIT_WORDS.map(([code, words]) => `  ${String(code).padStart(3)}  ${words}`);
@@ -148,7 +120,7 @@ function write(stream: Pick<typeof process.stdout, 'columns' | 'write'>, line: s
   stream.write(lines.map((each) => `${each}\n`).join(''));
 }
 
-async function main(commands: Commands, args: readonly string[], world: FileWorld): Promise<number> {
+async function main(commands: Verbs<FileWorld>, args: readonly string[], world: FileWorld): Promise<number> {
   const isAbout = args[0] === 'help' && args[1] !== undefined;
   const [name, ...rest] = isAbout ? [args[1]!, '--help'] : args;
   if (name === '--version') {
@@ -176,7 +148,7 @@ async function main(commands: Commands, args: readonly string[], world: FileWorl
 async function withDaemon(
   world: FileWorld,
   name: string,
-  command: Command,
+  command: Verb<FileWorld>,
   args: readonly string[],
   own: readonly string[],
 ): Promise<number> {
@@ -201,14 +173,14 @@ async function withDaemon(
   }
 }
 
-function unknownWord(commands: Commands, word: string): string {
+function unknownWord(commands: Verbs<FileWorld>, word: string): string {
   if (word.startsWith('-')) return `unknown option ${word}${nearest(word, ['--help', '--version'])}`;
   const names = Object.keys(commands);
   return `no command ${JSON.stringify(word)}; there are ${names.join(', ')}${nearest(word, names)}`;
 }
 
 /** Runs the command that the words after `baton` name, and says what is wrong with them. Returns the exit status. */
-export async function runCommand(commands: Commands, args: readonly string[]): Promise<number> {
+export async function runCommand(commands: Verbs<FileWorld>, args: readonly string[]): Promise<number> {
   // Else Node would open a debugger's port.
   process.on('SIGUSR1', () => {});
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -220,7 +192,7 @@ export async function runCommand(commands: Commands, args: readonly string[]): P
 
 /** The same in any world, and without a process around it. */
 export async function statusOf(
-  commands: Commands,
+  commands: Verbs<FileWorld>,
   args: readonly string[],
   world: FileWorld,
 ): Promise<number> {

@@ -11,7 +11,7 @@ import { connectRemoteEnforcer, HELLO_MS } from '../../../src/edges/enforcer/rem
 import type { Enforcer, EnforcerAnswer, EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { VirtualClock } from '../../../targets/lab/virtual-clock.ts';
-import { enforcerTest } from '../../../targets/node/cli/enforcer-test.ts';
+import { enforcerTest } from '../../../targets/node/cli/verbs/enforcer-test.ts';
 import type { FileWorld } from '../../../targets/node/cli/world.ts';
 import { openEnforcer } from '../../../targets/node/host/enforcers.ts';
 import { FakeHelper, HELLO } from './fake-helper.ts';

@@ -8,7 +8,7 @@ import type { Enforcer, EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import { ANDROID, ENGINE, SPARE, VAULT } from '../../../targets/lab/testbed/hardware.ts';
 import { faultOfInterrupt } from '../../../targets/lab/testbed/judge.ts';
 import type { KvmMachine } from '../../../targets/lab/testbed/kvm-machine.ts';
-import { enforcerTest } from '../../../targets/node/cli/enforcer-test.ts';
+import { enforcerTest } from '../../../targets/node/cli/verbs/enforcer-test.ts';
 import type { FileWorld } from '../../../targets/node/cli/world.ts';
 import { clean, fence, grant, inspect, MOVE_MS, openKvm, runCalls } from './world.ts';
 

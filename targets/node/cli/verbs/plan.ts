@@ -1,27 +1,28 @@
 /** `baton plan`: what it takes to move a device of a board, from its device tree. */
 
-import { parseWords, type Words } from '../../../src/cli/arguments.ts';
-import { EXIT, UsageError } from '../../../src/cli/world.ts';
-import { ConfigError } from '../../../src/config/read.ts';
-import { type BundleId, bundleId, isId, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
-import type { DtNode } from '../../../src/planner/blob.ts';
-import { ACCEPT_WORDS, type Acceptable } from '../../../src/planner/blockers.ts';
-import { Board } from '../../../src/planner/board.ts';
-import { definitionOf } from '../../../src/planner/definition.ts';
-import { planJson, planLines } from '../../../src/planner/describe.ts';
-import type { Paint } from '../../../src/planner/paint.ts';
-import { pictureOf } from '../../../src/planner/picture.ts';
-import { type Choices, type Plan, planBundle } from '../../../src/planner/plan.ts';
-import { survey, surveyJson, surveyLines, verdictOf } from '../../../src/planner/survey.ts';
-import { type Tree, textOf } from '../../../src/planner/tree.ts';
-import { wayOut } from '../../../src/planner/ways.ts';
-import { LIVE_TREE } from '../config/live-tree.ts';
-import { paintFor } from './colour.ts';
-import { planDiff } from './plan-diff.ts';
-import { digestText, withAllViews, writeBundle, writeText } from './plan-file.ts';
-import type { FileWorld } from './world.ts';
+import { parseWords, type Words } from '../../../../src/cli/arguments.ts';
+import type { Verb } from '../../../../src/cli/verb.ts';
+import { EXIT, UsageError } from '../../../../src/cli/world.ts';
+import { ConfigError } from '../../../../src/config/read.ts';
+import { type BundleId, bundleId, isId, type VmId, vmId } from '../../../../src/core/protocol/ids.ts';
+import type { DtNode } from '../../../../src/planner/blob.ts';
+import { ACCEPT_WORDS, type Acceptable } from '../../../../src/planner/blockers.ts';
+import { Board } from '../../../../src/planner/board.ts';
+import { definitionOf } from '../../../../src/planner/definition.ts';
+import { planJson, planLines } from '../../../../src/planner/describe.ts';
+import type { Paint } from '../../../../src/planner/paint.ts';
+import { pictureOf } from '../../../../src/planner/picture.ts';
+import { type Choices, type Plan, planBundle } from '../../../../src/planner/plan.ts';
+import { survey, surveyJson, surveyLines, verdictOf } from '../../../../src/planner/survey.ts';
+import { type Tree, textOf } from '../../../../src/planner/tree.ts';
+import { wayOut } from '../../../../src/planner/ways.ts';
+import { LIVE_TREE } from '../../config/live-tree.ts';
+import { paintFor } from '../colour.ts';
+import { planDiff } from '../plan-diff.ts';
+import { digestText, withAllViews, writeBundle, writeText } from '../plan-file.ts';
+import type { FileWorld } from '../world.ts';
 
-export const PLAN_HELP = `\
+const HELP = `\
 baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUNDLE] [-o FILE] [--svg FILE]
 baton plan TREE --list
 baton plan --diff OLD NEW [NODE...]
@@ -214,3 +215,9 @@ function plainName(node: DtNode): string {
     .slice(0, 32);
   return isId(name) ? name : 'bundle';
 }
+
+export const PLAN: Verb<FileWorld> = {
+  says: 'what moves with a device of a board',
+  help: HELP,
+  alone: plan,
+};

@@ -1,18 +1,19 @@
 /** `baton enforcer-test`: runs the shipped conformance suite on the enforcer that a host's configuration names. */
 
-import { parseWords } from '../../../src/cli/arguments.ts';
-import { EXIT, UsageError } from '../../../src/cli/world.ts';
-import { HOST_SCHEMA } from '../../../src/config/host-config.ts';
-import { vmId } from '../../../src/core/protocol/ids.ts';
-import { type CheckResult, runConformance } from '../../../src/edges/enforcer/conformance.ts';
-import type { Enforcer } from '../../../src/ports/enforcer.ts';
-import { besideConfig, readBundles, readConfigFile } from '../config/files.ts';
-import { openEnforcer } from '../host/enforcers.ts';
-import { stderrLog } from '../program/log.ts';
-import { lockState } from '../system/name-lock.ts';
-import type { FileWorld } from './world.ts';
+import { parseWords } from '../../../../src/cli/arguments.ts';
+import type { Verb } from '../../../../src/cli/verb.ts';
+import { EXIT, UsageError } from '../../../../src/cli/world.ts';
+import { HOST_SCHEMA } from '../../../../src/config/host-config.ts';
+import { vmId } from '../../../../src/core/protocol/ids.ts';
+import { type CheckResult, runConformance } from '../../../../src/edges/enforcer/conformance.ts';
+import type { Enforcer } from '../../../../src/ports/enforcer.ts';
+import { besideConfig, readBundles, readConfigFile } from '../../config/files.ts';
+import { openEnforcer } from '../../host/enforcers.ts';
+import { stderrLog } from '../../program/log.ts';
+import { lockState } from '../../system/name-lock.ts';
+import type { FileWorld } from '../world.ts';
 
-export const ENFORCER_TEST_HELP = `baton enforcer-test CONFIG --owner VM --other VM [--bundle BUNDLE] [--json]
+const HELP = `baton enforcer-test CONFIG --owner VM --other VM [--bundle BUNDLE] [--json]
 
 Checks the enforcer of a host's configuration against the Enforcer contract: every call, its repetition, what is
 read back after it, and the errors. What the enforcer does not claim is not asked of it. It moves the bundle
@@ -60,3 +61,9 @@ export async function enforcerTest(world: FileWorld, args: readonly string[]): P
   }
   return failed === 0 ? EXIT.ok : EXIT.failed;
 }
+
+export const ENFORCER_TEST: Verb<FileWorld> = {
+  says: 'check what an enforcer does',
+  help: HELP,
+  alone: enforcerTest,
+};

@@ -1,11 +1,12 @@
 /** `baton events`: what happened and what happens, from an agent's or the host's socket. */
 
-import type { Json } from '../common/lines.ts';
-import { type OptionTable, parseWords } from './arguments.ts';
-import { reasonText, valueText } from './words.ts';
-import { type CliWorld, type ControlClient, EXIT, TIME_WORDS, timeOf, UsageError } from './world.ts';
+import type { Json } from '../../common/lines.ts';
+import { type OptionTable, parseWords } from '../arguments.ts';
+import type { Verb } from '../verb.ts';
+import { reasonText, valueText } from '../words.ts';
+import { type CliWorld, type ControlClient, EXIT, TIME_WORDS, timeOf, UsageError } from '../world.ts';
 
-export const EVENTS_HELP = `baton events [-f] [--since WHEN] [-n LINES] [--host] [--json] [--socket PATH]
+const HELP = `baton events [-f] [--since WHEN] [-n LINES] [--host] [--json] [--socket PATH]
 
 Prints the last events, a line each with the time of day, and ends. The daemon keeps 100 of them, and none from before
 its start.
@@ -106,3 +107,9 @@ function eventText(event: Json): string {
     });
   return `${name} ${named.join(' ')}`;
 }
+
+export const EVENTS: Verb = {
+  says: 'what happened, and with -f what happens',
+  help: HELP,
+  daemon: ['agent', events],
+};

@@ -1,11 +1,12 @@
 /** `baton describe`: how one bundle stands, from an agent's or the host's socket. */
 
-import type { Json } from '../common/lines.ts';
-import { type OptionTable, parseWords } from './arguments.ts';
-import { ageText, fullReason, holderText, valueText } from './words.ts';
-import { type CliWorld, type ControlClient, EXIT, table, UsageError } from './world.ts';
+import type { Json } from '../../common/lines.ts';
+import { type OptionTable, parseWords } from '../arguments.ts';
+import type { Verb } from '../verb.ts';
+import { ageText, fullReason, holderText, valueText } from '../words.ts';
+import { type CliWorld, type ControlClient, EXIT, table, UsageError } from '../world.ts';
 
-export const DESCRIBE_HELP = `baton describe BUNDLE [--host] [--json] [--socket PATH]
+const HELP = `baton describe BUNDLE [--host] [--json] [--socket PATH]
 
 Shows one bundle with its last events: why is it as it is. With --host: as the host sees it.
 `;
@@ -53,3 +54,10 @@ function eventText(world: CliWorld, event: string, nowMs: number | undefined): s
   const time = nowMs === undefined ? '' : `${world.timeOfDay(Math.max(0, nowMs - Number(ms)))} `;
   return `${time}${Number(ms).toFixed(0)}${text}`;
 }
+
+export const DESCRIBE: Verb = {
+  says: 'one bundle, with its last events',
+  help: HELP,
+  daemon: ['agent', describe],
+  isWrapped: true,
+};

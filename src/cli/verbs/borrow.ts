@@ -6,13 +6,14 @@
  * ends, however, the bundle goes back: the connection is the lease.
  */
 
-import type { Json } from '../common/lines.ts';
-import { type OptionTable, parseWords, type Words } from './arguments.ts';
-import { Asking } from './asking.ts';
-import { Holding } from './holding.ts';
-import { type CliWorld, type ControlClient, EXIT, UsageError } from './world.ts';
+import type { Json } from '../../common/lines.ts';
+import { type OptionTable, parseWords, type Words } from '../arguments.ts';
+import { Asking } from '../asking.ts';
+import { Holding } from '../holding.ts';
+import type { Verb } from '../verb.ts';
+import { type CliWorld, type ControlClient, EXIT, UsageError } from '../world.ts';
 
-export const BORROW_HELP = `baton borrow [options] BUNDLE [options] [[--] COMMAND ARGUMENTS...]
+const HELP = `baton borrow [options] BUNDLE [options] [[--] COMMAND ARGUMENTS...]
 
 Borrows a bundle, runs COMMAND while it is held, and gives it back. Without COMMAND it is held until
 this process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT).
@@ -101,3 +102,11 @@ function unfitness(world: CliWorld, name: string | undefined): number | undefine
   );
   return found.length > 0 ? EXIT.notRunnable : EXIT.notFound;
 }
+
+export const BORROW: Verb = {
+  says: 'hold a bundle while a command runs',
+  help: HELP,
+  daemon: ['agent', borrow],
+  isWrapped: true,
+  ownWords: ownWordsOfBorrow,
+};

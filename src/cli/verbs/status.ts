@@ -3,14 +3,15 @@
  * again.
  */
 
-import type { Json } from '../common/lines.ts';
-import { nearestKey } from '../common/near.ts';
-import { type OptionTable, parseWords } from './arguments.ts';
-import { HungError } from './patience.ts';
-import { absenceText, ageText, holderText, reasonText } from './words.ts';
-import { type CliWorld, type ControlClient, duration, EXIT, table, UsageError } from './world.ts';
+import type { Json } from '../../common/lines.ts';
+import { nearestKey } from '../../common/near.ts';
+import { type OptionTable, parseWords } from '../arguments.ts';
+import { HungError } from '../patience.ts';
+import type { Verb } from '../verb.ts';
+import { absenceText, ageText, holderText, reasonText } from '../words.ts';
+import { type CliWorld, type ControlClient, duration, EXIT, table, UsageError } from '../world.ts';
 
-export const STATUS_HELP = `baton status [BUNDLE...] [-w] [--host] [--json] [--socket PATH]
+const HELP = `baton status [BUNDLE...] [-w] [--host] [--json] [--socket PATH]
 
 Shows every bundle, or those that are named: BUNDLE HOLDER EPOCH STATE LEASE-LEFT REASON. HOLDER is ? before anybody
 has told, and quarantined or moving while nobody can have it. Host and agents are asked first, for half a second at
@@ -183,3 +184,10 @@ function senseOf({ lines }: Look): string {
     .replace(/\d+ m?s\b/g, 'T')
     .replace(/ +/g, ' ');
 }
+
+export const STATUS: Verb = {
+  says: 'who holds what',
+  help: HELP,
+  daemon: ['agent', status],
+  isWrapped: true,
+};

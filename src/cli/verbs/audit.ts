@@ -1,10 +1,11 @@
 /** `baton audit verify`: checks the chain of an audit log, without a daemon. */
 
-import { AUDIT_LINE_MAX, AUDIT_START, AuditChecker } from '../core/host/audit.ts';
-import { parseWords } from './arguments.ts';
-import { type CliWorld, EXIT, UsageError } from './world.ts';
+import { AUDIT_LINE_MAX, AUDIT_START, AuditChecker } from '../../core/host/audit.ts';
+import { parseWords } from '../arguments.ts';
+import type { Verb } from '../verb.ts';
+import { type CliWorld, EXIT, UsageError } from '../world.ts';
 
-export const AUDIT_HELP = `baton audit verify PATH
+const HELP = `baton audit verify PATH
 
 Checks the hash chain of an audit log, and prints its last hash: compare it with a copy kept elsewhere, for a tail
 that was cut off does not show in the chain alone. PATH is the state folder of a host (or the log in it, audit.jsonl):
@@ -102,4 +103,9 @@ function checkFile(log: AuditLog, file: string, checker: AuditChecker): string |
     }
   }
   return rest === '' ? undefined : (checker.next(rest) ?? 'the line has no end');
+}
+
+/** The verb, over the files of this target. */
+export function auditVerb(log: AuditLog): Verb {
+  return { says: 'check an audit log', help: HELP, alone: (world, args) => audit(world, log, args) };
 }

@@ -1,20 +1,21 @@
 /** `baton check-config`: checks of files, without a daemon. */
 
-import { parseWords } from '../../../src/cli/arguments.ts';
-import { EXIT, UsageError } from '../../../src/cli/world.ts';
-import { AGENT_SCHEMA } from '../../../src/config/agent-config.ts';
-import { BUNDLE_FILE_SCHEMA, readBundleFile } from '../../../src/config/bundle-file.ts';
-import { compareDaemons, type Daemon } from '../../../src/config/compare.ts';
-import { faultsOf } from '../../../src/config/faults.ts';
-import { followAgent, followHost } from '../../../src/config/follow.ts';
-import { HOST_SCHEMA } from '../../../src/config/host-config.ts';
-import { ConfigError, parseConfig, readConfig } from '../../../src/config/read.ts';
-import { KEYS_SCHEMA } from '../../../src/config/shared-parts.ts';
-import { warnAgent, warnHost } from '../../../src/config/warn.ts';
-import { HOST } from '../../../src/core/protocol/ids.ts';
-import type { FileWorld } from './world.ts';
+import { parseWords } from '../../../../src/cli/arguments.ts';
+import type { Verb } from '../../../../src/cli/verb.ts';
+import { EXIT, UsageError } from '../../../../src/cli/world.ts';
+import { AGENT_SCHEMA } from '../../../../src/config/agent-config.ts';
+import { BUNDLE_FILE_SCHEMA, readBundleFile } from '../../../../src/config/bundle-file.ts';
+import { compareDaemons, type Daemon } from '../../../../src/config/compare.ts';
+import { faultsOf } from '../../../../src/config/faults.ts';
+import { followAgent, followHost } from '../../../../src/config/follow.ts';
+import { HOST_SCHEMA } from '../../../../src/config/host-config.ts';
+import { ConfigError, parseConfig, readConfig } from '../../../../src/config/read.ts';
+import { KEYS_SCHEMA } from '../../../../src/config/shared-parts.ts';
+import { warnAgent, warnHost } from '../../../../src/config/warn.ts';
+import { HOST } from '../../../../src/core/protocol/ids.ts';
+import type { FileWorld } from '../world.ts';
 
-export const CHECK_CONFIG_HELP = `baton check-config FILE...
+const HELP = `baton check-config FILE...
 
 Checks configurations of agents and hosts with all that they name (bundle file, key file, password file, programs,
 addresses), bundle files and key files. The daemons do the same checks when they start. Each complaint names file, line
@@ -162,3 +163,9 @@ function checkedKeys(world: FileWorld, file: string, text: string): Checked {
       : [],
   };
 }
+
+export const CHECK_CONFIG: Verb<FileWorld> = {
+  says: 'check configuration files',
+  help: HELP,
+  alone: checkConfig,
+};

@@ -1,0 +1,131 @@
+/** `baton recall`: the owner asks for its bundle back. */
+
+import type { Json } from '../../common/lines.ts';
+import { parseWords } from '../arguments.ts';
+import { oneBundle, tellOutcome } from '../order.ts';
+import { answerWithin, HungError } from '../patience.ts';
+import type { Verb } from '../verb.ts';
+import { absenceText, recallText } from '../words.ts';
+import { type CliWorld, type ControlClient, duration, EXIT, LOOK_MS, parseDuration } from '../world.ts';
+
+const HELP = `baton recall BUNDLE [--grace TIME] [--force] [-w [TIME]] [--socket PATH]
+
+The owner asks for its bundle back. With --force the return starts after the grace, but never before the minimum
+hold time to which the borrower's consent entitles it: the host gives the notice of that consent, then takes the
+bundle. An enforcer that cannot take from a live borrower makes that its release or the end of its VM: recall says
+so.
+
+  --grace TIME        time that the borrower has (default 2s)
+  --force             the return starts after that, with notice, and ends by force
+  -w, --wait [TIME]   return when the bundle is back and its driver active, after TIME at most
+                      (default: the grace and 10s)
+
+TIME: seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s.
+Exit status: 0 it was called in; with -w: it is back. 1 it is not lent, or the host is silent, without which nothing
+comes back; with -w: it is back and its driver does not resume, or it came to quarantine in place of back. 124 with -w:
+not back within the time.
+`;
+
+export async function recall(
+  world: CliWorld,
+  client: ControlClient,
+  args: readonly string[],
+): Promise<number> {
+  const { plain, flags, values } = parseWords(args, {
+    '--grace': 'value',
+    '--force': 'flag',
+    '--wait': 'time',
+  });
+  const graceMs = parseDuration(values.get('--grace') ?? '2s', '--grace');
+  const wait = values.get('--wait');
+  const waitMs = wait === undefined ? graceMs + RECALL_WAIT_MS : parseDuration(wait, '--wait');
+  const bundle = oneBundle(plain, 'recall');
+  const json = flags.has('--json');
+  const request = { do: 'recall', bundle, graceMs, force: flags.has('--force') };
+  const done = (answer: Json) => recalledText(graceMs, request.force, answer);
+  if (!flags.has('--wait')) {
+    const answer = await client.request(request);
+    const status = tellOutcome(world, answer, request, json, done);
+    return status === EXIT.ok && answer['hostSilent'] !== undefined ? EXIT.failed : status;
+  }
+  const endMs = world.nowMs() + waitMs;
+  const answer = await beforeEnd(world, client, request, endMs);
+  if (answer === undefined) return ended(world, bundle, UNSAID, json);
+  const { code } = (answer['error'] ?? {}) as { code?: string };
+  // On its way, or back already: then there is nothing to be called in, but something to wait for.
+  if (answer['ok'] !== true && code !== 'notLent') return tellOutcome(world, answer, request, json, done);
+  const asked = answer['ok'] === true ? `${done(answer)}; ` : '';
+  if (!json) world.err(`baton: ${bundle}: ${asked}waiting until it is back, ${duration(waitMs)} at most`);
+  return untilBack(world, client, bundle, endMs, json);
+}
+
+/** What became of a recall, in one line. */
+function recalledText(graceMs: number, isForced: boolean, { forceRevoke, hostSilent }: Json): string {
+  if (hostSilent === undefined) return recallText(graceMs, isForced, forceRevoke);
+  return (
+    `the borrower was asked, but the host is silent, and nothing comes back before it answers: ` +
+    absenceText(hostSilent as Json)
+  );
+}
+
+/** Time that a return takes at most, beyond the grace: remap, guard time, resume. In ms. */
+const RECALL_WAIT_MS = 10_000;
+/** Time that the agent has to answer at the end of the wait, in ms: it asks others for half a second at most. */
+const LAST_LOOK_MS = 1_000;
+
+/** What is said at the end of a wait, and the exit status. */
+type End = readonly [text: string, status: number];
+
+/** The wait is over before the agent has answered. */
+const UNSAID: End = ['not back within the wait, as far as is known: the agent does not answer', EXIT.waited];
+
+/** Where a bundle ends that is called in, with what is said of it and the exit status. */
+const ENDS: Readonly<Record<string, End>> = {
+  held: ['back', EXIT.ok],
+  failed: ['back, but its driver did not resume; it is tried again', EXIT.failed],
+  quarantined: ['in quarantine; an operator lifts it at the host', EXIT.failed],
+};
+
+/** Asks the agent; undefined when the wait is over before it answers. */
+async function beforeEnd(
+  world: CliWorld,
+  client: ControlClient,
+  request: Json,
+  endMs: number,
+): Promise<Json | undefined> {
+  try {
+    return await answerWithin(world, client, request, Math.max(endMs - world.nowMs(), LAST_LOOK_MS));
+  } catch (error) {
+    if (error instanceof HungError && world.nowMs() >= endMs) return undefined;
+    throw error;
+  }
+}
+
+/** Says how a wait has ended. Returns the exit status. */
+function ended(world: CliWorld, bundle: string, [text, status]: End, json: boolean, state?: string): number {
+  if (json) world.out(JSON.stringify({ ok: status === EXIT.ok, bundle, state: state ?? null, text }));
+  else world.err(`baton: ${bundle}: ${text}`);
+  return status;
+}
+
+async function untilBack(
+  world: CliWorld,
+  client: ControlClient,
+  bundle: string,
+  endMs: number,
+  json: boolean,
+): Promise<number> {
+  for (;;) {
+    const view = await beforeEnd(world, client, { do: 'describe', bundle }, endMs);
+    if (view === undefined) return ended(world, bundle, UNSAID, json);
+    const state = String(view['state']);
+    const end = Object.hasOwn(ENDS, state) ? ENDS[state] : undefined;
+    const late: End | undefined =
+      world.nowMs() >= endMs ? [`not back within the wait: ${state}`, EXIT.waited] : undefined;
+    const over = end ?? late;
+    if (over) return ended(world, bundle, over, json, state);
+    await new Promise<void>((resolve) => void world.after(LOOK_MS, resolve));
+  }
+}
+
+export const RECALL: Verb = { says: 'ask for a lent bundle back', help: HELP, daemon: ['agent', recall] };

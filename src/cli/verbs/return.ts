@@ -1,0 +1,24 @@
+/** `baton return`: gives a borrowed bundle back. */
+
+import { parseWords } from '../arguments.ts';
+import { oneBundle, order } from '../order.ts';
+import type { Verb } from '../verb.ts';
+import type { CliWorld, ControlClient } from '../world.ts';
+
+const HELP = `baton return BUNDLE [--socket PATH]
+
+Gives a bundle back that a program of this VM borrows. Returns when the host has taken it.
+`;
+
+async function giveBack(world: CliWorld, client: ControlClient, args: readonly string[]): Promise<number> {
+  const { plain, flags } = parseWords(args, {});
+  return order(
+    world,
+    client,
+    { do: 'return', bundle: oneBundle(plain, 'return') },
+    flags.has('--json'),
+    'given back',
+  );
+}
+
+export const RETURN: Verb = { says: 'give a bundle back', help: HELP, daemon: ['agent', giveBack] };

@@ -1,0 +1,65 @@
+/** `baton sleep`: calls everything in before the system sleeps. */
+
+import { parseWords } from '../arguments.ts';
+import { order } from '../order.ts';
+import type { Verb } from '../verb.ts';
+import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from '../world.ts';
+
+const HELP = `baton sleep [--grace TIME] [-w TIME] [--socket PATH]
+
+For an owner whose whole system is about to sleep: calls every lent bundle in, after the grace (default 2s) by
+force where the enforcer can, and lends nothing until baton wake. Returns when none is lent any more. Exit status 75
+when that did not come about within the wait (default 10s): then the system should stay awake, and requests are heard
+again. Where no agent runs, nothing is called in and the exit status is 0; one that is being started again is waited
+for.
+`;
+
+const SLEEP_WORDS = { '--grace': 'value', '--wait': 'value' } as const;
+
+export async function sleep(
+  world: CliWorld,
+  client: ControlClient,
+  args: readonly string[],
+): Promise<number> {
+  const { plain, flags, values } = parseWords(args, SLEEP_WORDS);
+  if (plain.length > 0) throw new UsageError('sleep takes no BUNDLE: it is about all of them');
+  const graceMs = parseDuration(values.get('--grace') ?? '2s', '--grace');
+  const waitMs = parseDuration(values.get('--wait') ?? '10s', '--wait');
+  const request = { do: 'sleep', graceMs, waitMs };
+  return order(world, client, request, flags.has('--json'), 'nothing is lent');
+}
+
+/** Time between two tries to reach an agent that is being started again, in ms. */
+const AGAIN_MS = 200;
+const REFUSED = /\bECONNREFUSED\b/;
+
+/** `baton sleep` where no agent answers: a machine without one may sleep. One that ran is given time to come back. */
+export async function sleepWithoutAgent(
+  world: CliWorld,
+  args: readonly string[],
+  error: Error,
+  connect: () => Promise<ControlClient>,
+): Promise<number> {
+  const { values } = parseWords(args, SLEEP_WORDS);
+  const endMs = world.nowMs() + parseDuration(values.get('--wait') ?? '10s', '--wait');
+  // The socket of an agent that was killed refuses; one that never ran has none.
+  let isRefused = REFUSED.test(error.message);
+  while (isRefused && world.nowMs() < endMs) {
+    await new Promise<void>((done) => void world.after(AGAIN_MS, done));
+    try {
+      const client = await connect();
+      return await sleep(world, client, args).finally(() => client.close());
+    } catch (again) {
+      isRefused = REFUSED.test((again as Error).message);
+    }
+  }
+  world.err('baton: no agent answers: nothing was called in');
+  return EXIT.ok;
+}
+
+export const SLEEP: Verb = {
+  says: 'call everything in before the system sleeps',
+  help: HELP,
+  daemon: ['agent', sleep],
+  withoutDaemon: sleepWithoutAgent,
+};
