@@ -90,7 +90,7 @@ describe('OPERATING', () => {
   it('names commands that there are', () => {
     const main = ['src/cli/verbs.ts', 'targets/node/cli/commands.ts'].map(read).join();
     const named = [...text.matchAll(/baton ([a-z-]+)/g)].map(([, name]) => name!);
-    const known = (name: string) => new RegExp(`^ +'?${name}'?: \\{`, 'm').test(main);
+    const known = (name: string) => new RegExp(`^ +'?${name}'?: [A-Za-z]`, 'm').test(main);
     expect(named.length).toBeGreaterThan(10);
     expect(named.filter((name) => !known(name))).toEqual([]);
   });
