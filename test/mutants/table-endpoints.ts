@@ -342,8 +342,8 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'new table: an owner keeps the epochs of the last one',
-    find: 'state: { ...state, epoch: 0 as Epoch, heldEpoch: 0 as Epoch, rejected: undefined },',
-    replace: 'state: { ...state, rejected: undefined },',
+    find: '...state, epoch: 0 as Epoch, heldEpoch: 0 as Epoch, rejected: undefined,',
+    replace: '...state, rejected: undefined,',
     breaks: 'L1: an owner ignores the host for good',
     caughtBy: AGENT_ENDPOINT,
   },

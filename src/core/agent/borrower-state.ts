@@ -81,18 +81,21 @@ export interface BorrowerState {
   readonly unconfirmed: boolean;
 }
 
+/** Messages that the borrower's table takes. */
+export const BORROWER_MESSAGES = [
+  'handoverPending',
+  'borrowDeclined',
+  'refused',
+  'remapped',
+  'stateReported',
+  'confirmed',
+  'leaseEnding',
+  'recallDevice',
+] as const;
+
 export type BorrowerInput =
   | CommonInput<BorrowerTimer>
-  | MessageInput<
-      | 'handoverPending'
-      | 'borrowDeclined'
-      | 'refused'
-      | 'remapped'
-      | 'stateReported'
-      | 'confirmed'
-      | 'leaseEnding'
-      | 'recallDevice'
-    >
+  | MessageInput<(typeof BORROWER_MESSAGES)[number]>
   /** A client wants the bundle. `fresh`: the last timestamp token of the host is young enough for a consent. */
   | { readonly on: 'borrow'; readonly terms: BorrowTerms; readonly fresh: boolean }
   /** The client is done, or gone. */

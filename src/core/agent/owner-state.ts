@@ -91,11 +91,20 @@ export interface OwnerState {
   readonly rejected?: string | undefined;
 }
 
+/** Messages that the owner's table takes. */
+export const OWNER_MESSAGES = [
+  'requestBorrow',
+  'withdrawBorrow',
+  'prepared',
+  'refused',
+  'remapped',
+  'stateReported',
+  'confirmed',
+] as const;
+
 export type OwnerInput =
   | CommonInput<OwnerTimer>
-  | MessageInput<
-      'requestBorrow' | 'withdrawBorrow' | 'prepared' | 'refused' | 'remapped' | 'stateReported' | 'confirmed'
-    >
+  | MessageInput<(typeof OWNER_MESSAGES)[number]>
   | { readonly on: 'policyDecided'; readonly request: number; readonly decision: PolicyDecision }
   /** The user wants the bundle back; with `force`, whatever the borrower does. */
   | { readonly on: 'recall'; readonly graceMs: number; readonly force: boolean }

@@ -178,10 +178,19 @@ export interface OpenedConsent {
   readonly ageMs: number;
 }
 
-type HostMessage = Extract<
-  MessageKind,
-  'prepare' | 'lend' | 'cancel' | 'reclaim' | 'claim' | 'release' | 'confirm' | 'reject' | 'queryState'
->;
+/** Messages that the host's table takes. */
+export const HOST_MESSAGES = [
+  'prepare',
+  'lend',
+  'cancel',
+  'release',
+  'reclaim',
+  'claim',
+  'confirm',
+  'reject',
+  'queryState',
+] as const satisfies readonly MessageKind[];
+type HostMessage = (typeof HOST_MESSAGES)[number];
 
 /** Facts. `nowMs` is the host's monotonic clock; `incarnation` the sender's running incarnation. */
 export type HostInput = { readonly nowMs: number } & (

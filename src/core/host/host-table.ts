@@ -14,7 +14,7 @@ import { INCARNATION_ROWS, QUARANTINE_ROWS, START_ROWS } from './host-incarnatio
 import { LEND_ROWS } from './host-lend.ts';
 import { REMAP_ROWS } from './host-remap.ts';
 import { CLOCK_ROWS, RETURN_ROWS } from './host-return.ts';
-import { HOST_STATES, type HostInput } from './host-state.ts';
+import { HOST_MESSAGES, HOST_STATES, type HostInput } from './host-state.ts';
 
 const lateTimers = (Object.keys(HOST_TIMERS) as HostTimer[]).map((name) =>
   hostRow({
@@ -34,21 +34,13 @@ export const HOST_INPUTS: readonly HostInput['on'][] = [
   'vmExited',
   'recorded',
   'epochsReserved',
-  'prepare',
-  'lend',
-  'cancel',
-  'release',
-  'reclaim',
-  'claim',
-  'confirm',
-  'reject',
-  'queryState',
+  ...HOST_MESSAGES,
   'lift',
   ...(Object.keys(HOST_TIMERS) as HostTimer[]).map((name) => `timer:${name}` as const),
 ];
 
 /** The host's table. */
-export const HOST_TABLE = makeTable('hypervisor', HOST_STATES, HOST_INPUTS, [
+export const HOST_TABLE = makeTable('host', HOST_STATES, HOST_INPUTS, [
   ...START_ROWS,
   ...LEND_ROWS,
   ...REMAP_ROWS,
