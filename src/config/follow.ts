@@ -80,7 +80,7 @@ export function followAgent(
   const keys = follow.keys(config.keys);
   follow.folders(config);
   if (transport.kind === 'mqtt') follow.mqtt(transport, vm);
-  else follow.address(['transport', 'address'], transport.address);
+  if (transport.kind === 'stream') follow.address(['transport', 'address'], transport.address);
   // The PATH of hooks and policy may be another one when they run: `check-config` warns.
   follow.programs(programsOfAgent(config).filter(({ command }) => command[0]?.includes('/')));
   follow.notItself(keys, vm);
