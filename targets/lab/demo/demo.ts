@@ -25,7 +25,7 @@ can. Broker, simulated machine, host, agents and drivers are processes of their 
 
   --json        JSON lines; the last is {"event":"summary","ok":…,"expectations":…,"held":…}
   --seed N      seed of the simulated hardware (default 1)
-  --lie NAME    switch one safeguard off; the demo must then fail and say what went wrong:
+  --lie NAME    switch one safeguard off; the demo must then fail and say what went wrong, and ends there:
                 ${Object.keys(LIES).join(', ')}
   --real        under a real hypervisor, KVM in an emulated machine, with QEMU's device edu in place of touch and
                 display: lines with # are its kernel's own. Needs a checkout of Baton, QEMU and a cross compiler, and
@@ -75,7 +75,7 @@ async function tellSimulated(
     );
     report.step(`the bundle was planned from the board’s device tree: ${devices.join(', ')}`);
     report.step('all of them run, and the host has granted the panel to its owner');
-    await tell(bed, report);
+    await tell(bed, report, lie !== undefined);
   } catch (error) {
     report.expect('everything starts', false, (error as Error).message);
   } finally {
@@ -85,10 +85,10 @@ async function tellSimulated(
 }
 
 /** Tells the story; however it ends, the machine's own checker has the last word. */
-async function tell(bed: DemoBed, report: DemoReport): Promise<void> {
+async function tell(bed: DemoBed, report: DemoReport, isLie: boolean): Promise<void> {
   const story = new DemoStory(bed, report);
   try {
-    await within(bed.pacedMs(LIMIT_MS), story.run());
+    await within(bed.pacedMs(LIMIT_MS), story.run(isLie));
   } catch (error) {
     report.expect('the story goes on to its end', false, (error as Error).message);
   }
