@@ -17,6 +17,8 @@ const STEP_MS = 2_500;
 const LATE_LEASE_MS = 500;
 /** Time to let pass in which something must NOT happen, in ms. */
 const QUIET_MS = 120;
+/** Longest wait for one step once a lie has shown, in ms: what is waited for mostly never comes. */
+const SHOWN_MS = 400;
 /** Pictures, one word each. */
 const HOME_SCREEN = 0x00a0_d10d;
 const PIN_PAD = 0x0050_1f17;
@@ -25,15 +27,17 @@ const PIN_PAD = 0x0050_1f17;
 export class DemoStory {
   readonly #bed: DemoBed;
   readonly #report: DemoReport;
+  readonly #isLie: boolean;
   #blackoutMs = Number.NaN;
 
-  constructor(bed: DemoBed, report: DemoReport) {
+  /** `isLie`: a safeguard is switched off, and the story ends with the chapter in which that shows. */
+  constructor(bed: DemoBed, report: DemoReport, isLie: boolean) {
     this.#bed = bed;
     this.#report = report;
+    this.#isLie = isLie;
   }
 
-  /** Tells chapter after chapter. `isLie`: what follows one that went wrong would mostly wait for what never comes. */
-  async run(isLie: boolean): Promise<void> {
+  async run(): Promise<void> {
     const chapters = [
       () => this.#home(),
       () => this.#pinEntry(),
@@ -46,16 +50,25 @@ export class DemoStory {
     ];
     for (const tell of chapters) {
       await tell();
-      if (!isLie || this.#report.expectations.every(({ held }) => held)) continue;
+      if (!this.#hasLieShown()) continue;
       this.#report.step('the story ends here: the lie has shown');
       return;
     }
   }
 
+  #hasLieShown(): boolean {
+    return this.#isLie && this.#report.expectations.some(({ held }) => !held);
+  }
+
+  /** Waits for a step of the story. */
+  #until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+    return this.#bed.until(what, this.#hasLieShown() ? SHOWN_MS : STEP_MS, holds);
+  }
+
   /** Android alone. */
   async #home(): Promise<void> {
     const { report, bed } = this.#words('Android owns touch and display');
-    await bed.until('android holds', STEP_MS, () => this.#holds('android'));
+    await this.#until('android holds', () => this.#holds('android'));
     await bed.ask('app-android', { do: 'show', word: HOME_SCREEN });
     const atMs = await this.#tap(120, 300);
     report.expect('a tap reaches Android', await this.#saw('android', atMs, 2));
@@ -169,7 +182,7 @@ export class DemoStory {
     await bed.ask('app-vault', { do: 'misbehave', how: 'slow' });
     const atMs = performance.now();
     const lease = await this.#borrow('pin', { leaseMs: 300, noticeMs: 200 });
-    await bed.until('the lease ends by force', STEP_MS, () => this.#holds('android'));
+    await this.#until('the lease ends by force', () => this.#holds('android'));
     const dark = bed.since(atMs, 'host', 'changed').find((event) => event['state'] === 'parked');
     report.expect('it is dark and parked before Android gets it', dark !== undefined);
     report.expect('Vault is told that it lost it', await this.#told('vault', 'lost', atMs));
@@ -182,15 +195,14 @@ export class DemoStory {
   async #late(): Promise<void> {
     const { report, bed } = this.#words('The network delays a give-back past the end of the lease');
     const lease = await this.#borrow('pin', { leaseMs: bed.pacedMs(LATE_LEASE_MS), noticeMs: 100 });
-    await bed.until(
+    await this.#until(
       'the host knows that Vault resumed',
-      STEP_MS,
       async () => (await this.#host())['confirmed'] === true,
     );
     await bed.broker({ hold: 'baton/machine/host/in/vault' });
     const atMs = performance.now();
     const back = lease.client.request({ do: 'return', bundle: PANEL.id });
-    await bed.until('the lease ends by force', STEP_MS, () => this.#holds('android'));
+    await this.#until('the lease ends by force', () => this.#holds('android'));
     await back;
     lease.client.close();
     const forced = bed.since(atMs, 'host', 'changed').some((event) => event['reason'] === 'parked: expiry');
@@ -214,12 +226,12 @@ export class DemoStory {
     const lease = await this.#borrow('pin', { leaseMs: 30_000 });
     const atMs = performance.now();
     await bed.ask('bench', { do: 'killVm', vm: 'vault' });
-    await bed.until('the bundle is back', STEP_MS, () => this.#holds('android'));
+    await this.#until('the bundle is back', () => this.#holds('android'));
     lease.client.close();
     report.expect('the bundle is back with Android', await this.#holds('android'));
     const gone = bed.since(atMs, 'host', 'vm').find((event) => event['vm'] === 'vault');
     report.expect('the host knows that life as ended', gone?.['running'] === false);
-    await bed.until('android resumed', STEP_MS, async () => (await this.#stateOf('android')) === 'held');
+    await this.#until('android resumed', async () => (await this.#stateOf('android')) === 'held');
     const tapMs = await this.#tap(300, 300);
     report.expect('Android’s touch works', await this.#saw('android', tapMs, 2));
     await bed.startVm('vault' as never);
@@ -300,11 +312,7 @@ export class DemoStory {
   async #giveBack(client: ControlClient): Promise<void> {
     await client.request({ do: 'return', bundle: PANEL.id });
     client.close();
-    await this.#bed.until(
-      'android resumed',
-      STEP_MS,
-      async () => (await this.#stateOf('android')) === 'held',
-    );
+    await this.#until('android resumed', async () => (await this.#stateOf('android')) === 'held');
     await this.#host();
     this.#report.step('given back; Android resumed');
   }
@@ -323,7 +331,7 @@ export class DemoStory {
 
   /** Whether the VM's user saw exactly so many reports, waiting for them a while. */
   async #saw(vm: string, sinceMs: number, count: number): Promise<boolean> {
-    await this.#bed.until('reports', STEP_MS, () => this.#reports(vm, sinceMs) >= count).catch(() => {});
+    await this.#until('reports', () => this.#reports(vm, sinceMs) >= count).catch(() => {});
     return this.#reports(vm, sinceMs) === count;
   }
 
@@ -332,7 +340,7 @@ export class DemoStory {
       const screen = await this.#bed.ask('bench', { do: 'screen' });
       return screen['vm'] === vm && (screen['words'] as number[]).every((each) => each === word);
     };
-    await this.#bed.until('picture', STEP_MS, look).catch(() => {});
+    await this.#until('picture', look).catch(() => {});
     return look();
   }
 
@@ -344,13 +352,13 @@ export class DemoStory {
 
   async #told(by: 'vault' | 'android', event: string, sinceMs: number): Promise<boolean> {
     const told = () => this.#bed.since(sinceMs, by, event).length > 0;
-    await this.#bed.until(event, STEP_MS, told).catch(() => {});
+    await this.#until(event, told).catch(() => {});
     return told();
   }
 
   async #vaultIdle(): Promise<void> {
-    await this.#bed.until('vault is idle', STEP_MS, async () => (await this.#stateOf('vault')) === 'idle');
-    await this.#bed.until('android holds', STEP_MS, async () => (await this.#stateOf('android')) === 'held');
+    await this.#until('vault is idle', async () => (await this.#stateOf('vault')) === 'idle');
+    await this.#until('android holds', async () => (await this.#stateOf('android')) === 'held');
   }
 }
 

@@ -86,9 +86,9 @@ async function tellSimulated(
 
 /** Tells the story; however it ends, the machine's own checker has the last word. */
 async function tell(bed: DemoBed, report: DemoReport, isLie: boolean): Promise<void> {
-  const story = new DemoStory(bed, report);
+  const story = new DemoStory(bed, report, isLie);
   try {
-    await within(bed.pacedMs(LIMIT_MS), story.run(isLie));
+    await within(bed.pacedMs(LIMIT_MS), story.run());
   } catch (error) {
     report.expect('the story goes on to its end', false, (error as Error).message);
   }
