@@ -1,4 +1,4 @@
-/** Files that share modules (vitest.config.ts, project `unit`) replace none of them, and leave the environment alone. */
+/** Files that share modules (vitest.config.ts, project `unit`) replace none, and leave the environment alone. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
