@@ -6,7 +6,7 @@ import type { ConsentClaims } from '../../src/core/protocol/message-parts.ts';
 import { checkStable } from './properties.ts';
 import { BUNDLE, VM_OF } from './settings.ts';
 import { describeWorld, movesOf, runFairly } from './transitions.ts';
-import { type AgentWorld, type Envelope, type Job, NONE, type World } from './world.ts';
+import type { AgentWorld, Envelope, Job, World } from './world.ts';
 
 /** What a search found. */
 export interface Explored {
@@ -20,36 +20,21 @@ export interface Explored {
 /** A situation that must occur, or the search proves nothing. */
 export type Situation = readonly [name: string, holds: (world: World) => boolean];
 
-interface Node {
-  readonly world: World;
-  readonly parent: number;
-  readonly label: string;
-}
-
 /** Explores from `start`; stops at the first violation or after `statesMax` states. */
 export function explore(start: World, situations: readonly Situation[], statesMax: number): Explored {
-  const nodes: Node[] = [{ world: start, parent: -1, label: 'start' }];
-  const known = new Set([key(start)]);
+  const reached = new Reached(start);
   const calm = new Set<string>();
   const sometimes = new Map(situations.map(([name]) => [name, 0]));
   let transitions = 0;
-  const pathTo = (index: number, last?: string): string[] => {
-    const path = last ? [last] : [];
-    for (let i = index; i >= 0; i = nodes[i]!.parent) path.unshift(nodes[i]!.label);
-    return path;
-  };
-  for (let index = 0; index < nodes.length; index++) {
-    const { world } = nodes[index]!;
+  const found = () => ({ states: reached.states, transitions, sometimes });
+  const violated = (error: string, path: readonly string[]) => ({ ...found(), violation: { error, path } });
+  for (let index = 0; index < reached.states; index++) {
+    const { world, place } = reached.take(index);
     try {
       checkStable(world);
-      checkFairly(world, calm);
+      checkFairly(world, place, calm);
     } catch (error) {
-      return {
-        states: nodes.length,
-        transitions,
-        sometimes,
-        violation: { error: `${(error as Error).message}\n at ${describeWorld(world)}`, path: pathTo(index) },
-      };
+      return violated(`${(error as Error).message}\n at ${describeWorld(world)}`, reached.pathTo(index));
     }
     for (const [name, holds] of situations) if (holds(world)) sometimes.set(name, sometimes.get(name)! + 1);
     for (const move of movesOf(world)) {
@@ -58,36 +43,83 @@ export function explore(start: World, situations: readonly Situation[], statesMa
       try {
         next = move.to();
       } catch (error) {
-        return {
-          states: nodes.length,
-          transitions,
-          sometimes,
-          violation: { error: `${(error as Error).stack}`, path: pathTo(index, move.label) },
-        };
+        return violated(`${(error as Error).stack}`, [...reached.pathTo(index), move.label]);
       }
-      const hash = key(next);
-      if (known.has(hash)) continue;
-      known.add(hash);
-      if (nodes.length >= statesMax)
-        return {
-          states: nodes.length,
-          transitions,
-          sometimes,
-          violation: { error: `more than ${statesMax} states`, path: [] },
-        };
-      nodes.push({ world: next, parent: index, label: move.label });
+      if (!reached.add(next, index, move.label, statesMax))
+        return violated(`more than ${statesMax} states`, []);
     }
   }
-  return { states: nodes.length, transitions, sometimes };
+  return found();
 }
 
-/** The fair run from a world joins one that was run before, mostly at once. */
-function checkFairly(world: World, calm: Set<string>): void {
-  const first = key(world, NONE);
-  if (calm.has(first)) return;
-  const passed = [first];
+/** A world that is still to be looked at. */
+interface Pending {
+  readonly world: World;
+  readonly place: string;
+}
+
+/** The worlds that were reached, and how. Of those that were looked at only the key and the way are kept. */
+class Reached {
+  readonly #known: Set<string>;
+  readonly #pending: (Pending | undefined)[];
+  readonly #parents: number[] = [-1];
+  /** What led there, by its number: there are few different ones. */
+  readonly #labels: number[] = [0];
+  readonly #labelTexts = ['start'];
+  readonly #labelIds = new Map<string, number>();
+
+  constructor(start: World) {
+    const place = placeOf(start);
+    this.#known = new Set([keyAt(place, start)]);
+    this.#pending = [{ world: start, place }];
+  }
+
+  get states(): number {
+    return this.#parents.length;
+  }
+
+  /** Returns a world, once. */
+  take(index: number): Pending {
+    const pending = this.#pending[index]!;
+    this.#pending[index] = undefined;
+    return pending;
+  }
+
+  /** Adds a world unless it is known. Returns false when that would be more than `statesMax`. */
+  add(world: World, parent: number, label: string, statesMax: number): boolean {
+    const place = placeOf(world);
+    const key = keyAt(place, world);
+    if (this.#known.has(key)) return true;
+    if (this.states >= statesMax) return false;
+    this.#known.add(key);
+    this.#pending.push({ world, place });
+    this.#parents.push(parent);
+    this.#labels.push(this.#labelId(label));
+    return true;
+  }
+
+  /** Labels of the moves that led to a world. */
+  pathTo(index: number): string[] {
+    const path: string[] = [];
+    for (let i = index; i >= 0; i = this.#parents[i]!) path.unshift(this.#labelTexts[this.#labels[i]!]!);
+    return path;
+  }
+
+  #labelId(label: string): number {
+    const known = this.#labelIds.get(label);
+    if (known !== undefined) return known;
+    const id = this.#labelTexts.push(label) - 1;
+    this.#labelIds.set(label, id);
+    return id;
+  }
+}
+
+/** The fair run from a world joins one that was run before, mostly at once. It spends nothing: its place says all. */
+function checkFairly(world: World, place: string, calm: Set<string>): void {
+  if (calm.has(place)) return;
+  const passed = [place];
   runFairly(world, (at) => {
-    const hash = key(at, NONE);
+    const hash = placeOf(at);
     if (passed.length > 1 && calm.has(hash)) return true;
     passed.push(hash);
     return false;
@@ -96,29 +128,23 @@ function checkFairly(world: World, calm: Set<string>): void {
 }
 
 /**
- * All that matters of a world: a number for each part of it, where equal parts have the same number. Proofs and
- * digests follow from the rest. `budget`: as if this were left.
+ * All that matters of a world but what is left of its budget: a number for each part of it, where equal parts have the
+ * same number. Proofs and digests follow from the rest.
  */
-function key(world: World, budget: World['budget'] = world.budget): string {
-  const { o, b, endpoint, host, disk, older, job, orphan } = world;
-  const net = world.net.map((envelope) => envelopeText(envelope, world)).sort();
+function placeOf(world: World): string {
+  const { o, b, endpoint, host, disk, older, job, orphan, net } = world;
   const diskId = idOf(disk.state, plain);
-  const parts = [
-    idOf(o, agentText),
-    idOf(b, agentText),
-    host === disk.state ? diskId : host ? idOf(host, plain) : 0,
-    endpoint ? idOf(endpoint, hostText) : 0,
-    diskId,
-    older === disk.state ? diskId : idOf(older, plain),
-    world.hostBoot,
-    job ? idOf(job, jobText) : 0,
-    orphan ? idOf(orphan, jobText) : 0,
-    idOf(world.hostTimers, String),
-    idOf(world.machine, machineText),
-    idOf(budget, valuesText),
-  ];
-  return `${parts.join()},${seldomText(world)},${net.join('+')}`;
+  const hostId = host === disk.state ? diskId : host ? idOf(host, plain) : 0;
+  const olderId = older === disk.state ? diskId : idOf(older, plain);
+  const agents = `${idOf(o, agentText)},${idOf(b, agentText)}`;
+  const knows = `${hostId},${endpoint ? idOf(endpoint, hostText) : 0},${diskId},${olderId},${world.hostBoot}`;
+  const jobs = `${job ? idOf(job, jobText) : 0},${orphan ? idOf(orphan, jobText) : 0}`;
+  const rest = `${idOf(world.hostTimers, String)},${idOf(world.machine, machineText)},${seldomText(world)}`;
+  const messages = net.map((envelope) => envelopeText(envelope, world));
+  return `${agents},${knows},${jobs},${rest},${messages.length > 1 ? messages.sort().join('+') : messages}`;
 }
+
+const keyAt = (place: string, { budget }: World): string => `${place};${idOf(budget, valuesText)}`;
 
 /** What seldom changes from one world to the next, with the parts that it was made of last. */
 const seldom: { parts: readonly unknown[]; text: string } = { parts: [], text: '' };
@@ -176,7 +202,7 @@ function agentText(agent: AgentWorld<NonNullable<(World['o'] | World['b'])['stat
   const { open, waits } = endpoint.questions[BUNDLE.id] ?? NO_QUESTION;
   const token = watch.token?.bytes[0];
   const whole = `${open > 0},${waits},${token},${watch.sinceMs},${watch.isSilent},${isAsleep}${falling !== undefined}`;
-  return `${plain(state)};${whole};${timers};${driver}`;
+  return `${idOf<object>(state, plain)};${whole};${timers};${driver}`;
 }
 
 /** Fields that follow from others, or that nothing in the model depends on. */

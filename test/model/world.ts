@@ -439,9 +439,13 @@ function startHost(world: World, disk: Disk | undefined): World {
   return feedHost(next, { on: 'start', nowMs: 0, found });
 }
 
+/** Timestamp tokens by the host's boot: time stands still. */
+const TOKENS: Uint8Array[] = [];
+
 /** The timestamp token of the host that runs. */
-export function tokenIn(world: World): Uint8Array {
-  return makeHostTime(new Uint8Array(8).fill(world.hostBoot), 0);
+export function tokenIn({ hostBoot }: World): Uint8Array {
+  TOKENS[hostBoot] ??= makeHostTime(new Uint8Array(8).fill(hostBoot), 0);
+  return TOKENS[hostBoot];
 }
 
 /** The claims of a consent, as the host gets them: its token is of the boot of the host or it is not. */

@@ -1,10 +1,10 @@
 /**
  * `baton status` of real processes: who was killed or stopped is not shown as alive, and why there is no session is
- * said.
+ * said. All tests of a transport share a testbed, and come in an order in which each starts again what the last one killed.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/common/lines.ts';
 import { DemoTestbed } from '../../targets/lab/demo/demo-testbed.ts';
 import { connectControl } from '../../targets/node/cli/control-client.ts';
@@ -14,13 +14,10 @@ const DIST = join(import.meta.dirname, '../../dist');
 const LIMIT_MS = paced(30_000);
 const STEP_MS = paced(6_000);
 
-describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
-  let testbed: DemoTestbed;
-  beforeEach(async () => {
-    testbed = new DemoTestbed(DIST, { agents: {}, transport });
-    await testbed.start(3, { machine: [], host: [], vault: [] });
-  }, LIMIT_MS);
-  afterEach(() => testbed.stop());
+describe.sequential.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
+  const testbed = new DemoTestbed(DIST, { agents: {}, transport });
+  beforeAll(() => testbed.start(3, { machine: [], host: [], vault: [] }), LIMIT_MS);
+  afterAll(() => testbed.stop());
 
   const peer = async (of: string, name: string) =>
     ((await testbed.ask(of, { do: 'status' }))['peers'] as Json[]).find((each) => each['peer'] === name)!;
@@ -43,52 +40,12 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
     return true;
   };
 
-  it(
-    'all is well, then the host is killed',
-    async () => {
-      await testbed.until('everybody has a session with everybody', STEP_MS, isWell);
-      await testbed.until(
-        'status is 0',
-        STEP_MS,
-        () => baton('status', '--socket', socket('vault')).status === 0,
-      );
-      await testbed.killHost();
-      for (const vm of ['vault', 'android']) {
-        const { status, out } = baton('status', '--socket', socket(vm));
-        expect(out).toMatch(/^no session with host for .*, last heard \d+ m?s ago: /m);
-        expect(status).toBe(81);
-      }
-      const borrow = borrowOneSecond();
-      expect(borrow.err).toMatch(/no session with host for .*: /);
-      if (transport === 'stream') expect(borrow.err).toContain('not connected to the host at unix:');
-    },
-    LIMIT_MS,
-  );
-
-  it(
-    'an agent is killed: host and the other agent miss it, and nobody else',
-    async () => {
-      await testbed.until('everybody has a session with everybody', STEP_MS, isWell);
-      process.kill(testbed.agentOf('vault'), 'SIGKILL');
-      // What was heard a tenth of a second ago counts as fresh.
-      await testbed.until(
-        'the host misses it',
-        STEP_MS,
-        async () => (await peer('host', 'vault'))['up'] === false,
-      );
-      expect(await peer('host', 'android')).toMatchObject({ up: true });
-      await testbed.until(
-        'android misses it',
-        STEP_MS,
-        async () => (await peer('android', 'vault'))['up'] === false,
-      );
-      expect(await peer('android', 'host')).toMatchObject({ up: true });
-      expect(baton('status', '--host', '--socket', socket('host')).out).toMatch(
-        /^no session with vault for /m,
-      );
-    },
-    LIMIT_MS,
-  );
+  it('a name that is none is an error, with the one that was meant', () => {
+    expect(baton('status', 'panle', '--socket', socket('vault'))).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('did you mean "panel"?'),
+    });
+  });
 
   it(
     'a host that is stopped is silent in log and status, and says itself that it was',
@@ -123,10 +80,60 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
     LIMIT_MS,
   );
 
+  it(
+    'all is well, then the host is killed',
+    async () => {
+      await testbed.until('everybody has a session with everybody', STEP_MS, isWell);
+      await testbed.until(
+        'status is 0',
+        STEP_MS,
+        () => baton('status', '--socket', socket('vault')).status === 0,
+      );
+      await testbed.killHost();
+      for (const vm of ['vault', 'android']) {
+        const { status, out } = baton('status', '--socket', socket(vm));
+        expect(out).toMatch(/^no session with host for .*, last heard \d+ m?s ago: /m);
+        expect(status).toBe(81);
+      }
+      const borrow = borrowOneSecond();
+      expect(borrow.err).toMatch(/no session with host for .*: /);
+      if (transport === 'stream') expect(borrow.err).toContain('not connected to the host at unix:');
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'an agent is killed: host and the other agent miss it, and nobody else',
+    async () => {
+      await testbed.startHost([]);
+      await testbed.until('everybody has a session with everybody', STEP_MS, isWell);
+      process.kill(testbed.agentOf('vault'), 'SIGKILL');
+      // What was heard a tenth of a second ago counts as fresh.
+      await testbed.until(
+        'the host misses it',
+        STEP_MS,
+        async () => (await peer('host', 'vault'))['up'] === false,
+      );
+      expect(await peer('host', 'android')).toMatchObject({ up: true });
+      await testbed.until(
+        'android misses it',
+        STEP_MS,
+        async () => (await peer('android', 'vault'))['up'] === false,
+      );
+      expect(await peer('android', 'host')).toMatchObject({ up: true });
+      expect(baton('status', '--host', '--socket', socket('host')).out).toMatch(
+        /^no session with vault for /m,
+      );
+    },
+    LIMIT_MS,
+  );
+
   if (transport === 'mqtt')
     it(
       'the broker is killed: nobody is shown as alive, and everybody says why',
       async () => {
+        await testbed.ask('bench', { do: 'killVm', vm: 'vault' });
+        await testbed.startVm('vault' as never);
         await testbed.until('everybody has a session with everybody', STEP_MS, isWell);
         testbed.killBroker();
         for (const [of, name] of [
@@ -146,11 +153,4 @@ describe.each(['stream', 'mqtt'] as const)('over %s', (transport) => {
       },
       LIMIT_MS,
     );
-
-  it('a name that is none is an error, with the one that was meant', () => {
-    expect(baton('status', 'panle', '--socket', socket('vault'))).toMatchObject({
-      status: 1,
-      err: expect.stringContaining('did you mean "panel"?'),
-    });
-  });
 });

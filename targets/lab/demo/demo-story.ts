@@ -17,6 +17,8 @@ const STEP_MS = 2_500;
 const LATE_LEASE_MS = 500;
 /** Time to let pass in which something must NOT happen, in ms. */
 const QUIET_MS = 120;
+/** Longest wait for one step once a sabotage has shown, in ms: what is waited for mostly never comes. */
+const SHOWN_MS = 400;
 /** Pictures, one word each. */
 const HOME_SCREEN = 0x00a0_d10d;
 const PIN_PAD = 0x0050_1f17;
@@ -25,28 +27,48 @@ const PIN_PAD = 0x0050_1f17;
 export class DemoStory {
   readonly #testbed: DemoTestbed;
   readonly #report: DemoReport;
+  readonly #isSabotaged: boolean;
   #blackoutMs = Number.NaN;
 
-  constructor(testbed: DemoTestbed, report: DemoReport) {
+  /** `isSabotaged`: a safeguard is switched off, and the story ends with the chapter in which that shows. */
+  constructor(testbed: DemoTestbed, report: DemoReport, isSabotaged: boolean) {
     this.#testbed = testbed;
     this.#report = report;
+    this.#isSabotaged = isSabotaged;
   }
 
   async run(): Promise<void> {
-    await this.#home();
-    await this.#pinEntry();
-    await this.#heldFinger();
-    await this.#declined();
-    await this.#intruder();
-    await this.#hangs();
-    await this.#late();
-    await this.#killed();
+    const chapters = [
+      () => this.#home(),
+      () => this.#pinEntry(),
+      () => this.#heldFinger(),
+      () => this.#declined(),
+      () => this.#intruder(),
+      () => this.#hangs(),
+      () => this.#late(),
+      () => this.#killed(),
+    ];
+    for (const tell of chapters) {
+      await tell();
+      if (!this.#hasLieShown()) continue;
+      this.#report.step('the story ends here: the sabotage has shown');
+      return;
+    }
+  }
+
+  #hasLieShown(): boolean {
+    return this.#isSabotaged && this.#report.expectations.some(({ held }) => !held);
+  }
+
+  /** Waits for a step of the story. */
+  #until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+    return this.#testbed.until(what, this.#hasLieShown() ? SHOWN_MS : STEP_MS, holds);
   }
 
   /** Android alone. */
   async #home(): Promise<void> {
     const { report, testbed } = this.#words('Android owns touch and display');
-    await testbed.until('android holds', STEP_MS, () => this.#holds('android'));
+    await this.#until('android holds', () => this.#holds('android'));
     await testbed.ask('app-android', { do: 'show', word: HOME_SCREEN });
     const atMs = await this.#tap(120, 300);
     report.expect('a tap reaches Android', await this.#saw('android', atMs, 2));
@@ -162,7 +184,7 @@ export class DemoStory {
     await testbed.ask('app-vault', { do: 'misbehave', how: 'slow' });
     const atMs = performance.now();
     const lease = await this.#borrow('pin', { leaseMs: 300, noticeMs: 200 });
-    await testbed.until('the lease ends by force', STEP_MS, () => this.#holds('android'));
+    await this.#until('the lease ends by force', () => this.#holds('android'));
     const dark = testbed.since(atMs, 'host', 'changed').find((event) => event['state'] === 'parked');
     report.expect('it is dark and parked before Android gets it', dark !== undefined);
     report.expect('Vault is told that it lost it', await this.#told('vault', 'lost', atMs));
@@ -175,15 +197,14 @@ export class DemoStory {
   async #late(): Promise<void> {
     const { report, testbed } = this.#words('The network delays a give-back past the end of the lease');
     const lease = await this.#borrow('pin', { leaseMs: testbed.pacedMs(LATE_LEASE_MS), noticeMs: 100 });
-    await testbed.until(
+    await this.#until(
       'the host knows that Vault resumed',
-      STEP_MS,
       async () => (await this.#host())['confirmed'] === true,
     );
     await testbed.broker({ hold: 'baton/machine/host/in/vault' });
     const atMs = performance.now();
     const back = lease.client.request({ do: 'return', bundle: PANEL.id });
-    await testbed.until('the lease ends by force', STEP_MS, () => this.#holds('android'));
+    await this.#until('the lease ends by force', () => this.#holds('android'));
     await back;
     lease.client.close();
     const forced = testbed
@@ -209,12 +230,12 @@ export class DemoStory {
     const lease = await this.#borrow('pin', { leaseMs: 30_000 });
     const atMs = performance.now();
     await testbed.ask('bench', { do: 'killVm', vm: 'vault' });
-    await testbed.until('the bundle is back', STEP_MS, () => this.#holds('android'));
+    await this.#until('the bundle is back', () => this.#holds('android'));
     lease.client.close();
     report.expect('the bundle is back with Android', await this.#holds('android'));
     const gone = testbed.since(atMs, 'host', 'vm').find((event) => event['vm'] === 'vault');
     report.expect('the host knows that incarnation as ended', gone?.['running'] === false);
-    await testbed.until('android resumed', STEP_MS, async () => (await this.#stateOf('android')) === 'held');
+    await this.#until('android resumed', async () => (await this.#stateOf('android')) === 'held');
     const tapMs = await this.#tap(300, 300);
     report.expect('Android’s touch works', await this.#saw('android', tapMs, 2));
     await testbed.startVm('vault' as never);
@@ -295,11 +316,7 @@ export class DemoStory {
   async #giveBack(client: ControlClient): Promise<void> {
     await client.request({ do: 'return', bundle: PANEL.id });
     client.close();
-    await this.#testbed.until(
-      'android resumed',
-      STEP_MS,
-      async () => (await this.#stateOf('android')) === 'held',
-    );
+    await this.#until('android resumed', async () => (await this.#stateOf('android')) === 'held');
     await this.#host();
     this.#report.step('given back; Android resumed');
   }
@@ -318,7 +335,7 @@ export class DemoStory {
 
   /** Whether the VM's user saw exactly so many reports, waiting for them a while. */
   async #saw(vm: string, sinceMs: number, count: number): Promise<boolean> {
-    await this.#testbed.until('reports', STEP_MS, () => this.#reports(vm, sinceMs) >= count).catch(() => {});
+    await this.#until('reports', () => this.#reports(vm, sinceMs) >= count).catch(() => {});
     return this.#reports(vm, sinceMs) === count;
   }
 
@@ -327,7 +344,7 @@ export class DemoStory {
       const screen = await this.#testbed.ask('bench', { do: 'screen' });
       return screen['vm'] === vm && (screen['words'] as number[]).every((each) => each === word);
     };
-    await this.#testbed.until('picture', STEP_MS, look).catch(() => {});
+    await this.#until('picture', look).catch(() => {});
     return look();
   }
 
@@ -339,21 +356,13 @@ export class DemoStory {
 
   async #told(by: 'vault' | 'android', event: string, sinceMs: number): Promise<boolean> {
     const told = () => this.#testbed.since(sinceMs, by, event).length > 0;
-    await this.#testbed.until(event, STEP_MS, told).catch(() => {});
+    await this.#until(event, told).catch(() => {});
     return told();
   }
 
   async #vaultIdle(): Promise<void> {
-    await this.#testbed.until(
-      'vault is idle',
-      STEP_MS,
-      async () => (await this.#stateOf('vault')) === 'idle',
-    );
-    await this.#testbed.until(
-      'android holds',
-      STEP_MS,
-      async () => (await this.#stateOf('android')) === 'held',
-    );
+    await this.#until('vault is idle', async () => (await this.#stateOf('vault')) === 'idle');
+    await this.#until('android holds', async () => (await this.#stateOf('android')) === 'held');
   }
 }
 

@@ -7,7 +7,7 @@ import { DemoStory } from './demo-story.ts';
 import { DemoTestbed, type Sabotages } from './demo-testbed.ts';
 import { REAL_SABOTAGES, tellReal } from './real-demo.ts';
 
-/** Sabotages that the demo knows, and which process tells them. */
+/** Sabotages that the demo knows, and which process has them. */
 const SABOTAGES: Readonly<Record<string, keyof Sabotages>> = {
   'skip-unmap': 'machine',
   'skip-sync': 'machine',
@@ -25,7 +25,8 @@ can. Broker, simulated machine, host, agents and drivers are processes of their 
 
   --json        JSON lines; the last is {"event":"summary","ok":…,"expectations":…,"held":…}
   --seed N      seed of the simulated hardware (default 1)
-  --sabotage NAME    switch one safeguard off; the demo must then fail and say what went wrong:
+  --sabotage NAME
+                switch one safeguard off; the demo must then fail and say what went wrong, and ends there:
                 ${Object.keys(SABOTAGES).join(', ')}
   --real        under a real hypervisor, KVM in an emulated machine, with QEMU's device edu in place of touch and
                 display: lines with # are its kernel's own. Needs a checkout of Baton, QEMU and a cross compiler, and
@@ -81,7 +82,7 @@ async function tellSimulated(
     );
     report.step(`the bundle was planned from the board’s device tree: ${devices.join(', ')}`);
     report.step('all of them run, and the host has granted the panel to its owner');
-    await tell(testbed, report);
+    await tell(testbed, report, sabotage !== undefined);
   } catch (error) {
     report.expect('everything starts', false, (error as Error).message);
   } finally {
@@ -91,8 +92,8 @@ async function tellSimulated(
 }
 
 /** Tells the story; however it ends, the machine's own checker has the last word. */
-async function tell(testbed: DemoTestbed, report: DemoReport): Promise<void> {
-  const story = new DemoStory(testbed, report);
+async function tell(testbed: DemoTestbed, report: DemoReport, isSabotaged: boolean): Promise<void> {
+  const story = new DemoStory(testbed, report, isSabotaged);
   try {
     await within(testbed.pacedMs(LIMIT_MS), story.run());
   } catch (error) {

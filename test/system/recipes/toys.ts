@@ -50,7 +50,7 @@ it('nap: suspends, and says that it does nothing', async () => {
   },
   lines: {
     'src/edges/hooks/kinds.ts': [
-      { before: "import { RUNTIME_PM }", add: "import { NAP } from './kinds/nap/nap.ts';" },
+      { before: 'import { RUNTIME_PM }', add: "import { NAP } from './kinds/nap/nap.ts';" },
       { before: '} as const;', add: '  nap: NAP,' },
     ],
     'docs/CONFIG.md': [
@@ -107,7 +107,7 @@ it('trusting: passes the conformance suite', async () => {
   },
   lines: {
     'src/edges/enforcer/kinds.ts': [
-      { before: "import { TRUSTED_TOUCH }", add: "import { TRUSTING } from './kinds/trusting/trusting.ts';" },
+      { before: 'import { TRUSTED_TOUCH }', add: "import { TRUSTING } from './kinds/trusting/trusting.ts';" },
       { before: '} as const;', add: '  trusting: TRUSTING,' },
     ],
   },
@@ -183,7 +183,7 @@ describeTransport('local', async () => {
   },
   lines: {
     'src/edges/transport/kinds.ts': [
-      { before: "import { MQTT }", add: "import { LOCAL } from './kinds/local/local.ts';" },
+      { before: 'import { MQTT }', add: "import { LOCAL } from './kinds/local/local.ts';" },
       { before: 'const KINDS = {', add: '' },
     ],
     'docs/PROTOCOL.md': [
@@ -229,10 +229,12 @@ it('hello: says which VM this is, and is listed', async () => {
   },
   lines: {
     'src/cli/verbs.ts': [
-      { before: "import { LIFT }", add: "import { HELLO } from './verbs/hello.ts';" },
+      { before: 'import { LIFT }', add: "import { HELLO } from './verbs/hello.ts';" },
       { before: '  events: EVENTS,', add: '  hello: HELLO,' },
     ],
-    'docs/OPERATING.md': [{ before: '## When something is wrong', add: '`baton hello` says which VM this is.\n' }],
+    'docs/OPERATING.md': [
+      { before: '## When something is wrong', add: '`baton hello` says which VM this is.\n' },
+    ],
   },
   found: ['hello: says which VM this is', 'names commands that there are'],
 };
@@ -255,9 +257,7 @@ const MESSAGE: Toy = {
         add: '',
       },
     ],
-    'docs/PROTOCOL.md': [
-      { before: '## 9. Borrower', add: '- **R114** An agent MUST ignore `greeting`.\n' },
-    ],
+    'docs/PROTOCOL.md': [{ before: '## 9. Borrower', add: '- **R114** An agent MUST ignore `greeting`.\n' }],
     'test/core/protocol/requirements.test.ts': [
       {
         before: "  it('R113 ",
