@@ -242,10 +242,12 @@ function isSameBroker(a: StreamAddress, b: StreamAddress): boolean {
 function isBeside({ agent }: Daemon): boolean {
   if (!agent) return true;
   const { transport } = agent;
-  const place = transport.kind === 'mqtt' ? parseBroker(transport.url) : parseAddress(transport.address);
-  return (
-    typeof place !== 'string' && (place.kind === 'unix' || (place.kind === 'tcp' && isLoopback(place.host)))
-  );
+  const place =
+    transport.kind === 'mqtt'
+      ? parseBroker(transport.url)
+      : transport.kind === 'stream' && parseAddress(transport.address);
+  if (!place || typeof place === 'string') return false;
+  return place.kind === 'unix' || (place.kind === 'tcp' && isLoopback(place.host));
 }
 
 function configOf(daemon: Daemon): AgentFile | HostFile {

@@ -5,7 +5,10 @@ import type { TransportKind } from './kind.ts';
 import { MQTT } from './kinds/mqtt/mqtt.ts';
 import { STREAM } from './kinds/stream/stream.ts';
 
-const KINDS = { mqtt: MQTT, stream: STREAM } as const;
+const KINDS = {
+  mqtt: MQTT,
+  stream: STREAM,
+} as const;
 
 type Kinds = (typeof KINDS)[keyof typeof KINDS];
 /** The part `transport` of an agent's configuration. */

@@ -1,5 +1,11 @@
 /** One toy for each recipe of docs/HACKING.md: the files that its author writes, and the lines that he adds. */
 
+interface Line {
+  readonly before: string;
+  readonly after?: true;
+  readonly add: string;
+}
+
 /** What carrying out a recipe changes. */
 export interface Toy {
   /** Heading of the recipe. */
@@ -8,8 +14,8 @@ export interface Toy {
   readonly name: string;
   /** New files. */
   readonly files: Readonly<Record<string, string>>;
-  /** Lines that are put before the first line that has `before`, by file. */
-  readonly lines: Readonly<Record<string, readonly { readonly before: string; readonly add: string }[]>>;
+  /** Lines that are put before (or `after`) the first line that has `before`, by file. */
+  readonly lines: Readonly<Record<string, readonly Line[]>>;
   /** Tests that have to find it, as parts of their names. */
   readonly found: readonly string[];
 }
@@ -41,7 +47,7 @@ import { hookWarnings } from '../../../src/config/warn-hooks.ts';
 import { Rig } from './support.ts';
 
 it('nap: suspends, and says that it does nothing', async () => {
-  const rig = new Rig({ panel: { touch: { suspend: [{ kind: 'nap' }] } } } as never);
+  const rig = new Rig({ touch: { suspend: [{ kind: 'nap' }] } });
   expect(await rig.run('suspend')).toMatchObject({ ok: true });
   const warnings = hookWarnings({ panel: { touch: { suspend: [{ kind: 'nap' }] } } }, {} as never);
   expect(warnings.map(({ message }) => message)).toEqual(['nap: does nothing']);
@@ -57,14 +63,14 @@ it('nap: suspends, and says that it does nothing', async () => {
       { before: '{ "kind": "input-inhibit", "input": "/sys/bus', add: '        { "kind": "nap" },' },
     ],
   },
-  found: ['nap: suspends', 'every kind of step'],
+  found: ['nap: suspends', 'shows every kind'],
 };
 
 const ENFORCER: Toy = {
   recipe: 'Add an enforcer',
   name: 'trusting',
   files: {
-    'src/edges/enforcer/kinds/trusting/trusting.ts': `/** Enforcer kind \`trusting\`: a toy that notes who should hold what. */
+    'src/edges/enforcer/kinds/trusting/trusting.ts': `/** Enforcer kind \`trusting\`: a toy. */
 
 import { CLOSED, vmField } from '../../../../common/fields.ts';
 import { Type } from '../../../../common/schema.ts';
@@ -184,7 +190,7 @@ describeTransport('local', async () => {
   lines: {
     'src/edges/transport/kinds.ts': [
       { before: 'import { MQTT }', add: "import { LOCAL } from './kinds/local/local.ts';" },
-      { before: 'const KINDS = {', add: '' },
+      { before: '} as const;', add: '  local: LOCAL,' },
     ],
     'docs/PROTOCOL.md': [
       { before: 'Reconnecting waits 100 ms', add: '**Local**: byte streams in one folder.\n' },
@@ -253,8 +259,9 @@ const MESSAGE: Toy = {
     'src/core/agent/owner-state.ts': [{ before: "  'requestBorrow',", add: "  'greeting'," }],
     'src/core/agent/owner-hold.ts': [
       {
-        before: "    name: 'recall",
-        add: '',
+        before: 'export const HOLDING_ROWS = [',
+        after: true,
+        add: "  row({ name: 'greeting', on: 'greeting', from: 'any', ignore: 'a toy' }),",
       },
     ],
     'docs/PROTOCOL.md': [{ before: '## 9. Borrower', add: '- **R114** An agent MUST ignore `greeting`.\n' }],
@@ -262,10 +269,7 @@ const MESSAGE: Toy = {
       {
         before: "  it('R113 ",
         add: `  it('R114 ignores a greeting', () => {
-    const state = initialOwner();
-    const message = { kind: 'greeting', bundle: PANEL.id, epoch: 1 } as never;
-    const { effects } = OWNER_TABLE.run(state, { on: 'greeting', from: HOST, message }, {} as never);
-    expect(effects).toEqual([]);
+    expect(owner([fromHost(message('greeting', { epoch: 1 }))], owning()).effects).toEqual([]);
   });
 `,
       },
