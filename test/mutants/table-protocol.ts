@@ -212,8 +212,8 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     caughtBy: AGENTS,
   },
   {
-    name: 'evidence of another life is enough',
-    find: 'if (told.incarnation !== incarnation) return',
+    name: 'evidence of another incarnation is enough',
+    find: 'if (report.incarnation !== incarnation) return',
     replace: 'if (told.incarnation === undefined) return',
     breaks: 'S2',
     caughtBy: EVIDENCE,

@@ -13,6 +13,9 @@ export type MessageInput<K extends MessageKind> = {
   readonly [M in K]: { readonly on: M; readonly from: VmId; readonly message: MessageOf<M> };
 }[K];
 
+/** A message that says who holds: the end of a remap, or the answer to a question. */
+export type OwnershipReport = MessageOf<'remapped'> | MessageOf<'stateReported'>;
+
 /** Facts that reach both roles. */
 export type CommonInput<T extends string> =
   /** The agent starts; nothing is known yet. */

@@ -41,7 +41,7 @@ export interface BundleView {
 }
 
 /** What the host last said of a bundle, and when, on our clock. */
-export interface LastTold {
+export interface LastReport {
   readonly phase: Phase;
   readonly holder: VmId | undefined;
   readonly atMs: number;
@@ -56,7 +56,10 @@ export interface Standing {
 const UNKNOWN: Standing = { phase: 'unknown', holder: undefined };
 
 /** What `message` of the host says of how a bundle stands. */
-export function toldBy(message: MessageOf<'remapped'> | MessageOf<'stateReported'>, atMs: number): LastTold {
+export function reportedBy(
+  message: MessageOf<'remapped'> | MessageOf<'stateReported'>,
+  atMs: number,
+): LastReport {
   const { holder } = message;
   const phase = message.kind === 'stateReported' ? message.phase : holder ? 'held' : 'parked';
   return { phase, holder: phase === 'held' ? holder : undefined, atMs };

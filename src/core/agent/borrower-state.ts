@@ -13,7 +13,7 @@ import { type Epoch, HOST, type Incarnation, type VmId } from '../protocol/ids.t
 import type { MessageOf } from '../protocol/messages.ts';
 import { type Outcome, rowsOf, type Seen } from '../protocol/table.ts';
 import { BORROWER_TIMERS, type BorrowerTimer, LEASE_ASK_MS, noticeForUserMs } from '../protocol/timers.ts';
-import type { AgentEffect, BorrowTerms, CommonInput, MessageInput } from './agent-io.ts';
+import type { AgentEffect, BorrowTerms, CommonInput, MessageInput, OwnershipReport } from './agent-io.ts';
 
 /** States of a borrower, in the order of a handover. */
 export const BORROWER_STATES = [
@@ -104,8 +104,7 @@ export type BorrowerInput =
 export type BorrowerEffect = AgentEffect<BorrowerTimer>;
 type S = BorrowerState;
 type Out = Outcome<BorrowerState, BorrowerEffect>;
-type Told = MessageOf<'remapped'> | MessageOf<'stateReported'>;
-type ToldSeen = Seen<S, { readonly message: Told }, AgentConfig>;
+type ReportSeen = Seen<S, { readonly message: OwnershipReport }, AgentConfig>;
 
 /** The state before the first input. `firstRequest`: random, a uint32. */
 export function initialBorrower(firstRequest = 1): BorrowerState {
@@ -167,14 +166,16 @@ export function cleared(state: S): S {
 export const idle = (state: S): S => ({ ...cleared(state), name: 'idle' });
 
 /** Remembers who holds, and our own incarnation. */
-export function learn(state: S, told: Told): S {
-  const settled = told.kind === 'remapped' || told.phase !== 'moving';
+export function learn(state: S, report: OwnershipReport): S {
+  const settled = report.kind === 'remapped' || report.phase !== 'moving';
   return {
     ...state,
-    incarnation: told.kind === 'stateReported' ? told.yourIncarnation : state.incarnation,
+    incarnation: report.kind === 'stateReported' ? report.yourIncarnation : state.incarnation,
     // The epoch of an attempt under way makes nobody holder yet, and may come to nothing.
-    epoch: settled ? told.epoch : state.epoch,
-    known: settled ? { epoch: told.epoch, holder: told.holder } : { epoch: told.epoch, holder: undefined },
+    epoch: settled ? report.epoch : state.epoch,
+    known: settled
+      ? { epoch: report.epoch, holder: report.holder }
+      : { epoch: report.epoch, holder: undefined },
   };
 }
 
@@ -220,7 +221,7 @@ export function request(state: S): Out {
 }
 
 /** We were made holder and want it: check the evidence, then resume, or refuse. */
-export function take(x: ToldSeen, message: Told): Out {
+export function take(x: ReportSeen, message: OwnershipReport): Out {
   const state = learn(x.state, message);
   const stops = [stop('request'), stop('pending'), stop('query')];
   const what = findMismatch(x.config, state.incarnation, x.state.terms?.evidence ?? 'none', message);
@@ -257,7 +258,7 @@ export function take(x: ToldSeen, message: Told): Out {
   };
 }
 
-export const isOurs = (x: { config: AgentConfig; input: { message: Told } }) =>
+export const isOurs = (x: { config: AgentConfig; input: { message: OwnershipReport } }) =>
   x.input.message.holder === x.config.self &&
   (x.input.message.kind === 'remapped' || x.input.message.phase === 'held');
 /** Whether it is said of the request that is open. */
@@ -272,8 +273,8 @@ export function declinedNews(message: MessageOf<'borrowDeclined'>): BorrowerEffe
   return notify(detail === undefined ? news : { ...news, detail });
 }
 
-export function lostNews(told: Told): BorrowerEffect {
-  return notify({ notice: 'lost', cause: told.kind === 'remapped' ? told.cause : undefined });
+export function lostNews(report: OwnershipReport): BorrowerEffect {
+  return notify({ notice: 'lost', cause: report.kind === 'remapped' ? report.cause : undefined });
 }
 
 export function confirm(config: AgentConfig, epoch: Epoch): BorrowerEffect[] {
@@ -294,8 +295,8 @@ export function noticeTimer(ms: number): BorrowerEffect {
 export const isWaiting = (state: S) => state.isMinHold && !state.noticed;
 
 /** Of two ends that the user was not told of yet the earlier, from when the user is told. */
-export function earlier(known: Recalled | undefined, told: Recalled): Recalled {
-  return known && known.ms <= told.ms ? known : told;
+export function earlier(known: Recalled | undefined, report: Recalled): Recalled {
+  return known && known.ms <= report.ms ? known : report;
 }
 
 /** The host ends our lease; `ms` are left. */
@@ -312,22 +313,22 @@ export function noticed(state: S, ms: number, cause: MoveCause): Out {
 }
 
 /** The host says that we hold, at the epoch that we know. */
-export function holdOn(before: S, told: Told, config: AgentConfig): Out {
+export function holdOn(before: S, report: OwnershipReport, config: AgentConfig): Out {
   // A host that restarted may have lost the record of our confirmation, and would take the bundle back for want of it.
-  const isUnheard = before.name === 'held' && (told.kind === 'remapped' || !told.confirmed);
-  const out = heldOn(isUnheard ? { ...before, unconfirmed: true } : before, told);
+  const isUnheard = before.name === 'held' && (report.kind === 'remapped' || !report.confirmed);
+  const out = heldOn(isUnheard ? { ...before, unconfirmed: true } : before, report);
   return isUnheard ? { state: out.state, effects: [...out.effects, ...confirm(config, before.epoch)] } : out;
 }
 
-function heldOn(state: S, told: Told): Out {
-  if (told.kind === 'remapped' || state.name === 'suspending') return { state, effects: [stop('query')] };
-  if (told.ending === undefined) {
+function heldOn(state: S, report: OwnershipReport): Out {
+  if (report.kind === 'remapped' || state.name === 'suspending') return { state, effects: [stop('query')] };
+  if (report.ending === undefined) {
     return {
       state,
-      effects: [stop('query'), timer('lease', told.leaseMs > 0 ? told.leaseMs : LEASE_ASK_MS)],
+      effects: [stop('query'), timer('lease', report.leaseMs > 0 ? report.leaseMs : LEASE_ASK_MS)],
     };
   }
-  const out = noticed(state, told.noticeMs ?? 0, told.ending);
+  const out = noticed(state, report.noticeMs ?? 0, report.ending);
   return { state: out.state, effects: [stop('query'), ...out.effects] };
 }
 

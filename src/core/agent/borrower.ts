@@ -10,6 +10,7 @@ import { makeTable } from '../protocol/table.ts';
 import { BORROWER_TIMERS, type BorrowerTimer } from '../protocol/timers.ts';
 import { ASKING_ROWS } from './borrower-ask.ts';
 import { HOLDING_ROWS, RETURNING_ROWS } from './borrower-hold.ts';
+import { borrowerReportRows } from './borrower-reports.ts';
 import {
   BORROWER_MESSAGES,
   BORROWER_STATES,
@@ -17,7 +18,6 @@ import {
   type BorrowerState,
   query,
 } from './borrower-state.ts';
-import { borrowerToldRows } from './borrower-told.ts';
 import { startRows } from './start-rows.ts';
 
 const starting = startRows<BorrowerState, BorrowerInput, BorrowerTimer>(query, (state) => ({
@@ -44,8 +44,8 @@ export const BORROWER_INPUTS: readonly BorrowerInput['on'][] = [
 export const BORROWER_TABLE = makeTable('borrower', BORROWER_STATES, BORROWER_INPUTS, [
   ...starting,
   ...ASKING_ROWS,
-  ...borrowerToldRows('remapped'),
-  ...borrowerToldRows('stateReported'),
+  ...borrowerReportRows('remapped'),
+  ...borrowerReportRows('stateReported'),
   ...HOLDING_ROWS,
   ...RETURNING_ROWS,
 ]);

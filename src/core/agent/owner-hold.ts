@@ -2,6 +2,7 @@
  * The owner's rows for what the host tells about the holder, and for holding: resume, confirm, recall, claim. Pure.
  */
 
+import type { OwnershipReport } from './agent-io.ts';
 import {
   confirm,
   hookNews,
@@ -14,7 +15,6 @@ import {
   settledEpoch,
   standBack,
   stop,
-  type Told,
   takeBack,
   timer,
   toHost,
@@ -54,10 +54,10 @@ const foundIntruding = row({
 });
 
 /** Whether the host says that our confirmation did not arrive: it tells an owner that it holds until it does. */
-const isUnheard = (message: Told) => message.kind === 'remapped' || !message.confirmed;
+const isUnheard = (message: OwnershipReport) => message.kind === 'remapped' || !message.confirmed;
 
 /** Rows for what the host tells about the holder; the same for `remapped` and `stateReported`. */
-export const ownerToldRows = (on: 'remapped' | 'stateReported') => [
+export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-too-early`,
     on,

@@ -10,10 +10,16 @@ import { BUSY_RETRY_MS } from '../protocol/codes.ts';
 import type { AgentConfig } from '../protocol/evidence.ts';
 import { findMismatch } from '../protocol/evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
-import type { MessageOf } from '../protocol/messages.ts';
 import { type LEVEL, type Outcome, rowsOf, type Seen } from '../protocol/table.ts';
 import { LENT_ASK_MS, OWNER_TIMERS, type OwnerTimer } from '../protocol/timers.ts';
-import type { AgentEffect, CommonInput, Decline, MessageInput, PolicyDecision } from './agent-io.ts';
+import type {
+  AgentEffect,
+  CommonInput,
+  Decline,
+  MessageInput,
+  OwnershipReport,
+  PolicyDecision,
+} from './agent-io.ts';
 
 /** States of the owner, in the order of a handover. */
 export const OWNER_STATES = [
@@ -185,14 +191,13 @@ export function resume(state: S, before: readonly OwnerEffect[]): Out {
 }
 
 /** What the host says about who holds, from `remapped` or `stateReported`. */
-export type Told = MessageOf<'remapped'> | MessageOf<'stateReported'>;
 
-export function ownIncarnation(state: S, told: Told): Incarnation {
-  return told.kind === 'stateReported' ? told.yourIncarnation : state.incarnation;
+export function ownIncarnation(state: S, report: OwnershipReport): Incarnation {
+  return report.kind === 'stateReported' ? report.yourIncarnation : state.incarnation;
 }
 
 /** We were made holder: check the evidence, then resume, or refuse for good. */
-export function takeBack(x: Seen<S, { message: Told }, AgentConfig>): Out {
+export function takeBack(x: Seen<S, { message: OwnershipReport }, AgentConfig>): Out {
   const { message } = x.input;
   const incarnation = ownIncarnation(x.state, message);
   const stops = (['lend', 'query', 'claim', 'recall'] as const).map(stop);
@@ -225,17 +230,17 @@ export function reject(config: AgentConfig, epoch: Epoch, what: string): OwnerEf
  * The epoch of an attempt under way is not taken over: it makes nobody holder yet, and a host that dies before its
  * first write goes on at the epoch from before.
  */
-export function settledEpoch(state: S, told: Told): Epoch {
-  return told.kind === 'stateReported' && told.phase === 'moving' ? state.epoch : told.epoch;
+export function settledEpoch(state: S, report: OwnershipReport): Epoch {
+  return report.kind === 'stateReported' && report.phase === 'moving' ? state.epoch : report.epoch;
 }
 
 /** Somebody else holds, or nobody: wait for it. Our driver is known to be suspended. */
-export function standBack(state: S, told: Told): Out {
-  const phase = told.kind === 'stateReported' ? told.phase : told.holder ? 'held' : 'parked';
+export function standBack(state: S, report: OwnershipReport): Out {
+  const phase = report.kind === 'stateReported' ? report.phase : report.holder ? 'held' : 'parked';
   const base: S = {
     ...cleared(state),
-    incarnation: ownIncarnation(state, told),
-    epoch: settledEpoch(state, told),
+    incarnation: ownIncarnation(state, report),
+    epoch: settledEpoch(state, report),
     unconfirmed: false,
   };
   const stops = [stop('lend'), stop('query'), stop('confirm')];
@@ -254,10 +259,10 @@ export function standBack(state: S, told: Told): Out {
   }
   if (phase === 'moving')
     return { state: { ...base, name: 'lent' }, effects: [stop('lend'), timer('query')] };
-  const borrower = told.holder;
+  const borrower = report.holder;
   const news: OwnerEffect[] =
     borrower && state.name !== 'lent'
-      ? [{ do: 'notify', notice: { notice: 'lent', borrower, epoch: told.epoch } }]
+      ? [{ do: 'notify', notice: { notice: 'lent', borrower, epoch: report.epoch } }]
       : [];
   // What becomes of it is told once, and the word may be lost: a return may end in quarantine, or with nobody.
   return {
@@ -267,22 +272,22 @@ export function standBack(state: S, told: Told): Out {
 }
 
 /** Somebody else holds while our driver may be active: quiesce it, whatever it was doing. */
-export function yieldDriver(state: S, told: Told): Out {
+export function yieldDriver(state: S, report: OwnershipReport): Out {
   const next: S = {
     ...cleared(state),
-    incarnation: ownIncarnation(state, told),
-    epoch: settledEpoch(state, told),
+    incarnation: ownIncarnation(state, report),
+    epoch: settledEpoch(state, report),
     unconfirmed: false,
   };
   return {
     state: { ...next, name: 'suspending', overtaken: true },
-    effects: [stop('query'), stop('confirm'), { do: 'hook', hook: 'quiesce', epoch: told.epoch }],
+    effects: [stop('query'), stop('confirm'), { do: 'hook', hook: 'quiesce', epoch: report.epoch }],
   };
 }
 
 export const isOld = (x: { state: S; input: { message: { epoch: Epoch } } }) =>
   x.input.message.epoch < x.state.epoch;
-export const isOurs = (x: { config: AgentConfig; input: { message: Told } }) =>
+export const isOurs = (x: { config: AgentConfig; input: { message: OwnershipReport } }) =>
   x.input.message.holder === x.config.self &&
   (x.input.message.kind === 'remapped' || x.input.message.phase === 'held');
 

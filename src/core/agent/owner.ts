@@ -8,7 +8,7 @@
 import type { Epoch } from '../protocol/ids.ts';
 import { makeTable } from '../protocol/table.ts';
 import { OWNER_TIMERS, type OwnerTimer } from '../protocol/timers.ts';
-import { HOLDING_ROWS, ownerToldRows } from './owner-hold.ts';
+import { HOLDING_ROWS, ownerReportRows } from './owner-hold.ts';
 import { LENDING_ROWS } from './owner-lend.ts';
 import { REQUEST_ROWS } from './owner-request.ts';
 import { OWNER_MESSAGES, OWNER_STATES, type OwnerInput, type OwnerState, query } from './owner-state.ts';
@@ -39,7 +39,7 @@ export const OWNER_TABLE = makeTable('owner', OWNER_STATES, OWNER_INPUTS, [
   ...starting,
   ...REQUEST_ROWS,
   ...LENDING_ROWS,
-  ...ownerToldRows('remapped'),
-  ...ownerToldRows('stateReported'),
+  ...ownerReportRows('remapped'),
+  ...ownerReportRows('stateReported'),
   ...HOLDING_ROWS,
 ]);

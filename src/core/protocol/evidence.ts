@@ -22,8 +22,8 @@ export interface AgentConfig {
 /** Stage-2 granule, and the unit of addresses on the wire, in bytes. */
 export const PAGE_BYTES = 4096;
 
-/** What a holder was told it holds. */
-export interface Told {
+/** What a report of a grant says that this VM holds. */
+export interface ReportedGrant {
   readonly digest: Uint8Array;
   readonly holder?: VmId | undefined;
   readonly incarnation?: Incarnation | undefined;
@@ -38,17 +38,17 @@ export function findMismatch(
   config: AgentConfig,
   incarnation: Incarnation,
   evidence: EvidenceLevel,
-  told: Told,
+  report: ReportedGrant,
 ): string | undefined {
-  if (!sameBytes(told.digest, config.digest)) return 'bundle definition differs (digest)';
-  if (told.holder !== config.self) return `holder is ${told.holder ?? 'nobody'}`;
-  if (told.incarnation !== incarnation) return `incarnation ${told.incarnation}, ours is ${incarnation}`;
-  if (!told.proof) return 'no proof enclosed';
-  if (!isEvidenceEnough(told.proof.evidence, evidence)) {
-    return `evidence ${told.proof.evidence}, we ask for ${evidence}`;
+  if (!sameBytes(report.digest, config.digest)) return 'bundle definition differs (digest)';
+  if (report.holder !== config.self) return `holder is ${report.holder ?? 'nobody'}`;
+  if (report.incarnation !== incarnation) return `incarnation ${report.incarnation}, ours is ${incarnation}`;
+  if (!report.proof) return 'no proof enclosed';
+  if (!isEvidenceEnough(report.proof.evidence, evidence)) {
+    return `evidence ${report.proof.evidence}, we ask for ${evidence}`;
   }
   const expected = config.expected ?? expectedByDefinition(config.definition, config.self);
-  return findResourceMismatch(expected, told.proof.resources);
+  return findResourceMismatch(expected, report.proof.resources);
 }
 
 /** One resource as it must be granted, whatever its table entries are. */

@@ -3,10 +3,10 @@
 import type { AgentBundle } from '../../core/agent/agent-endpoint-state.ts';
 import {
   type BundleView,
-  type LastTold,
+  type LastReport,
+  reportedBy,
   seenByBorrower,
   seenByOwner,
-  toldBy,
 } from '../../core/agent/agent-view.ts';
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
 import type { VmId } from '../../core/protocol/ids.ts';
@@ -21,7 +21,7 @@ export interface Entry {
   evidence: string | null;
   /** Who means another definition by its name. */
   differs: readonly VmId[];
-  told: LastTold | undefined;
+  told: LastReport | undefined;
   forces: boolean | undefined;
   /** When its table last went to another state. */
   movedMs: number;
@@ -47,7 +47,7 @@ export function noteTold(
   message: MessageOf<'remapped'> | MessageOf<'stateReported'>,
   nowMs: number,
 ): void {
-  entry.told = toldBy(message, nowMs);
+  entry.told = reportedBy(message, nowMs);
   entry.leaseEndsMs = message.leaseMs > 0 ? nowMs + message.leaseMs : undefined;
   entry.evidence = message.proof?.evidence ?? entry.evidence;
   if (message.kind === 'remapped') return;

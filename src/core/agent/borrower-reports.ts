@@ -47,7 +47,7 @@ const goneNews = ({ name, unwanted }: BorrowerState) =>
     : [];
 
 /** Rows for what the host tells about the holder; the same for `remapped` and `stateReported`. */
-export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
+export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-too-early`,
     on,
@@ -208,7 +208,7 @@ export const borrowerToldRows = (on: 'remapped' | 'stateReported') => [
     from: ['releasing'],
     when: 'the return is under way',
     holds: ({ input }) => input.message.kind === 'stateReported' && input.message.phase === 'moving',
-    ignore: 'its end will be told, or asked for again',
+    ignore: 'its end will be reported, or asked for again',
   }),
   row({
     name: `${on}-returned`,
