@@ -214,7 +214,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   {
     name: 'evidence of another incarnation is enough',
     find: 'if (report.incarnation !== incarnation) return',
-    replace: 'if (told.incarnation === undefined) return',
+    replace: 'if (report.incarnation === undefined) return',
     breaks: 'S2',
     caughtBy: EVIDENCE,
   },

@@ -11,6 +11,13 @@ import { MUTANTS } from './table.ts';
 
 const sources = readSources();
 
+/** Words of the language, names of its built-in objects, and fields that a mutant itself writes. */
+const LANGUAGE = new Set(
+  'Number Math Infinity MAX_VALUE undefined true false void as never break throw delete some every size lost'.split(
+    ' ',
+  ),
+);
+
 it('every pattern stands in one place, and what comes there is another text', () => {
   const wrong = MUTANTS.filter((mutant) => {
     const source = applied(mutant, sources);
@@ -19,6 +26,21 @@ it('every pattern stands in one place, and what comes there is another text', ()
     );
   });
   expect(wrong.map(({ name }) => name)).toEqual([]);
+});
+
+it('what comes there uses names that its file has: one that does not even run is caught by anything', () => {
+  const unknown = MUTANTS.flatMap((mutant) => {
+    const source = applied(mutant, sources);
+    if (typeof source === 'number') return [];
+    const original = sources.find(({ path }) => path === source.path)!.text;
+    const code = mutant.replace.replace(/'[^']*'|"[^"]*"|`[^`]*`|\/\/.*|\b\d\w*/g, '');
+    const names = code.match(/[A-Za-z_$][\w$]*/g) ?? [];
+    const strange = names.filter(
+      (name) => !LANGUAGE.has(name) && !new RegExp(`\\b${name}\\b`).test(original),
+    );
+    return strange.map((name) => `${mutant.name}: ${name}`);
+  });
+  expect(unknown).toEqual([]);
 });
 
 it('every entry has a name of its own, a property and tests that are there', () => {
