@@ -50,7 +50,7 @@ export const NOTHING: HostEndpointState = {
 };
 
 /**
- * Whether a party has to know all the time that the host incarnations: somebody may be typing a secret on a borrowed
+ * Whether a party has to know all the time that the host runs: somebody may be typing a secret on a borrowed
  * screen, or wait for one.
  */
 export function isAwake({ name, holder, reservation }: HostState): boolean {

@@ -225,18 +225,12 @@ export class HostEndpoint {
     if (bundle !== undefined) return this.#feed(bundle, { on: `timer:${timer}`, lateMs, nowMs } as HostInput);
     if (timer === WRITE) return this.#write();
     if (!this.state.isBeating) return;
-    const listeners = Object.values(this.state.bundles)
-      .filter(isAwake)
-      .flatMap((state) => this.#parties(state));
+    const listeners = [...this.#configs].flatMap(([bundle, { owner }]) => {
+      const state = this.state.bundles[bundle]!;
+      return isAwake(state) ? partiesOf(state, owner) : [];
+    });
     for (const to of new Set(listeners)) this.#do({ do: 'send', to, message: { kind: 'heartbeat' } });
     this.#do({ do: 'timer', bundle: undefined, timer: BEAT, ms: HEARTBEAT_MS });
-  }
-
-  /** Running VMs that have a part in a bundle now. */
-  #parties({ holder, reservation, attempt, running, lastBorrower }: HostState): VmId[] {
-    const owners = [...this.#configs.values()].map(({ owner }) => owner);
-    const vms = [...owners, holder?.vm, reservation?.borrower.vm, attempt?.to?.vm, lastBorrower?.vm];
-    return vms.filter((vm): vm is VmId => vm !== undefined && running[vm] !== undefined);
   }
 
   #answers(fact: Extract<HostFact, { on: 'answers' }>): void {
@@ -418,4 +412,11 @@ export class HostEndpoint {
   #set(part: Partial<HostEndpointState>): void {
     this.state = { ...this.state, ...part };
   }
+}
+
+/** Running VMs that have a part in a bundle now. */
+function partiesOf(state: HostState, owner: VmId): VmId[] {
+  const { holder, reservation, attempt, running, lastBorrower } = state;
+  const vms = [owner, holder?.vm, reservation?.borrower.vm, attempt?.to?.vm, lastBorrower?.vm];
+  return vms.filter((vm): vm is VmId => vm !== undefined && running[vm] !== undefined);
 }

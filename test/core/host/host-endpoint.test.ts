@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { BLOCK, type Bounds } from '../../../src/core/host/bounds.ts';
 import { HostEndpoint } from '../../../src/core/host/host-endpoint.ts';
 import type { HostFact, HostFound, HostOrder } from '../../../src/core/host/host-facts.ts';
+import { initialHost } from '../../../src/core/host/host-state.ts';
 import { resourcesOf } from '../../../src/core/protocol/bundle.ts';
 import type { VmId } from '../../../src/core/protocol/ids.ts';
 import type { EnforcerAnswer, EnforcerCall } from '../../../src/ports/enforcer.ts';
@@ -252,5 +253,21 @@ describe('that the host lives', () => {
     // One that had run out already starts no other.
     rig.feed(beat);
     expect(beats(rig).at(-1)).toBe('stopTimer');
+  });
+
+  it('is told to nobody because of a bundle of others', () => {
+    const other = { ...PANEL, id: 'keys' as never, owner: VAULT };
+    const endpoint = new HostEndpoint({
+      bundles: [PANEL, other],
+      enforcer: ENFORCER,
+      bootId: new Uint8Array(16),
+    });
+    const running = { [ANDROID]: 1, [VAULT]: 2 } as never;
+    const moving = { ...initialHost(), name: 'moving', running } as const;
+    const parked = { ...initialHost(), name: 'parked', running } as const;
+    const bundles = { [PANEL.id]: moving, [other.id]: parked };
+    endpoint.state = { ...endpoint.state, isBeating: true, bundles };
+    const sent = endpoint.step({ ...beat, nowMs: 0 } as HostFact).filter((order) => order.do === 'send');
+    expect(sent.map(({ to }) => to)).toEqual([ANDROID]);
   });
 });
