@@ -24,6 +24,14 @@ const WITHOUT_MQTT = {
   'targets/node/net/mqtt.js': 'no-mqtt.js',
 };
 
+/**
+ * What a host alone runs: `check-config` here knows the configuration of every enforcer, and opens none. By the names
+ * that such files have in src/edges.
+ */
+const OF_A_HOST =
+  /src\/edges\/(enforcer\/(kinds\/[^/]+\/[^/]+-enforcer|remote)|transport\/kinds\/[^/]+\/[^/]+-router)\.js$/;
+const NOTHING = '\0of-a-host';
+
 /** What npm mqtt has no use for here, and the streams that it can have in place of Node's. */
 const STUBS = join(dirname(fileURLToPath(import.meta.url)), '../stubs');
 const FOR_MQTT = {
@@ -43,9 +51,12 @@ const substitutes = (js, table) => ({
     if (table[source] !== undefined) return join(ours, table[source]);
     if (source.startsWith('node:')) return join(ours, 'node', `${source.slice(5)}.js`);
     if (importer === undefined || !source.startsWith('.')) return null;
-    const substitute = table[relative(js, join(dirname(importer), source))];
+    const file = join(dirname(importer), source);
+    if (OF_A_HOST.test(file)) return NOTHING;
+    const substitute = table[relative(js, file)];
     return substitute === undefined ? null : join(ours, substitute);
   },
+  load: (id) => (id === NOTHING ? { code: 'export default {};', syntheticNamedExports: true } : null),
 });
 
 /**

@@ -111,7 +111,7 @@ export function portSuite(machine: KvmMachine): void {
       INSPECT.map(() => ({ ok: true, reach: VAULT })),
     );
     expect((await machine.peek(VAULT)).refused).toBeGreaterThan(0);
-    await expect(machine.ask({ do: 'startVm', vm: VAULT })).rejects.toThrow('last life is not over');
+    await expect(machine.ask({ do: 'startVm', vm: VAULT })).rejects.toThrow('last incarnation has not ended');
     // Acknowledged too early: the device still reaches its memory. It is freed when that is over.
     enforcer.acknowledgeExit(VAULT);
     await runCalls(enforcer, ENGINE, []);
