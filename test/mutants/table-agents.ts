@@ -78,7 +78,7 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'sleep: a recall is said again and again',
-    find: "if (name !== 'lent' || borrower === undefined || falling.recalled.includes(lease)) continue;",
+    find: "if (name !== 'lent' || borrower === undefined || sleepRequest.recalled.includes(lease)) continue;",
     replace: "if (name !== 'lent' || borrower === undefined) continue;",
     breaks: 'its borrower has the grace anew each time',
     caughtBy: SLEEP,

@@ -119,7 +119,8 @@ function daemonFaults(answer: Json): string[] {
     ...(writeFault ? [`NOT WRITTEN: ${writeFault}`] : []),
     ...(agoMs < STOPPED_SHOWN_MS
       ? [
-          `the host did not run for ${duration(forMs)}, until ${duration(agoMs)} ago: it was stopped, or had no time`,
+          `the host did not run for ${duration(forMs)}, until ${duration(agoMs)} ago: ` +
+            'it was stopped, or had no CPU time',
         ]
       : []),
   ];

@@ -268,7 +268,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
         this.#entry(news.bundle).eventLog.notified(news.notice);
         this.emit('notice', news.bundle, news.notice);
         return;
-      case 'told':
+      case 'ownershipReported':
         return noteTold(this.#entry(news.bundle), news.message, clock.nowMs());
       case 'declined':
         return this.#entry(news.message.bundle).eventLog.declined(news.to, news.message);
@@ -290,7 +290,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       case 'stopped':
         return log(
           'warn',
-          `this process did not run for ${seconds(news.ms)} s: it or its VM was stopped, or had no time`,
+          `this process did not run for ${seconds(news.ms)} s: it or its VM was stopped, or had no CPU time`,
         );
       case 'slept': {
         const done = this.#slept;
