@@ -36,7 +36,7 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a note that cannot be written ends the hook',
-    find: /const text = (?=`.*it goes on without this record)/,
+    find: /const text = (?=`.*this record is skipped)/,
     replace: 'if (error) throw error; const text = ',
     breaks: 'liveness: a full disk keeps an agent from its hook',
     caughtBy: AGENT,

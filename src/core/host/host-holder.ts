@@ -37,7 +37,7 @@ export const HOLDER_ROWS = [
     name: 'confirm',
     on: 'confirm',
     from: ['held'],
-    when: 'by the holder',
+    when: 'from the holder',
     guard: isHolder,
     to: ['stay'],
     act: (x) => {
@@ -65,7 +65,7 @@ export const HOLDER_ROWS = [
     name: 'reject-borrower',
     on: 'reject',
     from: ['held'],
-    when: 'by the borrower that holds',
+    when: 'from the borrower that holds',
     guard: (x) => isHolder(x) && isLent(x),
     to: ['moving', 'quarantined'],
     act: (x) => {
@@ -78,7 +78,7 @@ export const HOLDER_ROWS = [
     name: 'reject-owner',
     on: 'reject',
     from: ['held'],
-    when: 'by the owner that holds',
+    when: 'from the owner that holds',
     guard: isHolder,
     to: ['moving', 'quarantined'],
     act: (x) =>

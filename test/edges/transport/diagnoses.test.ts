@@ -211,7 +211,7 @@ describe.each(Object.entries(NETS))('over %s', (_, make) => {
         hint.includes('does not verify: do both key files'),
       ),
     );
-    await until('it is in the log', () => vault.said('no session: what it sends does not verify'));
+    await until('it is in the log', () => vault.said('no session: its frames do not verify'));
   });
 
   it('a name that nobody knows', async () => {
