@@ -1,11 +1,11 @@
-/** Parses the words after a command: options with and without values, and what stands after `--`. Pure. */
+/** Parses the words after a command: options with and without values, and the words after `--`. Pure. */
 
 import { nearest } from '../common/near.ts';
 import { timeOf, UsageError } from './world.ts';
 
 /**
- * What an option takes: `flag` nothing, `value` one word, `list` one word each time that it is given, `time` a time
- * if the next word is one.
+ * Kind of an option: `flag` takes nothing, `value` one word, `list` one word each time it is given, `time` a time if
+ * the next word is one.
  */
 export type OptionKind = 'flag' | 'value' | 'list' | 'time';
 export type OptionTable = Readonly<Record<string, OptionKind>>;
@@ -16,14 +16,14 @@ export interface Words {
   readonly values: ReadonlyMap<string, string>;
   readonly lists: ReadonlyMap<string, readonly string[]>;
   readonly plain: readonly string[];
-  /** The words of another command: after `--`, or from the plain word on that begins it. Undefined without one. */
+  /** The words of the command to run: after `--`, or from the plain word that starts it. Undefined without one. */
   readonly rest: readonly string[] | undefined;
 }
 
 /** Options that every command takes. */
 const COMMON: OptionTable = { '--json': 'flag', '--help': 'flag', '--socket': 'value' };
 
-/** Short forms: of each those count of which the command has the long one. */
+/** Short forms; each stands for the one of its long forms that the command has. */
 const SHORT: Readonly<Record<string, readonly string[]>> = {
   '-h': ['--help'],
   '-n': ['--no-wait', '--lines'],
@@ -32,8 +32,8 @@ const SHORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Parses `args`. `plainMax`: plain words of this command, after which the next one begins another. Throws a
- * UsageError on an option that is not in the table.
+ * Parses `args`. `plainMax`: most plain words of this command; the next one starts the command to run. Throws a
+ * UsageError on an unknown option.
  */
 export function parseWords(
   args: readonly string[],
@@ -75,7 +75,7 @@ export function parseWords(
   return { ...words, rest: undefined };
 }
 
-/** Returns an option as it was given, its long name, and a value that is written with it: `--wait=5s`, `-w5s`. */
+/** Returns an option as given, its long name, and an attached value: `--wait=5s`, `-w5s`. */
 function optionOf(
   arg: string,
   known: OptionTable,

@@ -1,5 +1,5 @@
 /**
- * The time of waiting of `baton borrow`: asks until granted, refused for good, or out of time, and says what it waits
+ * The request part of `baton borrow`: asks until granted, finally refused, or timed out, and reports what it waits
  * for.
  */
 
@@ -9,21 +9,21 @@ import type { Words } from './arguments.ts';
 import { type Refusal, refusalText, silence } from './words.ts';
 import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';
 
-/** Time that the owner has to answer somebody who does not want to wait, in ms. */
+/** Time for the owner's answer with --no-wait, in ms. */
 const ANSWER_MS = 1_000;
 /**
- * Time that an agent may take beyond the wait that it is told, in ms: a handover that has begun by then goes on, for a
- * reservation (5 s), a remap and the hooks.
+ * Time that an agent may take beyond the given wait, in ms: a handover that has begun continues through a reservation
+ * (5 s), a remap and the hooks.
  */
 const AGENT_SLACK_MS = 15_000;
-/** What is said of an agent that takes longer. */
+/** Error text for an agent that takes longer. */
 const HUNG = 'the agent of this VM does not answer: is it stopped?';
-/** Time between two tries for a busy bundle, in ms, unless the answer names a longer one. */
+/** Time between two requests for a busy bundle, in ms, unless the answer names a longer one. */
 const RETRY_MS = 200;
-/** What is waited for is said when it has not come after this time, in ms: a handover takes less. */
+/** The reason of the wait is shown after this time, in ms: a handover takes less. */
 const SAY_AFTER_MS = 500;
 
-/** Refusals that are no answer to the question yet: nobody looked at it, or the bundle is elsewhere just now. */
+/** Refusals without a decision: the request was not examined, or the bundle is elsewhere now. */
 const NO_ANSWER: ReadonlySet<string> = new Set([
   'inUse',
   'busy',
@@ -37,7 +37,7 @@ const NO_ANSWER: ReadonlySet<string> = new Set([
   'timedOut',
 ]);
 
-/** What a request on the control socket says of a borrowing. */
+/** The borrow request on the control socket. */
 interface Asked {
   readonly bundle: string;
   readonly purpose: string;
@@ -47,7 +47,7 @@ interface Asked {
   readonly evidence: string;
 }
 
-/** Asks for a bundle. */
+/** Requests a bundle. */
 export class Asking {
   readonly #world: CliWorld;
   readonly #client: ControlClient;
@@ -55,7 +55,7 @@ export class Asking {
   readonly #asked: Asked;
   readonly #isPatient: boolean;
   readonly #waitMs: number;
-  /** Causes of waiting that were said. */
+  /** Reasons already shown. */
   readonly #said = new Set<string>();
   #cancel: () => void = () => {};
 
@@ -84,7 +84,7 @@ export class Asking {
   /** Returns the grant, or the exit status. */
   async run(): Promise<Json | number> {
     const endMs = this.#world.nowMs() + this.#waitMs;
-    /** The last no of somebody who looked at the question. */
+    /** The last refusal with a decision. */
     let no: Refusal | undefined;
     for (;;) {
       const waitMs = Math.max(Math.round(endMs - this.#world.nowMs()), 1);
@@ -95,7 +95,7 @@ export class Asking {
       if (!isNoAnswer(error)) no = error;
       const leftMs = endMs - this.#world.nowMs();
       if (!this.#isPatient || !isWorthAsking(error, leftMs) || leftMs <= RETRY_MS) {
-        // A no is not forgotten because nobody answers when it is asked for again.
+        // A refusal is kept, even if a later request is not answered.
         return this.#refused(error.code === 'timedOut' && no !== undefined ? no : error, no !== undefined);
       }
       await this.#sayWhy(error);
@@ -104,7 +104,7 @@ export class Asking {
     }
   }
 
-  /** The agent answers within the wait that it is told; one that hangs or is stopped does not. */
+  /** The agent answers within the given wait, unless it hangs or is stopped. */
   async #answer(request: Json, waitMs: number): Promise<Json> {
     let cancel: () => void = () => {};
     const late = new Promise<Json>((resolve) => {
@@ -114,7 +114,7 @@ export class Asking {
     return Promise.race([this.#client.request(request), late]).finally(() => cancel());
   }
 
-  /** The agent tells how far the request has come. */
+  /** The agent reports the progress of the request. */
   heard(event: Json): void {
     if (event['bundle'] !== this.#asked.bundle) return;
     this.#cancel();
@@ -125,7 +125,7 @@ export class Asking {
 
   async #sayStep(event: Json, text: string): Promise<void> {
     const isAnswerDue = event['state'] === 'asking' || event['state'] === 'requesting';
-    // Only now, for it asks the agent.
+    // Only here, since it asks the agent.
     const more = isAnswerDue && !this.#said.has(text) ? await silence(this.#client) : '';
     this.#sayOnce(text, event, `${text}${more}`);
   }
@@ -142,7 +142,7 @@ export class Asking {
     this.#sayOnce(cause, { event: 'waiting', bundle, ...error }, `${text}; asked again`);
   }
 
-  /** Who has it, as far as the agent knows, when it is neither its owner nor this VM. */
+  /** Returns the holder as the agent knows it, if it is neither the owner nor this VM. */
   async #holder(): Promise<string | undefined> {
     const view = await this.#client
       .request({ do: 'describe', bundle: this.#asked.bundle })
@@ -161,7 +161,7 @@ export class Asking {
   async #refused(error: Refusal, wasNo: boolean): Promise<number> {
     const { bundle, evidence } = this.#asked;
     const isJson = this.#words.flags.has('--json');
-    // One that hangs is not asked why.
+    // A hung agent is not asked for the reason.
     const isAsked = !isJson && error.message !== HUNG;
     const text = isAsked ? await refusalText(this.#client, bundle, error, evidence) : error.message;
     say(this.#world, this.#words, { event: error.code, bundle, ...error }, `${bundle}: ${text}`);
@@ -172,21 +172,24 @@ export class Asking {
   }
 }
 
-/** Whether nobody has said no: asked again, the answer may be another without anybody changing their mind. */
+/** Returns whether no decision was made: a retry may get another answer without any change of policy. */
 function isNoAnswer({ code, reason }: Refusal): boolean {
   return NO_ANSWER.has(code === 'declined' ? (reason ?? '') : code);
 }
 
-/** Whether asking again within `leftMs` may help. Another program of this VM does not say when it will be done. */
+/**
+ * Returns whether a retry within `leftMs` may help. Another program of this VM does not announce when it will be
+ * done.
+ */
 function isWorthAsking(error: Refusal, leftMs: number): boolean {
   const { code, retryAfterMs = 0 } = error;
   if (code === 'inUse') return true;
-  // Of a busy bundle the time is a guess, a no names the time before which it stays one.
+  // For a busy bundle the time is a guess; for a decision it is the time for which the decision stays.
   return code === 'declined' && retryAfterMs > 0 && (isNoAnswer(error) || retryAfterMs < leftMs);
 }
 
 function statusOf({ code, reason }: Refusal): number {
-  // Refused before anything went dark, or found by the agent's own check of what it was granted.
+  // Refused before anything changed, or rejected by the agent's own check of the grant.
   if (code === 'evidenceMismatch' || reason === 'evidenceTooWeak') return EXIT.evidence;
   if (code === 'declined' || code === 'inUse' || code === 'withdrawn') return EXIT.declined;
   if (code === 'timedOut') return EXIT.waited;
@@ -194,7 +197,7 @@ function statusOf({ code, reason }: Refusal): number {
   return code === 'badRequest' ? EXIT.usage : EXIT.failed;
 }
 
-/** What a request waits for, by how far it has come. */
+/** What a request waits for, by its progress. */
 function stepText({ state, owner }: Json): string | undefined {
   switch (state) {
     case 'asking':
@@ -213,7 +216,7 @@ function stepText({ state, owner }: Json): string | undefined {
   }
 }
 
-/** Says an event: as a JSON line, or in words. */
+/** Reports an event, as a JSON line or as text. */
 export function say(world: CliWorld, words: Words, event: Json, text: string): void {
   if (words.flags.has('--json')) world.out(JSON.stringify(event));
   else world.err(`baton: ${text}`);

@@ -1,4 +1,4 @@
-/** The time of holding of `baton borrow`: from the grant until the command, and what it started, has ended. */
+/** The holding part of `baton borrow`: from the grant until the command and its descendants have ended. */
 
 import type { Json } from '../common/lines.ts';
 import type { Words } from './arguments.ts';
@@ -7,33 +7,31 @@ import { answerWithin, HungError } from './patience.ts';
 import { causeText } from './words.ts';
 import { type Child, type CliWorld, type ControlClient, duration, EXIT } from './world.ts';
 
-/** Time a command has after SIGTERM when the bundle is gone already, in ms. */
+/** Time of a command after SIGTERM when the bundle is already gone, in ms. */
 const KILL_AFTER_MS = 2_000;
-/** Time that what a command left behind has after SIGTERM, and then to be gone after SIGKILL, in ms. */
+/** Time of remaining descendants after SIGTERM, and again after SIGKILL, in ms. */
 const REST_MS = 500;
-/** Time between two looks at it, in ms. */
+/** Interval of the checks, in ms. */
 const LOOK_MS = 20;
-/** Longest wait for the entries of what was ended, in ms: the init of a container may look for them every 2 s. */
+/** Longest wait until ended processes are reaped, in ms: the init of a container may do so every 2 s. */
 const ENTRIES_MS = 2_500;
 /**
- * Time that the agent has to give the bundle back, in ms: the driver's hooks, and the host. Of one that takes longer
- * the lease ends with this process.
+ * Time of the agent to return the bundle, in ms: the driver's hooks, and the host. If it takes longer, the lease ends
+ * with this process.
  */
 const RETURN_MS = 60_000;
 
-/**
- * Holds the bundle while the command runs, or until somebody ends it.
- */
+/** Holds the bundle while the command runs, or until interrupted. */
 export class Holding {
   readonly #world: CliWorld;
   readonly #client: ControlClient;
   readonly #bundle: string;
   readonly #words: Words;
-  /** Events that came before the grant was looked at. */
+  /** Events before the grant was processed. */
   #early: Json[] | undefined = [];
   #child: Child | undefined;
   #isLost = false;
-  /** The command has been told to end, and will be killed. */
+  /** The command was asked to end, and will be killed. */
   #isEnding = false;
   /** The command got SIGTERM. */
   #isTold = false;
@@ -47,13 +45,13 @@ export class Holding {
     this.#words = words;
   }
 
-  /** An event of the agent. Those before the grant was looked at wait for that. */
+  /** An event of the agent. Events before the grant was processed are queued. */
   heard(event: Json): void {
     if (this.#early) this.#early.push(event);
     else this.#on(event);
   }
 
-  /** Returns the exit status when it is over. */
+  /** Returns the exit status when the hold is over. */
   async run(granted: Json, warning: string): Promise<number> {
     const { epoch, leaseMs } = granted;
     const command = this.#words.rest ?? [];
@@ -91,13 +89,13 @@ export class Holding {
       const back = await answerWithin(this.#world, this.#client, request, RETURN_MS);
       if (back['ok']) this.#say({ ...back, event: 'returned' }, 'given back');
     } catch (error) {
-      // That the connection ended gives it back as well.
+      // The end of the connection releases it as well.
       if (error instanceof HungError)
         this.#say({ event: 'notReturned', bundle: this.#bundle }, error.message);
     }
   }
 
-  /** The agent is gone, and the lease with it: whatever the command does now, it does without the bundle. */
+  /** The agent is gone, and the lease with it: the command continues without the bundle. */
   async #agentEnded(ended: Promise<number>): Promise<number> {
     this.#say({ event: 'lost', bundle: this.#bundle }, 'the agent ended; the bundle goes back');
     if (this.#child) {
@@ -108,12 +106,12 @@ export class Holding {
     return this.#reaped(EXIT.lost);
   }
 
-  /** The command has ended. Ends what it started and left behind, before the bundle goes back. */
+  /** The command has ended. Ends its remaining descendants before the bundle is released. */
   async #endRest(): Promise<void> {
     const child = this.#child;
     const { nowMs, after } = this.#world;
     const startMs = nowMs();
-    // A second SIGTERM may cut a clean-up short.
+    // A second SIGTERM may interrupt a clean-up.
     if (child && !this.#isTold && child.left().length > 0) child.signal('SIGTERM');
     for (let left = child?.left() ?? []; left.length > 0; left = child!.left()) {
       const ms = nowMs() - startMs;
@@ -131,7 +129,7 @@ export class Holding {
     child?.release();
   }
 
-  /** Nothing that was ended looks alive to whoever learns the status. */
+  /** By the time the status is known, no ended process looks alive. */
   async #reaped(status: number): Promise<number> {
     const endMs = this.#world.nowMs() + ENTRIES_MS;
     while (this.#child?.hasEntries() && this.#world.nowMs() < endMs)
@@ -140,7 +138,7 @@ export class Holding {
   }
 
   #on(event: Json): void {
-    // The host is silent: the command goes on, but whoever reads this should ask for no secrets.
+    // The host is silent: the command continues, but its display is no longer verified.
     if (event['event'] === 'hostDown') this.#say(event, `nobody vouches for it: ${event['reason']}`);
     if (event['bundle'] !== this.#bundle) return;
     switch (event['event']) {
@@ -149,7 +147,7 @@ export class Holding {
           event,
           `to be given back within ${duration(Number(event['ms']))} (${causeText(event['cause'])})`,
         );
-        // The agent suspends the driver before the notice ends, whether the command is gone or not.
+        // The agent suspends the driver before the notice ends, whether the command has ended or not.
         return this.#endWithin(Number(event['ms']));
       case 'lost':
         this.#isLost = true;
@@ -157,7 +155,7 @@ export class Holding {
         if (this.#child) return this.#child.signal('SIGKILL');
         return this.#stop();
       case 'returned':
-        // By another program, or by the agent shortly before the end of a notice, which then counts on.
+        // By another program, or by the agent shortly before the end of a notice.
         this.#say(event, 'given back');
         return this.#isEnding ? undefined : this.#endWithin(KILL_AFTER_MS);
     }
@@ -170,7 +168,7 @@ export class Holding {
     else this.#stop();
   }
 
-  /** Asks the command to end, and ends it after `ms`. */
+  /** Asks the command to end, and kills it after `ms`. */
   #endWithin(ms: number): void {
     this.#isEnding = true;
     this.#end();

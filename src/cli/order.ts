@@ -1,16 +1,16 @@
-/** What orders on a control socket have in common: one request, one line about its outcome, the exit status. */
+/** Common parts of commands on a control socket: one request, one line about the outcome, the exit status. */
 
 import type { Json } from '../common/lines.ts';
 import { type CliWorld, type ControlClient, EXIT, UsageError } from './world.ts';
 
-/** The one BUNDLE of a verb. Throws a UsageError. */
+/** Returns the one BUNDLE of a command. Throws a UsageError. */
 export function oneBundle(plain: readonly string[], command: string): string {
   const [bundle] = plain;
   if (bundle === undefined || plain.length > 1) throw new UsageError(`${command} takes one BUNDLE`);
   return bundle;
 }
 
-/** Sends an order and says what became of it. Returns the exit status. */
+/** Sends an order and reports the outcome. Returns the exit status. */
 export async function order(
   world: CliWorld,
   client: ControlClient,
@@ -21,7 +21,7 @@ export async function order(
   return tellOutcome(world, await client.request(request), request, json, done);
 }
 
-/** Says what became of an order, and returns the exit status. */
+/** Reports the outcome of an order, and returns the exit status. */
 export function tellOutcome(
   world: CliWorld,
   answer: Json,

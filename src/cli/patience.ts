@@ -1,22 +1,22 @@
-/** How long the command line waits for a daemon that has taken its connection. */
+/** Limits on how long the command line waits for a connected daemon. */
 
 import type { Json } from '../common/lines.ts';
 import type { CliWorld, ControlClient } from './world.ts';
 
-/** Time that a daemon has to say how things stand, in ms: it asks others for half a second at most. */
+/** Time in which a daemon must report its state, in ms. It asks other parties for half a second at most. */
 const ANSWER_MS = 5_000;
-/** An order may take its time. Not answered after this time, in ms, the daemon is asked whether it lives. */
+/** An order may take longer. If unanswered after this time, in ms, the daemon is probed. */
 const PROBE_AFTER_MS = 1_000;
-/** Requests that a daemon answers from what it knows. */
+/** Requests that a daemon answers at once. */
 const QUICK: ReadonlySet<unknown> = new Set(['status', 'describe', 'watch', 'events']);
-/** Requests that have a limit of their own: `Asking` knows how long the agent was told to wait. */
+/** Requests with their own limit: `Asking` sets the agent's wait. */
 const LIMITED: ReadonlySet<unknown> = new Set(['borrow']);
 
-/** A daemon that is stopped or hangs: it can be connected to, and reads nothing. */
+/** A stopped or hung daemon: it accepts connections and reads nothing. */
 export class HungError extends Error {
   override readonly name = 'HungError';
 
-  /** `more`: what else has to be known. */
+  /** `more`: an additional sentence. */
   constructor(more = '') {
     super(`the daemon does not answer: is it stopped?${more}`);
   }
@@ -34,8 +34,8 @@ export function answerWithin(clock: Clock, client: ControlClient, request: Json,
 }
 
 /**
- * Sends an order, and waits as long as the daemon lives: now and then it is asked for what it knows. Rejects with a
- * HungError when it does not answer that within ANSWER_MS of the order or of its last answer.
+ * Sends an order and waits while the daemon is alive, which is probed with a quick request. Rejects with a HungError
+ * when the probe is not answered within ANSWER_MS of the order or of its last answer.
  */
 function answerWhileAlive(clock: Clock, client: ControlClient, request: Json): Promise<Json> {
   let cancel: () => void = () => {};
@@ -50,7 +50,7 @@ function answerWhileAlive(clock: Clock, client: ControlClient, request: Json): P
           cancel();
           if (!isOver) watch();
         };
-        // That the connection ended is told by the order itself.
+        // The order itself reports the end of the connection.
         client.request({ do: 'events' }).then(alive, () => cancel());
       });
     };
@@ -62,7 +62,7 @@ function answerWhileAlive(clock: Clock, client: ControlClient, request: Json): P
   });
 }
 
-/** A client that waits for no daemon that hangs: requests reject with a HungError then. */
+/** A client that does not wait for a hung daemon: its requests reject with a HungError. */
 export function hurried(clock: Clock, client: ControlClient): ControlClient {
   return {
     ...client,

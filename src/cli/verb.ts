@@ -1,11 +1,11 @@
-/** What a verb of `baton` is: one file of `verbs/` makes one. Types only. */
+/** A command of `baton`; each file of `verbs/` defines one. Types only. */
 
 import type { CliWorld, ControlClient } from './world.ts';
 
 type WithDaemon<W> = (world: W, client: ControlClient, args: readonly string[]) => Promise<number>;
 type WithoutDaemon<W> = (world: W, args: readonly string[]) => Promise<number> | number;
 
-/** `connect` tries again. */
+/** `connect` retries. */
 type WithoutAnswer<W> = (
   world: W,
   args: readonly string[],
@@ -13,20 +13,20 @@ type WithoutAnswer<W> = (
   connect: () => Promise<ControlClient>,
 ) => Promise<number>;
 
-/** A verb of `baton`: with a daemon to ask, or `alone`. `W`: what it needs of the world. */
+/** A command of `baton`: with a daemon, or `alone`. `W`: its runtime interface. */
 export interface Verb<W extends CliWorld = CliWorld> {
-  /** What it does, for the list. */
+  /** Short description for the list. */
   readonly says: string;
   readonly help: string;
   readonly daemon?: readonly ['agent' | 'host', WithDaemon<W>];
-  /** What to do when no daemon answers; absent: say so and end with 69. */
+  /** Called when no daemon answers; absent: report it and exit with 69. */
   readonly withoutDaemon?: WithoutAnswer<W>;
   readonly alone?: WithoutDaemon<W>;
-  /** What it prints is broken at the width of a terminal. */
+  /** Whether its output is wrapped at the width of a terminal. */
   readonly isWrapped?: boolean;
-  /** Of its words those that are not another program's; absent: those before `--`. Throws a UsageError. */
+  /** Returns its own words, without those of a command to run; absent: the words before `--`. Throws a UsageError. */
   readonly ownWords?: (args: readonly string[]) => readonly string[];
 }
 
-/** Verbs by name, in the order of the list. */
+/** Commands by name, in the order of the list. */
 export type Verbs<W extends CliWorld> = Readonly<Record<string, Verb<W>>>;

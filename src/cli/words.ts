@@ -1,16 +1,16 @@
-/** Answers of a control socket in words for people: why a request came to nothing, and what may be done. */
+/** Turns answers of a control socket into text for people: why a request failed, and what can be done. Pure. */
 
 import type { Json } from '../common/lines.ts';
 import { DECLINE_REASONS, MOVE_CAUSES, QUARANTINE_CAUSES, REFUSAL_CODES } from '../core/protocol/codes.ts';
 import { type ControlClient, duration, UsageError } from './world.ts';
 
-/** The `error` of an answer that is no grant. */
+/** The `error` of a refused borrow. */
 export interface Refusal {
   readonly code: string;
   readonly message: string;
   readonly reason?: string;
   readonly retryAfterMs?: number;
-  /** What the owner said besides. */
+  /** The owner's explanation. */
   readonly detail?: string;
 }
 
@@ -20,15 +20,15 @@ const OWN_REASONS: Readonly<Record<string, string>> = {
 };
 const SENTENCES: Readonly<Record<string, string>> = { ...REFUSAL_CODES, ...DECLINE_REASONS, ...OWN_REASONS };
 const MOVES: Readonly<Record<string, string>> = MOVE_CAUSES;
-/** A borrower's own hook that failed is not worth asking again; the owner's may be. */
+/** A retry is useless after a failed hook of the borrower, but not of the owner. */
 const OWN_HOOK = 'a driver hook of this VM failed; the log of its agent says which';
 
-/** Refusals that a missing session explains. */
+/** Refusals that a missing session may explain. */
 const SILENCES: ReadonlySet<string> = new Set(['timedOut', 'notReady', 'hostSilent']);
 
 /**
- * Why a borrow came to nothing, in one line. Asks the agent for what else it knows. `asked`: the evidence asked for;
- * `isGoingOn`: it is asked for again anyway.
+ * Returns why a borrow failed, in one line. Asks the agent for further details. `asked`: the requested evidence;
+ * `isGoingOn`: the request is repeated anyway.
  */
 export async function refusalText(
   client: ControlClient,
@@ -56,7 +56,7 @@ function declined({ reason = 'no reason', retryAfterMs = 0, detail }: Refusal, i
   return `declined: ${reason}${sentence === undefined ? '' : ` (${sentence})`}${more}${again}`;
 }
 
-/** Whom the agent has no session with. */
+/** Peers without a session with the agent. */
 export async function silence(client: ControlClient): Promise<string> {
   const status = await answerOf(client, { do: 'status' });
   const missing = ((status?.['peers'] ?? []) as Json[]).filter(({ up }) => up !== true);
@@ -68,19 +68,19 @@ async function answerOf(client: ControlClient, request: Json): Promise<Json | un
   return answer?.['ok'] === true ? answer : undefined;
 }
 
-/** Messages begin with the bundle when they are about one; so does every line of `borrow`. */
+/** Messages about a bundle start with its name, and so does every line of `borrow`. */
 function withoutName(bundle: string, message: string): string {
   return message.startsWith(`${bundle}: `) ? message.slice(bundle.length + 2) : message;
 }
 
-/** A peer that is not there: for how long, why, and when it was last heard. */
+/** Describes a missing peer: for how long, why, and when it was last heard. */
 export function absenceText({ peer, forMs, heardMs, hint }: Json): string {
   const time = typeof forMs === 'number' ? ` for ${duration(forMs)}` : '';
   const heard = typeof heardMs === 'number' ? `, last heard ${duration(heardMs)} ago` : '';
   return `no session with ${peer}${time}${heard}${hint === undefined ? '' : `: ${hint}`}`;
 }
 
-/** The reason of a view, and whose definition differs from that of the daemon which was asked. */
+/** Returns the reason of a view, and which parties have a different definition. */
 export function reasonText(view: Json): string {
   const from = (view['definitionDiffersFrom'] ?? []) as readonly unknown[];
   const whose = from.length > 0 ? from.join(' and ') : 'somebody else';
@@ -88,10 +88,10 @@ export function reasonText(view: Json): string {
   return `${view['reason']}${isDifferent ? ` (bundle definition differs from that of ${whose})` : ''}`;
 }
 
-/** Answers of the host about a bundle that are older than this, in ms, are said to be old. */
+/** A host's answer about a bundle older than this, in ms, is marked as old. */
 const OLD_MS = 2_000;
 
-/** How old a view of an agent is, where it is not fresh. */
+/** Returns the age of an agent's view, if it is not fresh. */
 export function ageText(view: Json): string {
   const { role, toldMs, phase } = view;
   if (role === undefined || phase === 'unknown' || toldMs === undefined) return '';
@@ -99,7 +99,7 @@ export function ageText(view: Json): string {
   return Number(toldMs) < OLD_MS ? '' : `; as the host said ${duration(Number(toldMs))} ago`;
 }
 
-/** Who has a bundle: a VM, nobody, or why that cannot be said. Views of the host have their phase in `state`. */
+/** Returns the holder of a bundle: a VM, nobody, or the state. Views of the host have the state in `state`. */
 export function holderText({ holder, phase, state, role }: Json): string {
   const stands = phase ?? (role === undefined ? state : undefined);
   if (typeof holder === 'string') return holder;
@@ -110,10 +110,7 @@ export function holderText({ holder, phase, state, role }: Json): string {
 const FREELY = 'it comes back when the borrower gives it, or its VM ends';
 const NOT_BEFORE = 'not before the agreed minimum hold time is over';
 
-/**
- * What a recall does. `forceRevoke`: whether the enforcer takes from a holder that does not give back; null: nobody
- * has told.
- */
+/** Returns the effect of a recall. `forceRevoke`: whether the enforcer can force a return; null: not known. */
 export function recallText(graceMs: number, isForced: boolean, forceRevoke: unknown): string {
   const time = duration(graceMs);
   if (!isForced) return `asked back: its borrower has ${time}`;
@@ -123,7 +120,7 @@ export function recallText(graceMs: number, isForced: boolean, forceRevoke: unkn
   return `called in: by force after ${time} and the agreed notice${where}, but ${NOT_BEFORE}`;
 }
 
-/** The reason of a view with the sentence behind its code: a cause of quarantine comes first, any other last. */
+/** Returns the reason of a view with the sentence for its code: a cause of quarantine comes first, any other last. */
 export function fullReason(view: Json): string {
   const reason = String(view['reason']);
   const [first = ''] = /^\w+(?=, )/.exec(reason) ?? [];
@@ -133,18 +130,18 @@ export function fullReason(view: Json): string {
   return `${reasonText(view)}${sentence === undefined ? '' : ` (${sentence})`}`;
 }
 
-/** Why a bundle moves: the code and its sentence. */
+/** Returns the cause of a move: the code and its sentence. */
 export function causeText(cause: unknown): string {
   const sentence = own(MOVES, String(cause));
   return sentence === undefined ? String(cause ?? 'cause not told') : `${cause}: ${sentence}`;
 }
 
-/** The sentence of a word, which others may have chosen: `constructor` has none. */
+/** Returns the sentence for a code that others may have chosen: `constructor` has none. */
 function own(sentences: Readonly<Record<string, string>>, word: string): string | undefined {
   return Object.hasOwn(sentences, word) ? sentences[word] : undefined;
 }
 
-/** A value of a view or an event: times of phases with their unit, broken numbers with one digit. */
+/** Returns the text for a value of a view or an event: phase times with their unit, fractions with one digit. */
 export function valueText(value: unknown): string {
   if (typeof value === 'number') return Number.isInteger(value) ? String(value) : value.toFixed(1);
   if (typeof value !== 'object' || value === null) return String(value);
@@ -154,7 +151,7 @@ export function valueText(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** A client that says so when the socket is that of the other daemon, which does not know the command. */
+/** A client that reports when the socket belongs to the other daemon, which does not know the command. */
 export function guardSocket(
   client: ControlClient,
   command: string,
@@ -176,7 +173,7 @@ export function guardSocket(
   };
 }
 
-/** Why nobody could be reached at a control socket, and what to do. */
+/** Returns why a control socket cannot be reached, and what to do. */
 export function connectText(message: string, kind: 'agent' | 'host', path: string): string {
   const start = `start baton-${kind} --config FILE, or name another socket with --socket`;
   if (message.includes('EACCES'))

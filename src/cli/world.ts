@@ -1,6 +1,4 @@
-/**
- * What the command line needs of its runtime, and the words that all commands share. No runtime API here.
- */
+/** What the command line needs of its runtime, and text that all commands share. No runtime API here. */
 
 import type { Json } from '../common/lines.ts';
 import { plainText } from '../common/plain-text.ts';
@@ -20,33 +18,33 @@ export interface ControlClient {
 export interface Child {
   /** Exit status, or 128 + signal number. */
   readonly ended: Promise<number>;
-  /** Signals it, and everything that it started and that can be found. */
+  /** Signals it and all its descendants that can be found. */
   signal(name: 'SIGTERM' | 'SIGKILL'): void;
-  /** Processes that it started and that live after it. */
+  /** Descendants that outlive it. */
   left(): readonly number[];
-  /** Whether any of them has ended, but has an entry until its new parent asks for it: to others it looks alive. */
+  /** Whether one of them has ended but is not reaped yet: to others it looks alive. */
   hasEntries(): boolean;
-  /** It need not be ended any more when this process is killed. */
+  /** Do not kill it any more when this process is killed. */
   release(): void;
 }
 
-/** What a target gives the commands. */
+/** What a target supplies to the commands. */
 export interface CliWorld {
   readonly env: Readonly<Record<string, string | undefined>>;
   connect(path: string): Promise<ControlClient>;
-  /** Returns what is at `path`; undefined when nothing is. */
+  /** Returns the file type at `path`; undefined when nothing is there. */
   look(path: string): { readonly isFile: boolean; readonly isExecutable: boolean } | undefined;
   spawn(command: readonly string[], env: Readonly<Record<string, string>>): Child;
-  /** Calls back when somebody wants this process to end; the returned function stops that. */
+  /** Calls back when this process is asked to end; the returned function stops that. */
   onSignal(listener: (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT') => void): () => void;
   /** Milliseconds of a monotonic clock. */
   nowMs(): number;
-  /** The time of day `agoMs` ago, for people: `15:04:05.678`, with the date before it when that is not today's. */
+  /** The time of day `agoMs` ago, for people: `15:04:05.678`, preceded by the date if not today's. */
   timeOfDay(agoMs?: number): string;
   /** The time `agoMs` ago for programs, as ISO 8601 in UTC. */
   isoTime(agoMs?: number): string;
   after(ms: number, fire: () => void): () => void;
-  /** Writes one line, harmless whatever is in it: a text of several has to be taken apart. */
+  /** Writes one line, made safe. Split a text of several lines first. */
   out(line: string): void;
   err(line: string): void;
 }
@@ -86,7 +84,7 @@ export const EXIT_WORDS: readonly (readonly [number, string])[] = [
   [EXIT.notFound, 'COMMAND is not found'],
 ];
 
-/** A command line that cannot be understood. */
+/** A command line that cannot be parsed. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -99,7 +97,7 @@ const UNITS = [
   ['ms', 1],
 ] as const;
 const TIME = /^(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$/;
-/** A time without its unit is in seconds, as sleep(1) and timeout(1) have it; of others a fraction too. */
+/** A time without a unit is in seconds, as in sleep(1) and timeout(1); some units accept a fraction. */
 const BARE = /^\d+(?:\.\d+)?$/;
 const FRACTION = /^(\d+\.\d+)(h|m)$/;
 
@@ -113,12 +111,12 @@ export function timeOf(text: string): number | undefined {
   return bounded(UNITS.reduce((ms, [, unit], index) => ms + Number(match[index + 1] ?? 0) * unit, 0));
 }
 
-/** The longest time that a message can say is 49 days. */
+/** Longest time in a message: 49 days. */
 function bounded(ms: number): number | undefined {
   return Math.round(ms) <= 0xffff_ffff ? Math.round(ms) : undefined;
 }
 
-/** What is expected of a time, for messages and help. */
+/** The form of a time, for messages and help. */
 export const TIME_WORDS = 'seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s, 1h; at most 49 days';
 
 /** Parses a time. Throws a UsageError. */
@@ -130,7 +128,7 @@ export function parseDuration(text: string, option: string): number {
 
 /** Returns a table as lines, its columns as wide as they need to be. */
 export function table(given: readonly (readonly string[])[]): string[] {
-  // As they will be written: what is invisible becomes longer.
+  // In the form in which they are written: escaped characters are longer.
   const rows = given.map((row) => row.map((cell) => plainText(cell)));
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
@@ -147,5 +145,5 @@ export function duration(ms: number | null | undefined): string {
   return ms < 10_000 ? `${ms} ms` : `${Math.round(ms / 1000)} s`;
 }
 
-/** Time between two looks at a bundle that is on its way, in ms. */
+/** Time between two looks at a moving bundle, in ms. */
 export const LOOK_MS = 50;

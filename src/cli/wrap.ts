@@ -1,11 +1,11 @@
-/** Lines as wide as a terminal. Pure. */
+/** Wraps lines to the width of a terminal. Pure. */
 
-/** A terminal that is narrower breaks lines itself. */
+/** Below this width the terminal wraps lines itself. */
 const WIDTH_MIN = 40;
-/** Part of the width beyond which what follows is not aligned any more. */
+/** Largest indent as a part of the width. */
 const HANG_MAX = 0.6;
 
-/** Breaks a line at spaces. What follows is aligned with the last column of a table, or indented. */
+/** Wraps a line at spaces. Continuations are aligned with the last column of a table, or indented. */
 export function wrapLine(line: string, width: number | undefined): string[] {
   if (width === undefined || width < WIDTH_MIN || line.length <= width) return [line];
   const [, column = ''] = /^(.*\s{2})\S/.exec(line) ?? [];
@@ -17,7 +17,7 @@ export function wrapLine(line: string, width: number | undefined): string[] {
     const start =
       lines.length === 0 ? Math.max(own, column.length <= width * HANG_MAX ? column.length : 0) : hang;
     const at = rest.lastIndexOf(' ', width);
-    // A word that is longer than the line stays whole: it may be a path to be copied.
+    // A word longer than the line stays whole: it may be a path to be copied.
     const end = at > start ? at : rest.indexOf(' ', Math.max(width, start));
     if (end < 0) break;
     lines.push(rest.slice(0, end).trimEnd());
@@ -27,8 +27,7 @@ export function wrapLine(line: string, width: number | undefined): string[] {
 }
 
 /**
- * The same of a text in paragraphs and tables: where a line is too wide, the lines that go on with it are filled
- * anew.
+ * Wraps a text of paragraphs and tables: a line that is too wide is refilled together with its continuation lines.
  */
 export function wrapText(text: string, width: number | undefined): string[] {
   const lines = text.trimEnd().split('\n');
@@ -42,7 +41,7 @@ export function wrapText(text: string, width: number | undefined): string[] {
   return joined.flatMap((line) => wrapLine(line, width));
 }
 
-/** Whether `line` is the rest of `before`: of a paragraph, or of the text beside an option. */
+/** Returns whether `line` continues `before`: the same paragraph, or the text beside an option. */
 function goesOn(before: string, line: string): boolean {
   if (line.trim() === '' || before.trim() === '') return false;
   const indent = line.length - line.trimStart().length;

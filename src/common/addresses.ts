@@ -1,6 +1,6 @@
 /**
- * Addresses of byte streams and of brokers: what they look like, and what is wrong with one. Pure; the same for the
- * check of a configuration and for the programs that use it.
+ * Addresses of byte streams and of brokers: parsing and validation. Pure; used by the configuration check and by the
+ * programs.
  *
  *   unix:/path                a UNIX socket of this machine
  *   tcp:HOST:PORT             HOST: a name, an IPv4 address, or an IPv6 address, in brackets or not
@@ -9,7 +9,7 @@
  *   mqtt://HOST[:PORT], mqtt+unix:///path
  */
 
-/** An address that can be used. */
+/** A parsed address. */
 export type StreamAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -19,7 +19,7 @@ export type StreamAddress =
 /** Longest path of a UNIX socket, in bytes: the kernel's 108 with the zero at the end. */
 const SOCKET_PATH_BYTES_MAX = 107;
 const PORT_MAX = 65_535;
-/** VMADDR_PORT_ANY and VMADDR_CID_ANY of linux/vm_sockets.h: no number that anybody can have. */
+/** VMADDR_PORT_ANY and VMADDR_CID_ANY of linux/vm_sockets.h: not a usable number. */
 const VSOCK_ANY = 0xffff_ffff;
 /** Port of MQTT without TLS, as IANA registered it. */
 const MQTT_PORT = 1883;
@@ -27,8 +27,8 @@ const MQTT_PORT = 1883;
 const HOST_CHARS_MAX = 253;
 
 /**
- * Returns an address, or what is wrong with it, in words that name no more of it than the wrong part. Takes what a
- * socket can be given: also a path from the folder of the process, and port 0.
+ * Returns an address, or what is wrong with it; the text shows only the wrong part. Accepts whatever a socket
+ * accepts: also a relative path, and port 0.
  */
 export function parseAddress(address: string): StreamAddress | string {
   const [, scheme, rest = ''] = /^(unix|tcp|vsock-unix|vsock):(.*)$/s.exec(address) ?? [];
@@ -43,7 +43,7 @@ export function parseAddress(address: string): StreamAddress | string {
       const [, path = '', digits = ''] = /^(.*):([0-9]+)$/s.exec(rest) ?? [];
       const port = Number(digits);
       if (path === '' || port >= VSOCK_ANY) return 'expected vsock-unix:/path:port, a port below 4294967295';
-      // The longer of its two names counts, which a listener has.
+      // The longer of its two names counts: that of the listener.
       return socketPathFault(path, `_${digits}`) ?? { kind: 'vsock-unix', path, port };
     }
     default:
@@ -51,7 +51,7 @@ export function parseAddress(address: string): StreamAddress | string {
   }
 }
 
-/** Returns why an address cannot stand in a configuration, where others have to find it; undefined when it can. */
+/** Returns why an address is not valid in a configuration, where other parties must find it; undefined when it is. */
 export function addressFault(address: string): string | undefined {
   const parsed = parseAddress(address);
   if (typeof parsed === 'string') return parsed;
@@ -70,7 +70,7 @@ export function addressText(address: StreamAddress): string {
   return `tcp:${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
 }
 
-/** Returns where the broker of a URL is, or what is wrong with it. A login in it is not repeated. */
+/** Returns the address of the broker in a URL, or what is wrong with it. A login in the URL is not repeated. */
 export function parseBroker(url: string): StreamAddress | string {
   const [, scheme, rest = ''] = /^(mqtt|mqtt\+unix):\/\/(.*)$/s.exec(url) ?? [];
   if (scheme === undefined) {
@@ -92,9 +92,7 @@ export function parseBroker(url: string): StreamAddress | string {
     : address;
 }
 
-/**
- * Returns what is wrong with the full path of a socket; undefined when it can be one. `more`: what is appended to it.
- */
+/** Returns what is wrong with the full path of a socket; undefined when it is valid. `more`: appended to it. */
 export function socketPathFault(path: string, more = ''): string | undefined {
   if (path === '') return 'expected the path of a socket';
   if (path.includes('\0')) return 'expected the path of a socket, without a zero byte';
@@ -136,8 +134,8 @@ function hostFault(host: string, isBracketed: boolean): string | undefined {
 }
 
 /**
- * Whether a host is more than the number of an address, or `localhost`: a name, or an IPv6 address with the zone of
- * an interface.
+ * Returns whether a host is a name, or an IPv6 address with the zone of an interface, rather than a plain address or
+ * `localhost`.
  */
 export function isLookedUp(host: string): boolean {
   return host !== 'localhost' && !isIpv4(host) && (!isIpv6(host) || host.includes('%'));

@@ -1,8 +1,8 @@
 /**
- * JSON lines over a byte stream: the form of every control socket, and of the simulated machine's.
+ * JSON lines over a byte stream: the format of every control socket, and of the simulated machine's.
  *
- * Bounded: a line that is too long ends the connection with one clear error line. Pure apart from the stream it
- * is given; UTF-8 by escapes only, so that no text codec is needed.
+ * Bounded: a line that is too long ends the connection with one error line. Pure apart from the stream. Non-ASCII
+ * characters are escaped, so no text codec is needed.
  */
 
 import type { ByteStream } from '../ports/world.ts';
@@ -12,17 +12,17 @@ export const LINE_BYTES_MAX = 256 * 1024;
 
 export type Json = { readonly [name: string]: unknown };
 
-/** The id of a request, which is echoed: a short text, a number or null. Undefined when it is anything else. */
+/** Returns the id of a request, which is echoed: a short text, a number or null. Undefined for anything else. */
 export function idOf(request: Json): string | number | null | undefined {
   const { id = null } = request;
   if (id === null || typeof id === 'number') return id;
   return typeof id === 'string' && id.length <= 64 ? id : undefined;
 }
 
-/** Who is told what arrives. */
+/** Listener of a connection. */
 export interface LinesListener {
   onLine(value: Json): void;
-  /** A line that is not a JSON object; the connection goes on. */
+  /** A line that is not a JSON object; the connection continues. */
   onBad(error: string): void;
   onClose(reason: string): void;
 }
@@ -51,7 +51,7 @@ export class Lines {
     });
   }
 
-  /** Sends one value as a line. A peer that does not read is cut off rather than waited for. */
+  /** Sends one value as a line. A peer that does not read is disconnected. */
   send(value: Json): void {
     if (this.#closed) return;
     if (!this.#stream.write(encodeLine(value))) this.close();
@@ -85,7 +85,7 @@ export class Lines {
     this.#ended(listener, 'line too long');
   }
 
-  /** Told once, whichever end was first. */
+  /** Called once, whichever end closed first. */
   #ended(listener: LinesListener, reason: string): void {
     this.#closed = true;
     if (this.#toldEnd) return;
@@ -98,7 +98,7 @@ export class Lines {
     try {
       value = JSON.parse(this.#decoder(line));
     } catch {
-      // Engines quote what they do not understand, each in its own way; who sent it knows it.
+      // Error texts differ between engines, so none is passed on.
       return listener.onBad('not JSON');
     }
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -131,7 +131,7 @@ export function encodeLine(value: unknown): Uint8Array {
   return bytes;
 }
 
-/** Decodes UTF-8 without a text codec; what is malformed makes the JSON parser refuse the line. */
+/** Decodes UTF-8 without a text codec. The JSON parser refuses a malformed line. */
 function decodeUtf8(bytes: Uint8Array): string {
   let escaped = '';
   for (let i = 0; i < bytes.length; i++) {

@@ -1,12 +1,12 @@
-/** Names that somebody may have meant. Pure. */
+/** Finds the nearest known name for a misspelt one. Pure. */
 
-/** Longest name that is compared, in characters: the work grows with its square. */
+/** Longest compared name, in characters: the work grows with its square. */
 const NAME_CHARS_MAX = 64;
 
 /** Returns `; did you mean NAME?` for the name that is nearest to `word`, or nothing when none is near. */
 export function nearest(word: string, names: readonly string[]): string {
   if (word.length > NAME_CHARS_MAX) return '';
-  // As many slips as a third of the word: "ab" is not "cd", nor "sleep" "wake".
+  // A third of the word may differ: "ab" does not match "cd", nor "sleep" "wake".
   const most = Math.max(1, Math.floor(word.length / 3));
   let best: string | undefined;
   let fewest = most + 1;
@@ -22,7 +22,7 @@ export function nearest(word: string, names: readonly string[]): string {
   return best === undefined ? '' : `; did you mean ${best}?`;
 }
 
-/** How many signs are wrong, missing, too many, or swapped with the next (optimal string alignment). */
+/** Returns how many characters are wrong, missing, extra, or swapped with the next (optimal string alignment). */
 function distance(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, column) => column);
@@ -41,7 +41,7 @@ function distance(a: string, b: string): number {
   return last[b.length]!;
 }
 
-/** Returns the name that was probably meant by `word`: a third of it may differ, two letters at least. */
+/** Returns the name that `word` probably means: a third of it may differ, two letters at least. */
 export function nearestKey(word: string, names: readonly string[]): string | undefined {
   const scored = names
     .map((name) => ({ name, steps: stepsBetween(word.toLowerCase(), name.toLowerCase()) }))
@@ -50,7 +50,7 @@ export function nearestKey(word: string, names: readonly string[]): string | und
   return scored.sort((a, b) => a.steps - b.steps)[0]?.name;
 }
 
-/** How many letters must be added, left out, replaced or swapped with the next to make `b` of `a`. */
+/** Returns how many letters must be added, removed, replaced or swapped with the next to turn `a` into `b`. */
 function stepsBetween(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

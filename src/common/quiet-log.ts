@@ -1,38 +1,36 @@
 /**
- * A log that nobody outside can fill: what a peer, a broker or a local client causes is written a few times, then
- * counted.
+ * A rate-limited log. Lines that a peer, a broker or a local client causes are written a few times, then counted.
  *
- * Lines are of one kind when they are about the same party and begin alike (up to the first colon, numbers aside).
- * The first few of a kind are written at once, and so is a line that says something new. What comes then waits: some
- * seconds later each different line stands there once more, with how often it came (`times`). So neither a first line
- * nor a change is lost in a flood, and what is kept is bounded. Lines of the level debug pass: who asks for them
- * wants all.
+ * Lines are of one kind when they concern the same party and start alike (up to the first colon, ignoring numbers).
+ * The first few of a kind are written at once, and so is a line with new text. Further ones wait: some seconds later
+ * each different line is written once more, with its count (`times`). So no first line and no change is lost in a
+ * flood, and memory is bounded. Lines of level debug are not limited.
  */
 
 import type { Clock, Log, LogLevel } from '../ports/world.ts';
 
-/** Lines of a kind at once: an agent that restarts a few times shows in full. */
+/** Burst size per kind: an agent that restarts a few times is shown in full. */
 const BURST = 10;
-/** Lines besides these that say something new, so that a change shows at once in a flood of what is known. */
+/** Further lines with new text, so that a change is visible in a flood of known lines. */
 const NEWS = 4;
-/** Texts of a kind that count as known. */
+/** Texts of a kind that are remembered as known. */
 const KNOWN_MAX = 8;
-/** One more line of a kind in this time, in ms: 9,000 a day. */
+/** Time per further line of a kind, in ms: 9,000 a day. */
 const REFILL_MS = 10_000;
-/** Longest time, in ms, from one summary of a flood to the next; the first is after REFILL_MS. */
+/** Longest time from one summary of a flood to the next, in ms; the first comes after REFILL_MS. */
 const SUMMARY_MAX_MS = 60_000;
-/** Different lines of a kind that wait for a summary; of more, the number alone is kept. */
+/** Different waiting lines of a kind; beyond that, only a count is kept. */
 const WAITING_MAX = 4;
-/** Kinds that are told apart: some ten for each of a few peers and bundles. All others are one, by how they begin. */
+/** Number of separate kinds: some ten for each of a few peers and bundles. All others count as one. */
 const KINDS_MAX = 256;
-/** Characters by which a kind is told: longer than how any line of ours begins. */
+/** Characters that identify a kind: longer than the start of any of our lines. */
 const KIND_CHARS = 60;
-/** The party that a line is about, by the first of these fields. */
+/** The party of a line: the first of these fields. */
 const PARTIES = ['peer', 'vm', 'from', 'to', 'bundle'] as const;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** A line that waits, and how often it came. */
+/** A waiting line and its count. */
 interface Waiting {
   readonly level: LogLevel;
   readonly message: string;
@@ -46,19 +44,19 @@ interface Kind {
   readonly known: Set<string>;
   refilledMs: number;
   readonly waiting: Map<string, Waiting>;
-  /** Lines of the kind that differ from all that wait. */
+  /** Lines of the kind that differ from all waiting ones. */
   others: number;
   summaryMs: number;
   cancel: (() => void) | undefined;
 }
 
-/** A log that is quiet. */
+/** A rate-limited log. */
 export interface QuietLog extends Log {
-  /** Writes what waits: at the end of the process. */
+  /** Writes all waiting lines: at the end of the process. */
   flush(): void;
 }
 
-/** Returns a quiet log over `log`; a log that is quiet already is returned as it is. */
+/** Returns a rate-limited log over `log`; returns `log` itself if it already is one. */
 export function quietLog(log: Log, clock: Clock): QuietLog {
   if ('flush' in log) return log as QuietLog;
   const limiter = new Limiter(log, clock);
@@ -84,7 +82,7 @@ class Limiter {
   line(level: LogLevel, message: string, fields: Fields): void {
     if (level === 'debug') return this.#log(level, message, fields);
     const kind = this.#kindOf(level, message, fields);
-    // An epoch or a time that goes on is no news.
+    // A changed epoch or time is not new text.
     const text = message + JSON.stringify(fields, (_, value) => (typeof value === 'number' ? 0 : value));
     if (this.#take(kind, text)) {
       this.#summarise(kind);
@@ -92,20 +90,20 @@ class Limiter {
     }
     const { times = 0 } = kind.waiting.get(text) ?? {};
     if (times === 0 && kind.waiting.size >= WAITING_MAX) this.#leaveOut(kind);
-    // Of lines that differ in numbers the last one is kept.
+    // Of lines that differ only in numbers, the last one is kept.
     kind.waiting.set(text, { level, message, fields, times: times + 1 });
     kind.cancel ??= this.#clock.after(kind.summaryMs, () => {
       kind.cancel = undefined;
       kind.summaryMs = Math.min(kind.summaryMs * 2, SUMMARY_MAX_MS);
       this.#summarise(kind);
-      // The summary was this time's line.
+      // The summary used this interval's line.
       kind.tokens = 0;
       kind.news = Math.min(NEWS, kind.news + 1);
       kind.refilledMs = this.#clock.nowMs();
     });
   }
 
-  /** Makes room among what waits: the first lines and the last ones stay. */
+  /** Makes room among the waiting lines: the first and the last ones stay. */
   #leaveOut(kind: Kind): void {
     const [text, { times }] = [...kind.waiting][WAITING_MAX / 2]!;
     kind.waiting.delete(text);
@@ -152,7 +150,7 @@ class Limiter {
       kind.summaryMs = REFILL_MS;
     }
     const isNews = !kind.known.has(text);
-    // While lines wait, the flood is on: its summary comes.
+    // While lines wait, the flood continues, and its summary will follow.
     const isCalm = kind.tokens > 0 && kind.waiting.size === 0;
     if (!isCalm && !(isNews && kind.news > 0)) return false;
     if (isCalm) kind.tokens -= 1;

@@ -1,9 +1,9 @@
 /**
  * Builds the JSON Schemas of configuration files. Pure.
  *
- * The same builders, types and JSON as the library typebox, as test/config/schema.test.ts checks; of the library only
- * the types are used. It would add 680 modules to every program: most of the build time, and a third of a small
- * agent's bytecode and memory.
+ * Same builders, types and JSON as the library typebox, as test/config/schema.test.ts checks; only the library's
+ * types are used. The library itself would add 680 modules to every program: most of the build time, and a third of a
+ * small agent's bytecode and memory.
  */
 
 import type { Type as Library } from 'typebox';
@@ -16,10 +16,10 @@ interface Schema {
 }
 type Options = Readonly<Record<string, unknown>>;
 
-/** Marks the schema of a key that may be missing; no part of its JSON. */
+/** Marks the schema of an optional key; not part of its JSON. */
 const OPTIONAL: unique symbol = Symbol('optional');
 
-/** What a record without a pattern for its keys has. */
+/** Key pattern of a record without one. */
 const ANY_KEY = '^.*$';
 
 const BUILDERS = {
@@ -45,5 +45,5 @@ const BUILDERS = {
   },
 };
 
-/** Schema builders, typed as the library's of the same names. */
+/** Schema builders, typed as the library's builders of the same names. */
 export const Type = BUILDERS as unknown as Pick<typeof Library, keyof typeof BUILDERS>;

@@ -1,29 +1,25 @@
 /**
- * Work that waits, by who caused it: each has its turn and its share of the room. Pure apart from the clock it is
- * given.
+ * Fair queueing of work by sender: each has its turn and its share of the queue. Pure apart from the clock.
  *
- * One piece of each sender is done in a turn, and between two turns whatever else is ready comes first: timers,
- * answers of the enforcer, the control socket. So a sender that floods costs the others one piece of its own in each
- * turn, however much it sends. Where nothing waits, work is done at once.
+ * Each turn processes one piece per sender, and all other ready events run between two turns: timers, enforcer
+ * answers, the control socket. So a flooding sender costs the others one piece per turn, however much it sends. If
+ * nothing waits, work runs at once.
  */
 
 import type { Clock } from '../ports/world.ts';
 
-/**
- * Room of one sender, in bytes, unless told otherwise: 256 short frames. A handover of every bundle at once sends
- * fewer.
- */
+/** Default queue size per sender, in bytes: 256 short frames, more than a simultaneous handover of every bundle. */
 const ROOM_BYTES = 64 * 1024;
-/** What a piece counts for at least, for what is kept around it. */
+/** Smallest size of a piece, which covers bookkeeping. */
 const COST_MIN_BYTES = 256;
-/** From here on a sender that can be held up is, in bytes. */
+/** A sender that can be paused is paused at this size, in bytes. */
 const BUSY_BYTES = 64 * 1024;
 /**
- * Room of a sender that can be held up, in bytes. Two chunks of a socket may be on their way when it is: 64 KiB each,
- * that count for 160 KiB where the frames are the shortest.
+ * Queue size of a sender that can be paused, in bytes. Two socket chunks may be in transit then: 64 KiB each, counted
+ * as 160 KiB if all frames are the shortest.
  */
 export const ROOM_HELD_UP_BYTES = 512 * 1024;
-/** A sender that was held up goes on when no more than this waits: it always finds something to do at its turn. */
+/** A paused sender continues when no more than this waits, so that it always has work at its turn. */
 const LOW_BYTES = 32 * 1024;
 
 interface Queue {
@@ -32,18 +28,18 @@ interface Queue {
   isHeldUp: boolean;
 }
 
-/** The turns of senders that are told apart by `K`. */
+/** The turns of senders, identified by `K`. */
 export class Turns<K> {
   readonly #clock: Clock;
   readonly #onRoom: (from: K) => void;
   readonly #roomBytes: number;
-  /** Senders of which something waits, in the order of their turns. */
+  /** Senders with waiting work, in the order of their turns. */
   readonly #queues = new Map<K, Queue>();
-  /** Senders that had their turn since the others had one. */
+  /** Senders that had their turn in this round. */
   readonly #served = new Set<K>();
   #cancel: (() => void) | undefined;
 
-  /** `onRoom`: there is room again for a sender that `isBusy` was true of. */
+  /** `onRoom`: a sender that was busy (`isBusy`) has room again. */
   constructor(clock: Clock, onRoom: (from: K) => void = () => {}, roomBytes = ROOM_BYTES) {
     this.#clock = clock;
     this.#onRoom = onRoom;
@@ -51,8 +47,8 @@ export class Turns<K> {
   }
 
   /**
-   * Does `work`, now or at its turn. Returns false, and never does it, when the sender’s room is full. `bytes`: what
-   * is kept for it.
+   * Runs `work`, now or at its turn. Returns false, and drops it, when the sender's queue is full. `bytes`: memory
+   * that it keeps.
    */
   take(from: K, bytes: number, work: () => void): boolean {
     if (this.#queues.size === 0 && !this.#served.has(from)) {
@@ -71,7 +67,7 @@ export class Turns<K> {
     return true;
   }
 
-  /** Whether a sender had better send nothing until `onRoom` names it. */
+  /** Returns whether a sender should pause until `onRoom` names it. */
   isBusy(from: K): boolean {
     const queue = this.#queues.get(from);
     if (!queue || queue.bytes <= BUSY_BYTES) return false;
@@ -96,7 +92,7 @@ export class Turns<K> {
     this.#served.clear();
     for (const [from, queue] of [...this.#queues]) {
       const piece = queue.pieces.shift();
-      // `stop` may have been called by what a piece before led to.
+      // An earlier piece may have called `stop`.
       if (!piece || this.#queues.get(from) !== queue) continue;
       queue.bytes -= piece.bytes;
       if (queue.pieces.length === 0) this.#queues.delete(from);

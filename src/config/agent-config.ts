@@ -1,9 +1,9 @@
 /**
  * Configuration of `baton-agent`: schema, type and example. Pure.
  *
- * One description makes the TypeScript type, the published JSON Schema, the checks and the tables of docs/CONFIG.md:
- * `title` is the form of a value, in the words of a complaint, `description` what it is for, `default` what holds
- * without it. Paths are relative to the configuration file.
+ * One description defines the TypeScript type, the published JSON Schema, the checks and the tables of
+ * docs/CONFIG.md: `title` is the form of a value, for messages; `description` its purpose; `default` its default.
+ * Paths are relative to the configuration file.
  */
 
 import { CLOSED, commandField, idField, msField, vmField } from '../common/fields.ts';
@@ -13,7 +13,7 @@ import { AGENT_TRANSPORT_SCHEMA } from '../edges/transport/kinds.ts';
 import { TREE_SCHEMA } from './own-tree.ts';
 import { BUNDLES, CONTROL, LEVEL, MACHINE } from './shared-parts.ts';
 
-/** Time that a policy program has by default, in ms; the owner's own timer ends the wait at 2 s. */
+/** Default time limit of a policy program, in ms; the owner's own timer ends the wait at 2 s. */
 export const POLICY_LIMIT_MS = 1_500;
 const POLICY = Type.Union(
   [

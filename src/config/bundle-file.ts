@@ -1,8 +1,8 @@
 /**
- * The bundle file: the definitions that every party is given, the same for all. Pure.
+ * The bundle file: the bundle definitions, the same file for all parties. Pure.
  *
- * Addresses are written in hexadecimal text, as in a device tree. Bundles of one machine are disjoint by
- * resource; two that overlap are refused with both names.
+ * Addresses are written in hexadecimal text, as in a device tree. Bundles of one machine are disjoint by resource;
+ * two that overlap are refused with both names.
  */
 
 import { type Static, Type } from '../common/schema.ts';
@@ -250,7 +250,7 @@ function checkResources(file: string, text: string, path: string[], bundle: Bund
   }
 }
 
-/** One stream stands for as many IDs as a move writes entries for; and it is called by the lowest of them. */
+/** A stream has at most as many IDs as a move may write entries; its ID is the lowest of them. */
 function checkMask(file: string, text: string, where: string[], stream: StreamResource): void {
   const { id, device, physical, mask = 0, views } = stream;
   const refuse = (what: string) => refuseAt(file, text, [...where, device, 'streams'], `${id}: ${what}`);
@@ -261,8 +261,8 @@ function checkMask(file: string, text: string, where: string[], stream: StreamRe
 }
 
 /**
- * Bundles that share a resource would have two epochs and two holders for it (M12). And a VM that sees two resources
- * under one number would reach one of them by the name of the other.
+ * Bundles that share a resource would give it two epochs and two holders (M12). If a VM saw two resources under one
+ * number, it would reach one of them by the name of the other.
  */
 function checkDisjoint(file: string, text: string, bundles: readonly BundleDefinition[]): void {
   const all = bundles.flatMap((bundle) =>

@@ -1,9 +1,9 @@
 /**
- * Compares the configurations of one machine with each other: what each of them alone cannot know. Pure: their files
- * come in read.
+ * Compares the configurations of one machine with each other, for faults that no single file shows. Pure: the files
+ * are already read.
  *
- * What an agent in a guest and the host call by one name may be two things (`127.0.0.1`, `/run/baton`), so that
- * counts only between daemons that run beside each other. Of keys nothing is told but that they differ.
+ * An agent in a guest and the host may use one name for different things (`127.0.0.1`, `/run/baton`), so such names
+ * are compared only between daemons on the same system. For keys, only whether they differ is reported.
  */
 
 import { addressText, parseAddress, parseBroker, type StreamAddress } from '../common/addresses.ts';
@@ -17,21 +17,21 @@ import type { HostFile } from './host-config.ts';
 import { keysDiffer } from './pair-keys.ts';
 import { complaintAt } from './read.ts';
 
-/** A daemon's configuration with what it names. */
+/** A daemon's configuration with everything it names. */
 export type Daemon = {
   readonly file: string;
   readonly text: string;
-  /** Name of the peer → key; undefined when the key file is unsound. */
+  /** Name of the peer → key; undefined when the key file is invalid. */
   readonly keys: Readonly<Record<string, string>> | undefined;
   readonly bundles: readonly BundleDefinition[] | undefined;
-  /** A path of the configuration as an absolute one. */
+  /** Returns a path of the configuration as an absolute one. */
   readonly beside: (path: string) => string;
 } & (
   | { readonly party: typeof HOST; readonly host: HostFile; readonly agent?: undefined }
   | { readonly party: string; readonly agent: AgentFile; readonly host?: undefined }
 );
 
-/** What is wrong between two files, and what is only strange; each with file, line and column in the later of them. */
+/** Errors and warnings between two files; each has file, line and column in the later file. */
 export interface Compared {
   readonly complaints: readonly string[];
   readonly warnings: readonly string[];
@@ -72,7 +72,7 @@ function differences(a: Daemon, b: Daemon): Difference[] {
   ];
 }
 
-/** Parties of one machine give it one name: nothing of a party of another machine verifies. */
+/** All parties of a machine must use one machine name; otherwise no frame verifies. */
 function machineDifferences(a: Daemon, b: Daemon): Difference[] {
   const [ours, theirs] = [a, b].map((daemon) => configOf(daemon).machine ?? DEFAULT_MACHINE);
   if (ours === theirs) return [];
@@ -81,13 +81,13 @@ function machineDifferences(a: Daemon, b: Daemon): Difference[] {
   ];
 }
 
-/** Host and agent share a key; two agents do when either has one for the other. */
+/** Host and agent share a key; two agents do if either has one for the other. */
 function keyDifferences(a: Daemon, b: Daemon): Difference[] {
   if (!a.keys || !b.keys) return [];
   const ours = own(a.keys, b.party);
   const theirs = own(b.keys, a.party);
   if (ours === undefined && theirs === undefined && !a.host && !b.host) return [];
-  // What one of them lacks by its own configuration is told of that one alone.
+  // What a file lacks by its own configuration is reported for that file alone.
   if (ours === undefined && needsKey(a, b.party)) return [];
   if (theirs === undefined && needsKey(b, a.party)) return [];
   if (ours === undefined) return [[['keys'], `no key for "${b.party}", whose configuration is ${b.file}`]];
@@ -102,7 +102,7 @@ function keyDifferences(a: Daemon, b: Daemon): Difference[] {
   ];
 }
 
-/** Whether a daemon's own configuration names a party that it needs a key for: see follow.ts. */
+/** Returns whether a daemon's own configuration names a party that it needs a key for: see follow.ts. */
 function needsKey({ agent, host, bundles = [] }: Daemon, peer: string): boolean {
   if (host)
     return (
@@ -118,7 +118,7 @@ function needsKey({ agent, host, bundles = [] }: Daemon, peer: string): boolean 
   );
 }
 
-/** One name has one meaning everywhere; the host knows all, and an owner its own. */
+/** One name has one definition everywhere; the host has all, and an owner its own. */
 function bundleDifferences(a: Daemon, b: Daemon): Difference[] {
   if (!a.bundles || !b.bundles) return [];
   const found: Difference[] = [];
@@ -138,7 +138,7 @@ function bundleDifferences(a: Daemon, b: Daemon): Difference[] {
   return found;
 }
 
-/** Two daemons beside each other have places of their own. */
+/** Two daemons on one system must have separate paths. */
 function placeDifferences(a: Daemon, b: Daemon): Difference[] {
   if (!isBeside(a) || !isBeside(b)) return [];
   return (['state', 'control'] as const).flatMap((key): Difference[] => {
@@ -149,7 +149,7 @@ function placeDifferences(a: Daemon, b: Daemon): Difference[] {
   });
 }
 
-/** Whether an agent is heard at the host: as a VM that may run, and by the way that both go. `a`: who is told. */
+/** Checks that the host can receive an agent: a VM that may run, and the same transport. `a`: the reported file. */
 function routeDifferences(a: Daemon, host: HostFile, b: Daemon): Difference[] {
   const agent = (a.agent ?? b.agent)!;
   const { vm, transport } = agent;
@@ -171,7 +171,7 @@ function routeDifferences(a: Daemon, host: HostFile, b: Daemon): Difference[] {
   }
   if (transport.kind !== 'stream' || host.transport.kind !== 'stream') return found;
   const listen = own(host.transport.listen, vm);
-  // That an owner is listened for nowhere is told of the host alone.
+  // An owner without a listening address is reported for the host alone.
   const bundles = (a.host ? a : b).bundles ?? [];
   if (listen === undefined && bundles.some(({ owner }) => owner === vm)) return found;
   if (listen === undefined) {
@@ -187,14 +187,14 @@ function routeDifferences(a: Daemon, host: HostFile, b: Daemon): Difference[] {
   return found;
 }
 
-/** Why who dials `to` does not come out at `listen`; undefined when it may. */
+/** Returns why a connection to `to` does not reach `listen`; undefined when it may. */
 function whyNoWay(to: string, listen: string): string | undefined {
   const dialled = parseAddress(to);
   const heard = parseAddress(listen);
   if (typeof dialled === 'string' || typeof heard === 'string') return undefined;
   const differ = `the agent dials ${to}, and the host listens for it at ${listen}`;
   if (dialled.kind === 'vsock') {
-    // A VMM with a socket of its own joins the two: PATH_PORT is its name for a port (transport/vsock-unix.ts).
+    // A VMM with its own socket connects the two: PATH_PORT is its name for a port (transport/vsock-unix.ts).
     const port =
       heard.kind === 'unix' ? /_([0-9]+)$/.exec(heard.path)?.[1] : 'port' in heard ? heard.port : undefined;
     const fits = heard.kind !== 'tcp' && (port === undefined || Number(port) === dialled.port);
@@ -206,7 +206,7 @@ function whyNoWay(to: string, listen: string): string | undefined {
   return addressText(dialled) === addressText(heard) ? undefined : differ;
 }
 
-/** `heard` may be every address of the machine; a name may be any. */
+/** `heard` may be every address of the machine; a name may mean any. */
 function mayBeSame(dialled: string, heard: string): boolean {
   if (heard === '0.0.0.0' || heard === '::' || dialled === heard) return true;
   const isNumber = (host: string) => /^[0-9.]+$|:/.test(host);
@@ -219,8 +219,7 @@ function isLoopback(host: string): boolean {
 }
 
 /**
- * All meet at one broker, under names of their own. The same broker may have several addresses, of which guests see
- * others.
+ * All parties must use one broker, under separate names. One broker may have several addresses, some only for guests.
  */
 function brokerDifferences(a: Daemon, b: Daemon): Difference[] {
   const [ours, theirs] = [configOf(a).transport, configOf(b).transport];
@@ -238,7 +237,7 @@ function isSameBroker(a: StreamAddress, b: StreamAddress): boolean {
   return isLoopback(a.host) || isLoopback(b.host) || mayBeSame(a.host, b.host);
 }
 
-/** Whether a daemon runs where the host does: it reaches the others without leaving the machine. */
+/** Returns whether a daemon runs on the host's system: it reaches the others without leaving the machine. */
 function isBeside({ agent }: Daemon): boolean {
   if (!agent) return true;
   const { transport } = agent;

@@ -1,9 +1,9 @@
 /**
- * Says what is wrong with a value that a schema refuses, in words for the person who wrote it. Pure.
+ * Describes what is wrong with a value that a schema refuses, for the author of the file. Pure.
  *
- * Walks schema and value together, so that of a union only the branch that the value's own `kind` chooses is
- * looked at, and each fault names the key or the value itself. Understands what our schemas use: closed objects,
- * records, lists, unions by `kind` and of literals, texts, integers, booleans.
+ * Walks schema and value together, so that in a union only the branch of the value's own `kind` is checked, and each
+ * fault names the key or the value itself. Supports what our schemas use: closed objects, records, lists, unions by
+ * `kind` and of literals, texts, integers, booleans.
  */
 
 import { nearestKey } from '../common/near.ts';
@@ -12,20 +12,20 @@ import { shapeOf, withoutSecret, withoutSecrets } from './secrets.ts';
 
 export type Path = readonly (string | number)[];
 
-/** One thing that is wrong. */
+/** One fault. */
 export interface Fault {
   readonly path: Path;
   /** Whether the key at `path` is wrong, or the value. */
   readonly at: 'key' | 'value';
   readonly message: string;
   /**
-   * The last part of the path may itself be a secret, as where name and key of a key file were swapped: it is not
-   * shown.
+   * Whether the last part of the path may itself be a secret, as when name and key of a key file were swapped: it is
+   * not shown. shown.
    */
   readonly hidesKey?: true;
 }
 
-/** The parts of a JSON Schema that are understood. */
+/** The supported parts of a JSON Schema. */
 interface Schema {
   readonly type?: string;
   readonly const?: unknown;
@@ -40,18 +40,18 @@ interface Schema {
   readonly pattern?: string;
   readonly minimum?: number;
   readonly maximum?: number;
-  /** A complaint says its shape, never the value; of a record neither the names that do not fit. */
+  /** A fault shows the value's shape, never the value; for a record, invalid names are hidden too. */
   readonly secret?: boolean;
   /** The form of a value in words. */
   readonly title?: string;
-  /** What it is for. */
+  /** The purpose of the value. */
   readonly description?: string;
 }
 
-/** Longest value that is shown whole, in characters. */
+/** Longest value shown in full, in characters. */
 const SHOWN_CHARACTERS_MAX = 60;
 
-/** Returns everything that is wrong with `value`; empty when it fits `schema`. */
+/** Returns all faults of `value`; empty when it fits `schema`. */
 export function faultsOf(schema: object, value: unknown): readonly Fault[] {
   return faultsAt(schema as Schema, value, []);
 }
@@ -70,7 +70,7 @@ function faultsAt(schema: Schema, value: unknown, path: Path): Fault[] {
     : objectFaults(schema, object, path);
 }
 
-/** Of objects that name their `kind` the one branch counts; of anything else one branch has to fit. */
+/** For objects with a `kind` only its branch counts; otherwise one branch must fit. */
 function unionFaults(schema: Schema, branches: readonly Schema[], value: unknown, path: Path): Fault[] {
   const kinds = branches.map(({ properties }) => properties?.['kind']?.const);
   if (kinds.includes(undefined)) {
@@ -121,7 +121,7 @@ function objectFaults(schema: Schema, object: Readonly<Record<string, unknown>>,
   return [...faults, ...missing];
 }
 
-/** Whether a value is of the right type and within its bounds; what it contains is not looked at. */
+/** Returns whether a value has the right type and bounds; its contents are not checked. */
 function fits(schema: Schema, value: unknown): boolean {
   const { type, minItems = 0, minLength = 0, maxLength = Number.POSITIVE_INFINITY, pattern = '' } = schema;
   const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = schema;
@@ -143,7 +143,7 @@ function fits(schema: Schema, value: unknown): boolean {
   }
 }
 
-/** The patterns of our schemas, each made once. */
+/** The patterns of our schemas, compiled once. */
 const expressions = new Map<string, RegExp>();
 
 function expressionOf(pattern: string): RegExp {
@@ -154,7 +154,7 @@ function expressionOf(pattern: string): RegExp {
   return made;
 }
 
-/** What would have been right, in words. */
+/** Returns what is expected, in words. */
 function expected(schema: Schema): string {
   const { type, anyOf, pattern, title, description, minimum, maximum } = schema;
   const words = title ?? description;
@@ -200,7 +200,7 @@ function either(values: readonly unknown[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 
-/** Returns a value as JSON, clipped, without what looks like a secret in a wrong place. */
+/** Returns a value as JSON, clipped, without anything that looks like a secret. */
 export function shown(value: unknown): string {
   const hide = (_: string, inner: unknown) => (typeof inner === 'string' ? withoutSecret(inner) : inner);
   const text = withoutSecrets(JSON.stringify(value, hide) ?? 'nothing');

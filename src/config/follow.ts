@@ -1,9 +1,9 @@
 /**
- * Checks a daemon's configuration together with all that it names: bundle file, key file, password file, programs,
- * addresses. Both daemons at their start and `check-config` do it by these two functions, so neither knows a
- * complaint that the other lacks. Pure: what is on the machine comes in through a port.
+ * Checks a daemon's configuration with everything it names: bundle file, key file, password file, programs,
+ * addresses. Both daemons at their start and `check-config` use these two functions, so their checks are equal. Pure:
+ * the machine is read through a port.
  *
- * Sockets of others and attributes below /sys are not looked at: they come and go with the machine.
+ * Sockets of other programs and attributes below /sys are not checked, since they come and go.
  */
 
 import { addressFault, isLookedUp, parseAddress, parseBroker, socketPathFault } from '../common/addresses.ts';
@@ -26,29 +26,29 @@ import { ConfigError, complaintAt } from './read.ts';
 export interface ConfigFiles {
   /** Returns the text of a file. Throws a ConfigError. */
   readText(path: string): string;
-  /** Returns a path that stands in the file `config`, whose folder relative paths start from, as an absolute one. */
+  /** Returns a path in the file `config` as an absolute one; relative paths start at the folder of `config`. */
   besideConfig(config: string, path: string): string;
   /** Returns what is at `path`; undefined when nothing is. */
   look(path: string): FileLook | undefined;
-  /** Names in a folder; none when there is no such folder. */
+  /** Returns the names in a folder; none when there is no such folder. */
   list(path: string): readonly string[];
   /**
-   * Returns the folder that keeps this user from `path`: one above it that may not be looked into, or itself, a folder
-   * that may not be listed; undefined when nothing does.
+   * Returns the folder that denies this user access to `path`: one above it, or itself, if it is an unreadable
+   * folder; undefined when none does.
    */
   hidden(path: string): string | undefined;
-  /** The path without symbolic links; undefined when nothing is there. */
+  /** Returns the path without symbolic links; undefined when nothing is there. */
   realPath(path: string): string | undefined;
   /**
-   * Reads a device tree: a blob, or a folder that is a copy of /proc/device-tree; of the path `live` that of this
-   * machine. Throws a ConfigError: a line, or several where it lists what is in the file instead.
+   * Reads a device tree: a blob, or a copy of /proc/device-tree; with the path `live`, that of this machine. Throws a
+   * ConfigError: one line, or several if it lists the contents of the file.
    */
   readTree(path: string): Tree;
-  /** Why this program cannot speak MQTT; undefined when it can. */
+  /** Why this program cannot use MQTT; undefined when it can. */
   readonly mqttFault?: string | undefined;
-  /** Why this program cannot find a machine by its name; undefined when it can. */
+  /** Why this program cannot look up host names; undefined when it can. */
   readonly nameFault?: string | undefined;
-  /** The folders of PATH, where a program is looked up that is named without one. */
+  /** The folders of PATH, for programs named without a slash. */
   readonly programFolders?: readonly string[];
 }
 
@@ -61,13 +61,13 @@ export interface FileLook {
   readonly isExecutable: boolean;
 }
 
-/** What following a configuration came to: every complaint, a line each, and the bundles, where they could be read. */
+/** Result of a check: all faults, one line each, and the bundles, if they could be read. */
 export interface FollowedAgent {
   readonly complaints: readonly string[];
   readonly bundles: readonly BundleDefinition[] | undefined;
 }
 
-/** Looks at all that a sound configuration of an agent names. */
+/** Checks everything that a valid configuration of an agent names. */
 export function followAgent(
   file: string,
   text: string,
@@ -81,7 +81,7 @@ export function followAgent(
   follow.folders(config);
   if (transport.kind === 'mqtt') follow.mqtt(transport, vm);
   if (transport.kind === 'stream') follow.address(['transport', 'address'], transport.address);
-  // The PATH of hooks and policy may be another one when they run: `check-config` warns.
+  // The PATH of hooks and policy may differ when they run: `check-config` warns.
   follow.programs(programsOfAgent(config).filter(({ command }) => command[0]?.includes('/')));
   follow.notItself(keys, vm);
   const isMissing = missingOnce(keys);
@@ -108,7 +108,7 @@ export function followAgent(
   return { complaints: follow.complaints, bundles };
 }
 
-/** Returns every complaint about what a sound configuration of a host names, a line each. */
+/** Returns all faults of what a valid configuration of a host names, one line each. */
 export function followHost(file: string, text: string, config: HostFile, files: ConfigFiles): string[] {
   const follow = new Follower(file, text, files);
   const { transport, enforcer } = config;
@@ -138,7 +138,7 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   return follow.complaints;
 }
 
-/** Whether there is no key for a peer; of each peer said once, wherever it is named. Without `keys` nothing is said. */
+/** Returns whether the key of a peer is missing; reported once per peer. Without `keys` nothing is reported. */
 function missingOnce(keys: ReadonlySet<string> | undefined): (peer: string) => boolean {
   const said = new Set<string>();
   return (peer) => {
@@ -148,7 +148,7 @@ function missingOnce(keys: ReadonlySet<string> | undefined): (peer: string) => b
   };
 }
 
-/** Follows the paths of one configuration. */
+/** Checks the paths of one configuration. */
 class Follower {
   readonly complaints: string[] = [];
   readonly #file: string;
@@ -161,7 +161,7 @@ class Follower {
     this.#files = files;
   }
 
-  /** Complains about the key or value at `path` in the configuration. */
+  /** Adds a fault of the key or value at `path` in the configuration. */
   complain(path: Path, message: string, at: 'key' | 'value' = 'value'): void {
     this.complaints.push(complaintAt(this.#file, this.#text, { path, at, message }));
   }
@@ -177,7 +177,7 @@ class Follower {
     return keys && new Set(keys.keys());
   }
 
-  /** Nobody else may read the file that the value at `path` names. */
+  /** Checks that no other user may read the file that the value at `path` names. */
   #secret(path: Path, name: string): void {
     const full = this.#files.besideConfig(this.#file, name);
     const { mode = 0, isFile } = this.#files.look(full) ?? {};
@@ -186,7 +186,7 @@ class Follower {
     this.complain(path, `"${name}": others may read it (mode ${found}): expected 0600; do chmod 600 ${full}`);
   }
 
-  /** Folders of both are made if they are missing: where something else is, they cannot be. */
+  /** Missing folders are created by the daemons, which fails if something else is there. */
   folders({ control, state }: Pick<AgentFile, 'control' | 'state'>): void {
     const at = this.#files.besideConfig(this.#file, control);
     const fault =
@@ -207,7 +207,7 @@ class Follower {
     }
   }
 
-  /** An address that the daemon dials or listens at. */
+  /** Checks an address that the daemon dials or listens on. */
   address(path: Path, address: string): void {
     const parsed = parseAddress(address);
     const isLookedUpHere = typeof parsed !== 'string' && parsed.kind === 'tcp' && isLookedUp(parsed.host);
@@ -215,7 +215,7 @@ class Follower {
     if (fault !== undefined) this.complain(path, `${shown(address)}: ${fault}`);
   }
 
-  /** A host cannot listen twice at one place: each VM's address says who is heard there. */
+  /** A host cannot listen twice at one address: each VM's address identifies the VM. */
   sockets(all: readonly NamedSocket[]): void {
     for (const { path, address } of all) this.address(path, address);
     const places = all.map(({ address, listens }) => (listens ? placeOf(address) : undefined));
@@ -236,7 +236,7 @@ class Follower {
         this.complain(['transport', 'listen'], `no address for "${owner}", the owner of ${id}`);
   }
 
-  /** `self`: the name under which the broker's access list knows this party. */
+  /** `self`: the name of this party in the broker's access list. */
   mqtt({ url, username, passwordFile }: MqttPart, self: string): void {
     const { mqttFault, nameFault } = this.#files;
     if (mqttFault !== undefined) this.complain(['transport', 'kind'], mqttFault);
@@ -257,7 +257,7 @@ class Follower {
     this.#password(passwordFile);
   }
 
-  /** Nobody talks to itself. */
+  /** A party needs no key for itself. */
   notItself(keys: ReadonlySet<string> | undefined, self: string): void {
     if (keys?.has(self))
       this.complain(['keys'], `a key for "${self}", which is this party itself: expected those of its peers`);
@@ -278,7 +278,7 @@ class Follower {
   #program(path: Path, name: string): void {
     const why = name.includes('/') ? this.#whyNotRun(name) : this.#whyNotFound(name);
     if (why === undefined) return;
-    // All of it as one text: what follows the program may be a password.
+    // As one text, since the words after the program may contain a password.
     const [program = '', ...more] = name.split(/\s/);
     const hint = more.length > 0 ? '; its arguments are texts of their own' : '';
     const text =
@@ -317,7 +317,7 @@ class Follower {
     }
   }
 
-  /** Reads a file that the value at `path` names. What is wrong inside is told with its own file and line. */
+  /** Reads a file that the value at `path` names. Faults inside are reported with its own file and line. */
   #contents<T>(
     path: Path,
     name: string,
@@ -329,7 +329,7 @@ class Follower {
     if (!look?.isFile) {
       const dark = look ? undefined : this.#files.hidden(full);
       const why = look ? 'not a file' : dark === undefined ? 'no such file' : hiddenText(dark);
-      // Who took the field for the password itself must not find it in a log.
+      // If the field contains the password itself, it must not appear in a log.
       const isSecret = !look && path.at(-1) === 'passwordFile';
       const text = `${shown(name)}: ${why}: expected ${what} at ${full}`;
       this.complain(path, isSecret ? `${why}: expected the path of ${what}` : text);
@@ -345,17 +345,17 @@ class Follower {
   }
 }
 
-/** Why nobody can say what is at a path, and what to do. `folder`: the one that hides it. */
+/** Returns why a path cannot be examined, and what to do. `folder`: the one that denies access. */
 export function hiddenText(folder: string): string {
   return `this user may not look into ${folder}; run this as the user of the daemon, or as root`;
 }
 
-/** The tree that an agent's configuration names. Throws a ConfigError. */
+/** Returns the tree of an agent's configuration. Throws a ConfigError. */
 export function treeOf(file: string, { file: name = LIVE }: TreePart, files: ConfigFiles): Tree {
   return files.readTree(name === LIVE ? LIVE : files.besideConfig(file, name));
 }
 
-/** Whether a program without a path is in a folder of PATH, as far as this process has one. */
+/** Returns whether a program without a path is in a folder of PATH, as this process sees it. */
 export function isInPath(name: string, { programFolders, look }: ConfigFiles): boolean {
   const looks = programFolders?.map((folder) => look(`${folder}/${name}`));
   return looks?.some((found) => found?.isFile && found.isExecutable) ?? true;

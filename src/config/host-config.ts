@@ -1,9 +1,9 @@
 /**
  * Configuration of `baton-host`: schema, type and example. Pure.
  *
- * One description makes the TypeScript type, the published JSON Schema, the checks and the tables of docs/CONFIG.md:
- * `title` is the form of a value, in the words of a complaint, `description` what it is for, `default` what holds
- * without it. Paths are relative to the configuration file.
+ * One description defines the TypeScript type, the published JSON Schema, the checks and the tables of
+ * docs/CONFIG.md: `title` is the form of a value, for messages; `description` its purpose; `default` its default.
+ * Paths are relative to the configuration file.
  */
 
 import { CLOSED, msField } from '../common/fields.ts';

@@ -1,4 +1,4 @@
-/** The sockets that a host's configuration names, and where they are. Pure. */
+/** The sockets that a host's configuration names, and their places. Pure. */
 
 import { addressText, parseAddress } from '../common/addresses.ts';
 import { enforcerKindOf } from '../edges/enforcer/kinds.ts';
@@ -25,7 +25,7 @@ export function socketsOf({ transport, enforcer }: HostFile): NamedSocket[] {
   ];
 }
 
-/** Where a listener is, however its address is spelt. */
+/** Returns the place of a listener, independent of the spelling of its address. */
 export function placeOf(address: string): string {
   const parsed = parseAddress(address);
   if (typeof parsed === 'string') return address;
@@ -36,7 +36,7 @@ export function placeOf(address: string): string {
   return addressText(parsed);
 }
 
-/** A path without `//` and `/./`. */
+/** Returns a path without `//` and `/./`. */
 function plainPath(path: string): string {
   return path.replace(/\/(\.?\/)+/g, '/');
 }

@@ -1,6 +1,6 @@
 /**
- * The part of an agent's configuration that says which nodes of the VM's own device tree are the devices of a bundle,
- * and what follows from it: what the VM must be granted. Pure: the tree comes in.
+ * The part of an agent's configuration that maps nodes of the VM's own device tree to the devices of a bundle, and
+ * the expected grants that follow. Pure: the tree is already read.
  */
 
 import { type Static, Type } from '../common/schema.ts';
@@ -12,7 +12,7 @@ import { expectedByTree } from '../planner/expected.ts';
 import { type Tree, TreeError } from '../planner/tree.ts';
 import type { Path } from './faults.ts';
 
-/** Name of the tree of the machine that runs. */
+/** Name of the running machine's tree. */
 export const LIVE = 'live';
 const closed = { additionalProperties: false } as const;
 const KEY = Type.String({ pattern: ID_PATTERN });
@@ -44,16 +44,16 @@ export const TREE_SCHEMA = Type.Object(
 );
 export type TreePart = Static<typeof TREE_SCHEMA>;
 
-/** What an agent's own tree says of its bundles. */
+/** Results of an agent's own tree for its bundles. */
 export interface OwnTree {
   readonly expected: ReadonlyMap<BundleId, readonly GrantedForm[]>;
-  /** What has to be mended before the tree can be used, and where below `tree`. */
+  /** Faults that make the tree unusable, and their places below `tree`. */
   readonly faults: readonly { readonly path: Path; readonly message: string }[];
-  /** Bundles to borrow of which every grant will be rejected, for the bundle file says otherwise. */
+  /** Bundles to borrow whose grants will all be rejected, since the bundle file differs. */
   readonly differences: readonly { readonly path: Path; readonly message: string }[];
 }
 
-/** Returns what `vm` must be granted of `bundles`, by its own tree. */
+/** Returns the expected grants of `bundles` to `vm`, by its own tree. */
 export function ownTree(part: TreePart, bundles: readonly BundleDefinition[], vm: VmId, tree: Tree): OwnTree {
   const expected = new Map<BundleId, readonly GrantedForm[]>();
   const faults: { path: Path; message: string }[] = [];
@@ -88,7 +88,7 @@ export function ownTree(part: TreePart, bundles: readonly BundleDefinition[], vm
       const what = findResourceMismatch(forms, expectedByDefinition(bundle, vm));
       if (what === undefined) continue;
       const differs = `the bundle file is not what the tree says: ${what} by ${part.file ?? LIVE}`;
-      // An owner that rejects its own bundle has it in quarantine.
+      // An owner that rejects its own bundle quarantines it.
       if (bundle.owner === vm) faults.push({ path, message: differs });
       else differences.push({ path, message: `each grant of ${bundle.id} will be rejected: ${differs}` });
     } catch (error) {

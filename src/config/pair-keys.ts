@@ -1,16 +1,16 @@
 /**
- * The keys of one pair as a key file writes them: `KEY`, which is generation 1, or `N:KEY`, or two of these while keys
- * are exchanged: `2:KEY 1:KEY`. Pure.
+ * The keys of one pair in a key file: `KEY`, which is generation 1, or `N:KEY`, or two of these during a key
+ * rotation: `2:KEY 1:KEY`. Pure.
  */
 
 import type { PairKey } from '../core/wire/pair-keys.ts';
 
 const KEY = '[0-9a-f]{64}';
 const NUMBERED = `[1-9][0-9]{0,8}:${KEY}`;
-/** What the keys of a pair look like. */
+/** Pattern of the keys of a pair. */
 export const PAIR_KEYS_PATTERN = `^(?:${KEY}|${NUMBERED}(?: ${NUMBERED})?)$`;
 
-/** Returns the keys that `text`, which fits the pattern, stands for: one or two. */
+/** Returns the keys in `text`, which matches the pattern: one or two. */
 export function parsePairKeys(text: string): readonly PairKey[] {
   return text.split(' ').map((part) => {
     const colon = part.indexOf(':');
@@ -19,7 +19,7 @@ export function parsePairKeys(text: string): readonly PairKey[] {
   });
 }
 
-/** Whether the keys of two files for their pair do not fit: no common generation, or another key in one. */
+/** Returns whether the keys of two files for their pair conflict: no common generation, or different keys in one. */
 export function keysDiffer(ours: string, theirs: string): boolean {
   const byGeneration = new Map(parsePairKeys(ours).map(({ generation, key }) => [generation, key.join()]));
   const common = parsePairKeys(theirs).filter(({ generation }) => byGeneration.has(generation));

@@ -1,8 +1,8 @@
 /**
- * The programs that a configuration names, and where: the check looks for each, and a daemon is given each by its
- * whole path. Pure.
+ * The programs in a configuration, and their places. The check looks for each, and a daemon gets each by its whole
+ * path. Pure.
  *
- * As every path in a configuration, one with a slash is relative to the folder of its file. A name without one is
+ * As every path in a configuration, one with a slash is relative to the folder of its file. A name without a slash is
  * looked up in PATH.
  */
 
@@ -10,7 +10,7 @@ import type { AgentFile } from './agent-config.ts';
 import type { Path } from './faults.ts';
 import type { HostFile } from './host-config.ts';
 
-/** A program with its arguments, and where the list stands. */
+/** A program with its arguments, and the place of the list. */
 export interface NamedProgram {
   readonly path: Path;
   readonly command: readonly string[];
@@ -29,8 +29,8 @@ export function programsOfHost({ enforcer }: HostFile): readonly NamedProgram[] 
 }
 
 /**
- * A step, an `inspect` or an enforcer of kind `command` has its program under `command`, and what undoes it under
- * `undo`.
+ * A step, an `inspect` or an enforcer of kind `command` has its program under `command`, and the undoing program
+ * under `undo`.
  */
 function commandsIn(value: unknown, path: Path): NamedProgram[] {
   if (typeof value !== 'object' || value === null) return [];
@@ -42,7 +42,7 @@ function commandsIn(value: unknown, path: Path): NamedProgram[] {
   });
 }
 
-/** Returns a configuration whose programs have their whole paths. `beside`: a path of it as an absolute one. */
+/** Returns a configuration whose programs have whole paths. `beside`: returns a path of it as an absolute one. */
 export function withWholePaths<T extends object>(
   config: T,
   programs: readonly NamedProgram[],

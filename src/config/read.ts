@@ -1,9 +1,8 @@
 /**
  * Reads configuration text: JSON with comments, checked against a schema. Pure.
  *
- * Every complaint names file, line and column of the key or value itself, what was found and what was expected; all
- * are reported at once. An unknown key is an error, and so is one that stands twice: a misspelt safety setting must
- * not be silently ignored.
+ * Every fault gives file, line and column of the key or value, what was found and what was expected; all are reported
+ * at once. Unknown and repeated keys are errors: a misspelt safety setting must not be ignored silently.
  */
 
 import {
@@ -19,9 +18,7 @@ import type { Static, TSchema } from '../common/schema.ts';
 import { type Fault, faultsOf, type Path } from './faults.ts';
 import { withoutSecrets } from './secrets.ts';
 
-/**
- * A configuration that cannot be used. The message has one line per complaint; what a complaint quotes ends no line.
- */
+/** An invalid configuration. The message has one line per fault; quoted text contains no newline. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 
@@ -32,11 +29,11 @@ export class ConfigError extends Error {
 
 /** Longest configuration file, in characters: a hundred times a large one. */
 const TEXT_CHARACTERS_MAX = 1_000_000;
-/** Complaints that are shown; more do not help. */
+/** Most faults that are shown. */
 const COMPLAINTS_MAX = 10;
 const OPTIONS = { allowTrailingComma: true } as const;
 
-/** Parses `text` from `file` without checking what it says. Throws a ConfigError. */
+/** Parses `text` from `file` without checking its contents. Throws a ConfigError. */
 export function parseConfig(file: string, text: string): unknown {
   return getNodeValue(parseNodes(file, text));
 }
@@ -62,7 +59,7 @@ export function readConfig<T extends TSchema>(schema: T, file: string, text: str
   return value as Static<T>;
 }
 
-/** Returns the complaint about the key or the value at `path` in `text`, with file, line and column. */
+/** Returns the line for a fault of the key or the value at `path` in `text`, with file, line and column. */
 export function complaintAt(file: string, text: string, fault: Fault): string {
   return complaints(file, text, parseTree(text, [], OPTIONS), [fault]).join();
 }
@@ -72,7 +69,7 @@ export function refuseAt(file: string, text: string, path: Path, message: string
   throw new ConfigError(complaintAt(file, text, { path, at: 'value', message }));
 }
 
-/** A fault at a place that its path alone does not tell. */
+/** A fault at a place that its path does not identify. */
 interface Located extends Fault {
   readonly offset?: number;
 }
@@ -109,16 +106,13 @@ function complaints(
     .map(({ line }) => plainText(line));
 }
 
-/**
- * A key of ours is a word. Anything else is found by its line and column, and may be a secret that stands in the
- * wrong place.
- */
+/** A key of ours is a word. Any other key is identified by line and column, since it may be a misplaced secret. */
 function partText(part: string | number): string {
   const isWord = typeof part === 'number' || /^[A-Za-z][A-Za-z0-9._-]{0,31}$/.test(part);
   return isWord ? withoutSecrets(String(part)) : '…';
 }
 
-/** Offset of the key or value at `path`, or of the nearest thing around it that exists. */
+/** Returns the offset of the key or value at `path`, or of its nearest existing container. */
 function offsetOf(tree: Node | undefined, path: Path, at: Fault['at']): number {
   for (let depth = path.length; tree && depth >= 0; depth--) {
     const node = findNodeAtLocation(tree, path.slice(0, depth));

@@ -1,28 +1,25 @@
 /**
- * What a complaint may say of a value that nobody should read in a log: a key, a password, an address with a login.
- * Pure.
+ * Removes secrets from messages: keys, passwords, addresses with a login. Pure.
  *
- * A schema marks a secret by `secret: true`, and a complaint then says its shape alone. What stands in a wrong place,
- * as a key in place of the path of its file, is known by its looks.
+ * A schema marks a secret by `secret: true`; a message then shows only its shape. A secret in a wrong place, such as
+ * a key instead of the path of its file, is recognized by its form.
  */
 
 /**
- * Digits in a row that may be a key, or most of one: half of 32 bytes in hexadecimal. Digests of paths are shorter or
- * in base 32.
+ * Shortest row of digits that may be a key or most of one: half of 32 bytes in hexadecimal. Digests in paths are
+ * shorter, or in base32.
  */
 const KEY_DIGITS = /[0-9a-fA-F]{32,}/g;
-/** The same in base64: 32 bytes have 43 signs and a padding. A path has its slashes sooner. */
+/** The same in base64: 32 bytes have 43 characters and a padding. A path has slashes in shorter distances. */
 const KEY_BASE64 = /(?<![A-Za-z0-9+/])[A-Za-z0-9+]{20}[A-Za-z0-9+/]{22,}={0,2}/g;
-/** User and password before the address of a server, in a sentence. */
+/** User and password before a server address, within a sentence. */
 const LOGIN = /(:\/\/)[^\s"]*@/g;
-/**
- * The same in a value that is nothing else, up to its last `@`: a password may have spaces, slashes and one of these.
- */
+/** The same in a value on its own, up to its last `@`: a password may contain spaces, slashes and `@`. */
 const WHOLE_LOGIN = /(:\/\/).*@/s;
 /** The same without a scheme. */
 const BARE_LOGIN = /^(?!(vsock-)?unix:|[^:]+:\/\/)[^\s/:@]+:.*@/s;
 
-/** Returns a sentence without what looks like a key or a login; the rest stays, for it tells where to look. */
+/** Returns a sentence without anything that looks like a key or a login; the rest helps to find the place. */
 export function withoutSecrets(text: string): string {
   return text
     .replace(KEY_DIGITS, (digits) => `(${digits.length} hexadecimal digits)`)
@@ -30,7 +27,7 @@ export function withoutSecrets(text: string): string {
     .replace(LOGIN, '$1(login)@');
 }
 
-/** The same of a value of a configuration. */
+/** The same for a value of a configuration. */
 export function withoutSecret(value: string): string {
   return withoutSecrets(value.replace(WHOLE_LOGIN, '$1(login)@').replace(BARE_LOGIN, '(login)@'));
 }
@@ -39,7 +36,7 @@ function hidden(text: string): string {
   return `(${text.length} characters)`;
 }
 
-/** Returns what can be said of a secret: what it is, how long, and what no key in hexadecimal has. */
+/** Returns a description of a secret: its type, its length, and properties that no hexadecimal key has. */
 export function shapeOf(value: unknown): string {
   if (typeof value !== 'string') return kindOf(value);
   const strange = [

@@ -1,4 +1,4 @@
-/** Parts that the configurations of agent and host share, and the key file. Pure. */
+/** Schemas shared by the configurations of agent and host, and the key file. Pure. */
 
 import { CLOSED } from '../common/fields.ts';
 import { Type } from '../common/schema.ts';

@@ -10,13 +10,13 @@ import { placesOf } from '../edges/hooks/sys-look.ts';
 import type { Path } from './faults.ts';
 import { type ConfigFiles, hiddenText } from './follow.ts';
 
-/** One warning, and where below the configuration. */
+/** One warning, and its place below the configuration. */
 export interface HookWarning {
   readonly path: Path;
   readonly message: string;
 }
 
-/** Returns warnings about hooks that are well formed and make sense. */
+/** Returns warnings about valid hooks. */
 export function hookWarnings(hooks: HooksConfig, files: ConfigFiles): HookWarning[] {
   return Object.entries(hooks).flatMap(([bundle, devices]) =>
     Object.entries(devices).flatMap(([device, own]) => {
@@ -53,7 +53,7 @@ function instead(step: HookStep, part: string): string {
   return kindOf(step).insteadOfNumber?.(part) ?? `write "${unnumbered(part)}"`;
 }
 
-/** Steps that nothing undoes: the device stays as they leave it. */
+/** Steps that are never undone: the device stays as they leave it. */
 function undoWarnings(at: Path, hooks: DeviceHooksConfig, files: ConfigFiles): HookWarning[] {
   const { suspend = [], holdSupplies = [], resume } = hooks;
   const never = (list: string, steps: readonly HookStep[], other: string) =>
@@ -78,7 +78,7 @@ function formOf({ name: _, limitMs: __, ...form }: HookStep): string {
   return JSON.stringify(form);
 }
 
-/** Steps whose success means little on this machine. */
+/** Steps whose success proves little on this machine. */
 function effectWarnings(at: Path, { suspend = [] }: DeviceHooksConfig, files: ConfigFiles): HookWarning[] {
   const kinds = suspend.map(({ kind }) => kind);
   return suspend.flatMap((step, index) => {

@@ -1,7 +1,4 @@
-/**
- * What a person may have forgotten in a sound configuration: it can be used, and will perhaps not do what was meant.
- * Pure: what is on the machine comes in through a port.
- */
+/** Warnings about a valid configuration that may not do what was meant. Pure: the machine is read through a port. */
 
 import { type BundleDefinition, isResettable } from '../core/protocol/bundle.ts';
 import type { VmId } from '../core/protocol/ids.ts';
@@ -17,7 +14,7 @@ import { complaintAt, readConfig } from './read.ts';
 import { KEYS_SCHEMA } from './shared-parts.ts';
 import { hookWarnings } from './warn-hooks.ts';
 
-/** Returns warnings about a configuration of an agent of which `followAgent` has nothing to say, a line each. */
+/** Returns warnings, one line each, about an agent's configuration without faults of `followAgent`. */
 export function warnAgent(file: string, text: string, config: AgentFile, files: ConfigFiles): string[] {
   const { vm, policy, hooks = {} } = config;
   const bundles = bundlesOf(file, config.bundles, files);
@@ -46,7 +43,7 @@ export function warnAgent(file: string, text: string, config: AgentFile, files: 
   ];
 }
 
-/** Returns warnings about a configuration of a host of which `followHost` has nothing to say, a line each. */
+/** Returns warnings, one line each, about a host's configuration without faults of `followHost`. */
 export function warnHost(file: string, text: string, config: HostFile, files: ConfigFiles): string[] {
   const { enforcer } = config;
   const bundles = bundlesOf(file, config.bundles, files);
@@ -88,7 +85,7 @@ function bundlesOf(file: string, name: string, files: ConfigFiles): BundleDefini
   return readBundleFile(full, files.readText(full));
 }
 
-/** VMs for which a bundle says where they see something. */
+/** VMs for which a bundle has views. */
 function viewersOf({ devices }: BundleDefinition): string[] {
   return devices.flatMap(({ resources }) => resources.flatMap(({ views }) => Object.keys(views)));
 }

@@ -1,9 +1,6 @@
-/**
- * Feeds facts to a core one at a time. What a fact leads to may bring further facts at once; they wait their turn, so
- * that a step is never torn.
- */
+/** Feeds facts to a core one at a time. Facts that a step causes are queued, so that a step is never interrupted. */
 
-/** Longest queue of facts that wait. Each effect brings at most one; a step has fewer than 20. */
+/** Longest queue. Each effect adds at most one fact; a step has fewer than 20 effects. */
 const FACTS_MAX = 10_000;
 
 /** Facts that wait for their turn. */
@@ -14,13 +11,13 @@ export class FactQueue<F> {
   #isRunning = false;
   #isStopped = false;
 
-  /** `take` deals with one fact; `rested` is called when none waits any more. */
+  /** `take` processes one fact; `rested` is called when the queue is empty. */
   constructor(take: (fact: F) => void, rested: () => void) {
     this.#take = take;
     this.#rested = rested;
   }
 
-  /** Takes in a fact. Returns when it and everything that it caused at once was dealt with. */
+  /** Adds a fact. Returns when it and all facts that it caused at once are processed. */
   feed(fact: F): void {
     if (this.#isStopped) return;
     if (this.#facts.length >= FACTS_MAX) throw new Error(`${FACTS_MAX} facts wait`);
@@ -40,7 +37,7 @@ export class FactQueue<F> {
     return this.#isStopped;
   }
 
-  /** Drops what waits, and all later facts. */
+  /** Drops the queue, and all later facts. */
   stop(): void {
     this.#isStopped = true;
     this.#facts.length = 0;

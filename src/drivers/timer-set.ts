@@ -1,8 +1,8 @@
 /**
- * The timers that a core asks for, over a clock: each has a name, and starting it again moves its end.
+ * The timers of a core, over a clock. Each has a name; starting it again moves its end.
  *
- * Before a timer counts as run out, what is ready now has its turn: an answer that has arrived in time, but waited in a
- * socket while this process did not run, comes first, and may stop the timer.
+ * Before a timer fires, all ready events are processed. An answer that arrived in time but waited in a socket while
+ * this process was stopped comes first, and may stop the timer.
  */
 
 import type { Clock } from '../ports/world.ts';
@@ -18,18 +18,18 @@ export class TimerSet {
   readonly #fire: (name: string, lateMs: number) => void;
   readonly #running = new Map<string, Running>();
   /**
-   * Timers started (with the moment of their end) or stopped (undefined) since the last `apply`: most are stopped by
-   * the next fact already, and never reach the clock.
+   * Timers started (with their end) or stopped (undefined) since the last `apply`. Most are stopped by the next fact
+   * already, and never reach the clock.
    */
   readonly #changed = new Map<string, number | undefined>();
 
-  /** `fire`: a timer ran out, `lateMs` after its end. */
+  /** `fire`: a timer expired, `lateMs` after its end. */
   constructor(clock: Clock, fire: (name: string, lateMs: number) => void) {
     this.#clock = clock;
     this.#fire = fire;
   }
 
-  /** Starts a timer anew; with `sooner`, one that runs out earlier stays. */
+  /** Starts or restarts a timer. With `sooner`, one that expires earlier is kept. */
   start(name: string, ms: number, sooner = false): void {
     const endsMs = this.#clock.nowMs() + ms;
     const present = this.#changed.has(name) ? this.#changed.get(name) : this.#running.get(name)?.endsMs;
@@ -40,7 +40,7 @@ export class TimerSet {
     this.#changed.set(name, undefined);
   }
 
-  /** Hands what has changed to the clock. Called when no more facts wait. */
+  /** Passes the changes to the clock. Called when no more facts wait. */
   apply(): void {
     if (this.#changed.size === 0) return;
     const nowMs = this.#clock.nowMs();

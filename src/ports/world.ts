@@ -1,80 +1,76 @@
 /**
- * What the drivers of the core need from the world. A target (targets/<runtime>/) supplies each; tests supply
- * simulated ones. Types only.
+ * What the drivers of the core need from their environment. A target (targets/<runtime>/) supplies it; tests supply
+ * simulated versions. Types only.
  */
 
 import type { BundleId, Epoch, VmId } from '../core/protocol/ids.ts';
 
 /** Monotonic time and timers. Never wall-clock time. */
 export interface Clock {
-  /** Milliseconds since some fixed moment of this boot of the machine; survives a restart of the process. */
+  /** Milliseconds since a fixed time of this boot of the machine; survives a restart of the process. */
   nowMs(): number;
   /** Calls `fire` once after `ms` milliseconds; the returned function cancels. */
   after(ms: number, fire: () => void): () => void;
-  /** Calls `fire` once after what is ready now (input, timers) had its turn; the returned function cancels. */
+  /** Calls `fire` once after all events that are ready now; the returned function cancels. */
   soon(fire: () => void): () => void;
 }
 
-/** Random bytes from the operating system. Fails closed: throws rather than return weak bytes. */
+/** Random bytes from the operating system. Throws rather than return weak bytes. */
 export interface Entropy {
   random(bytes: number): Uint8Array;
 }
 
 /**
- * Moves frames between named parties. It may drop, delay, repeat, reorder and forge: nobody trusts it.
- * A frame is one sealed envelope (core/wire/envelope.ts).
+ * Moves frames between named parties. It may drop, delay, repeat, reorder and forge frames; it is not trusted. A
+ * frame is one sealed envelope (core/wire/envelope.ts).
  */
 export interface Transport {
   /** Starts connecting; keeps reconnecting until `close`. */
   open(listener: TransportListener): void;
-  /** Hands a frame over for `to`. Returns false when it was dropped at once (not connected, queue full). */
+  /** Queues a frame for `to`. Returns false when it was dropped at once (not connected, queue full). */
   send(to: VmId, frame: Uint8Array): boolean;
   /**
-   * What is in the way to `to`; without one, of everything that this transport should reach. Undefined: nothing that
-   * it knows of.
+   * Returns the obstacle on the way to `to`; without `to`, the one that concerns all peers. Undefined: none known.
    */
   obstacle(to?: VmId): Obstacle | undefined;
   /** Ends the transport; no listener is called afterwards. */
   close(): void;
 }
 
-/** Why there is no way. */
+/** Why there is no connection. */
 export interface Obstacle {
-  /** For people; undefined: the other end is not connected, and why only it knows. */
+  /** For people; undefined: the other end is not connected for an unknown reason. */
   readonly reason: string | undefined;
-  /** Since when, on the clock of the transport; undefined where it does not know. */
+  /** Since when, on the clock of the transport; undefined if unknown. */
   readonly sinceMs: number | undefined;
 }
 
 export interface TransportListener {
-  /** A frame arrived. `from` is who the transport says sent it: a hint, never an identity. */
+  /** A frame arrived. `from` is the sender as the transport names it: a hint, never an identity. */
   onFrame(from: VmId, frame: Uint8Array): void;
-  /**
-   * The way to the others is open; frames before this moment may be lost. With a `peer`: only the way to this one
-   * has become open.
-   */
+  /** The connection is up; frames before this time may be lost. With a `peer`: only the connection to this one. */
   onUp(peer?: VmId): void;
-  /** The way is gone. `reason` is for people. */
+  /** The connection is down. `reason` is for people. */
   onDown(reason: string): void;
 }
 
-/** What a driver does now, as far as `inspect` can tell. */
+/** State of a driver, as far as `inspect` can determine it. */
 export type DriverStatus = 'active' | 'suspended' | 'unknown';
 
 /**
- * The hooks of one bundle that an agent may run. `suspend` is undone when it fails; `quiesce`
- * does what it can, for a device that somebody else holds already.
+ * The hooks of one bundle that an agent may run. A failed `suspend` is undone; `quiesce` suspends as much as
+ * possible, for a device that another VM holds already.
  */
 export type HookName = 'prepare' | 'suspend' | 'quiesce' | 'resume';
 
-/** How a hook run ended. `unknown`: it was stopped half-way and nobody knows what the driver does. */
+/** Result of a hook run. `unknown`: it was interrupted, and the driver's state is unknown. */
 export type HookResult =
   | { readonly ok: true }
   | {
       readonly ok: false;
       readonly outcome: 'failed' | 'unknown';
       readonly error: string;
-      /** Which step of which device failed, in words that may leave the VM: names alone. */
+      /** The failed step and its device; only names, so that the text may leave the VM. */
       readonly where?: string | undefined;
     };
 
@@ -88,47 +84,47 @@ export interface DriverHooks {
 export interface Journal {
   /** The records found when the journal was opened. */
   readonly records: readonly Uint8Array[];
-  /** Appends a record; if `isDurable`, returns only when it is on disk. Throws when it cannot. */
+  /** Appends a record; with `isDurable` it is on disk on return. Throws on failure. */
   append(record: Uint8Array, isDurable: boolean): void;
-  /** Atomically replaces all records by these; durable unless told otherwise. Throws when it cannot. */
+  /** Atomically replaces all records by these; durable by default. Throws on failure. */
   rewrite(records: readonly Uint8Array[], isDurable?: boolean): void;
   close(): void;
 }
 
-/** One small record that outlives a power cut. */
+/** One small record that survives a power cut. */
 export interface DurableRecord {
-  /** What was found; undefined: nothing that is whole. */
+  /** The record at the start; undefined: none, or incomplete. */
   readonly found: Uint8Array | undefined;
   /**
-   * Replaces the record, and calls `done` once it is durable or could not be written. Nobody else waits for it: not on
-   * the event loop. One at a time.
+   * Replaces the record, and calls `done` once it is durable or has failed. Runs outside the event loop. One at a
+   * time.
    */
   write(record: Uint8Array, done: (fault: string | undefined) => void): void;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** Where lines for people go. `fields` are named values: vm, bundle, epoch, … */
+/** Output for log lines. `fields` are named values: vm, bundle, epoch, … */
 export interface Log {
   (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void;
-  /** The least level that is shown, so that nobody composes lines that are not; everything if absent. */
+  /** The lowest level that is shown, so that no other lines are composed; absent: all are shown. */
   readonly level?: LogLevel;
-  /** Of a quiet log (quiet-log.ts): where each line is written as it comes. For lines that are limited otherwise. */
+  /** Of a rate-limited log (quiet-log.ts): writes each line at once. For lines that are limited otherwise. */
   readonly each?: Log;
 }
 
 /** A connected, ordered stream of bytes: a UNIX, TCP or vsock socket. */
 export interface ByteStream {
-  /** Sets the one listener; nothing is read before. */
+  /** Sets the one listener; no data is read before. */
   open(listener: ByteStreamListener): void;
   /**
-   * Queues bytes. Returns false, taking none of them, when its buffer limit would be exceeded; of somebody else's,
-   * when half of it would: what we have to say ourselves still finds room.
+   * Queues bytes. Returns false, taking none of them, when the buffer limit would be exceeded. Forwarded bytes may
+   * use only half of the buffer, so that our own messages still fit.
    */
   write(bytes: Uint8Array, isForeign?: boolean): boolean;
-  /** Reads nothing until it is called with false: the peer has to wait. */
+  /** Stops reading until it is called with false: the peer must wait. */
   hold?(isHeld: boolean): void;
-  /** Closes after what is queued was sent; `onClose` follows. */
+  /** Closes after the queued bytes were sent; `onClose` follows. */
   close(): void;
 }
 
@@ -139,12 +135,12 @@ export interface ByteStreamListener {
 }
 
 /**
- * Where byte streams come from. Addresses: `unix:/path`, `tcp:host:port`, `vsock:CID:port`, and `vsock-unix:/path:port`
+ * Source of byte streams. Addresses: `unix:/path`, `tcp:host:port`, `vsock:CID:port`, and `vsock-unix:/path:port`
  * (edges/transport/vsock-unix.ts).
  */
 export interface StreamNetwork {
   connect(address: string, done: (result: ByteStream | Error) => void): void;
-  /** Listens; a UNIX socket gets `mode` (0600 unless told otherwise). The returned function stops listening. */
+  /** Listens; a UNIX socket gets `mode` (default 0600). The returned function stops listening. */
   listen(
     address: string,
     onConnection: (stream: ByteStream) => void,

@@ -140,7 +140,7 @@ test('nothing of another bundle concerns it; that the host is silent is said', a
 });
 
 test.each([
-  ['what was granted is not what was expected', refused('evidenceMismatch'), 80],
+  ['the grant differs from what was expected', refused('evidenceMismatch'), 80],
   ['the host cannot give the evidence', refused('declined', { reason: 'evidenceTooWeak' }), 80],
   ['asking again is useless', refused('declined', { reason: 'policy', retryAfterMs: 0 }), 75],
   ['it was taken away before it was granted', refused('lost'), 79],

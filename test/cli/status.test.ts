@@ -13,7 +13,7 @@ const VIEW: Json = {
   state: 'idle',
   epoch: 3,
   holder: 'android',
-  reason: 'wants nothing',
+  reason: 'not requested',
   leaseLeftMs: null,
   phase: 'held',
   toldMs: 4,
@@ -72,7 +72,7 @@ it.each<[string, Json, string]>([
   [
     'a host that was stopped',
     { stopped: { forMs: 20_000, agoMs: 3_000 } },
-    'the host did not run for 20 s, until 3000 ms ago: it was stopped, or had no time',
+    'the host did not run for 20 s, until 3000 ms ago: it was stopped, or had no CPU time',
   ],
   [
     'a quarantine at the host',
@@ -124,7 +124,7 @@ describe('HOLDER and REASON', () => {
       { phase: 'unknown', holder: null, toldMs: null, reason: 'waits for the host to say' },
       /^panel +\? .*waits for the host to say$/,
     ],
-    [{ toldMs: 9_400 }, /wants nothing; as the host said 9400 ms ago$/],
+    [{ toldMs: 9_400 }, /not requested; as the host said 9400 ms ago$/],
     [
       { definitionDiffers: true, definitionDiffersFrom: ['vault'] },
       /\(bundle definition differs from that of vault\)$/,

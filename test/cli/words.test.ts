@@ -42,7 +42,7 @@ it('passes other answers on', async () => {
 });
 
 test.each([
-  ['tableLost, isolation proved', ' (the host lost its table; nobody knows who held the bundle)'],
+  ['tableLost, isolation proved', ' (the host lost its table; the last holder is unknown)'],
   ['parked: expiry', ' (the lease is over)'],
   ['declined: quarantined', ' (the bundle is in quarantine; an operator must lift it)'],
   ['confirmed', ''],
@@ -51,7 +51,7 @@ test.each([
 });
 
 test.each([
-  ['reclaim', 'reclaim: the owner called it in'],
+  ['reclaim', 'reclaim: the owner reclaimed it'],
   ['unheard-of', 'unheard-of'],
   [undefined, 'cause not told'],
 ])('the cause %s in words', (cause, words) => {

@@ -77,22 +77,28 @@ const resuming = () => owner([failed('suspend')], suspending()).state;
 
 /** An owner that is told of another holder, or of a newer epoch of its own, in the middle of what it does. */
 const OVERTAKEN: readonly (readonly [string, Directed['play'], string, boolean, ...string[]])[] = [
-  ['o:remapped-yield', () => owner([fromHost(remapped(VAULT, 2))], owning()), 'suspending', true, 'quiesce'],
   [
-    'o:stateReported-yield',
+    'o:remapped-quiesce',
+    () => owner([fromHost(remapped(VAULT, 2))], owning()),
+    'suspending',
+    true,
+    'quiesce',
+  ],
+  [
+    'o:stateReported-quiesce',
     () => owner([fromHost(held(VAULT, 2, ANDROID))], owning()),
     'suspending',
     true,
     'quiesce',
   ],
   [
-    'o:remapped-yield-after-hook',
+    'o:remapped-quiesce-after-hook',
     () => owner([fromHost(remapped(OTHER, 3))], suspending()),
     'suspending',
     true,
   ],
   [
-    'o:stateReported-yield-after-hook',
+    'o:stateReported-quiesce-after-hook',
     () => owner([fromHost(held(OTHER, 3, ANDROID))], suspending()),
     'suspending',
     true,
@@ -110,7 +116,7 @@ const OVERTAKEN: readonly (readonly [string, Directed['play'], string, boolean, 
     true,
   ],
   [
-    'o:suspended-yielded',
+    'o:suspended-overtaken',
     () => owner([fromHost(remapped(OTHER, 3)), done('suspend')], suspending()),
     'lent',
     false,

@@ -198,10 +198,11 @@ function agentText(agent: AgentWorld<NonNullable<(World['o'] | World['b'])['stat
   const { state, endpoint, timers, hook, inspecting, driverActive } = agent;
   const driver = `${hook?.name}${hook?.epoch};${inspecting}${driverActive}`;
   if (!state || !endpoint) return `dead;${driver}`;
-  const { watch, isAsleep, falling } = endpoint;
+  const { watch, isAsleep, sleepRequest } = endpoint;
   const { open, waits } = endpoint.questions[BUNDLE.id] ?? NO_QUESTION;
   const token = watch.token?.bytes[0];
-  const whole = `${open > 0},${waits},${token},${watch.sinceMs},${watch.isSilent},${isAsleep}${falling !== undefined}`;
+  const hasWish = sleepRequest !== undefined;
+  const whole = `${open > 0},${waits},${token},${watch.sinceMs},${watch.isSilent},${isAsleep}${hasWish}`;
   return `${idOf<object>(state, plain)};${whole};${timers};${driver}`;
 }
 

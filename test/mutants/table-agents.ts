@@ -36,7 +36,7 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a note that cannot be written ends the hook',
-    find: /const text = (?=`.*it goes on without this record)/,
+    find: /const text = (?=`.*this record is skipped)/,
     replace: 'if (error) throw error; const text = ',
     breaks: 'liveness: a full disk keeps an agent from its hook',
     caughtBy: AGENT,
@@ -78,7 +78,7 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'sleep: a recall is said again and again',
-    find: "if (name !== 'lent' || borrower === undefined || falling.recalled.includes(lease)) continue;",
+    find: "if (name !== 'lent' || borrower === undefined || sleepRequest.recalled.includes(lease)) continue;",
     replace: "if (name !== 'lent' || borrower === undefined) continue;",
     breaks: 'its borrower has the grace anew each time',
     caughtBy: SLEEP,

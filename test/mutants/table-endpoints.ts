@@ -16,15 +16,15 @@ const TIMERS = 'test/drivers/timer-set.test.ts';
 export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   {
     name: 'levels: a holder that has ended holds on',
-    find: 'holds: ({ state }) => !isAlive(state, state.holder!),',
-    replace: 'holds: () => false,',
+    find: 'guard: ({ state }) => !isAlive(state, state.holder!),',
+    replace: 'guard: () => false,',
     breaks: 'M5, L1: an ended incarnation holds nothing',
     caughtBy: [HOST, LEVELS],
   },
   {
     name: 'levels: the next incarnation of a VM holds what the last one held',
-    find: 'holds: ({ state }) => !isAlive(state, state.holder!),',
-    replace: 'holds: ({ state }) => state.running[state.holder!.vm] === undefined,',
+    find: 'guard: ({ state }) => !isAlive(state, state.holder!),',
+    replace: 'guard: ({ state }) => state.running[state.holder!.vm] === undefined,',
     breaks: 'S4',
     caughtBy: GUARDS,
   },
@@ -37,8 +37,8 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'levels: a loan outlives the keeper of its supplies',
-    find: 'holds: ({ state, config }) => isKeeperLost(state, config),',
-    replace: 'holds: () => false,',
+    find: 'guard: ({ state, config }) => isKeeperLost(state, config),',
+    replace: 'guard: () => false,',
     breaks: 'M11',
     caughtBy: [HOST, LEVELS],
   },
@@ -51,8 +51,8 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'levels: an owner is not given its parked bundle',
-    find: 'holds: isOwnerDue,',
-    replace: 'holds: () => false,',
+    find: 'guard: isOwnerDue,',
+    replace: 'guard: () => false,',
     breaks: 'L1',
     caughtBy: [HOST, ENDPOINT],
   },
@@ -79,8 +79,8 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'levels: an exit is never acknowledged',
-    find: 'holds: ({ state }) => state.exiting.some((one) => !isInvolved(state, one)),',
-    replace: 'holds: () => false,',
+    find: 'guard: ({ state }) => state.exiting.some((one) => !isInvolved(state, one)),',
+    replace: 'guard: () => false,',
     breaks: 'L3: a VM that ended is never freed',
     caughtBy: [HOST, LIVES],
   },
@@ -314,8 +314,8 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'timers: a phase is over while the machine was stopped',
-    find: 'holds: ({ input }) => (input.lateMs ?? 0) >= STOPPED_MS,',
-    replace: 'holds: () => false,',
+    find: 'guard: ({ input }) => (input.lateMs ?? 0) >= STOPPED_MS,',
+    replace: 'guard: () => false,',
     breaks: 'liveness: a machine that slept ends in quarantine',
     caughtBy: LEVELS,
   },

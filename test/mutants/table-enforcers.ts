@@ -60,8 +60,8 @@ export const ENFORCER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'two requests to an executable at once',
-    find: 'if (this.#isBusy) return; // Somebody waits',
-    replace: '// Somebody waits',
+    find: 'if (this.#isBusy) return; // Orders come first',
+    replace: '// Orders come first',
     breaks: 'the contract: one request at a time',
     caughtBy: COMMAND,
   },

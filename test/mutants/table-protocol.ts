@@ -129,8 +129,8 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a restart believes its record against the machine',
-    find: 'if (holder && reach === holder.vm && isAlive(state, holder)) return holdOn(x, holder);',
-    replace: 'if (holder && isAlive(state, holder)) return holdOn(x, holder);',
+    find: 'if (holder && reach === holder.vm && isAlive(state, holder)) return resumeHold(x, holder);',
+    replace: 'if (holder && isAlive(state, holder)) return resumeHold(x, holder);',
     breaks: 'S7',
     caughtBy: [HOST, RESTARTS],
   },
@@ -241,8 +241,8 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a grant of an old epoch is taken',
-    find: 'holds: (x) => isOurs(x) && x.input.message.epoch > x.state.epoch,',
-    replace: 'holds: (x) => isOurs(x),',
+    find: 'guard: (x) => isOurs(x) && x.input.message.epoch > x.state.epoch,',
+    replace: 'guard: (x) => isOurs(x),',
     breaks: 'S2, S4',
     caughtBy: GUARDS,
   },

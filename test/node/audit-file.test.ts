@@ -192,7 +192,7 @@ describe('a log that grows', () => {
     expect(verify().lines[0]).toContain(`after ${at(first)} number 2 is expected`);
     renameSync(at(third), at(second));
     renameSync(at('x'), at(third));
-    expect(verify().lines[0]).toMatch(/:1: the line before was changed, removed or put in/);
+    expect(verify().lines[0]).toMatch(/:1: the line before was changed, removed or inserted/);
     rmSync(at('audit-00000001.jsonl'));
     rmSync(at(second));
     rmSync(at(third));

@@ -337,7 +337,7 @@ describe('warns', () => {
 
 it('refuses names and addresses by which nobody would come', () => {
   expect(agentWith('"vm": "android"', '"vm": "host"').join('\n')).toContain(
-    'agent.json:2:9: vm: "host": no VM may be called so',
+    'agent.json:2:9: vm: "host": reserved for the host and enforcers',
   );
   write('host.json', HOST().replace('"android": "unix:/a", ', ''));
   expect(check('host.json').lines.join('\n')).toContain(

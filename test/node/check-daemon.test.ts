@@ -58,9 +58,9 @@ it('names each tree of a file that has several, a line each, at the place of `tr
 
 describe('of an agent', () => {
   it.each<[string, Config, string]>([
-    ['a name that means something else', { vm: 'blocked' }, '"blocked": no VM may be called so'],
-    ['a name that every object has', { vm: 'constructor' }, '"constructor": every object of the program has'],
-    ['the name of the host', { vm: 'host' }, '"host": no VM may be called so'],
+    ['a name that means something else', { vm: 'blocked' }, '"blocked": reserved for the host and enforcers'],
+    ['a name that every object has', { vm: 'constructor' }, '"constructor": reserved by the program'],
+    ['the name of the host', { vm: 'host' }, '"host": reserved for the host and enforcers'],
     [
       'a broker with a password',
       mqtt({ url: 'mqtt://u:hunter2@h' }),
@@ -218,12 +218,12 @@ describe('of a host', () => {
     [
       'a VM that means something else',
       { enforcer: { kind: 'none', vms: ['android', 'unknown'] } },
-      '"unknown": no VM may be called so',
+      '"unknown": reserved for the host and enforcers',
     ],
     [
       'an address for such a VM',
       listen({ mixed: 'unix:/run/m' }),
-      'transport.listen.mixed: "mixed": no VM may be called so',
+      'transport.listen.mixed: "mixed": reserved for the host and enforcers',
     ],
     ['a relative socket', listen({ vault: 'unix:v' }), 'transport.listen.vault: "unix:v": relative'],
     ['a socket that is too long', listen({ vault: `vsock-unix:/${'ä'.repeat(50)}a:70000` }), 'has 108 bytes'],

@@ -175,7 +175,7 @@ describe('a borrower whose tree differs from the bundle file', () => {
     world.clock.advance(300);
     expect(world.drivers.get(VAULT)!.calls.filter((call) => call.includes('resume'))).toEqual([]);
     expect(world.told(VAULT)).toEqual(['evidenceMismatch']);
-    expect(world.agents.get(VAULT)!.view(PANEL.id).reason).toBe(`wants nothing; rejected: ${why}`);
+    expect(world.agents.get(VAULT)!.view(PANEL.id).reason).toBe(`not requested; rejected: ${why}`);
     const [view] = world.host.views();
     expect(view).toMatchObject({
       state: 'held',

@@ -159,7 +159,7 @@ export function borrowSuite(name: string, cast: Cast, baton: readonly string[]):
       await run.says('TERM');
       expect(await run.ended).toMatchObject({ status: 137 });
       expect(performance.now() - startMs).toBeGreaterThanOrEqual(700);
-      expect(run.err).toContain('to be given back within 700 ms (reclaim: the owner called it in)');
+      expect(run.err).toContain('to be given back within 700 ms (reclaim: the owner reclaimed it)');
     });
 
     it('on a hang-up ends its command and what that started', async () => {

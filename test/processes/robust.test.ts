@@ -223,7 +223,7 @@ describe.sequential('a daemon', () => {
     });
     client.close();
     expect(agent.child.exitCode).toBeNull();
-    expect(agent.err).toMatch(/agent.journal cannot be written: EFBIG.*; free space or mend the disk/);
+    expect(agent.err).toMatch(/agent.journal cannot be written: EFBIG.*; free space or repair the disk/);
     expect(agent.err).not.toContain('    at ');
   });
 

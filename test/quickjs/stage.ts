@@ -171,7 +171,7 @@ export class Stage {
   /** The next run of an agent that was killed, on the engine of `like`. */
   async startAgain(vm: VmId, like: VmId = vm): Promise<void> {
     this.#fresh.add(vm);
-    const reads = this.logs(vm, 'the journal says what was attempted last');
+    const reads = this.logs(vm, 'last attempt according to the journal');
     await Promise.all([reads, this.testbed.startAgent(vm, this.#cast.agents[like]!)]);
   }
 

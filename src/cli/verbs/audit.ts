@@ -14,11 +14,11 @@ then the chain is followed across its older files; or one older file alone.
   --json  one object: ok, files, lines, hash, begins, losses; or where it breaks: file, line, error
 `;
 
-/** What is needed of a log on disk. */
+/** Access to a log on disk. */
 export interface AuditLog {
-  /** The files of a log, oldest first: of its folder, of the file that is written, or one older file alone. */
+  /** The files of a log, oldest first: of a folder, of the current file, or one older file alone. */
   readonly files: (path: string) => readonly string[];
-  /** Reads a file of any length in parts, a byte a character. Throws a ConfigError. */
+  /** Reads a file of any length in chunks, one byte per character. Throws a ConfigError. */
   readonly readParts: (file: string) => Iterable<string>;
 }
 
@@ -50,9 +50,9 @@ type Found =
       readonly files: readonly string[];
       readonly lines: number;
       readonly hash: string;
-      /** Hash that the first line is chained to. */
+      /** Hash of the line before the first one. */
       readonly begins: string;
-      /** `FILE:LINE` of lines that say that lines before them were lost. */
+      /** `FILE:LINE` of lines that report lost lines. */
       readonly losses: readonly string[];
     }
   | { readonly ok: false; readonly file: string; readonly line: number; readonly error: string };
@@ -75,14 +75,14 @@ function verify(log: AuditLog, path: string): Found {
     losses.push(...checker.losses.slice(known).map((number) => `${file}:${number - before}`));
   }
   const { lines, hash, begins = AUDIT_START } = checker;
-  // Older files are deleted from the first one on, so a log that still has it begins at its beginning.
+  // Older files are deleted first, so a log that still has file 1 is complete.
   const isFirst = files.length > 1 ? Number(NUMBER.exec(files[0]!)?.[1]) === 1 : !NUMBER.test(files[0] ?? '');
   if (isFirst && begins !== AUDIT_START)
     return { ok: false, file: files[0]!, line: 1, error: 'lines before this one were removed' };
   return { ok: true, files, lines, hash, begins, losses };
 }
 
-/** Why `file` cannot be the next of a log after `before`; undefined when it can. */
+/** Returns why `file` cannot follow `before` in a log; undefined when it can. */
 function missingBefore(before: string, file: string): string | undefined {
   const number = Number(NUMBER.exec(before)?.[1]) + 1;
   const next = NUMBER.exec(file)?.[1];
@@ -90,7 +90,7 @@ function missingBefore(before: string, file: string): string | undefined {
   return `the file before it is missing: after ${before} number ${number} is expected`;
 }
 
-/** Gives the lines of a file to the checker. */
+/** Passes the lines of a file to the checker. */
 function checkFile(log: AuditLog, file: string, checker: AuditChecker): string | undefined {
   let rest = '';
   for (const part of log.readParts(file)) {

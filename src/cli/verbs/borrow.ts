@@ -1,9 +1,9 @@
 /**
- * `baton borrow`: like flock and timeout in one. Holds a bundle while a command runs, or until it is interrupted.
+ * `baton borrow`: holds a bundle while a command runs (like flock and timeout in one), or until it is interrupted.
  *
- * The command starts only after verified evidence. When the bundle is recalled it gets SIGTERM, and SIGKILL at
- * the end of the notice; so does what it started, and what of that lives on when it has ended. When this process
- * ends, however, the bundle goes back: the connection is the lease.
+ * The command starts only after the evidence was verified. A recall sends SIGTERM to the command and its descendants,
+ * and SIGKILL at the end of the notice. Descendants that outlive the command are ended too. When this process ends
+ * for any reason, the bundle is released: its connection holds the lease.
  */
 
 import type { Json } from '../../common/lines.ts';
@@ -56,7 +56,7 @@ const OPTIONS: OptionTable = {
   '--min-evidence': 'value',
 };
 
-/** The words that are about the borrowing, and not the command's. */
+/** The options of `borrow`, without the words of the command. */
 export function ownWordsOfBorrow(args: readonly string[]): readonly string[] {
   const { rest } = parseWords(args, OPTIONS, 1);
   return rest === undefined ? args : args.slice(0, args.length - rest.length);
@@ -74,21 +74,21 @@ export async function borrow(
   const unfit = unfitness(world, words.rest?.[0]);
   if (unfit !== undefined) return unfit;
   const holding = new Holding(world, client, bundle, words);
-  // From the start, for a recall may come with the grant.
+  // From the start, since a recall may arrive with the grant.
   client.onEvent((event) => (event['event'] === 'waiting' ? asking.heard(event) : holding.heard(event)));
   const granted = await asking.run();
   if (typeof granted === 'number') return granted;
   return holding.run(granted, await warningOf(client, bundle, words));
 }
 
-/** Whoever took less than proof should see what it got. */
+/** Warns a user who accepted evidence `none`. */
 async function warningOf(client: ControlClient, bundle: string, words: Words): Promise<string> {
   if (words.values.get('--min-evidence') !== 'none') return '';
   const view = await client.request({ do: 'describe', bundle }).catch((): Json => ({}));
   return view['evidence'] === 'none' ? '; NO ISOLATION: the enforcer proves nothing' : '';
 }
 
-/** Says why the command cannot be run, and returns its exit status: nothing need go dark for it. */
+/** Reports why the command cannot be run, and returns its exit status, before anything is requested. */
 function unfitness(world: CliWorld, name: string | undefined): number | undefined {
   if (name === undefined) return undefined;
   const folders = name.includes('/') ? [] : (world.env['PATH'] ?? '').split(':').filter((folder) => folder);

@@ -1,4 +1,4 @@
-/** `baton describe`: how one bundle stands, from an agent's or the host's socket. */
+/** `baton describe`: the state of one bundle, from an agent's or the host's socket. */
 
 import type { Json } from '../../common/lines.ts';
 import { type OptionTable, parseWords } from '../arguments.ts';
@@ -45,8 +45,8 @@ export async function describe(
 }
 
 /**
- * An event in one line. It begins with its time in ms on the daemon's clock, whose present time is `nowMs`: undefined
- * of a daemon that does not say it.
+ * Returns an event in one line. It starts with its time in ms on the daemon's clock, whose present time is `nowMs`;
+ * undefined if the daemon does not report it.
  */
 function eventText(world: CliWorld, event: string, nowMs: number | undefined): string {
   const [, ms, text] = /^(\d+(?:\.\d+)?)(?= )(.*)$/.exec(event) ?? [];

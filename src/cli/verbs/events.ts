@@ -1,4 +1,4 @@
-/** `baton events`: what happened and what happens, from an agent's or the host's socket. */
+/** `baton events`: past and future events, from an agent's or the host's socket. */
 
 import type { Json } from '../../common/lines.ts';
 import { type OptionTable, parseWords } from '../arguments.ts';
@@ -23,7 +23,7 @@ Exit status: 0, also after an interrupt. 69 the daemon ended, or does not answer
 
 const OPTIONS: OptionTable = { '--follow': 'flag', '--since': 'value', '--lines': 'value', '--host': 'flag' };
 
-/** Lines of what was that -f begins with, as `tail` and `journalctl` have it. */
+/** Number of past lines at the start of -f, as in `tail` and `journalctl`. */
 const FOLLOW_LINES = 10;
 const DAY_MS = 86_400_000;
 
@@ -44,7 +44,7 @@ export async function events(
     if (isJson) world.out(JSON.stringify({ time: world.isoTime(ago), ...event }));
     else world.out(`${world.timeOfDay(ago)} ${eventText(event)}`);
   };
-  // What happens while the answer is on its way comes after it.
+  // Events that arrive before the answer are shown after it.
   const early: Json[] = [];
   let heard = (event: Json): void => void early.push(event);
   client.onEvent((event) => heard(event));
@@ -78,7 +78,7 @@ function linesOf(text: string | undefined, isShort: boolean): number {
   return Number(text);
 }
 
-/** How long ago a time was: of a time of day the last one before `now`, as `15:04:05.678`. */
+/** Returns how long ago a time was; a time of day means its last occurrence before `now`, as `15:04:05.678`. */
 function agoOf(text: string, now: string): number {
   const ago = timeOf(text);
   if (ago !== undefined) return ago;

@@ -16,10 +16,10 @@ at most.
 Exit status: 0 it was lifted, or there was nothing to lift. 1 it is in quarantine again.
 `;
 
-/** Time that a lift has until its outcome is looked at for the last time, in ms: a remap takes less. */
+/** Time after which the outcome of a lift is read for the last time, in ms: longer than a remap. */
 const LIFT_MS = 10_000;
 
-/** What a lift found, as the host says it in `lifted`. */
+/** Text for what was lifted, by the host's `lifted` field. */
 const LIFTED: Readonly<Record<string, string>> = {
   rejections: 'borrowers that rejected its evidence may borrow again',
   nothing: 'nothing to lift: it is not in quarantine, and no borrower is barred',
@@ -46,7 +46,7 @@ export async function lift(world: CliWorld, client: ControlClient, args: readonl
   return view['state'] === 'quarantined' ? EXIT.failed : EXIT.ok;
 }
 
-/** How a lift has ended, in one line. */
+/** Returns the outcome of a lift, in one line. */
 function liftText(view: Json): string {
   switch (view['state']) {
     case 'quarantined':

@@ -52,14 +52,14 @@ export async function recall(
   const answer = await beforeEnd(world, client, request, endMs);
   if (answer === undefined) return ended(world, bundle, UNSAID, json);
   const { code } = (answer['error'] ?? {}) as { code?: string };
-  // On its way, or back already: then there is nothing to be called in, but something to wait for.
+  // Moving or already back: no borrower to recall, but a return to wait for.
   if (answer['ok'] !== true && code !== 'notLent') return tellOutcome(world, answer, request, json, done);
   const asked = answer['ok'] === true ? `${done(answer)}; ` : '';
   if (!json) world.err(`baton: ${bundle}: ${asked}waiting until it is back, ${duration(waitMs)} at most`);
   return untilBack(world, client, bundle, endMs, json);
 }
 
-/** What became of a recall, in one line. */
+/** Returns the outcome of a recall, in one line. */
 function recalledText(graceMs: number, isForced: boolean, { forceRevoke, hostSilent }: Json): string {
   if (hostSilent === undefined) return recallText(graceMs, isForced, forceRevoke);
   return (
@@ -68,25 +68,25 @@ function recalledText(graceMs: number, isForced: boolean, { forceRevoke, hostSil
   );
 }
 
-/** Time that a return takes at most, beyond the grace: remap, guard time, resume. In ms. */
+/** Longest duration of a return after the grace, in ms: remap, guard time, resume. */
 const RECALL_WAIT_MS = 10_000;
-/** Time that the agent has to answer at the end of the wait, in ms: it asks others for half a second at most. */
+/** Time in which the agent must answer at the end of the wait, in ms. It asks others for half a second at most. */
 const LAST_LOOK_MS = 1_000;
 
-/** What is said at the end of a wait, and the exit status. */
+/** The text at the end of a wait, and the exit status. */
 type End = readonly [text: string, status: number];
 
-/** The wait is over before the agent has answered. */
+/** The wait ended before the agent answered. */
 const UNSAID: End = ['not back within the wait, as far as is known: the agent does not answer', EXIT.waited];
 
-/** Where a bundle ends that is called in, with what is said of it and the exit status. */
+/** Final states of a recalled bundle, with text and exit status. */
 const ENDS: Readonly<Record<string, End>> = {
   held: ['back', EXIT.ok],
   failed: ['back, but its driver did not resume; it is tried again', EXIT.failed],
-  quarantined: ['in quarantine; an operator lifts it at the host', EXIT.failed],
+  quarantined: ['quarantined; an operator lifts it at the host', EXIT.failed],
 };
 
-/** Asks the agent; undefined when the wait is over before it answers. */
+/** Asks the agent; undefined when the wait ends before the answer. */
 async function beforeEnd(
   world: CliWorld,
   client: ControlClient,
@@ -101,7 +101,7 @@ async function beforeEnd(
   }
 }
 
-/** Says how a wait has ended. Returns the exit status. */
+/** Reports how a wait ended. Returns the exit status. */
 function ended(world: CliWorld, bundle: string, [text, status]: End, json: boolean, state?: string): number {
   if (json) world.out(JSON.stringify({ ok: status === EXIT.ok, bundle, state: state ?? null, text }));
   else world.err(`baton: ${bundle}: ${text}`);

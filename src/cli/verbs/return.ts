@@ -1,4 +1,4 @@
-/** `baton return`: gives a borrowed bundle back. */
+/** `baton return`: returns a borrowed bundle. */
 
 import { parseWords } from '../arguments.ts';
 import { oneBundle, order } from '../order.ts';

@@ -1,4 +1,4 @@
-/** `baton sleep`: calls everything in before the system sleeps. */
+/** `baton sleep`: recalls every lent bundle before the system sleeps. */
 
 import { parseWords } from '../arguments.ts';
 import { order } from '../order.ts';
@@ -29,11 +29,11 @@ export async function sleep(
   return order(world, client, request, flags.has('--json'), 'nothing is lent');
 }
 
-/** Time between two tries to reach an agent that is being started again, in ms. */
+/** Time between two attempts to reach a restarting agent, in ms. */
 const AGAIN_MS = 200;
 const REFUSED = /\bECONNREFUSED\b/;
 
-/** `baton sleep` where no agent answers: a machine without one may sleep. One that ran is given time to come back. */
+/** `baton sleep` without a running agent: a machine without one may sleep. A crashed agent gets time to restart. */
 export async function sleepWithoutAgent(
   world: CliWorld,
   args: readonly string[],
@@ -42,7 +42,7 @@ export async function sleepWithoutAgent(
 ): Promise<number> {
   const { values } = parseWords(args, SLEEP_WORDS);
   const endMs = world.nowMs() + parseDuration(values.get('--wait') ?? '10s', '--wait');
-  // The socket of an agent that was killed refuses; one that never ran has none.
+  // The socket of a killed agent refuses connections; without an agent there is no socket.
   let isRefused = REFUSED.test(error.message);
   while (isRefused && world.nowMs() < endMs) {
     await new Promise<void>((done) => void world.after(AGAIN_MS, done));

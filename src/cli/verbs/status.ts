@@ -1,6 +1,6 @@
 /**
- * `baton status`: how all bundles stand and what is amiss, from an agent's or the host's socket, once or again and
- * again.
+ * `baton status`: the state of all bundles and any problems, from an agent's or the host's socket, once or
+ * continuously.
  */
 
 import type { Json } from '../../common/lines.ts';
@@ -21,9 +21,9 @@ most. Below the table stands what is amiss; then the exit status is 81.
 `;
 
 const STATUS_OPTIONS: OptionTable = { '--host': 'flag', '--watch': 'flag' };
-/** Time between two looks of `-w`, in ms; what is told in between is looked at at once. */
+/** Interval of `-w`, in ms. Events in between cause a look at once. */
 const WATCH_MS = 1_000;
-/** A host that did not run is amiss for so long after it goes on, in ms. */
+/** A pause of the host is listed as a problem for this time afterwards, in ms. */
 const STOPPED_SHOWN_MS = 60_000;
 
 export async function status(
@@ -31,7 +31,7 @@ export async function status(
   client: ControlClient,
   args: readonly string[],
 ): Promise<number> {
-  // Of `status` alone -w has another meaning: it waits for nothing.
+  // Only for `status` does -w mean --watch: there is nothing to wait for.
   const words = parseWords(
     args.map((arg) => (arg === '-w' ? '--watch' : arg)),
     STATUS_OPTIONS,
@@ -53,13 +53,13 @@ export async function status(
   return first.amiss.length === 0 ? EXIT.ok : EXIT.amiss;
 }
 
-/** What one answer shows. */
+/** The content of one answer. */
 interface Look {
   readonly answer: Json;
   readonly lines: readonly string[];
-  /** What is wrong, a line each; the last of `lines`. */
+  /** Problems, one per line; the last of `lines`. */
   readonly amiss: readonly string[];
-  /** Nothing can be shown. */
+  /** Why nothing can be shown. */
   readonly error?: string;
 }
 
@@ -89,7 +89,7 @@ function lookOnce(answer: Json, named: readonly string[]): Look {
   return { answer: { ...answer, bundles }, lines: [...table([head, ...rows]), ...amiss], amiss };
 }
 
-/** What is wrong with a bundle. */
+/** Returns the problems of a bundle. */
 function bundleFaults(view: Json): string[] {
   const { bundle, state, phase, role } = view;
   const say = (text: string) => [`${bundle}: ${text}`];
@@ -104,7 +104,7 @@ function bundleFaults(view: Json): string[] {
   return barred.flatMap(({ vm }) => say(`${vm} rejected its last grant`));
 }
 
-/** What is wrong with the daemon and its ways to others. */
+/** Returns the problems of the daemon and its connections. */
 function daemonFaults(answer: Json): string[] {
   const peers = ((answer['peers'] ?? []) as Json[]).flatMap((peer) => {
     if (peer['up'] !== true) return [absenceText(peer)];
@@ -119,13 +119,14 @@ function daemonFaults(answer: Json): string[] {
     ...(writeFault ? [`NOT WRITTEN: ${writeFault}`] : []),
     ...(agoMs < STOPPED_SHOWN_MS
       ? [
-          `the host did not run for ${duration(forMs)}, until ${duration(agoMs)} ago: it was stopped, or had no time`,
+          `the host did not run for ${duration(forMs)}, until ${duration(agoMs)} ago: ` +
+            'it was stopped, or had no CPU time',
         ]
       : []),
   ];
 }
 
-/** Shows what changes, until somebody interrupts it or the daemon ends. */
+/** Shows changes until interrupted or until the daemon ends. */
 async function watch(
   world: CliWorld,
   client: ControlClient,
@@ -142,7 +143,7 @@ async function watch(
     giveUp();
     wake();
   });
-  /** Neither a daemon that hangs nor one that is stopped keeps anybody here. */
+  /** A hung or stopped daemon does not block this. */
   const interrupted = new Promise<undefined>((resolve) => {
     giveUp = () => resolve(undefined);
   });
@@ -153,7 +154,7 @@ async function watch(
     wake();
   });
   const hung = (error: Error) => {
-    // That the connection ended is told by the client itself.
+    // The client itself reports the end of the connection.
     if (error instanceof HungError) ended ??= error.message;
   };
   await Promise.race([client.request({ do: 'watch' }).catch(hung), interrupted]);
@@ -177,7 +178,7 @@ async function watch(
   return EXIT.unavailable;
 }
 
-/** What is shown, without times that only go on. */
+/** The shown text without times that only advance. */
 function senseOf({ lines }: Look): string {
   return lines
     .join('\n')

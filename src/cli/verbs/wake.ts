@@ -15,7 +15,7 @@ export async function wake(world: CliWorld, client: ControlClient, args: readonl
   return order(world, client, { do: 'wake' }, flags.has('--json'), 'requests are heard');
 }
 
-/** `baton wake` where no agent answers: one that starts hears requests anyway. */
+/** `baton wake` without a running agent: a starting agent accepts requests anyway. */
 export async function wakeWithoutAgent(world: CliWorld): Promise<number> {
   world.err('baton: no agent answers: there is nothing to wake');
   return EXIT.ok;

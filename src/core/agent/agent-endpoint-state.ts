@@ -1,4 +1,4 @@
-/** What an agent's endpoint knows (agent-endpoint.ts): immutable, so that a search can keep and compare it. Pure. */
+/** State of an agent's endpoint (agent-endpoint.ts). Immutable, so that a search can store and compare it. Pure. */
 
 import type { BundleId } from '../protocol/ids.ts';
 import type { BorrowerState } from './borrower-state.ts';
@@ -6,36 +6,36 @@ import type { HostWatch } from './host-watch.ts';
 import type { OwnerState } from './owner-state.ts';
 import type { Question } from './question.ts';
 
-/** A bundle by the role of this VM. */
+/** One bundle, by the role of this VM. */
 export type AgentBundle =
   | { readonly role: 'owner'; readonly state: OwnerState }
   | { readonly role: 'borrower'; readonly state: BorrowerState };
 
-/** A wish to sleep that is not fulfilled yet. */
-export interface Falling {
+/** A sleep request that is not done yet. */
+export interface SleepRequest {
   readonly graceMs: number;
-  /** Leases that were called in: each once, or its borrower would be given the grace again. */
+  /** Leases already recalled for it. Each is recalled once: a second recall would grant the grace again. */
   readonly recalled: readonly string[];
 }
 
-/** All that an endpoint knows. Immutable. */
+/** All state of an endpoint. Immutable. */
 export interface AgentEndpointState {
   readonly bundles: Readonly<Record<BundleId, AgentBundle>>;
   readonly questions: Readonly<Record<BundleId, Question>>;
-  /** Of a bundle that somebody looks at: the number of the question for it. */
+  /** By bundle: number of the query that a status request started; 0: none. */
   readonly looks: Readonly<Record<BundleId, number>>;
-  /** Questions asked so far. */
+  /** Queries sent so far. */
   readonly asked: number;
   readonly watch: HostWatch;
-  /** Of the host's table, as the last session with the host said. */
+  /** Id of the host's table, from the last session with the host. */
   readonly tableId: string | undefined;
   readonly isAsleep: boolean;
-  readonly falling: Falling | undefined;
+  readonly sleepRequest: SleepRequest | undefined;
 }
 
-/** States of an owner in which nothing of its bundle is lent, or on its way to be. */
-export const AT_REST: ReadonlySet<string> = new Set(['held', 'parked', 'failed', 'quarantined']);
-/** States of an owner or borrower in which nobody waits for the host. */
+/** States of an owner in which its bundle is neither lent nor moving. */
+export const NOT_LENT: ReadonlySet<string> = new Set(['held', 'parked', 'failed', 'quarantined']);
+/** States of an owner or borrower in which nothing waits for the host. */
 const IDLE: ReadonlySet<string> = new Set([
   'starting',
   'held',
@@ -46,7 +46,7 @@ const IDLE: ReadonlySet<string> = new Set([
   'unknown',
 ]);
 
-/** Whether this VM has to know all the time that the host lives. */
+/** Returns whether this bundle needs the host to be watched for silence. */
 export function isAwake({ role, state }: AgentBundle): boolean {
   return role === 'borrower' ? !IDLE.has(state.name) || state.name === 'held' : !IDLE.has(state.name);
 }

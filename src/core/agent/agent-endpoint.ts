@@ -1,9 +1,10 @@
 /**
- * An agent's part of the protocol, for all bundles of its VM: facts in, effects out.
+ * An agent's part of the protocol, for all bundles of its VM: facts in, orders out.
  *
- * Pure, and everything is decided here: who may say what, which question to the host is open, whether the host is
- * silent, what is lent while the VM wants to sleep, and, by the tables of owner and borrower, what happens to each
- * bundle. The driver (agent.ts) turns the world into facts and carries the effects out, in their order.
+ * Pure. All decisions are made here: which sender may send which message, which query to the host is open, whether
+ * the host is silent, which bundles are lent while the VM wants to sleep, and, by the tables of owner and borrower,
+ * what happens to each bundle. The driver (agent.ts) turns events into facts and carries the orders out, in their
+ * order.
  */
 
 import type { HookResult } from '../../ports/world.ts';
@@ -18,9 +19,9 @@ import { clipText } from '../wire/utf8.ts';
 import {
   type AgentBundle,
   type AgentEndpointState,
-  AT_REST,
-  type Falling,
   isAwake,
+  NOT_LENT,
+  type SleepRequest,
 } from './agent-endpoint-state.ts';
 import type { AgentFact, AgentOrder, AgentSetup } from './agent-facts.ts';
 import type { AgentEffect } from './agent-io.ts';
@@ -31,12 +32,12 @@ import { OWNER_TABLE } from './owner.ts';
 import { initialOwner, type OwnerInput, type OwnerState } from './owner-state.ts';
 import { againMs, answered, asked, NO_QUESTION, type Question, stepped } from './question.ts';
 
-/** How long a consent is good on the host's clock, in milliseconds: a request, its policy and its preparation. */
+/** Validity of a consent on the host's clock, in ms. Covers the request, the policy and the preparation. */
 const CONSENT_VALID_MS = 10_000;
-/** Time between two tries to send a request while there is no session with the owner, in ms. */
+/** Time between two attempts to send a request while there is no session with the owner, in ms. */
 const REQUEST_RETRY_MS = 100;
 
-/** Messages between agents; all others come from the host. */
+/** Messages between agents. All others come from the host. */
 const FROM_AGENTS: ReadonlySet<string> = new Set([
   'requestBorrow',
   'withdrawBorrow',
@@ -49,13 +50,13 @@ const SLEEP = 'sleep';
 
 /** An agent's part of the protocol. */
 export class AgentEndpoint {
-  /** All that it knows. A search puts another state here before a step, and takes it from here afterwards. */
+  /** Complete state. A search sets another state before a step and reads the result afterwards. */
   state: AgentEndpointState;
   readonly #setup: AgentSetup;
   readonly #configs = new Map<BundleId, AgentConfig>();
   readonly #borrowerTable: typeof BORROWER_TABLE;
   #orders: AgentOrder[] = [];
-  /** What effects of the present step lead to at once; dealt with after them. */
+  /** Inputs that effects of the present step cause; processed after the effects. */
   #later: (() => void)[] = [];
 
   constructor(setup: AgentSetup) {
@@ -69,7 +70,7 @@ export class AgentEndpoint {
     this.state = this.initial();
   }
 
-  /** Takes in a fact; returns what is to be done. Throws nothing that a peer, a client or a hook can cause. */
+  /** Processes a fact and returns the orders. Never throws on anything that a peer, a client or a hook can cause. */
   step(fact: AgentFact): readonly AgentOrder[] {
     this.#orders = [];
     this.#take(fact);
@@ -78,7 +79,7 @@ export class AgentEndpoint {
     return this.#orders;
   }
 
-  /** The state of an agent that is about to start. */
+  /** Returns the state of an agent that is about to start. */
   initial(): AgentEndpointState {
     const bundles: Record<BundleId, AgentBundle> = {};
     for (const [id, { definition, self }] of this.#configs)
@@ -94,7 +95,7 @@ export class AgentEndpoint {
       watch: UNWATCHED,
       tableId: undefined,
       isAsleep: false,
-      falling: undefined,
+      sleepRequest: undefined,
     };
   }
 
@@ -112,7 +113,7 @@ export class AgentEndpoint {
       case 'timer':
         return this.#timer(fact);
       case 'requestUnsent':
-        // As after a boot. The request's own timer ends the tries.
+        // As after a boot. The request's own timer ends the attempts.
         return this.#do({ do: 'timer', bundle: fact.bundle, timer: 'request-again', ms: REQUEST_RETRY_MS });
       case 'borrow': {
         const isFresh = hasFreshToken(this.state.watch, fact.nowMs);
@@ -131,12 +132,12 @@ export class AgentEndpoint {
     }
   }
 
-  /** What is so now, whatever came: whether the host has to be watched, and whether the VM may sleep. */
+  /** Runs after every fact: starts or stops watching the host, and continues a sleep request. */
   #follow(nowMs: number): void {
     const isNeeded = Object.values(this.state.bundles).some(isAwake);
     const step = watched(this.state.watch, isNeeded, nowMs);
     if (step.watch !== this.state.watch) this.#watch(step, nowMs);
-    if (this.state.falling) this.#fallAsleep(this.state.falling, nowMs);
+    if (this.state.sleepRequest) this.#recallForSleep(this.state.sleepRequest, nowMs);
   }
 
   #message({ from, message, token, nowMs }: Extract<AgentFact, { on: 'message' }>): void {
@@ -148,19 +149,21 @@ export class AgentEndpoint {
     const config = this.#configs.get(message.bundle);
     const entry = this.state.bundles[message.bundle];
     if (!config || !entry) return drop('unknown bundle');
-    // What the host says counts only from the host; what a borrower is told by the owner only from the owner.
-    if (FROM_AGENTS.has(message.kind) !== (from !== HOST)) return drop('not the sender’s to say');
+    // A message of the host counts only from the host, `borrowDeclined` only from the owner.
+    if (FROM_AGENTS.has(message.kind) !== (from !== HOST)) return drop('not from the right sender');
     const { owner } = config.definition;
     if (message.kind === 'borrowDeclined' && from !== owner) return drop('not the owner');
     if (message.kind === 'faultReported') return this.#do({ do: 'fault', bundle: message.bundle, message });
-    if (message.kind === 'remapped') this.#do({ do: 'told', bundle: message.bundle, message });
+    if (message.kind === 'remapped') this.#do({ do: 'ownershipReported', bundle: message.bundle, message });
     if (message.kind === 'stateReported' && !this.#isAnswer(message, from)) return;
     const inputs: readonly string[] = entry.role === 'owner' ? OWNER_TABLE.inputs : BORROWER_TABLE.inputs;
     if (!inputs.includes(message.kind)) return drop(`not for the ${entry.role}`);
     this.#feed(message.bundle, { on: message.kind, from, message } as never, nowMs);
   }
 
-  /** Whether a report of who holds answers the question that is open. What answers a look is told, and no more. */
+  /**
+   * Returns whether a state report answers the open query. The answer to a status request is published, nothing more.
+   */
   #isAnswer(message: MessageOf<'stateReported'>, from: VmId): boolean {
     const { bundle, challenge } = message;
     const question = this.state.questions[bundle] ?? NO_QUESTION;
@@ -169,12 +172,12 @@ export class AgentEndpoint {
     const isLook = look !== 0 && sameBytes(challenge, this.#challenge(look));
     if (isLook) this.#set({ looks: { ...this.state.looks, [bundle]: 0 } });
     if (isOpen) this.#ask(bundle, answered(question));
-    if (isOpen || isLook) this.#do({ do: 'told', bundle, message });
+    if (isOpen || isLook) this.#do({ do: 'ownershipReported', bundle, message });
     else this.#do({ do: 'drop', from, kind: message.kind, why: 'answer to an older query', isLate: true });
     return isOpen;
   }
 
-  /** Epochs compare only within one table: what was learned from another says nothing about this one. */
+  /** Epochs compare only within one table: what was learned from another table is void. */
   #tableSeen(tableId: string | undefined, nowMs: number): void {
     const before = this.state.tableId;
     if (tableId === undefined || tableId === before) return;
@@ -208,7 +211,7 @@ export class AgentEndpoint {
       this.#do({ do: 'renew', peer: HOST });
     }
     if (backMs === undefined) return;
-    // What it said meanwhile may be lost.
+    // Messages that it sent meanwhile may be lost.
     this.#do({ do: 'hostBack', silentMs: backMs });
     this.#hostUp(nowMs);
   }
@@ -236,48 +239,48 @@ export class AgentEndpoint {
 
   #sleep(graceMs: number, waitMs: number): void {
     this.#wake();
-    this.#set({ isAsleep: true, falling: { graceMs, recalled: [] } });
+    this.#set({ isAsleep: true, sleepRequest: { graceMs, recalled: [] } });
     this.#do({ do: 'timer', bundle: undefined, timer: SLEEP, ms: waitMs });
   }
 
-  /** The VM is awake: requests are decided again. A wish to sleep that is not fulfilled is over. */
+  /** The VM is awake: requests are decided again. An unfinished sleep request is given up. */
   #wake(): void {
-    if (this.state.falling) this.#giveUpSleep();
+    if (this.state.sleepRequest) this.#giveUpSleep();
     this.#set({ isAsleep: false });
   }
 
   #giveUpSleep(): void {
-    if (!this.state.falling) return;
-    this.#set({ isAsleep: false, falling: undefined });
+    if (!this.state.sleepRequest) return;
+    this.#set({ isAsleep: false, sleepRequest: undefined });
     this.#do({ do: 'stopTimer', bundle: undefined, timer: SLEEP });
     this.#do({ do: 'slept', isAsleep: false, lent: this.#lent().map(([bundle]) => bundle) });
   }
 
-  #fallAsleep(falling: Falling, nowMs: number): void {
+  #recallForSleep(sleepRequest: SleepRequest, nowMs: number): void {
     const lent = this.#lent();
     if (lent.length === 0) {
-      this.#set({ falling: undefined });
+      this.#set({ sleepRequest: undefined });
       this.#do({ do: 'stopTimer', bundle: undefined, timer: SLEEP });
       return this.#do({ do: 'slept', isAsleep: true, lent: [] });
     }
     for (const [bundle, { name, borrower, epoch }] of lent) {
       const lease = `${bundle} ${epoch}`;
-      if (name !== 'lent' || borrower === undefined || falling.recalled.includes(lease)) continue;
-      this.#set({ falling: { ...falling, recalled: [...falling.recalled, lease] } });
-      this.#feed(bundle, { on: 'recall', graceMs: falling.graceMs, force: true }, nowMs);
+      if (name !== 'lent' || borrower === undefined || sleepRequest.recalled.includes(lease)) continue;
+      this.#set({ sleepRequest: { ...sleepRequest, recalled: [...sleepRequest.recalled, lease] } });
+      this.#feed(bundle, { on: 'recall', graceMs: sleepRequest.graceMs, force: true }, nowMs);
     }
   }
 
-  /** Our bundles that are lent, or on their way to be. */
+  /** Our bundles that are lent or moving. */
   #lent(): (readonly [BundleId, OwnerState])[] {
     return Object.entries(this.state.bundles).flatMap(([bundle, { role, state }]) =>
-      role === 'owner' && !AT_REST.has(state.name)
+      role === 'owner' && !NOT_LENT.has(state.name)
         ? [[bundle as BundleId, state as OwnerState] as const]
         : [],
     );
   }
 
-  /** Feeds a bundle's table, and turns its effects into orders. */
+  /** Runs a bundle's table on an input and turns its effects into orders. */
   #feed(bundle: BundleId, input: OwnerInput | BorrowerInput, nowMs: number): void {
     const config = this.#configs.get(bundle);
     const entry = this.state.bundles[bundle];
@@ -375,7 +378,7 @@ export class AgentEndpoint {
     this.#later.push(() => this.#feed(bundle, { on: 'policyDecided', request, decision }, nowMs));
   }
 
-  /** The bytes of question `number`: those of this start, counted on. */
+  /** Returns the challenge of query `number`: the random start value of this process plus `number`. */
   #challenge(number: number): Uint8Array {
     const challenge = this.#setup.challenges.slice(0, CHALLENGE_BYTES);
     const view = new DataView(challenge.buffer);
@@ -397,7 +400,7 @@ export class AgentEndpoint {
   }
 }
 
-/** The words of a result that another VM may be sent, as long as a message takes. */
+/** Clips the text of a hook result to what a message to another VM may carry. */
 function clipped(result: HookResult): HookResult {
   if (result.ok || result.where === undefined) return result;
   return { ...result, where: clipText(result.where, TEXT_BYTES_MAX) };

@@ -1,4 +1,4 @@
-/** What goes into an agent's endpoint (agent-endpoint.ts) and what comes out of it: facts and orders. Types only. */
+/** Inputs (facts) and outputs (orders) of an agent's endpoint (agent-endpoint.ts). Types only. */
 
 import type { DriverStatus, HookName, HookResult } from '../../ports/world.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
@@ -10,31 +10,31 @@ import type { AgentNotice, BorrowTerms, PolicyDecision } from './agent-io.ts';
 import type { BORROWER_TABLE } from './borrower.ts';
 import type { PolicyQuestion } from './policy.ts';
 
-/** What an endpoint is made for. Constant while the agent runs. */
+/** Configuration of an endpoint. Constant while the agent runs. */
 export interface AgentSetup {
   readonly self: VmId;
   readonly bundles: readonly BundleDefinition[];
-  /** What this VM must be granted, by its own device tree; of a bundle that is not here: by its definition. */
+  /** Expected grants by bundle, from this VM's device tree. A bundle without an entry: by its definition. */
   readonly expected?: ReadonlyMap<BundleId, readonly GrantedForm[]> | undefined;
-  /** 8 random bytes of this start: challenges count from here, so that those of two starts differ. */
+  /** 8 random bytes of this start. Challenges count up from here, so that two starts use different ones. */
   readonly challenges: Uint8Array;
-  /** A random uint32 of this start: requests are numbered from here. */
+  /** A random uint32 of this start. Request ids count up from here. */
   readonly firstRequest: number;
-  /** The table of a borrower; a negative control puts another one here. */
+  /** Table of the borrower; a negative control substitutes another one. */
   readonly borrowerTable?: typeof BORROWER_TABLE | undefined;
 }
 
 /** Facts. `nowMs` is the agent's monotonic clock. */
 export type AgentFact = { readonly nowMs: number } & (
   | { readonly on: 'start' }
-  /** A message that verified; `token`: of the host. */
+  /** An authenticated message. `token`: timestamp token, from the host only. */
   | {
       readonly on: 'message';
       readonly from: VmId;
       readonly message: Message;
       readonly token?: Uint8Array | undefined;
     }
-  /** A session came up; what was sent before may be lost. `tableId`: of the host's table. */
+  /** A session came up; messages sent before may be lost. `tableId`: id of the host's table. */
   | { readonly on: 'sessionUp'; readonly peer: VmId; readonly tableId?: string | undefined }
   | {
       readonly on: 'timer';
@@ -55,21 +55,21 @@ export type AgentFact = { readonly nowMs: number } & (
       readonly request: number;
       readonly decision: PolicyDecision;
     }
-  /** The answer to a `request` that could not be sent: there is no session with the owner, or with the host. */
+  /** The request of a `request` order could not be sent: no session with the owner, or none with the host. */
   | { readonly on: 'requestUnsent'; readonly bundle: BundleId }
   | { readonly on: 'borrow'; readonly bundle: BundleId; readonly terms: BorrowTerms }
   | { readonly on: 'return'; readonly bundle: BundleId }
   | { readonly on: 'recall'; readonly bundle: BundleId; readonly graceMs: number; readonly force: boolean }
-  /** Somebody looks, and wants to see how things stand now. */
+  /** A client asks for the status and wants the present state. */
   | { readonly on: 'look' }
   | { readonly on: 'sleep'; readonly graceMs: number; readonly waitMs: number }
   | { readonly on: 'wake' }
 );
 
-/** Effects, to be carried out in their order. */
+/** Orders, to be carried out in this sequence. */
 export type AgentOrder =
   | { readonly do: 'send'; readonly to: VmId; readonly message: Message }
-  /** Seal this consent, and send it to the owner in a request; `requested` answers. */
+  /** Seal this consent and send it to the owner in a request. */
   | {
       readonly do: 'request';
       readonly bundle: BundleId;
@@ -77,9 +77,9 @@ export type AgentOrder =
       readonly claims: ConsentClaims;
       readonly terms: Omit<BorrowTerms, 'evidence'>;
     }
-  /** Ask the policy; `policyDecided` answers. */
+  /** Ask the policy. Answered by `policyDecided`. */
   | { readonly do: 'decide'; readonly request: number; readonly question: PolicyQuestion }
-  /** Write to the journal what is about to be attempted. */
+  /** Record in the journal what is about to be attempted. */
   | { readonly do: 'note'; readonly bundle: BundleId; readonly attempt: HookName; readonly epoch: Epoch }
   | { readonly do: 'hook'; readonly bundle: BundleId; readonly hook: HookName; readonly epoch: Epoch }
   | { readonly do: 'inspect'; readonly bundle: BundleId }
@@ -88,19 +88,19 @@ export type AgentOrder =
       readonly bundle: BundleId | undefined;
       readonly timer: string;
       readonly ms: number;
-      /** One of this name that runs out earlier stays. */
+      /** A timer of this name that expires earlier is kept. */
       readonly sooner?: true | undefined;
     }
   | { readonly do: 'stopTimer'; readonly bundle: BundleId | undefined; readonly timer: string }
-  /** Begin another session with this peer: it may have lost ours. */
+  /** Start a new session with this peer: it may have lost ours. */
   | { readonly do: 'renew'; readonly peer: VmId }
   | AgentNews;
 
-/** What people and clients are told; nothing depends on it. */
+/** Events for people and clients. No decision depends on them. */
 export type AgentNews =
   | { readonly do: 'notice'; readonly bundle: BundleId; readonly notice: AgentNotice }
   | {
-      readonly do: 'told';
+      readonly do: 'ownershipReported';
       readonly bundle: BundleId;
       readonly message: MessageOf<'remapped'> | MessageOf<'stateReported'>;
     }
@@ -117,7 +117,7 @@ export type AgentNews =
   | { readonly do: 'hostSilent'; readonly silentMs: number }
   | { readonly do: 'hostBack'; readonly silentMs: number }
   | { readonly do: 'stopped'; readonly ms: number }
-  /** The answer to `sleep`: nothing is lent any more, or these still are. */
+  /** The answer to `sleep`: nothing is lent any more, or these bundles still are. */
   | { readonly do: 'slept'; readonly isAsleep: boolean; readonly lent: readonly BundleId[] }
   | {
       readonly do: 'step';

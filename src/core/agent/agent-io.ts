@@ -1,6 +1,6 @@
 /**
- * What goes into and comes out of the two agent tables (owner.ts, borrower.ts): inputs are facts, effects are
- * orders. The driver (src/drivers/agent) turns the world into inputs and carries effects out in the order given.
+ * Inputs and effects of the two agent tables (owner.ts, borrower.ts). The endpoint (agent-endpoint.ts) turns facts
+ * into inputs and effects into orders, in the order given. Types only.
  */
 
 import type { DriverStatus, HookName, HookResult } from '../../ports/world.ts';
@@ -8,28 +8,28 @@ import type { DeclineReason, EvidenceLevel, MoveCause, RefusalCode } from '../pr
 import type { Epoch, Incarnation, VmId } from '../protocol/ids.ts';
 import type { Message, MessageKind, MessageOf } from '../protocol/messages.ts';
 
-/** An input that is a message which arrived, authenticated and decoded. */
+/** An input that is an authenticated and decoded message. */
 export type MessageInput<K extends MessageKind> = {
   readonly [M in K]: { readonly on: M; readonly from: VmId; readonly message: MessageOf<M> };
 }[K];
 
-/** A message that says who holds: the end of a remap, or the answer to a question. */
+/** An ownership report: the end of a remap, or the answer to a query. */
 export type OwnershipReport = MessageOf<'remapped'> | MessageOf<'stateReported'>;
 
-/** Facts that reach both roles. */
+/** Inputs of both roles. */
 export type CommonInput<T extends string> =
   /** The agent starts; nothing is known yet. */
   | { readonly on: 'start' }
-  /** What the driver was found doing. */
+  /** Result of the driver's inspection. */
   | { readonly on: 'driverInspected'; readonly status: DriverStatus }
-  /** A session with the host came up; what was sent before may be lost. */
+  /** A session with the host came up; messages sent before may be lost. */
   | { readonly on: 'hostUp' }
-  /** The host has another table: epochs of the last one say nothing about it. */
+  /** The host has another table, with which epochs of the last one do not compare. */
   | { readonly on: 'newTable' }
   | { readonly on: 'hookDone'; readonly hook: HookName; readonly result: HookResult }
   | { readonly on: `timer:${T}` };
 
-/** What a borrower asks for. */
+/** The terms that a client asks for. */
 export interface BorrowTerms {
   readonly purpose: string;
   readonly leaseMs: number;
@@ -39,14 +39,14 @@ export interface BorrowTerms {
   readonly evidence: EvidenceLevel;
 }
 
-/** What the agent tells its clients. */
+/** What the agent reports to its clients. */
 export type AgentNotice =
   | { readonly notice: 'granted'; readonly epoch: Epoch; readonly leaseMs: number }
   | {
       readonly notice: 'declined';
       readonly reason: string;
       readonly retryAfterMs: number;
-      /** What the owner said besides, for people. */
+      /** Explanation by the owner, for people. */
       readonly detail?: string;
     }
   | { readonly notice: 'timedOut' }
@@ -60,12 +60,12 @@ export type AgentNotice =
   | { readonly notice: 'resumed'; readonly epoch: Epoch }
   | { readonly notice: 'lent'; readonly borrower: VmId; readonly epoch: Epoch };
 
-/** Orders of the agent tables. */
+/** Effects of the agent tables. */
 export type AgentEffect<T extends string> =
   | { readonly do: 'send'; readonly to: VmId; readonly message: Message }
-  /** Send `queryState` with a fresh challenge; only the answer that echoes it becomes an input. */
+  /** Send `queryState` with a fresh challenge. Only the answer that echoes it becomes an input. */
   | { readonly do: 'query' }
-  /** Seal a consent for `epoch` and send `requestBorrow` to the owner, until it could be sent. */
+  /** Seal a consent for `epoch` and send `requestBorrow` to the owner; retried until it could be sent. */
   | {
       readonly do: 'request';
       readonly requestId: number;
@@ -73,7 +73,7 @@ export type AgentEffect<T extends string> =
       readonly incarnation: Incarnation;
       readonly terms: BorrowTerms;
     }
-  /** Ask the policy; the answer is `policyDecided` with the same `request`. */
+  /** Ask the policy. Answered by `policyDecided` with the same `request`. */
   | {
       readonly do: 'decide';
       readonly request: number;
@@ -83,11 +83,11 @@ export type AgentEffect<T extends string> =
       readonly minHoldMs: number;
       readonly noticeMs: number;
     }
-  /** Write to the journal what is about to be attempted. */
+  /** Record in the journal what is about to be attempted. */
   | { readonly do: 'persist'; readonly attempt: HookName; readonly epoch: Epoch }
   | { readonly do: 'hook'; readonly hook: HookName; readonly epoch: Epoch }
   | { readonly do: 'inspect' }
-  /** Start a timer anew; with `sooner`, one that runs out earlier stays. */
+  /** Start or restart a timer. With `sooner`, one that expires earlier is kept. */
   | { readonly do: 'timer'; readonly timer: T; readonly ms: number; readonly sooner?: true }
   | { readonly do: 'stopTimer'; readonly timer: T }
   | { readonly do: 'notify'; readonly notice: AgentNotice };

@@ -1,6 +1,4 @@
-/**
- * What an agent shows of its bundles: the view for `status` and `describe`, and its notices as words. Pure.
- */
+/** What an agent shows of its bundles: the view for `status` and `describe`, and its notices as text. Pure. */
 
 import type { DriverStatus } from '../../ports/world.ts';
 import type { Phase } from '../protocol/codes.ts';
@@ -10,7 +8,7 @@ import type { AgentNotice } from './agent-io.ts';
 import type { BorrowerState, BorrowerStateName } from './borrower-state.ts';
 import type { OwnerState, OwnerStateName } from './owner-state.ts';
 
-/** How a bundle stands, as this agent sees it. */
+/** A bundle as this agent sees it. */
 export interface BundleView {
   readonly bundle: BundleId;
   readonly role: 'owner' | 'borrower';
@@ -20,34 +18,34 @@ export interface BundleView {
   readonly epoch: number;
   readonly holder: VmId | null;
   readonly driver: DriverStatus;
-  /** Why it is as it is: the last thing that happened. */
+  /** The last event, which explains the state. */
   readonly reason: string;
   /** Lease left, estimated on our clock; null for an owner or when not held. */
   readonly leaseLeftMs: number | null;
   /** The last events, oldest first. */
   readonly events: readonly string[];
-  /** Whether somebody means another definition by this name, */
+  /** Whether another party has a different definition under this name. */
   readonly definitionDiffers: boolean;
-  /** and who. */
+  /** The parties with a different definition. */
   readonly definitionDiffersFrom: readonly VmId[];
-  /** What the enforcer proves. */
+  /** Evidence level that the enforcer gives. */
   readonly evidence: string | null;
-  /** How the bundle stands; `unknown` before anybody has told. `holder` is null unless it is held. */
+  /** State of the bundle; `unknown` until the host or the own state tells. `holder` is null unless it is held. */
   readonly phase: Phase | 'unknown';
-  /** How long ago the host last said how it stands, in ms; null: never. */
+  /** Age of the host's last ownership report, in ms; null: none yet. */
   readonly toldMs: number | null;
-  /** Whether the enforcer takes a bundle from a borrower that does not give it back; null: not told. */
+  /** Whether the enforcer can force a return; null: not known yet. */
   readonly forceRevoke: boolean | null;
 }
 
-/** What the host last said of a bundle, and when, on our clock. */
+/** The host's last ownership report of a bundle, and when it came, on our clock. */
 export interface LastReport {
   readonly phase: Phase;
   readonly holder: VmId | undefined;
   readonly atMs: number;
 }
 
-/** How a bundle stands, and with whom. */
+/** State of a bundle, and its holder. */
 export interface Standing {
   readonly phase: Phase | 'unknown';
   readonly holder: VmId | undefined;
@@ -55,7 +53,7 @@ export interface Standing {
 
 const UNKNOWN: Standing = { phase: 'unknown', holder: undefined };
 
-/** What `message` of the host says of how a bundle stands. */
+/** Returns the state of the bundle that the ownership report `message` gives. */
 export function reportedBy(
   message: MessageOf<'remapped'> | MessageOf<'stateReported'>,
   atMs: number,
@@ -65,7 +63,7 @@ export function reportedBy(
   return { phase, holder: phase === 'held' ? holder : undefined, atMs };
 }
 
-/** How the bundle stands, as the owner can tell by itself. */
+/** Returns the state of the bundle as the owner knows it from its own state. */
 export function seenByOwner(self: VmId, state: OwnerState): Standing {
   switch (state.name) {
     case 'starting':
@@ -83,7 +81,7 @@ export function seenByOwner(self: VmId, state: OwnerState): Standing {
   }
 }
 
-/** How the bundle stands, as a borrower can tell by itself. */
+/** Returns the state of the bundle as a borrower knows it from its own state. */
 export function seenByBorrower(self: VmId, state: BorrowerState): Standing {
   const { name, known } = state;
   if (name === 'starting' || name === 'unknown') return UNKNOWN;
@@ -93,33 +91,33 @@ export function seenByBorrower(self: VmId, state: BorrowerState): Standing {
   return known.epoch > 0 ? { phase: 'parked', holder: undefined } : UNKNOWN;
 }
 
-/** A state in words, for `status`: what the agent waits for or does. */
+/** Each state in words, for `status`: what the agent waits for or does. */
 const STATE_TEXTS: Readonly<Record<OwnerStateName | BorrowerStateName, string>> = {
-  starting: 'starting: looks what the driver does',
-  unknown: 'waits for the host to say who holds it',
+  starting: 'inspects its driver',
+  unknown: 'waits for the host to report the holder',
   held: 'holds it, driver active',
   deciding: 'its policy decides about a request',
   preparing: 'waits for the host’s reservation',
   suspending: 'the driver suspends',
   lending: 'the host moves it',
-  lent: 'with its borrower, or on its way',
-  parked: 'with nobody; asks for it',
+  lent: 'the borrower holds it, or it is moving',
+  parked: 'no VM holds it; claims it',
   resuming: 'the driver resumes',
   failed: 'holds it, but its driver did not resume; tries again',
-  quarantined: 'in quarantine; an operator lifts it at the host',
-  idle: 'wants nothing',
+  quarantined: 'quarantined; an operator lifts it at the host',
+  idle: 'not requested',
   asking: 'asks the host who holds it',
-  requesting: 'asked the owner',
-  pending: 'about to come',
+  requesting: 'waits for the owner’s answer',
+  pending: 'the handover is announced',
   releasing: 'waits until the host has taken it back',
 };
 
-/** Returns a state of either role in words. */
+/** Returns the words for a state of either role. */
 export function stateText(name: OwnerStateName | BorrowerStateName): string {
   return STATE_TEXTS[name];
 }
 
-/** A notice in words. */
+/** Returns the words for a notice. */
 export function noticeText(notice: AgentNotice): string {
   switch (notice.notice) {
     case 'granted':
@@ -145,7 +143,7 @@ export function noticeText(notice: AgentNotice): string {
   }
 }
 
-/** What a refused access did, as far as it is known. */
+/** Returns the words for a refused access, as far as it is known. */
 export function faultVerb(write: boolean | undefined): string {
   if (write === undefined) return 'used';
   return write ? 'wrote' : 'read';

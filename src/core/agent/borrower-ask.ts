@@ -1,6 +1,4 @@
-/**
- * The borrower's rows from a client's wish to the announced handover. Pure.
- */
+/** The borrower's rows from a client's request to the announced handover. Pure. */
 
 import { retryAfter } from '../protocol/codes.ts';
 import { MESSAGES } from '../protocol/messages.ts';
@@ -25,7 +23,7 @@ export const ASKING_ROWS = [
     on: 'borrow',
     from: ['idle'],
     when: 'epoch and timestamp token are fresh, the owner holds',
-    holds: ({ state, input, config }) =>
+    guard: ({ state, input, config }) =>
       input.fresh && state.incarnation > 0 && state.known.holder === config.definition.owner,
     to: ['requesting'],
     act: (x) => {
@@ -64,7 +62,7 @@ export const ASKING_ROWS = [
     on: 'handoverPending',
     from: ['requesting'],
     when: 'newer epoch, for our request',
-    holds: (x) => x.input.message.epoch > x.state.epoch && isAnswer(x),
+    guard: (x) => x.input.message.epoch > x.state.epoch && isAnswer(x),
     to: ['pending'],
     act: ({ state, input }) => {
       const { epoch, reserveMs } = input.message;
@@ -83,14 +81,14 @@ export const ASKING_ROWS = [
     name: 'pending-unasked',
     on: 'handoverPending',
     from: 'any',
-    ignore: 'nobody here waits for it; a grant would be released',
+    ignore: 'no request is open; a grant would be released',
   }),
   row({
     name: 'declined-stale',
     on: 'borrowDeclined',
     from: ['requesting'],
-    when: 'the consent was stale, first time',
-    holds: (x) => isAnswer(x) && x.input.message.refusal === 'consentStale' && !x.state.retried,
+    when: 'refused for a stale consent, for the first time',
+    guard: (x) => isAnswer(x) && x.input.message.refusal === 'consentStale' && !x.state.retried,
     to: ['asking'],
     act: ({ state }) => ({
       state: { ...state, name: 'asking', requestId: undefined, retried: true },
@@ -101,8 +99,8 @@ export const ASKING_ROWS = [
     name: 'declined',
     on: 'borrowDeclined',
     from: ['requesting', 'pending'],
-    when: 'our request, no prepare hook runs',
-    holds: (x) => isAnswer(x) && !x.state.preparing,
+    when: 'our request, and no prepare hook runs',
+    guard: (x) => isAnswer(x) && !x.state.preparing,
     to: ['idle'],
     act: ({ state, input }) => ({
       state: idle(state),
@@ -114,7 +112,7 @@ export const ASKING_ROWS = [
     on: 'borrowDeclined',
     from: ['pending'],
     when: 'our request',
-    holds: isAnswer,
+    guard: isAnswer,
     to: ['stay'],
     act: ({ state, input }) => ({
       state: { ...state, unwanted: true },
@@ -132,7 +130,7 @@ export const ASKING_ROWS = [
       effects: [stop('query'), ...withdraw(state, config), notify({ notice: 'timedOut' })],
     }),
   }),
-  row({ name: 'request-timer-late', on: 'timer:request', from: 'any', ignore: 'the answer is there' }),
+  row({ name: 'request-timer-late', on: 'timer:request', from: 'any', ignore: 'already answered' }),
   row({
     name: 'pending-timeout',
     on: 'timer:pending',
@@ -145,8 +143,8 @@ export const ASKING_ROWS = [
     name: 'refused-pending',
     on: 'refused',
     from: ['pending', 'requesting'],
-    when: 'our handover is off',
-    holds: (x) =>
+    when: 'our handover is refused',
+    guard: (x) =>
       x.input.message.command === MESSAGES.requestBorrow.number &&
       x.input.message.epoch > x.state.epoch &&
       isAnswer(x),

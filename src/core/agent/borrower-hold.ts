@@ -38,8 +38,8 @@ export const HOLDING_ROWS = [
     name: 'prepared-granted',
     on: 'hookDone',
     from: ['pending'],
-    when: 'prepare ended, granted and wanted',
-    holds: ({ state, input }) =>
+    when: 'prepare ended; granted and wanted',
+    guard: ({ state, input }) =>
       input.hook === 'prepare' &&
       state.granted !== undefined &&
       state.granted.epoch > state.epoch &&
@@ -54,8 +54,8 @@ export const HOLDING_ROWS = [
     name: 'prepared-unwanted-granted',
     on: 'hookDone',
     from: ['pending'],
-    when: 'prepare ended, granted but unwanted',
-    holds: ({ state, input }) =>
+    when: 'prepare ended; granted but unwanted',
+    guard: ({ state, input }) =>
       input.hook === 'prepare' && state.granted !== undefined && state.granted.epoch > state.epoch,
     to: ['releasing'],
     act: ({ state, config }) => release(config, learn(state, state.granted!), [stop('pending')]),
@@ -65,10 +65,10 @@ export const HOLDING_ROWS = [
     on: 'hookDone',
     from: ['pending'],
     when: 'prepare ended',
-    holds: ({ input }) => input.hook === 'prepare',
+    guard: ({ input }) => input.hook === 'prepare',
     to: ['stay'],
-    // A failed prepare hook costs speed, not correctness: resume does the whole work then. An unwanted
-    // handover stays pending until the host or its timer says what became of it.
+    // A failed prepare hook costs time, not correctness: resume then does the whole work. An unwanted
+    // handover stays pending until the host reports its outcome or the timer expires.
     act: ({ state, input }) => ({
       state: { ...state, preparing: false },
       effects: [...hookNews(input), ...(state.unwanted ? query : [])],
@@ -79,7 +79,7 @@ export const HOLDING_ROWS = [
     on: 'hookDone',
     from: ['resuming'],
     when: 'resumed, not overtaken',
-    holds: ({ state, input }) =>
+    guard: ({ state, input }) =>
       input.hook === 'resume' && input.result.ok && !state.overtaken && !state.unwanted,
     to: ['held'],
     act: ({ state, config }) => ({
@@ -101,8 +101,8 @@ export const HOLDING_ROWS = [
     name: 'resume-undone',
     on: 'hookDone',
     from: ['resuming'],
-    when: 'failed, overtaken or unwanted',
-    holds: ({ input }) => input.hook === 'resume',
+    when: 'resume failed, overtaken or unwanted',
+    guard: ({ input }) => input.hook === 'resume',
     to: ['suspending'],
     act: ({ state, input }) => {
       const news = state.overtaken
@@ -120,8 +120,8 @@ export const HOLDING_ROWS = [
     name: 'suspended-release',
     on: 'hookDone',
     from: ['suspending'],
-    when: 'suspend ended, still ours',
-    holds: ({ state, input }) => input.hook === 'suspend' && !state.overtaken,
+    when: 'suspend ended, the bundle is still ours',
+    guard: ({ state, input }) => input.hook === 'suspend' && !state.overtaken,
     to: ['releasing'],
     act: ({ state, input, config }) =>
       release(config, { ...state, driver: input.result.ok ? 'suspended' : 'unknown' }, hookNews(input)),
@@ -130,14 +130,14 @@ export const HOLDING_ROWS = [
     name: 'suspended-idle',
     on: 'hookDone',
     from: ['suspending'],
-    when: 'suspend ended, not ours',
-    holds: ({ input }) => input.hook === 'suspend',
+    when: 'suspend ended, the bundle is no longer ours',
+    guard: ({ input }) => input.hook === 'suspend',
     to: ['idle'],
     act: ({ state, input }) => ({
       state: { ...idle(state), driver: input.result.ok ? 'suspended' : 'unknown' },
       effects: [
         ...hookNews(input),
-        // After a restart nobody here had it.
+        // After a restart no client here held it.
         ...(state.terms ? [notify({ notice: 'returned', epoch: state.epoch } as const)] : []),
       ],
     }),
@@ -147,22 +147,27 @@ export const HOLDING_ROWS = [
     name: 'confirmed',
     on: 'confirmed',
     from: 'any',
-    when: 'for our epoch',
-    holds: ({ state, input }) => state.unconfirmed && input.message.epoch === state.epoch,
+    when: 'our epoch',
+    guard: ({ state, input }) => state.unconfirmed && input.message.epoch === state.epoch,
     to: ['stay'],
     act: ({ state }) => ({ state: { ...state, unconfirmed: false }, effects: [stop('confirm')] }),
   }),
-  row({ name: 'confirmed-old', on: 'confirmed', from: 'any', ignore: 'confirmed before' }),
+  row({ name: 'confirmed-old', on: 'confirmed', from: 'any', ignore: 'already confirmed' }),
   row({
     name: 'confirm-again',
     on: 'timer:confirm',
     from: ['held'],
     when: 'not answered',
-    holds: ({ state }) => state.unconfirmed,
+    guard: ({ state }) => state.unconfirmed,
     to: ['stay'],
     act: ({ state, config }) => ({ state, effects: confirm(config, state.epoch) }),
   }),
-  row({ name: 'confirm-timer-late', on: 'timer:confirm', from: 'any', ignore: 'answered, or let go since' }),
+  row({
+    name: 'confirm-timer-late',
+    on: 'timer:confirm',
+    from: 'any',
+    ignore: 'already confirmed, or no longer held',
+  }),
 ];
 
 /** Rows of recall, notice, return and release. */
@@ -172,7 +177,7 @@ export const RETURNING_ROWS = [
     on: 'leaseEnding',
     from: ['held', 'resuming'],
     when: 'our epoch',
-    holds: ({ state, input }) => input.message.epoch === state.epoch,
+    guard: ({ state, input }) => input.message.epoch === state.epoch,
     to: ['stay'],
     act: ({ state, input }) => noticed(state, input.message.noticeMs, input.message.cause),
   }),
@@ -180,18 +185,23 @@ export const RETURNING_ROWS = [
     name: 'lease-ending-unwanted',
     on: 'leaseEnding',
     from: ['idle'],
-    when: 'the host takes us for the holder',
-    holds: ({ state, input }) => input.message.epoch >= state.epoch,
+    when: 'the host lists us as the holder',
+    guard: ({ state, input }) => input.message.epoch >= state.epoch,
     to: ['releasing'],
     act: ({ state, input, config }) => release(config, { ...state, epoch: input.message.epoch }, []),
   }),
-  row({ name: 'lease-ending-old', on: 'leaseEnding', from: 'any', ignore: 'not held, or on its way back' }),
+  row({
+    name: 'lease-ending-old',
+    on: 'leaseEnding',
+    from: 'any',
+    ignore: 'not held, or the return is under way',
+  }),
   row({
     name: 'recall-held-back',
     on: 'recallDevice',
     from: ['held', 'resuming'],
     when: 'our epoch, from the owner, within the minimum hold time',
-    holds: (x) => isRecall(x) && isWaiting(x.state),
+    guard: (x) => isRecall(x) && isWaiting(x.state),
     to: ['stay'],
     act: ({ state, input }) => ({
       state: { ...state, recalled: earlier(state.recalled, { ms: input.message.graceMs, cause: 'reclaim' }) },
@@ -203,7 +213,7 @@ export const RETURNING_ROWS = [
     on: 'recallDevice',
     from: ['resuming'],
     when: 'our epoch, from the owner',
-    holds: isRecall,
+    guard: isRecall,
     to: ['stay'],
     act: ({ state, input }) => ({
       state: { ...state, recalled: earlier(state.recalled, { ms: input.message.graceMs, cause: 'reclaim' }) },
@@ -215,11 +225,16 @@ export const RETURNING_ROWS = [
     on: 'recallDevice',
     from: ['held'],
     when: 'our epoch, from the owner',
-    holds: isRecall,
+    guard: isRecall,
     to: ['stay'],
     act: ({ state, input }) => ({ state, effects: recalled(input.message.graceMs, 'reclaim') }),
   }),
-  row({ name: 'recall-old', on: 'recallDevice', from: 'any', ignore: 'not held, or on its way back' }),
+  row({
+    name: 'recall-old',
+    on: 'recallDevice',
+    from: 'any',
+    ignore: 'not held, or the return is under way',
+  }),
   row({
     name: 'min-hold-over',
     on: 'timer:minHold',
@@ -233,7 +248,7 @@ export const RETURNING_ROWS = [
       return { state: { ...next, recalled: undefined }, effects: recalled(waiting.ms, waiting.cause) };
     },
   }),
-  row({ name: 'min-hold-timer-late', on: 'timer:minHold', from: 'any', ignore: 'on its way back' }),
+  row({ name: 'min-hold-timer-late', on: 'timer:minHold', from: 'any', ignore: 'the return is under way' }),
   row({
     name: 'lease-over',
     on: 'timer:lease',
@@ -241,7 +256,7 @@ export const RETURNING_ROWS = [
     to: ['stay'],
     act: ({ state }) => ({ state, effects: query }),
   }),
-  row({ name: 'lease-timer-late', on: 'timer:lease', from: 'any', ignore: 'on its way back' }),
+  row({ name: 'lease-timer-late', on: 'timer:lease', from: 'any', ignore: 'the return is under way' }),
   row({
     name: 'notice-over',
     on: 'timer:notice',
@@ -261,7 +276,7 @@ export const RETURNING_ROWS = [
         : [notify({ notice: 'declined', reason: 'busy', retryAfterMs: BUSY_RETRY_MS } as const)],
     }),
   }),
-  row({ name: 'notice-timer-late', on: 'timer:notice', from: 'any', ignore: 'on its way back' }),
+  row({ name: 'notice-timer-late', on: 'timer:notice', from: 'any', ignore: 'the return is under way' }),
   row({
     name: 'return-held',
     on: 'return',
@@ -293,7 +308,7 @@ export const RETURNING_ROWS = [
     name: 'return-nothing',
     on: 'return',
     from: 'any',
-    ignore: 'nothing is held, or it is on its way back',
+    ignore: 'not held, or the return is under way',
   }),
   row({
     name: 'release-again',
@@ -305,5 +320,5 @@ export const RETURNING_ROWS = [
       return { state: out.state, effects: [...out.effects, { do: 'query' }] };
     },
   }),
-  row({ name: 'release-timer-late', on: 'timer:release', from: 'any', ignore: 'the bundle is back' }),
+  row({ name: 'release-timer-late', on: 'timer:release', from: 'any', ignore: 'the bundle is returned' }),
 ];

@@ -1,11 +1,8 @@
-/**
- * The borrower's rows for what the host tells about the holder: granted, unwanted, lost, returned. Pure.
- */
+/** The borrower's rows for ownership reports: granted, unwanted, lost, returned. Pure. */
 
 import { BUSY_RETRY_MS } from '../protocol/codes.ts';
 import {
   type BorrowerState,
-  holdOn,
   idle,
   isAnswer,
   isOld,
@@ -16,23 +13,24 @@ import {
   release,
   request,
   row,
+  stillHolds,
   stop,
   suspend,
   take,
 } from './borrower-state.ts';
 
-/** After a restart nobody is left here who wants the bundle: quiesce; if it is ours, give it back. */
+/** After a restart no client here wants the bundle: suspend the driver, and release the bundle if we hold it. */
 const foundActive = row({
   name: 'stateReported-found-active',
   on: 'stateReported',
   from: ['unknown'],
   when: 'driver not suspended',
-  holds: (x) => x.state.driver !== 'suspended',
+  guard: (x) => x.state.driver !== 'suspended',
   to: ['suspending'],
   act: (x) => suspend(learn(x.state, x.input.message), [stop('query')], !isOurs(x)),
 });
 
-/** Whether a grant is for nobody here: no request is open, or it is by an earlier one. */
+/** Returns whether no open request matches a grant. */
 const isUnwanted = (x: Parameters<typeof isAnswer>[0]) => {
   const { name, unwanted, driver } = x.state;
   if (name === 'unknown') return driver === 'suspended';
@@ -40,34 +38,34 @@ const isUnwanted = (x: Parameters<typeof isAnswer>[0]) => {
   return true;
 };
 
-/** The client that waits is told that it need not: with the grant of another request its own consent is void. */
+/** Notifies the waiting client: a grant by another request makes its consent void. */
 const goneNews = ({ name, unwanted }: BorrowerState) =>
   name === 'asking' || ((name === 'requesting' || name === 'pending') && !unwanted)
     ? [notify({ notice: 'declined', reason: 'busy', retryAfterMs: 1_000 } as const)]
     : [];
 
-/** Rows for what the host tells about the holder; the same for `remapped` and `stateReported`. */
+/** Rows for ownership reports, the same for `remapped` and `stateReported`. */
 export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-too-early`,
     on,
     from: on === 'remapped' ? ['starting', 'unknown'] : ['starting'],
-    ignore: 'an agent that has just started does nothing before the host answered its query',
+    ignore: 'after a start the agent acts only on the answer to its own query',
   }),
   row({
     name: `${on}-old`,
     on,
     from: 'any',
     when: 'older epoch',
-    holds: isOld,
+    guard: isOld,
     ignore: 'a newer epoch is known',
   }),
   row({
     name: `${on}-unwanted`,
     on,
     from: ['unknown', 'idle', 'asking', 'requesting', 'pending'],
-    when: 'we hold, nobody here wants it or by another request, driver not active',
-    holds: (x) => isOurs(x) && !x.state.preparing && isUnwanted(x),
+    when: 'we hold by a request that is not open, driver not active',
+    guard: (x) => isOurs(x) && !x.state.preparing && isUnwanted(x),
     to: ['releasing'],
     act: (x) =>
       release(x.config, learn(x.state, x.input.message), [
@@ -90,7 +88,7 @@ export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
     on,
     from: ['asking'],
     when: 'the owner holds',
-    holds: ({ input, config }) =>
+    guard: ({ input, config }) =>
       input.message.holder === config.definition.owner &&
       (input.message.kind === 'remapped' || input.message.phase === 'held'),
     to: ['requesting'],
@@ -122,7 +120,7 @@ export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
     on,
     from: ['pending'],
     when: 'we hold, the prepare hook runs',
-    holds: (x) => isOurs(x) && x.state.preparing,
+    guard: (x) => isOurs(x) && x.state.preparing,
     to: ['stay'],
     act: (x) => {
       const { state, input } = x;
@@ -136,7 +134,7 @@ export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
     on,
     from: ['requesting', 'pending'],
     when: 'we hold at a newer epoch',
-    holds: (x) => isOurs(x) && x.input.message.epoch > x.state.epoch,
+    guard: (x) => isOurs(x) && x.input.message.epoch > x.state.epoch,
     to: ['resuming', 'releasing'],
     act: (x) => take(x, x.input.message),
   }),
@@ -144,17 +142,17 @@ export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
     name: `${on}-still-pending`,
     on,
     from: ['requesting', 'pending'],
-    when: 'nothing newer than the request, and it may still come',
-    holds: (x) => {
+    when: 'the report is not newer than the request, and the grant may still come',
+    guard: (x) => {
       const { state, input } = x;
       const { message } = input;
       if (message.kind === 'remapped') return message.epoch === state.epoch;
       return (message.pending && isAnswer(x)) || message.phase === 'moving' || state.name === 'requesting';
     },
-    ignore: 'the handover is still to come; its timer or a refusal ends it',
+    ignore: 'the handover may still come; its timer or a refusal ends it',
   }),
   row({
-    name: `${on}-came-to-nothing`,
+    name: `${on}-not-granted`,
     on,
     from: ['requesting', 'pending'],
     to: ['idle', 'stay'],
@@ -171,10 +169,10 @@ export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
     name: `${on}-ours-still`,
     on,
     from: ['held', 'resuming', 'suspending'],
-    when: 'we hold at the epoch we know',
-    holds: (x) => isOurs(x) && x.input.message.epoch === x.state.epoch,
+    when: 'we hold at the known epoch',
+    guard: (x) => isOurs(x) && x.input.message.epoch === x.state.epoch,
     to: ['stay'],
-    act: ({ state, input, config }) => holdOn(state, input.message, config),
+    act: ({ state, input, config }) => stillHolds(state, input.message, config),
   }),
   row({
     name: `${on}-lost`,
@@ -198,7 +196,7 @@ export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
     on,
     from: ['releasing'],
     when: 'we still hold',
-    holds: isOurs,
+    guard: isOurs,
     to: ['releasing'],
     act: (x) => release(x.config, learn(x.state, x.input.message), [stop('query')]),
   }),
@@ -207,8 +205,8 @@ export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
     on,
     from: ['releasing'],
     when: 'the return is under way',
-    holds: ({ input }) => input.message.kind === 'stateReported' && input.message.phase === 'moving',
-    ignore: 'its end will be reported, or asked for again',
+    guard: ({ input }) => input.message.kind === 'stateReported' && input.message.phase === 'moving',
+    ignore: 'its end will be reported, or queried again',
   }),
   row({
     name: `${on}-returned`,
@@ -220,7 +218,7 @@ export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
       effects: [
         stop('release'),
         stop('query'),
-        // What was rejected was never here.
+        // A rejected bundle was never in use here.
         ...(state.rejected ? [] : [notify({ notice: 'returned', epoch: input.message.epoch } as const)]),
       ],
     }),

@@ -2,7 +2,7 @@
  * State, inputs and orders of the borrower's table (borrower.ts), and the actions that several of its rows share.
  *
  * Pure. A borrower resumes its driver only on verified evidence for an epoch that made this incarnation the holder
- * and is the highest it has seen (invariant S2). A grant that nobody here wants is released, never resumed.
+ * and is the highest it has seen (invariant S2). An unwanted grant is released, never resumed.
  */
 
 import type { DriverStatus } from '../../ports/world.ts';
@@ -17,30 +17,30 @@ import type { AgentEffect, BorrowTerms, CommonInput, MessageInput, OwnershipRepo
 
 /** States of a borrower, in the order of a handover. */
 export const BORROWER_STATES = [
-  /** Looks what its driver does. */
+  /** Inspects its driver. */
   'starting',
   /** Does not know who holds; starts, resumes and stops nothing. */
   'unknown',
-  /** Has nothing and wants nothing. */
+  /** Neither holds nor wants the bundle. */
   'idle',
-  /** Wants the bundle; asks the host for epoch and timestamp token first. */
+  /** Wants the bundle; queries the host for epoch and timestamp token first. */
   'asking',
-  /** Asked the owner. */
+  /** Sent its request to the owner. */
   'requesting',
   /** The host announced the handover; the prepare hook may run. */
   'pending',
-  /** Verified; its resume hook runs. */
+  /** Evidence verified; the resume hook runs. */
   'resuming',
-  /** Holds; its driver is active. */
+  /** Holds; the driver is active. */
   'held',
-  /** Its suspend hook runs. */
+  /** The suspend hook runs. */
   'suspending',
   /** Suspended, or never resumed; waits until the host has taken the bundle back. */
   'releasing',
 ] as const;
 export type BorrowerStateName = (typeof BORROWER_STATES)[number];
 
-/** That the bundle is called in: how long the user has, and why. */
+/** A pending return: the time left for the user, and the cause. */
 export interface Recalled {
   readonly ms: number;
   readonly cause: MoveCause;
@@ -48,40 +48,40 @@ export interface Recalled {
 
 export interface BorrowerState {
   readonly name: BorrowerStateName;
-  /** Our incarnation, as the host counts it; 0: not told yet. */
+  /** Our incarnation, as the host counts it; 0: not known yet. */
   readonly incarnation: Incarnation;
   /** Highest epoch seen. */
   readonly epoch: Epoch;
-  /** Epoch of the last holder we were told of, and who it was. A consent names it. */
+  /** The last reported holder and its epoch. A consent names this epoch. */
   readonly known: { readonly epoch: Epoch; readonly holder: VmId | undefined };
   readonly driver: DriverStatus;
   readonly terms?: BorrowTerms | undefined;
-  /** Number of the request that is open: what bears another is the answer to another request. */
+  /** Id of the open request. A message with another id answers another request. */
   readonly requestId?: number | undefined;
-  /** Number of the next request. They rise from a random start, so that none is used twice in a process. */
+  /** Id of the next request. Ids count up from a random start, so that none is used twice in a process. */
   readonly nextRequest: number;
   /** The request was already repeated once with a fresh epoch. */
   readonly retried: boolean;
-  /** While pending: nobody wants it any more. */
+  /** While pending: no client wants it any more. */
   readonly unwanted: boolean;
   /** While pending: the prepare hook runs. */
   readonly preparing: boolean;
-  /** While pending: the grant arrived while the prepare hook ran. */
+  /** While pending: the grant that arrived while the prepare hook ran. */
   readonly granted?: MessageOf<'remapped'> | MessageOf<'stateReported'> | undefined;
-  /** While resuming or suspending: somebody else holds by now; nothing to release. */
+  /** While resuming or suspending: another VM holds by now; nothing to release. */
   readonly overtaken: boolean;
   /** The minimum hold time runs: a recall by the owner waits for its end. */
   readonly isMinHold: boolean;
   /** The host gave notice of the return. */
   readonly noticed: boolean;
-  /** Notice or recall that the user was not told of yet: the driver resumes, or the minimum hold time runs. */
+  /** Notice or recall not yet passed on to the user: the driver resumes, or the minimum hold time runs. */
   readonly recalled?: Recalled | undefined;
-  /** While releasing: what was wrong with the evidence at this epoch. The host is to hear that, and not a release. */
+  /** While releasing: what was wrong with the evidence at this epoch. Reported to the host instead of a release. */
   readonly rejected?: { readonly epoch: Epoch; readonly what: string } | undefined;
   readonly unconfirmed: boolean;
 }
 
-/** Messages that the borrower's table takes. */
+/** Messages that are inputs of the borrower's table. */
 export const BORROWER_MESSAGES = [
   'handoverPending',
   'borrowDeclined',
@@ -96,9 +96,9 @@ export const BORROWER_MESSAGES = [
 export type BorrowerInput =
   | CommonInput<BorrowerTimer>
   | MessageInput<(typeof BORROWER_MESSAGES)[number]>
-  /** A client wants the bundle. `fresh`: the last timestamp token of the host is young enough for a consent. */
+  /** A client wants the bundle. `fresh`: the host's last timestamp token is recent enough for a consent. */
   | { readonly on: 'borrow'; readonly terms: BorrowTerms; readonly fresh: boolean }
-  /** The client is done, or gone. */
+  /** The client returns the bundle, or its connection closed. */
   | { readonly on: 'return' };
 
 export type BorrowerEffect = AgentEffect<BorrowerTimer>;
@@ -144,7 +144,7 @@ export const toHost = (message: Extract<BorrowerEffect, { do: 'send' }>['message
 });
 export const query: readonly BorrowerEffect[] = [{ do: 'query' }, timer('query')];
 
-/** Forgets what belongs to one borrowing. */
+/** Returns the state without what belongs to one borrowing. */
 export function cleared(state: S): S {
   return {
     ...state,
@@ -165,13 +165,13 @@ export function cleared(state: S): S {
 
 export const idle = (state: S): S => ({ ...cleared(state), name: 'idle' });
 
-/** Remembers who holds, and our own incarnation. */
+/** Stores who holds, and our own incarnation. */
 export function learn(state: S, report: OwnershipReport): S {
   const settled = report.kind === 'remapped' || report.phase !== 'moving';
   return {
     ...state,
     incarnation: report.kind === 'stateReported' ? report.yourIncarnation : state.incarnation,
-    // The epoch of an attempt under way makes nobody holder yet, and may come to nothing.
+    // The epoch of an attempt under way has no holder yet, and the attempt may fail.
     epoch: settled ? report.epoch : state.epoch,
     known: settled
       ? { epoch: report.epoch, holder: report.holder }
@@ -179,7 +179,7 @@ export function learn(state: S, report: OwnershipReport): S {
   };
 }
 
-/** Gives the bundle back, with the reason if its evidence was wrong: a release in its place would bar nobody. */
+/** Gives the bundle back. Wrong evidence is reported as a rejection: a plain release would not bar the borrower. */
 export function release(config: AgentConfig, state: S, before: readonly BorrowerEffect[]): Out {
   const rejected = state.rejected?.epoch === state.epoch ? state.rejected : undefined;
   const word = { bundle: config.definition.id, epoch: state.epoch };
@@ -220,7 +220,7 @@ export function request(state: S): Out {
   };
 }
 
-/** We were made holder and want it: check the evidence, then resume, or refuse. */
+/** We were made holder and want it: check the evidence, then resume or reject. */
 export function take(x: ReportSeen, message: OwnershipReport): Out {
   const state = learn(x.state, message);
   const stops = [stop('request'), stop('pending'), stop('query')];
@@ -239,7 +239,7 @@ export function take(x: ReportSeen, message: OwnershipReport): Out {
     overtaken: false,
     isMinHold: minHoldMs > 0,
   };
-  // The grant itself may be lost, and be told in answer to a question when notice was given already.
+  // The grant may be lost; then it is reported in answer to a query, possibly after notice was given.
   const ending = message.kind === 'stateReported' ? message.ending : undefined;
   const out =
     message.kind === 'stateReported' && ending !== undefined
@@ -261,7 +261,7 @@ export function take(x: ReportSeen, message: OwnershipReport): Out {
 export const isOurs = (x: { config: AgentConfig; input: { message: OwnershipReport } }) =>
   x.input.message.holder === x.config.self &&
   (x.input.message.kind === 'remapped' || x.input.message.phase === 'held');
-/** Whether it is said of the request that is open. */
+/** Returns whether the message belongs to the open request. */
 export const isAnswer = (x: { state: S; input: { message: { requestId?: number | undefined } } }) =>
   x.state.requestId !== undefined && x.input.message.requestId === x.state.requestId;
 export const isOld = (x: { state: S; input: { message: { epoch: Epoch } } }) =>
@@ -281,20 +281,20 @@ export function confirm(config: AgentConfig, epoch: Epoch): BorrowerEffect[] {
   return [toHost({ kind: 'confirm', bundle: config.definition.id, epoch }), timer('confirm')];
 }
 
-/** Tells the user that the bundle is called in, and sees to it that it goes in time. */
+/** Tells the user that the bundle must go back, and starts the timer that enforces it. */
 export function recalled(ms: number, cause: MoveCause): BorrowerEffect[] {
   return [notify({ notice: 'recalled', ms, cause }), noticeTimer(ms)];
 }
 
-/** The earlier of two ends counts: of a recall and a notice, or of a notice and its repetition. */
+/** The earlier deadline counts: of a recall and a notice, or of a notice and its repetition. */
 export function noticeTimer(ms: number): BorrowerEffect {
   return { do: 'timer', timer: 'notice', ms: noticeForUserMs(ms), sooner: true };
 }
 
-/** Whether a recall by the owner has to wait: the minimum hold time runs, and the host has not ended it. */
+/** Returns whether a recall by the owner must wait: the minimum hold time runs, and the host has not ended it. */
 export const isWaiting = (state: S) => state.isMinHold && !state.noticed;
 
-/** Of two ends that the user was not told of yet the earlier, from when the user is told. */
+/** Returns the earlier of two deadlines that were not passed on to the user yet. */
 export function earlier(known: Recalled | undefined, report: Recalled): Recalled {
   return known && known.ms <= report.ms ? known : report;
 }
@@ -303,18 +303,18 @@ export function earlier(known: Recalled | undefined, report: Recalled): Recalled
 export function noticed(state: S, ms: number, cause: MoveCause): Out {
   if (state.noticed) return { state, effects: [noticeTimer(ms)] };
   const next: S = { ...state, noticed: true };
-  // While the driver resumes, the user has nothing yet that could be called in; the time runs all the same.
+  // While the driver resumes, the user has nothing to give back yet. The time runs all the same.
   if (state.name === 'resuming') {
-    // A recall that waits for the minimum hold time counts from its end: no match for a notice that runs.
+    // A recall that waits for the minimum hold time counts from its end, so a running notice has priority.
     const known = isWaiting(state) ? undefined : state.recalled;
     return { state: { ...next, recalled: earlier(known, { ms, cause }) }, effects: [noticeTimer(ms)] };
   }
   return { state: { ...next, recalled: undefined }, effects: recalled(ms, cause) };
 }
 
-/** The host says that we hold, at the epoch that we know. */
-export function holdOn(before: S, report: OwnershipReport, config: AgentConfig): Out {
-  // A host that restarted may have lost the record of our confirmation, and would take the bundle back for want of it.
+/** The host reports that we hold, at the epoch that we know. */
+export function stillHolds(before: S, report: OwnershipReport, config: AgentConfig): Out {
+  // A restarted host may have lost our confirmation. Without it, it would take the bundle back.
   const isUnheard = before.name === 'held' && (report.kind === 'remapped' || !report.confirmed);
   const out = heldOn(isUnheard ? { ...before, unconfirmed: true } : before, report);
   return isUnheard ? { state: out.state, effects: [...out.effects, ...confirm(config, before.epoch)] } : out;
@@ -337,7 +337,7 @@ export function hookNews(input: Extract<BorrowerInput, { on: 'hookDone' }>): Bor
   return [notify({ notice: 'hookFailed', hook: input.hook, error: input.result.error })];
 }
 
-/** Tells the owner that the open request is off, if one was sent. */
+/** Withdraws the open request at the owner, if one was sent. */
 export function withdraw({ requestId }: S, { definition }: AgentConfig): BorrowerEffect[] {
   if (requestId === undefined) return [];
   const message = { kind: 'withdrawBorrow', bundle: definition.id, requestId } as const;

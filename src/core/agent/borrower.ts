@@ -1,7 +1,7 @@
 /**
  * The borrower's table: a VM that asks for a bundle, uses it under a lease and gives it back.
  *
- * Pure: facts in, orders out (agent-io.ts). The rows stand in the order of a handover, here and in the files named
+ * Pure: inputs in, effects out (agent-io.ts). The rows follow the order of a handover, here and in the files named
  * below.
  */
 
@@ -27,7 +27,7 @@ const starting = startRows<BorrowerState, BorrowerInput, BorrowerTimer>(query, (
   rejected: undefined,
 }));
 
-/** Inputs of the borrower's table, for the totality test and the diagrams. */
+/** Inputs of the borrower's table; also for the totality test and the diagrams. */
 export const BORROWER_INPUTS: readonly BorrowerInput['on'][] = [
   'start',
   'driverInspected',

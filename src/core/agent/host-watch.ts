@@ -1,54 +1,54 @@
 /**
- * What an agent knows of the host by hearing it: its newest timestamp token, and whether it lives. Pure.
+ * What an agent knows of the host from its messages: the newest timestamp token, and whether it is silent. Pure.
  *
- * The host is watched only while a bundle is lent or moves: then it sends a heartbeat a second, and whoever types a
- * secret on a borrowed screen must hear of its silence. Otherwise nobody is woken for nothing.
+ * The host is watched only while a bundle is lent or moves. It sends a heartbeat a second then, and a user who types
+ * a secret on a borrowed screen must learn of its silence. At other times no guest is woken.
  */
 
 import { STAMP_BYTES } from '../protocol/messages.ts';
 import { STOPPED_MS } from '../protocol/timers.ts';
 
-/** Oldest token that still makes a good consent, in ms. */
+/** Oldest token that a consent may carry, in ms. */
 const TOKEN_FRESH_MS = 4_000;
-/** Without a message of the host for so long, in ms, it counts as silent: it sends a heartbeat a second. */
+/** The host counts as silent after this time without a message, in ms. It sends a heartbeat a second. */
 const HOST_SILENT_MS = 4_000;
-/** Time to hear what came while this process did not run, in ms: a heartbeat, and some. */
+/** Time to process what arrived while this process was stopped, in ms: a little more than a heartbeat. */
 const CATCH_UP_MS = 1_500;
 
-/** What is known of the host. Times are of our clock, in ms. Immutable. */
+/** State of the watch. Times are of our clock, in ms. Immutable. */
 export interface HostWatch {
   readonly token: { readonly bytes: Uint8Array; readonly atMs: number } | undefined;
   readonly heardMs: number;
-  /** Since when it is watched; undefined: it is not. */
+  /** When watching began; undefined: not watched. */
   readonly sinceMs: number | undefined;
   readonly isSilent: boolean;
 }
 
 export const UNWATCHED: HostWatch = { token: undefined, heardMs: 0, sinceMs: undefined, isSilent: false };
 
-/** What follows: the timer to start, and what is to be told. */
+/** Result of a step: the timer to start, and what to report. */
 export interface WatchStep {
   readonly watch: HostWatch;
   readonly timerMs?: number;
-  /** The host has been silent for so long. */
+  /** The host has been silent for this long. */
   readonly silentMs?: number;
-  /** The first message after a silence of so long. */
+  /** The first message after a silence of this length. */
   readonly backMs?: number;
-  /** We ourselves did not run for so long: the host was not silent. */
+  /** This process did not run for this long, so the host was not silent. */
   readonly stoppedMs?: number;
 }
 
-/** The newest token; without one, zeros, which the host refuses. */
+/** Returns the newest token; without one, zeros, which the host refuses. */
 export function tokenOf({ token }: HostWatch): Uint8Array {
   return token?.bytes ?? new Uint8Array(STAMP_BYTES);
 }
 
-/** Whether the newest token is young enough for a consent. */
+/** Returns whether the newest token is recent enough for a consent. */
 export function hasFreshToken({ token }: HostWatch, nowMs: number): boolean {
   return token !== undefined && nowMs - token.atMs < TOKEN_FRESH_MS;
 }
 
-/** A message of the host arrived. */
+/** Call it when a message of the host arrived. */
 export function heard(watch: HostWatch, nowMs: number, token: Uint8Array | undefined): WatchStep {
   const next: HostWatch = {
     ...watch,
@@ -61,14 +61,14 @@ export function heard(watch: HostWatch, nowMs: number, token: Uint8Array | undef
   return { watch: next, backMs: nowMs - watch.heardMs, ...timer };
 }
 
-/** From now on the host is watched, or it is not. */
+/** Starts or stops watching. */
 export function watched(watch: HostWatch, isNeeded: boolean, nowMs: number): WatchStep {
   if (isNeeded === (watch.sinceMs !== undefined)) return { watch };
   if (!isNeeded) return { watch: { ...watch, sinceMs: undefined } };
   return { watch: { ...watch, sinceMs: nowMs }, timerMs: HOST_SILENT_MS };
 }
 
-/** The timer ran out, `lateMs` after its end: could the host have been silent for long enough? */
+/** Call it when the timer expired, `lateMs` late: was the host silent for long enough? */
 export function looked(watch: HostWatch, nowMs: number, lateMs: number): WatchStep {
   const { sinceMs, heardMs } = watch;
   if (sinceMs === undefined || watch.isSilent) return { watch };

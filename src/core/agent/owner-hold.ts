@@ -1,33 +1,31 @@
-/**
- * The owner's rows for what the host tells about the holder, and for holding: resume, confirm, recall, claim. Pure.
- */
+/** The owner's rows for ownership reports, and for holding: resume, confirm, recall, claim. Pure. */
 
 import type { OwnershipReport } from './agent-io.ts';
 import {
+  awaitBundle,
   confirm,
   hookNews,
   isOld,
   isOurs,
   ownIncarnation,
+  quiesceDriver,
   reject,
   resume,
   row,
   settledEpoch,
-  standBack,
   stop,
   takeBack,
   timer,
   toHost,
-  yieldDriver,
 } from './owner-state.ts';
 
-/** An owner that starts where its driver works already leaves it as found. */
+/** An owner that starts while its driver is active and it holds leaves the driver as it is. */
 const foundActive = row({
   name: 'stateReported-found-active',
   on: 'stateReported',
   from: ['unknown'],
   when: 'we hold, driver active',
-  holds: (x) => isOurs(x) && x.state.driver === 'active',
+  guard: (x) => isOurs(x) && x.state.driver === 'active',
   to: ['held'],
   act: ({ state, input, config }) => ({
     state: {
@@ -42,34 +40,34 @@ const foundActive = row({
   }),
 });
 
-/** An owner that starts while somebody else holds and whose driver may be active quiesces it. */
+/** An owner that starts while another VM holds, and whose driver may be active, quiesces it. */
 const foundIntruding = row({
   name: 'stateReported-found-intruding',
   on: 'stateReported',
   from: ['unknown'],
   when: 'we do not hold, driver not suspended',
-  holds: ({ state }) => state.driver !== 'suspended',
+  guard: ({ state }) => state.driver !== 'suspended',
   to: ['suspending'],
-  act: ({ state, input }) => yieldDriver(state, input.message),
+  act: ({ state, input }) => quiesceDriver(state, input.message),
 });
 
-/** Whether the host says that our confirmation did not arrive: it tells an owner that it holds until it does. */
+/** Returns whether the host lacks our confirmation: it repeats its report to an unconfirmed owner. */
 const isUnheard = (message: OwnershipReport) => message.kind === 'remapped' || !message.confirmed;
 
-/** Rows for what the host tells about the holder; the same for `remapped` and `stateReported`. */
+/** Rows for ownership reports, the same for `remapped` and `stateReported`. */
 export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-too-early`,
     on,
     from: on === 'remapped' ? ['starting', 'unknown'] : ['starting'],
-    ignore: 'an agent that has just started does nothing before the host answered its query',
+    ignore: 'after a start the agent acts only on the answer to its own query',
   }),
   row({
     name: `${on}-old`,
     on,
     from: 'any',
     when: 'older epoch',
-    holds: isOld,
+    guard: isOld,
     ignore: 'a newer epoch is known',
   }),
   ...(on === 'stateReported' ? [foundActive] : []),
@@ -78,7 +76,7 @@ export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
     on,
     from: ['quarantined'],
     when: 'we hold at the epoch whose evidence we rejected',
-    holds: (x) => isOurs(x) && x.input.message.epoch === x.state.heldEpoch && x.state.rejected !== undefined,
+    guard: (x) => isOurs(x) && x.input.message.epoch === x.state.heldEpoch && x.state.rejected !== undefined,
     to: ['stay'],
     act: ({ state, config }) => ({ state, effects: reject(config, state.heldEpoch, state.rejected!) }),
   }),
@@ -86,14 +84,14 @@ export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
     name: `${on}-unconfirmed`,
     on,
     from: ['held', 'deciding', 'preparing'],
-    when: 'we hold at the epoch we know, and the host does not know that we resumed',
-    holds: (x) =>
+    when: 'we hold at the known epoch, and the host lacks our confirmation',
+    guard: (x) =>
       isOurs(x) &&
       x.input.message.epoch === x.state.heldEpoch &&
       !x.state.overtaken &&
       isUnheard(x.input.message),
     to: ['stay'],
-    // It restarted, and the record of our confirmation is lost.
+    // The host restarted and lost the record of our confirmation.
     act: ({ state, input, config }) => ({
       state: { ...state, incarnation: ownIncarnation(state, input.message), unconfirmed: true },
       effects: [stop('query'), ...confirm(config, state.heldEpoch)],
@@ -103,8 +101,8 @@ export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
     name: `${on}-ours-already`,
     on,
     from: ['held', 'deciding', 'preparing', 'suspending', 'resuming', 'failed'],
-    when: 'we hold at the epoch we know',
-    holds: (x) => isOurs(x) && x.input.message.epoch === x.state.heldEpoch && !x.state.overtaken,
+    when: 'we hold at the known epoch',
+    guard: (x) => isOurs(x) && x.input.message.epoch === x.state.heldEpoch && !x.state.overtaken,
     to: ['stay'],
     act: ({ state, input }) => ({
       state: { ...state, incarnation: ownIncarnation(state, input.message) },
@@ -115,16 +113,16 @@ export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
     name: `${on}-not-lent-yet`,
     on,
     from: ['lending'],
-    when: 'we hold at the epoch from before the attempt',
-    holds: (x) => isOurs(x) && x.input.message.epoch === x.state.heldEpoch,
-    ignore: 'the answer to lend decides; it is said again until it comes',
+    when: 'we hold at the epoch before the attempt',
+    guard: (x) => isOurs(x) && x.input.message.epoch === x.state.heldEpoch,
+    ignore: 'the answer to lend decides; lend is repeated until it comes',
   }),
   row({
     name: `${on}-take-back`,
     on,
     from: ['unknown', 'lending', 'lent', 'parked', 'quarantined', 'held', 'deciding', 'preparing', 'failed'],
     when: 'we hold',
-    holds: isOurs,
+    guard: isOurs,
     to: ['resuming', 'quarantined'],
     act: takeBack,
   }),
@@ -133,21 +131,21 @@ export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
     on,
     from: ['suspending', 'resuming'],
     when: 'we hold at a newer epoch',
-    holds: isOurs,
+    guard: isOurs,
     to: ['stay'],
-    // The hook that runs ends first; the query after it brings this news again.
+    // The running hook ends first; the query after it brings this report again.
     act: ({ state }) => ({ state: { ...state, overtaken: true }, effects: [] }),
   }),
   row({
-    name: `${on}-yield`,
+    name: `${on}-quiesce`,
     on,
     from: ['held', 'deciding', 'preparing', 'failed'],
     to: ['suspending'],
-    act: ({ state, input }) => yieldDriver(state, input.message),
+    act: ({ state, input }) => quiesceDriver(state, input.message),
   }),
   ...(on === 'stateReported' ? [foundIntruding] : []),
   row({
-    name: `${on}-yield-after-hook`,
+    name: `${on}-quiesce-after-hook`,
     on,
     from: ['suspending', 'resuming'],
     to: ['stay'],
@@ -157,15 +155,15 @@ export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
     }),
   }),
   row({
-    name: `${on}-stand-back`,
+    name: `${on}-not-ours`,
     on,
     from: ['unknown', 'lending', 'lent', 'parked', 'quarantined'],
     to: ['lent', 'parked', 'quarantined'],
-    act: ({ state, input }) => standBack(state, input.message),
+    act: ({ state, input }) => awaitBundle(state, input.message),
   }),
 ];
 
-/** A reclaim is said again until the bundle is back: the host, too, may restart. */
+/** A reclaim is repeated until the bundle is back, since the host may restart. */
 const RECLAIM_AGAIN_MS = 1_000;
 
 /** Rows of resume, confirm, recall and claim. */
@@ -175,7 +173,7 @@ export const HOLDING_ROWS = [
     on: 'hookDone',
     from: ['resuming'],
     when: 'resumed, not overtaken',
-    holds: ({ state, input }) => input.hook === 'resume' && input.result.ok && !state.overtaken,
+    guard: ({ state, input }) => input.hook === 'resume' && input.result.ok && !state.overtaken,
     to: ['held'],
     act: ({ state, config }) => ({
       state: { ...state, name: 'held', driver: 'active' },
@@ -190,7 +188,7 @@ export const HOLDING_ROWS = [
     on: 'hookDone',
     from: ['resuming'],
     when: 'overtaken',
-    holds: ({ state, input }) => input.hook === 'resume' && state.overtaken,
+    guard: ({ state, input }) => input.hook === 'resume' && state.overtaken,
     to: ['suspending'],
     act: ({ state }) => ({
       state: { ...state, name: 'suspending', driver: 'unknown' },
@@ -202,7 +200,7 @@ export const HOLDING_ROWS = [
     on: 'hookDone',
     from: ['resuming'],
     when: 'failed',
-    holds: ({ input }) => input.hook === 'resume',
+    guard: ({ input }) => input.hook === 'resume',
     to: ['failed'],
     act: ({ state, input }) => ({
       state: { ...state, name: 'failed', driver: 'unknown' },
@@ -217,23 +215,28 @@ export const HOLDING_ROWS = [
     to: ['resuming'],
     act: ({ state }) => resume(state, []),
   }),
-  row({ name: 'retry-late', on: 'timer:retry', from: 'any', ignore: 'the driver was resumed or taken away' }),
+  row({
+    name: 'retry-late',
+    on: 'timer:retry',
+    from: 'any',
+    ignore: 'the driver was resumed, or the bundle taken away',
+  }),
   row({
     name: 'confirmed',
     on: 'confirmed',
     from: 'any',
-    when: 'for our epoch',
-    holds: ({ state, input }) => state.unconfirmed && input.message.epoch === state.heldEpoch,
+    when: 'our epoch',
+    guard: ({ state, input }) => state.unconfirmed && input.message.epoch === state.heldEpoch,
     to: ['stay'],
     act: ({ state }) => ({ state: { ...state, unconfirmed: false }, effects: [stop('confirm')] }),
   }),
-  row({ name: 'confirmed-old', on: 'confirmed', from: 'any', ignore: 'confirmed before' }),
+  row({ name: 'confirmed-old', on: 'confirmed', from: 'any', ignore: 'already confirmed' }),
   row({
     name: 'confirm-again',
     on: 'timer:confirm',
     from: ['held', 'deciding', 'preparing'],
-    when: 'not answered',
-    holds: ({ state }) => state.unconfirmed,
+    when: 'not confirmed yet',
+    guard: ({ state }) => state.unconfirmed,
     to: ['stay'],
     act: ({ state, config }) => ({ state, effects: confirm(config, state.heldEpoch) }),
   }),
@@ -241,17 +244,17 @@ export const HOLDING_ROWS = [
     name: 'confirm-timer-late',
     on: 'timer:confirm',
     from: 'any',
-    ignore: 'answered, or we let go since',
+    ignore: 'already confirmed, or no longer held',
   }),
   row({
     name: 'recall',
     on: 'recall',
     from: ['lent'],
     when: 'a borrower holds',
-    holds: ({ state }) => state.borrower !== undefined,
+    guard: ({ state }) => state.borrower !== undefined,
     to: ['stay'],
     act: ({ state, input, config }) => ({
-      // A recall that only asks does not take back one that forces.
+      // A recall without force does not cancel one with force.
       state: { ...state, force: state.force || input.force },
       effects: [
         {
@@ -274,7 +277,7 @@ export const HOLDING_ROWS = [
     on: 'timer:recall',
     from: ['lent'],
     when: 'forced',
-    holds: ({ state }) => state.force,
+    guard: ({ state }) => state.force,
     to: ['stay'],
     act: ({ state, config }) => ({
       state,
@@ -284,7 +287,7 @@ export const HOLDING_ROWS = [
       ],
     }),
   }),
-  row({ name: 'recall-timer-late', on: 'timer:recall', from: 'any', ignore: 'the bundle is back' }),
+  row({ name: 'recall-timer-late', on: 'timer:recall', from: 'any', ignore: 'the bundle is returned' }),
   row({
     name: 'claim',
     on: 'timer:claim',

@@ -1,4 +1,4 @@
-/** The owner's rows from the host's reservation to the moment the host moves the bundle. Pure. */
+/** The owner's rows from the host's reservation to the move of the bundle. Pure. */
 
 import { BUSY_RETRY_MS, retryAfter } from '../protocol/codes.ts';
 import { MESSAGES, type MessageOf } from '../protocol/messages.ts';
@@ -19,7 +19,7 @@ import {
   toHost,
 } from './owner-state.ts';
 
-/** Whether a reservation is for the request under way, and not for an earlier one. */
+/** Returns whether a reservation is for the current request, not for an earlier one. */
 function isForRequest({ request }: OwnerState, { borrower, requestId }: MessageOf<'prepared'>): boolean {
   return request?.borrower === borrower && request.requestId === requestId;
 }
@@ -31,7 +31,7 @@ export const LENDING_ROWS = [
     on: 'prepared',
     from: ['preparing'],
     when: 'newer epoch, for this request',
-    holds: ({ state, input }) =>
+    guard: ({ state, input }) =>
       input.message.epoch > state.heldEpoch && isForRequest(state, input.message) && !isSuperseded(state),
     to: ['suspending'],
     act: ({ state, input }) => {
@@ -50,8 +50,8 @@ export const LENDING_ROWS = [
     name: 'prepared-superseded',
     on: 'prepared',
     from: ['preparing'],
-    when: 'for this request, and the borrower has asked for something else since',
-    holds: ({ state, input }) => input.message.epoch > state.heldEpoch && isForRequest(state, input.message),
+    when: 'for this request, but the borrower has sent another request since',
+    guard: ({ state, input }) => input.message.epoch > state.heldEpoch && isForRequest(state, input.message),
     to: ['held'],
     act: (x) => {
       const out = giveUp(x, undefined);
@@ -77,13 +77,13 @@ export const LENDING_ROWS = [
     to: ['held'],
     act: (x) => giveUp(x, { reason: 'hostSilent', retryAfterMs: BUSY_RETRY_MS }),
   }),
-  row({ name: 'prepare-timer-late', on: 'timer:prepare', from: 'any', ignore: 'the answer is there' }),
+  row({ name: 'prepare-timer-late', on: 'timer:prepare', from: 'any', ignore: 'already answered' }),
   row({
     name: 'suspended-lend',
     on: 'hookDone',
     from: ['suspending'],
     when: 'suspended, still wanted',
-    holds: ({ state, input }) =>
+    guard: ({ state, input }) =>
       input.hook === 'suspend' && input.result.ok && !state.dropped && !state.overtaken,
     to: ['lending'],
     act: ({ state, config }) => ({
@@ -92,11 +92,11 @@ export const LENDING_ROWS = [
     }),
   }),
   row({
-    name: 'suspended-yielded',
+    name: 'suspended-overtaken',
     on: 'hookDone',
     from: ['suspending'],
     when: 'overtaken',
-    holds: ({ state, input }) => input.hook !== 'resume' && state.overtaken,
+    guard: ({ state, input }) => input.hook !== 'resume' && state.overtaken,
     to: ['lent'],
     act: ({ state, input }) => ({
       state: { ...cleared(state), name: 'lent', driver: input.result.ok ? 'suspended' : 'unknown' },
@@ -107,8 +107,8 @@ export const LENDING_ROWS = [
     name: 'suspend-undone',
     on: 'hookDone',
     from: ['suspending'],
-    when: 'failed or no longer wanted',
-    holds: ({ input }) => input.hook === 'suspend',
+    when: 'suspend failed, or the attempt is no longer wanted',
+    guard: ({ input }) => input.hook === 'suspend',
     to: ['resuming'],
     act: ({ state, input, config }) => {
       const { result } = input;
@@ -116,7 +116,7 @@ export const LENDING_ROWS = [
       const failed: Decline = where === undefined ? HOOK_FAILED : { ...HOOK_FAILED, detail: where };
       const { request } = state;
       return resume({ ...state, driver: 'unknown' }, [
-        // First, or the host's word of the cancelled reservation is there before the reason for it.
+        // The reason first, so that it arrives before the host reports the cancelled reservation.
         ...(request ? [decline(config, request, state.dropped ?? failed)] : []),
         toHost({ kind: 'cancel', bundle: config.definition.id, epoch: state.attempt! }),
         ...hookNews(input),
@@ -137,13 +137,13 @@ export const LENDING_ROWS = [
       ],
     }),
   }),
-  row({ name: 'lend-timer-late', on: 'timer:lend', from: 'any', ignore: 'the answer is there' }),
+  row({ name: 'lend-timer-late', on: 'timer:lend', from: 'any', ignore: 'already answered' }),
   row({
     name: 'refused-prepare',
     on: 'refused',
     from: ['preparing'],
     when: 'this prepare was refused',
-    holds: ({ state, input }) =>
+    guard: ({ state, input }) =>
       input.message.command === MESSAGES.prepare.number &&
       input.message.epoch === state.heldEpoch &&
       input.message.requestId === state.request!.requestId,
@@ -160,7 +160,7 @@ export const LENDING_ROWS = [
     on: 'refused',
     from: ['suspending'],
     when: 'the attempt is over',
-    holds: ({ state, input }) => !state.overtaken && input.message.epoch === state.attempt,
+    guard: ({ state, input }) => !state.overtaken && input.message.epoch === state.attempt,
     to: ['stay'],
     act: ({ state, input }) => ({
       state: {
@@ -178,8 +178,8 @@ export const LENDING_ROWS = [
     name: 'refused-lend',
     on: 'refused',
     from: ['lending'],
-    when: 'lend was refused, we still hold',
-    holds: ({ state, input, config }) =>
+    when: 'lend was refused and we still hold',
+    guard: ({ state, input, config }) =>
       input.message.epoch === state.attempt &&
       input.message.command === MESSAGES.lend.number &&
       input.message.holder === config.self &&

@@ -1,4 +1,4 @@
-/** The owner's rows for requests: whose turn it is, what the policy says, what is withdrawn. Pure. */
+/** The owner's rows for requests: their queue, the policy's decision, withdrawals. Pure. */
 
 import { BUSY_RETRY_MS } from '../protocol/codes.ts';
 import type { AgentConfig } from '../protocol/evidence.ts';
@@ -35,7 +35,7 @@ function askedBy(input: Request): Asked {
   return { borrower: input.from, purpose, leaseMs, minHoldMs, noticeMs, consent, requestId };
 }
 
-/** Asks the policy about a request. Its answer bears the request's number. */
+/** Asks the policy about a request. The answer carries the request's number. */
 function decide(state: OwnerState, { consent, requestId, ...asked }: Asked) {
   const number = state.requests + 1;
   const request = { number, ...asked, consent, requestId };
@@ -45,12 +45,12 @@ function decide(state: OwnerState, { consent, requestId, ...asked }: Asked) {
   };
 }
 
-/** Requests that wait for their turn: of each borrower one, so this bounds what is kept, not who may ask. */
+/** Queued requests, at most one per borrower. Bounds memory only. */
 const WAITING_MAX = 16;
 
 /**
- * Has a request wait. A borrower's later request takes the place of its earlier one, in the same turn: whoever asks
- * again and again neither loses its turn nor gets that of another.
+ * Queues a request. A later request of a borrower replaces its earlier one at the same position, so repeated requests
+ * neither lose a turn nor gain one.
  */
 function wait(state: OwnerState, asked: Asked): OwnerState {
   const isIn = state.waiting.some(({ borrower }) => borrower === asked.borrower);
@@ -63,24 +63,24 @@ function wait(state: OwnerState, asked: Asked): OwnerState {
 const mayWait = ({ waiting }: OwnerState, borrower: VmId) =>
   waiting.length < WAITING_MAX || waiting.some((other) => other.borrower === borrower);
 
-/** A borrower has one request at a time: it has given up the one under way, and that message is late or lost. */
+/** A borrower has one request at a time: a new one implies that it gave up the current one. */
 export const isSuperseded = ({ request, waiting }: OwnerState) =>
   waiting.some(({ borrower }) => borrower === request?.borrower);
 
 const isOfBorrower = ({ state, input }: { state: OwnerState; input: { from: VmId } }) =>
   state.request?.borrower === input.from;
 
-/** Whether it is the request under way, whatever else it says by now: what it said first was decided upon. */
+/** Returns whether this is the current request. Its later contents do not count: the first were decided upon. */
 const isRepeated = ({ requestId }: Asked, asked: MessageOf<'requestBorrow'>) => requestId === asked.requestId;
 
-/** Whether the borrower withdraws the request that is being dealt with, and not an earlier one. */
+/** Returns whether the borrower withdraws the current request, not an earlier one. */
 const isOfRequest = (x: { state: OwnerState; input: Extract<OwnerInput, { on: 'withdrawBorrow' }> }) =>
   isOfBorrower(x) && x.state.request!.requestId === x.input.message.requestId;
 
 const isWithdrawn = ({ borrower, requestId }: Asked, input: Extract<OwnerInput, { on: 'withdrawBorrow' }>) =>
   borrower === input.from && requestId === input.message.requestId;
 
-/** Nobody waits for what is being lent: it is called back while that goes. */
+/** The bundle is no longer wanted: cancel the attempt while that is possible. */
 function callBack(state: OwnerState, config: AgentConfig): OwnerEffect {
   return toHost({ kind: 'cancel', bundle: config.definition.id, epoch: state.attempt ?? state.epoch });
 }
@@ -99,15 +99,15 @@ export const REQUEST_ROWS = [
     on: 'requestBorrow',
     from: ['deciding', 'preparing', 'suspending', 'lending'],
     when: 'the same request',
-    holds: (x) => isOfBorrower(x) && isRepeated(x.state.request!, x.input.message),
-    ignore: 'the request is being dealt with',
+    guard: (x) => isOfBorrower(x) && isRepeated(x.state.request!, x.input.message),
+    ignore: 'the request is being processed',
   }),
   row({
     name: 'request-waits',
     on: 'requestBorrow',
     from: ['deciding', 'preparing'],
-    when: 'another request is being dealt with, and there is room',
-    holds: ({ state, input }) => mayWait(state, input.from),
+    when: 'another request is being processed, and the queue has room',
+    guard: ({ state, input }) => mayWait(state, input.from),
     to: ['stay'],
     act: ({ state, input }) => ({ state: wait(state, askedBy(input)), effects: [] }),
   }),
@@ -116,7 +116,7 @@ export const REQUEST_ROWS = [
     on: 'requestBorrow',
     from: ['suspending'],
     when: 'another request of the same borrower',
-    holds: isOfBorrower,
+    guard: isOfBorrower,
     to: ['stay'],
     act: ({ state, input, config }) => ({
       state: { ...state, dropped: BUSY, request: undefined },
@@ -128,7 +128,7 @@ export const REQUEST_ROWS = [
     on: 'requestBorrow',
     from: ['lending'],
     when: 'another request of the same borrower',
-    holds: isOfBorrower,
+    guard: isOfBorrower,
     to: ['stay'],
     act: ({ state, input, config }) => ({
       state,
@@ -176,8 +176,8 @@ export const REQUEST_ROWS = [
     name: 'withdraw-early',
     on: 'withdrawBorrow',
     from: ['deciding', 'preparing'],
-    when: 'the request under way',
-    holds: isOfRequest,
+    when: 'the current request',
+    guard: isOfRequest,
     to: ['held'],
     act: (x) => giveUp(x, undefined),
   }),
@@ -185,8 +185,8 @@ export const REQUEST_ROWS = [
     name: 'withdraw-late',
     on: 'withdrawBorrow',
     from: ['suspending'],
-    when: 'the request under way',
-    holds: (x) => isOfRequest(x) && !x.state.overtaken,
+    when: 'the current request',
+    guard: (x) => isOfRequest(x) && !x.state.overtaken,
     to: ['stay'],
     act: ({ state }) => ({ state: { ...state, dropped: BUSY, request: undefined }, effects: [] }),
   }),
@@ -194,8 +194,8 @@ export const REQUEST_ROWS = [
     name: 'withdraw-lending',
     on: 'withdrawBorrow',
     from: ['lending'],
-    when: 'the request under way',
-    holds: isOfRequest,
+    when: 'the current request',
+    guard: isOfRequest,
     to: ['stay'],
     act: ({ state, config }) => ({ state, effects: [callBack(state, config)] }),
   }),
@@ -203,8 +203,8 @@ export const REQUEST_ROWS = [
     name: 'withdraw-waiting',
     on: 'withdrawBorrow',
     from: ['deciding', 'preparing'],
-    when: 'a request that waits',
-    holds: ({ state, input }) => state.waiting.some((asked) => isWithdrawn(asked, input)),
+    when: 'a queued request',
+    guard: ({ state, input }) => state.waiting.some((asked) => isWithdrawn(asked, input)),
     to: ['stay'],
     act: ({ state, input }) => ({
       state: { ...state, waiting: state.waiting.filter((asked) => !isWithdrawn(asked, input)) },
@@ -215,8 +215,8 @@ export const REQUEST_ROWS = [
     name: 'next-request',
     on: 'level',
     from: ['held'],
-    when: 'a request waits',
-    holds: ({ state }) => state.waiting.length > 0,
+    when: 'the queue is not empty',
+    guard: ({ state }) => state.waiting.length > 0,
     to: ['deciding'],
     act: ({ state }) => decide({ ...state, waiting: state.waiting.slice(1) }, state.waiting[0]!),
   }),
@@ -224,8 +224,8 @@ export const REQUEST_ROWS = [
     name: 'waiting-declined',
     on: 'level',
     from: ['suspending', 'lending', 'lent', 'parked', 'resuming', 'failed', 'quarantined'],
-    when: 'requests wait, and the bundle is not to be had soon',
-    holds: ({ state }) => state.waiting.length > 0,
+    when: 'the queue is not empty, and the bundle will not be available soon',
+    guard: ({ state }) => state.waiting.length > 0,
     to: ['stay'],
     act: ({ state, config }) => ({
       state: { ...state, waiting: [] },
@@ -242,8 +242,8 @@ export const REQUEST_ROWS = [
     name: 'policy-superseded',
     on: 'policyDecided',
     from: ['deciding'],
-    when: 'this request, and the borrower has asked for something else since',
-    holds: ({ state, input }) => state.request?.number === input.request && isSuperseded(state),
+    when: 'this request, but the borrower has sent another one since',
+    guard: ({ state, input }) => state.request?.number === input.request && isSuperseded(state),
     to: ['held'],
     act: (x) => giveUp(x, undefined),
   }),
@@ -252,7 +252,7 @@ export const REQUEST_ROWS = [
     on: 'policyDecided',
     from: ['deciding'],
     when: 'allowed, this request',
-    holds: ({ state, input }) => input.decision.allow && state.request?.number === input.request,
+    guard: ({ state, input }) => input.decision.allow && state.request?.number === input.request,
     to: ['preparing'],
     act: ({ state, config }) => ({
       state: { ...state, name: 'preparing' },
@@ -279,7 +279,7 @@ export const REQUEST_ROWS = [
     on: 'policyDecided',
     from: ['deciding'],
     when: 'denied, this request',
-    holds: ({ state, input }) => !input.decision.allow && state.request?.number === input.request,
+    guard: ({ state, input }) => !input.decision.allow && state.request?.number === input.request,
     to: ['held'],
     act: (x) => {
       const { decision } = x.input;

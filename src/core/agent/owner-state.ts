@@ -1,8 +1,8 @@
 /**
  * State, inputs and orders of the owner's table (owner.ts), and the actions that several of its rows share.
  *
- * Pure. An owner never resumes its driver but on evidence for an epoch that made this incarnation the holder and is
- * the highest it has seen (invariant S2), or because it never stopped holding.
+ * Pure. An owner resumes its driver only on evidence for an epoch that made this incarnation the holder and is the
+ * highest it has seen (invariant S2), or because it never stopped holding.
  */
 
 import type { DriverStatus } from '../../ports/world.ts';
@@ -23,36 +23,36 @@ import type {
 
 /** States of the owner, in the order of a handover. */
 export const OWNER_STATES = [
-  /** Looks what its driver does. */
+  /** Inspects its driver. */
   'starting',
   /** Does not know who holds; starts, resumes and stops nothing. */
   'unknown',
-  /** Holds; its driver is active. */
+  /** Holds; the driver is active. */
   'held',
   /** Its policy decides about a request. */
   'deciding',
   /** Waits for the host's reservation. */
   'preparing',
-  /** Its suspend hook runs. */
+  /** The suspend hook runs. */
   'suspending',
   /** Suspended; the host moves the bundle. */
   'lending',
-  /** A borrower holds, or the bundle is on its way. */
+  /** A borrower holds, or the bundle is moving. */
   'lent',
-  /** Nobody holds. */
+  /** No VM holds. */
   'parked',
-  /** Its resume hook runs. */
+  /** The resume hook runs. */
   'resuming',
-  /** Holds, but its driver did not resume. */
+  /** Holds, but the driver did not resume. */
   'failed',
   /** The host put the bundle in quarantine. */
   'quarantined',
 ] as const;
 export type OwnerStateName = (typeof OWNER_STATES)[number];
 
-/** A request that is being dealt with. */
+/** The request being processed. */
 export interface OwnerRequest {
-  /** Which of all requests it is: an answer to an earlier one is not taken for its own. */
+  /** Number of the request among all; a policy answer with another number is ignored. */
   readonly number: number;
   readonly borrower: VmId;
   readonly purpose: string;
@@ -60,44 +60,44 @@ export interface OwnerRequest {
   readonly minHoldMs: number;
   readonly noticeMs: number;
   readonly consent: Uint8Array;
-  /** The borrower's number of it. */
+  /** The borrower's request id. */
   readonly requestId: number;
 }
 
-/** What a borrower asks for. */
+/** A request without its number. */
 export type Asked = Omit<OwnerRequest, 'number'>;
 
 export interface OwnerState {
   readonly name: OwnerStateName;
-  /** Our incarnation, as the host counts it; 0: not told yet. */
+  /** Our incarnation, as the host counts it; 0: not known yet. */
   readonly incarnation: Incarnation;
   /** Highest epoch seen. */
   readonly epoch: Epoch;
   /** Epoch at which we hold or last held. */
   readonly heldEpoch: Epoch;
   readonly driver: DriverStatus;
-  /** Requests that the policy was asked about, all in all. */
+  /** Number of requests given to the policy so far. */
   readonly requests: number;
   readonly request?: OwnerRequest | undefined;
-  /** Requests that came meanwhile, in the order of their turns: of each borrower the last. */
+  /** Queued requests in the order of their turns, at most one per borrower. */
   readonly waiting: readonly Asked[];
   /** Epoch of the attempt under way. */
   readonly attempt?: Epoch | undefined;
-  /** The attempt must not go on; the request ends like this. */
+  /** Set when the attempt must not go on: how the request is declined. */
   readonly dropped?: Decline | undefined;
-  /** A holder's `confirm` is not answered yet. */
+  /** `confirm` is not answered yet. */
   readonly unconfirmed: boolean;
-  /** While suspending: the bundle is not ours, do not lend but wait. */
+  /** While suspending or resuming: the ownership has changed; wait for the bundle instead of lending it. */
   readonly overtaken: boolean;
-  /** While lent: who borrows. */
+  /** While lent: the borrower. */
   readonly borrower?: VmId | undefined;
-  /** A recall whose grace ends in a reclaim. */
+  /** The recall ends in a reclaim after its grace. */
   readonly force: boolean;
-  /** What was wrong with the evidence at `heldEpoch`: never resumed, whatever is told of this epoch later. */
+  /** What was wrong with the evidence at `heldEpoch`. This epoch is never resumed. */
   readonly rejected?: string | undefined;
 }
 
-/** Messages that the owner's table takes. */
+/** Messages that are inputs of the owner's table. */
 export const OWNER_MESSAGES = [
   'requestBorrow',
   'withdrawBorrow',
@@ -112,7 +112,7 @@ export type OwnerInput =
   | CommonInput<OwnerTimer>
   | MessageInput<(typeof OWNER_MESSAGES)[number]>
   | { readonly on: 'policyDecided'; readonly request: number; readonly decision: PolicyDecision }
-  /** The user wants the bundle back; with `force`, whatever the borrower does. */
+  /** The user wants the bundle back; `force`: reclaim it when the grace is over. */
   | { readonly on: 'recall'; readonly graceMs: number; readonly force: boolean }
   | { readonly on: typeof LEVEL };
 
@@ -151,7 +151,7 @@ export const timer = (name: OwnerTimer, ms: number = OWNER_TIMERS[name]): OwnerE
 export const stop = (name: OwnerTimer): OwnerEffect => ({ do: 'stopTimer', timer: name });
 export const query: readonly OwnerEffect[] = [{ do: 'query' }, timer('query')];
 
-/** Who asked, and by which request. */
+/** The borrower and its request id. */
 export type Asker = Pick<OwnerRequest, 'borrower' | 'requestId'>;
 
 export function decline(config: AgentConfig, to: Asker, how: Decline): OwnerEffect {
@@ -164,7 +164,7 @@ export const BUSY: Decline = { reason: 'busy', retryAfterMs: BUSY_RETRY_MS };
 
 export const HOOK_FAILED: Decline = { reason: 'hookFailed', retryAfterMs: BUSY_RETRY_MS };
 
-/** Forgets the request and the attempt. */
+/** Returns the state without the request and the attempt. */
 export function cleared(state: S): S {
   return { ...state, request: undefined, attempt: undefined, dropped: undefined, overtaken: false };
 }
@@ -178,7 +178,7 @@ export function giveUp(x: Seen<S, unknown, AgentConfig>, how: Decline | undefine
   };
 }
 
-/** Our driver may be suspended and we hold: resume it. */
+/** We hold, and our driver may be suspended: resume it. */
 export function resume(state: S, before: readonly OwnerEffect[]): Out {
   return {
     state: { ...cleared(state), name: 'resuming', borrower: undefined, force: false },
@@ -190,13 +190,13 @@ export function resume(state: S, before: readonly OwnerEffect[]): Out {
   };
 }
 
-/** What the host says about who holds, from `remapped` or `stateReported`. */
+/** Our incarnation, from an ownership report. */
 
 export function ownIncarnation(state: S, report: OwnershipReport): Incarnation {
   return report.kind === 'stateReported' ? report.yourIncarnation : state.incarnation;
 }
 
-/** We were made holder: check the evidence, then resume, or refuse for good. */
+/** We were made holder: check the evidence, then resume or reject. */
 export function takeBack(x: Seen<S, { message: OwnershipReport }, AgentConfig>): Out {
   const { message } = x.input;
   const incarnation = ownIncarnation(x.state, message);
@@ -208,7 +208,7 @@ export function takeBack(x: Seen<S, { message: OwnershipReport }, AgentConfig>):
     heldEpoch: message.epoch,
     rejected: undefined,
   };
-  // Title makes no demand on the evidence: what the enforcer can give was settled when the VM was configured.
+  // An owner takes any evidence level: the enforcer was chosen when the machine was configured.
   const what = findMismatch(x.config, incarnation, 'none', message);
   if (what === undefined) return resume({ ...state, unconfirmed: true }, stops);
   return {
@@ -221,21 +221,21 @@ export function takeBack(x: Seen<S, { message: OwnershipReport }, AgentConfig>):
   };
 }
 
-/** Says what is wrong with the evidence, and asks again what became of it: the word may be lost. */
+/** Rejects the evidence and queries the outcome, since the rejection may be lost. */
 export function reject(config: AgentConfig, epoch: Epoch, what: string): OwnerEffect[] {
   return [toHost({ kind: 'reject', bundle: config.definition.id, epoch, what }), timer('query')];
 }
 
 /**
- * The epoch of an attempt under way is not taken over: it makes nobody holder yet, and a host that dies before its
- * first write goes on at the epoch from before.
+ * The epoch of an attempt under way is not adopted: it has no holder yet, and a host that dies before its first write
+ * continues at the previous epoch.
  */
 export function settledEpoch(state: S, report: OwnershipReport): Epoch {
   return report.kind === 'stateReported' && report.phase === 'moving' ? state.epoch : report.epoch;
 }
 
-/** Somebody else holds, or nobody: wait for it. Our driver is known to be suspended. */
-export function standBack(state: S, report: OwnershipReport): Out {
+/** Another VM holds, or none: wait for the bundle. Our driver is suspended. */
+export function awaitBundle(state: S, report: OwnershipReport): Out {
   const phase = report.kind === 'stateReported' ? report.phase : report.holder ? 'held' : 'parked';
   const base: S = {
     ...cleared(state),
@@ -245,7 +245,7 @@ export function standBack(state: S, report: OwnershipReport): Out {
   };
   const stops = [stop('lend'), stop('query'), stop('confirm')];
   if (phase === 'quarantined') {
-    // An operator may lift it at any time, and nobody tells us: keep asking.
+    // An operator may lift it at any time without a message to us: keep querying.
     return {
       state: { ...base, name: 'quarantined', borrower: undefined },
       effects: [...stops, timer('query')],
@@ -264,15 +264,15 @@ export function standBack(state: S, report: OwnershipReport): Out {
     borrower && state.name !== 'lent'
       ? [{ do: 'notify', notice: { notice: 'lent', borrower, epoch: report.epoch } }]
       : [];
-  // What becomes of it is told once, and the word may be lost: a return may end in quarantine, or with nobody.
+  // The outcome is reported once, and that report may be lost: a return may end quarantined or parked.
   return {
     state: { ...base, name: 'lent', borrower },
     effects: [...stops, timer('query', LENT_ASK_MS), ...news],
   };
 }
 
-/** Somebody else holds while our driver may be active: quiesce it, whatever it was doing. */
-export function yieldDriver(state: S, report: OwnershipReport): Out {
+/** Another VM holds while our driver may be active: quiesce it in any state. */
+export function quiesceDriver(state: S, report: OwnershipReport): Out {
   const next: S = {
     ...cleared(state),
     incarnation: ownIncarnation(state, report),

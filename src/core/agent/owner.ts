@@ -1,8 +1,8 @@
 /**
  * The owner's table: the VM that holds title to a bundle, lends it and takes it back.
  *
- * Pure: facts in, orders out (agent-io.ts). Whoever reads the rows from top to bottom, here and in the files named
- * below, reads the procedures of the design in order.
+ * Pure: inputs in, effects out (agent-io.ts). The rows follow the order of the procedures, here and in the files
+ * named below.
  */
 
 import type { Epoch } from '../protocol/ids.ts';
@@ -21,7 +21,7 @@ const starting = startRows<OwnerState, OwnerInput, OwnerTimer>(query, (state) =>
   rejected: undefined,
 }));
 
-/** Inputs of the owner's table, for the totality test and the diagrams. */
+/** Inputs of the owner's table; also for the totality test and the diagrams. */
 export const OWNER_INPUTS: readonly OwnerInput['on'][] = [
   'start',
   'driverInspected',

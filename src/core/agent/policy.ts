@@ -1,8 +1,8 @@
 /**
  * The owner's policy: who may borrow which bundle, for what and how long.
  *
- * Either an allow-list, decided here, or a program that decides within a deadline, reached through a port. The
- * core asks; its timer covers a program that never answers.
+ * Either an allow-list, evaluated here, or a program with a deadline, reached through a port. The core's timer covers
+ * a program that never answers. Pure.
  */
 
 import type { BundleId, VmId } from '../protocol/ids.ts';
@@ -12,17 +12,17 @@ import type { PolicyDecision } from './agent-io.ts';
 export interface PolicyRule {
   readonly bundle: BundleId;
   readonly borrower: VmId;
-  /** Purposes that are allowed; absent: any. */
+  /** Allowed purposes; absent: any. */
   readonly purposes?: readonly string[] | undefined;
-  /** Longest lease in milliseconds; absent: any. */
+  /** Longest lease in ms; absent: any. */
   readonly leaseMaxMs?: number | undefined;
-  /** Longest time in which a recall is not honoured; absent: as long as the lease. */
+  /** Longest minimum hold time in ms; absent: as long as the lease. */
   readonly minHoldMaxMs?: number | undefined;
-  /** Longest time between notice and force; absent: NOTICE_MAX_MS. */
+  /** Longest notice in ms; absent: NOTICE_MAX_MS. */
   readonly noticeMaxMs?: number | undefined;
 }
 
-/** What a policy is asked. */
+/** The question to a policy. */
 export interface PolicyQuestion {
   readonly bundle: BundleId;
   readonly borrower: VmId;
@@ -32,7 +32,7 @@ export interface PolicyQuestion {
   readonly noticeMs: number;
 }
 
-/** Notice that an entry allows when it does not say: a person finishes a word in it. */
+/** Longest notice where an entry gives none, in ms: a user can finish a word. */
 const NOTICE_MAX_MS = 10_000;
 
 /** Decides; `done` is called at most once, possibly before the call returns. */
@@ -40,7 +40,7 @@ export type Policy = (question: PolicyQuestion, done: (decision: PolicyDecision)
 
 const NEVER = { allow: false, reason: 'policy', retryAfterMs: 0 } as const;
 
-/** Returns the policy of an allow-list: what no entry allows is declined, with the reason. */
+/** Returns the policy of an allow-list. What no entry allows is declined with the reason. */
 export function allowList(rules: readonly PolicyRule[]): Policy {
   return (question, done) => done(decide(rules, question));
 }
@@ -57,7 +57,7 @@ function decide(rules: readonly PolicyRule[], question: PolicyQuestion): PolicyD
   return { allow: true };
 }
 
-/** Which of the times asked for is longer than the entry allows. */
+/** Returns which requested time is longer than the entry allows. */
 function tooLong(rule: PolicyRule, { leaseMs, minHoldMs, noticeMs }: PolicyQuestion): string | undefined {
   const { leaseMaxMs = leaseMs, minHoldMaxMs = leaseMs, noticeMaxMs = NOTICE_MAX_MS } = rule;
   if (leaseMs > leaseMaxMs) return `the longest lease is ${leaseMaxMs} ms`;

@@ -1,25 +1,25 @@
 /**
- * The question of an agent to its host, who holds a bundle: one at a time, known by its challenge. Pure.
+ * The open query of an agent to the host about one bundle, identified by its challenge. Pure.
  *
- * A retry reuses its challenge: else no answer would ever fit where a round trip is longer than the timer. News, and a
- * timer that ends another wait (as that of a lease), make a new question: an answer from before must not settle it. An
- * answer counts once. Answers of an earlier session or incarnation fail their tag.
+ * A retry reuses its challenge, since a round trip may be longer than the timer. A new input, and a timer that ends
+ * another wait (such as the lease), draw a new one: an answer from before must not settle it. An answer counts once.
+ * Answers of an earlier session or incarnation fail verification.
  */
 
 import { OWNER_TIMERS } from '../protocol/timers.ts';
 
-/** Longest time between two tries, in ms: each wakes a guest that may be idle. */
+/** Longest time between two retries, in ms. Each wakes a guest that may be idle. */
 const AGAIN_MAX_MS = 60_000;
-/** Tries before the time between them grows. */
+/** Retries before the time between them grows. */
 const STEADY_TRIES = 8;
 
-/** The open question about one bundle. Immutable. */
+/** The open query about one bundle. Immutable. */
 export interface Question {
-  /** Number of the open question; 0: none is open. */
+  /** Number of the open query; 0: none. */
   readonly open: number;
-  /** Timers that asked in a wait that still goes on: the open question is not older than the first time they did. */
+  /** Timers that queried in a wait that still runs. The open query is at least as recent as their first one. */
   readonly waits: readonly string[];
-  /** How often it was asked in a row without an answer. */
+  /** Number of attempts in a row without an answer. */
   readonly tries: number;
 }
 
@@ -27,22 +27,22 @@ export const NO_QUESTION: Question = { open: 0, waits: [], tries: 0 };
 
 type Effect = { readonly do: string; readonly timer?: string };
 
-/** Returns the question after a step on the input `on`, whose effects are still to come. */
+/** Returns the query after a step on input `on` with these effects. */
 export function stepped(question: Question, on: string, effects: readonly Effect[]): Question {
   let next = question;
   for (const { do: what, timer } of effects) {
     if (what !== 'timer' && what !== 'stopTimer') continue;
-    // Its wait is over, or another one begins.
+    // Its wait is over, or a new one starts.
     const name = `timer:${timer}`;
     if (on !== name && next.waits.includes(name))
       next = { ...next, waits: next.waits.filter((wait) => wait !== name) };
-    // Nobody waits for its answer any more: what is asked later is another question.
+    // The answer is no longer needed: the next query is a new one.
     if (what === 'stopTimer' && timer === 'query' && next.open !== 0) next = { ...next, open: 0, tries: 0 };
   }
   return next;
 }
 
-/** Returns the question as it is asked now. `fresh`: a number that was never used. */
+/** Returns the query as it is sent now. `fresh`: a number that was never used. */
 export function asked(question: Question, on: string, fresh: number): Question {
   const isRetry = question.open !== 0 && question.waits.includes(on);
   const waits = new Set([...question.waits, 'timer:query']);
@@ -54,12 +54,12 @@ export function asked(question: Question, on: string, fresh: number): Question {
   };
 }
 
-/** Returns the question after its answer. */
+/** Returns the query after its answer. */
 export function answered(question: Question): Question {
   return { ...question, open: 0, tries: 0 };
 }
 
-/** Returns after how many ms a question without an answer is asked again. */
+/** Returns the time until an unanswered query is repeated, in ms. */
 export function againMs({ tries }: Question): number {
   return Math.min(OWNER_TIMERS.query * 2 ** Math.max(0, tries - STEADY_TRIES), AGAIN_MAX_MS);
 }

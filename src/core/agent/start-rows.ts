@@ -1,4 +1,4 @@
-/** Rows that both roles have: the driver is inspected first, then the host is asked. Pure. */
+/** Rows of both roles for a start: the driver is inspected first, then the host is queried. Pure. */
 
 import type { AgentConfig } from '../protocol/evidence.ts';
 import type { Row } from '../protocol/table.ts';
@@ -11,8 +11,8 @@ interface Starting {
 }
 
 /**
- * Returns the rows of a start. `query`: the effects that ask the host; `forget`: the state without what belongs to the
- * host's last table, whose epochs say nothing about the new one.
+ * Returns the rows of a start. `query`: the effects that query the host. `forget`: returns the state without what
+ * belongs to the host's previous table, whose epochs do not compare with the new one's.
  */
 export function startRows<S extends Starting, I extends { on: string }, T extends string>(
   query: readonly AgentEffect<T>[],
@@ -32,7 +32,7 @@ export function startRows<S extends Starting, I extends { on: string }, T extend
       to: ['stay'],
       act: ({ state }) => ({ state, effects: [{ do: 'inspect' }] }),
     }),
-    row({ name: 'start-again', on: 'start', from: 'any', ignore: 'started before' }),
+    row({ name: 'start-again', on: 'start', from: 'any', ignore: 'already started' }),
     row({
       name: 'inspected',
       on: 'driverInspected',
@@ -47,7 +47,7 @@ export function startRows<S extends Starting, I extends { on: string }, T extend
       name: 'inspected-late',
       on: 'driverInspected',
       from: 'any',
-      ignore: 'the hooks know better by now',
+      ignore: 'the hooks have newer results',
     }),
     row({
       name: 'host-up-starting',

@@ -1,36 +1,36 @@
 /**
- * Who did it: books a refused access on a VM, by resource and epoch log.
+ * Attributes a refused access to a VM, by resource and event log.
  *
- * Pure. What is unsure is left unattributed and never punished. The reaction, where there is one, is against the
- * offender, never against another VM's minimum hold time.
+ * Pure. An uncertain fault stays unattributed and has no consequences. A reaction affects the offender only, never
+ * another VM's minimum hold time.
  */
 
 import type { FaultRecord } from '../../ports/enforcer.ts';
 import type { Epoch, VmId } from '../protocol/ids.ts';
 import type { HostInput, HostState, VmIncarnation } from './host-state.ts';
 
-/** A fault with its name. */
+/** A fault and the VM that caused it. */
 export interface Attributed {
   readonly fault: FaultRecord;
-  /** Epoch under which it is booked. */
+  /** Epoch to which the fault belongs. */
   readonly epoch: Epoch;
   /** Absent: unattributed. */
   readonly offender?: VmIncarnation | undefined;
 }
 
 /**
- * Returns who made the access `fault`, seen while the bundle was in `state`. The caller fetches faults before a
- * grant, so what is seen while the bundle moves belongs to its old holder.
+ * Returns which VM made the access `fault`, recorded while the bundle was in `state`. The caller fetches faults
+ * before a grant, so a fault during a move belongs to the old holder.
  */
 export function attribute(state: HostState, fault: FaultRecord): Attributed {
   const { holder, attempt } = state;
-  // While an attempt runs, lastEpoch still names the epoch of the holder that is being left.
+  // While an attempt runs, lastEpoch is still the old holder's epoch.
   const epoch = holder?.epoch ?? state.lastEpoch;
   const runsAs = (vm: VmIncarnation['vm']): VmIncarnation | undefined => {
     const incarnation = state.running[vm];
     return incarnation === undefined ? undefined : { vm, incarnation };
   };
-  // A stage-2 abort names the VM; an event of a stream that is not of the bundle names its static owner.
+  // A stage-2 abort names the VM. An event of a stream outside the bundle names the stream's fixed owner.
   if (fault.vm !== undefined) return { fault, epoch, offender: runsAs(fault.vm) };
   if (fault.lost) return { fault, epoch };
   if (holder) return { fault, epoch, offender: { vm: holder.vm, incarnation: holder.incarnation } };
@@ -39,8 +39,7 @@ export function attribute(state: HostState, fault: FaultRecord): Attributed {
 }
 
 /**
- * The VM behind an input: who sent it, whose incarnation it is about, or who is on the way to hold the bundle or holds
- * it.
+ * Returns the VM behind an input: its sender, the VM whose incarnation it concerns, the next holder, or the holder.
  */
 export function causeOf({ attempt, holder }: HostState, input: HostInput): VmId | undefined {
   if ('from' in input) return input.from;

@@ -1,15 +1,15 @@
 /**
  * The audit log: append-only JSON lines, each chained to the one before by SHA-256.
  *
- * Pure: makes and checks lines; the driver writes them. A line that was changed, removed or put in breaks the
- * chain there. A tail that was cut off does not show in the chain alone: compare the last hash with a copy that
- * is kept elsewhere (`baton status` prints it).
+ * Pure: makes and checks lines; the driver writes them. A changed, removed or inserted line breaks the chain there.
+ * The chain alone does not reveal a tail that was cut off: compare the last hash (printed by `baton status`) with a
+ * copy kept elsewhere.
  */
 
 import { asciiBytes, hex } from '../wire/bytes.ts';
 import { sha256 } from '../wire/hash.ts';
 
-/** What one line says. */
+/** The content of one line. */
 export interface AuditEntry {
   /** Milliseconds of the host's monotonic clock. */
   readonly atMs: number;
@@ -23,30 +23,27 @@ export interface AuditEntry {
 /** Hash before the first line. */
 export const AUDIT_START = '0'.repeat(64);
 
-/** Event of a line that stands after one that a crash cut off. */
+/** Event of the line after one that a crash truncated. */
 export const TORN_EVENT = 'tailLost';
-/** Event of a line that stands for others, which could not be written and became too many to keep. */
+/** Event of a line that replaces lines which could not be written and exceeded the buffer. */
 export const SKIPPED_EVENT = 'linesLost';
 
-/** Event of a line that stands for others, which a VM caused beyond its share. */
+/** Event of a line that replaces lines beyond a VM's share. */
 export const OVER_SHARE_EVENT = 'linesOverShare';
-/**
- * Longest detail that is written whole, in characters: what is longer is a text of somebody who wants to fill the
- * log.
- */
+/** Longest detail written in full, in characters. It bounds how much of the log one text can fill. */
 const DETAIL_MAX = 512;
-/** Longest line, in characters: a detail of which each character takes six, and 400 more. */
+/** Longest line, in characters: a detail with six characters for each one, and 400 more. */
 export const AUDIT_LINE_MAX = 4_096;
-/** Losses whose line numbers are kept. */
+/** Number of losses whose line numbers are kept. */
 const LOSSES_MAX = 100;
 
-/** A line with its newline, and the hash the next line is chained to. */
+/** A line with its newline, and its hash, which the next line contains. */
 export interface AuditLine {
   readonly line: string;
   readonly hash: string;
 }
 
-/** Makes the line for `entry` after the line whose hash is `previous`. */
+/** Returns the line for `entry` after the line with hash `previous`. */
 export function auditLine(previous: string, entry: AuditEntry): AuditLine {
   const { detail } = entry;
   const clipped = detail && detail.length > DETAIL_MAX ? { detail: `${detail.slice(0, DETAIL_MAX)}…` } : {};
@@ -55,27 +52,24 @@ export function auditLine(previous: string, entry: AuditEntry): AuditLine {
   return { line: `${body.slice(0, -1)},"hash":"${hash}"}\n`, hash };
 }
 
-/** Checks lines of a log one by one, so that a log of any length takes no more memory than a line. */
+/** Checks a log line by line, in constant memory. */
 export class AuditChecker {
   lines = 0;
   /** Hash of the last line. */
   hash = AUDIT_START;
-  /** Hash of the line before the first one that was checked: AUDIT_START when the log begins here. */
+  /** `previous` of the first checked line: AUDIT_START when the log begins here. */
   begins: string | undefined;
-  /** Numbers of the lines that say that lines before them were lost. Only the first ones are kept. */
+  /** Numbers of the lines that report a loss. Only the first LOSSES_MAX are kept. */
   readonly losses: number[] = [];
 
-  /**
-   * Takes the next line, without its newline. Returns what is wrong with it. Lines after a wrong one are not to be
-   * given.
-   */
+  /** Takes the next line, without its newline. Returns what is wrong with it; then give it no further lines. */
   next(line: string): string | undefined {
     this.lines += 1;
     const link = linkOf(line);
     if (typeof link === 'string') return link;
     this.begins ??= link.previous;
     if (this.lines > 1 && link.previous !== this.hash)
-      return 'the line before was changed, removed or put in';
+      return 'the line before was changed, removed or inserted';
     this.hash = link.hash;
     if (LOSS.test(line) && this.losses.length < LOSSES_MAX) this.losses.push(this.lines);
     return undefined;
@@ -83,8 +77,8 @@ export class AuditChecker {
 }
 
 /**
- * Finds the last sound line in `tail`, the end of a log. `isWhole`: it starts with the first byte of a line. Returns
- * its hash and where what comes after it starts; undefined when no line in it is sound.
+ * Finds the last valid line in `tail`, the end of a log. `isWhole`: `tail` starts with the first byte of a line.
+ * Returns the line's hash and the offset behind the line; undefined when no line is valid.
  */
 export function lastSoundLine(tail: string, isWhole: boolean): { hash: string; end: number } | undefined {
   let end = tail.lastIndexOf('\n');
@@ -98,10 +92,7 @@ export function lastSoundLine(tail: string, isWhole: boolean): { hash: string; e
   return undefined;
 }
 
-/**
- * What a line is chained to and by which hash the next one is chained to it; what is wrong with it when it is no
- * sound line.
- */
+/** Returns the hash of the previous line and the line's own hash, or what is wrong with the line. */
 function linkOf(line: string): { previous: string; hash: string } | string {
   if (line.length > AUDIT_LINE_MAX) return `longer than ${AUDIT_LINE_MAX} characters`;
   const match = LINE.exec(line);
@@ -114,7 +105,7 @@ function linkOf(line: string): { previous: string; hash: string } | string {
 
 const LINE = /^(\{"previous":"([0-9a-f]{64})".*),"hash":"([0-9a-f]{64})"\}$/;
 
-/** What stands before `event` in a line is a name and a number: nobody puts quotes there. */
+/** The fields before `event` are names and numbers, which contain no quotes or commas. */
 const LOSS = new RegExp(`^[^,]*,[^,]*,[^,]*,"event":"(${TORN_EVENT}|${SKIPPED_EVENT}|${OVER_SHARE_EVENT})"`);
 
 /** JSON in ASCII, so that the hash does not depend on a text encoding. */

@@ -1,44 +1,44 @@
 /**
- * What of the host outlives a power cut, and nothing else has to: upper bounds of the epochs and incarnations that may
- * have been allocated, the table's id, and the identity of the machine's boot. Pure.
+ * The only state of the host that must survive a power cut: upper bounds of the epochs and incarnations that may have
+ * been allocated, the table's id, and the identity of the machine's boot. Pure.
  *
- * A power cut ends all VMs, so everything is parked after it; but an epoch or an incarnation must never be allocated
- * again. Bounds are reserved in blocks, so that nobody waits for a disk.
+ * A power cut ends all VMs, so everything is parked after it. No epoch or incarnation may be allocated twice, though.
+ * Bounds are reserved in blocks, so that no handover waits for a disk.
  */
 
 import { UINT32_MAX } from '../protocol/ids.ts';
 import { asciiBytes, asciiText } from '../wire/bytes.ts';
 
-/** Epochs, and incarnations, of a block. */
+/** Epochs, or incarnations, per block. */
 export const BLOCK = 1_024;
-/** With so many left of it, the next block is reserved. */
+/** The next block is reserved when this many are left. */
 export const EPOCHS_LEFT_MIN = BLOCK / 2;
 export const INCARNATIONS_LEFT_MIN = BLOCK / 2;
 
 export interface Bounds {
-  /** 8 bytes as hex, drawn when the table began: epochs compare only within one table. */
+  /** 8 bytes as hex, drawn when the table is created. Epochs compare only within one table. */
   readonly tableId: string;
   readonly machineBoot: string;
-  /** No epoch above it was allocated, of any bundle. */
+  /** No epoch above it was allocated, for any bundle. */
   readonly epochs: number;
-  /** No incarnation above it was counted, of any VM. */
+  /** No incarnation above it was allocated, for any VM. */
   readonly incarnations: number;
 }
 
-/** Returns bounds one block above what was allocated. */
+/** Returns bounds one block above the allocated values. */
 export function boundsAt(tableId: string, machineBoot: string, epoch: number, incarnation: number): Bounds {
   const above = (value: number) => Math.min(value + BLOCK, UINT32_MAX);
   return { tableId, machineBoot, epochs: above(epoch), incarnations: above(incarnation) };
 }
 
-/** Returns bounds as a record. */
+/** Returns the record of the bounds. */
 export function encodeBounds(bounds: Bounds): Uint8Array {
   return asciiBytes(JSON.stringify(bounds));
 }
 
 const TABLE_ID = /^[0-9a-f]{16}$/;
 
-/** Reads a record; undefined when it is none of bounds. */
+/** Reads a record; undefined when it is invalid. */
 export function decodeBounds(record: Uint8Array): Bounds | undefined {
   try {
     const { tableId, machineBoot, epochs, incarnations } = JSON.parse(asciiText(record)) as Partial<Bounds>;

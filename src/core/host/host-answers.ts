@@ -1,6 +1,6 @@
 /**
- * How the host answers commands that it does not carry out: refusals, repetitions, states in which
- * they make no sense. Pure.
+ * The host's answers to commands that it does not carry out: refusals, repeated commands, and commands that the
+ * present state does not allow. Pure.
  */
 
 import type { RefusalCode } from '../protocol/codes.ts';
@@ -43,7 +43,7 @@ export const isHolder = ({ state, input }: HostSeen<'confirm' | 'reject' | 'rele
 export const isLent = ({ state }: { readonly state: HostState }) => state.holder?.lease !== undefined;
 export const isOwner = ({ input, config }: { input: { from: VmId }; config: HostConfig }) =>
   input.from === config.owner;
-/** The command names an attempt that is over: it is answered with what became of it. */
+/** Whether the command names a finished attempt. It is answered with the attempt's outcome. */
 export const isPast = ({ state, input }: HostSeen<CommandKind>) =>
   input.message.epoch < (state.holder?.epoch ?? state.lastEpoch) ||
   (input.message.epoch === state.lastEpoch && input.on !== 'prepare');
@@ -52,7 +52,7 @@ export function answerFromOutcome(x: HostSeen<CommandKind>): HostOut {
   return { state: x.state, effects: [tell(x, x.input.from)] };
 }
 
-/** The rows that answer a command in a state in which it cannot be carried out. */
+/** Returns the rows that answer a command in a state that does not allow it. */
 export function otherwise(on: CommandKind, moving: RefusalCode | 'ignore') {
   return [
     ...(moving === 'ignore'
@@ -61,7 +61,7 @@ export function otherwise(on: CommandKind, moving: RefusalCode | 'ignore') {
             name: `${on}-underway`,
             on,
             from: ['moving'],
-            ignore: 'the remap is under way; its end is told',
+            ignore: 'the remap is under way; its end is reported',
           }),
         ]
       : [

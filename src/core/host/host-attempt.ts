@@ -1,8 +1,8 @@
 /**
- * What the host’s rows share: starting an attempt, quarantine, letting go of ended VMs, telling.
+ * Parts that the host's rows share: start of an attempt, quarantine, acknowledged exits, reports.
  *
- * Pure. The epoch of an attempt is allocated and persisted with its plan before the first write; it is used up
- * however the attempt ends.
+ * Pure. The epoch of an attempt is allocated and recorded with its plan before the first write to the enforcer. It is
+ * used up however the attempt ends.
  */
 
 import type { MoveCause, QuarantineCause } from '../protocol/codes.ts';
@@ -27,7 +27,7 @@ export type HostSeen<K extends HostInput['on'] = HostInput['on']> = Seen<
   Extract<HostInput, { on: K }>,
   HostConfig
 >;
-/** What every action may look at. */
+/** The input of every action. */
 export type Base = Seen<HostState, { readonly nowMs: number }, HostConfig>;
 
 export const hostRow = rowsOf<HostState, HostInput, HostConfig, HostEffect>();
@@ -44,13 +44,13 @@ export function runPhase(config: HostConfig, attempt: Attempt): HostEffect[] {
   ];
 }
 
-/** How an attempt is to run. */
+/** The plan of an attempt. */
 export interface Plan {
   readonly cause: MoveCause;
   readonly to: VmIncarnation | undefined;
   readonly forced: boolean;
   readonly terms?: Attempt['terms'];
-  /** The epoch that the reservation allocated and persisted; otherwise the next one is. */
+  /** The epoch that the reservation allocated and recorded; absent: the next one. */
   readonly reserved?: Epoch;
   readonly quarantine?: QuarantineCause;
 }
@@ -101,7 +101,7 @@ export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): 
     effects: [
       ...before,
       ...timers,
-      // Not durable, and before the first write: a host that is killed finds out what was begun.
+      // Recorded before the first write, without an fsync: a restarted host then knows what had begun.
       record,
       ...runPhase(config, attempt),
       audit,
@@ -110,8 +110,8 @@ export function begin(x: Base, plan: Plan, before: readonly HostEffect[] = []): 
 }
 
 /**
- * The service has to end: a later start could allocate this epoch again. Nothing was begun, and that start finds the
- * bundle as it is.
+ * The service must end: a later start could allocate this epoch again. Nothing was begun, so the next start finds the
+ * bundle unchanged.
  */
 export class NoEpochLeft extends Error {
   constructor(bundle: string, epoch: Epoch, fault: string | undefined) {
@@ -119,12 +119,12 @@ export class NoEpochLeft extends Error {
   }
 }
 
-/** Where a bundle goes that its holder gave up or lost: its running owner, else nobody. */
+/** Returns who gets a bundle back: its owner if it runs, else no VM. */
 export function runningOwner(x: Base): VmIncarnation | undefined {
   return runningVm(x.state, x.config.owner);
 }
 
-/** Starts the return of a bundle. A forced one leaves it dark and parked first. */
+/** Starts the return of a bundle. A forced return parks it for the guard time first. */
 export function beginReturn(
   x: Base,
   cause: MoveCause,
@@ -135,8 +135,8 @@ export function beginReturn(
 }
 
 /**
- * Ends in quarantine. Without proof of isolation, the last holder stays suspect. `again`: isolation was not tried just
- * now, so it is at once.
+ * Ends in quarantine. Without proof of isolation, the last holder stays suspect. `again`: isolation was not tried
+ * just now, so it starts at once.
  */
 export function quarantine(
   x: Base,
@@ -174,7 +174,7 @@ export function quarantine(
   };
 }
 
-/** Those who wait for the end of the attempt are told that there is none. */
+/** Reports to the waiting parties that the attempt was not carried out. */
 export function tellQuarantined(x: Base, next: HostState): HostEffect[] {
   const { attempt } = x.state;
   if (!attempt) return [];
@@ -200,7 +200,7 @@ export function tellQuarantined(x: Base, next: HostState): HostEffect[] {
   ];
 }
 
-/** Whether an ended incarnation may still be reached by the bundle's devices, or reach them. */
+/** Whether the bundle's devices may still reach an ended incarnation, or it may still reach them. */
 export function isInvolved(state: HostState, one: VmIncarnation): boolean {
   const isSame = (other: VmIncarnation | undefined) =>
     other?.vm === one.vm && other.incarnation === one.incarnation;
@@ -213,7 +213,7 @@ export function isInvolved(state: HostState, one: VmIncarnation): boolean {
   return attempt.phase === 'grant' && isSame(attempt.to);
 }
 
-/** Tells one VM how the bundle stands. The proof goes to its holder only. */
+/** Reports the state of the bundle to one VM. Only the holder gets the proof. */
 export function tell(x: Base, vm: VmId): HostEffect {
   const { state, config } = x;
   const { holder } = state;
@@ -242,7 +242,7 @@ export function noticeLeft(ending: Ending, nowMs: number): number {
   return Math.max(0, Math.floor(ending.endsMs - nowMs));
 }
 
-/** Who hears of a change: the holder first, for it waits in the dark; then the other party. */
+/** Recipients of a report: the holder first, since its driver is suspended, then the other party. */
 export function audience(x: Base): VmId[] {
   const { state, config } = x;
   const vms = [state.holder?.vm, config.owner, state.lastBorrower?.vm];

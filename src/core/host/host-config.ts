@@ -1,4 +1,4 @@
-/** What the host's table is told of a bundle and of the enforcer. Pure. */
+/** Configuration of the host's table: one bundle and the enforcer. Pure. */
 
 import { type BundleDefinition, isResettable } from '../protocol/bundle.ts';
 import { HOST_TIMES } from '../protocol/timers.ts';
@@ -6,7 +6,7 @@ import { bundleDigest } from '../wire/digest.ts';
 import type { HostSetup } from './host-facts.ts';
 import type { HostConfig } from './host-state.ts';
 
-/** Makes the configuration of the table of one bundle. */
+/** Returns the configuration of one bundle's table. */
 export function hostConfig(
   definition: BundleDefinition,
   { enforcer, times, acceptDriverResidualState }: HostSetup,

@@ -1,4 +1,4 @@
-/** What the host's endpoint knows (host-endpoint.ts): immutable, so that a search can keep and compare it. Pure. */
+/** State of the host's endpoint (host-endpoint.ts). Immutable, so that a search can store and compare it. Pure. */
 
 import type { BundleId, Incarnation, VmId } from '../protocol/ids.ts';
 import { type Bounds, boundsAt } from './bounds.ts';
@@ -10,30 +10,30 @@ import type { RegistryRecord } from './vm-registry.ts';
 export interface Exit {
   readonly vm: VmId;
   readonly incarnation: Incarnation;
-  /** Bundles that may still reach it. */
+  /** Bundles whose devices may still reach it. */
   readonly bundles: readonly BundleId[];
 }
 
-/** All that an endpoint knows. Immutable. */
+/** All state of an endpoint. Immutable. */
 export interface HostEndpointState {
   readonly isServing: boolean;
   readonly bundles: Readonly<Record<BundleId, HostState>>;
-  /** Syncs and resets of the attempt under way, by bundle. */
+  /** Syncs and resets of the current attempt, by bundle. */
   readonly tallies: Readonly<Record<BundleId, Tally>>;
   readonly registry: RegistryRecord;
-  /** VMs that wait for their first instruction. */
+  /** VMs that wait before their first instruction. */
   readonly starting: readonly VmId[];
   readonly exits: readonly Exit[];
   readonly bounds: Bounds;
   readonly isBoundsPending: boolean;
-  /** Bundles whose last state is not written, and whether the VMs are. */
+  /** Bundles whose last state is not recorded, and whether the VMs are. */
   readonly unrecorded: readonly BundleId[];
   readonly areVmsRecorded: boolean;
   readonly writeFault: string | undefined;
   readonly isBeating: boolean;
 }
 
-/** The state of a service without bundles. */
+/** State of a service without bundles. */
 export const NOTHING: HostEndpointState = {
   isServing: false,
   bundles: {},
@@ -50,8 +50,8 @@ export const NOTHING: HostEndpointState = {
 };
 
 /**
- * Whether a party has to know all the time that the host runs: somebody may be typing a secret on a borrowed
- * screen, or wait for one.
+ * Returns whether the parties of a bundle need heartbeats: a user may type a secret on a borrowed screen, or wait for
+ * one.
  */
 export function isAwake({ name, holder, reservation }: HostState): boolean {
   if (name === 'moving' || reservation !== undefined) return true;

@@ -1,9 +1,10 @@
 /**
- * The host's part of the protocol, for all bundles of a machine: facts in, effects out.
+ * The host's part of the protocol, for all bundles of a machine: facts in, orders out.
  *
- * Pure, and everything is decided here: who holds what (host-table.ts), which incarnations of VMs there are and when
- * one may run or be freed, which epochs may be allocated, what follows when nothing can be written, on whom a refused
- * access is booked. The driver (host.ts) turns the world into facts and carries the effects out, in their order.
+ * Pure. All decisions are made here: who holds which bundle (host-table.ts), which incarnations exist and when a VM
+ * may run or its memory be freed, which epochs may be allocated, what follows when a record cannot be written, and
+ * which VM caused a refused access. The driver (host.ts) turns events into facts and carries the orders out, in their
+ * order.
  */
 
 import type { FaultRecord } from '../../ports/enforcer.ts';
@@ -31,16 +32,16 @@ import { beganIn, registryAtStart, runningIn } from './vm-registry.ts';
 
 /** Interval of heartbeats to the parties of a bundle that is lent or moves, in ms. Agents count four as silence. */
 export const HEARTBEAT_MS = 1_000;
-/** Time between two tries to write what could not be written, in ms: somebody frees space by hand. */
+/** Time between two attempts to write a record that could not be written, in ms. Space is freed by hand. */
 const WRITE_AGAIN_MS = 1_000;
 
-/** Timers of the endpoint itself. */
+/** Timers of the endpoint itself, not of a bundle. */
 const BEAT = 'beat';
 const WRITE = 'write';
 
 /** The host's part of the protocol. */
 export class HostEndpoint {
-  /** All that it knows. A search puts another state here before a step, and takes it from here afterwards. */
+  /** Complete state. A search sets another state before a step and reads the result afterwards. */
   state: HostEndpointState;
   readonly #setup: HostSetup;
   readonly #table: typeof HOST_TABLE;
@@ -59,25 +60,25 @@ export class HostEndpoint {
     this.state = this.initial();
   }
 
-  /** The state of a service that is about to start. */
+  /** Returns the state of a service that is about to start. */
   initial(): HostEndpointState {
     const bundles: Record<BundleId, HostState> = {};
     for (const bundle of this.#configs.keys()) bundles[bundle] = initialHost();
     return { ...NOTHING, bundles };
   }
 
-  /** What does not change about a bundle. */
+  /** The constant parts of a bundle. */
   config(bundle: BundleId): HostConfig | undefined {
     return this.#configs.get(bundle);
   }
 
-  /** The running incarnation of `vm`; 0: none. */
+  /** Returns the running incarnation of `vm`; 0: none. */
   incarnationOf(vm: VmId): Incarnation {
     const { registry } = this.state;
     return registry.running.includes(vm) ? registry.incarnations[vm]! : (0 as Incarnation);
   }
 
-  /** Takes in a fact; returns what is to be done. Throws nothing that a peer, the enforcer or a disk can cause. */
+  /** Processes a fact and returns the orders. Never throws on input from a peer, the enforcer or a disk. */
   step(fact: HostFact): readonly HostOrder[] {
     this.#orders = [];
     const before = this.state;
@@ -86,7 +87,7 @@ export class HostEndpoint {
       if (this.state.isServing) this.#follow(fact.nowMs);
     } catch (error) {
       if (!(error instanceof NoEpochLeft)) throw error;
-      // Nothing of this step happened: the next start of the service finds the machine as it is.
+      // Nothing of this step is carried out. The next start of the service finds the machine unchanged.
       this.state = before;
       this.#orders = [{ do: 'end', reason: error.message }];
     }
@@ -123,7 +124,7 @@ export class HostEndpoint {
     }
   }
 
-  /** What is so now, whatever came: who may run, what has to be reserved, who hears that the host lives. */
+  /** Runs after every fact: lets waiting VMs run, reserves a block, starts or stops heartbeats. */
   #follow(nowMs: number): void {
     this.#releaseStarts(nowMs);
     this.#reserve();
@@ -135,7 +136,7 @@ export class HostEndpoint {
     else this.#do({ do: 'stopTimer', bundle: undefined, timer: BEAT });
   }
 
-  /** First of all come the bounds: before they are durable, nothing is allocated and nobody is listened to. */
+  /** Bounds come first: before they are durable, nothing is allocated and no message is processed. */
   #start(found: HostFound): void {
     this.#found = found;
     const { bounds, machineBoot, freshTableId } = found;
@@ -157,7 +158,7 @@ export class HostEndpoint {
     const registry = registryAtStart(records?.registry, machineBoot, found.running, floor);
     this.#set({ registry });
     const running = runningIn(registry);
-    // A reboot ends all VMs: whatever is missing then, nobody holds anything.
+    // A reboot ends all VMs. With the bounds intact, missing records then mean that no VM holds a bundle.
     const isLost = (before === undefined && !isFirst) || (!records && !isFirst && !rebooted);
     const epochs = { from: (before?.epochs ?? 0) as Epoch, to: bounds.epochs as Epoch };
     for (const bundle of this.#configs.keys()) {
@@ -171,11 +172,11 @@ export class HostEndpoint {
             : { kind: 'record', state: { ...initialHost(), exposed: true }, rebooted };
       this.#feed(bundle, { on: 'start', recovered, running, epochs, nowMs });
     }
-    // The VMs come last: a table with them holds a record of every bundle.
+    // The VMs come last: a record of the VMs implies a record of every bundle.
     this.#recordVms();
     this.#set({ isServing: true });
     this.#do({ do: 'serve' });
-    // Faults may have come in before anybody listened.
+    // Faults may have been recorded before the service started.
     this.#do({ do: 'fetchFaults' });
   }
 
@@ -184,7 +185,7 @@ export class HostEndpoint {
     const found = this.#found;
     this.#found = undefined;
     if (fault !== undefined) {
-      if (found) return this.#do({ do: 'end', reason: `nothing can be begun: ${fault}` });
+      if (found) return this.#do({ do: 'end', reason: `cannot start: ${fault}` });
       this.#set({ writeFault: fault });
       return this.#writeAgain();
     }
@@ -194,7 +195,7 @@ export class HostEndpoint {
       this.#feed(bundle, { on: 'epochsReserved', to: bounds.epochs as Epoch, nowMs });
   }
 
-  /** Reserves a new block while half of the present one is left, long before it is needed. */
+  /** Reserves the next block while half of the present one is left, long before it is needed. */
   #reserve(): void {
     const { bounds, bundles, registry, isBoundsPending, writeFault } = this.state;
     if (isBoundsPending || writeFault !== undefined) return;
@@ -238,12 +239,12 @@ export class HostEndpoint {
     const config = this.#configs.get(bundle);
     const runs = this.#runs.get(bundle);
     if (!config || !runs) return;
-    // Before anybody else is let in.
+    // Before the next holder gets access.
     this.#faults(fact.faults);
     const { reset } = this.#setup.enforcer.capabilities;
     const before = this.state.tallies[bundle] ?? NO_TALLY;
     const { result, tally } = foldAnswers(runs.of(phase, to), config.evidence, answers, before, reset);
-    // Late answers are those of an attempt that is over.
+    // A late answer belongs to a finished attempt.
     if (this.state.bundles[bundle]?.attempt?.epoch === epoch)
       this.#set({ tallies: { ...this.state.tallies, [bundle]: tally } });
     this.#do({ do: 'phase', bundle, phase, epoch, error: result.ok ? undefined : result.error });
@@ -258,7 +259,7 @@ export class HostEndpoint {
     }
   }
 
-  /** The reports of a refused access, `count` times alike, to those whom it concerns. */
+  /** Returns the reports of a refused access, seen `count` times, for the parties concerned. */
   faultReports(bundle: BundleId, attributed: Attributed, count: number): readonly HostOrder[] {
     const { resource } = attributed.fault;
     const config = this.#configs.get(bundle);
@@ -297,7 +298,7 @@ export class HostEndpoint {
     this.#freeExited(vm);
   }
 
-  /** A bundle lets go of an ended incarnation. Its memory is freed once all have, of all incarnations of its VM. */
+  /** A bundle is done with an ended incarnation. When all bundles are, for all of its VM, the memory is freed. */
   #letGo(bundle: BundleId, vm: VmId, incarnation: Incarnation): void {
     const exits = this.state.exits.map((exit) =>
       exit.vm === vm && exit.incarnation === incarnation
@@ -315,7 +316,7 @@ export class HostEndpoint {
     this.#do({ do: 'acknowledgeExit', vm });
   }
 
-  /** Lets those VMs run whose incarnation is recorded and to which nothing is on its way any more. */
+  /** Lets those VMs run whose incarnation is recorded and for which no bundle is still moving. */
   #releaseStarts(nowMs: number): void {
     if (!this.state.areVmsRecorded) return;
     for (const vm of this.state.starting) {
@@ -354,7 +355,7 @@ export class HostEndpoint {
     this.#do({ do: 'timer', bundle: undefined, timer: WRITE, ms: WRITE_AGAIN_MS });
   }
 
-  /** Tries again to write what could not be written: of each bundle its last state. */
+  /** Writes again what could not be written: the last state of each bundle. */
   #write(): void {
     const { unrecorded, bundles, areVmsRecorded, registry } = this.state;
     this.#set({ writeFault: undefined });
@@ -363,7 +364,7 @@ export class HostEndpoint {
     if (!areVmsRecorded) this.#do({ do: 'recordVms', registry });
   }
 
-  /** Feeds a bundle's table, and turns its effects into orders. */
+  /** Runs a bundle's table on an input and turns its effects into orders. */
   #feed(bundle: BundleId, input: HostInput): void {
     const config = this.#configs.get(bundle);
     const before = this.state.bundles[bundle];
@@ -414,7 +415,7 @@ export class HostEndpoint {
   }
 }
 
-/** Running VMs that have a part in a bundle now. */
+/** Returns the running VMs that take part in a bundle now. */
 function partiesOf(state: HostState, owner: VmId): VmId[] {
   const { holder, reservation, attempt, running, lastBorrower } = state;
   const vms = [owner, holder?.vm, reservation?.borrower.vm, attempt?.to?.vm, lastBorrower?.vm];

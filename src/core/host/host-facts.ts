@@ -1,4 +1,4 @@
-/** What goes into the host's endpoint (host-endpoint.ts) and what comes out of it: facts and orders. Types only. */
+/** Inputs (facts) and outputs (orders) of the host's endpoint (host-endpoint.ts). Types only. */
 
 import type { EnforcerAnswer, EnforcerCall, EnforcerDescription, FaultRecord } from '../../ports/enforcer.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
@@ -12,35 +12,35 @@ import type { HostState, RemapPhase } from './host-state.ts';
 import type { HOST_TABLE } from './host-table.ts';
 import type { RegistryRecord } from './vm-registry.ts';
 
-/** What an endpoint is made for. Constant while the service runs. */
+/** Configuration of an endpoint. Constant while the service runs. */
 export interface HostSetup {
   readonly bundles: readonly BundleDefinition[];
   readonly enforcer: EnforcerDescription;
   /** 16 random bytes of this start of the service. */
   readonly bootId: Uint8Array;
   readonly times?: Partial<HostTimes> | undefined;
-  /** Lend bundles that only their driver can clean. */
+  /** Whether bundles that only their driver can clean may be lent. */
   readonly acceptDriverResidualState?: boolean | undefined;
-  /** The table of a bundle; a negative control puts another one here. */
+  /** Table of the bundles; a negative control substitutes another one. */
   readonly table?: typeof HOST_TABLE | undefined;
 }
 
 /** What the driver found when the service started. */
 export interface HostFound {
-  /** What is durable; undefined: nothing that can be used. */
+  /** The durable bounds; undefined: none, or unreadable. */
   readonly bounds: Bounds | undefined;
-  /** The last records of an earlier run; undefined: none that can be used. */
+  /** The last records of an earlier run; undefined: none, or unreadable. */
   readonly records: HostRecords | undefined;
-  /** Nobody ever used this table: it may begin empty. */
+  /** This table was never used: it may start empty. */
   readonly isFirst: boolean;
-  /** Identity of the machine's present boot, and the VMs that run. */
+  /** Identity of the machine's present boot, and the running VMs. */
   readonly machineBoot: string;
   readonly running: readonly VmId[];
-  /** 8 random bytes, as hex: the id of a table that has to begin. */
+  /** 8 random bytes as hex: the id of a table that is created now. */
   readonly freshTableId: string;
 }
 
-/** The records of a table, as they were last written. */
+/** The last records of a table. */
 export interface HostRecords {
   readonly bundles: ReadonlyMap<BundleId, HostState>;
   readonly registry: RegistryRecord | undefined;
@@ -49,7 +49,7 @@ export interface HostRecords {
 /** Facts. `nowMs` is the host's monotonic clock. */
 export type HostFact = { readonly nowMs: number } & (
   | { readonly on: 'start'; readonly found: HostFound }
-  /** A message that verified. `claims`: of the consent in a `prepare`, if they verified, too. */
+  /** An authenticated message. `claims`: of the consent in a `prepare`, if the consent verified. */
   | {
       readonly on: 'message';
       readonly from: VmId;
@@ -70,15 +70,15 @@ export type HostFact = { readonly nowMs: number } & (
       readonly epoch: Epoch;
       readonly to: VmId | undefined;
       readonly answers: readonly EnforcerAnswer[];
-      /** What the order asked to be fetched. */
+      /** The fetched faults. */
       readonly faults: readonly FaultRecord[];
     }
   | { readonly on: 'faults'; readonly faults: readonly FaultRecord[] }
   | { readonly on: 'vmStarting' | 'vmExited'; readonly vm: VmId }
-  /** The enforcer is gone; what became of its VMs is not known. */
+  /** The enforcer is gone; the state of its VMs is unknown. */
   | { readonly on: 'enforcerLost'; readonly error: string }
   | { readonly on: 'lift'; readonly bundle: BundleId }
-  /** The answer to `record`; `bundle` undefined: to that of the VMs. */
+  /** The answer to `record`; `bundle` undefined: to `recordVms`. */
   | {
       readonly on: 'recorded';
       readonly bundle: BundleId | undefined;
@@ -88,10 +88,10 @@ export type HostFact = { readonly nowMs: number } & (
   | { readonly on: 'boundsWritten'; readonly bounds: Bounds; readonly fault?: string | undefined }
 );
 
-/** Effects, to be carried out in their order. */
+/** Orders, to be carried out in this sequence. */
 export type HostOrder =
   | { readonly do: 'send'; readonly to: VmId; readonly message: Message }
-  /** Write the state of a bundle, so that it outlives this process; `recorded` answers. */
+  /** Record the state of a bundle, so that it outlives this process. Answered by `recorded`. */
   | {
       readonly do: 'record';
       readonly bundle: BundleId;
@@ -99,9 +99,9 @@ export type HostOrder =
       readonly isDurable: boolean;
     }
   | { readonly do: 'recordVms'; readonly registry: RegistryRecord }
-  /** Make bounds durable, off the way of everything else; `boundsWritten` answers. */
+  /** Make bounds durable in the background. Answered by `boundsWritten`. */
   | { readonly do: 'writeBounds'; readonly bounds: Bounds }
-  /** Have the enforcer do this; `answers` brings what it said. */
+  /** Give these calls to the enforcer. Answered by `answers`. */
   | {
       readonly do: 'enforce';
       readonly bundle: BundleId;
@@ -109,10 +109,10 @@ export type HostOrder =
       readonly epoch: Epoch;
       readonly to: VmId | undefined;
       readonly calls: readonly EnforcerCall[];
-      /** Fetch refused accesses when it is done: what waits then is the old holder's. */
+      /** Fetch refused accesses afterwards: those that are pending then belong to the old holder. */
       readonly fetchesFaults: boolean;
     }
-  /** Fetch what the enforcer reported of refused accesses; `faults` brings it. */
+  /** Fetch the refused accesses that the enforcer recorded. Answered by `faults`. */
   | { readonly do: 'fetchFaults' }
   | { readonly do: 'acknowledgeStart' | 'acknowledgeExit'; readonly vm: VmId }
   /** Drop the session with a VM that has ended. */
@@ -125,12 +125,12 @@ export type HostOrder =
     }
   | { readonly do: 'stopTimer'; readonly bundle: BundleId | undefined; readonly timer: string }
   | HostNews
-  /** Everything that was found is dealt with: listen to the enforcer and to the agents. */
+  /** The start is complete: listen to the enforcer and to the agents. */
   | { readonly do: 'serve' }
-  /** End the process: there is nothing that this run can still do. */
+  /** End the process: this run cannot continue. */
   | { readonly do: 'end'; readonly reason: string };
 
-/** What people are told; nothing depends on it. */
+/** Events for people. No decision depends on them. */
 export type HostNews =
   | {
       readonly do: 'audit';
@@ -139,7 +139,7 @@ export type HostNews =
       readonly detail?: string | undefined;
       readonly epoch: Epoch;
       readonly holder: VmId | undefined;
-      /** The VM behind it; undefined: the machine or an operator. */
+      /** The VM that caused it; undefined: the machine or an operator. */
       readonly cause: VmId | undefined;
     }
   | { readonly do: 'fault'; readonly bundle: BundleId; readonly attributed: Attributed }

@@ -1,6 +1,4 @@
-/**
- * The host’s rows for what a holder says of its grant, and for questions who holds. Pure.
- */
+/** The host's rows for a holder's answer to its grant, and for state queries. Pure. */
 
 import type { MessageOf } from '../protocol/messages.ts';
 import { answerFromOutcome, isHolder, isLent, isPast, otherwise, refusal } from './host-answers.ts';
@@ -15,7 +13,7 @@ import {
   stop,
 } from './host-attempt.ts';
 
-/** Keeps what a holder found wrong, for people and so that it is not lent to again; of each VM the last. */
+/** Stores the latest rejection per VM. It is shown to people and bars the VM from lending. */
 function withRejection<X extends HostSeen<'reject'>>(x: X): X {
   const { from: vm, message } = x.input;
   const others = x.state.rejections.filter((each) => each.vm !== vm);
@@ -23,8 +21,8 @@ function withRejection<X extends HostSeen<'reject'>>(x: X): X {
 }
 
 /**
- * Whether records after the one that the host went on from are missing. Only the parties are believed, and only an
- * epoch that an earlier host may have allocated: the machine agrees with the holder, so this costs a return at worst.
+ * Returns whether records later than the one used at the start are missing. Only the parties are believed, and only
+ * an epoch that an earlier host may have allocated. The machine agrees with the holder, so an error costs one return.
  */
 function isRecordStale({ state, input, config }: HostSeen<'queryState'>): boolean {
   const { holder, epoch } = state;
@@ -39,8 +37,8 @@ export const HOLDER_ROWS = [
     name: 'confirm',
     on: 'confirm',
     from: ['held'],
-    when: 'by the holder',
-    holds: isHolder,
+    when: 'from the holder',
+    guard: isHolder,
     to: ['stay'],
     act: (x) => {
       const { state, input, config } = x;
@@ -67,8 +65,8 @@ export const HOLDER_ROWS = [
     name: 'reject-borrower',
     on: 'reject',
     from: ['held'],
-    when: 'by the borrower that holds',
-    holds: (x) => isHolder(x) && isLent(x),
+    when: 'from the borrower that holds',
+    guard: (x) => isHolder(x) && isLent(x),
     to: ['moving', 'quarantined'],
     act: (x) => {
       return beginReturn(withRejection(x), 'rejected', false, [
@@ -80,8 +78,8 @@ export const HOLDER_ROWS = [
     name: 'reject-owner',
     on: 'reject',
     from: ['held'],
-    when: 'by the owner that holds',
-    holds: isHolder,
+    when: 'from the owner that holds',
+    guard: isHolder,
     to: ['moving', 'quarantined'],
     act: (x) =>
       begin(
@@ -109,9 +107,9 @@ export const HOLDER_ROWS = [
     on: 'queryState',
     from: ['held'],
     when: 'held by the record of an earlier host, and a party knows a higher epoch of this table',
-    holds: isRecordStale,
+    guard: isRecordStale,
     to: ['moving', 'quarantined'],
-    // The terms of the record are void. A new epoch is above all that anybody was told.
+    // The terms of the record are void. The new epoch is above every reported one.
     act: (x) => beginReturn(x, 'restart', isLent(x)),
   }),
   hostRow({

@@ -1,8 +1,8 @@
 /**
- * The host’s rows for starts and ends of VMs and of the host itself, and the way out of quarantine.
+ * The host's rows for starts and ends of VMs and of the host itself, and for the end of a quarantine.
  *
- * Pure. An ended incarnation holds nothing; after a restart the machine is read back, and whatever does not agree
- * with the record is fenced again from the start.
+ * Pure. An ended incarnation holds nothing. After a restart the machine is read back; whatever does not agree with
+ * the record is fenced again.
  */
 
 import { type Epoch, type Incarnation, UINT32_MAX, type VmId } from '../protocol/ids.ts';
@@ -32,7 +32,7 @@ import {
   runningVm,
 } from './host-state.ts';
 
-/** The state without an incarnation that has ended, whose memory waits to be freed. */
+/** Returns the state after the end of an incarnation whose memory waits to be freed. */
 function ended({ state, input, config }: HostSeen<'vmExited'>): HostState {
   const { vm } = input;
   const incarnation = input.incarnation ?? state.running[vm] ?? (0 as Incarnation);
@@ -50,15 +50,15 @@ function started({ state, input, config }: HostSeen<'vmStarted'>): HostState {
 }
 
 /**
- * Whether a parked bundle goes to its owner by itself. What an operator lifted waits until its owner asks for it, or
- * starts.
+ * Returns whether a parked bundle goes to its owner without a claim. After a lift it waits until the owner claims it
+ * or starts.
  */
 function isOwnerDue(x: Base): boolean {
   const { guard, isOwnerWaiting, lastCause } = x.state;
   return runningOwner(x) !== undefined && !guard && (isOwnerWaiting || lastCause !== 'lift');
 }
 
-/** Rows of VM starts and exits: they note what is so, and what follows from it in each state. */
+/** Rows of VM starts and exits: they store the facts; rows for levels act on them in each state. */
 export const INCARNATION_ROWS = [
   hostRow({
     name: 'vm-exited',
@@ -89,7 +89,7 @@ export const INCARNATION_ROWS = [
     on: 'level',
     from: 'any',
     when: 'an ended incarnation is out of reach',
-    holds: ({ state }) => state.exiting.some((one) => !isInvolved(state, one)),
+    guard: ({ state }) => state.exiting.some((one) => !isInvolved(state, one)),
     to: ['stay'],
     act: ({ state }) => {
       const exiting = state.exiting.filter((one) => isInvolved(state, one));
@@ -105,7 +105,7 @@ export const INCARNATION_ROWS = [
     on: 'level',
     from: ['held'],
     when: 'the holder’s incarnation has ended',
-    holds: ({ state }) => !isAlive(state, state.holder!),
+    guard: ({ state }) => !isAlive(state, state.holder!),
     to: ['moving', 'quarantined'],
     act: (x) => beginReturn(x, 'exit', x.state.holder!.vm !== x.config.owner),
   }),
@@ -114,7 +114,7 @@ export const INCARNATION_ROWS = [
     on: 'level',
     from: ['held'],
     when: 'lent, and the keeper of its supplies has ended',
-    holds: ({ state, config }) => isKeeperLost(state, config),
+    guard: ({ state, config }) => isKeeperLost(state, config),
     to: ['moving', 'quarantined'],
     act: (x) => beginReturn(x, 'supplyLost', true),
   }),
@@ -122,14 +122,14 @@ export const INCARNATION_ROWS = [
     name: 'owner-due',
     on: 'level',
     from: ['parked'],
-    when: 'the owner runs and nothing keeps the bundle from it',
-    holds: isOwnerDue,
+    when: 'the owner runs, and no reason keeps the bundle parked',
+    guard: isOwnerDue,
     to: ['moving', 'quarantined'],
     act: (x) => begin(x, { cause: 'start', to: runningOwner(x), forced: false }),
   }),
 ];
 
-/** The service starts: what it last wrote, and what it must find out. Until then nobody's exit is let go. */
+/** The service starts: from its last record to what must be inspected. No exit is acknowledged until then. */
 function recover(x: HostSeen<'start'>): HostOut {
   const { recovered, running } = x.input;
   const recorded = recovered.kind === 'record' ? recovered.state.epoch : 0;
@@ -160,12 +160,12 @@ function recover(x: HostSeen<'start'>): HostOut {
   };
 }
 
-/** Whether, by the record, anybody but the owner may have reached the bundle since it was last cleaned. */
+/** Returns whether, by the record, any VM but the owner may have reached the bundle since it was last cleaned. */
 function mayBeElsewhere({ holder, attempt, suspect, exposed }: HostState, owner: VmId): boolean {
   return exposed || [holder, attempt?.from, attempt?.to, suspect].some((one) => one && one.vm !== owner);
 }
 
-/** After a reboot of the machine nobody holds anything. That is made sure of before anybody gets it. */
+/** After a reboot of the machine no VM holds anything. The bundle is fenced and cleaned before any VM gets it. */
 function fenceAtBoot(x: Base, forced: boolean): HostOut {
   const { state } = x;
   const next: HostState = {
@@ -185,34 +185,34 @@ function fenceAtBoot(x: Base, forced: boolean): HostOut {
   return begin({ ...x, state: next }, { cause, to: forced ? undefined : owner, forced });
 }
 
-/** The machine was read back: does it agree with the record? */
+/** The machine was read back: compare it with the record. */
 function inspected(x: HostSeen<'phaseDone'>): HostOut {
   const { state, input } = x;
   const before = [stop('enforce')];
   if (!input.result.ok) return quarantine(x, 'inspectFailed', false, before);
-  // Only an operator ends a quarantine. Nothing is isolated because a record says so.
+  // Only an operator ends a quarantine. A record does not prove isolation.
   if (state.quarantine) return quarantine(x, state.quarantine.cause, 'again', before);
   const { holder, attempt } = state;
   const { reach } = input.result;
-  if (holder && reach === holder.vm && isAlive(state, holder)) return holdOn(x, holder);
-  if (!holder && !attempt && reach === 'blocked') return parkOn(x);
+  if (holder && reach === holder.vm && isAlive(state, holder)) return resumeHold(x, holder);
+  if (!holder && !attempt && reach === 'blocked') return resumeParked(x);
   if (isRejectionUnwritten(state) && reach === 'blocked')
     return quarantine(x, 'recordStale', 'again', before);
   return redo(x, reach);
 }
 
 /**
- * Whether the record says that an owner who runs holds, with nothing about to be lent. Where the machine says that
- * nobody does, a move was begun that could not be written: of those that such an owner can cause, by its rejection of
- * the evidence, which ends in quarantine.
+ * Returns whether the record says that a running owner holds, with no reservation. If the machine then says that no
+ * VM holds, a move began whose record is missing. The one move that such an owner causes is a rejection of the
+ * evidence, which ends in quarantine.
  */
 function isRejectionUnwritten({ holder, reservation, ...state }: HostState): boolean {
   return holder !== undefined && !holder.lease && !reservation && isAlive({ ...state, holder }, holder);
 }
 
 /**
- * Something was left half-way, or cannot be told: it is fenced again from the start, and goes back to the owner. If
- * a borrower may have had the bundle, that is a forced return.
+ * An attempt was interrupted, or its progress is unknown: fence again and return the bundle to the owner. If a
+ * borrower may have held it, the return is a forced one.
  */
 function redo(x: HostSeen<'phaseDone'>, reach: string | undefined): HostOut {
   const { state, config } = x;
@@ -231,10 +231,10 @@ function redo(x: HostSeen<'phaseDone'>, reach: string | undefined): HostOut {
   return begin(x, plan, [stop('enforce')]);
 }
 
-/** The bundle is parked, as recorded: go on waiting. */
-function parkOn(x: HostSeen<'phaseDone'>): HostOut {
+/** The bundle is parked, as recorded: continue to wait. */
+function resumeParked(x: HostSeen<'phaseDone'>): HostOut {
   const { state, config } = x;
-  // A record of the guard time may be missing, but not one of its end: it is waited for again.
+  // The start of the guard time may not be recorded, but its end always is: wait for the whole time again.
   const parked: HostState = { ...state, name: 'parked', reservation: undefined, exposed: false };
   return {
     state: parked,
@@ -242,8 +242,8 @@ function parkOn(x: HostSeen<'phaseDone'>): HostOut {
   };
 }
 
-/** The machine agrees with the record: go on where the clocks stand. */
-function holdOn(x: HostSeen<'phaseDone'>, holder: Holder): HostOut {
+/** The machine agrees with the record: continue with the time that is left. */
+function resumeHold(x: HostSeen<'phaseDone'>, holder: Holder): HostOut {
   const { state, input, config } = x;
   const proof = input.result.ok ? input.result.proof : undefined;
   const next: HostState = {
@@ -267,7 +267,7 @@ function holdOn(x: HostSeen<'phaseDone'>, holder: Holder): HostOut {
   };
 }
 
-/** What is left of lease, minimum hold time or notice. */
+/** Returns the timers of lease, minimum hold time or notice, with the time that is left. */
 function clocksOf(state: HostState, nowMs: number): HostEffect[] {
   const { lease, ending } = state.holder as Holder;
   if (!lease) return [];
@@ -290,13 +290,13 @@ export const START_ROWS = [
     to: ['stay', 'parked', 'moving', 'quarantined'],
     act: recover,
   }),
-  hostRow({ name: 'start-again', on: 'start', from: 'any', ignore: 'started before' }),
+  hostRow({ name: 'start-again', on: 'start', from: 'any', ignore: 'already started' }),
   hostRow({
     name: 'inspected',
     on: 'phaseDone',
     from: ['starting'],
     when: 'inspect ended',
-    holds: ({ input }) => input.phase === 'inspect',
+    guard: ({ input }) => input.phase === 'inspect',
     to: ['held', 'parked', 'moving', 'quarantined'],
     act: inspected,
   }),
@@ -326,7 +326,7 @@ export const QUARANTINE_ROWS = [
     on: 'lift',
     from: ['held', 'parked'],
     when: 'a borrower is barred',
-    holds: ({ state }) => state.rejections.length > 0,
+    guard: ({ state }) => state.rejections.length > 0,
     to: ['stay'],
     act: ({ state }) => ({
       state: { ...state, rejections: [] },
@@ -337,14 +337,14 @@ export const QUARANTINE_ROWS = [
     name: 'lift-nothing',
     on: 'lift',
     from: 'any',
-    ignore: 'not in quarantine, and nobody is barred',
+    ignore: 'not quarantined, and no borrower is barred',
   }),
   hostRow({
     name: 'prove-again',
     on: 'timer:retry',
     from: ['quarantined'],
     when: 'isolation unproved',
-    holds: ({ state }) => state.quarantine?.isolated === false,
+    guard: ({ state }) => state.quarantine?.isolated === false,
     to: ['stay'],
     act: ({ state }) => ({
       state,
@@ -356,7 +356,7 @@ export const QUARANTINE_ROWS = [
     on: 'phaseDone',
     from: ['quarantined'],
     when: 'fence done',
-    holds: ({ input, state }) => input.phase === 'fence' && input.result.ok && input.epoch === state.epoch,
+    guard: ({ input, state }) => input.phase === 'fence' && input.result.ok && input.epoch === state.epoch,
     to: ['stay'],
     act: ({ state }) => ({ state, effects: [{ do: 'phase', phase: 'settle', epoch: state.epoch }] }),
   }),
@@ -365,7 +365,7 @@ export const QUARANTINE_ROWS = [
     on: 'phaseDone',
     from: ['quarantined'],
     when: 'settle done, isolation was unproved',
-    holds: ({ input, state }) =>
+    guard: ({ input, state }) =>
       input.phase === 'settle' &&
       input.result.ok &&
       input.epoch === state.epoch &&

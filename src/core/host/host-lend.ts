@@ -26,12 +26,12 @@ import {
 } from './host-state.ts';
 
 /**
- * Epochs of the durable block that lends leave to returns: a forced return takes two, a restart of the owner's VM two
- * more.
+ * Epochs of the durable block that are reserved for returns: a forced return uses two, a restart of the owner's VM
+ * two more.
  */
 const EPOCHS_FOR_RETURNS = 16;
 
-/** Why a `prepare` cannot be granted, or undefined. */
+/** Returns why a `prepare` must be refused, or undefined. */
 function whyNotPrepare(x: HostSeen<'prepare'>): RefusalCode | undefined {
   const { state, input, config } = x;
   const { message, from, consent } = input;
@@ -45,7 +45,7 @@ function whyNotPrepare(x: HostSeen<'prepare'>): RefusalCode | undefined {
   if (state.rejections.some(({ vm }) => vm === message.borrower)) return 'barred';
   if (!config.resettable && !config.acceptDriverResidualState) return 'unresettable';
   if (state.epoch >= UINT32_MAX - 1) return 'epochsExhausted';
-  // What cannot be written down is not begun.
+  // A move that cannot be recorded is not started.
   if (state.unwritable !== undefined || state.epoch + EPOCHS_FOR_RETURNS > state.epochMax) return 'busy';
   return whyNotConsent(x, consent);
 }
@@ -79,7 +79,7 @@ function reserve(x: HostSeen<'prepare'>): HostOut {
     terms: { leaseMs, minHoldMs, noticeMs, requestId: claims.requestId },
     isTold: false,
   };
-  // Both are told once the record is written: what cannot be written is not begun.
+  // Both parties are told after the record is written, since a move that cannot be recorded is not started.
   return {
     state: { ...state, epoch, reservation },
     effects: [record, timer('reservation', config.times.reserveMs)],
@@ -101,7 +101,7 @@ function isSamePrepare(x: HostSeen<'prepare'>): boolean {
   );
 }
 
-/** Tells both parties of a reservation. */
+/** Reports a reservation to both parties. */
 function announce(x: Base): HostEffect[] {
   const { state, config } = x;
   const { epoch, borrower, terms } = state.reservation!;
@@ -117,7 +117,7 @@ function announce(x: Base): HostEffect[] {
   ];
 }
 
-/** Drops a reservation: its epoch is burnt; holder, holder's epoch and consent stay as they were. */
+/** Drops a reservation. Its epoch is used up; holder, holder's epoch and consent stay unchanged. */
 export function unreserve(x: Base, code: RefusalCode): HostOut {
   const { state, config } = x;
   const { epoch, borrower, terms } = state.reservation!;
@@ -141,7 +141,7 @@ export const LEND_ROWS = [
     on: 'prepare',
     from: ['held'],
     when: 'repeated, with the same consent',
-    holds: isSamePrepare,
+    guard: isSamePrepare,
     to: ['stay'],
     act: (x) => ({ state: x.state, effects: x.state.reservation!.isTold ? announce(x) : [] }),
   }),
@@ -149,8 +149,8 @@ export const LEND_ROWS = [
     name: 'prepare-reserved',
     on: 'prepare',
     from: ['held'],
-    when: 'reserved for somebody else, or by another consent',
-    holds: ({ state }) => state.reservation !== undefined,
+    when: 'reserved for another borrower, or by another consent',
+    guard: ({ state }) => state.reservation !== undefined,
     to: ['stay'],
     act: (x) => refusal(x, 'busy'),
   }),
@@ -159,7 +159,7 @@ export const LEND_ROWS = [
     on: 'prepare',
     from: ['held', 'parked'],
     when: 'not allowed now',
-    holds: (x) => whyNotPrepare(x) !== undefined,
+    guard: (x) => whyNotPrepare(x) !== undefined,
     to: ['stay'],
     act: (x) => refusal(x, whyNotPrepare(x)!),
   }),
@@ -169,8 +169,8 @@ export const LEND_ROWS = [
     name: 'lend',
     on: 'lend',
     from: ['held'],
-    when: 'of the reservation, by the holding owner',
-    holds: (x) =>
+    when: 'names the reservation, from the owner that holds',
+    guard: (x) =>
       isOwner(x) && holds(x.state, x.input.from) && x.state.reservation?.epoch === x.input.message.epoch,
     to: ['moving'],
     act: (x) => {
@@ -183,7 +183,7 @@ export const LEND_ROWS = [
     on: 'lend',
     from: ['held', 'parked'],
     when: 'repeated',
-    holds: (x) => isOwner(x) && isPast(x) && x.input.message.epoch === x.state.lastEpoch,
+    guard: (x) => isOwner(x) && isPast(x) && x.input.message.epoch === x.state.lastEpoch,
     to: ['stay'],
     act: answerFromOutcome,
   }),
@@ -199,8 +199,8 @@ export const LEND_ROWS = [
     name: 'cancel-reservation',
     on: 'cancel',
     from: ['held'],
-    when: 'of the reservation',
-    holds: (x) => isOwner(x) && x.state.reservation?.epoch === x.input.message.epoch,
+    when: 'names the reservation',
+    guard: (x) => isOwner(x) && x.state.reservation?.epoch === x.input.message.epoch,
     to: ['stay'],
     act: (x) => unreserve(x, 'cancelled'),
   }),
@@ -209,7 +209,7 @@ export const LEND_ROWS = [
     on: 'cancel',
     from: ['moving'],
     when: 'the running lend, before the point of no return',
-    holds: (x) => {
+    guard: (x) => {
       const { attempt } = x.state;
       return (
         isOwner(x) &&
@@ -236,8 +236,8 @@ export const LEND_ROWS = [
     name: 'reserved',
     on: 'recorded',
     from: ['held'],
-    when: 'the reservation is written',
-    holds: ({ state, input }) => state.reservation?.isTold === false && input.fault === undefined,
+    when: 'the reservation is recorded',
+    guard: ({ state, input }) => state.reservation?.isTold === false && input.fault === undefined,
     to: ['stay'],
     act: (x) => {
       const reservation = { ...x.state.reservation!, isTold: true };
@@ -249,8 +249,8 @@ export const LEND_ROWS = [
     name: 'reserved-unwritten',
     on: 'recorded',
     from: ['held'],
-    when: 'the reservation cannot be written',
-    holds: ({ state }) => state.reservation?.isTold === false,
+    when: 'the reservation cannot be recorded',
+    guard: ({ state }) => state.reservation?.isTold === false,
     to: ['stay'],
     act: (x) => {
       const { terms, epoch } = x.state.reservation!;
@@ -285,7 +285,7 @@ export const LEND_ROWS = [
     on: 'level',
     from: ['held'],
     when: 'the borrower of the reservation has ended',
-    holds: ({ state }) => state.reservation !== undefined && !isAlive(state, state.reservation.borrower),
+    guard: ({ state }) => state.reservation !== undefined && !isAlive(state, state.reservation.borrower),
     to: ['stay'],
     act: (x) => unreserve(x, 'borrowerAbsent'),
   }),
@@ -294,7 +294,7 @@ export const LEND_ROWS = [
     on: 'timer:reservation',
     from: ['held'],
     when: 'reserved',
-    holds: ({ state }) => state.reservation !== undefined,
+    guard: ({ state }) => state.reservation !== undefined,
     to: ['stay'],
     act: (x) => unreserve(x, 'reservationLapsed'),
   }),

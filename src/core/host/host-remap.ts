@@ -1,10 +1,10 @@
 /**
- * The remap as the host runs it: from fence to a stable state, with every failure, exit and
- * cancellation that may come between.
+ * The remap at the host: from fence to a stable state, with every failure, exit and cancellation that may interrupt
+ * it.
  *
- * Pure rows. Nothing is granted before everything is fenced and settled; before the point of no return (the grant)
- * a failed lend goes back to the owner; after it the way is forward, back to the owner under a new epoch; what
- * cannot be blocked, synced, reset or granted to its owner ends in quarantine.
+ * Pure. Nothing is granted before everything is fenced and settled. Before the point of no return (the grant) a
+ * failed lend returns to the owner under the same epoch; after it, the bundle returns to the owner under a new epoch.
+ * A bundle that cannot be blocked, synced, reset or granted to its owner ends in quarantine.
  */
 
 import type { Incarnation } from '../protocol/ids.ts';
@@ -34,7 +34,7 @@ import {
   type VmIncarnation,
 } from './host-state.ts';
 
-/** All granted: the new holder holds. */
+/** All resources are granted: the new holder holds. */
 function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: VmIncarnation): HostOut {
   const { state, input, config } = x;
   const proof = input.result.ok ? input.result.proof : undefined;
@@ -48,7 +48,7 @@ function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: VmIncarnation): 
     lastEpoch: attempt.epoch,
     lastCause: attempt.cause,
   };
-  // What is taken back at once is not told.
+  // A grant that is reverted at once is not reported.
   const isKept = isAlive(next, to) && !isKeeperLost(next, config);
   const told = isKept ? audience({ ...x, state: next }) : [];
   return {
@@ -64,7 +64,7 @@ function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: VmIncarnation): 
   };
 }
 
-/** Everything is fenced and clean and nobody is to get it. */
+/** All resources are fenced and clean, and no VM is to get them. */
 function park(x: Base, attempt: Attempt): HostOut {
   const { state, config } = x;
   const next: HostState = {
@@ -90,7 +90,7 @@ function advance(x: Base, attempt: Attempt, phase: RemapPhase): HostOut {
   return { state: { ...x.state, attempt: next }, effects: [stop('enforce'), ...runPhase(x.config, next)] };
 }
 
-/** Before the point of no return: the owner gets back what it was about to lend, under the attempt's epoch. */
+/** Before the point of no return: the owner keeps the bundle that it was about to lend, under the attempt's epoch. */
 function rollBack(x: Base, attempt: Attempt): HostOut {
   const owner = runningOwner(x);
   const same =
@@ -108,19 +108,21 @@ const isLend = (attempt: Attempt) => attempt.cause === 'lend';
 const isDead = (state: HostState, one: VmIncarnation | undefined) =>
   one !== undefined && !isAlive(state, one);
 
-/** Whether a lend turns back: its owner cancelled it, its borrower has ended, or the keeper of its supplies has. */
+/**
+ * Returns whether a lend must turn back: it was cancelled, its borrower has ended, or the keeper of its supplies has.
+ */
 function turnsBack({ state, config }: Base, attempt: Attempt): boolean {
   if (!isLend(attempt)) return false;
   const { cancelled, to, from } = attempt;
   return cancelled || isDead(state, to) || (config.keeper === 'owner' && isDead(state, from));
 }
 
-/** After fence or settle went wrong: nobody knows what the old holder still reaches. */
+/** Fence or settle failed: the old holder's access is unknown. */
 function unproved(x: Base, phase: RemapPhase): HostOut {
   return quarantine(x, phase === 'fence' ? 'fenceFailed' : 'settleFailed', false);
 }
 
-/** Everything is fenced and settled: nobody reaches the bundle any more. */
+/** All resources are fenced and settled: no VM reaches the bundle. */
 function unexposed<X extends Base>(x: X): X {
   return { ...x, state: { ...x.state, exposed: false } };
 }
@@ -131,7 +133,7 @@ function afterClean(x: HostSeen<'phaseDone'>): HostOut {
   if (attempt.quarantine) return quarantine(x, attempt.quarantine, true);
   if (turnsBack(x, attempt)) return rollBack(x, attempt);
   if (isLend(attempt)) return advance(x, attempt, 'grant');
-  // Who the owner is now counts: it may have ended, or come up, since this began.
+  // The owner's present state counts: it may have ended or started meanwhile.
   const isForNobody = attempt.forced || (attempt.cause === 'lift' && !x.state.isOwnerWaiting);
   const to = isForNobody ? undefined : runningOwner(x);
   return to ? advance(x, { ...attempt, to }, 'grant') : park(x, { ...attempt, to: undefined });
@@ -140,12 +142,12 @@ function afterClean(x: HostSeen<'phaseDone'>): HostOut {
 /** A reset failed, or the device is not idle after it. */
 function uncleaned(x: Base): HostOut {
   const attempt = attemptOf(x.state);
-  // What the owner left in its own device is no secret from it: a failed lend goes back without a reset.
+  // The owner's own data in its device is no secret from it: a failed lend returns without a reset.
   if (isLend(attempt)) return rollBack(x, attempt);
   return quarantine(x, 'resetFailed', true);
 }
 
-/** A grant failed half-way: forward, back to the owner; if the owner was it, to nobody and into quarantine. */
+/** A grant failed half-way: return to the owner; if the owner was to get it, park it in quarantine. */
 function ungranted(x: Base): HostOut {
   const attempt = attemptOf(x.state);
   const before = [stop('enforce')];
@@ -174,7 +176,7 @@ export const REMAP_ROWS = [
     on: 'phaseDone',
     from: ['moving'],
     when: 'fence done',
-    holds: inPhase('fence'),
+    guard: inPhase('fence'),
     to: ['stay'],
     act: (x) => advance(x, attemptOf(x.state), 'settle'),
   }),
@@ -182,8 +184,8 @@ export const REMAP_ROWS = [
     name: 'settled-turn-back',
     on: 'phaseDone',
     from: ['moving'],
-    when: 'settle done; a lend that was cancelled, or whose borrower or keeper has ended',
-    holds: (x) => inPhase('settle')(x) && turnsBack(x, attemptOf(x.state)),
+    when: 'settle done; the lend was cancelled, or its borrower or keeper has ended',
+    guard: (x) => inPhase('settle')(x) && turnsBack(x, attemptOf(x.state)),
     to: ['stay'],
     act: (x) => rollBack(unexposed(x), { ...attemptOf(x.state), settled: true }),
   }),
@@ -191,8 +193,8 @@ export const REMAP_ROWS = [
     name: 'settled-unresettable',
     on: 'phaseDone',
     from: ['moving'],
-    when: 'settle done; taken by force, and only the driver could have cleared a residual state',
-    holds: (x) => inPhase('settle')(x) && !x.config.resettable && attemptOf(x.state).forced,
+    when: 'settle done; a forced return, and a residual state that only the driver clears',
+    guard: (x) => inPhase('settle')(x) && !x.config.resettable && attemptOf(x.state).forced,
     to: ['quarantined'],
     act: (x) => quarantine(unexposed(x), 'unresettable', true),
   }),
@@ -201,7 +203,7 @@ export const REMAP_ROWS = [
     on: 'phaseDone',
     from: ['moving'],
     when: 'settle done',
-    holds: inPhase('settle'),
+    guard: inPhase('settle'),
     to: ['stay'],
     act: (x) => advance(unexposed(x), { ...attemptOf(x.state), settled: true }, 'clean'),
   }),
@@ -209,8 +211,8 @@ export const REMAP_ROWS = [
     name: 'cleaned-busy',
     on: 'phaseDone',
     from: ['moving'],
-    when: 'reset done, a device not idle, looks left',
-    holds: (x) => {
+    when: 'reset done, a device is not idle, checks left',
+    guard: (x) => {
       const { result } = x.input;
       return inPhase('clean')(x) && result.ok && result.idle === false && attemptOf(x.state).drainsLeft > 0;
     },
@@ -227,8 +229,8 @@ export const REMAP_ROWS = [
     name: 'cleaned-never-idle',
     on: 'phaseDone',
     from: ['moving'],
-    when: 'reset done, a device not idle, no look left',
-    holds: (x) => inPhase('clean')(x) && x.input.result.ok && x.input.result.idle === false,
+    when: 'reset done, a device is not idle, no checks left',
+    guard: (x) => inPhase('clean')(x) && x.input.result.ok && x.input.result.idle === false,
     to: ['stay', 'quarantined'],
     act: uncleaned,
   }),
@@ -237,7 +239,7 @@ export const REMAP_ROWS = [
     on: 'phaseDone',
     from: ['moving'],
     when: 'clean done',
-    holds: inPhase('clean'),
+    guard: inPhase('clean'),
     to: ['stay', 'parked', 'quarantined'],
     act: afterClean,
   }),
@@ -246,7 +248,7 @@ export const REMAP_ROWS = [
     on: 'phaseDone',
     from: ['moving'],
     when: 'grant done',
-    holds: inPhase('grant'),
+    guard: inPhase('grant'),
     to: ['held', 'stay'],
     act: (x) => commit(x, attemptOf(x.state), attemptOf(x.state).to!),
   }),
@@ -255,7 +257,7 @@ export const REMAP_ROWS = [
     on: 'phaseDone',
     from: ['moving'],
     when: 'failed',
-    holds: isCurrent,
+    guard: isCurrent,
     to: ['stay', 'quarantined'],
     act: (x) => failed(x, x.input.phase),
   }),
@@ -263,10 +265,10 @@ export const REMAP_ROWS = [
     name: 'phase-timeout-late',
     on: 'timer:enforce',
     from: ['starting', 'moving'],
-    when: 'this process did not run meanwhile',
-    holds: ({ input }) => (input.lateMs ?? 0) >= STOPPED_MS,
+    when: 'this process was stopped meanwhile',
+    guard: ({ input }) => (input.lateMs ?? 0) >= STOPPED_MS,
     to: ['stay'],
-    // A machine that was stopped with us has had no time either.
+    // The machine may have been stopped too, and had no time to answer.
     act: ({ state, config }) => ({ state, effects: [timer('enforce', config.times.enforceMs)] }),
   }),
   hostRow({
@@ -281,7 +283,7 @@ export const REMAP_ROWS = [
     on: 'timer:drain',
     from: ['moving'],
     when: 'cleaning',
-    holds: ({ state }) => state.attempt?.phase === 'clean',
+    guard: ({ state }) => state.attempt?.phase === 'clean',
     to: ['stay'],
     act: ({ state, config }) => ({ state, effects: runPhase(config, attemptOf(state)) }),
   }),

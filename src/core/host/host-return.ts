@@ -1,6 +1,4 @@
-/**
- * The host’s rows for the way back: release, reclaim, claim, and the clocks of lease and notice. Pure.
- */
+/** The host's rows for the return: release, reclaim, claim, and the timers of lease and notice. Pure. */
 
 import type { MoveCause } from '../protocol/codes.ts';
 import { HOST_TIMERS } from '../protocol/timers.ts';
@@ -21,7 +19,7 @@ import {
 } from './host-attempt.ts';
 import type { Holder, HostConfig, HostEffect } from './host-state.ts';
 
-/** Gives notice of a forced return, or starts it at once where the consent asks for none. */
+/** Gives notice of a forced return, or starts it at once where the consent sets no notice. */
 function startNotice(x: Base, cause: MoveCause): HostOut {
   const { state, config } = x;
   const holder = state.holder as Holder;
@@ -35,7 +33,7 @@ function startNotice(x: Base, cause: MoveCause): HostOut {
     effects: [
       stop('lease'),
       stop('confirm'),
-      // A restart of the service must not give the notice anew.
+      // Recorded, so that a restart of the service does not start the notice again.
       record,
       leaseEnding(config, holder, noticeMs, cause),
       timer('notice', noticeMs),
@@ -54,7 +52,7 @@ function leaseEnding(config: HostConfig, holder: Holder, noticeMs: number, cause
   };
 }
 
-/** The bundle is not back: its holder may not have heard. */
+/** The bundle is not back: repeat the notice, which may be lost. */
 function remind({ state, input, config }: Base): HostOut {
   const holder = state.holder!;
   const ending = holder.ending!;
@@ -73,8 +71,8 @@ export const RETURN_ROWS = [
     name: 'release',
     on: 'release',
     from: ['held'],
-    when: 'by the borrower that holds',
-    holds: (x) => isHolder(x) && isLent(x),
+    when: 'from the borrower that holds',
+    guard: (x) => isHolder(x) && isLent(x),
     to: ['moving', 'quarantined'],
     act: (x) => beginReturn(x, x.state.holder?.ending?.cause ?? 'release', false),
   }),
@@ -83,7 +81,7 @@ export const RETURN_ROWS = [
     on: 'release',
     from: ['held', 'parked'],
     when: 'repeated, or of an older epoch',
-    holds: isPast,
+    guard: isPast,
     to: ['stay'],
     act: answerFromOutcome,
   }),
@@ -100,7 +98,7 @@ export const RETURN_ROWS = [
     on: 'reclaim',
     from: ['held'],
     when: 'lent at this epoch',
-    holds: (x) => isOwner(x) && isLent(x) && x.state.holder?.epoch === x.input.message.epoch,
+    guard: (x) => isOwner(x) && isLent(x) && x.state.holder?.epoch === x.input.message.epoch,
     to: ['stay', 'moving', 'quarantined'],
     act: (x) => {
       const { state, input } = x;
@@ -119,8 +117,8 @@ export const RETURN_ROWS = [
     name: 'reclaim-over',
     on: 'reclaim',
     from: ['held', 'parked'],
-    when: 'by the owner',
-    holds: isOwner,
+    when: 'from the owner',
+    guard: isOwner,
     to: ['stay'],
     act: answerFromOutcome,
   }),
@@ -136,8 +134,8 @@ export const RETURN_ROWS = [
     name: 'claim',
     on: 'claim',
     from: ['parked'],
-    when: 'by the owner, not in the guard time',
-    holds: (x) => isOwner(x) && !x.state.guard && runningOwner(x) !== undefined,
+    when: 'from the owner, not in the guard time',
+    guard: (x) => isOwner(x) && !x.state.guard && runningOwner(x) !== undefined,
     to: ['moving', 'quarantined'],
     act: (x) => begin(x, { cause: 'claim', to: runningOwner(x), forced: false }),
   }),
@@ -145,16 +143,16 @@ export const RETURN_ROWS = [
     name: 'claim-guard',
     on: 'claim',
     from: ['parked'],
-    when: 'by the owner, in the guard time',
-    holds: isOwner,
-    ignore: 'the bundle goes to the owner by itself when the guard time is over',
+    when: 'from the owner, in the guard time',
+    guard: isOwner,
+    ignore: 'the owner gets the bundle without a claim when the guard time is over',
   }),
   hostRow({
     name: 'claim-held',
     on: 'claim',
     from: ['held'],
-    when: 'by the owner',
-    holds: isOwner,
+    when: 'from the owner',
+    guard: isOwner,
     to: ['stay'],
     act: answerFromOutcome,
   }),
@@ -168,14 +166,14 @@ export const RETURN_ROWS = [
   ...otherwise('claim', 'ignore'),
 ];
 
-/** Rows of the lease's clocks. */
+/** Rows of the lease's timers. */
 export const CLOCK_ROWS = [
   hostRow({
     name: 'lease-over',
     on: 'timer:lease',
     from: ['held'],
     when: 'lent, notice not given',
-    holds: (x) => isLent(x) && !x.state.holder?.ending?.notified,
+    guard: (x) => isLent(x) && !x.state.holder?.ending?.notified,
     to: ['stay', 'moving', 'quarantined'],
     act: (x) => startNotice(x, x.state.holder?.ending?.cause ?? 'expiry'),
   }),
@@ -184,7 +182,7 @@ export const CLOCK_ROWS = [
     on: 'timer:notice',
     from: ['held'],
     when: 'lent, the enforcer can force',
-    holds: (x) => isLent(x) && x.config.forceRevoke,
+    guard: (x) => isLent(x) && x.config.forceRevoke,
     to: ['moving', 'quarantined'],
     act: (x) => beginReturn(x, x.state.holder?.ending?.cause ?? 'expiry', true),
   }),
@@ -193,9 +191,10 @@ export const CLOCK_ROWS = [
     on: 'timer:notice',
     from: ['held'],
     when: 'lent, the enforcer cannot force',
-    holds: isLent,
+    guard: isLent,
     to: ['stay'],
-    // Gunyah and FF-A refuse to take from a live borrower: the return then waits for its release or VM exit.
+    // Gunyah and FF-A refuse to take from a live borrower: the return waits for its release or for the VM's
+    // exit.
     act: ({ state }) => ({
       state,
       effects: [{ do: 'audit', event: 'overdue', detail: state.holder?.ending?.cause }],
@@ -206,7 +205,7 @@ export const CLOCK_ROWS = [
     on: 'timer:remind',
     from: ['held'],
     when: 'notice was given',
-    holds: ({ state }) => state.holder?.ending?.notified === true,
+    guard: ({ state }) => state.holder?.ending?.notified === true,
     to: ['stay'],
     act: remind,
   }),
@@ -215,7 +214,7 @@ export const CLOCK_ROWS = [
     on: 'timer:confirm',
     from: ['held'],
     when: 'lent, not confirmed',
-    holds: (x) => isLent(x) && x.state.holder?.confirmed === false && !x.state.holder.ending?.notified,
+    guard: (x) => isLent(x) && x.state.holder?.confirmed === false && !x.state.holder.ending?.notified,
     to: ['stay', 'moving', 'quarantined'],
     act: (x) => startNotice(x, 'noConfirm'),
   }),
@@ -224,7 +223,7 @@ export const CLOCK_ROWS = [
     on: 'timer:confirm',
     from: ['held'],
     when: 'the owner holds, not confirmed',
-    holds: (x) => !isLent(x) && x.state.holder?.confirmed === false,
+    guard: (x) => !isLent(x) && x.state.holder?.confirmed === false,
     to: ['stay'],
     act: (x) => ({
       state: x.state,
@@ -236,7 +235,7 @@ export const CLOCK_ROWS = [
     on: 'timer:guard',
     from: ['parked'],
     when: 'guarding',
-    holds: ({ state }) => state.guard,
+    guard: ({ state }) => state.guard,
     to: ['stay', 'moving', 'quarantined'],
     act: (x) => {
       const owner = runningOwner(x);

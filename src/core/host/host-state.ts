@@ -1,8 +1,7 @@
 /**
- * State, inputs and orders of the host for one bundle. The rows are in hypervisor.ts (commands
- * and clocks) and hypervisor-remap.ts (the remap and what may interrupt it).
+ * State, inputs and effects of the host's table for one bundle (host-table.ts).
  *
- * Pure types and the smallest helpers. Lease, notice and reservation are fields, not states.
+ * Pure: types and small helpers. Lease, notice and reservation are fields, not states.
  */
 
 import type { EvidenceLevel, MoveCause, Phase, QuarantineCause } from '../protocol/codes.ts';
@@ -21,68 +20,68 @@ export interface VmIncarnation {
   readonly incarnation: Incarnation;
 }
 
-/** What a borrower consented to. */
+/** The terms of a borrower's consent. */
 export interface Terms extends Pick<ConsentClaims, 'leaseMs' | 'minHoldMs' | 'noticeMs'> {
-  /** The borrower's number of its request. */
+  /** The borrower's id of its request. */
   readonly requestId: number;
 }
 
-/** The right of a borrower to hold for a while. */
+/** A borrower's bounded right to hold. */
 export interface Lease extends Terms {
-  /** Moment of the grant on the host's clock. */
+  /** Time of the grant on the host's clock. */
   readonly startedMs: number;
-  /** The owner's incarnation that lent it: where the owner keeps the supplies, they end with it. */
+  /** The owner's incarnation that lent it. If the owner keeps the supplies, they fail when it ends. */
   readonly lender: Incarnation;
 }
 
-/** A return that is coming. */
+/** A pending return. */
 export interface Ending {
   readonly cause: MoveCause;
-  /** Notice was given; before that, minimum hold time is awaited. */
+  /** Whether notice was given. Before that, the minimum hold time runs. */
   readonly notified: boolean;
-  /** When the notice is over, on the host's clock. */
+  /** End of the notice on the host's clock. */
   readonly endsMs: number;
 }
 
 export interface Holder extends VmIncarnation {
   readonly epoch: Epoch;
   readonly confirmed: boolean;
-  /** Absent for the owner, who holds by title. */
+  /** Absent for the owner, which holds by title. */
   readonly lease?: Lease | undefined;
   readonly ending?: Ending | undefined;
   readonly proof?: Proof | undefined;
 }
 
-/** A prepared handover. */
+/** A reservation for a handover. */
 export interface Reservation {
   readonly epoch: Epoch;
   readonly borrower: VmIncarnation;
   readonly terms: Terms;
-  /** Both parties were told: the record of it is written. */
+  /** Whether both parties were told: the record is written. */
   readonly isTold: boolean;
 }
 
 /** Phases of the remap procedure, in order. */
 export type RemapPhase = 'inspect' | 'fence' | 'settle' | 'clean' | 'grant';
 
-/** One run of the remap procedure. */
+/** One run of the remap. */
 export interface Attempt {
   readonly epoch: Epoch;
   readonly cause: MoveCause;
-  /** The holder before; absent when nobody held. */
+  /** The previous holder; absent: none. */
   readonly from?: VmIncarnation | undefined;
-  /** Who is to get it; absent: nobody, it is parked. */
+  /** The next holder; absent: none, the bundle is parked. */
   readonly to?: VmIncarnation | undefined;
   readonly phase: RemapPhase;
-  /** Taken without the holder's help: the bundle stays dark for the guard time. */
+  /** A forced return: the bundle stays parked for the guard time. */
   readonly forced: boolean;
-  /** From fence to settle: the old holder may still reach something. */
+  /** Whether fence and settle are done. Until then the old holder may still have access. */
   readonly settled: boolean;
   readonly drainsLeft: number;
-  /** The owner wants it dropped. */
+  /** Whether the owner cancelled it. */
   readonly cancelled: boolean;
   readonly terms?: Terms | undefined;
-  /** Where the attempt ends when the owner itself rejected the evidence. */
+  /** The cause of quarantine when the owner itself rejected the evidence. */
   readonly quarantine?: QuarantineCause | undefined;
 }
 
@@ -90,49 +89,46 @@ export interface HostState {
   readonly name: HostStateName;
   /** Highest epoch allocated. */
   readonly epoch: Epoch;
-  /** Last epoch of the durable block: what is allocated beyond it could be allocated again after a power cut. */
+  /** Last epoch of the durable block. A higher one could be allocated again after a power cut. */
   readonly epochMax: Epoch;
   readonly holder?: Holder | undefined;
   readonly reservation?: Reservation | undefined;
   readonly attempt?: Attempt | undefined;
-  /** Epoch of the last attempt that ended, for answers while nobody holds. */
+  /** Epoch of the last finished attempt, for answers while no VM holds. */
   readonly lastEpoch: Epoch;
-  /** How the last attempt ended. */
+  /** Cause of the last finished attempt. */
   readonly lastCause: MoveCause;
-  /** Borrower of the last lease, and by which request: it is told how its return ended. */
+  /** Borrower of the last lease and its request id: it is told how its return ended. */
   readonly lastBorrower?: { readonly vm: VmId; readonly requestId: number } | undefined;
   /** While parked: the guard time runs. */
   readonly guard: boolean;
   readonly quarantine?: { readonly cause: QuarantineCause; readonly isolated: boolean } | undefined;
-  /** While quarantined without proof: who may still reach the bundle. */
+  /** While quarantined without proof: the VM that may still reach the bundle. */
   readonly suspect?: VmIncarnation | undefined;
-  /**
-   * After a restart, until everything was settled once: nobody knows who may still reach the bundle, so no VM that
-   * exits is let go.
-   */
+  /** After a restart, until the first settle: any VM may still reach the bundle, so no exit is acknowledged. */
   readonly exposed: boolean;
-  /** The holder is that of a record which an earlier host wrote: later records may be missing. */
+  /** The holder comes from the record of an earlier host; later records may be missing. */
   readonly isFromRecord: boolean;
   /** Why records cannot be written; absent: they can. */
   readonly unwritable?: string | undefined;
   /** Running incarnations of the VMs. */
   readonly running: Readonly<Record<VmId, Incarnation>>;
-  /** The owner's VM waits for leave to run its first instruction. */
+  /** The owner's VM waits before its first instruction. */
   readonly isOwnerWaiting: boolean;
-  /** Ended incarnations that wait for leave to free their memory. */
+  /** Ended incarnations whose memory waits to be freed. */
   readonly exiting: readonly VmIncarnation[];
-  /** Who rejected the evidence, and why: a borrower among them is barred, not lent to again before a lift. */
+  /** VMs that rejected the evidence, and why. A borrower among them is barred from lending until a lift. */
   readonly rejections: readonly Rejection[];
 }
 
 /** What a holder found wrong with the evidence of its grant. */
 export interface Rejection {
   readonly vm: VmId;
-  /** In its words, at most 96 bytes. */
+  /** The holder's text, at most 96 bytes. */
   readonly what: string;
 }
 
-/** What the service knows about a bundle from its configuration and its enforcer. */
+/** Constants of a bundle, from the configuration and its enforcer. */
 export interface HostConfig {
   readonly bundle: MessageOf<'prepare'>['bundle'];
   readonly owner: VmId;
@@ -140,27 +136,27 @@ export interface HostConfig {
   readonly digest: Uint8Array;
   /** Whether the enforcer's reset clears every declared residual state. */
   readonly resettable: boolean;
-  /** Whether a bundle that is not resettable may be lent all the same (a dead borrower then means quarantine). */
+  /** Whether a bundle that is not resettable may be lent. If its borrower dies, it goes to quarantine. */
   readonly acceptDriverResidualState: boolean;
   readonly evidence: EvidenceLevel;
   readonly forceRevoke: boolean;
   readonly times: HostTimes;
 }
 
-/** How a phase of the remap ended, folded from the enforcer's answers (host/remap.ts). */
+/** Result of a phase, from the enforcer's answers (remap.ts). */
 export type PhaseResult =
   | {
       readonly ok: true;
-      /** clean: false when a device was not idle. */
+      /** Of clean: false when a device was not idle. */
       readonly idle?: boolean;
-      /** grant. */
+      /** Of grant. */
       readonly proof?: Proof;
-      /** inspect: the one that all resources can be reached by; `mixed` when they differ. */
+      /** Of inspect: the VM that reaches all resources; `mixed` when they differ. */
       readonly reach?: VmId | 'blocked' | 'mixed' | 'unknown';
     }
   | { readonly ok: false; readonly error: string };
 
-/** What was found of the service's table at its start. */
+/** What the service found of its table at its start. */
 export type Recovered =
   /** The last record of this bundle. `rebooted`: the machine was rebooted since. */
   | { readonly kind: 'record'; readonly state: HostState; readonly rebooted: boolean }
@@ -169,16 +165,16 @@ export type Recovered =
   /** The table is missing or broken. */
   | { readonly kind: 'lost' };
 
-/** A consent as opened by the driver: its claims verified, its timestamp token compared with our clock. */
+/** A consent as the driver opened it: claims verified, timestamp token compared with our clock. */
 export interface OpenedConsent {
   readonly claims: ConsentClaims;
-  /** The timestamp token is of this boot of the service. */
+  /** Whether the timestamp token is of this boot of the service. */
   readonly sameBoot: boolean;
-  /** Age of the timestamp token on our clock, in ms; negative when it claims to be from the future. */
+  /** Age of the timestamp token on our clock, in ms; negative when it claims a future time. */
   readonly ageMs: number;
 }
 
-/** Messages that the host's table takes. */
+/** Messages that are inputs of the host's table. */
 export const HOST_MESSAGES = [
   'prepare',
   'lend',
@@ -192,14 +188,14 @@ export const HOST_MESSAGES = [
 ] as const satisfies readonly MessageKind[];
 type HostMessage = (typeof HOST_MESSAGES)[number];
 
-/** Facts. `nowMs` is the host's monotonic clock; `incarnation` the sender's running incarnation. */
+/** Inputs. `nowMs`: the host's monotonic clock. `incarnation`: the sender's running incarnation. */
 export type HostInput = { readonly nowMs: number } & (
   | {
       readonly [K in HostMessage]: {
         readonly on: K;
         readonly from: VmId;
         readonly message: MessageOf<K>;
-        /** Only with `prepare`: absent when the consent did not verify. */
+        /** Of a `prepare` only. Absent when the consent did not verify. */
         readonly consent?: OpenedConsent | undefined;
       };
     }[HostMessage]
@@ -208,8 +204,8 @@ export type HostInput = { readonly nowMs: number } & (
       readonly recovered: Recovered;
       readonly running: HostState['running'];
       /**
-       * The durable block of epochs of this start: above `from` none was allocated, up to `to` any may be. Absent: none
-       * was but those of the record.
+       * The durable block of epochs of this start: none above `from` was allocated, all up to `to` may be. Absent:
+       * only epochs of the record were allocated.
        */
       readonly epochs?: { readonly from: Epoch; readonly to: Epoch } | undefined;
     }
@@ -220,29 +216,29 @@ export type HostInput = { readonly nowMs: number } & (
       readonly result: PhaseResult;
     }
   | { readonly on: 'vmStarted'; readonly vm: VmId; readonly incarnation: Incarnation }
-  /** A VM was let run: it waits no longer. */
+  /** A VM runs now; it no longer waits. */
   | { readonly on: 'vmRuns'; readonly vm: VmId }
-  /** `incarnation` absent: the one that runs. */
+  /** `incarnation` absent: the running one. */
   | { readonly on: 'vmExited'; readonly vm: VmId; readonly incarnation?: Incarnation | undefined }
   /** The last record was written, or could not be. */
   | { readonly on: 'recorded'; readonly fault?: string | undefined }
   /** Epochs up to `to` may be allocated. */
   | { readonly on: 'epochsReserved'; readonly to: Epoch }
-  /** An operator ends the quarantine, or forgives a barred borrower. */
+  /** An operator ends the quarantine, or lifts the bar of a borrower. */
   | { readonly on: 'lift' }
-  /** `lateMs`: how long ago the timer should have run out. */
+  /** `lateMs`: time since the timer should have expired. */
   | {
       readonly [T in HostTimer]: { readonly on: `timer:${T}`; readonly lateMs?: number | undefined };
     }[HostTimer]
   | { readonly on: typeof LEVEL }
 );
 
-/** Orders. */
+/** Effects. */
 export type HostEffect =
   | { readonly do: 'send'; readonly to: VmId; readonly message: Message }
-  /** Write the state to the table, so that it outlives this process; `recorded` answers. */
+  /** Record the state, so that it outlives this process. Answered by `recorded`. */
   | { readonly do: 'record' }
-  /** Run a phase of the remap; `phaseDone` answers with the same epoch and phase. */
+  /** Run a phase of the remap. Answered by `phaseDone` with the same epoch and phase. */
   | {
       readonly do: 'phase';
       readonly phase: RemapPhase;
@@ -251,7 +247,7 @@ export type HostEffect =
     }
   | { readonly do: 'timer'; readonly timer: HostTimer; readonly ms: number }
   | { readonly do: 'stopTimer'; readonly timer: HostTimer }
-  /** Nothing of this incarnation reaches the bundle any more: its memory may be freed, as far as this bundle goes. */
+  /** This incarnation and the bundle no longer reach each other: as to this bundle, its memory may be freed. */
   | { readonly do: 'acknowledgeExit'; readonly vm: VmId; readonly incarnation: Incarnation }
   /** A line for the audit log: what happened, and why. */
   | { readonly do: 'audit'; readonly event: string; readonly detail?: string | undefined };
@@ -296,12 +292,12 @@ export function isKeeperLost({ holder, running }: HostState, { keeper, owner }: 
   return keeper === 'owner' && holder?.lease !== undefined && running[owner] !== holder.lease.lender;
 }
 
-/** Returns whether a VM that is about to run has to wait for this bundle. */
+/** Returns whether a VM that is about to run must wait for this bundle. */
 export function holdsBack(state: HostState, { owner }: Pick<HostConfig, 'owner'>, vm: VmId): boolean {
-  // Its own memory may still be reached by what an ended incarnation of it left.
+  // Access that an ended incarnation of this VM left may still reach its memory.
   if (state.exiting.some((one) => one.vm === vm)) return true;
   if (state.attempt?.to?.vm === vm) return true;
-  // An owner gets its bundle before its kernel probes, where that is only a matter of waiting.
+  // An owner gets its bundle before its kernel probes, if the bundle only needs time.
   const isComing = state.name === 'starting' || state.name === 'moving' || state.guard;
   return vm === owner && isComing;
 }

@@ -1,8 +1,8 @@
 /**
  * The host's table for one bundle: who holds it, under which epoch, and until when.
  *
- * Pure: facts in, orders out (host-state.ts). The only place that allocates epochs and orders the enforcer.
- * One command at a time per bundle, decided in the order of arrival; a repeated command is answered from the last
+ * Pure: inputs in, effects out (host-state.ts). Only this table allocates epochs and orders the enforcer. It
+ * processes one command at a time per bundle, in the order of arrival; a repeated command is answered from the last
  * outcome without acting. The rows are in the files named below.
  */
 
@@ -21,11 +21,11 @@ const lateTimers = (Object.keys(HOST_TIMERS) as HostTimer[]).map((name) =>
     name: `${name}-timer-late`,
     on: `timer:${name}`,
     from: 'any',
-    ignore: 'what it waited for has happened',
+    ignore: 'the awaited event has happened',
   }),
 );
 
-/** Inputs of the host’s table of rows, for the totality test and the diagrams. */
+/** Inputs of the host's table; also for the totality test and the diagrams. */
 export const HOST_INPUTS: readonly HostInput['on'][] = [
   'start',
   'phaseDone',

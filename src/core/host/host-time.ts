@@ -1,6 +1,6 @@
 /**
- * The host's timestamp token: 8 bytes of its boot id and its monotonic milliseconds as a uint64, big endian. Opaque to
- * agents, which put the last one they saw into a consent; so no VM's clock is ever compared.
+ * The host's timestamp token: 8 bytes of its boot id and its monotonic milliseconds as a uint64, big endian. Opaque
+ * to agents, which copy the last one into a consent, so that no VM's clock is ever compared. Pure.
  */
 
 import { sameBytes } from '../protocol/evidence.ts';
@@ -9,7 +9,7 @@ import { STAMP_BYTES } from '../protocol/messages.ts';
 /** Bytes of the boot id that go into a timestamp token. */
 const BOOT_PART_BYTES = 8;
 
-/** Makes the timestamp token of moment `nowMs` in the boot `bootId` (at least 8 bytes). */
+/** Returns the timestamp token of time `nowMs` in the boot `bootId` (at least 8 bytes). */
 export function makeHostTime(bootId: Uint8Array, nowMs: number): Uint8Array {
   const hostTime = new Uint8Array(STAMP_BYTES);
   hostTime.set(bootId.subarray(0, BOOT_PART_BYTES));
@@ -20,7 +20,7 @@ export function makeHostTime(bootId: Uint8Array, nowMs: number): Uint8Array {
   return hostTime;
 }
 
-/** Makes timestamp tokens; those of one millisecond are the same bytes, since every message of the host carries one. */
+/** Makes timestamp tokens. Reuses the bytes within a millisecond, since every message of the host carries one. */
 export class HostTimes {
   readonly #bootId: Uint8Array;
   #last: { readonly ms: number; readonly hostTime: Uint8Array } | undefined;
@@ -36,7 +36,7 @@ export class HostTimes {
   }
 }
 
-/** Returns whether `hostTime` is of this boot, and how old it is. */
+/** Returns whether `hostTime` is of this boot, and its age. */
 export function readHostTime(
   bootId: Uint8Array,
   nowMs: number,

@@ -1,6 +1,4 @@
-/**
- * What the host shows: the view of a bundle for `status` and `describe`, and refused accesses in words. Pure.
- */
+/** What the host shows: the view of a bundle for `status` and `describe`, and refused accesses as text. Pure. */
 
 import type { FaultRecord } from '../../ports/enforcer.ts';
 import type { EvidenceLevel } from '../protocol/codes.ts';
@@ -12,7 +10,7 @@ import type { Attributed } from './attribution.ts';
 import { leaseLeft } from './host-attempt.ts';
 import type { HostConfig, HostState, Rejection, RemapPhase } from './host-state.ts';
 
-/** How long each phase of the last remap took, in milliseconds of the host's clock. */
+/** Duration of each phase of the last remap, in ms of the host's clock. */
 export type PhaseTimes = Readonly<Partial<Record<RemapPhase, number>>>;
 
 /** A bundle as the host sees it. */
@@ -24,7 +22,7 @@ export interface HostView {
   readonly epoch: number;
   readonly leaseLeftMs: number | null;
   readonly reason: string;
-  /** Who found the evidence wrong, and what: borrowers among them are barred until a lift. */
+  /** VMs that rejected the evidence, and why. Borrowers among them are barred until a lift. */
   readonly rejections: readonly Rejection[];
   readonly confirmed: boolean;
   readonly evidence: string;
@@ -32,11 +30,11 @@ export interface HostView {
   readonly faults: number;
   readonly phases: PhaseTimes;
   readonly events: readonly string[];
-  /** Agents that mean another definition by this name. */
+  /** Agents with a different definition under this name. */
   readonly definitionDiffersFrom: readonly VmId[];
 }
 
-/** What the host shows of itself, besides its bundles. */
+/** The host's own part of the view. */
 export interface HostFacts {
   /** Running VMs and their incarnations. */
   readonly vms: Readonly<Record<string, number>>;
@@ -45,25 +43,26 @@ export interface HostFacts {
   /** What cannot be written, and why. */
   readonly writeFault: string | null;
   /**
-   * The last time that the host did not run, on a machine that did: for how long, and how long ago that ended, in ms.
+   * The last time that this process was stopped while its machine ran: for how long, and how long ago that ended, in
+   * ms.
    */
   readonly stopped: { readonly forMs: number; readonly agoMs: number } | null;
 }
 
-/** What a view is made of besides the state. */
+/** Inputs of a view besides the state. */
 export interface ViewParts {
   readonly config: HostConfig;
-  /** The last thing that happened. */
+  /** The last event. */
   readonly reason: string;
   readonly faults: number;
   readonly phases: PhaseTimes;
   readonly events: readonly string[];
-  /** Why the last phase that failed did; undefined when the last remap went well. */
+  /** Error of the last failed phase; undefined when the last remap succeeded. */
   readonly failure?: string | undefined;
   readonly differs?: readonly VmId[];
 }
 
-/** Makes the view of a bundle. */
+/** Returns the view of a bundle. */
 export function hostView({ config, ...parts }: ViewParts, state: HostState, nowMs: number): HostView {
   const { holder, attempt, quarantine, rejections } = state;
   return {
@@ -91,13 +90,13 @@ export function hostView({ config, ...parts }: ViewParts, state: HostState, nowM
   };
 }
 
-/** An enforcer that isolates nothing proves nothing, whatever its calls answered. */
+/** An enforcer that isolates nothing proves nothing, whatever its calls returned. */
 function isolationText(evidence: EvidenceLevel, isolated: boolean): string {
   if (evidence === 'none') return 'nothing is isolated';
   return `isolation ${isolated ? 'proved' : 'unproved'}`;
 }
 
-/** A refused access in one line. */
+/** Returns the text for a refused access, in one line. */
 export function faultText({ fault, offender, epoch }: Attributed, count: number): string {
   const who = offender ? `${offender.vm} (incarnation ${offender.incarnation})` : 'unattributed';
   const access = `${fault.write ? 'write' : 'read'} at 0x${fault.address.toString(16)}`;
@@ -106,7 +105,7 @@ export function faultText({ fault, offender, epoch }: Attributed, count: number)
   return `${fault.event}: ${who} ${what}, ${where}, by ${fault.by}, epoch ${epoch}, ${count} times`;
 }
 
-/** The report of a refused access, as the parties get it. */
+/** Returns the report of a refused access to the parties. */
 export function faultMessage(
   bundle: BundleId,
   { fault, offender, epoch }: Attributed,
@@ -127,12 +126,12 @@ export function faultMessage(
   };
 }
 
-/** The fields of a fault for the log. */
+/** Returns the fields of a fault for the log. */
 export function faultFields(fault: FaultRecord) {
   return { event: fault.event, by: fault.by, vm: fault.vm, stream: fault.stream, address: fault.address };
 }
 
-/** Why a message is for no bundle of the host's, whatever their states, and the answer to it; empty when it may be. */
+/** Returns why the host cannot process a message in any state, and the answer to it; empty when it can. */
 export function whyUnfit(
   message: Extract<Message, { bundle: BundleId }>,
   state: HostState | undefined,
@@ -142,7 +141,7 @@ export function whyUnfit(
   return isLater(message) ? { why: NOT_SUPPORTED, answer: refuseLater(message, state) } : {};
 }
 
-/** The host's answer to such a message; undefined unless it is a command to the host. */
+/** Returns the host's answer to a message that is not supported yet; undefined unless it is a command to the host. */
 function refuseLater(
   message: LaterMessage,
   { holder, attempt, lastEpoch }: HostState,
@@ -155,19 +154,19 @@ function refuseLater(
   return { kind: 'refused', bundle, epoch, command, code: 'notSupported', currentEpoch, ...who, requestId };
 }
 
-/** The answer to a command for a bundle that is not configured here; undefined for what is no command. */
+/** Returns the answer to a command for a bundle that is not configured; undefined when it is no command. */
 export function unknownBundleRefusal(message: Extract<Message, { bundle: BundleId }>): Message | undefined {
   if (!('epoch' in message) || message.kind === 'queryState') return undefined;
   const { bundle, epoch, kind } = message;
   const command = MESSAGES[kind].number;
-  // Without it the owner takes the answer for one to an earlier request.
+  // Without it the owner would match the answer to an earlier request.
   const request = 'requestId' in message ? { requestId: message.requestId } : {};
   return { kind: 'refused', bundle, epoch, command, code: 'unknownBundle', currentEpoch: epoch, ...request };
 }
 
 /**
- * Whether the hardware says what a refused access was. An SMMU's record of a faulty configuration (`C_BAD_STE` and its
- * like) names the stream alone: Arm IHI 0070, 7.3.
+ * Returns whether the hardware describes the refused access. An SMMU's record of a faulty configuration (such as
+ * `C_BAD_STE`) names only the stream: Arm IHI 0070, 7.3.
  */
 export function namesAccess(event: string): boolean {
   return !event.startsWith('C_');

@@ -1,13 +1,13 @@
-/** Notices that the host itself did not run: stopped by a signal or with its machine, or starved. Pure. */
+/** Detects that the host itself did not run: stopped by a signal or with its machine, or without CPU time. Pure. */
 
-/** A timer so late, in ms, is told: on a machine under load it is late by tenths of a second. */
+/** Smallest delay of a timer that is reported, in ms. Under load a timer is late by tenths of a second. */
 const LATE_MS = 2_000;
 
 /** The last time that the host did not run. */
 export class Pulse {
   #stopped: { readonly forMs: number; readonly endedMs: number } | undefined;
 
-  /** A timer ran out so late. Returns for how long the host did not run, in ms, if it did not: once for each time. */
+  /** A timer expired late. Returns for how long the host did not run, in ms, once for each time. */
   late(lateMs: number, nowMs: number): number | undefined {
     if (lateMs < LATE_MS) return undefined;
     // Other timers are late for the same reason.
@@ -16,17 +16,17 @@ export class Pulse {
     return this.#stopped.forMs;
   }
 
-  /** The last time that the host did not run: for how long, and how long ago that ended, in ms. */
+  /** Returns the last time that the host did not run: for how long, and how long ago that ended, in ms. */
   stopped(nowMs: number): { readonly forMs: number; readonly agoMs: number } | null {
     if (!this.#stopped) return null;
     return { forMs: this.#stopped.forMs, agoMs: Math.round(nowMs - this.#stopped.endedMs) };
   }
 }
 
-/** What the log says of it. */
+/** Returns the text for the log. */
 export function stoppedText(ms: number): string {
   return (
-    `the host did not run for ${(ms / 1_000).toFixed(1)} s: it was stopped, or had no time; ` +
-    'leases and deadlines went on'
+    `the host did not run for ${(ms / 1_000).toFixed(1)} s: it was stopped, or had no CPU time; ` +
+    'leases and deadlines continued'
   );
 }

@@ -1,9 +1,9 @@
 /**
- * The remap procedure over the Enforcer port: turns one phase order of the host’s table of rows into calls, and
- * their answers into the phase's result.
+ * The remap over the Enforcer port: turns one phase order of the host's table into calls, and their answers into the
+ * phase's result.
  *
- * Pure. The order of the calls inside a phase is the safety argument: nothing of a later phase is ever in the
- * same batch as an earlier one, and every call may be repeated after a crash.
+ * Pure. Safety depends on the order of the calls: a call of a later phase is never in the same batch as one of an
+ * earlier phase, and every call may be repeated after a crash.
  */
 
 import type { EnforcerAnswer, EnforcerCall } from '../../ports/enforcer.ts';
@@ -14,7 +14,7 @@ import type { VmId } from '../protocol/ids.ts';
 import { ENTRY_BYTES_MAX } from '../protocol/messages.ts';
 import type { PhaseResult, RemapPhase } from './host-state.ts';
 
-/** Syncs and resets seen so far in one attempt; they end up in the proof. */
+/** Syncs and resets so far in one attempt, for the proof. */
 export interface Tally {
   readonly syncs: number;
   readonly resets: readonly string[];
@@ -22,20 +22,17 @@ export interface Tally {
 
 export const NO_TALLY: Tally = { syncs: 0, resets: [] };
 
-/** A phase on its way through the enforcer. */
+/** One phase as calls to the enforcer. */
 export interface PhaseRun {
   readonly bundle: BundleDefinition;
   readonly phase: RemapPhase;
   /** The new holder, for a grant. */
   readonly to: VmId | undefined;
-  /** What the enforcer is asked, in this order. */
+  /** The calls, in this order. */
   readonly calls: readonly EnforcerCall[];
 }
 
-/**
- * The runs of one bundle: what a phase asks for depends on bundle, phase and new holder alone, so it is made once for
- * each.
- */
+/** The runs of one bundle. The calls depend only on bundle, phase and new holder, so they are made once for each. */
 export class PhaseRuns {
   readonly #bundle: BundleDefinition;
   readonly #known = new Map<string, PhaseRun>();
@@ -52,7 +49,7 @@ export class PhaseRuns {
   }
 }
 
-/** Returns what `phase` asks of the enforcer. `to` is the new holder; throws when a grant has none. */
+/** Returns the calls of `phase`. `to` is the new holder; throws when a grant has none. */
 export function phaseRun(bundle: BundleDefinition, phase: RemapPhase, to: VmId | undefined): PhaseRun {
   return { bundle, phase, to, calls: callsOf(bundle, phase, to) };
 }
@@ -61,8 +58,8 @@ function callsOf(bundle: BundleDefinition, phase: RemapPhase, to: VmId | undefin
   const resources = resourcesOf(bundle);
   switch (phase) {
     case 'fence':
-      // Interrupts first, so that nothing new is signalled; then DMA; registers last, for they are what the
-      // old holder could still stop its device with.
+      // Interrupts first, so that no new one is signalled; then DMA; registers last, since the old holder
+      // could still stop its device with them.
       return byKind(bundle, ['interrupt', 'stream', 'mmio']).map((resource) => ({ op: 'fence', resource }));
     case 'settle':
       return [{ op: 'settle' }];
@@ -74,7 +71,7 @@ function callsOf(bundle: BundleDefinition, phase: RemapPhase, to: VmId | undefin
     case 'grant':
       if (to === undefined) throw new Error('a grant needs a new holder');
       return [
-        // Interrupts last: nothing is signalled before its registers can be reached.
+        // Interrupts last: none is signalled before its registers can be reached.
         ...byKind(bundle, ['stream', 'mmio', 'interrupt']).map(
           (resource): EnforcerCall => ({ op: 'grant', resource, vm: to }),
         ),
@@ -90,15 +87,15 @@ function byKind(bundle: BundleDefinition, kinds: readonly string[]) {
   return kinds.flatMap((kind) => resources.filter((resource) => resource.kind === kind).map(({ id }) => id));
 }
 
-/** What a phase came to. */
+/** Result of a phase. */
 export interface Folded {
   readonly result: PhaseResult;
   readonly tally: Tally;
 }
 
 /**
- * Returns the result of a phase from the answers to its calls. Fewer answers than calls mean that the last
- * answer is a failure, or that the enforcer broke off. An enforcer that cannot reset (`canReset`) proves no reset.
+ * Returns the result of a phase from the answers to its calls. Fewer answers than calls mean that the last answer is
+ * a failure, or that the enforcer stopped. An enforcer that cannot reset (`canReset`) proves no reset.
  */
 export function foldAnswers(
   run: PhaseRun,
@@ -134,7 +131,7 @@ export function foldAnswers(
   }
 }
 
-/** Devices that the enforcer's reset really clears. Of the others it only clears the interrupts. */
+/** Devices that the enforcer's reset fully clears. For the others it clears only the interrupts. */
 function resettableOf(bundle: BundleDefinition): readonly string[] {
   return bundle.devices
     .filter((device) => device.residualStates.every((residualState) => residualState.clearedBy === 'reset'))
@@ -149,7 +146,7 @@ function commonReach(
   return all.size === 1 ? [...all][0]! : 'mixed';
 }
 
-/** After a restart of the service: what was granted before, without the entries of that time. */
+/** After a restart of the service: the granted resources, without the table entries, which are lost. */
 function inspectResult(
   bundle: BundleDefinition,
   evidence: EvidenceLevel,

@@ -1,6 +1,6 @@
 /**
- * Checks what was read of the host's table before anything is made of it. The journal's checksums tell what was cut off
- * or overwritten; this tells a record that another version wrote, or a person. It takes nothing to be as it should.
+ * Checks records of the host's table before they are used. The journal's checksums detect truncation and overwriting;
+ * these checks detect records of another version or with manual changes. Pure.
  */
 
 import { MOVE_CAUSES, QUARANTINE_CAUSES } from '../protocol/codes.ts';
@@ -9,7 +9,7 @@ import { type Attempt, HOST_STATES, type HostState, type Terms } from './host-st
 import type { RegistryRecord } from './vm-registry.ts';
 
 type Check = (value: unknown) => boolean;
-/** One check for each field: the compiler sees to it that none is forgotten. */
+/** One check for each field; the compiler rejects a missing one. */
 type Checks<T> = { readonly [K in keyof Required<T>]: Check };
 
 const isText: Check = (value) => typeof value === 'string' && value !== '';
@@ -34,7 +34,7 @@ const isMaybe =
   (value) =>
     value === undefined || check(value);
 
-/** The first field that is not as it should be. */
+/** Returns the first invalid field. */
 function faultIn<T>(checks: Checks<T>, value: object): string | undefined {
   const fields = Object.entries<Check>(checks);
   return fields.find(([name, check]) => !check((value as Record<string, unknown>)[name]))?.[0];
@@ -105,12 +105,12 @@ const REGISTRY: Checks<RegistryRecord> = {
   floor: isUint32,
 };
 
-/** Returns the field of a bundle's state that cannot be used; undefined when all can. */
+/** Returns the invalid field of a bundle's state; undefined when all are valid. */
 export function stateFault(state: object): string | undefined {
   return faultIn(STATE, state);
 }
 
-/** Returns the field of the registry that cannot be used; undefined when all can. */
+/** Returns the invalid field of the registry; undefined when all are valid. */
 export function registryFault(registry: object): string | undefined {
   return faultIn(REGISTRY, registry);
 }

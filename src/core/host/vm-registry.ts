@@ -1,23 +1,23 @@
 /**
- * Counts the incarnations of VMs. The host alone knows when one starts and ends; a lost connection does not mean that
- * the VM ended. Pure; the record is part of the host's table, so that a restart gives no two incarnations one number.
+ * Counts the incarnations of VMs. Only the host knows when one starts and ends; a lost connection does not mean that
+ * the VM ended. Pure. The record is part of the host's table, so that a restart uses no number twice.
  */
 
 import type { Incarnation, VmId } from '../protocol/ids.ts';
 
-/** The registry as it is written down. */
+/** The registry as recorded. */
 export interface RegistryRecord {
   readonly machineBoot: string;
   /** Last incarnation of each VM, running or not. */
   readonly incarnations: Readonly<Record<VmId, Incarnation>>;
   readonly running: readonly VmId[];
-  /** Numbers up to it may have been counted, of any VM, and are not in `incarnations`: a table was lost. */
+  /** Numbers up to it may have been used for any VM without being in `incarnations`: an earlier table was lost. */
   readonly floor: number;
 }
 
 /**
- * Compares what was written down with what runs now. A VM that ran then and runs now, on a machine that was not
- * rebooted, is in the same incarnation; any other that runs now is in a new one, above `floor`.
+ * Compares the record with the VMs that run now. A VM that ran then and runs now, on a machine that was not rebooted,
+ * is in the same incarnation. Any other running VM is in a new one, above `floor`.
  */
 export function registryAtStart(
   record: RegistryRecord | undefined,
@@ -37,7 +37,7 @@ export function registryAtStart(
   return registry;
 }
 
-/** Returns the registry after a VM has started, with the next number. */
+/** Returns the registry after a VM has started, with its next number. */
 export function beganIn(registry: RegistryRecord, vm: VmId): RegistryRecord {
   const incarnation = (Math.max(registry.incarnations[vm] ?? 0, registry.floor) + 1) as Incarnation;
   return {

@@ -1,8 +1,8 @@
 /**
- * What a bundle is: the devices that move as one, with everything that gives access to them.
+ * Bundles: the devices that move as one, with every resource that gives access to them.
  *
- * Pure data. The same definition is given to every party; its digest (core/wire/digest.ts) travels in consents,
- * commands and acknowledgements, so two parties that mean different things by one name find out at once.
+ * Pure data. All parties have the same definition. Its digest (core/wire/digest.ts) travels in consents, commands and
+ * acknowledgements, so that different definitions under one name are detected at once.
  */
 
 import { type BundleId, type DeviceId, type ResourceId, resourceId, type VmId } from './ids.ts';
@@ -14,13 +14,13 @@ export const DEVICES_MAX = 8;
  * (see core/wire/limits.ts).
  */
 export const RESOURCES_MAX = 32;
-/** Most bundles that one party knows. Their digests must fit one hello message. */
+/** Most bundles of one party. Their digests must fit one hello message. */
 export const BUNDLES_MAX = 16;
 
 /** How an interrupt line signals. */
 export type Trigger = 'edge' | 'level';
 
-/** Registers: a range of physical pages, and where each VM sees it. */
+/** Registers: a range of physical pages, and its address in each VM. */
 export interface MmioResource {
   readonly kind: 'mmio';
   readonly id: ResourceId;
@@ -31,11 +31,11 @@ export interface MmioResource {
   readonly physical: number;
   /** Length in bytes, a multiple of the granule. */
   readonly bytes: number;
-  /** IPA at which a VM sees the range; a VM that is not named sees it at `physical`. */
+  /** IPA of the range by VM; a VM without an entry sees it at `physical`. */
   readonly views: Readonly<Record<VmId, number>>;
 }
 
-/** An interrupt line (SPI), and the virtual interrupt as which each VM sees it. */
+/** An interrupt line (SPI), and its virtual interrupt in each VM. */
 export interface InterruptResource {
   readonly kind: 'interrupt';
   readonly id: ResourceId;
@@ -43,43 +43,40 @@ export interface InterruptResource {
   /** Interrupt number at the distributor (INTID, 32 to 1019 for an SPI). */
   readonly physical: number;
   readonly trigger: Trigger;
-  /** Virtual INTID by VM; a VM that is not named sees `physical`. */
+  /** Virtual INTID by VM; a VM without an entry sees `physical`. */
   readonly views: Readonly<Record<VmId, number>>;
 }
 
-/**
- * Most stream IDs that one stream with a mask may stand for: an SMMUv3 has a table entry for each, and a move writes
- * them all.
- */
+/** Most stream IDs of one stream with a mask: an SMMUv3 has a table entry for each, and a move writes them all. */
 export const STREAM_IDS_MAX = 256;
 
-/** A stream: DMA traffic with one stream ID at one SMMU, or with several that a mask takes as one. */
+/** A stream: DMA traffic with one stream ID at one SMMU, or with all IDs that match a mask. */
 export interface StreamResource {
   readonly kind: 'stream';
   readonly id: ResourceId;
   readonly device: DeviceId;
   /**
-   * Physical address of the SMMU's registers, in bytes, which tells it from others; aligned and limited as for
-   * registers. Absent: the only one of the machine.
+   * Physical address of the SMMU's registers, in bytes, which identifies it; aligned and limited as for registers.
+   * Absent: the only SMMU of the machine.
    */
   readonly smmu?: number | undefined;
-  /** Stream ID at the SMMU; the lowest of those that the mask takes as one. */
+  /** Stream ID at the SMMU; with a mask, the lowest matching ID. */
   readonly physical: number;
   /**
-   * Bits of the ID that are not compared: what matches is any ID that agrees elsewhere, as in the stream match
-   * registers of an MMU-500 (SMR.MASK of the SMMUv2 architecture). Absent: none. Its bits are 0 in `physical`.
+   * Bits of the ID that are not compared: an ID matches if its other bits agree, as in the stream match registers of
+   * an MMU-500 (SMR.MASK of the SMMUv2 architecture). Absent: none. Its bits are 0 in `physical`.
    */
   readonly mask?: number | undefined;
-  /** Virtual stream ID by VM; a VM that is not named sees `physical`. */
+  /** Virtual stream ID by VM; a VM without an entry sees `physical`. */
   readonly views: Readonly<Record<VmId, number>>;
 }
 
-/** One thing that gives access to a device. */
+/** One resource that gives access to a device. */
 export type Resource = MmioResource | InterruptResource | StreamResource;
 
-/** Something a holder may leave in a device, and what clears it (design invariant S6). */
-export interface Residue {
-  /** What stays: `report FIFO`, `framebuffer address`. */
+/** Residual state of a device, and what clears it (design invariant S6). */
+export interface ResidualState {
+  /** The residual state: `report FIFO`, `framebuffer address`. */
   readonly what: string;
   /**
    * `reset`: the enforcer's own reset clears it. `driver`: only the device's driver can, so a borrower
@@ -92,10 +89,10 @@ export interface Residue {
 export interface Device {
   readonly id: DeviceId;
   readonly resources: readonly Resource[];
-  readonly residualStates: readonly Residue[];
+  readonly residualStates: readonly ResidualState[];
 }
 
-/** The devices that move as one. `devices` stands in quiesce order: consumers first, touch before panel. */
+/** The devices that move as one. `devices` is in quiesce order: consumers first, touch before panel. */
 export interface BundleDefinition {
   readonly id: BundleId;
   /** VM that holds title. Title never moves. */
@@ -105,7 +102,7 @@ export interface BundleDefinition {
   readonly devices: readonly Device[];
 }
 
-/** Definitions never change, and every phase and every check asks for their resources. */
+/** Cached by definition: definitions are constant, and every phase and check asks for their resources. */
 const RESOURCES = new WeakMap<BundleDefinition, readonly Resource[]>();
 
 /** Returns all resources of a bundle, in the order of its devices. */
@@ -123,8 +120,8 @@ export function viewOf(resource: Resource, vm: VmId): number {
 }
 
 /**
- * Returns whether two resources of one machine have something in common, at the numbers that `at` tells. A stream
- * whose SMMU is not named may be at any.
+ * Returns whether two resources of one machine overlap, at the numbers that `at` returns. A stream without an SMMU
+ * may be at any.
  */
 export function overlaps(a: Resource, b: Resource, at: (resource: Resource) => number): boolean {
   if (a.kind === 'mmio' && b.kind === 'mmio') return at(a) < at(b) + b.bytes && at(b) < at(a) + a.bytes;
@@ -135,7 +132,7 @@ export function overlaps(a: Resource, b: Resource, at: (resource: Resource) => n
   return a.kind === b.kind && at(a) === at(b);
 }
 
-/** Returns the stream IDs that a stream stands for, rising; at most 256 in a bundle that was read. */
+/** Returns the stream IDs of a stream, rising; at most 256 in a validated bundle. */
 export function streamIdsOf({
   physical,
   mask = 0,
@@ -156,7 +153,7 @@ export function isResettable(bundle: BundleDefinition): boolean {
   );
 }
 
-/** Names the resources of a device as the rest of the product expects them: `touch.mmio0`, `touch.stream1`. */
+/** Names the resources of a device: `touch.mmio0`, `touch.stream1`. */
 export function nameResources(
   device: DeviceId,
   resources: readonly Omit<Resource, 'id' | 'device'>[],

@@ -1,6 +1,5 @@
 /**
- * The holder's own check of what the host granted: the one question that stands between a
- * `remapped` and a resume. Pure; used by both agent tables.
+ * The holder's check of the evidence for a grant. A holder resumes only after it. Pure; used by both agent tables.
  */
 
 import { type BundleDefinition, type Resource, resourcesOf, viewOf } from './bundle.ts';
@@ -15,14 +14,14 @@ export interface AgentConfig {
   readonly definition: BundleDefinition;
   /** SHA-256 of the definition. */
   readonly digest: Uint8Array;
-  /** What this VM must be granted, by its own device tree; absent: by the definition. */
+  /** The grant that this VM expects, from its own device tree; absent: by the definition. */
   readonly expected?: readonly GrantedForm[] | undefined;
 }
 
 /** Stage-2 granule, and the unit of addresses on the wire, in bytes. */
 export const PAGE_BYTES = 4096;
 
-/** What a report of a grant says that this VM holds. */
+/** A grant to this VM, as reported. */
 export interface ReportedGrant {
   readonly digest: Uint8Array;
   readonly holder?: VmId | undefined;
@@ -51,18 +50,18 @@ export function findMismatch(
   return findResourceMismatch(expected, report.proof.resources);
 }
 
-/** One resource as it must be granted, whatever its table entries are. */
+/** One expected resource, without its table entries. */
 export type GrantedForm = Omit<GrantedResource, 'before' | 'after'>;
 
-/** Returns what `vm` must be granted, entry by entry, when its definition is all that it knows. */
+/** Returns the expected grant to `vm`, entry by entry, by its definition alone. */
 export function expectedByDefinition(definition: BundleDefinition, vm: VmId): readonly GrantedForm[] {
   return resourcesOf(definition).map((resource) => grantedForm(resource, vm));
 }
 
-/** Fields that are addresses, as page numbers: told to people in bytes. */
+/** Fields that are page numbers of addresses. Messages show them in bytes. */
 const PAGE_FIELDS: readonly string[] = ['smmu', 'physical', 'view'];
 
-/** Returns how `granted` differs from what is expected, entry by entry, in one line; undefined when it does not. */
+/** Returns how `granted` differs from the expected grant, entry by entry, in one line; undefined when it does not. */
 export function findResourceMismatch(
   expected: readonly GrantedForm[],
   granted: readonly GrantedForm[],
@@ -89,7 +88,7 @@ export function findResourceMismatch(
   return undefined;
 }
 
-/** Returns the form in which `resource` is told to `vm` (messages.ts), without the entries read back. */
+/** Returns the form of `resource` in a report to `vm` (messages.ts), without the table entries. */
 export function grantedForm(resource: Resource, vm: VmId): GrantedForm {
   const unit = resource.kind === 'mmio' ? PAGE_BYTES : 1;
   return {

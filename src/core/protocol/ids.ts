@@ -1,7 +1,7 @@
 /**
- * Names and numbers that identify things, and the only way to make them from outside data.
+ * Names and numbers that identify things, and the only functions that make them from outside data. Pure.
  *
- * A value of a branded type was checked once, at the border; inside, nobody checks it again.
+ * A value of a branded type was checked once, at the input; inner code does not check it again.
  */
 
 declare const brand: unique symbol;
@@ -15,9 +15,9 @@ export type BundleId = Branded<string, 'BundleId'>;
 export type ResourceId = Branded<string, 'ResourceId'>;
 /** Name of one device inside a bundle, for example `touch`. */
 export type DeviceId = Branded<string, 'DeviceId'>;
-/** The fencing token of a bundle: uint32, allocated by the host, only ever rising. */
+/** The fencing token of a bundle: uint32, allocated by the host, rising. */
 export type Epoch = Branded<number, 'Epoch'>;
-/** Which incarnation of a VM is meant: uint32, counted by the host, the first is 1. */
+/** Number of a VM's incarnation: uint32, counted by the host, from 1. */
 export type Incarnation = Branded<number, 'Incarnation'>;
 
 /** Largest value of a uint32. cbor-x writes larger integers as floats, which the wire format forbids. */
@@ -27,37 +27,32 @@ export const UINT32_MAX = 0xffff_ffff;
  * of an envelope, and a name must survive as an MQTT topic level.
  */
 export const ID_BYTES_MAX = 32;
-/** Name of the machine where the configuration gives none: of one whose broker no other machine shares. */
+/** Default name of the machine. Suits a machine whose broker no other machine shares. */
 export const DEFAULT_MACHINE = 'machine';
-/** The address of the host among the VMs. No VM may be called so. */
+/** Address of the host. No VM may have this name. */
 export const HOST: VmId = 'host' as VmId;
 
 /**
  * Lower case letters, digits, dash, underscore and dot; starts with a letter. No `/`, `+` or `#` (MQTT).
- * `constructor` is the one such name that every object of JavaScript has already, so that a list by name which lacks
- * it seems to have it.
+ * `constructor` is excluded: every JavaScript object has a property of that name, so lookups by name would find it.
  */
 export const ID_PATTERN = '^(?!constructor$)[a-z][a-z0-9._-]{0,31}$';
 /**
- * Names that no VM may have: those of the host, of nobody, and of what an enforcer answers in place of a VM
- * (ports/enforcer.ts). Such an answer and a VM share one field of the enforcer contract, and must never be taken for
- * each other.
+ * Names that no VM may have: the host's, `nobody`, and the answers of an enforcer in place of a VM
+ * (ports/enforcer.ts). The enforcer contract has one field for both, so they must differ.
  */
 const NO_VMS = ['host', 'nobody', 'blocked', 'unknown', 'mixed', 'fenced', 'unsettled'] as const;
-/** Of a VM. */
+/** Pattern of a VM's name. */
 export const VM_PATTERN = `^(?!(?:constructor|${NO_VMS.join('|')})$)[a-z][a-z0-9._-]{0,31}$`;
-/** Of who has a key: a VM, or the host. */
+/** Pattern of a party's name: a VM, or the host. */
 export const PARTY_PATTERN = `^(?!(?:constructor|${NO_VMS.slice(1).join('|')})$)[a-z][a-z0-9._-]{0,31}$`;
-/** What a name looks like, for people. */
+/** The form of a name, for people. */
 export const ID_WORDS = 'a name: a to z first, then a to z, 0 to 9, ".", "_", "-", at most 32 in all';
-/** Returns why a name of the right form is refused, for people; undefined of any other text. */
+/** Returns why a well-formed name is reserved, for people; undefined for any other text. */
 export function takenName(text: unknown): string | undefined {
-  if (text === 'constructor')
-    return 'every object of the program has something of this name: expected another';
+  if (text === 'constructor') return 'reserved by the program: expected another name';
   const isTaken = NO_VMS.some((name) => name === text);
-  return isTaken
-    ? 'no VM may be called so, for the host and enforcers mean something else by it: expected another name'
-    : undefined;
+  return isTaken ? 'reserved for the host and enforcers: expected another name' : undefined;
 }
 
 const ID = new RegExp(ID_PATTERN);
@@ -84,20 +79,17 @@ export function isUint32(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= UINT32_MAX;
 }
 
-/**
- * Returns `text` as the name of a VM, or of the host as a party. Throws a RangeError that says what a name looks
- * like.
- */
+/** Returns `text` as the name of a VM or of the host. Throws a RangeError that describes the form of a name. */
 export function vmId(text: string): VmId {
   return checkedId(text, 'VM', isParty) as VmId;
 }
 
-/** Returns `text` as the name of a bundle. Throws a RangeError that says what a name looks like. */
+/** Returns `text` as the name of a bundle. Throws a RangeError that describes the form of a name. */
 export function bundleId(text: string): BundleId {
   return checkedId(text, 'bundle') as BundleId;
 }
 
-/** Returns `text` as the name of a device. Throws a RangeError that says what a name looks like. */
+/** Returns `text` as the name of a device. Throws a RangeError that describes the form of a name. */
 export function deviceId(text: string): DeviceId {
   return checkedId(text, 'device') as DeviceId;
 }

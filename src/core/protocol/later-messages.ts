@@ -1,6 +1,6 @@
 /**
- * Messages that are specified and not carried out yet: renewal, offers, the queue, the next borrower. Part of MESSAGES
- * (messages.ts); later.ts refuses them.
+ * Specified messages that are not implemented yet: renewal, offers, the queue, the next borrower. Part of MESSAGES
+ * (messages.ts); later.ts refuses them. Pure data.
  */
 
 import type { VmId } from './ids.ts';
@@ -13,16 +13,16 @@ export const LATER_MESSAGES = {
     number: 3,
     from: 'owner',
     to: 'borrower',
-    says: 'The bundle is free for the receiver for reservedMs: its turn in the queue, or unasked.',
+    says: 'Offers the bundle to the receiver for reservedMs, at its turn in the queue or unasked.',
     fields: {
       bundle,
-      /** The epoch that a consent must be given at. */
+      /** The epoch at which a consent must be given. */
       epoch,
-      /** How long the offer stands; then the turn passes on. */
+      /** Validity of the offer; then the next one in the queue gets it. */
       reservedMs: required(3, uint()),
       /** The owner's number of this offer. */
       offerId: required(4, uint()),
-      /** Of the queued request whose turn it is; absent when the owner offers unasked. */
+      /** Request id of the queued request; absent when the owner offers unasked. */
       requestId: optional(5, uint()),
       /** The longest lease that the owner's policy allows now. */
       leaseMs: required(6, uint()),
@@ -32,7 +32,7 @@ export const LATER_MESSAGES = {
     number: 4,
     from: 'borrower',
     to: 'owner',
-    says: 'Takes an offer; the consent is enclosed as in `requestBorrow`.',
+    says: 'Accepts an offer; the consent is enclosed as in `requestBorrow`.',
     fields: {
       bundle,
       offerId: required(2, uint()),
@@ -48,18 +48,18 @@ export const LATER_MESSAGES = {
     number: 5,
     from: 'borrower',
     to: 'owner',
-    says: 'Does not take an offer; the turn passes on.',
+    says: 'Declines an offer; the next borrower in the queue gets it.',
     fields: { bundle, offerId: required(2, uint()) },
   },
   renew: {
     number: 8,
     from: 'borrower',
     to: 'owner',
-    says: 'Asks for more time with what the sender holds: the same epoch, holder and proof.',
+    says: 'Asks for a longer lease at the same epoch, holder and proof.',
     fields: {
       bundle,
       epoch,
-      /** The lease to count from the moment of the renewal. */
+      /** The new lease, counted from the renewal. */
       leaseMs: required(3, uint()),
       /** A consent of use `renew`, given at this epoch. */
       consent: required(4, bytes(1, CONSENT_BYTES_MAX)),
@@ -72,11 +72,11 @@ export const LATER_MESSAGES = {
     number: 9,
     from: 'owner',
     to: 'borrower',
-    says: 'The bundle is away; the request waits. Its consent is void: an offer asks for another.',
+    says: 'The bundle is not available; the request is queued. Its consent is void: an offer asks for another.',
     fields: {
       bundle,
       requestId: required(2, uint()),
-      /** How many are to have it before; 0: the next. */
+      /** Number of borrowers before it; 0: it is next. */
       position: required(3, uint()),
       expectedMs: required(4, uint()),
     },
@@ -85,7 +85,7 @@ export const LATER_MESSAGES = {
     number: 35,
     from: 'owner',
     to: 'host',
-    says: 'At its return the bundle goes straight on to this borrower, if the consent is still good.',
+    says: 'At its return the bundle goes directly to this borrower, if the consent is still valid.',
     fields: {
       bundle,
       /** The epoch of the present holder. */
@@ -134,7 +134,7 @@ export const LATER_MESSAGES = {
     number: 38,
     from: 'host',
     to: 'owner',
-    says: 'The next borrower is noted, for as long as its consent is good.',
+    says: 'The next borrower is stored, for as long as its consent is valid.',
     fields: {
       bundle,
       epoch,
@@ -147,7 +147,7 @@ export const LATER_MESSAGES = {
     number: 39,
     from: 'owner',
     to: 'host',
-    says: 'Takes `lendNext` back: a recall or a withdrawal came in between.',
+    says: 'Cancels `lendNext`, after a recall or a withdrawal.',
     fields: { bundle, epoch, requestId: required(3, uint()) },
   },
 } as const;

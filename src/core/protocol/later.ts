@@ -1,11 +1,11 @@
 /**
- * Messages that are specified and not carried out yet: renewal, offers, the queue, the next borrower. Nobody sends
- * them; whoever gets one refuses it by name. Pure.
+ * Refuses specified messages that are not implemented yet: renewal, offers, the queue, the next borrower. No party
+ * sends them. Pure.
  */
 
 import type { LaterCommand, Message, MessageKind, MessageOf } from './messages.ts';
 
-/** Why such a message is dropped, for the log. */
+/** Reason in the log for a dropped message. */
 export const NOT_SUPPORTED = 'not supported yet';
 
 const COMMANDS = ['lendNext', 'renewLease', 'cancelNext'] as const satisfies readonly LaterCommand[];
@@ -19,21 +19,21 @@ const OTHERS = [
   'nextLent',
 ] as const;
 
-/** A message that is not carried out yet. */
+/** A message that is not implemented yet. */
 export type LaterMessage = MessageOf<(typeof COMMANDS)[number] | (typeof OTHERS)[number]>;
 
-/** Kinds of the messages that are not carried out yet. */
+/** Kinds of the messages that are not implemented yet. */
 export const LATER_KINDS: readonly MessageKind[] = [...COMMANDS, ...OTHERS];
 
 const kinds = new Set<string>(LATER_KINDS);
 const commands = new Set<string>(COMMANDS);
 
-/** Whether a message is not carried out yet. */
+/** Returns whether a message is not implemented yet. */
 export function isLater(message: Message): message is LaterMessage {
   return kinds.has(message.kind);
 }
 
-/** Whether it is a command to the host, which is answered. */
+/** Returns whether it is a command to the host, which must be answered. */
 export function isLaterCommand(message: LaterMessage): message is MessageOf<LaterCommand> {
   return commands.has(message.kind);
 }

@@ -1,7 +1,8 @@
 /**
- * Every message of the protocol: its number, who sends it to whom, and its fields.
+ * Every message of the protocol: its number, its sender and receiver, and its fields. Pure data.
  *
- * Imperative names ask, past participles tell. Numbers and field keys are pinned by test vectors.
+ * An imperative name is a request or command; a past participle is a report. Numbers and field keys are pinned by
+ * test vectors.
  */
 
 import {
@@ -62,21 +63,21 @@ export interface MessageType {
   readonly number: number;
   readonly from: string;
   readonly to: string;
-  /** One sentence: what it asks or tells. */
+  /** One sentence: what it asks or reports. */
   readonly says: string;
   readonly fields: Fields;
 }
 
-/** All message types by name. Those that later.ts names are specified, and refused until they are carried out. */
+/** All message types by name. Those in later.ts are specified but refused, since they are not implemented yet. */
 export const MESSAGES = {
   requestBorrow: {
     number: 1,
     from: 'borrower',
     to: 'owner',
-    says: 'Asks for the bundle; the acceptance is already enclosed as a sealed consent.',
+    says: 'Asks for the bundle. A sealed consent, which accepts the lease, is enclosed.',
     fields: {
       bundle,
-      /** What for; policy may look at it. */
+      /** The purpose; a policy may use it. */
       purpose: required(2, text(TEXT_BYTES_MAX)),
       leaseMs: required(3, uint()),
       /** How long the borrower waits for an answer. */
@@ -84,7 +85,7 @@ export const MESSAGES = {
       consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
       minHoldMs: required(6, uint()),
       noticeMs: required(7, uint()),
-      /** The borrower's number of this request: of its running process, no other has it. */
+      /** The borrower's number of this request, unique in its running process. */
       requestId: required(8, uint()),
     },
   },
@@ -92,16 +93,16 @@ export const MESSAGES = {
     number: 2,
     from: 'owner',
     to: 'borrower',
-    says: 'The request comes to nothing.',
+    says: 'Declines the request.',
     fields: {
       bundle,
       reason: required(2, names<DeclineReason>(DECLINE_REASONS)),
-      /** 0: asking again is useless. */
+      /** 0: a retry is useless. */
       retryAfterMs: required(3, uint()),
-      /** The host's code, where it was the one who refused. */
+      /** The host's refusal code, if the host refused. */
       refusal: optional(4, names<RefusalCode>(REFUSAL_CODES)),
       detail: optional(5, text(TEXT_BYTES_MAX)),
-      /** Of the request that is declined. */
+      /** Of the declined request. */
       requestId: required(6, uint()),
     },
   },
@@ -109,10 +110,10 @@ export const MESSAGES = {
     number: 6,
     from: 'borrower',
     to: 'owner',
-    says: 'The borrower no longer wants what it asked for.',
+    says: 'Withdraws the request.',
     fields: {
       bundle,
-      /** Of the request that is withdrawn. */
+      /** Of the withdrawn request. */
       requestId: required(2, uint()),
     },
   },
@@ -120,14 +121,14 @@ export const MESSAGES = {
     number: 7,
     from: 'owner',
     to: 'borrower',
-    says: 'Asks the borrower to give the bundle back within graceMs. The borrower must act.',
+    says: 'Asks the borrower to return the bundle within graceMs. The borrower must act.',
     fields: { bundle, epoch, graceMs: required(3, uint()) },
   },
   prepare: {
     number: 16,
     from: 'owner',
     to: 'host',
-    says: 'Asks for a reservation: consent, digest and state are checked before anything goes dark.',
+    says: 'Asks for a reservation. Consent, digest and state are checked before any driver suspends.',
     fields: {
       bundle,
       /** The epoch at which the owner holds. */
@@ -135,11 +136,11 @@ export const MESSAGES = {
       digest: required(3, bytes(DIGEST_BYTES)),
       borrower: required(4, id<VmId>()),
       consent: required(5, bytes(1, CONSENT_BYTES_MAX)),
-      /** The longest times to which the owner's policy agreed. A consent that goes beyond is refused. */
+      /** The longest times that the owner's policy allows. A consent beyond them is refused. */
       leaseMs: required(6, uint()),
       minHoldMs: required(7, uint()),
       noticeMs: required(8, uint()),
-      /** Of the request. The consent must claim the same. */
+      /** Of the request. The consent must contain the same. */
       requestId: required(9, uint()),
     },
   },
@@ -161,7 +162,7 @@ export const MESSAGES = {
     number: 18,
     from: 'host',
     to: 'borrower',
-    says: 'The bundle is about to come; the borrower may warm up. It is not there yet.',
+    says: 'A handover to the borrower has started; its prepare hook may run. It does not hold the bundle yet.',
     fields: {
       bundle,
       epoch,
@@ -181,48 +182,48 @@ export const MESSAGES = {
     number: 20,
     from: 'owner',
     to: 'host',
-    says: 'Drops the attempt, if the point of no return has not passed.',
+    says: 'Cancels the attempt, unless the point of no return has passed.',
     fields: { bundle, epoch },
   },
   reclaim: {
     number: 21,
     from: 'owner',
     to: 'host',
-    says: 'Brings the forced return forward, as far as the consent allows.',
+    says: 'Starts the forced return early, as far as the consent allows.',
     fields: { bundle, epoch },
   },
   claim: {
     number: 22,
     from: 'owner',
     to: 'host',
-    says: 'The owner asks for its parked bundle. `epoch` is the highest it was told.',
+    says: 'The owner asks for its parked bundle. `epoch` is the highest that was reported to it.',
     fields: { bundle, epoch },
   },
   release: {
     number: 23,
     from: 'borrower',
     to: 'host',
-    says: 'The borrower’s drivers are suspended, or it never wanted the bundle: take it back.',
+    says: 'The borrower’s drivers are suspended, or it does not want the bundle: return it to the owner.',
     fields: { bundle, epoch, steps: optional(3, STEP_TIMES) },
   },
   remapped: {
     number: 24,
     from: 'host',
     to: 'owner and borrower',
-    says: 'The remap is done and acknowledged by the enforcer. Only now may the holder resume.',
+    says: 'The remap is done and the enforcer has acknowledged it. Only now may the holder resume.',
     fields: {
       bundle,
       epoch,
       digest: required(3, bytes(DIGEST_BYTES)),
       cause: required(4, names<MoveCause>(MOVE_CAUSES)),
-      /** Absent: nobody; the bundle is parked. */
+      /** Absent: none; the bundle is parked. */
       holder: optional(5, id<VmId>()),
       incarnation: optional(6, uint<Incarnation>()),
-      /** Told to the holder only. */
+      /** To the holder only. */
       proof: optional(7, PROOF),
       /** Lease left at the moment of sending, for a borrower; 0 for the owner. */
       leaseMs: required(8, uint()),
-      /** To a borrower that holds: of the request by which it does. */
+      /** To a borrower that holds: id of its request. */
       requestId: optional(9, uint()),
     },
   },
@@ -244,21 +245,21 @@ export const MESSAGES = {
     number: 27,
     from: 'holder',
     to: 'host',
-    says: 'The evidence is not what the holder expected; it has not resumed and will not.',
+    says: 'The evidence differs from what the holder expects. It has not resumed and will not.',
     fields: { bundle, epoch, what: required(3, text(TEXT_BYTES_MAX)) },
   },
   queryState: {
     number: 28,
     from: 'agent',
     to: 'host',
-    says: 'Asks who holds the bundle. `epoch` is the highest the asker has seen.',
+    says: 'Asks who holds the bundle. `epoch` is the highest that the sender has seen.',
     fields: { bundle, epoch, challenge: required(3, bytes(CHALLENGE_BYTES)) },
   },
   stateReported: {
     number: 29,
     from: 'host',
     to: 'agent',
-    says: 'Who holds the bundle, with the same proof as `remapped` when the asker is the holder.',
+    says: 'Reports who holds the bundle. The holder also gets the proof, as in `remapped`.',
     fields: {
       bundle,
       /** Of the holder, of the attempt under way, or of the last attempt. */
@@ -272,16 +273,16 @@ export const MESSAGES = {
       leaseMs: required(9, uint()),
       proof: optional(10, PROOF),
       cause: optional(11, names<QuarantineCause>(QUARANTINE_CAUSES)),
-      /** The asker's own incarnation, as the host counts it. */
+      /** The receiver's incarnation, as the host counts it. */
       yourIncarnation: required(12, uint<Incarnation>()),
-      /** The bundle is reserved for the asker, or on its way to it. */
+      /** Whether the bundle is reserved for the receiver, or moving to it. */
       pending: required(13, BOOL),
-      /** To the holder, once notice was given: what `leaseEnding` said, with the time that is left. */
+      /** To the holder after notice was given: as in `leaseEnding`, with the remaining time. */
       ending: optional(14, names<MoveCause>(MOVE_CAUSES)),
       noticeMs: optional(15, uint()),
-      /** Of the request by which the asker holds, or for which `pending` is said. */
+      /** Id of the request by which the receiver holds, or to which `pending` belongs. */
       requestId: optional(16, uint()),
-      /** Whether the enforcer takes a bundle from a holder that does not give it back, and the evidence it declares. */
+      /** Whether the enforcer can force a return, and the evidence that it gives. */
       forces: optional(17, BOOL),
       declared: optional(18, oneOf(EVIDENCE_LEVELS)),
     },
@@ -290,7 +291,7 @@ export const MESSAGES = {
     number: 30,
     from: 'host',
     to: 'agent',
-    says: 'The command is not carried out, now or later.',
+    says: 'Refuses a command.',
     fields: {
       bundle,
       /** The epoch that the refused command named. */
@@ -300,7 +301,7 @@ export const MESSAGES = {
       /** Epoch of the holder, or of the attempt under way. */
       currentEpoch: required(5, uint<Epoch>()),
       holder: optional(6, id<VmId>()),
-      /** Of a refused `prepare`, and of a handover that is off as told to the borrower. */
+      /** Of a refused `prepare`; to a borrower whose handover is cancelled, of its request. */
       requestId: optional(7, uint()),
     },
   },
@@ -308,7 +309,7 @@ export const MESSAGES = {
     number: 31,
     from: 'host',
     to: 'borrower',
-    says: 'The return is forced after noticeMs; give the bundle back before. Repeated until it is back.',
+    says: 'The return is forced after noticeMs. Release the bundle before. Repeated until it is returned.',
     fields: {
       bundle,
       epoch,
@@ -320,19 +321,19 @@ export const MESSAGES = {
     number: 32,
     from: 'host',
     to: 'owner and holder',
-    says: 'An access was refused. `vm` is absent when it cannot be attributed.',
+    says: 'An access was refused. `vm` is absent when it is unattributed.',
     fields: {
       bundle,
       epoch,
       resource: required(3, resource<ResourceId>()),
       by: required(4, oneOf(['cpu', 'dma'] as const)),
-      /** Absent when the hardware does not say. */
+      /** Absent when the hardware does not report it. */
       write: optional(5, BOOL),
       vm: optional(6, id<VmId>()),
       incarnation: optional(7, uint<Incarnation>()),
-      /** Page number of the refused address; absent when the hardware does not say. */
+      /** Page number of the refused address; absent when the hardware does not report it. */
       page: optional(8, uint()),
-      /** How many alike this report stands for. */
+      /** Number of equal faults in this report. */
       count: required(9, uint()),
     },
   },
@@ -340,13 +341,13 @@ export const MESSAGES = {
     number: 33,
     from: 'host',
     to: 'agent',
-    says: 'The host lives; brings a fresh timestamp token.',
+    says: 'The host is alive. Carries a fresh timestamp token.',
     fields: {},
   },
   ...LATER_MESSAGES,
 } as const satisfies Record<string, MessageType>;
 
-/** Kept free for `enableStreams`. */
+/** Reserved for `enableStreams`. */
 export const RESERVED_NUMBERS: readonly number[] = [34];
 
 export type MessageKind = keyof typeof MESSAGES;
@@ -366,5 +367,5 @@ export type CommandKind =
   | 'release'
   | 'confirm'
   | 'reject';
-/** Their requests to the host too are answered with `refused`, all of them as yet (later.ts). */
+/** Commands to the host that are not implemented yet: always refused (later.ts). */
 export type LaterCommand = 'lendNext' | 'renewLease' | 'cancelNext';

@@ -1,13 +1,13 @@
 /**
  * Renders the tables of the protocol as text for docs/PROTOCOL.md: state diagrams, rows, messages, codes, timers.
  *
- * Pure; nothing at run time needs it. A test renders anew and compares, so document and code cannot drift apart.
+ * Pure; not needed at run time. A test compares the output with the document.
  */
 
 import type { MessageType } from './messages.ts';
 import type { Fields, FieldType } from './schema.ts';
 
-/** What a transition table shows of itself. */
+/** The rendered parts of a transition table. */
 export interface DrawnTable {
   readonly states: readonly string[];
   readonly rows: readonly DrawnRow[];
@@ -23,13 +23,13 @@ export interface DrawnRow {
   readonly ignore?: string | undefined;
 }
 
-/** Sentences by name: of states, timers. */
+/** Sentences by the name of a state or timer. */
 export type Meanings = Readonly<Record<string, string>>;
 
-/** Renders a mermaid state diagram. An edge is labelled with the inputs that may take it; what stays is left out. */
+/** Renders a mermaid state diagram. An edge is labelled with its inputs; rows that stay in a state are omitted. */
 export function renderDiagram({ states, rows }: DrawnTable): string {
   const edges = new Map<string, Set<string>>();
-  /** Pairs of state and input that an earlier row without a condition has taken. */
+  /** Pairs of state and input for which an earlier row has no guard. */
   const taken = new Set<string>();
   for (const row of rows) {
     for (const from of row.from === 'any' ? states : row.from) {
@@ -47,7 +47,7 @@ export function renderDiagram({ states, rows }: DrawnTable): string {
   return ['```mermaid', 'stateDiagram-v2', `  [*] --> ${states[0]}`, ...lines, '```'].join('\n');
 }
 
-/** Renders every row of a transition table, in the order in which they are tried. */
+/** Renders every row of a transition table, in the order of evaluation. */
 export function renderRows({ rows }: DrawnTable): string {
   return markdown(
     ['row', 'from', 'on', 'when', 'to'],
@@ -61,7 +61,7 @@ export function renderRows({ rows }: DrawnTable): string {
   );
 }
 
-/** Renders the states of a table with what each means. */
+/** Renders the states of a table with their meanings. */
 export function renderStates({ states }: DrawnTable, meanings: Meanings): string {
   return markdown(
     ['state', 'meaning'],
@@ -86,7 +86,7 @@ export function renderMessages(types: Readonly<Record<string, MessageType>>): st
   );
 }
 
-/** Renders fields as `1 bundle: name`, an optional one with a question mark. */
+/** Renders fields as `1 bundle: name`; an optional one has a question mark. */
 export function renderFields(fields: Fields): string {
   const rows = Object.entries(fields);
   if (rows.length === 0) return 'none';
@@ -96,7 +96,7 @@ export function renderFields(fields: Fields): string {
     .join('; ');
 }
 
-/** Renders codes with their numbers, which are their places. */
+/** Renders codes with their numbers, which are their positions. */
 export function renderCodes(table: Meanings): string {
   return markdown(
     ['number', 'name', 'meaning'],
@@ -104,7 +104,7 @@ export function renderCodes(table: Meanings): string {
   );
 }
 
-/** Renders names with their numbers, which are their places. */
+/** Renders names with their numbers, which are their positions. */
 export function renderNames(names: readonly string[]): string {
   return names.map((name, number) => `${number} ${code(name)}`).join(' · ');
 }
@@ -121,7 +121,7 @@ export function renderTimers(timers: Readonly<Record<string, number>>, meanings:
   );
 }
 
-/** A text in which parts between two markers are rendered anew. */
+/** Replaces the text between each pair of markers by its rendered part. */
 export function replaceGenerated(text: string, parts: Readonly<Record<string, string>>): string {
   const marked = /<!-- generated: ([a-z-]+) -->[\s\S]*?<!-- end -->/g;
   return text.replace(marked, (_, name: string) => {

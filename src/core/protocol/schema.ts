@@ -1,11 +1,11 @@
 /**
- * A tiny description language for message fields. One description drives the TypeScript types, the codec
- * (core/wire/codec.ts), the CDDL in docs/PROTOCOL.md and the test vectors, so they cannot drift apart.
+ * A description language for message fields. The TypeScript types, the codec (core/wire/codec.ts), the CDDL in
+ * docs/PROTOCOL.md and the test vectors all follow from one description.
  *
- * Pure data; it encodes nothing itself.
+ * Pure data; encoding is elsewhere.
  */
 
-/** What one field holds. `T` is the TypeScript type of its value; it exists only for the compiler. */
+/** The type of one field. `T` is the TypeScript type of its value; it exists only for the compiler. */
 export type FieldType<T = unknown> = { readonly of?: T } & (
   | { readonly kind: 'uint' }
   | { readonly kind: 'bool' }
@@ -63,7 +63,7 @@ export function resource<T extends string>(): FieldType<T> {
   return { kind: 'resource' };
 }
 
-/** UTF-8 text for people, at most `bytesMax` bytes. No decision rests on it. */
+/** UTF-8 text for people, at most `bytesMax` bytes. No decision depends on it. */
 export function text(bytesMax: number): FieldType<string> {
   return { kind: 'text', bytesMax };
 }
@@ -73,7 +73,7 @@ export function bytes(bytesMin: number, bytesMax: number = bytesMin): FieldType<
   return { kind: 'bytes', bytesMin, bytesMax };
 }
 
-/** One of `names`; its index is what goes over the wire, so names are only ever appended. */
+/** One of `names`. Its index goes over the wire, so names are only appended. */
 export function oneOf<const N extends readonly string[]>(names: N): FieldType<N[number]> {
   return { kind: 'enum', names };
 }

@@ -1,26 +1,26 @@
 /**
- * Transition tables as data, and the one function that runs them.
+ * Transition tables as data, and the function that runs them. Pure.
  *
- * A table is a list of rows. For an input, the first row counts whose `from` names the state, whose `on` names
- * the input and whose guard holds; it is a transition or a named ignore. The last row of each (state, input) has
- * no guard, so the tables are total: a test proves it, and renders the diagrams in docs/PROTOCOL.md from here. Rows for
- * `LEVEL` need not be total: where none holds there is nothing to do.
+ * A table is a list of rows. For an input, the first row applies whose `from` names the state, whose `on` names the
+ * input and whose guard is true. It is a transition or a named ignore. The last row for each state and input has no
+ * guard, so the tables are total; a test proves it. docs/PROTOCOL.md renders its diagrams from the rows. Rows for
+ * `LEVEL` need not be total: if none applies, nothing happens.
  */
 
-/** What a row sees: the state, the input and the fixed configuration. */
+/** Arguments of a row: the state, the input and the fixed configuration. */
 export interface Seen<S, I, C> {
   readonly state: S;
   readonly input: I;
   readonly config: C;
 }
 
-/** The next state, and what has to be done, in this order. */
+/** The next state, and the effects, in this order. */
 export interface Outcome<S, E> {
   readonly state: S;
   readonly effects: readonly E[];
 }
 
-/** One row. `K` is the input it is for. */
+/** One row for input `K`. */
 export interface Row<
   S extends { name: string },
   I extends { on: string },
@@ -29,12 +29,12 @@ export interface Row<
   K extends I['on'] = I['on'],
 > {
   readonly name: string;
-  /** States in which the row may fire; `any` stands for all. */
+  /** States in which the row may fire; `any`: all. */
   readonly from: readonly S['name'][] | 'any';
   readonly on: K;
-  /** Guard, with the words for it. */
+  /** The guard in words. */
   readonly when?: string;
-  readonly holds?: (seen: Seen<S, Extract<I, { on: K }>, C>) => boolean;
+  readonly guard?: (seen: Seen<S, Extract<I, { on: K }>, C>) => boolean;
   /** States it may lead to; `stay` is the same state. Absent for an ignore. */
   readonly to?: readonly (S['name'] | 'stay')[];
   readonly act?: (seen: Seen<S, Extract<I, { on: K }>, C>) => Outcome<S, E>;
@@ -42,23 +42,24 @@ export interface Row<
   readonly ignore?: string;
 }
 
-/** What a step returns: the outcome, the row that made it, and the reason when it was an ignore. */
+/** Result of a step: the outcome, the row that fired, and the reason if it was an ignore. */
 export interface Step<S, E> extends Outcome<S, E> {
   readonly row: string;
-  /** Rows that fired after it, for what is so (`LEVEL`). */
+  /** Rows for levels that fired after it (`LEVEL`). */
   readonly levels: readonly string[];
   readonly ignored?: string;
 }
 
 /**
- * The input of rows that look at what is so, not at what just happened. They are tried after every other row that
- * fired, in whatever state it led to, until none fires: so a fact is acted on in each state in which it still holds.
+ * The input of rows for levels: facts that stay true until they change, such as an ended VM. They are tried after
+ * every other row that fired, in the new state, until none fires. So a fact is acted on in every state in which it is
+ * true.
  */
 export const LEVEL = 'level';
-/** Rows for levels that may fire after one input. Each changes the state so that it does not fire again. */
+/** Most rows for levels after one input. Each changes the state so that it does not fire again. */
 const LEVELS_MAX = 8;
 
-/** A table made ready to run. */
+/** A table that is ready to run. */
 export interface Table<S extends { name: string }, I extends { on: string }, C, E> {
   readonly title: string;
   readonly states: readonly S['name'][];
@@ -67,7 +68,7 @@ export interface Table<S extends { name: string }, I extends { on: string }, C, 
   run(state: S, input: I, config: C): Step<S, E>;
 }
 
-/** Returns a function that types a row by the input it is for. */
+/** Returns a function that types a row by its input. */
 export function rowsOf<S extends { name: string }, I extends { on: string }, C, E>() {
   return <K extends I['on']>(row: Row<S, I, C, E, K>): Row<S, I, C, E> => row as unknown as Row<S, I, C, E>;
 }
@@ -111,7 +112,7 @@ function find<S extends { name: string }, I extends { on: string }, C, E>(
   seen: Seen<S, I, C>,
 ): Row<S, I, C, E> | undefined {
   const rows = index.get(seen.input.on)?.get(seen.state.name) ?? NONE;
-  return rows.find((row) => !row.holds || row.holds(seen as never));
+  return rows.find((row) => !row.guard || row.guard(seen as never));
 }
 
 function act<S extends { name: string }, I extends { on: string }, C, E>(
@@ -129,7 +130,7 @@ function act<S extends { name: string }, I extends { on: string }, C, E>(
   return outcome;
 }
 
-/** Fires the rows for levels until none holds. */
+/** Fires the rows for levels until none applies. */
 function settle<S extends { name: string }, I extends { on: string }, C, E>(
   title: string,
   index: Index<S, I, C, E>,
@@ -142,7 +143,8 @@ function settle<S extends { name: string }, I extends { on: string }, C, E>(
   for (;;) {
     const row = find(index, { state, input, config });
     if (!row) return { state, effects, levels };
-    if (levels.length === LEVELS_MAX) throw new Error(`${title}: no rest after ${levels.join(', ')}`);
+    if (levels.length === LEVELS_MAX)
+      throw new Error(`${title}: rows for levels do not end: ${levels.join(', ')}`);
     const outcome = act(title, row, { state, input, config });
     state = outcome.state;
     effects = [...effects, ...outcome.effects];

@@ -1,6 +1,6 @@
 /**
- * Every wait of the protocol: its name, its length and what its expiry means. The drivers own the clocks; the
- * core only starts and stops timers by name.
+ * Every timer of the protocol: its name, its length and the meaning of its expiry. The core starts and stops timers
+ * by name; the drivers own the clocks. Pure data.
  */
 
 /** Timers of the owner's agent. */
@@ -9,17 +9,17 @@ export const OWNER_TIMERS = {
   policy: 2_000,
   /** The host has not answered `prepare`: decline; a late `prepared` is cancelled. */
   prepare: 2_000,
-  /** The host has not answered `lend`: ask what became of it, say it again. */
+  /** The host has not answered `lend`: query the outcome and repeat `lend`. */
   lend: 1_000,
-  /** The host has not answered `queryState`: ask again. */
+  /** The host has not answered `queryState`: query again. */
   query: 1_000,
-  /** `confirm` was not answered: say it again. */
+  /** `confirm` was not answered: repeat it. */
   confirm: 1_000,
   /** The bundle is parked: claim it. Longer than the guard time, so that the host's own return comes first. */
   claim: 2_000,
   /** The driver did not resume: try again. */
   retry: 2_000,
-  /** A recall's grace is over: reclaim, when it was a forced one. The length comes with the command. */
+  /** A recall's grace is over: reclaim, if the recall was forced. The length comes with the command. */
   recall: 0,
 } as const;
 export type OwnerTimer = keyof typeof OWNER_TIMERS;
@@ -28,71 +28,71 @@ export type OwnerTimer = keyof typeof OWNER_TIMERS;
 export const BORROWER_TIMERS = {
   /** The owner has not answered: withdraw. The length comes with the command. */
   request: 0,
-  /** A pending handover did not come: ask the host. Added to the reservation's own time. */
+  /** A pending handover did not come: query the host. Added to the reservation's own time. */
   pending: 500,
-  /** The host has not answered `queryState`: ask again. */
+  /** The host has not answered `queryState`: query again. */
   query: 1_000,
-  /** `confirm` was not answered: say it again. */
+  /** `confirm` was not answered: repeat it. */
   confirm: 1_000,
-  /** `release` was not answered: say it again. */
+  /** `release` was not answered: repeat it. */
   release: 1_000,
-  /** Notice is nearly over: suspend and release, ready or not. The length comes with the notice. */
+  /** Notice is nearly over: suspend and release in any case. The length comes with the notice. */
   notice: 0,
-  /** The lease is over by our own count, and nobody said so: ask. The length comes with the grant. */
+  /** The lease is over by our own count, without a report: query. The length comes with the grant. */
   lease: 0,
-  /** Minimum hold time is over: a recall that came before counts from now on. The length comes with the terms. */
+  /** Minimum hold time is over: an earlier recall counts from now on. The length comes with the terms. */
   minHold: 0,
 } as const;
 export type BorrowerTimer = keyof typeof BORROWER_TIMERS;
 
 /** Timers of the host, per bundle. Those of length 0 come from consent or configuration. */
 export const HOST_TIMERS = {
-  /** A reservation lapses. */
+  /** A reservation expires. */
   reservation: 0,
-  /** The lease is over, or minimum hold time is and a reclaim waits: notice starts. */
+  /** The lease is over, or the minimum hold time is and a reclaim waits: notice starts. */
   lease: 0,
   /** Notice is over: the return is forced. */
   notice: 0,
-  /** Notice was given and the bundle is not back: say so again. The word may have been lost. */
+  /** Notice was given and the bundle is not back: repeat it. The message may be lost. */
   remind: 1_000,
-  /** The borrower has not confirmed: as if the lease were over. */
+  /** The borrower has not confirmed: end the lease. */
   confirm: 0,
-  /** The dark time after a forced return is over: the owner gets the bundle. */
+  /** The guard time after a forced return is over: the owner gets the bundle. */
   guard: 0,
-  /** The enforcer has not answered an order: it counts as failed. */
+  /** The enforcer has not answered an order: the order failed. */
   enforce: 0,
-  /** A device was not idle after reset: look again. */
+  /** A device was not idle after reset: check again. */
   drain: 5,
   /** Isolation is unproved: try to prove it again. */
   retry: 5_000,
 } as const;
 export type HostTimer = keyof typeof HOST_TIMERS;
 
-/** A timer so late, in ms, was not late for want of time alone: this process was stopped, or its machine was. */
+/** A timer this late, in ms, shows that this process or its machine was stopped, not just busy. */
 export const STOPPED_MS = 1_000;
 
-/** Longest time between two questions to a host that does not answer: each wakes a guest that may be idle. */
+/** Longest time between two queries to a host that does not answer. Each wakes a guest that may be idle. */
 const QUERY_MAX_MS = 60_000;
 
-/** Returns after how many ms a question is asked again that was asked `times` times. */
+/** Returns the time until an unanswered query is repeated, in ms. `times`: queries so far. */
 export function queryAgainMs(times: number): number {
   return Math.min(OWNER_TIMERS.query * 2 ** Math.max(0, times - 3), QUERY_MAX_MS);
 }
 
-/** Time between two questions of an owner what became of its lent bundle: longer than a return that goes well. */
+/** Interval of an owner's queries about its lent bundle, in ms: longer than a normal return. */
 export const LENT_ASK_MS = 5_000;
 
-/** Time until a borrower asks again about a lease that is over by its own count, but not by the host's. */
+/** Time until a borrower queries again about a lease that is over by its own count but not by the host's, in ms. */
 export const LEASE_ASK_MS = 1_000;
 
-/** How often a device may be found busy after its reset. 20 x 5 ms: longer than one display frame by far. */
+/** How often a device may be found busy after its reset. 20 x 5 ms: far longer than one display frame. */
 export const DRAINS_MAX = 20;
 
 /** Defaults of the host's configurable times, in milliseconds. */
 export const HOST_TIMES = {
   /** A reservation covers quiesce and suspend of the owner's drivers; the slowest seen take 0.5 s. */
   reserveMs: 5_000,
-  /** A borrower's resume, with a panel that powers up. */
+  /** A borrower's resume, including a panel's power-up. */
   confirmMs: 5_000,
   /** Longer than two key presses of a fast typist. */
   guardMs: 500,
@@ -101,7 +101,7 @@ export const HOST_TIMES = {
 } as const;
 export type HostTimes = { readonly [K in keyof typeof HOST_TIMES]: number };
 
-/** Part of the notice that a borrower keeps for its own suspend: a quarter, at most 500 ms. */
+/** Returns the notice that a borrower's user gets: a quarter, at most 500 ms, is kept for its own suspend. */
 export function noticeForUserMs(noticeMs: number): number {
   return noticeMs - Math.min(500, Math.floor(noticeMs / 4));
 }

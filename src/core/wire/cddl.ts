@@ -1,8 +1,8 @@
 /**
- * Renders the wire format as CDDL (RFC 8610) from the same descriptions that drive the codec.
+ * Renders the wire format as CDDL (RFC 8610), from the same descriptions as the codec. Pure.
  *
- * docs/wire.cddl is its output, committed; a test compares. With it and RFC 9052 and RFC 5869, another language
- * can interoperate. It makes text for people and tools; nothing at run time needs it.
+ * Its output is docs/wire.cddl; a test compares the two. With it, RFC 9052 and RFC 5869, an implementation in another
+ * language can interoperate. Not needed at run time.
  */
 
 import { ID_BYTES_MAX } from '../protocol/ids.ts';
@@ -58,7 +58,7 @@ function renderMessages(
   return [`${choice} = ${names.join(' /\n  ')}`, ...payloads];
 }
 
-/** Renders one map. Structs that it uses are left in `structs`. */
+/** Renders one map. Adds its structs to `structs`. */
 function renderMap(name: string, fields: Fields, structs: Map<string, Fields>): string {
   const rows = Object.entries(fields).sort(([, a], [, b]) => a.key - b.key);
   if (rows.length === 0) return `${name} = {}`;
@@ -98,17 +98,17 @@ function renderType(type: FieldType, structs: Map<string, Fields>): string {
   }
 }
 
-/** Renders a choice of numbers; the names are for people. A long one stands on lines of its own. */
+/** Renders a choice of numbers; the names are comments. A long choice gets one line per number. */
 function renderEnum(names: readonly string[]): string {
   const choices = names.map((name, index) => `${name}: ${index}`);
   const short = `&( ${choices.join(', ')} )`;
   return short.length < COMMENT_COLUMN ? short : `&(\n    ${choices.join(',\n    ')},\n  )`;
 }
 
-/** Renders the structs that were met, and those met on the way. */
+/** Renders the collected structs, and those that they use. */
 function renderStructs(structs: Map<string, Fields>): string[] {
   const rendered = [section('Parts of the above')];
-  // A Map is walked in insertion order and shows what is added meanwhile.
+  // A Map is iterated in insertion order, including entries added meanwhile.
   for (const [name, fields] of structs) rendered.push(renderMap(name, fields, structs));
   return rendered;
 }

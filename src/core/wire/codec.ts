@@ -1,9 +1,10 @@
 /**
- * Between CBOR bytes and the values that core/protocol/schema.ts describes. The only file that knows cbor-x.
+ * Converts between CBOR bytes and the values that core/protocol/schema.ts describes. Pure. Only this file uses
+ * cbor-x.
  *
- * Decoding is scan, decode to Maps, check each field against its description; nothing half-checked leaves.
- * A description is compiled once into a table of closures, because this runs for every message. Byte strings
- * come out as plain copies on every engine (cbor-x gives Buffers on Node, and views of its input).
+ * Decoding scans the bytes, decodes them to Maps, and checks each field against its description; a value is returned
+ * only if all checks pass. A description is compiled once into closures, because this runs for every message. Byte
+ * strings are plain copies on every engine (cbor-x returns Buffers on Node, and views of its input).
  */
 
 import { Encoder } from 'cbor-x/index-no-eval';
@@ -14,7 +15,7 @@ import { RESOURCE_NAME_BYTES_MAX } from './limits.ts';
 import { type ScanFault, scan } from './scanner.ts';
 import { utf8Length } from './utf8.ts';
 
-/** What the profile can express. Numbers are uint32; the keys of a map rise in insertion order. */
+/** Values of the profile. Numbers are uint32; the keys of a map rise in insertion order. */
 export type CborValue =
   | number
   | boolean
@@ -23,10 +24,10 @@ export type CborValue =
   | readonly CborValue[]
   | ReadonlyMap<number, CborValue>;
 
-/** Why a well-formed value is not what its description says. */
+/** Why a well-formed value does not fit its description. */
 export type ShapeFault = 'type' | 'range' | 'missing' | 'unknownKey';
 
-/** Why something could not be encoded or decoded; `field` is the path of the offending field, for a log. */
+/** Why encoding or decoding failed; `field` is the path of the faulty field, for a log. */
 export interface CodecFault {
   readonly ok: false;
   readonly reason: ScanFault | ShapeFault;
@@ -35,21 +36,21 @@ export interface CodecFault {
 
 /** Encoder and decoder of one description. */
 export interface Shape<F extends Fields> {
-  /** Returns the map that goes over the wire, or why `value` does not fit the description. */
+  /** Returns the map for the wire, or why `value` does not fit the description. */
   toMap(value: ValueOf<F>): { readonly ok: true; readonly map: ReadonlyMap<number, CborValue> } | CodecFault;
-  /** Returns the value that `map` stands for, or why it does not fit. `map` may be anything. */
+  /** Returns the value of `map`, or why it does not fit. `map` may be anything. */
   fromMap(map: unknown): { readonly ok: true; readonly value: ValueOf<F> } | CodecFault;
 }
 
 /**
- * Returns the deterministic encoding of `value`, which must be in the profile (the callers' tables see to
- * that; the tests scan all output). The bytes are the caller's own.
+ * Returns the deterministic encoding of `value`, which must be in the profile (the callers ensure it; the tests scan
+ * all output). The caller owns the bytes.
  */
 export function encodeCbor(value: CborValue): Uint8Array {
   return new Uint8Array(CODEC.encode(value));
 }
 
-/** Returns the value of strictly scanned `bytes`, at most `bytesMax` long (FRAME_BYTES_MAX if absent). */
+/** Returns the value of `bytes` after a strict scan, at most `bytesMax` long (default FRAME_BYTES_MAX). */
 export function decodeCbor(
   bytes: Uint8Array,
   bytesMax?: number,
@@ -59,12 +60,13 @@ export function decodeCbor(
   try {
     return { ok: true, value: CODEC.decode(bytes) };
   } catch {
-    // The scanner accepts nothing that cbor-x refuses (tested); should it ever, the message is lost, no more.
+    // The scanner accepts nothing that cbor-x refuses (tested). If it ever did, only this message would be
+    // lost.
     return { ok: false, reason: 'type', field: '' };
   }
 }
 
-/** Compiles a description. Throws a RangeError when its keys do not rise from 1 (our own mistake). */
+/** Compiles a description. Throws a RangeError when its keys do not rise from 1 (a bug of ours). */
 export function compile<F extends Fields>(fields: F): Shape<F> {
   const struct = compileStruct(fields);
   return {
@@ -82,13 +84,13 @@ export function compile<F extends Fields>(fields: F): Shape<F> {
   };
 }
 
-/** Both directions of one type. `undefined` means that the value does not fit; `trouble` then says why. */
+/** Both directions of one type. `undefined` means that the value does not fit; `trouble` has the reason. */
 interface Converter {
   toWire(value: unknown, trouble: Trouble): unknown;
   fromWire(value: unknown, trouble: Trouble): unknown;
 }
 
-/** Where the reason of a failure is left on the way out. */
+/** Collects the reason of a failure and the path of its field. */
 class Trouble {
   reason: ShapeFault = 'type';
   field = '';
@@ -235,7 +237,7 @@ function fitsText(text: string, bytesMax: number): boolean {
   return bytes >= 0 && bytes <= bytesMax;
 }
 
-/** Returns whether `name` names a resource: a device, a dot, a kind and its number, without leading zeros. */
+/** Returns whether `name` names a resource: a device, a dot, a kind and a number without leading zeros. */
 function isResourceName(name: unknown): name is string {
   if (typeof name !== 'string' || name.length > RESOURCE_NAME_BYTES_MAX) return false;
   const dot = name.lastIndexOf('.');
@@ -249,8 +251,8 @@ function isResourceName(name: unknown): name is string {
 const RESOURCE_KINDS = ['mmio', 'interrupt', 'stream'] as const;
 
 /**
- * All options are set, since the defaults differ between engines: without them cbor-x invents record tags,
- * tags byte strings (64) and maps (259), writes map heads of fixed size and turns integer keys into text.
+ * All options are set, since the defaults differ between engines: by default cbor-x adds record tags, tags byte
+ * strings (64) and maps (259), writes map heads of fixed size and turns integer keys into text.
  */
 const CODEC_OPTIONS = {
   useRecords: false,

@@ -1,9 +1,9 @@
 /**
- * The digest of a bundle: SHA-256 over its canonical definition.
+ * The digest of a bundle: SHA-256 over its canonical definition. Pure.
  *
- * Two parties that mean different things by one name have different digests. The canonical form is the same
- * deterministic CBOR as on the wire; it depends on no order of JavaScript keys. The order of devices counts,
- * since it is the order in which they are quiesced; so does the order of resources, which names them.
+ * Different definitions have different digests. The canonical form is the deterministic CBOR of the wire; it does not
+ * depend on the order of JavaScript keys. The order of devices counts, since they are quiesced in it; so does the
+ * order of resources, which determines their names.
  */
 
 import { type BundleDefinition, DEVICES_MAX, RESOURCES_MAX, type Resource } from '../protocol/bundle.ts';
@@ -42,9 +42,9 @@ const RESOURCE = struct('resource', {
   trigger: required(5, oneOf(['none', 'edge', 'level'] as const)),
   /** By rising VM name. */
   views: required(6, list(VIEW, VIEWS_MAX)),
-  /** Page number of the registers of a stream's SMMU, where it is named. */
+  /** Page number of the registers of a stream's SMMU, if it is named. */
   smmu: optional(7, uint()),
-  /** Bits of a stream's ID that are not compared, where there are any. */
+  /** Bits of a stream's ID that are not compared, if any. */
   mask: optional(8, uint()),
 });
 
@@ -67,20 +67,17 @@ export const BUNDLE_FIELDS = {
   devices: required(4, list(DEVICE, DEVICES_MAX)),
 } satisfies Fields;
 
-/**
- * Returns the digest of `bundle`, 32 bytes. Throws a RangeError that names the field if it is not a valid definition.
- */
+/** Returns the digest of `bundle`, 32 bytes. Throws a RangeError that names the invalid field. */
 export function bundleDigest(bundle: BundleDefinition): Uint8Array {
   return sha256(canonicalBundle(bundle));
 }
 
-/** Returns the canonical definition of `bundle`. Throws a RangeError that names the field if it has none. */
+/** Returns the canonical definition of `bundle`. Throws a RangeError that names the invalid field. */
 export function canonicalBundle(bundle: BundleDefinition): Uint8Array {
   const devices = bundle.devices.map((device) => ({
     id: device.id,
     resources: device.resources.map((one) => {
-      if (one.device !== device.id)
-        throw new RangeError(`${one.id} stands in ${device.id}, not ${one.device}`);
+      if (one.device !== device.id) throw new RangeError(`${one.id} is in ${device.id}, not ${one.device}`);
       return canonicalResource(one);
     }),
     residualStates: device.residualStates,

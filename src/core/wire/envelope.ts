@@ -1,9 +1,9 @@
 /**
- * The envelope of a message: who it is from, who it is for, on which channel, under which generation of their key.
+ * The envelope of a message: its sender, receiver, channel and key generation. Pure.
  *
- * Sender, receiver, channel and generation stand readable in the key id, so that a router needs no key. The
- * external data bind machine, sender, receiver and channel. Every direction of every channel has a key of its own, so
- * a frame that is reflected, moved to another pair or to another channel does not verify.
+ * Sender, receiver, channel and generation are readable in the key id, so that a router needs no key. The external
+ * data bind machine, sender, receiver and channel. Every direction of every channel has its own key, so a frame that
+ * is reflected, or moved to another pair or channel, does not verify.
  */
 
 import { isId, isUint32, type VmId } from '../protocol/ids.ts';
@@ -12,15 +12,15 @@ import { encodeCbor } from './codec.ts';
 import { createMac0Key, type Mac0Key } from './cose.ts';
 import { ENVELOPE_VERSION, KID_BYTES_MAX } from './limits.ts';
 
-/** What a frame is part of: `h` the handshake, `m` the messages of a session, `c` a consent. */
+/** The channel of a frame: `h` the handshake, `m` the messages of a session, `c` a consent. */
 export type Channel = 'h' | 'm' | 'c';
 
-/** Where a frame says it is from and to. Nothing of it is proven before the frame is opened. */
+/** The route that a frame claims. Nothing of it is proven before the frame is opened. */
 export interface Route {
   readonly from: VmId;
   readonly to: VmId;
   readonly channel: Channel;
-  /** Which key of the pair, from 1. */
+  /** Generation of the pair key, from 1. */
   readonly generation: number;
 }
 
@@ -38,8 +38,8 @@ export function createEnvelopeKey(key: Uint8Array, route: Route, machine: string
 }
 
 /**
- * Returns what the key id of `frame` says, or undefined if the frame does not start as ours do. Looks at no
- * more than the first 91 bytes.
+ * Returns the route in the key id of `frame`, or undefined if the frame does not start like one of ours. Reads at
+ * most the first 91 bytes.
  */
 export function routeOf(frame: Uint8Array): Route | undefined {
   if (frame[0] !== FRAME_TAG || frame[1] !== FRAME_ARRAY) return undefined;
@@ -68,13 +68,13 @@ function parseKid(kid: string): Route | undefined {
   return { from: from as VmId, to: to as VmId, channel, generation: Number(digits) };
 }
 
-/** Returns whether `value` may number a key of a pair: 1 to 2^32 - 1. */
+/** Returns whether `value` is a valid key generation: 1 to 2^32 - 1. */
 export function isGeneration(value: unknown): value is number {
   return isUint32(value) && value > 0;
 }
 
 /**
- * Returns the content of the byte string at `at`, if it has fewer than 256 bytes, the shortest head and is complete.
+ * Returns the content of the byte string at `at`, if it has fewer than 256 bytes, the shortest head, and is complete.
  */
 function shortByteString(bytes: Uint8Array, at: number): Uint8Array | undefined {
   const head = bytes[at] ?? 0;
@@ -94,6 +94,6 @@ const ALG_HMAC_256 = 5;
 const HEADER_START = Uint8Array.of(0xa2, HEADER_ALG, ALG_HMAC_256, HEADER_KID);
 const FRAME_TAG = 0xd1;
 const FRAME_ARRAY = 0x84;
-/** Heads of a byte string of no bytes, and of one whose length is in the next byte. */
+/** Heads of an empty byte string, and of one whose length is in the next byte. */
 const BYTES_0 = 0x40;
 const BYTES_8 = 0x58;

@@ -1,8 +1,8 @@
 /**
- * Frames in a byte stream (vsock, UNIX socket): 4 bytes of length, big endian, then the envelope.
+ * Frames in a byte stream (vsock, UNIX socket): 4 bytes of length, big endian, then the envelope. Pure.
  *
- * The decoder is fed whatever pieces arrive and never holds more than one incomplete frame. A length of 0 or
- * above the limit cannot come from a peer of ours: the stream is then lost for good and must be closed.
+ * The decoder takes chunks of any size and buffers at most one incomplete frame. No peer sends a length of 0 or above
+ * the limit: the stream is then broken for good and must be closed.
  */
 
 import { FRAME_BYTES_MAX } from './limits.ts';
@@ -10,7 +10,7 @@ import { FRAME_BYTES_MAX } from './limits.ts';
 /** Bytes of the length before each frame. */
 export const LENGTH_BYTES = 4;
 
-/** Returns `frame` with its length in front. Throws a RangeError if it is empty or too long (our own mistake). */
+/** Returns `frame` with its length in front. Throws a RangeError if it is empty or too long (a bug of ours). */
 export function frameForStream(frame: Uint8Array): Uint8Array {
   if (!isLength(frame.length)) throw new RangeError(`frame of ${frame.length} bytes`);
   const framed = new Uint8Array(LENGTH_BYTES + frame.length);
@@ -19,7 +19,7 @@ export function frameForStream(frame: Uint8Array): Uint8Array {
   return framed;
 }
 
-/** What a chunk brought. `broken`: the stream is no longer understood; close it. */
+/** Result of a chunk. `broken`: the stream cannot be parsed any further; close it. */
 export interface Unframed {
   readonly frames: readonly Uint8Array[];
   readonly broken: boolean;

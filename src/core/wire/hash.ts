@@ -1,17 +1,17 @@
 /**
  * SHA-256, HMAC-SHA-256 and HKDF, by @noble/hashes. Pure.
  *
- * The only file that knows the library: a target whose engine takes long for it has a file of the same functions by
- * native code in its place (targets/quickjs/hash.ts). Both are held to the same vectors.
+ * Only this file uses the library. A target whose engine is slow at it replaces the file by one with the same
+ * functions in native code (targets/quickjs/hash.ts). Both are tested with the same vectors.
  */
 
 import { expand, extract } from '@noble/hashes/hkdf.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 as digest } from '@noble/hashes/sha2.js';
 
-/** An HMAC-SHA-256 that has taken in its key and the beginning of a text, for many texts that begin alike. */
+/** HMAC-SHA-256 after its key and a common beginning of many texts. */
 export interface BegunMac {
-  /** Writes the tag of the text that goes on with `rest` into `tag`, 32 bytes. */
+  /** Writes the tag of the text that continues with `rest` into `tag`, 32 bytes. */
   finish(rest: Uint8Array, tag: Uint8Array): void;
 }
 
@@ -24,7 +24,7 @@ export function sha256(bytes: Uint8Array): Uint8Array {
 export function beginMac(key: Uint8Array, head: Uint8Array): BegunMac {
   const absorbed = hmac.create(digest, key) as unknown as HmacState;
   absorbed.update(head);
-  // Reused for every text; cloning into an object at hand saves its construction.
+  // Reused for every text: cloning into an existing object is faster than constructing one.
   const scratch = absorbed.clone();
   return {
     finish: (rest, tag) => {
@@ -45,7 +45,7 @@ export function hkdfExpand(key: Uint8Array, info: Uint8Array, bytes: number): Ui
   return expand(digest, key, info, bytes);
 }
 
-/** What we use of the library's HMAC object. */
+/** The used part of the library's HMAC object. */
 interface HmacState {
   update(bytes: Uint8Array): unknown;
   digestInto(tag: Uint8Array): void;

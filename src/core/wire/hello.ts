@@ -1,6 +1,4 @@
-/**
- * Makes the payloads of the handshake from what a party knows of itself. Pure; session.ts seals them.
- */
+/** Makes the handshake payloads from a party's configuration. Pure; session.ts seals them. */
 
 import { HOST, type Incarnation } from '../protocol/ids.ts';
 import { isGeneration } from './envelope.ts';
@@ -18,12 +16,12 @@ import type { SessionConfig } from './session-io.ts';
 
 /** `helloAnswered.version` when there is no common version. Versions count from 1. */
 export const NO_VERSION = 0;
-/** `yourIncarnation` of a hello from an agent, which cannot tell. Incarnations count from 1. */
+/** `yourIncarnation` of a hello from an agent, which does not know it. Incarnations count from 1. */
 export const NOT_TOLD = 0 as Incarnation;
-/** What stands where there is no id of a table. */
+/** Table id of a party without a table. */
 export const NO_TABLE_ID: Uint8Array = new Uint8Array(TABLE_ID_BYTES);
 
-/** Throws a RangeError that says what is wrong with `config`, so that nothing can go wrong later on. */
+/** Throws a RangeError that names the fault of `config`, so that later steps cannot fail. */
 export function checkConfig(config: SessionConfig): void {
   const { us, peer, bootId, versions } = config;
   if (us === peer) throw new RangeError(`${us} cannot be its own peer`);
@@ -35,7 +33,7 @@ export function checkConfig(config: SessionConfig): void {
     throw new RangeError(`versions ${versions.min} to ${versions.max}: expected a range from 1`);
   }
   if (us === HOST && config.peerIncarnation === NOT_TOLD) {
-    throw new RangeError(`incarnation of ${peer}: the host must know it`);
+    throw new RangeError(`incarnation of ${peer}: required at the host`);
   }
   encodeHello(config, config.incarnation, new Uint8Array(HELLO_CHALLENGE_BYTES));
 }
@@ -57,7 +55,7 @@ function checkKeys({ us, peer, pairKeys }: SessionConfig): void {
   }
 }
 
-/** Id of the table that we tell: of an agent, zeros. */
+/** Table id for our messages; zeros at an agent. */
 export function tableIdOf({ us, tableId }: SessionConfig): Uint8Array {
   return (us === HOST ? tableId : undefined) ?? NO_TABLE_ID;
 }
@@ -109,11 +107,11 @@ export function encodeAnswer(
   );
 }
 
-/** Our own fields are checked when a session is made; what is left is a challenge of the wrong length. */
+/** Our own fields were checked when the session object was made; only a challenge can have a wrong length. */
 function bytesOf(payload: ReturnType<typeof HANDSHAKE_CODEC.encode>): Uint8Array {
   if (!payload.ok) throw new RangeError(`${payload.field}: ${payload.reason}`);
   return payload.bytes;
 }
 
-/** Handshake messages are told apart by their challenges, not by a number. */
+/** Handshake messages are distinguished by their challenges, not by a number. */
 const HANDSHAKE_SEQ = 0;

@@ -1,4 +1,4 @@
-/** A session whose keys are known, and what is done in it without a decision: sealing, comparing. */
+/** A session with known keys, and its operations without decisions: sealing, comparing. Pure. */
 
 import { equalBytes } from './bytes.ts';
 import { type Mac0Key, sealMac0 } from './cose.ts';
@@ -8,7 +8,7 @@ import { SESSION_CODEC } from './payload.ts';
 import type { ReplayWindow, SendCounter } from './sequence.ts';
 import type { DigestMismatch, Sealed } from './session-io.ts';
 
-/** A session whose keys are known. */
+/** A session with known keys. */
 export interface Keyed {
   readonly initiated: boolean;
   readonly version: number;
@@ -28,7 +28,7 @@ export interface Keyed {
 /** What two hello messages agree on. */
 export type Agreed = Pick<Keyed, 'initiated' | 'version' | 'us' | 'peer' | 'peerBundles' | 'peerTableId'>;
 
-/** Seals a message under the next number of `session`. */
+/** Seals a message under the session's next sequence number. */
 export function sealIn(
   session: Keyed,
   message: Parameters<typeof SESSION_CODEC.encode>[0],

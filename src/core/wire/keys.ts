@@ -1,5 +1,5 @@
 /**
- * The key schedule: HKDF with SHA-256 (RFC 5869) from the 32-byte pair key.
+ * The key schedule: HKDF with SHA-256 (RFC 5869) from the 32-byte pair key. Pure.
  *
  *     handshake: PRK = Extract(salt = "baton handshake", IKM = pair key)
  *                key = Expand(PRK, info = CBOR ["baton handshake", 2, sender, receiver], 32)
@@ -8,9 +8,8 @@
  *                                               [initiator, its incarnation, its boot id],
  *                                               [responder, its incarnation, its boot id]], 32)
  *
- * Names are text, boot ids and challenges byte strings of 16 bytes, CBOR in the deterministic profile. The
- * keys of another pair of boots, incarnations or challenges are others, so everything recorded under them
- * fails to verify (M6).
+ * Names are text; boot ids and challenges are byte strings of 16 bytes; CBOR in the deterministic profile.
+ * Other boots, incarnations or challenges give other keys, so that recorded messages fail to verify (M6).
  */
 
 import type { Incarnation, VmId } from '../protocol/ids.ts';
@@ -22,14 +21,14 @@ import { hkdfExpand, hkdfExtract } from './hash.ts';
 import { ENVELOPE_VERSION, KEY_BYTES } from './limits.ts';
 import type { PairKey } from './pair-keys.ts';
 
-/** Where keys are used: everything but the channel. */
+/** The route of a key, without the channel. */
 export interface Way {
   readonly machine: string;
   readonly from: VmId;
   readonly to: VmId;
 }
 
-/** One party's part in a session. */
+/** One party of a session. */
 export interface SessionParty {
   readonly id: VmId;
   readonly incarnation: Incarnation;
@@ -38,7 +37,7 @@ export interface SessionParty {
   readonly challenge: Uint8Array;
 }
 
-/** What both parties have agreed on when a session starts. */
+/** The parameters that both parties agreed on. */
 export interface SessionTranscript {
   readonly version: number;
   readonly initiator: SessionParty;
@@ -52,7 +51,9 @@ export function handshakeKey({ generation, key }: PairKey, { machine, from, to }
   return createEnvelopeKey(hkdfExpand(prk, info, KEY_BYTES), { from, to, channel: 'h', generation }, machine);
 }
 
-/** Returns the maker of a session's keys: for its messages of each direction (`m`), and for consents (`c`). */
+/**
+ * Returns the function that derives a session's keys: for messages in each direction (`m`), and for consents (`c`).
+ */
 export function sessionKeys(
   { generation, key }: PairKey,
   machine: string,

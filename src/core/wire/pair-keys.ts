@@ -1,14 +1,14 @@
-/** The keys that a pair of parties shares, as configured: at most two are valid at a time. Pure. */
+/** The configured keys of a pair of parties: at most two are valid at a time. Pure. */
 
 /** One key of a pair. */
 export interface PairKey {
-  /** Which key it is, from 1; a rotation makes the next one. */
+  /** Its generation, from 1; a rotation makes the next one. */
   readonly generation: number;
   /** 32 bytes. */
   readonly key: Uint8Array;
 }
 
-/** The keys of a pair that are valid now: one, which is generation 1, or up to two with their generations. */
+/** The valid keys of a pair: one key, which is generation 1, or up to two with their generations. */
 export type PairKeys = Uint8Array | readonly PairKey[];
 
 /** Returns the valid keys of a pair, the newest first. */

@@ -1,5 +1,5 @@
 /**
- * The payload of an envelope: which message, its sequence number, the host's timestamp token, and its fields.
+ * The payload of an envelope: message number, sequence number, the host's timestamp token, and fields. Pure.
  *
  *     {0: message number, 1: sequence number, ? 2: timestamp token, 3: fields}
  *
@@ -19,16 +19,16 @@ export type AnyOf<M extends MessageTypes> = {
   readonly [K in keyof M & string]: { readonly kind: K } & ValueOf<M[K]['fields']>;
 }[keyof M & string];
 
-/** Why a payload could not be made or read. */
+/** Why a payload could not be encoded or decoded. */
 export interface PayloadFault {
   readonly ok: false;
-  /** `payload`: the outer map is not as above. `number`: no message of the set has this number. */
+  /** `payload`: the outer map is malformed. `number`: no message of the set has this number. */
   readonly reason: CodecFault['reason'] | 'payload' | 'number';
-  /** Message and path of the offending field, for a log. */
+  /** Message and path of the faulty field, for a log. */
   readonly field: string;
 }
 
-/** A payload that was read. */
+/** A decoded payload. */
 export interface Payload<M> {
   readonly ok: true;
   readonly message: M;
@@ -36,7 +36,7 @@ export interface Payload<M> {
   readonly hostTime?: Uint8Array;
 }
 
-/** Encoder and decoder of the payloads of one set of messages. */
+/** Encoder and decoder for one set of messages. */
 export interface PayloadCodec<M> {
   /** Returns the bytes of `message` under `seq` (uint32), with the host's `hostTime` of 16 bytes if given. */
   encode(
@@ -44,7 +44,7 @@ export interface PayloadCodec<M> {
     seq: number,
     hostTime?: Uint8Array,
   ): { readonly ok: true; readonly bytes: Uint8Array } | PayloadFault;
-  /** Returns what authenticated `bytes` say, or why they say nothing. Never throws. */
+  /** Returns the message in authenticated `bytes`, or why there is none. Never throws. */
   decode(bytes: Uint8Array): Payload<M> | PayloadFault;
 }
 
@@ -92,9 +92,9 @@ export function payloadCodec<M extends MessageTypes>(types: M): PayloadCodec<Any
   };
 }
 
-/** Codec of what travels inside a session: every message of the protocol, and the end of the handshake. */
+/** Codec for a session: every message of the protocol, and the end of the handshake. */
 export const SESSION_CODEC: PayloadCodec<AnyOf<typeof SESSION_MESSAGES>> = payloadCodec(SESSION_MESSAGES);
-/** Codec of what travels before there is a session. */
+/** Codec for the handshake. */
 export const HANDSHAKE_CODEC: PayloadCodec<AnyOf<typeof HANDSHAKE_MESSAGES>> =
   payloadCodec(HANDSHAKE_MESSAGES);
 

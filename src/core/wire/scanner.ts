@@ -1,10 +1,10 @@
 /**
- * Strict scanner: decides over bytes, before anything is decoded, whether they are CBOR in our profile.
+ * Strict scanner: checks that bytes are CBOR in our profile, before anything is decoded. Pure.
  *
- * The profile is the core deterministic encoding of RFC 8949 section 4.2.1, narrowed: unsigned integers below
- * 2^32, byte strings, well-formed text, arrays, maps with rising unsigned keys, true and false. Safety does
- * not rest on what the decoder does with anything else. It allocates nothing, never throws, and its time
- * is bounded by the length of its input.
+ * The profile is the core deterministic encoding of RFC 8949 section 4.2.1, narrowed: unsigned integers below 2^32,
+ * byte strings, well-formed text, arrays, maps with rising unsigned keys, true and false. Safety does not depend on
+ * how the decoder handles anything else. The scanner allocates nothing and never throws; its time is bounded by the
+ * length of its input.
  */
 
 import { DEPTH_MAX, FRAME_BYTES_MAX, ITEMS_MAX } from './limits.ts';
@@ -14,7 +14,7 @@ import { isUtf8 } from './utf8.ts';
 export type ScanFault =
   /** More bytes than allowed. */
   | 'oversize'
-  /** An item is longer than what is left, or there is none. */
+  /** An item is longer than the remaining bytes, or missing. */
   | 'truncated'
   /** Bytes after the item. */
   | 'trailing'
@@ -24,25 +24,25 @@ export type ScanFault =
   | 'items'
   /** An indefinite length, or the break that ends one. */
   | 'indefinite'
-  /** A head that is longer than needed, or reserved. */
+  /** A head longer than needed, or reserved. */
   | 'head'
   /** An integer or a length above 2^32 - 1. */
   | 'range'
-  /** A map key that is no unsigned integer, or not above the one before. */
+  /** A map key that is not an unsigned integer, or not above the previous key. */
   | 'key'
   /** Ill-formed UTF-8, or a leading byte order mark. */
   | 'utf8'
-  /** A kind of item that the profile lacks: negative integer, tag, float, null, undefined, other simple values. */
+  /** A kind of item outside the profile: negative integer, tag, float, null, undefined, other simple values. */
   | 'type';
 
 export interface ScanOptions {
-  /** Most bytes; FRAME_BYTES_MAX if absent. */
+  /** Most bytes; default FRAME_BYTES_MAX. */
   readonly bytesMax?: number;
-  /** The tag that must stand around the item; none if absent. */
+  /** The tag that must enclose the item; absent: none. */
   readonly outerTag?: 17;
 }
 
-/** Returns whether `bytes` are exactly one item of the profile, or why not. */
+/** Returns `ok` if `bytes` are exactly one item of the profile, or why not. */
 export function scan(bytes: Uint8Array, options: ScanOptions = {}): 'ok' | ScanFault {
   if (bytes.length > (options.bytesMax ?? FRAME_BYTES_MAX)) return 'oversize';
   const cursor = new Cursor(bytes);
@@ -56,7 +56,7 @@ export function scan(bytes: Uint8Array, options: ScanOptions = {}): 'ok' | ScanF
   return cursor.at === bytes.length ? 'ok' : 'trailing';
 }
 
-/** A place in the bytes, and the head that was read last. */
+/** A position in the bytes, and the last head. */
 class Cursor {
   at = 0;
   major = 0;
@@ -68,7 +68,7 @@ class Cursor {
     this.bytes = bytes;
   }
 
-  /** Reads one item. `depth` is the number of containers around it; it bounds the recursion. */
+  /** Reads one item. `depth` is the number of enclosing containers; it bounds the recursion. */
   item(depth: number): 'ok' | ScanFault {
     if (++this.items > ITEMS_MAX) return 'items';
     const fault = this.head();
@@ -105,7 +105,7 @@ class Cursor {
     this.argument = info;
     if (info < ARGUMENT_8) return 'ok';
     if (info === INDEFINITE) return 'indefinite';
-    // Major 7 with a longer head is a float, or a simple value that the profile lacks.
+    // Major 7 with a longer head is a float, or a simple value outside the profile.
     if (this.major === MAJOR_SIMPLE) return 'type';
     if (info > ARGUMENT_64) return 'head';
     const length = 1 << (info - ARGUMENT_8);
@@ -158,7 +158,7 @@ const MAJOR_ARRAY = 4;
 const MAJOR_MAP = 5;
 const MAJOR_TAG = 6;
 const MAJOR_SIMPLE = 7;
-/** Additional information that announces an argument of 1 and of 8 bytes; between them 2 and 4. */
+/** Additional information of an argument of 1 and of 8 bytes; between them 2 and 4. */
 const ARGUMENT_8 = 24;
 const ARGUMENT_64 = 27;
 const INDEFINITE = 31;

@@ -1,5 +1,5 @@
 /**
- * Sequence numbers of one direction of a session: given out at the sender, each taken once at the receiver.
+ * Sequence numbers of one direction of a session: allocated at the sender, each accepted once at the receiver. Pure.
  *
  * Numbers rise from 1 and are never reused under one key; when they run out the session must be renewed.
  */
@@ -7,7 +7,7 @@
 import { UINT32_MAX } from '../protocol/ids.ts';
 import { RENEWAL_MARGIN, REPLAY_WINDOW } from './limits.ts';
 
-/** Gives out the numbers of one direction. */
+/** Allocates the numbers of one direction. */
 export class SendCounter {
   private next: number;
 
@@ -15,23 +15,23 @@ export class SendCounter {
     this.next = first;
   }
 
-  /** The number of the next message, or undefined when none is left. */
+  /** Returns the number of the next message, or undefined when none is left. */
   peek(): number | undefined {
     return this.next > UINT32_MAX ? undefined : this.next;
   }
 
-  /** Uses up the number that `peek` told. */
+  /** Uses the number that `peek` returned. */
   take(): void {
     this.next++;
   }
 
-  /** Whether few enough numbers are left that the session should be renewed. */
+  /** Returns whether the session should be renewed, because few numbers are left. */
   get isEnding(): boolean {
     return this.next > UINT32_MAX - RENEWAL_MARGIN;
   }
 }
 
-/** Remembers which of the last 64 numbers were seen (the algorithm of RFC 4303 appendix A2, in two words). */
+/** Tracks which of the last 64 numbers were seen (the algorithm of RFC 4303 appendix A2, in two words). */
 export class ReplayWindow {
   private highest = 0;
   /** Bit i: number `highest - i` was seen. */

@@ -1,6 +1,4 @@
-/**
- * What goes into a session and what comes out of it, for those who drive it. Types only.
- */
+/** Inputs and outputs of a session, for its drivers. Types only. */
 
 import type { BundleId, Incarnation, VmId } from '../protocol/ids.ts';
 import type { Message } from '../protocol/messages.ts';
@@ -14,24 +12,24 @@ export interface VersionRange {
   readonly max: number;
 }
 
-/** What a party knows before it has heard of its peer. */
+/** Configuration of a session. */
 export interface SessionConfig {
   readonly us: VmId;
   readonly peer: VmId;
-  /** Name of the machine that both are part of; DEFAULT_MACHINE if absent. */
+  /** Name of the machine of both parties; default DEFAULT_MACHINE. */
   readonly machine?: string | undefined;
-  /** What both were configured with: 32 bytes for each valid generation. */
+  /** The configured keys: 32 bytes for each valid generation. */
   readonly pairKeys: PairKeys;
   /** 16 random bytes, new for every start of the process. */
   readonly bootId: Uint8Array;
-  /** Our incarnation; 0 while an agent has not learned it from the host. */
+  /** Our incarnation; 0 if an agent has not learned it from the host yet. */
   readonly incarnation: Incarnation;
-  /** The peer's incarnation, at the host, which alone counts them; 0 at an agent. */
+  /** The peer's incarnation. Only the host counts them; 0 at an agent. */
   readonly peerIncarnation: Incarnation;
   readonly versions: VersionRange;
-  /** Digests of the bundles that we know, at most HELLO_BUNDLES_MAX. */
+  /** Digests of our bundles, at most HELLO_BUNDLES_MAX. */
   readonly bundles: readonly BundleDigest[];
-  /** Id of the host's table, 8 bytes; zeros if absent, and at agents. */
+  /** Id of the host's table, 8 bytes; absent or zeros at agents. */
   readonly tableId?: Uint8Array | undefined;
 }
 
@@ -42,47 +40,47 @@ export interface DigestMismatch {
   readonly theirs: Uint8Array;
 }
 
-/** What a driver has to know. */
+/** Events for the driver. */
 export type SessionEvent =
   | {
-      /** A session was installed; messages can be sealed. It may have replaced one. */
+      /** A session was installed; messages can be sealed. It may replace an earlier one. */
       readonly kind: 'up';
       readonly version: number;
       readonly peerBootId: Uint8Array;
       readonly peerIncarnation: Incarnation;
-      /** Ours, as the host counts it if the peer is the host. */
+      /** Our incarnation; as the host counts it, if the peer is the host. */
       readonly incarnation: Incarnation;
-      /** Whether there was a session with another boot of the peer before. */
+      /** Whether an earlier session was with another boot of the peer. */
       readonly peerRestarted: boolean;
-      /** Id of the host's table, 8 bytes; zeros of a peer that is not the host. */
+      /** Id of the host's table, 8 bytes; zeros if the peer is not the host. */
       readonly tableId: Uint8Array;
-      /** Generation of the pair key that the session was made from. */
+      /** Generation of the session's pair key. */
       readonly generation: number;
     }
-  /** There is no common version. At the responder the cause may be a replayed hello; nothing was changed. */
+  /** No common version. At the responder a replayed hello may be the cause; no state was changed. */
   | { readonly kind: 'versionUnsupported'; readonly ours: VersionRange; readonly theirs: VersionRange }
-  /** The session is up, but these bundles must not be lent between the two. */
+  /** The session is up, but these bundles must not be lent between the two parties. */
   | { readonly kind: 'digestMismatch'; readonly mismatches: readonly DigestMismatch[] };
 
-/** Why a frame had no effect. */
+/** Why a frame was dropped. */
 export type DropReason =
   /** It did not verify: forged, damaged, of another pair, direction, channel or boot, or there is no session. */
   | 'unverified'
-  /** The peer's own bytes, but not a message that we know; `detail` says where. */
+  /** It verified, but is no known message; `detail` names the fault. */
   | 'malformed'
-  /** Its sequence number was seen before, or lies too far back. */
+  /** Its sequence number was seen before, or is too old. */
   | 'replayed'
-  /** An answer that nobody waits for. */
+  /** An answer to no open hello. */
   | 'stale'
-  /** A hello came, but the driver gave no challenge. */
+  /** A hello arrived, but the driver gave no challenge. */
   | 'challengeMissing';
 
-/** What a received frame led to. */
+/** Result of a received frame. */
 export interface Received {
   /** Frames to send to the peer now. */
   readonly frames: readonly Uint8Array[];
   readonly events: readonly SessionEvent[];
-  /** The message, if the frame brought one for the protocol. */
+  /** The message for the protocol, if the frame contained one. */
   readonly message?: { readonly message: Message; readonly seq: number; readonly hostTime?: Uint8Array };
   readonly drop?: DropReason;
   readonly detail?: string;
@@ -93,7 +91,9 @@ export type Sealed =
   | { readonly ok: true; readonly frame: Uint8Array; readonly seq: number }
   | {
       readonly ok: false;
-      /** `down`: no session. `exhausted`: it has no number left; start a new one. Else our own mistake. */
+      /**
+       * `down`: no session. `exhausted`: no sequence number is left; start a new session. Otherwise a bug of ours.
+       */
       readonly reason: 'down' | 'exhausted' | 'hostTimeNotHost' | PayloadFault['reason'];
       readonly field: string;
     };

@@ -1,17 +1,18 @@
 /**
  * The session of one pair of parties, seen from one of them: handshake, messages, consents.
  *
- * It computes and nothing else: what arrives goes in, frames and events come out; challenges are given to it,
- * and whoever drives it keeps the retry timer. Its rules:
+ * Pure: received frames are inputs; frames to send and events are outputs. The driver supplies the challenges and
+ * runs the retry timer. Rules:
  *
- * - A hello proves nothing, it may be a replay. The responder keeps what it answered aside; only a frame under
- *   the new keys, which need both challenges, puts the new session in the place of the old.
- * - The initiator installs on the answer to its own challenge, and retries until the responder was heard.
- * - When two hellos cross, the one of the lower name counts: its sender repeats it, the other answers.
- * - Whoever installs a session forgets what was put aside, so two parties cannot swap sessions for ever.
- * - A hello is in the newest generation of the pair key, and in the other one after some that were not answered. A
- *   session is in the generation of the hello that it came from.
- * - Consents outlive one renewal between the same boots: anybody can cause one by a frame that does not verify.
+ * - A hello proves nothing, since it may be a replay. The responder keeps its answered session aside. Only a frame
+ *   under the new keys, which need both challenges, replaces the old session by the new one.
+ * - The initiator installs its session on the answer to its own challenge, and retries until it has heard the
+ *   responder.
+ * - When two hellos cross, that of the lower name counts: its sender repeats it, the other party answers.
+ * - Installing a session discards the one kept aside, so that two parties cannot swap sessions forever.
+ * - A hello uses the newest generation of the pair key, and the other one after some unanswered hellos. A session
+ *   uses the generation of its hello.
+ * - Consents outlive one renewal between the same boots: anybody can cause a renewal by a frame that does not verify.
  */
 
 import { DEFAULT_MACHINE, HOST, type Incarnation } from '../protocol/ids.ts';
@@ -29,20 +30,20 @@ import { HANDSHAKE_CODEC, type PayloadFault, SESSION_CODEC } from './payload.ts'
 import { ReplayWindow, SendCounter } from './sequence.ts';
 import type { DropReason, Received, Sealed, SessionConfig, SessionEvent } from './session-io.ts';
 
-/** One generation of the pair key, and the handshake keys made from it. */
+/** One generation of the pair key, and its handshake keys. */
 interface Generation {
   readonly pairKey: PairKey;
   readonly sendKey: Mac0Key;
   readonly receiveKey: Mac0Key;
 }
 
-/** A hello of ours that waits for its answer. */
+/** Our unanswered hello. */
 interface Hello {
   readonly challenge: Uint8Array;
   readonly frame: Uint8Array;
-  /** Place of its generation among the valid ones. */
+  /** Index of its generation among the valid ones. */
   readonly at: number;
-  /** How often it was sent. */
+  /** Number of times it was sent. */
   readonly sent: number;
 }
 
@@ -50,21 +51,21 @@ interface Hello {
 export class Session {
   private readonly config: SessionConfig;
   private readonly machine: string;
-  /** The newest first. */
+  /** Newest first. */
   private readonly generations: readonly Generation[];
   private hello: Hello | undefined;
-  /** What we answered to a hello, until a frame under its keys proves that the hello was fresh. */
+  /** Our answer to a hello, until a frame under its keys proves that the hello was fresh. */
   private answered: { readonly session: Keyed; readonly frame: Uint8Array } | undefined;
   private current: Keyed | undefined;
   /**
-   * Of the session before, if that was between the same boots. One is enough: renewals for want of sense are seconds
-   * apart, and how old a consent may be is for its timestamp token to say.
+   * Consent key of the previous session, if between the same boots. One is enough: renewals caused by invalid frames
+   * are seconds apart, and the timestamp token limits the age of a consent.
    */
   private previousConsentKey: Mac0Key | undefined;
-  /** Whether the peer was heard under the keys of `current`. */
+  /** Whether a frame of the peer under the keys of `current` was received. */
   private confirmed = false;
 
-  /** Throws a RangeError that says what is wrong with `config` (our own mistake). */
+  /** Throws a RangeError that names the fault of `config` (a bug of ours). */
   constructor(config: SessionConfig) {
     checkConfig(config);
     this.config = config;
@@ -82,20 +83,20 @@ export class Session {
     return this.current !== undefined;
   }
 
-  /** Whether a driver should call `retry` from time to time: something of ours is not answered yet. */
+  /** Whether the driver should call `retry` periodically: a message of ours is not answered yet. */
   get needsRetry(): boolean {
     return this.hello !== undefined || (this.current !== undefined && !this.confirmed);
   }
 
-  /** Whether so few sequence numbers are left that a driver should call `start` for a new session. */
+  /** Whether the driver should call `start` for a new session, because few sequence numbers are left. */
   get renewalDue(): boolean {
     return this.current?.counter.isEnding ?? false;
   }
 
   /**
-   * Asks for a session, also while one is up (it stays until the new one is proven). `challenge`: 16 random
-   * bytes, never used before; not used if a hello is already on its way, which is repeated instead. Throws a
-   * RangeError if it has another length (our own mistake).
+   * Asks for a session, also while one is up (it stays until the new one is proven). `challenge`: 16 random bytes,
+   * never used before; ignored if a hello is already open, which is repeated instead. Throws a RangeError if it has
+   * another length (a bug of ours).
    */
   start(challenge: Uint8Array): readonly Uint8Array[] {
     if (this.hello === undefined) return this.greet(0, challenge);
@@ -106,7 +107,7 @@ export class Session {
     return [this.hello.frame];
   }
 
-  /** Begins with a new hello in the generation at `at`; an answer to an earlier one is stale. */
+  /** Starts a new hello in the generation at `at`. An answer to an earlier one is stale. */
   private greet(at: number, challenge: Uint8Array): readonly Uint8Array[] {
     const payload = encodeHello(this.config, this.incarnation, challenge);
     const frame = sealMac0(this.generations[at]!.sendKey, payload);
@@ -115,8 +116,8 @@ export class Session {
   }
 
   /**
-   * Returns what to send again, nothing if nothing waits. A lost end of the handshake is repeated; a new hello
-   * goes with it, since the responder may have put another session aside meanwhile. `challenge` as in `start`.
+   * Returns the frames to send again, if any. A lost end of the handshake is repeated together with a new hello,
+   * since the responder may have replaced its answered session meanwhile. `challenge` as in `start`.
    */
   retry(challenge: Uint8Array): readonly Uint8Array[] {
     if (!this.needsRetry) return NONE;
@@ -125,11 +126,11 @@ export class Session {
   }
 
   /**
-   * Takes a frame from outside. `challenge`: 16 random bytes, never used before; needed only for frames of
-   * channel `h` (envelope.ts, routeOf), and used only for some. Never throws on what `frame` holds.
+   * Processes a received frame. `challenge`: 16 random bytes, never used before; needed only for frames of channel
+   * `h` (envelope.ts, routeOf), and used only for some. Never throws on any content of `frame`.
    */
   receive(frame: Uint8Array, challenge?: Uint8Array): Received {
-    // The key id that a frame begins with tells the generation: of the others nothing is computed.
+    // The key id at the start of a frame names the generation; no tag is computed for the others.
     for (const [at, { receiveKey }] of this.generations.entries()) {
       const handshake = openMac0(receiveKey, frame);
       if (handshake !== undefined) return this.onHandshake(handshake, at, challenge);
@@ -154,14 +155,14 @@ export class Session {
   }
 
   /**
-   * Returns what asks the peer whether it still has this session; nothing without one. The answer comes as any frame
-   * does.
+   * Returns the frame that asks whether the peer still has this session; none without a session. The answer arrives
+   * as a normal frame.
    */
   probe(): readonly Uint8Array[] {
     return this.current === undefined ? NONE : this.alive(this.current, true);
   }
 
-  /** At an agent with a session to the host: seals what it consents to. Undefined without a session. */
+  /** At an agent with a session to the host: seals a consent. Undefined without such a session. */
   sealConsent(claims: ConsentClaims): Uint8Array | undefined {
     const map = CONSENT.toMap(claims);
     if (this.current?.consentKey === undefined || this.config.us === HOST || !map.ok) return undefined;
@@ -169,12 +170,12 @@ export class Session {
   }
 
   /**
-   * At the host: returns the claims of a consent that the peer sealed in this session, or between the same boots in the
-   * one before or in the one that we have only answered, whose end may be lost; undefined for everything else. Whether
-   * they hold now (epoch, timestamp token, incarnation) is for the host to say.
+   * At the host: returns the claims of a consent that the peer sealed in this session, in the previous session
+   * between the same boots, or in the session that we answered but that is not finished. Otherwise undefined. The
+   * host checks whether the claims are valid now (epoch, timestamp token, incarnation).
    *
-   * A consent that opens proves that its session is no replay, as any frame under its keys does: they need our
-   * challenge.
+   * A consent that opens proves that its session is no replay, as any frame under its keys does: the keys depend on
+   * our challenge.
    */
   openConsent(consent: Uint8Array): ConsentClaims | undefined {
     if (this.current?.consentKey === undefined || this.config.us !== HOST) return undefined;
@@ -205,7 +206,8 @@ export class Session {
   private onHello(hello: HelloFields, at: number, challenge: Uint8Array | undefined): Received {
     const { us, peer, versions } = this.config;
     if (this.hello !== undefined && us < peer) return this.repeatOurs(this.hello, at, challenge);
-    // The same hello again, while its answer may be lost: a new challenge would void what is on its way.
+    // A repeated hello, whose answer may be lost: a new challenge would void an answer that is still in
+    // transit.
     if (this.answered !== undefined && equalBytes(this.answered.session.peer.challenge, hello.challenge)) {
       return { frames: [this.answered.frame], events: NONE };
     }
@@ -236,14 +238,14 @@ export class Session {
     return { frames: [frame], events: NONE };
   }
 
-  /** Two hellos crossed and ours counts. In a generation that the peer does not have it would never be answered. */
+  /** Two hellos crossed and ours counts. In a generation that the peer lacks, it would never be answered. */
   private repeatOurs(hello: Hello, at: number, challenge: Uint8Array | undefined): Received {
     if (at === hello.at) return { frames: [hello.frame], events: NONE };
     if (challenge === undefined) return drop('challengeMissing');
     return { frames: this.greet(at, challenge), events: NONE };
   }
 
-  /** There is no common version. */
+  /** No common version. */
   private refuse(hello: HelloFields, at: number, challenge: Uint8Array): Received {
     const refusal = encodeAnswer(this.config, {
       version: NO_VERSION,
@@ -295,7 +297,7 @@ export class Session {
     }
     if (message.kind === 'helloFinished') {
       if (!equalBytes(message.answered, session.us.challenge)) return { frames: NONE, events, drop: 'stale' };
-      // Only the responder answers, or the two would never stop.
+      // Only the responder answers; otherwise the two would never stop.
       return { frames: session.initiated ? NONE : this.finish(session), events };
     }
     if (message.kind === 'alive') return { frames: message.asks ? this.alive(session, false) : NONE, events };
@@ -303,7 +305,7 @@ export class Session {
     return { frames: NONE, events, message: brought };
   }
 
-  /** Puts `session` in place and forgets everything that could replace it without being newer. */
+  /** Installs `session` and discards all handshake state that could replace it without being newer. */
   private install(session: Keyed): readonly SessionEvent[] {
     const previous = this.current;
     const peerRestarted = previous !== undefined && !equalBytes(previous.peer.bootId, session.peer.bootId);
@@ -311,7 +313,7 @@ export class Session {
     this.current = session;
     this.hello = undefined;
     this.answered = undefined;
-    // The initiator has heard the responder answer, but not yet that the responder uses the session.
+    // The initiator has the responder's answer, but no proof yet that the responder uses the session.
     this.confirmed = !session.initiated;
     const up: SessionEvent = {
       kind: 'up',
@@ -363,7 +365,7 @@ export class Session {
     return { kind: 'versionUnsupported', ours: this.config.versions, theirs: range };
   }
 
-  /** Ours: what the host told in the session that is up, else what we were configured with. */
+  /** Our incarnation: from the present session, or as configured. */
   private get incarnation(): Incarnation {
     return this.current?.us.incarnation ?? this.config.incarnation;
   }
@@ -380,6 +382,6 @@ function drop(reason: DropReason, detail?: string): Received {
 }
 
 const NONE: readonly never[] = Object.freeze([]);
-/** One answer for everything that does not verify, so that nobody learns why. */
+/** One result for every unverified frame, so that the cause is not revealed. */
 const UNVERIFIED: Received = { frames: NONE, events: NONE, drop: 'unverified' };
 const CONSENT = compile(CONSENT_FIELDS);

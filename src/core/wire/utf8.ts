@@ -1,8 +1,8 @@
 /**
- * UTF-8 (RFC 3629) without TextEncoder and TextDecoder, which QuickJS lacks.
+ * UTF-8 (RFC 3629) without TextEncoder and TextDecoder, which QuickJS lacks. Pure.
  *
- * Text on the wire is for people, but both engines must see the same characters: ill-formed sequences and a
- * leading byte order mark (which the TextDecoder of Node drops silently and QuickJS keeps) are refused.
+ * Both engines must see the same characters, so ill-formed sequences and a leading byte order mark are refused (the
+ * TextDecoder of Node drops the mark silently, QuickJS keeps it).
  */
 
 const BYTE_ORDER_MARK = 0xfeff;
@@ -22,15 +22,15 @@ export function utf8Length(text: string): number {
     if (unit < HIGH_SURROGATE_FIRST || unit > SURROGATE_LAST) continue;
     const next = text.charCodeAt(index + 1);
     if (unit >= LOW_SURROGATE_FIRST || !(next >= LOW_SURROGATE_FIRST && next <= SURROGATE_LAST)) return -1;
-    // Two units, four bytes: one for each unit is counted, two were just added.
+    // Two units, four bytes: each unit counts one already, and two were just added.
     index++;
   }
   return bytes;
 }
 
 /**
- * Returns the longest start of `text` that may be sent and has at most `bytesMax` bytes; what is ill-formed becomes
- * `?`.
+ * Returns the longest prefix of `text` that may be sent and has at most `bytesMax` bytes. Ill-formed characters
+ * become `?`.
  */
 export function clipText(text: string, bytesMax: number): string {
   let bytes = 0;

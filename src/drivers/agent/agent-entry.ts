@@ -1,4 +1,4 @@
-/** What an agent shows of one bundle, gathered from what its endpoint reports. Nothing depends on it. Pure. */
+/** The view of one bundle at an agent, from the orders of its endpoint. No decision depends on it. Pure. */
 
 import type { AgentBundle } from '../../core/agent/agent-endpoint-state.ts';
 import {
@@ -13,21 +13,21 @@ import type { VmId } from '../../core/protocol/ids.ts';
 import type { MessageOf } from '../../core/protocol/messages.ts';
 import type { EventLog } from './event-log.ts';
 
-/** One bundle as people see it. Times are of our clock, in ms. */
+/** One bundle as users see it. Times are of our clock, in ms. */
 export interface Entry {
   readonly definition: BundleDefinition;
   readonly eventLog: EventLog;
   leaseEndsMs: number | undefined;
   evidence: string | null;
-  /** Who means another definition by its name. */
+  /** Peers with a different definition under its name. */
   differs: readonly VmId[];
   told: LastReport | undefined;
   forces: boolean | undefined;
-  /** When its table last went to another state. */
+  /** When its table last changed state. */
   movedMs: number;
 }
 
-/** Returns a bundle of which nobody has told anything. */
+/** Returns an entry for a bundle without any report. */
 export function newEntry(definition: BundleDefinition, eventLog: EventLog): Entry {
   return {
     definition,
@@ -41,7 +41,7 @@ export function newEntry(definition: BundleDefinition, eventLog: EventLog): Entr
   };
 }
 
-/** Notes what the host said of a bundle. */
+/** Stores an ownership report. */
 export function noteTold(
   entry: Entry,
   message: MessageOf<'remapped'> | MessageOf<'stateReported'>,
@@ -55,13 +55,13 @@ export function noteTold(
   entry.evidence = message.proof?.evidence ?? message.declared ?? entry.evidence;
 }
 
-/** Makes the view of a bundle at the agent of `self`. */
+/** Returns the view of a bundle at the agent of `self`. */
 export function bundleView(entry: Entry, bundle: AgentBundle, self: VmId, nowMs: number): BundleView {
   const { definition, told, leaseEndsMs } = entry;
   const { role, state } = bundle;
   const holds = state.name === 'held' || state.name === 'suspending' || state.name === 'resuming';
   const own = bundle.role === 'owner' ? seenByOwner(self, bundle.state) : seenByBorrower(self, bundle.state);
-  // What the host said counts until we do something that changes it.
+  // The host's report counts until we change the state ourselves.
   const { phase, holder } = told && told.atMs >= entry.movedMs ? told : own;
   return {
     bundle: definition.id,

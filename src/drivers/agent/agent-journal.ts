@@ -1,8 +1,8 @@
 /**
- * What an agent writes down before it acts: which hook it was about to run, under which epoch.
+ * The agent's journal: before a hook runs, its name and epoch are recorded.
  *
- * It says what was attempted, never who holds: after a restart only the host's answer counts. It shows people what a
- * crash interrupted, so nothing here is fsynced, and a full disk stops nothing.
+ * It records attempts, never holders: after a restart only the host's answer counts. It shows people what a crash
+ * interrupted, so nothing is fsynced, and a full disk stops nothing.
  */
 
 import { type BundleId, isId } from '../../core/protocol/ids.ts';
@@ -27,7 +27,7 @@ export class AgentJournal {
   readonly #log: Log;
   #records: number;
 
-  /** Reads what is there. A record that is none of ours, as of another version, is left out with a warning. */
+  /** Reads the records. An unreadable record, such as one of another version, is skipped with a warning. */
   constructor(journal: Journal, log: Log) {
     this.#journal = journal;
     this.#log = log;
@@ -38,10 +38,10 @@ export class AgentJournal {
       if (entry) this.last.set(entry.bundle, entry.note);
       else unread += 1;
     }
-    if (unread > 0) log('warn', `${unread} records of the journal are not of this version, and are left out`);
+    if (unread > 0) log('warn', `${unread} records of the journal are of another version and were skipped`);
   }
 
-  /** Writes a note. That it cannot goes to the log. */
+  /** Writes a record. A failure goes to the log. */
   write(bundle: BundleId, note: JournalNote): void {
     this.last.set(bundle, note);
     try {
@@ -53,7 +53,7 @@ export class AgentJournal {
       }
       this.#records += 1;
     } catch (error) {
-      const text = `${(error as Error).message}; free space or mend the disk: it goes on without this record`;
+      const text = `${(error as Error).message}; free space or repair the disk; this record is skipped`;
       this.#log('error', text, { bundle, ...note });
     }
   }

@@ -1,6 +1,6 @@
 /**
- * The agent as it runs: turns messages, results of hooks, clocks and wishes of clients into facts of the endpoint
- * (agent-endpoint.ts), and carries its effects out in their order. It decides nothing.
+ * Runs an agent: turns messages, hook results, timers and client requests into facts of the endpoint
+ * (agent-endpoint.ts), and carries out its orders in sequence. Makes no decisions.
  */
 
 import { TypedEmitter } from 'tiny-typed-emitter';
@@ -24,11 +24,11 @@ import { bundleView, type Entry, newEntry, noteTold } from './agent-entry.ts';
 import { AgentJournal } from './agent-journal.ts';
 import { EventLog } from './event-log.ts';
 
-/** What an agent is made of. */
+/** The parts of an agent. */
 export interface AgentParts {
   readonly self: VmId;
   readonly bundles: readonly BundleDefinition[];
-  /** What this VM must be granted, by its own device tree; of a bundle that is not here: by its definition. */
+  /** Expected grants by bundle, from this VM's device tree. A bundle without an entry: by its definition. */
   readonly expected?: ReadonlyMap<BundleId, readonly GrantedForm[]>;
   readonly link: Link;
   readonly hooks: DriverHooks;
@@ -37,13 +37,13 @@ export interface AgentParts {
   readonly entropy: Entropy;
   readonly journal: Journal;
   readonly log: Log;
-  /** The table of a borrower; a negative control puts another one here. */
+  /** Table of the borrower; a negative control substitutes another one. */
   readonly borrowerTable?: typeof BORROWER_TABLE;
 }
 
 export interface AgentEvents {
   notice: (bundle: BundleId, notice: AgentNotice) => void;
-  /** Look at `view`: made for who looks, since most changes have no spectator. */
+  /** Something in `view` has changed. Listeners make the view themselves, since most changes have no listener. */
   changed: (bundle: BundleId) => void;
   hostUp: () => void;
   hostDown: (reason: string) => void;
@@ -61,7 +61,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   readonly #timers: TimerSet;
   readonly #facts: FactQueue<AgentFact>;
   readonly #showsSteps: boolean;
-  /** Whoever waits until the VM may sleep. */
+  /** Callback of the client that waits until the VM may sleep. */
   #slept: Slept | undefined;
 
   constructor(given: AgentParts) {
@@ -83,16 +83,16 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       this.#entries.set(definition.id, newEntry(definition, new EventLog(definition.id, clock, log)));
   }
 
-  /** Looks what the drivers do, then asks the host who holds what. Changes nothing before it knows. */
+  /** Inspects the drivers, then queries the host for the holders. Changes nothing before the answer. */
   start(): void {
     for (const [bundle, last] of this.#journal.last) {
-      this.#parts.log('info', 'the journal says what was attempted last', { bundle, ...last });
+      this.#parts.log('info', 'last attempt according to the journal', { bundle, ...last });
     }
     this.#feed({ on: 'start' });
     this.#parts.link.open(this);
   }
 
-  /** Stops everything. The drivers stay as they are; the host goes on without us. */
+  /** Stops everything. The drivers stay as they are; the host continues without this agent. */
   stop(): void {
     this.#facts.stop();
     this.#timers.clear();
@@ -100,19 +100,19 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     this.#parts.journal.close();
   }
 
-  /** Asks for a bundle. What comes of it is told by `notice` events. Throws on a bundle that is not ours to borrow. */
+  /** Asks for a bundle; `notice` events report the outcome. Throws if the VM cannot borrow the bundle. */
   borrow(bundle: BundleId, terms: BorrowTerms): void {
     if (this.#role(bundle) === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to borrow`);
     this.#feed({ on: 'borrow', bundle, terms });
   }
 
-  /** Gives a bundle back, or withdraws the request for it. */
+  /** Releases a bundle, or withdraws the request for it. */
   giveBack(bundle: BundleId): void {
     if (this.#role(bundle) === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to give back`);
     this.#feed({ on: 'return', bundle });
   }
 
-  /** Asks the borrower for our bundle; with `force` the host takes it after `graceMs`, as far as the consent allows. */
+  /** Asks the borrower for our bundle. With `force` the host takes it after `graceMs`, as far as the consent allows. */
   recall(bundle: BundleId, graceMs: number, force: boolean): void {
     if (this.#role(bundle) === 'borrower')
       throw new Error(`${bundle}: this VM does not own it; only the owner recalls`);
@@ -120,13 +120,13 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   /**
-   * The whole VM wants to sleep (system suspend): a kernel that sleeps drops the supplies that it keeps for a
-   * borrower, and answers nobody (M11). Calls in every lent bundle, by force after `graceMs`. Calls `done` once:
-   * asleep, when none is lent any more, which stays so until `wake`; or awake, with the bundles that were not back
-   * after `waitMs`, or when `wake` or another `sleep` ended this one.
+   * The whole VM wants to sleep (system suspend). A sleeping kernel switches off the supplies that it keeps for a
+   * borrower, and answers no message (M11). So this recalls every lent bundle, by force after `graceMs`. Calls `done`
+   * once: asleep, when nothing is lent any more, which stays so until `wake`; or awake, with the bundles that were
+   * not back after `waitMs`, or when `wake` or another `sleep` ended this one.
    */
   sleep(graceMs: number, waitMs: number, done: Slept): void {
-    // What waits is ended by the endpoint, which calls it.
+    // The endpoint ends a waiting sleep, which calls its callback.
     const before = this.#slept;
     if (before) this.#feed({ on: 'wake' });
     this.#slept = done;
@@ -139,32 +139,32 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   /**
-   * Asks host and other agents how things stand, for somebody who looks. Calls `done` when they have answered, soon
-   * in any case.
+   * Queries the host and other agents for a status request. Calls `done` when they have answered, or after a short
+   * limit.
    */
   look(done: () => void): void {
     const { link } = this.#parts;
     if (link.isUp(HOST)) this.#feed({ on: 'look' });
-    // The host answers in the order of what it is asked.
+    // The host answers queries in their order.
     link.look(done);
   }
 
-  /** How a bundle stands. Throws on an unknown one. */
+  /** Returns the view of a bundle. Throws on an unknown one. */
   view(bundle: BundleId): BundleView {
     return this.#view(this.#entry(bundle));
   }
 
-  /** How the ways to host and other agents stand. */
+  /** Returns the state of the connections to the host and other agents. */
   peers(): PeerView[] {
     return this.#parts.link.peers();
   }
 
-  /** What keeps this agent from everybody. */
+  /** Returns what prevents all connections, if anything. */
   obstacle(): Obstacle | undefined {
     return this.#parts.link.obstacle();
   }
 
-  /** How all bundles stand. */
+  /** Returns the views of all bundles. */
   views(): BundleView[] {
     return [...this.#entries.values()].map((entry) => this.#view(entry));
   }
@@ -180,7 +180,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       const before = entry.differs.join();
       entry.differs = this.#parts.link.differing(id);
       if (entry.differs.join() !== before) this.emit('changed', id);
-      // Another start of the host may have another enforcer.
+      // A restarted host may have another enforcer.
       if (peer === HOST && isNewBoot) Object.assign(entry, { evidence: null, forces: undefined });
     }
     this.#feed({ on: 'sessionUp', peer, tableId: tableId && hex(tableId) });
@@ -194,7 +194,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     const entry = this.#entries.get(bundle);
     if (!entry) return;
     entry.eventLog.note(
-      `${peer} means another definition by ${bundle}: deploy the same bundle file everywhere`,
+      `${peer} has a different definition of ${bundle}: deploy the same bundle file everywhere`,
     );
     this.#parts.log('error', 'bundle definitions differ', { bundle, peer });
   }
@@ -268,7 +268,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
         this.#entry(news.bundle).eventLog.notified(news.notice);
         this.emit('notice', news.bundle, news.notice);
         return;
-      case 'told':
+      case 'ownershipReported':
         return noteTold(this.#entry(news.bundle), news.message, clock.nowMs());
       case 'declined':
         return this.#entry(news.message.bundle).eventLog.declined(news.to, news.message);
@@ -290,7 +290,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
       case 'stopped':
         return log(
           'warn',
-          `this process did not run for ${seconds(news.ms)} s: it or its VM was stopped, or had no time`,
+          `this process did not run for ${seconds(news.ms)} s: it or its VM was stopped, or had no CPU time`,
         );
       case 'slept': {
         const done = this.#slept;

@@ -1,6 +1,6 @@
 /**
- * What people are told of one bundle: the last events for `describe`, the reason for `status`, lines of the log.
- * It decides nothing and nothing depends on it.
+ * Event log of one bundle: the last events for `describe`, the reason for `status`, lines of the log. No decision
+ * depends on it.
  */
 
 import type { AgentNotice } from '../../core/agent/agent-io.ts';
@@ -21,7 +21,7 @@ export class EventLog {
   #reason = stateText('starting');
   #hookError: string | undefined;
   #rejection: string | undefined;
-  /** The last hook that failed, until the same thing went well. */
+  /** The last failed hook, until the same hook succeeds. */
   #failure: { readonly hook: HookName; readonly text: string } | undefined;
 
   constructor(bundle: BundleId, clock: Clock, log: Log) {
@@ -31,8 +31,8 @@ export class EventLog {
   }
 
   /**
-   * Why the bundle is as it is; with what was wrong with the last grant and with the last run of hooks, until there
-   * is a sound one.
+   * Returns why the bundle is in its state, with the fault of the last grant and of the last hook run, until a later
+   * one succeeds.
    */
   get reason(): string {
     const parts = [this.#reason, this.#rejection, this.#failure && `last: ${this.#failure.text}`];
@@ -41,31 +41,31 @@ export class EventLog {
     return parts.filter((part) => part !== undefined).join('; ');
   }
 
-  /** The last events, oldest first. */
+  /** Returns the last events, oldest first. */
   get events(): readonly string[] {
     return this.#events;
   }
 
-  /** Something happened that explains how the bundle stands. */
+  /** Adds an event that explains the state of the bundle. */
   note(text: string): void {
     this.#reason = text;
     this.#events.push(`${Math.round(this.#clock.nowMs())} ${text}`);
     if (this.#events.length > EVENTS_KEPT) this.#events.shift();
   }
 
-  /** The table went on by `row`. */
+  /** The table has moved on by `row`. */
   moved(from: string, to: string, row: string): void {
     this.note(`${from} → ${to} (${row})`);
     this.#reason = stateText(to as Parameters<typeof stateText>[0]);
-    // Nobody's message says so, and without an operator it stays like this.
+    // No message reports it, and without an operator it stays like this.
     if (to === 'quarantined') this.#log('warn', this.#reason, { bundle: this.#bundle });
   }
 
-  /** The agent's clients are told something. */
+  /** A notice goes to the agent's clients. */
   notified(notice: AgentNotice): void {
     const text = noticeText(notice);
     const isHookError = notice.notice === 'hookFailed';
-    // A driver that does not resume is tried again every two seconds: the same words are logged once.
+    // A driver that does not resume is retried every two seconds: the same text is logged once.
     if (!isHookError || this.#hookError !== text)
       this.#log(isHookError ? 'warn' : 'info', text, { bundle: this.#bundle });
     if (isHookError) this.#hookError = text;
@@ -81,7 +81,7 @@ export class EventLog {
     this.note(text);
   }
 
-  /** A request came to nothing, and why: the owner's people want to know it, too. */
+  /** A request was declined, and why. The owner's users see it too. */
   declined(borrower: VmId, { reason, refusal, detail }: MessageOf<'borrowDeclined'>): void {
     const text = [`declined ${borrower}`, refusal ?? reason, detail].filter(Boolean).join(': ');
     this.#log('info', text, { bundle: this.#bundle });

@@ -1,7 +1,7 @@
 /**
  * The agent's control socket: the public API of an agent (docs/PROTOCOL.md, "Control socket").
  *
- * JSON lines. The connection is the lease: when it closes, every bundle that it borrowed goes back. One
+ * JSON lines. A bundle is tied to the connection that borrows it, and is released when the connection closes. One
  * connection at a time borrows a bundle.
  */
 
@@ -17,13 +17,13 @@ import type { ByteStream, Clock, Log } from '../../ports/world.ts';
 import type { Agent } from '../agent/agent.ts';
 import { Past } from './past.ts';
 
-/** Most connections at a time: a few programs and a few people. */
+/** Most connections at a time: a few programs and a few users. */
 export const CONNECTIONS_MAX = 32;
 
 /** Most requests that wait for one return. */
 const RETURNS_MAX = 8;
 
-/** What a borrower gets when it does not say otherwise. */
+/** Defaults of a borrow request. */
 export const BORROW_DEFAULTS = {
   purpose: 'unspecified',
   leaseMs: 30_000,
@@ -33,10 +33,10 @@ export const BORROW_DEFAULTS = {
   evidence: 'observed',
 } as const satisfies BorrowTerms;
 
-/** Times of a `sleep` that does not say otherwise, in ms: notice of most consents, and what a return takes. */
+/** Defaults of a sleep request, in ms: most consents' notice, and the duration of a return. */
 export const SLEEP_DEFAULTS = { graceMs: 2_000, waitMs: 10_000 } as const;
 
-/** A request that cannot be carried out; the client is told. */
+/** A request that cannot be carried out; the error goes to the client. */
 class RequestError extends Error {
   readonly code: string;
   constructor(code: string, message: string) {
@@ -53,12 +53,12 @@ interface Client {
 }
 
 interface Borrowing {
-  /** Id of the request for it. */
+  /** Id of the borrow request. */
   readonly request: unknown;
-  /** It wants to know how far its request has come, and was told this. */
+  /** The last progress reported to a client that asked for progress. */
   told: string | undefined;
   granted: boolean;
-  /** Who waits for its return, with the ids of their requests. */
+  /** Clients that wait for the return, with their request ids. */
   readonly returning: { readonly client: Client; readonly id: unknown }[];
 }
 
@@ -117,7 +117,7 @@ export class AgentControl {
     }
   }
 
-  /** Returns the answer, or undefined when it comes later. */
+  /** Returns the answer, or undefined when it follows later. */
   #answer(client: Client, request: Json): Json | undefined {
     switch (request['do']) {
       case 'status':
@@ -145,7 +145,7 @@ export class AgentControl {
         if (view.state !== 'lent')
           throw new RequestError('notLent', `${view.bundle}: it is ${view.state}, not lent`);
         this.#agent.recall(view.bundle, number(request, 'graceMs', 2_000), request['force'] === true);
-        // Without the host nothing comes back: whoever asks is told at once.
+        // Without the host no bundle can come back: answer at once.
         return this.#look(client, request, () => ({ forceRevoke: view.forceRevoke, ...this.#silentHost() }));
       }
       case 'sleep':
@@ -162,13 +162,13 @@ export class AgentControl {
     }
   }
 
-  /** Answers when host and agents have said how things stand now. */
+  /** Answers after the host and the agents have reported the present state. */
   #look(client: Client, request: Json, answer: () => Json): undefined {
     this.#agent.look(() => client.lines.send({ id: idOf(request), ok: true, ...answer() }));
     return undefined;
   }
 
-  /** How the way to the host stands when it is not up. */
+  /** State of the connection to the host when it is down. */
   #silentHost(): Json {
     const host = this.#agent.peers().find(({ peer, up }) => peer === HOST && !up);
     return host ? { hostSilent: host } : {};
@@ -212,7 +212,7 @@ export class AgentControl {
     const { borrows } = lessee;
     const borrow = borrows.get(bundle)!;
     if (borrow.returning.length >= RETURNS_MAX)
-      throw new RequestError('busy', `${bundle}: its return is awaited already`);
+      throw new RequestError('busy', `${bundle}: a return is already under way`);
     borrow.returning.push({ client, id });
     const withdrawn = !borrow.granted;
     this.#agent.giveBack(bundle);
@@ -280,7 +280,10 @@ export class AgentControl {
     }
   }
 
-  /** The borrowing is over: answers who waited for its return, and tells the borrower what it did not ask for. */
+  /**
+   * The borrowing is over: answers the clients that wait for the return, and notifies the borrower if it did not ask
+   * for it.
+   */
   #end(client: Client, bundle: BundleId, event: Json | undefined): void {
     const { granted, returning } = client.borrows.get(bundle)!;
     client.borrows.delete(bundle);
@@ -298,7 +301,7 @@ export class AgentControl {
     client.borrows.clear();
   }
 
-  /** Who holds a bundle hears it too: without the host, nobody vouches for what it sees on the screen. */
+  /** A holder is told too: without the host, its display is no longer verified. */
   #tellAll(event: Json): void {
     this.#past.add(event);
     for (const client of this.#clients)
@@ -311,12 +314,12 @@ export class AgentControl {
   }
 }
 
-/** Answers the request of a borrowing that comes to nothing. */
+/** Answers a borrow request that failed. */
 function refuse(client: Client, { request }: Borrowing, code: string, message: string, detail?: Json): void {
   client.lines.send({ id: request, ok: false, error: { code, message, ...detail } });
 }
 
-/** A bundle without its history. */
+/** A bundle without its events. */
 function brief({ events: _, ...view }: BundleView): Json {
   return view;
 }
@@ -325,8 +328,7 @@ function messageOf(notice: AgentNotice): string {
   if (notice.notice === 'declined')
     return `the request was declined: ${notice.reason}${notice.detail === undefined ? '' : `: ${notice.detail}`}`;
   if (notice.notice === 'timedOut') return 'the owner did not answer in time';
-  if (notice.notice === 'evidenceMismatch')
-    return `what was granted is not what was expected: ${notice.what}`;
+  if (notice.notice === 'evidenceMismatch') return `the grant differs from what was expected: ${notice.what}`;
   return notice.notice;
 }
 

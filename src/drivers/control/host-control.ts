@@ -1,7 +1,7 @@
 /**
- * The host's own control socket: what an operator beside the hypervisor may see and do. JSON lines.
+ * The host's control socket, for an operator at the hypervisor: views and commands. JSON lines.
  *
- * No VM reaches it. `lift` is the only command that changes anything.
+ * No VM can reach it. Only `lift` changes anything.
  */
 
 import { idOf, type Json, Lines } from '../../common/lines.ts';
@@ -53,7 +53,7 @@ export class HostControl {
   accept(stream: ByteStream): void {
     this.#connections += 1;
     const lines = new Lines(stream, {
-      // At most what a client may send before it is answered waits, for the few milliseconds of a start.
+      // What a client sends before it is answered waits for the few milliseconds of a start; its size is limited.
       onLine: (request) => this.#host.whenServing(() => this.#serve(lines, request)),
       onBad: (message) => lines.send({ ok: false, error: { code: 'badRequest', message } }),
       onClose: () => {
@@ -133,7 +133,7 @@ export class HostControl {
   }
 }
 
-/** What a lift of a bundle is about. */
+/** Returns what a lift of a bundle would end. */
 function liftedOf({ state, rejections }: HostView): 'quarantine' | 'rejections' | 'nothing' {
   if (state === 'quarantined') return 'quarantine';
   return rejections.length > 0 && (state === 'held' || state === 'parked') ? 'rejections' : 'nothing';

@@ -1,11 +1,11 @@
-/** The last events of a daemon, for whoever asks later what happened. */
+/** The last events of a daemon, for later requests. Pure apart from the clock. */
 
 import type { Json } from '../../common/lines.ts';
 import type { Clock } from '../../ports/world.ts';
 
-/** Events kept: those of some ten handovers. */
+/** Number of events kept: some ten handovers. */
 const EVENTS_KEPT = 100;
-/** Characters of them that one answer has at most: below the limit of a line, whatever their texts escape to. */
+/** Most characters of events in one answer: below the line limit, however their texts are escaped. */
 const ANSWER_CHARS_MAX = 200_000;
 
 /** The last events, with their times. */
@@ -17,13 +17,13 @@ export class Past {
     this.#clock = clock;
   }
 
-  /** Keeps an event. */
+  /** Adds an event. */
   add(event: Json): void {
     this.#events.push({ atMs: this.#clock.nowMs(), event });
     if (this.#events.length > EVENTS_KEPT) this.#events.shift();
   }
 
-  /** The events, oldest first, each with `agoMs`: how long ago it was. */
+  /** Returns the events, oldest first, each with its age as `agoMs`. */
   list(): Json[] {
     const nowMs = this.#clock.nowMs();
     const listed: Json[] = [];
@@ -38,7 +38,7 @@ export class Past {
   }
 }
 
-/** Length of a text of which every sign beyond ASCII is written as \u1234. */
+/** Length of a text when each character beyond ASCII is written as \u1234. */
 function asciiLength(text: string): number {
   return text.length + 5 * text.replace(/[\x20-\x7e]+/g, '').length;
 }

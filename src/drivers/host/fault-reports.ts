@@ -1,18 +1,18 @@
 /**
- * Gathers refused accesses so that a storm of them cannot flood messages or the audit log.
+ * Aggregates refused accesses, so that a storm of them cannot flood messages or the audit log.
  *
- * The first of a kind is reported at once; then at most one report a second stands for all alike. Kinds are
- * bounded too: what does not fit is counted under the bundle as a whole.
+ * The first fault of a kind is reported at once; then at most one report a second covers all equal ones. The number
+ * of kinds is limited; further faults are counted for the bundle as a whole.
  */
 
 import type { Attributed } from '../../core/host/attribution.ts';
 import type { Clock } from '../../ports/world.ts';
 
-/** Shortest time between two reports of one kind, in milliseconds: a person can follow, a log does not fill. */
+/** Shortest time between two reports of one kind, in ms: readable for people, and slow enough for a log. */
 const REPORT_EVERY_MS = 1_000;
-/** Kinds (VM, resource, CPU or DMA) that are kept apart: 32 resources x a few VMs. */
+/** Number of separate kinds (VM, resource, CPU or DMA): 32 resources x a few VMs. */
 const KINDS_MAX = 128;
-/** Stands for all kinds that are not kept apart; no kind has this name, since each has spaces. */
+/** The kind for all others. No real kind has this name, since each contains spaces. */
 const OTHERS = 'others';
 
 interface Kind {
@@ -33,7 +33,7 @@ export class FaultReports {
     this.#report = report;
   }
 
-  /** Takes in one attributed fault, and reports it now or later. */
+  /** Adds one attributed fault, and reports it now or later. */
   add(attributed: Attributed): void {
     const { fault, offender, epoch } = attributed;
     const full =
@@ -53,13 +53,13 @@ export class FaultReports {
     this.#report(attributed, count);
   }
 
-  /** Reports nothing more. */
+  /** Stops all reports. */
   stop(): void {
     this.#cancel?.();
     this.#cancel = undefined;
   }
 
-  /** Whether another kind may be kept: those that are over make room. */
+  /** Returns whether another kind may be kept; expired kinds make room. */
   #hasRoom(nowMs: number): boolean {
     if (this.#kinds.size < KINDS_MAX) return true;
     for (const [name, { waiting, nextMs }] of this.#kinds)

@@ -1,4 +1,4 @@
-/** What the host is given, what it keeps of a bundle, and what it tells who looks. Types only. */
+/** Parameters, entries and events of the host service. Types only. */
 
 import type { Attributed } from '../../core/host/attribution.ts';
 import type { HostConfig, RemapPhase } from '../../core/host/host-state.ts';
@@ -12,7 +12,7 @@ import type { Link } from '../link/link.ts';
 import type { FaultReports } from './fault-reports.ts';
 import type { HostTable } from './table.ts';
 
-/** What a host is made of. */
+/** Parameters of a host. */
 export interface HostParts {
   readonly bundles: readonly BundleDefinition[];
   readonly enforcer: Enforcer;
@@ -22,27 +22,27 @@ export interface HostParts {
   readonly entropy: Entropy;
   /** 16 random bytes of this start of the service. */
   readonly bootId: Uint8Array;
-  /** Where what outlives a power cut is kept. */
+  /** Storage of the durable bounds. */
   readonly bounds: DurableRecord;
   /** The table; undefined when it is missing or broken: all bundles start in quarantine. */
   readonly table: HostTable | undefined;
-  /** A table is written here when the old one was lost. */
+  /** Path for a new table when the old one was lost. */
   readonly freshTable: () => HostTable;
-  /** Appends whole lines to the audit log. Throws when it cannot; then none of them is there. */
+  /** Appends whole lines to the audit log. Throws on failure; then none of them was written. */
   readonly audit: (lines: string) => void;
   /** Hash of the last line of the audit log. */
   readonly auditHash: string | undefined;
-  /** Ends the process, so that its supervisor starts it again: there is nothing that this run can still do. */
+  /** Ends the process, so that its supervisor restarts it: this run cannot continue. */
   readonly end?: (reason: string) => void;
   readonly times?: Partial<HostTimes>;
-  /** Lend bundles that only their driver can clean. */
+  /** Whether bundles that only their driver can clean may be lent. */
   readonly acceptDriverResidualState?: boolean;
-  /** The table of a bundle; a negative control puts another one here. */
+  /** Table of the bundles; a negative control substitutes another one. */
   readonly protocol?: typeof HOST_TABLE;
 }
 
 export interface HostEvents {
-  /** Look at `view`: made for who looks, since most changes have no spectator. */
+  /** Something in `view` has changed. Listeners make the view themselves, since most changes have no listener. */
   changed: (bundle: BundleId) => void;
   fault: (bundle: BundleId, attributed: Attributed, count: number) => void;
   vm: (vm: VmId, running: boolean, incarnation: number) => void;
@@ -50,14 +50,14 @@ export interface HostEvents {
   phase: (bundle: BundleId, phase: RemapPhase, epoch: number, ms: number, ok: boolean) => void;
 }
 
-/** What people see of a bundle at the host; nothing depends on it. */
+/** A bundle as users see it at the host. No decision depends on it. */
 export interface Entry {
   readonly config: HostConfig;
   readonly faultReports: FaultReports;
-  /** When the phase under way began. */
+  /** When the present phase began. */
   startedMs: number;
   phases: Record<string, number>;
-  /** Why a phase of the last remap failed. */
+  /** Error of a failed phase of the last remap. */
   failure: string | undefined;
   faults: number;
   reason: string;

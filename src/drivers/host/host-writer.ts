@@ -1,9 +1,9 @@
 /**
- * Writes the host's table at once, and its audit log when nobody waits for it: while a bundle is on its way somebody
- * waits for the next message.
+ * Writes the host's table at once, and its audit log in idle time: while a bundle moves, the parties wait for
+ * messages.
  *
- * Nothing here is made durable (bounds.ts says what is). A table that cannot be written is reported back, and the core
- * decides what follows. Lines of the audit log are kept meanwhile, and tried again.
+ * Nothing here is fsynced (bounds.ts lists what is durable). A table write that fails is reported to the core, which
+ * decides what follows. Audit lines are buffered meanwhile and retried.
  */
 
 import { AUDIT_START, type AuditEntry, auditLine, SKIPPED_EVENT } from '../../core/host/audit.ts';
@@ -14,21 +14,21 @@ import type { BundleId, VmId } from '../../core/protocol/ids.ts';
 import type { Clock, Log } from '../../ports/world.ts';
 import type { HostTable } from './table.ts';
 
-/** How long lines may stay unwritten, in ms: a handover takes a few, a person reads later. */
+/** Longest time that audit lines stay unwritten, in ms. A handover takes a few ms; people read later. */
 const LATER_MS = 50;
-/** The event that ends a handover: from here on nobody waits for a message. */
+/** The event that ends a handover; no party waits for a message after it. */
 const END_EVENT = 'confirmed';
-/** Time between two tries to write what could not be written: somebody frees space by hand. */
+/** Time between two attempts to write, in ms. Space is freed by hand. */
 const RETRY_MS = 1_000;
-/** Time between two complaints about the same: a log shows it, and is not filled by it. */
+/** Time between two log lines about the same fault, in ms. */
 const REMIND_MS = 60_000;
-/** Lines of the audit log that are kept while it cannot be written: some 300 KiB. The oldest make room. */
+/** Audit lines buffered while they cannot be written: some 300 KiB. The oldest are dropped first. */
 const ENTRIES_MAX = 1_000;
 
-/** Where the host writes. */
+/** Outputs of the host. */
 export interface HostWriterParts {
   readonly table: HostTable;
-  /** Appends whole lines to the audit log. Throws when it cannot; then none of them is there. */
+  /** Appends whole lines to the audit log. Throws on failure; then none of them was written. */
   readonly audit: (lines: string) => void;
   /** Hash of the last line of the audit log. */
   readonly auditHash: string | undefined;
@@ -36,7 +36,7 @@ export interface HostWriterParts {
   readonly log: Log;
 }
 
-/** Writes what the host has to write. */
+/** Writes the host's table and audit log. */
 export class HostWriter {
   readonly #parts: HostWriterParts;
   #auditHash: string;
@@ -46,7 +46,7 @@ export class HostWriter {
   readonly #shares = new AuditShares();
   #cancelLeftOut: (() => void) | undefined;
   #isStopped = false;
-  /** Why table or audit log could not be written when it was last tried. */
+  /** Last write error of table or audit log. */
   #tableFault: string | undefined;
   #auditFault: string | undefined;
   #remindMs = Number.NEGATIVE_INFINITY;
@@ -56,29 +56,29 @@ export class HostWriter {
     this.#auditHash = parts.auditHash ?? AUDIT_START;
   }
 
-  /** Hash of the last line of the audit log; writes what waits. */
+  /** Returns the hash of the last audit line, after writing the buffered lines. */
   get auditHash(): string {
     this.catchUp();
     return this.#auditHash;
   }
 
-  /** What cannot be written, and why; undefined when all is well. */
+  /** Returns what cannot be written, and why; undefined when all writes succeed. */
   get fault(): string | undefined {
     const faults = [this.#tableFault, this.#auditFault].filter((fault) => fault !== undefined);
     return faults.length > 0 ? faults.join('; ') : undefined;
   }
 
-  /** Writes the state of a bundle. Returns why it could not. */
+  /** Writes the state of a bundle. Returns the error, if any. */
   writeBundle(bundle: BundleId, state: HostState, isDurable: boolean): string | undefined {
     return this.#tries(() => this.#parts.table.writeBundle(bundle, state, isDurable));
   }
 
-  /** Writes the incarnations of the VMs. Returns why it could not. */
+  /** Writes the incarnations of the VMs. Returns the error, if any. */
   writeRegistry(registry: RegistryRecord): string | undefined {
     return this.#tries(() => this.#parts.table.writeRegistry(registry));
   }
 
-  /** Writes a line of the audit log. `cause`: the VM behind it, which has a share of the log (audit-share.ts). */
+  /** Adds a line to the audit log. `cause`: the VM that caused it, which has a share of the log (audit-share.ts). */
   writeAudit(entry: AuditEntry, cause: VmId | undefined): void {
     if (!this.#shares.take(cause, entry, this.#parts.clock.nowMs())) return this.#leftOutLater();
     this.#entries.push(entry);
@@ -86,7 +86,7 @@ export class HostWriter {
     else this.#later();
   }
 
-  /** Writes the lines that wait; what cannot be written waits on. */
+  /** Writes the buffered lines. Lines that cannot be written stay buffered. */
   catchUp(): void {
     this.#cancel?.();
     this.#cancel = undefined;
@@ -115,7 +115,7 @@ export class HostWriter {
     }
   }
 
-  /** Writes nothing more. */
+  /** Stops writing. */
   stop(): void {
     this.#entries.push(...this.#shares.leftOut(this.#parts.clock.nowMs()));
     this.catchUp();
@@ -124,10 +124,7 @@ export class HostWriter {
     this.#cancelLeftOut?.();
   }
 
-  /**
-   * The log has what the audit log has, but when nobody waits for it: each line, in order, since a VM has a share of
-   * them already.
-   */
+  /** Copies audit lines to the log in idle time: each line, in order, since they are already limited per VM. */
   #tellLog({ event, detail, bundle, holder, epoch }: AuditEntry): void {
     const { log } = this.#parts;
     (log.each ?? log)('info', detail === undefined ? event : `${event}: ${detail}`, {
@@ -154,7 +151,7 @@ export class HostWriter {
     else this.#auditFault = undefined;
     if (this.fault !== undefined) return;
     this.#remindMs = Number.NEGATIVE_INFINITY;
-    this.#parts.log('info', 'table and audit log are written again');
+    this.#parts.log('info', 'table and audit log can be written again');
   }
 
   #complain(what: 'table' | 'audit', fault: string): void {
@@ -163,12 +160,14 @@ export class HostWriter {
     const nowMs = this.#parts.clock.nowMs();
     if (nowMs - this.#remindMs < REMIND_MS) return;
     this.#remindMs = nowMs;
-    const follows =
-      this.#tableFault === undefined ? 'bundles are lent all the same' : 'nothing is lent until then';
-    this.#parts.log('error', `${this.fault}; free space or mend the disk: it is tried again, and ${follows}`);
+    const follows = this.#tableFault === undefined ? 'lending continues' : 'lending stops until then';
+    this.#parts.log(
+      'error',
+      `${this.fault}; free space or repair the disk; writes are retried, and ${follows}`,
+    );
   }
 
-  /** Lines that were left out are told of once in a while. */
+  /** Dropped lines are reported once in a while. */
   #leftOutLater(): void {
     if (this.#isStopped) return;
     this.#cancelLeftOut ??= this.#parts.clock.after(OVER_SHARE_EVERY_MS, () => {

@@ -1,6 +1,6 @@
 /**
- * The host service as it runs: turns messages, answers of the enforcer, clocks and writes into facts of the endpoint
- * (host-endpoint.ts), and carries its effects out in their order. It decides nothing.
+ * Runs the host service: turns messages, enforcer answers, timers and write results into facts of the endpoint
+ * (host-endpoint.ts), and carries out its orders in sequence. Makes no decisions.
  */
 
 import { TypedEmitter } from 'tiny-typed-emitter';
@@ -32,11 +32,11 @@ import { HostWriter } from './host-writer.ts';
 
 /** Events kept per bundle for `describe`. */
 const EVENTS_KEPT = 30;
-/** Bytes of a table's id. */
+/** Length of a table's id, in bytes. */
 const TABLE_ID_BYTES = 8;
 
 type Enforce = Extract<HostOrder, { do: 'enforce' }>;
-/** A fact without its moment. */
+/** A fact without its time. */
 type Fact = HostFact extends infer F ? (F extends HostFact ? Omit<F, 'nowMs'> : never) : never;
 
 /** The host service. */
@@ -51,10 +51,10 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   readonly #timers: TimerSet;
   readonly #facts: FactQueue<HostFact>;
   #onServing: () => void = () => {};
-  /** Called as soon as no fact waits. */
+  /** Called when no fact waits. */
   #serving: (() => void) | undefined;
   #isServing = false;
-  /** Whoever asked before. */
+  /** Callers that wait for the start to complete. */
   readonly #early: (() => void)[] = [];
 
   constructor(given: HostParts) {
@@ -83,7 +83,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     for (const { id } of bundles) this.#entries.set(id, this.#entryOf(id));
   }
 
-  /** Reads back the machine, then serves, and calls `onServing`; not before what has to be durable is. */
+  /** Reads back the machine, then serves and calls `onServing`; the required bounds are durable by then. */
   start(onServing: () => void = () => {}): void {
     this.#onServing = onServing;
     const { enforcer, table, bounds, entropy } = this.#parts;
@@ -99,13 +99,13 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     this.#feed({ on: 'start', found });
   }
 
-  /** Calls `done` once it is known who holds what and which VMs run: at once when that is so. */
+  /** Calls `done` when the holders and running VMs are known; at once if they are. */
   whenServing(done: () => void): void {
     if (this.#isServing) done();
     else this.#early.push(done);
   }
 
-  /** Stops serving. The machine stays as it is; the table says how to go on. */
+  /** Stops serving. The machine stays as it is; the table allows the next start to continue. */
   stop(): void {
     this.#facts.stop();
     this.#timers.clear();
@@ -115,7 +115,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     this.#parts.enforcer.close();
   }
 
-  /** Ends a quarantine, or forgets barred borrowers. Throws on an unknown bundle. */
+  /** Ends a quarantine, or lifts the bar of borrowers. Throws on an unknown bundle. */
   lift(bundle: BundleId): HostView {
     const entry = this.#entries.get(bundle);
     if (!entry) throw new Error(`${bundle}: no bundle of this name`);
@@ -123,7 +123,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     return this.#view(entry);
   }
 
-  /** How a bundle stands; undefined if there is none of this name. */
+  /** Returns the view of a bundle; undefined for an unknown one. */
   view(bundle: BundleId): HostView | undefined {
     const entry = this.#entries.get(bundle);
     return entry && this.#view(entry);
@@ -133,7 +133,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     return [...this.#entries.values()].map((entry) => this.#view(entry));
   }
 
-  /** Running VMs and their incarnations; hash of the last audit line; what cannot be written, and why. */
+  /** Returns the running VMs with incarnations, the hash of the last audit line, and write faults. */
   facts(): HostFacts {
     const { auditHash, fault } = this.#writer;
     const { registry, writeFault } = this.#endpoint.state;
@@ -142,19 +142,19 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
   }
 
   /**
-   * Asks the agents whether they live, for somebody who looks. Calls `done` when they have answered, soon in any
-   * case.
+   * Asks the agents whether they are alive, for a status request. Calls `done` when they have answered, or after a
+   * short limit.
    */
   look(done: () => void): void {
     this.#parts.link.look(done);
   }
 
-  /** How the ways to the agents of all running VMs stand: a VM that does not run has no agent. */
+  /** Returns the state of the connections to the agents of all running VMs. */
   peers(): PeerView[] {
     return this.#parts.link.peers().filter(({ peer }) => this.incarnationOf(peer) !== 0);
   }
 
-  /** What keeps the host from all agents. */
+  /** Returns what prevents connections to all agents, if anything. */
   obstacle(): Obstacle | undefined {
     return this.#parts.link.obstacle();
   }
@@ -292,7 +292,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
     this.#feed({ on: 'timer', bundle, timer, lateMs });
   }
 
-  /** Ends the service where it stands: bundles stay as they are, and the next start reads them back. */
+  /** Ends the service at once: bundles stay as they are, and the next start reads them back. */
   #end(reason: string): void {
     this.stop();
     this.#parts.log('error', `ends: ${reason}`);

@@ -1,9 +1,9 @@
 /**
  * The host's table on disk: the last state of every bundle and the incarnations of the VMs, as journal records.
  *
- * JSON in ASCII, one record a change. It has to outlive this process, not a power cut (bounds.ts), so nothing is
- * fsynced here. Proofs are not kept: after a restart the machine itself is read back. A table that does not check out
- * (table-record.ts) is not repaired: its bundles start in quarantine, cause `tableLost`.
+ * JSON in ASCII, one record per change. The table must survive this process, not a power cut (bounds.ts), so nothing
+ * is fsynced here. Proofs are not stored: after a restart the machine itself is read back. A table with an invalid
+ * record (table-record.ts) is not repaired: its bundles start in quarantine, cause `tableLost`.
  */
 
 import type { HostRecords } from '../../core/host/host-facts.ts';
@@ -24,7 +24,7 @@ export class HostTable {
   #registry: RegistryRecord | undefined;
   #records: number;
 
-  /** Reads the records. Throws when one is not of this table, or the last one of a kind cannot be used. */
+  /** Reads the records. Throws when one does not belong to this table, or the last one of a kind is invalid. */
   constructor(journal: Journal) {
     this.#journal = journal;
     this.#records = journal.records.length;
@@ -40,33 +40,33 @@ export class HostTable {
       else throw new Error('a record of the table is neither a bundle nor the registry');
     }
     const registered = this.#registry && registryFault(this.#registry);
-    if (registered) throw new Error(`its registry cannot be used: ${registered}`);
+    if (registered) throw new Error(`its registry is invalid: ${registered}`);
     for (const [bundle, state] of this.#bundles) {
       const fault = stateFault(state);
-      if (fault) throw new Error(`its record of ${bundle} cannot be used: ${fault}`);
+      if (fault) throw new Error(`its record of ${bundle} is invalid: ${fault}`);
     }
   }
 
-  /** The last records; undefined while there is no whole table. */
+  /** Returns the last records; undefined while the table is incomplete. */
   records(): HostRecords | undefined {
     return this.#registry && { bundles: new Map(this.#bundles), registry: this.#registry };
   }
 
   /**
-   * Writes the state of a bundle; durable before this returns if `isDurable`. Throws when it cannot. Before there is a
-   * registry, nothing is written: a table without one says nothing, and nobody was told anything yet.
+   * Writes the state of a bundle; with `isDurable` it is durable on return. Throws on failure. Nothing is written
+   * before there is a registry: a table without one is unusable, and no message was sent yet.
    */
   writeBundle(bundle: BundleId, state: HostState, isDurable = false): void {
     this.#bundles.set(bundle, state);
     if (this.#registry !== undefined) this.#write(encodeBundle(bundle, state), isDurable);
   }
 
-  /** Writes the incarnations of the VMs. Throws when it cannot. */
+  /** Writes the incarnations of the VMs. Throws on failure. */
   writeRegistry(registry: RegistryRecord): void {
     const isFirst = this.#registry === undefined;
     this.#registry = registry;
     try {
-      // All at once: the table is whole, or not there.
+      // In one write: the table is complete, or absent.
       if (isFirst) this.#rewrite();
       else this.#write(encode({ registry }), false);
     } catch (error) {
@@ -80,7 +80,7 @@ export class HostTable {
     try {
       this.#journal.append(record, isDurable);
     } catch {
-      // There may be room for a file with the last records alone.
+      // There may be room for a file with only the last records.
       return this.#rewrite();
     }
     this.#records += 1;

@@ -1,56 +1,57 @@
 /**
- * The journal's bytes: records as agents and the host keep them. Pure.
+ * The byte format of journals: records as agents and the host store them. Pure.
  *
- * After a power cut a file holds, from the last fsync on, any mix of good bytes, zeros and old blocks. So each record
- * names the bytes that were durable when it was written. Damage behind all of those is a torn tail: reading ends
- * there, since nobody acted on what follows. Damage before them is refused, because a journal that lies is worse than
- * none.
+ * After a power cut a file contains, after the last fsync, any mix of good bytes, zeros and old blocks. So each
+ * record states how many bytes were durable when it was written. Damage beyond all of those is a torn tail: reading
+ * ends there, since no action followed from later records. Damage before is an error, because a journal with gaps is
+ * worse than none.
  *
  * Layout, big endian. The file starts with 8 bytes: `BATONJ3\n`. A record is: body length (4), sequence (4), CRC32C
- * over those two (4), CRC32C over the body (4), body. Record 0 has as its body the file's id (8) and the bytes that
- * were durable when the file got its name (4). The body of every other record starts with the bytes that were durable
- * when it was written (4). Checksums of all but record 0 begin with the file's id, so that a block of an earlier file
- * is no record of this one.
+ * over those two (4), CRC32C over the body (4), body. The body of record 0 is the file's id (8) and the number of
+ * bytes that were durable when the file got its name (4). The body of every other record starts with the number of
+ * bytes that were durable when it was written (4). Checksums of all but record 0 start with the file's id, so that a
+ * block of an earlier file is not mistaken for a record of this one.
  */
 
 /** First bytes of every journal file. */
 export const JOURNAL_MAGIC: Uint8Array = Uint8Array.of(0x42, 0x41, 0x54, 0x4f, 0x4e, 0x4a, 0x33, 0x0a);
-/** Longest body that a caller may write: a bundle's state at the host is about 1 KiB as JSON. */
+/** Longest body that a caller may write. A bundle's state at the host is about 1 KiB as JSON. */
 export const RECORD_BYTES_MAX = 65_536;
-/** Longest file that is read: the owner of the journal compacts it long before. */
+/** Longest file that is read. The owner of the journal compacts it long before. */
 export const JOURNAL_BYTES_MAX = 16 * 1024 * 1024;
-/** Bytes of a file's id, drawn at random for each file. */
+/** Length of a file's id, drawn at random for each file. */
 export const JOURNAL_ID_BYTES = 8;
 
-/** Bytes of a record before its body. */
+/** Length of a record before its body. */
 export const HEADER_BYTES = 16;
-/** Bytes of the mark that a body starts with: how much of the file was durable. */
+/** Length of the number of durable bytes at the start of a body. */
 export const MARK_BYTES = 4;
-/** Where the checksums stand. */
+/** Offsets of the checksums. */
 const HEADER_CRC_AT = 8;
 const BODY_CRC_AT = 12;
-/** Bytes of record 0, and where the records of the caller begin. */
+/** Length of record 0, and offset of the caller's records. */
 const FILE_RECORD_BYTES = HEADER_BYTES + JOURNAL_ID_BYTES + MARK_BYTES;
 const FIRST_AT = JOURNAL_MAGIC.length + FILE_RECORD_BYTES;
 
-/** What reading a journal came to. */
+/** Result of reading a journal. */
 export type JournalRead =
   | {
       readonly ok: true;
       readonly id: Uint8Array;
       /** Bodies of the caller's records. */
       readonly bodies: readonly Uint8Array[];
-      /** Sequence of the next record. */
+      /** Sequence number of the next record. */
       readonly nextSequence: number;
-      /** Bytes of the file that are good. */
+      /** Number of valid bytes. */
       readonly goodBytes: number;
-      /** Bytes of a torn tail behind them. */
+      /** Number of bytes in the torn tail behind them. */
       readonly tornBytes: number;
     }
   | { readonly ok: false; readonly error: string };
 
 /**
- * Returns a whole file with these records, durable as one. `id`: JOURNAL_ID_BYTES at random. Throws as encodeRecord.
+ * Returns a whole file with these records, which become durable together. `id`: JOURNAL_ID_BYTES random bytes. Throws
+ * as encodeRecord.
  */
 export function encodeJournal(id: Uint8Array, bodies: readonly Uint8Array[]): Uint8Array {
   const records = bodies.map((body, index) => encodeRecord(id, index + 1, 0, body));
@@ -70,8 +71,8 @@ export function encodeJournal(id: Uint8Array, bodies: readonly Uint8Array[]): Ui
 }
 
 /**
- * Returns one record of the file `id`. `durableBytes`: how much of the file is durable already. `body` is at most
- * RECORD_BYTES_MAX bytes, else a RangeError is thrown.
+ * Returns one record of the file `id`. `durableBytes`: bytes of the file that are durable already. Throws a
+ * RangeError if `body` has more than RECORD_BYTES_MAX bytes.
  */
 export function encodeRecord(
   id: Uint8Array,
@@ -133,7 +134,7 @@ export function readJournal(file: Uint8Array): JournalRead {
 
 /** Finds records in the bytes of a file. */
 class Reader {
-  /** Checksum of the file's id, which the checksums of records go on from. */
+  /** Checksum of the file's id, with which the checksums of records start. */
   seed = 0;
   readonly #file: Uint8Array;
   readonly #view: DataView;
@@ -143,7 +144,7 @@ class Reader {
     this.#view = new DataView(file.buffer, file.byteOffset, file.length);
   }
 
-  /** The record that starts at `at`; undefined when none does. */
+  /** Returns the record that starts at `at`; undefined when there is none. */
   recordAt(at: number): { sequence: number; body: Uint8Array; end: number } | undefined {
     if (at + HEADER_BYTES > this.#file.length) return undefined;
     const length = this.#view.getUint32(at);
@@ -157,8 +158,8 @@ class Reader {
   }
 
   /**
-   * The most that a record behind `at` says was durable. Few places look like a head, so this costs one look at each
-   * byte.
+   * Returns the largest durable length that a record behind `at` states. Few offsets look like a head, so this costs
+   * one check per byte.
    */
   laterMark(at: number, nextSequence: number): number {
     let most = 0;
@@ -177,8 +178,8 @@ function uint32At(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * CRC-32C (Castagnoli), reflected polynomial 0x82f63b78 (RFC 3720, appendix B.4). `before`: of the bytes that these
- * follow.
+ * CRC-32C (Castagnoli), reflected polynomial 0x82f63b78 (RFC 3720, appendix B.4). `before`: checksum of the preceding
+ * bytes.
  */
 export function crc32c(bytes: Uint8Array, before = 0): number {
   let crc = (before ^ 0xffff_ffff) >>> 0;

@@ -1,4 +1,4 @@
-/** What a link is made of, who is told what arrives, and what it counts. Types only. */
+/** Parameters, listener and counters of a link. Types only. */
 
 import type { BundleId, Incarnation, VmId } from '../../core/protocol/ids.ts';
 import type { Message } from '../../core/protocol/messages.ts';
@@ -6,12 +6,12 @@ import type { BundleDigest } from '../../core/wire/handshake.ts';
 import type { PairKeys } from '../../core/wire/pair-keys.ts';
 import type { Clock, Entropy, Log, Transport } from '../../ports/world.ts';
 
-/** What a link is made of. */
+/** Parameters of a link. */
 export interface LinkParts {
   readonly self: VmId;
-  /** Name of the machine that all parties are part of; DEFAULT_MACHINE if absent. */
+  /** Name of the machine of all parties; default DEFAULT_MACHINE. */
   readonly machine?: string;
-  /** 32-byte keys shared with each peer. Nobody else is talked to. */
+  /** 32-byte keys shared with each peer. Other parties are ignored. */
   readonly pairKeys: ReadonlyMap<VmId, PairKeys>;
   readonly bootId: Uint8Array;
   readonly bundles: readonly BundleDigest[];
@@ -22,30 +22,30 @@ export interface LinkParts {
   readonly versions?: { readonly min: number; readonly max: number };
 }
 
-/** Who is told what arrives. */
+/** Listener of a link. */
 export interface LinkListener {
   onMessage(from: VmId, message: Message, hostTime: Uint8Array | undefined): void;
   /**
-   * A session came up, or was replaced: what was sent before may be lost. `isNewBoot`: of the peer, after a session
-   * with another one. `tableId`: of the host's table, 8 bytes; zeros of another peer.
+   * A session came up or was replaced: messages sent before may be lost. `isNewBoot`: another boot of the peer than
+   * in the last session. `tableId`: id of the host's table, 8 bytes; zeros from other peers.
    */
   onUp(peer: VmId, isNewBoot?: boolean, tableId?: Uint8Array): void;
   onDown(peer: VmId, reason: string): void;
-  /** The peer means something else by this bundle. */
+  /** The peer has a different definition of this bundle. */
   onDigestMismatch(peer: VmId, bundle: BundleId): void;
-  /** At the host: which incarnation of `vm` runs; 0: none. */
+  /** At the host: the running incarnation of `vm`; 0: none. */
   incarnationOf?(vm: VmId): Incarnation;
   /** At the host: the id of its table, 8 bytes. */
   tableId?(): Uint8Array;
 }
 
-/** Counters for people; they only rise. */
+/** Counters for people. They only rise. */
 export interface LinkCounts {
   sent: number;
   received: number;
   dropped: number;
-  /** Of those, frames of a peer that sends more than its turns allow. */
+  /** Of those, frames of a peer beyond its share. */
   shed: number;
-  /** Messages that could not be sealed or handed over. */
+  /** Messages that could not be sealed or sent. */
   unsent: number;
 }

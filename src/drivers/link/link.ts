@@ -1,9 +1,9 @@
 /**
  * Authenticated messages over an untrusted transport: one session (wire/session.ts) per configured peer.
  *
- * It picks the session by the key id of a frame, keeps the retry clock of handshakes, and draws challenges. What
- * does not verify is counted and dropped; its log is a quiet one (quiet-log.ts). Peers that are not configured do
- * not exist. It knows nothing of bundles beyond their digests.
+ * Selects the session by the key id of a frame, runs the retry timer of handshakes, and draws challenges. A frame
+ * that does not verify is counted and dropped; its log is rate limited (quiet-log.ts). Frames of unconfigured peers
+ * are dropped. Of bundles it knows only the digests.
  */
 
 import { quietLog } from '../../common/quiet-log.ts';
@@ -24,23 +24,23 @@ export type { LinkListener, LinkParts } from './link-parts.ts';
 export type { PeerView } from './peer-view.ts';
 
 /**
- * Longest wait for an answer to a hello, in ms: the first is RETRY_MIN_MS, and each twice the one before. A peer that
- * comes up begins by itself, so an absent one costs a wakeup a minute.
+ * Longest wait for an answer to a hello, in ms. The first wait is RETRY_MIN_MS, each next one twice as long. A peer
+ * that starts sends its own hello, so an absent one costs a wakeup a minute.
  */
 const RETRY_MAX_MS = 60_000;
 /**
- * Shortest time between two sessions that are begun for want of sense in what a peer sends, in ms: whoever can inject
- * frames could else keep us busy with handshakes.
+ * Shortest time between two new sessions caused by invalid frames, in ms. Otherwise an attacker who injects frames
+ * could keep us busy with handshakes.
  */
 const RENEW_EVERY_MS = 2_000;
-/** A peer that is tried more often than this anyway is not tried sooner because somebody wants it, in ms. */
+/** A peer with a retry interval below this, in ms, is not retried earlier on demand. */
 const WANTED_AFTER_MS = 2_000;
-/** Time without a session after which people are told, in ms: a start takes far less. */
+/** Time without a session before it is logged, in ms: a start takes far less. */
 const MISSED_AFTER_MS = 5_000;
-/** Time until they are told again, in ms. */
+/** Time until it is logged again, in ms. */
 const MISSED_AGAIN_MS = 60_000;
-/** What keeps an agent from sessions with other agents. */
-const NO_INCARNATION_HINT = 'the host has not told yet which incarnation this VM is';
+/** What prevents an agent's sessions with other agents. */
+const NO_INCARNATION_HINT = 'the host has not reported this VM’s incarnation yet';
 const NOT_RUNNING_HINT = 'its VM does not run';
 
 /** The link of one party to all its peers. */
@@ -50,7 +50,7 @@ export class Link implements TransportListener {
   readonly #peers = new Map<VmId, Peer>();
   readonly #isHost: boolean;
   /**
-   * Several peers may share one connection, which is always read: what is too much of one is shed, and no other waits
+   * Several peers may share one connection, which is always read: a peer's excess is dropped, and no other peer waits
    * for it.
    */
   readonly #turns: Turns<VmId>;
@@ -69,7 +69,7 @@ export class Link implements TransportListener {
     }
   }
 
-  /** Our incarnation as the host counts it; 0 before it told us. */
+  /** Our incarnation as the host counts it; 0: not known yet. */
   get incarnation(): Incarnation {
     return this.#incarnation;
   }
@@ -80,7 +80,7 @@ export class Link implements TransportListener {
     this.#watchMissed(MISSED_AFTER_MS);
   }
 
-  /** How the ways to all peers stand; known fresh after a `look`. */
+  /** Returns the state of the connections to all peers. A `look` refreshes it. */
   peers(): PeerView[] {
     const nowMs = this.#parts.clock.nowMs();
     return [...this.#peers.values()].map((peer) =>
@@ -100,25 +100,25 @@ export class Link implements TransportListener {
     );
   }
 
-  /** Why there can be no session, whatever the peer does. */
+  /** Returns why no session is possible, whatever the peer does. */
   #absence({ id }: Peer): string | undefined {
     if (!this.#isHost) return id !== HOST && this.#incarnation === 0 ? NO_INCARNATION_HINT : undefined;
     return (this.#listener?.incarnationOf?.(id) ?? 1) === 0 ? NOT_RUNNING_HINT : undefined;
   }
 
-  /** What keeps the transport from working at all. */
+  /** Returns what prevents the transport from working at all. */
   obstacle(): Obstacle | undefined {
     return this.#parts.transport.obstacle();
   }
 
-  /** Peers that mean something else by a bundle, as the last session with each says. */
+  /** Returns the peers with a different definition of a bundle, by their last session. */
   differing(bundle: BundleId): VmId[] {
     return [...this.#peers.values()].filter(({ differs }) => differs.includes(bundle)).map(({ id }) => id);
   }
 
   /**
-   * Asks the peers whether they live, for somebody who looks. Calls `done` when they have answered, or LOOK_MS later.
-   * Whoever left the last question unanswered is asked again, once in LOOK_MS, and not waited for.
+   * Asks the peers whether they are alive, for a status request. Calls `done` when they have answered, or after
+   * LOOK_MS. A peer that left the last probe unanswered is probed again, once in LOOK_MS, but not waited for.
    */
   look(done: () => void): void {
     const nowMs = this.#parts.clock.nowMs();
@@ -129,7 +129,7 @@ export class Link implements TransportListener {
       if (!session?.isUp || this.#parts.transport.obstacle(id)) continue;
       if (heardMs !== undefined && nowMs - heardMs < FRESH_MS) continue;
       if (!isSilent(peer, nowMs)) waits.add(id);
-      // An open question will do for whoever else looks.
+      // Another status request shares an open probe.
       if (peer.askedMs !== undefined && !mayAsk(peer, nowMs)) continue;
       peer.askedMs ??= nowMs;
       peer.probedMs = nowMs;
@@ -147,12 +147,12 @@ export class Link implements TransportListener {
     this.#parts.transport.close();
   }
 
-  /** Whether messages to `peer` can be sealed now. */
+  /** Returns whether messages to `peer` can be sealed now. */
   isUp(peer: VmId): boolean {
     return this.#peers.get(peer)?.session?.isUp ?? false;
   }
 
-  /** Seals and sends. Returns false when there is no session or the transport dropped it. */
+  /** Seals and sends. Returns false without a session, or when the transport dropped the frame. */
   send(to: VmId, message: Message, hostTime?: Uint8Array): boolean {
     const peer = this.#peers.get(to);
     if (peer && !peer.session?.isUp) this.#wanted(peer);
@@ -182,8 +182,8 @@ export class Link implements TransportListener {
   }
 
   /**
-   * Asks for a new session, since the peer is silent or cannot be understood: it may have lost ours. The present one
-   * stays until the new one is proven. At most one every RENEW_EVERY_MS.
+   * Starts a new session, since the peer is silent or its frames do not verify: it may have lost ours. The present
+   * one stays until the new one is proven. At most one every RENEW_EVERY_MS.
    */
   renew(id: VmId): void {
     const peer = this.#peers.get(id);
@@ -193,7 +193,7 @@ export class Link implements TransportListener {
     this.#begin(peer);
   }
 
-  /** Somebody wants this peer now: it is tried at once, and not only when its long wait is over. */
+  /** This peer is needed now: retry at once, without the rest of a long wait. */
   #wanted(peer: Peer): void {
     const nowMs = this.#parts.clock.nowMs();
     if (peer.retryMs <= WANTED_AFTER_MS || nowMs - peer.renewedMs < RENEW_EVERY_MS) return;
@@ -202,7 +202,7 @@ export class Link implements TransportListener {
     this.#begin(peer);
   }
 
-  /** The peer's incarnation has ended: its session with it. */
+  /** The peer's incarnation has ended: drop its session. */
   forget(id: VmId): void {
     const peer = this.#peers.get(id);
     if (!peer) return;
@@ -214,7 +214,7 @@ export class Link implements TransportListener {
     for (const peer of this.#peers.values()) {
       if (id !== undefined && peer.id !== id) continue;
       if (!peer.session?.isUp) this.#begin(peer);
-      // A peer that dialled again asks by itself what it missed.
+      // A peer that reconnected queries by itself what it missed.
       else if (id === undefined) this.#listener?.onUp(peer.id);
     }
   }
@@ -226,15 +226,15 @@ export class Link implements TransportListener {
   onFrame(_from: VmId, frame: Uint8Array): void {
     const route = routeOf(frame);
     const peer = route && route.to === this.#parts.self ? this.#peers.get(route.from) : undefined;
-    // Whoever this is chooses the name: not one to keep an account for.
+    // The sender chooses this name freely, so no state is kept for it.
     if (!peer) return this.#foreign(route);
     if (this.#turns.take(peer.id, frame.length, () => this.#receive(peer, frame))) return;
     this.counts.shed += 1;
-    this.#dropped({ from: peer.id }, 'it sends more than can be worked on');
+    this.#dropped({ from: peer.id }, 'it sends more than can be processed');
   }
 
   #receive(peer: Peer, frame: Uint8Array): void {
-    // It waited, and the incarnation that sent it has ended since.
+    // It waited in the queue, and the incarnation that sent it has ended since.
     if (this.#peers.get(peer.id) !== peer) return;
     const session = peer.session ?? this.#create(peer);
     if (!session) return this.#dropped({ from: peer.id }, 'no session can be made yet', 'debug');
@@ -242,7 +242,8 @@ export class Link implements TransportListener {
     const challenge = isHandshake ? this.#parts.entropy.random(HELLO_CHALLENGE_BYTES) : undefined;
     const received = session.receive(frame, challenge);
     const up = received.events.some(({ kind }) => kind === 'up');
-    // A hello may be a replay: only what bears our challenge, or a number of this session, was sent now.
+    // A hello may be a replay: only a frame with our challenge, or a number of this session, proves that the peer is
+    // alive.
     if (up || (!isHandshake && !received.drop)) this.#heard(peer);
     this.#take(peer, received);
   }
@@ -272,7 +273,7 @@ export class Link implements TransportListener {
         peer.trouble = UNVERIFIED_HINT;
         this.renew(peer.id);
       }
-      // An answer that nobody waits for is what crossing and repeated handshakes leave behind.
+      // Crossing and repeated handshakes leave stale answers behind.
       const level = received.drop === 'stale' ? 'debug' : 'warn';
       return this.#dropped({ from: peer.id }, received.detail ?? received.drop, level);
     }
@@ -309,7 +310,7 @@ export class Link implements TransportListener {
     for (const peer of this.#peers.values()) if (!peer.session) this.#begin(peer);
   }
 
-  /** Starts a handshake, if a session can be made now. */
+  /** Starts a handshake, if a session is possible now. */
   #begin(peer: Peer): void {
     const session = peer.session ?? this.#create(peer);
     if (!session) return;
@@ -362,7 +363,7 @@ export class Link implements TransportListener {
     return sent;
   }
 
-  /** Tells people of sessions that do not come up. At the host, VMs that do not run have none. */
+  /** Logs missing sessions. At the host, VMs that do not run have none. */
   #watchMissed(ms: number): void {
     this.#cancelMissed = this.#parts.clock.after(ms, () => {
       for (const { peer, up, forMs, hint } of this.peers()) {

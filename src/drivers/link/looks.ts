@@ -1,14 +1,11 @@
-/**
- * Somebody looks: peers are asked whether they live, and whoever looks waits for the answers, not for long. Pure
- * apart from the clock it is given.
- */
+/** Status requests that wait for the answers of probed peers, up to a limit. Pure apart from the clock. */
 
 import type { VmId } from '../../core/protocol/ids.ts';
 import type { Clock } from '../../ports/world.ts';
 
-/** Longest wait for the answers, in ms: a round trip takes a few, on a machine under load a hundred. */
+/** Longest wait for the answers, in ms. A round trip takes a few, on a machine under load a hundred. */
 export const LOOK_MS = 400;
-/** A peer that was heard so short a time ago, in ms, need not be asked: its answer would be as old. */
+/** A peer heard this recently, in ms, is not probed: an answer would be no newer. */
 export const FRESH_MS = 100;
 
 interface Look {
@@ -17,7 +14,7 @@ interface Look {
   cancel: () => void;
 }
 
-/** All looks that wait for answers. */
+/** All status requests that wait for answers. */
 export class Looks {
   readonly #clock: Clock;
   readonly #open = new Set<Look>();
@@ -26,7 +23,7 @@ export class Looks {
     this.#clock = clock;
   }
 
-  /** Calls `done` once all of `waits` were heard, or LOOK_MS later; at once when there is nobody to wait for. */
+  /** Calls `done` when all of `waits` were heard, or after LOOK_MS; at once if `waits` is empty. */
   begin(waits: Set<VmId>, done: () => void): void {
     if (waits.size === 0) return done();
     const look: Look = { waits, done, cancel: () => {} };
@@ -38,12 +35,12 @@ export class Looks {
     this.#open.add(look);
   }
 
-  /** The peer was heard. */
+  /** A frame of the peer was accepted. */
   heard(peer: VmId): void {
     for (const look of this.#open) if (look.waits.delete(peer) && look.waits.size === 0) this.#end(look);
   }
 
-  /** Nobody is called any more. */
+  /** Drops all callbacks. */
   stop(): void {
     for (const { cancel } of this.#open) cancel();
     this.#open.clear();

@@ -1,46 +1,46 @@
-/** How the way to a peer stands, as `status` shows it: known fresh, or said to be old. Pure. */
+/** State of the connection to a peer, as `status` shows it. Pure. */
 
 import type { VmId } from '../../core/protocol/ids.ts';
 import type { VersionRange } from '../../core/wire/session-io.ts';
 import type { Obstacle } from '../../ports/world.ts';
 
-/** How the way to a peer stands, for people. */
+/** State of the connection to a peer, for people. */
 export interface PeerView {
   readonly peer: VmId;
-  /** There is a session, nothing is known to be in the way, and the peer has not left a question unanswered. */
+  /** A session exists, no obstacle is known, and the last probe was answered. */
   readonly up: boolean;
-  /** How long it has been so, in ms. */
+  /** Duration of this state, in ms. */
   readonly forMs: number;
-  /** How long ago the peer was last heard in a session, in ms; null: never since we started. */
+  /** Age of the peer's last frame in a session, in ms; null: none since our start. */
   readonly heardMs: number | null;
-  /** What may be wrong: while it is not up, and when two take turns at one name. */
+  /** What may be wrong: while it is down, and when two processes share one name. */
   readonly hint?: string;
 }
 
-/** What is known of a peer. Times are of our clock, in ms. */
+/** The known state of a peer. Times are of our clock, in ms. */
 export interface PeerFacts {
   readonly peer: VmId;
   readonly hasSession: boolean;
-  /** Since when it has one, or has none. */
+  /** Start of the present session, or of the time without one. */
   readonly sinceMs: number;
   readonly heardMs: number | undefined;
-  /** It was asked whether it lives and had time to answer. */
+  /** A probe had time to be answered. */
   readonly isSilent: boolean;
   readonly obstacle: Obstacle | undefined;
-  /** Two take turns at its name, or at ours. */
+  /** Two processes share its name, or ours. */
   readonly twins: string | undefined;
-  /** What was found wrong by what it sent. */
+  /** What was wrong with its frames. */
   readonly trouble: string | undefined;
 }
 
-/** What may be wrong while a peer answers nothing, and while what it sends does not verify. */
+/** Hints: while a peer does not answer, and while its frames do not verify. */
 export const SILENT_HINT = 'no answer: does it run, reach the same broker or host, and know this party?';
 export const UNVERIFIED_HINT =
-  'what it sends does not verify: do both key files hold the same key for this pair?';
+  'its frames do not verify: do both key files contain the same key for this pair?';
 
 /**
- * Which of two parties without a common version of the protocol is the older one: guests' images are updated alone.
- * Both ends say the same.
+ * Names the older of two parties without a common protocol version: guest images are updated separately. Both ends
+ * give the same answer.
  */
 export function versionHint(
   peer: VmId,
@@ -55,7 +55,7 @@ function rangeText({ min, max }: VersionRange): string {
   return min === max ? `${min}` : `${min} to ${max}`;
 }
 
-/** Makes the view of a peer. */
+/** Returns the view of a peer. */
 export function peerView(facts: PeerFacts, nowMs: number): PeerView {
   const { peer, hasSession, sinceMs, heardMs, isSilent, obstacle, twins, trouble } = facts;
   const up = hasSession && !obstacle && !isSilent;

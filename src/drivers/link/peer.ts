@@ -1,4 +1,4 @@
-/** What a link keeps of one peer. */
+/** State that a link keeps of one peer. Pure. */
 
 import type { BundleId, VmId } from '../../core/protocol/ids.ts';
 import type { PairKeys } from '../../core/wire/pair-keys.ts';
@@ -16,23 +16,23 @@ export interface Peer {
   session: Session | undefined;
   retryMs: number;
   renewedMs: number;
-  /** Since when its session is up, or has not come up. */
+  /** Start of the present session, or of the time without one. */
   sinceMs: number;
-  /** When it was last heard in a session. */
+  /** When a frame of it was last accepted in a session. */
   heardMs: number | undefined;
-  /** Since when a question whether it lives waits for an answer. */
+  /** Since when a probe waits for an answer. */
   askedMs: number | undefined;
-  /** When it was asked last. */
+  /** When it was last probed. */
   probedMs: number | undefined;
-  /** What was wrong with what it sent since, for people. */
+  /** What was wrong with its last invalid frames, for people. */
   trouble: string | undefined;
-  /** Bundles by which it means something else, as its last session says. */
+  /** Bundles with a different definition at the peer, by its last session. */
   differs: readonly BundleId[];
   readonly twins: TwinWatch;
   cancelRetry: (() => void) | undefined;
 }
 
-/** Returns a peer without a session, of which nothing is known. */
+/** Returns a peer without a session. */
 export function newPeer(id: VmId, pairKeys: PairKeys, nowMs: number): Peer {
   return {
     id,
@@ -51,14 +51,14 @@ export function newPeer(id: VmId, pairKeys: PairKeys, nowMs: number): Peer {
   };
 }
 
-/** Whether a question that the peer had time to answer is open. */
+/** Returns whether a probe is open for longer than an answer takes. */
 export function isSilent({ askedMs }: Peer, nowMs: number): boolean {
   return askedMs !== undefined && nowMs - askedMs >= LOOK_MS;
 }
 
 /**
- * Whether a peer may be asked whether it lives: once in LOOK_MS, however often somebody looks. Frames to a VM that is
- * slow wait in its socket, and each costs it a MAC when it goes on.
+ * Returns whether a peer may be probed: once in LOOK_MS, however many status requests come. Frames to a slow VM wait
+ * in its socket, and each costs it a MAC later.
  */
 export function mayAsk({ probedMs }: Peer, nowMs: number): boolean {
   return probedMs === undefined || nowMs - probedMs >= LOOK_MS;

@@ -1,9 +1,9 @@
 /**
  * What the emitters (smmuv3, stage2, gic) need of a machine: one physical address space and a few instructions.
  *
- * Two executors stand behind it: the simulated machine, and a real model such as QEMU's through blocking reads
- * of its qtest channel. Calls are synchronous on purpose: a hypervisor's own register accesses are. Values are
- * unsigned 32-bit halves, so that no engine needs 64-bit integers; addresses are below 2^48 and thus exact.
+ * It has two implementations: the simulated machine, and a real model such as QEMU's through blocking reads of its
+ * qtest channel. Calls are synchronous, as a hypervisor's own register accesses are. Values are unsigned 32-bit
+ * halves, so that no engine needs 64-bit integers; addresses are below 2^48 and thus exact.
  */
 
 /** Memory and memory-mapped registers, by physical address in bytes. Accesses are naturally aligned. */
@@ -14,11 +14,11 @@ export interface MachineBus {
   write32(address: number, value: number): void;
   /** Writes 64 bits as one single-copy atomic store, after every earlier store is visible. */
   write64(address: number, low: number, high: number): void;
-  /** Called between two looks at a register that is waited for. May give the machine time to work. */
+  /** Called between two polls of a register. May give the machine time to work. */
   poll(): void;
 }
 
-/** What the hypervisor does to processors by instructions rather than by stores. */
+/** Processor operations that the hypervisor performs by instructions, not by stores. */
 export interface ProcessorPort {
   /**
    * Invalidates the stage-2 translations of one VMID on every processor (TLBI VMALLS12E1IS in the context of
@@ -33,7 +33,7 @@ export interface ProcessorPort {
   writeListRegister(processor: number, index: number, low: number, high: number): void;
 }
 
-/** Something the hardware did not do in time or reported as failed. The message is for people. */
+/** Hardware did not respond in time, or reported a failure. The message is for people. */
 export class HardwareError extends Error {
   override readonly name = 'HardwareError';
 }

@@ -1,25 +1,25 @@
 /**
- * The conformance suite every enforcer must pass, a vendor's too; `baton enforcer-test` runs it.
+ * The conformance suite for every enforcer, including vendors' ones; `baton enforcer-test` runs it.
  *
- * It drives one bundle between two running VMs through the Enforcer port alone and judges by what the enforcer
- * declares: what it does not claim is `not-claimed`, never a failure. Where the caller can really touch the
- * device from inside a VM, `probe` lets the suite judge by that instead of by the enforcer's own word.
+ * It moves one bundle between two running VMs through the Enforcer port and checks what the enforcer declares: an
+ * undeclared capability is `not-claimed`, never a failure. If the caller can access the device from inside a VM,
+ * `probe` checks real accesses instead of the enforcer's answers.
  */
 
 import { type BundleDefinition, resourcesOf } from '../../core/protocol/bundle.ts';
 import type { ResourceId, VmId } from '../../core/protocol/ids.ts';
 import type { Enforcer, EnforcerAnswer, EnforcerCall, FaultRecord } from '../../ports/enforcer.ts';
 
-/** Verdict on one named check. `text` says what was seen, or why it is not claimed. */
+/** Verdict of one check. `text`: what was seen, or why it is not claimed. */
 export interface CheckResult {
   readonly name: string;
   readonly verdict: 'pass' | 'fail' | 'not-claimed';
   readonly text: string;
 }
 
-/** Real accesses from inside a VM, as judge. */
+/** Real accesses from inside a VM. */
 export interface AccessProbe {
-  /** Touches a register resource as `vm`'s driver would. Returns whether the device answered. */
+  /** Accesses a register resource as `vm`'s driver would. Returns whether the device answered. */
   touch(vm: VmId, resource: ResourceId): boolean;
 }
 
@@ -31,10 +31,10 @@ export interface ConformanceOptions {
   readonly probe?: AccessProbe;
 }
 
-/** How often `drained` is asked before a device counts as never idle. */
+/** Number of `drained` calls before a device counts as never idle. */
 export const DRAINED_ASKS_MAX = 1000;
 
-/** Runs every check in order on a bundle that nobody uses, leaves it blocked, hands over the verdicts. */
+/** Runs every check in order on an unused bundle, leaves it blocked, and passes on the verdicts. */
 export function runConformance(
   options: ConformanceOptions,
   done: (results: readonly CheckResult[]) => void,
@@ -70,17 +70,17 @@ export function conformanceChecks(): readonly string[] {
   return CHECKS.map(({ name }) => name);
 }
 
-/** Ends a check: nothing wrong, or what was. */
+/** Ends a check, with the fault if there was one. */
 type Verdict = (fault: string | undefined) => void;
 
 interface Check {
   readonly name: string;
-  /** Why the check does not apply, or undefined. */
+  /** Returns why the check does not apply, or undefined. */
   readonly needs?: (options: ConformanceOptions) => string | undefined;
   readonly run: (bench: Bench, verdict: Verdict) => void;
 }
 
-/** The calls that checks are made of. */
+/** Calls that checks consist of. */
 class Bench {
   readonly options: ConformanceOptions;
   readonly resources: readonly ResourceId[];
@@ -94,7 +94,7 @@ class Bench {
     this.options.enforcer.run(this.options.bundle.id, calls, done);
   }
 
-  /** Runs calls that must all succeed; says what failed otherwise. */
+  /** Runs calls that must all succeed; fails the check otherwise. */
   must(
     calls: readonly EnforcerCall[],
     verdict: Verdict,
@@ -116,7 +116,7 @@ class Bench {
     return this.resources.map((resource) => ({ op: 'grant', resource, vm }));
   }
 
-  /** Fence, settle, reset, drained, grant: what a coordinator does. */
+  /** Fence, settle, reset, drained, grant: as the host does. */
   move(vm: VmId, verdict: Verdict, then: () => void): void {
     const resets = this.options.bundle.devices.map(({ id }) => ({ op: 'reset', device: id }) as const);
     this.must([...this.fence(), { op: 'settle' }, ...resets], verdict, () => {
@@ -124,7 +124,7 @@ class Bench {
     });
   }
 
-  /** Asks until every device is idle. */
+  /** Repeats `drained` until every device is idle. */
   idle(verdict: Verdict, then: () => void, asks = 0): void {
     const calls = this.options.bundle.devices.map(({ id }) => ({ op: 'drained', device: id }) as const);
     this.must(calls, verdict, (answers) => {
@@ -145,7 +145,7 @@ class Bench {
     });
   }
 
-  /** Registers that a probe can touch. */
+  /** Returns registers that a probe can access. */
   registers(): readonly ResourceId[] {
     return resourcesOf(this.options.bundle)
       .filter(({ kind }) => kind === 'mmio')
@@ -153,7 +153,7 @@ class Bench {
   }
 }
 
-/** Expects the last answer to refuse, with an error that names what was wrong. */
+/** Expects the last answer to be a refusal whose error names the cause. */
 function expectRefusal(answers: readonly EnforcerAnswer[], name: string, verdict: Verdict): void {
   const last = answers[answers.length - 1];
   if (last === undefined || last.ok) verdict('was carried out instead of refused');

@@ -1,15 +1,15 @@
-/** Events of a platform that come before anybody listens: a VM may start or end while the host is still being made. */
+/** Events of a platform before there is a listener: a VM may start or end while the host is still starting. Pure. */
 
 import type { VmId } from '../../core/protocol/ids.ts';
 import type { EnforcerEvent } from '../../ports/enforcer.ts';
 
-/** Answer to an order that waited when a newer one about the same came. */
+/** Answer to a waiting order that was replaced by a newer one with the same subject. */
 export const OVERTAKEN = 'overtaken: the enforcer has not answered the order before it';
 
-/** VMs of which events are kept: more than a machine has. */
+/** Most VMs with stored events: more than a machine has. */
 const VMS_MAX = 256;
 
-/** Keeps events, bounded: of each VM its last end and its last start, which is all that counts. */
+/** Stores events, bounded: of each VM only its last end and its last start. */
 export class EarlyEvents {
   readonly #ofVms = new Map<VmId, EnforcerEvent[]>();
   #lost: EnforcerEvent | undefined;
@@ -26,7 +26,7 @@ export class EarlyEvents {
     }
   }
 
-  /** Returns what was kept, those of one VM in their order, and forgets it. */
+  /** Returns the stored events, those of one VM in their order, and clears them. */
   take(): EnforcerEvent[] {
     const events = [...this.#ofVms.values()].flat();
     if (this.#faultsPending) events.push({ kind: 'faultsPending' });

@@ -1,17 +1,15 @@
-/**
- * Gathers refused accesses until somebody fetches them: merges alike ones, stays bounded, says what was lost.
- */
+/** Collects refused accesses until they are fetched: merges equal ones, is bounded, and reports losses. Pure. */
 
 import type { FaultRecord } from '../../ports/enforcer.ts';
 
-/** Distinct records kept between two fetches. More are dropped, and the next fetch says so. */
+/** Most distinct records between two fetches. More are dropped, and the next fetch reports it. */
 export const FAULT_RECORDS_MAX = 128;
 
 export class FaultLog {
   #records: FaultRecord[] = [];
   #lost = false;
 
-  /** How many distinct records wait. */
+  /** Number of distinct waiting records. */
   get size(): number {
     return this.#records.length;
   }
@@ -30,12 +28,12 @@ export class FaultLog {
     }
   }
 
-  /** Notes that records were lost before the next one. */
+  /** Marks that records were lost before the next one. */
   markLost(): void {
     this.#lost = true;
   }
 
-  /** Returns and forgets what was gathered. */
+  /** Returns and clears the records. */
   take(): readonly FaultRecord[] {
     const records = this.#records;
     this.#records = [];

@@ -1,10 +1,10 @@
 /**
- * Drives the distributor of a GICv3 for shared interrupts (SPIs) and the list registers through which a
- * hypervisor hands them to virtual CPUs.
+ * Drives the distributor of a GICv3 for shared interrupts (SPIs), and the list registers by which a hypervisor
+ * delivers them to virtual CPUs.
  *
- * Offsets and bits: torvalds/linux include/linux/irqchip/arm-gic-v3.h (GICD_*, ICH_LR_*). Clearing order is
- * active, then pending: an interrupt that is deactivated may become pending again, the reverse hides one.
- * LPIs and MSIs are out of scope.
+ * Offsets and bits: torvalds/linux include/linux/irqchip/arm-gic-v3.h (GICD_*, ICH_LR_*). Clearing order is active,
+ * then pending: an interrupt that is deactivated may become pending again, the reverse hides one. LPIs and MSIs are
+ * out of scope.
  */
 
 import { HardwareError, type MachineBus, type ProcessorPort } from './bus.ts';
@@ -43,7 +43,7 @@ export const LR_HIGH = {
 export const SPI_FIRST = 32;
 export const SPI_LAST = 1019;
 
-/** What the distributor says about an interrupt. `processor` is the affinity it is routed to. */
+/** State of an interrupt at the distributor. `processor`: the affinity that it is routed to. */
 export interface InterruptState {
   readonly enabled: boolean;
   readonly pending: boolean;
@@ -52,7 +52,7 @@ export interface InterruptState {
   readonly processor: number;
 }
 
-/** Where an interrupt goes: the processor of a VM and the virtual INTID there. */
+/** Target of an interrupt: the processor of a VM, and the virtual INTID there. */
 export interface Route {
   readonly processor: number;
   readonly virtual: number;
@@ -80,7 +80,7 @@ export class Gic {
     this.#writeBit(DISTRIBUTOR.ICENABLER, interrupt);
   }
 
-  /** Waits until all masking is complete. Throws a HardwareError when the budget of polls is used up. */
+  /** Waits until all masking is complete. Throws a HardwareError at the poll limit. */
   settle(): void {
     for (let polls = 0; polls < POLLS_MAX; polls++) {
       if ((this.#bus.read32(this.#base + DISTRIBUTOR.CTLR) & CTLR_RWP) >>> 0 === 0) return;
@@ -90,8 +90,8 @@ export class Gic {
   }
 
   /**
-   * Takes an interrupt out of the list registers of `processor`: its virtual CPU neither sees it any more nor
-   * can deactivate, by an end of interrupt, what by then belongs to the next holder.
+   * Removes an interrupt from the list registers of `processor`: its virtual CPU no longer sees it, and cannot
+   * deactivate it by an end of interrupt when it already belongs to the next holder.
    */
   withdraw(interrupt: number, processor: number): void {
     for (let index = 0; index < this.#processors.listRegisters; index++) {
@@ -102,7 +102,7 @@ export class Gic {
     }
   }
 
-  /** Clears what is left of an interrupt: active, then pending. A level line that is still high stays pending. */
+  /** Clears an interrupt: active, then pending. A level line that is still high stays pending. */
   clear(interrupt: number): void {
     this.#writeBit(DISTRIBUTOR.ICACTIVER, interrupt);
     this.#writeBit(DISTRIBUTOR.ICPENDR, interrupt);
@@ -121,7 +121,7 @@ export class Gic {
     this.#routes.set(interrupt, route);
   }
 
-  /** Lets an interrupt through to where it was routed. */
+  /** Unmasks an interrupt. */
   unmask(interrupt: number): void {
     this.#writeBit(DISTRIBUTOR.ISENABLER, interrupt);
   }
@@ -138,14 +138,14 @@ export class Gic {
     };
   }
 
-  /** Where the hypervisor hands an interrupt on to, if anywhere. */
+  /** Returns where the hypervisor delivers an interrupt, if anywhere. */
   routeOf(interrupt: number): Route | undefined {
     return this.#routes.get(interrupt);
   }
 
   /**
-   * The hypervisor's interrupt handler: the processor acknowledged `interrupt`, which is now active. Puts it
-   * into a free list register, linked to the physical one. Returns false when none is free: it stays pending.
+   * The hypervisor's interrupt handler: the processor acknowledged `interrupt`, which is now active. Puts it into a
+   * free list register, linked to the physical interrupt. Returns false when none is free; it then stays pending.
    */
   inject(interrupt: number, processor: number): boolean {
     const route = this.#routes.get(interrupt);

@@ -1,7 +1,7 @@
 /**
- * What a kind of enforcer is: one object per folder of `kinds/`, with its schema (whose descriptions make the tables of
- * docs/CONFIG.md), how it is opened, and what its configuration says and cannot keep. The folder's `platform.md` is the
- * section of docs/PLATFORMS.md. Pure but for `open`, which acts by the ports that it is given.
+ * Interface of an enforcer kind: one object per folder of `kinds/`, with its schema (whose descriptions make the
+ * tables of docs/CONFIG.md), its opening, and its configuration checks. The folder's `platform.md` is the section of
+ * docs/PLATFORMS.md. Pure except `open`, which uses the given ports.
  */
 
 import type { Static, TSchema } from '../../common/schema.ts';
@@ -12,15 +12,15 @@ import type { Clock, Entropy, Log, StreamNetwork } from '../../ports/world.ts';
 import type { RunLine } from './kinds/command/command-enforcer.ts';
 import type { Notes } from './notebook.ts';
 
-/** Where an enforcer that can read nothing back keeps its notes. */
+/** Storage for the records of an enforcer that cannot read back. */
 export interface NoteStore {
-  /** Notes of this boot of the machine; undefined when there are none that can be read. */
+  /** Records of this boot of the machine; undefined when there are none, or they are unreadable. */
   load(machineBoot: string): Notes | undefined;
-  /** Throws when it cannot. */
+  /** Throws on failure. */
   save(machineBoot: string, notes: Notes): void;
 }
 
-/** What an enforcer is opened with. */
+/** Parameters of opening an enforcer. */
 export interface EnforcerParts {
   readonly bundles: readonly BundleDefinition[];
   readonly network: StreamNetwork;
@@ -29,25 +29,25 @@ export interface EnforcerParts {
   readonly log: Log;
   /** Identifies this boot of the machine. */
   machineBoot(): string;
-  /** Notes in the host's state folder. */
+  /** Records in the host's state folder. */
   notes(): NoteStore;
   /**
-   * Runs `command` once per line, for `limitMs` at most; rejects when a program of an earlier host can neither be ended
-   * nor be ruled out.
+   * Runs `command` once per line, at most `limitMs` each. Rejects when a program of an earlier host may still run and
+   * cannot be ended.
    */
   program(command: readonly string[], limitMs: number): Promise<RunLine>;
 }
 
 type Path = readonly (string | number)[];
 
-/** A VM that a configuration names, and where below `enforcer`. */
+/** A VM in the configuration, and its place below `enforcer`. */
 export interface NamedVm {
   readonly vm: string;
   readonly path: Path;
   readonly at: 'key' | 'value';
 }
 
-/** A socket that a configuration names, and where below `enforcer`. */
+/** A socket in the configuration, and its place below `enforcer`. */
 export interface EnforcerSocket {
   readonly path: Path;
   readonly address: string;
@@ -57,12 +57,12 @@ export interface EnforcerSocket {
 /** One kind. */
 export interface EnforcerKind<T extends TSchema = TSchema> {
   readonly schema: T;
-  /** Opens it. Rejects with why it cannot be used. */
+  /** Opens it. Rejects with the reason when it cannot be used. */
   open(config: Static<T>, parts: EnforcerParts): Promise<Enforcer>;
-  /** VMs that the configuration names: nobody else runs. Absent or empty: the enforcer itself knows. */
+  /** VMs in the configuration; no others run. Absent or empty: the enforcer itself knows them. */
   vms?(config: Static<T>): readonly NamedVm[];
   sockets?(config: Static<T>): readonly EnforcerSocket[];
-  /** What the bundles ask that it cannot keep, and where below `enforcer`. */
+  /** Demands of the bundles that it cannot meet, and their places below `enforcer`. */
   complaints?(
     config: Static<T>,
     bundles: readonly BundleDefinition[],
@@ -74,13 +74,14 @@ export function enforcerKind<T extends TSchema>(kind: EnforcerKind<T>): Enforcer
   return kind;
 }
 
-/** The VMs of a list in the configuration. */
+/** Returns the VMs of a list in the configuration. */
 export function listedVms(vms: readonly string[], ...path: Path): NamedVm[] {
   return vms.map((vm, index) => ({ vm, path: [...path, index], at: 'value' }));
 }
 
 /**
- * Why an enforcer that resets nothing may not have this bundle: it would be believed to have cleared what it has not.
+ * Returns why an enforcer without reset cannot have this bundle: a residual state would count as cleared when it is
+ * not.
  */
 export function resetFaults(kind: string, bundle: BundleDefinition): string[] {
   const device = bundle.devices.find(({ residualStates }) =>
@@ -91,5 +92,5 @@ export function resetFaults(kind: string, bundle: BundleDefinition): string[] {
   return [`${kind} resets nothing, and ${what}: expected "clearedBy": "driver"`];
 }
 
-/** Names of VMs as ids. */
+/** Returns names of VMs as ids. */
 export const vmIds = (vms: readonly string[]) => vms as readonly VmId[];

@@ -1,6 +1,6 @@
 /**
- * Who was granted what, for enforcers that cannot read it back: the rules of the port (`fence` before `settle` before
- * another's `grant`), refusals by name, and what to remember. Pure.
+ * Records of grants, for enforcers that cannot read them back: the rules of the port (`fence` and `settle` before
+ * another VM's `grant`), refusals by name, and the state to store. Pure.
  */
 
 import { type BundleDefinition, type Resource, resourcesOf } from '../../core/protocol/bundle.ts';
@@ -10,13 +10,13 @@ import type { EnforcerAnswer, EnforcerCall, Reach } from '../../ports/enforcer.t
 /** `fenced`: blocked, but not settled. */
 type Note = VmId | 'blocked' | 'fenced' | 'unknown';
 
-/** What is remembered of a machine's bundles: bundle, resource, who reaches it. */
+/** Stored state of a machine's bundles: bundle, resource, who reaches it. */
 export type Notes = Readonly<Record<string, Readonly<Record<string, Reach>>>>;
 
 export class Notebook {
   readonly #bundles = new Map<BundleId, Known>();
 
-  /** `notes`: what was remembered. `otherwise`: what holds of resources that no note is about. */
+  /** `notes`: the stored state. `otherwise`: the state of resources without a record. */
   constructor(bundles: readonly BundleDefinition[], otherwise: 'blocked' | 'unknown', notes: Notes = {}) {
     for (const bundle of bundles) {
       const reach = notes[bundle.id] ?? {};
@@ -28,7 +28,7 @@ export class Notebook {
     }
   }
 
-  /** Why a call cannot be about this machine; undefined when it can. */
+  /** Returns why a call cannot refer to this machine; undefined when it can. */
   whyNot(bundle: BundleId, call: EnforcerCall): string | undefined {
     const known = this.#bundles.get(bundle);
     if (known === undefined) return `unknown bundle ${bundle}`;
@@ -39,7 +39,7 @@ export class Notebook {
     return undefined;
   }
 
-  /** Notes a call. `running`: VMs that something can be granted to. */
+  /** Records a call. `running`: VMs that can get a grant. */
   note(bundle: BundleId, call: EnforcerCall, running: readonly VmId[]): EnforcerAnswer {
     const error = this.whyNot(bundle, call);
     if (error !== undefined) return { ok: false, error };
@@ -64,7 +64,7 @@ export class Notebook {
     }
   }
 
-  /** The VM that was granted all of a bundle. */
+  /** Returns the VM that holds all of a bundle. */
   holderOf(bundle: BundleId): VmId | undefined {
     const all = new Set(this.#bundles.get(bundle)?.reach.values());
     const [only] = all;
@@ -72,14 +72,14 @@ export class Notebook {
     return only === 'blocked' || only === 'fenced' || only === 'unknown' ? undefined : only;
   }
 
-  /** A VM is gone, and what it was granted with it. */
+  /** Removes a VM that has ended, with its grants. */
   forget(vm: VmId): void {
     for (const { reach } of this.#bundles.values()) {
       for (const [id, note] of reach) if (note === vm) reach.set(id, 'fenced');
     }
   }
 
-  /** What to remember. Fenced and not settled is unknown to who reads it. */
+  /** Returns the state to store. Fenced and not settled becomes unknown. */
   notes(): Notes {
     return Object.fromEntries(
       [...this.#bundles].map(([bundle, { reach }]) => [

@@ -1,10 +1,10 @@
 /**
- * An Enforcer behind a socket that speaks JSON lines: the simulated machine as a process of its own, `baton-kvm`, and
- * any platform that offers the same (docs/PLATFORMS.md, "The enforcer socket").
+ * An Enforcer behind a socket with JSON lines: the simulated machine as a process, `baton-kvm`, and any platform with
+ * the same protocol (docs/PLATFORMS.md, "The enforcer socket").
  *
- * Requests carry an id; events carry `event`. Faults are pushed and kept here, bounded. When the connection ends
- * the platform counts as lost, and the host ends with it: its next run connects anew and reads the machine back. So
- * nothing is said twice here; what a platform had not heard it tells again to the next connection.
+ * Requests carry an id; events carry `event`. Faults are pushed and stored here, bounded. When the connection ends,
+ * the platform is lost and the host ends too: its next run reconnects and reads the machine back. So no message is
+ * repeated here; the platform repeats unacknowledged events on the next connection.
  */
 
 import { type Json, Lines } from '../../common/lines.ts';
@@ -22,22 +22,24 @@ import { EarlyEvents, OVERTAKEN } from './early-events.ts';
 import type { EnforcerParts, EnforcerSocket } from './kind.ts';
 import { type Hello, parseAnswers, parseExtras, parseHello } from './kinds/command/contract.ts';
 
-/** Fault records kept until they are fetched; more are dropped, and the next one says so. */
+/** Most fault records until they are fetched; more are dropped, and the next one reports it. */
 const FAULTS_MAX = 1_024;
 
-/** Characters kept of what a platform says when it is lost. */
+/** Longest error text of a lost platform, in characters. */
 const ERROR_CHARS_MAX = 200;
 
 /**
- * Time to connect and be answered `hello`, in ms. A helper first carries out what a former host ordered (enforceMs, 3
- * s); one that has not answered after this hangs, and a supervisor that starts the host again can tell so.
+ * Time limit of connecting and of `hello`, in ms. A helper first finishes the orders of a former host (enforceMs, 3
+ * s). One that has not answered by then hangs, and the supervisor restarts the host.
  */
 export const HELLO_MS = 5_000;
 
-/** Ends a line: what a former host began and did not end, on a channel that outlived it, must not swallow `hello`. */
+/** Ends a line: on a channel that outlives the host, a half-sent line must not swallow `hello`. */
 const LINE_END = Uint8Array.of(0x0a);
 
-/** Connects and learns what the platform is. `done` gets the enforcer or an error, once and in time. */
+/**
+ * Connects and reads the platform's description. Calls `done` once, with the enforcer or an error, within the limit.
+ */
 export function connectRemoteEnforcer(
   network: Pick<StreamNetwork, 'connect'>,
   address: string,
@@ -67,7 +69,7 @@ export function connectRemoteEnforcer(
         const hello = parseHello(JSON.stringify(line));
         if (!hello.ok) return finish(`${address}: ${hello.error}`);
         enforcer = new RemoteEnforcer(ours, hello.value);
-        // What happened before anybody asked may ride on the first answer.
+        // Earlier events may be part of the first answer.
         enforcer.take({ ...line, id: null });
         finish(enforcer);
       },
@@ -83,7 +85,7 @@ export function connectRemoteEnforcer(
   });
 }
 
-/** A run that the host ordered. */
+/** A run ordered by the host. */
 interface Order {
   readonly bundle: BundleId;
   readonly calls: readonly EnforcerCall[];
@@ -95,9 +97,9 @@ class RemoteEnforcer implements Enforcer {
   readonly #description: EnforcerDescription;
   readonly #machineBoot: string;
   readonly #running: readonly VmId[];
-  /** Runs that are not answered yet: one of a bundle. */
+  /** Unanswered runs: one per bundle. */
   readonly #open = new Map<number, Order>();
-  /** The run of a bundle that waits until the one before it is answered; a newer one takes its place. */
+  /** By bundle: the run that waits for the previous answer; a newer one replaces it. */
   readonly #waiting = new Map<BundleId, Order>();
   #nextId = 1;
   #faults: FaultRecord[] = [];
@@ -161,7 +163,7 @@ class RemoteEnforcer implements Enforcer {
   onEvent(listener: (event: EnforcerEvent) => void): void {
     this.#listener = listener;
     for (const event of this.#early.take()) listener(event);
-    // Starts and exits that nobody acknowledged are told now, not before somebody listens.
+    // Unacknowledged starts and exits are reported from here on, not before there is a listener.
     this.#lines.send({ do: 'listen' });
   }
 
@@ -170,9 +172,9 @@ class RemoteEnforcer implements Enforcer {
     this.#lines.close();
   }
 
-  /** Takes in a line of the platform; what does not parse has no effect, or fails the call it answers. */
+  /** Processes a line of the platform. An invalid one is ignored, or fails the call that it answers. */
   take(line: Json): void {
-    // Behind a channel that outlives it, as a virtual serial port, the platform was started anew: its VMs are gone.
+    // On a channel that outlives it, such as a virtual serial port, the platform was restarted: its VMs are gone.
     if (line['event'] === 'lost') return this.lost(String(line['error']).slice(0, ERROR_CHARS_MAX));
     const text = JSON.stringify(line);
     const isEvent = line['event'] !== undefined && line['event'] !== 'faultsPending';
@@ -200,7 +202,7 @@ class RemoteEnforcer implements Enforcer {
   /** The platform is gone. */
   lost(reason: string): void {
     this.#error = `the enforcer is lost: ${reason}`;
-    // First, so that no open call counts as failed by the machine: that would be written down as a quarantine.
+    // First, so that no open call counts as failed by the machine, which would be recorded as a quarantine.
     this.#tell({ kind: 'lost', error: this.#error });
     const orders = [...this.#open.values(), ...this.#waiting.values()];
     this.#open.clear();
@@ -220,14 +222,14 @@ class RemoteEnforcer implements Enforcer {
   }
 }
 
-/** Bytes travel as hexadecimal text. */
+/** Bytes are sent as hexadecimal text. */
 export function encodeAnswer(answer: EnforcerAnswer): Json {
   if (!answer.ok) return answer;
   const { before, after, ...rest } = answer;
   return { ...rest, ...(before ? { before: hex(before) } : {}), ...(after ? { after: hex(after) } : {}) };
 }
 
-/** An event line in the form of the command contract. */
+/** Returns an event line in the form of the command contract. */
 function eventOf(line: Json): Json {
   return { kind: line['event'], vm: line['vm'] };
 }
@@ -236,7 +238,7 @@ function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** Opens the helper at `address`, for kinds that are a helper on an enforcer socket. */
+/** Opens the helper at `address`, for kinds with a helper on an enforcer socket. */
 export function openRemote(
   { address }: { readonly address: string },
   parts: EnforcerParts,

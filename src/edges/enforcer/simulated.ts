@@ -1,7 +1,7 @@
 /**
  * The Enforcer over a simulated machine: the emitters do the work, the machine only executes their writes.
  *
- * It depends on the machine by the interface below, never the other way round. The same class serves any
+ * It uses the machine through the interface below; the machine does not depend on it. The same class serves any
  * platform whose tables, SMMU and GIC we own. `sabotages` switch off one safeguard each, as negative controls.
  */
 
@@ -20,10 +20,10 @@ import { FaultLog } from './fault-log.ts';
 import type { DrainedEvents } from './smmuv3.ts';
 import { type PlannedGrant, type Sabotage, type TablePlatform, Tables } from './tables.ts';
 
-/** Looks at a busy device after its reset before it is called stuck. A transfer under way ends within these. */
+/** Polls of a busy device after its reset before it counts as stuck. A transfer under way ends within these. */
 export const IDLE_POLLS_MAX = 1000;
 
-/** What the enforcer needs of a platform beyond tables. */
+/** What the enforcer needs of a platform besides the tables. */
 export interface SimulatedPlatform extends TablePlatform {
   /** Changes at every reboot of the machine. */
   readonly machineBoot: string;
@@ -31,15 +31,15 @@ export interface SimulatedPlatform extends TablePlatform {
   running(): readonly VmId[];
   /** Pulls the reset line of a device, if it has one that the hypervisor drives. */
   resetDevice(bundle: BundleId, device: DeviceId): void;
-  /** Whether a transfer of the device is under way, in the device or behind it. */
+  /** Returns whether a transfer of the device is under way, in the device or behind it. */
   isDeviceBusy(bundle: BundleId, device: DeviceId): boolean;
   /** Stage-2 aborts since the last call. */
   takeAborts(): readonly FaultRecord[];
   acknowledgeStart(vm: VmId): void;
   acknowledgeExit(vm: VmId): void;
   /**
-   * Sets the one listener; `null` removes it. VM starts and ends that nobody acknowledged are told again at
-   * once, so that a restarted service does not miss them.
+   * Sets the one listener; `null` removes it. Unacknowledged VM starts and ends are reported again at once, so that a
+   * restarted service does not miss them.
    */
   onEvent(listener: ((event: EnforcerEvent) => void) | null): void;
 }
@@ -52,7 +52,7 @@ export class SimulatedEnforcer implements Enforcer {
   #isRunning = false;
   #announced = false;
   #listener: ((event: EnforcerEvent) => void) | null = null;
-  /** Events that came up while calls were carried out; told when those are done. */
+  /** Events during calls; reported when the calls are done. */
   #held: EnforcerEvent[] = [];
 
   constructor(platform: SimulatedPlatform, sabotages: ReadonlySet<Sabotage> = new Set()) {
@@ -95,7 +95,7 @@ export class SimulatedEnforcer implements Enforcer {
     const answers: EnforcerAnswer[] = [];
     try {
       for (let at = 0; at < calls.length && isGood(answers); ) {
-        // Grants that follow each other share their syncs; every other call stands alone.
+        // Consecutive grants share their syncs; every other call is separate.
         const group = calls[at]!.op === 'grant' ? grantsFrom(calls, at) : 1;
         this.#carryOut(bundle, calls.slice(at, at + group), answers);
         at += group;
@@ -162,7 +162,7 @@ export class SimulatedEnforcer implements Enforcer {
     }
   }
 
-  /** Grants up to the first that may not be; that one's refusal is the last answer. */
+  /** Grants up to the first refused one; its refusal is the last answer. */
   #grant(bundle: BundleId, calls: readonly EnforcerCall[], answers: EnforcerAnswer[]): void {
     const planned: PlannedGrant[] = [];
     let refusal: EnforcerAnswer | undefined;
@@ -181,8 +181,8 @@ export class SimulatedEnforcer implements Enforcer {
   }
 
   /**
-   * Reset, wait for what was under way, reset again, then clear the interrupts: a transfer that ends after a
-   * reset may still raise one. All of it while the device is blocked.
+   * Reset, wait for transfers under way, reset again, then clear the interrupts: a transfer that ends after a reset
+   * may still raise one. The device is blocked all the time.
    */
   #reset(bundle: BundleId, device: Device): void {
     for (const resource of device.resources) {
@@ -194,7 +194,7 @@ export class SimulatedEnforcer implements Enforcer {
     this.#pullReset(bundle, device);
     if (!this.#sabotages.has('skip-drain')) {
       this.#awaitIdle(bundle, device);
-      // A transfer that ended after the first reset left its mark: a raised line, a filled buffer.
+      // A transfer that ended after the first reset may have raised a line or filled a buffer.
       this.#pullReset(bundle, device);
     }
     for (const resource of device.resources) {
@@ -205,7 +205,7 @@ export class SimulatedEnforcer implements Enforcer {
     this.#book(this.#tables.drain());
   }
 
-  /** A device without a reset line is left as its driver left it: only that driver can clear it. */
+  /** A device without a reset line stays as its driver left it: only that driver can clear it. */
   #pullReset(bundle: BundleId, device: Device): void {
     if (!this.#sabotages.has('skip-reset')) this.#platform.resetDevice(bundle, device.id);
   }
@@ -220,7 +220,7 @@ export class SimulatedEnforcer implements Enforcer {
 
   #isIdle(bundle: BundleId, device: Device): boolean {
     if (this.#sabotages.has('skip-drain')) return true;
-    // A caller repeats the question until its deadline: give a transfer time to end.
+    // A caller repeats the call until its deadline: give a transfer time to end.
     this.#platform.bus.poll();
     if (this.#platform.isDeviceBusy(bundle, device.id)) return false;
     return device.resources.every((resource) => {
@@ -270,7 +270,7 @@ function isGood(answers: readonly EnforcerAnswer[]): boolean {
   return answers.length === 0 || answers[answers.length - 1]!.ok;
 }
 
-/** How many calls from `at` on are grants. */
+/** Returns how many calls from `at` on are grants. */
 function grantsFrom(calls: readonly EnforcerCall[], at: number): number {
   let end = at;
   while (end < calls.length && calls[end]!.op === 'grant') end++;

@@ -86,7 +86,10 @@ const STE2_HIGH =
 /** SHCFG 45:44 of word 1 = 1: use the incoming shareability. */
 const STE1_HIGH = 1 << 12;
 
-/** Composes from scratch the entry that gives a stream the stage 2 of a VM. Nothing of a former entry survives. */
+/**
+ * Returns the entry that gives a stream the stage 2 of a VM, composed from scratch: nothing of a former entry
+ * remains.
+ */
 export function stage2Entry(vmid: number, root: number): Uint32Array {
   const halves = new Uint32Array(STE_HALVES);
   halves[0] = 1 | (STE_CONFIG.stage2 << 1);
@@ -117,7 +120,7 @@ export interface Stage2Shape {
   readonly accessFaults: boolean;
 }
 
-/** What an entry means to us. */
+/** The decoded fields of an entry. */
 export interface DecodedEntry {
   readonly valid: boolean;
   readonly config: number;
@@ -128,13 +131,13 @@ export interface DecodedEntry {
   readonly records: boolean;
   /** S2S: faults stall. */
   readonly stalls: boolean;
-  /** How its tables are walked; undefined: no SMMU of ours can, and with stage 2 the entry is ILLEGAL. */
+  /** How its tables are walked; undefined: no supported SMMU can walk them, and with stage 2 the entry is ILLEGAL. */
   readonly shape: Stage2Shape | undefined;
 }
 
 /** Output sizes by S2PS and IDR5.OAS, in bits. */
 const ADDRESS_BITS = [32, 36, 40, 42, 44, 48, 52] as const;
-/** IDR5.OAS of the SMMU we know: 44 bits. More in S2PS means no more. IPAs have as many (Arm IHI 0070, 3.4). */
+/** IDR5.OAS of the supported SMMU: 44 bits. A larger S2PS has no effect. IPAs have as many bits (Arm IHI 0070, 3.4). */
 export const IDR5_OAS = 4;
 export const OAS_BITS = ADDRESS_BITS[IDR5_OAS];
 
@@ -189,32 +192,32 @@ export const OPCODE = {
 /** A command of 16 bytes as four halves. */
 export type Command = readonly [number, number, number, number];
 
-/** Forget the cached entry of a stream, also an invalid one. */
+/** Invalidates the cached entry of a stream, also an invalid one. */
 export function cfgiSte(stream: number): Command {
   return [OPCODE.CFGI_STE, stream, 1, 0]; // word 1 bit 0: Leaf, the tables above did not change
 }
 
-/** Forget every cached configuration. Range 31 means all. */
+/** Invalidates all cached configuration. Range 31 means all. */
 export function cfgiAll(): Command {
   return [OPCODE.CFGI_ALL, 0, 31, 0];
 }
 
-/** Forget all translations of a VMID, stages 1 and 2. */
+/** Invalidates all translations of a VMID, stages 1 and 2. */
 export function tlbiVmid(vmid: number): Command {
   return [OPCODE.TLBI_S12_VMALL, vmid & 0xffff, 0, 0];
 }
 
-/** Forget the stage-2 translation of one IPA page of a VMID. Address bits 51:12 stand in word 1. */
+/** Invalidates the stage-2 translation of one IPA page of a VMID. Address bits 51:12 are in word 1. */
 export function tlbiPage(vmid: number, ipa: number): Command {
   return [OPCODE.TLBI_S2_IPA, vmid & 0xffff, (ipa & 0xffff_f000) >>> 0, highHalf(ipa)];
 }
 
-/** Forget all non-secure, non-hypervisor translations. */
+/** Invalidates all non-secure, non-hypervisor translations. */
 export function tlbiAll(): Command {
   return [OPCODE.TLBI_NSNH_ALL, 0, 0, 0];
 }
 
-/** Complete when every earlier command is; CS = 0, completion is seen by CONS. */
+/** Completes when every earlier command has; CS = 0: CONS shows the completion. */
 export function commandSync(): Command {
   return [OPCODE.SYNC, 0, 0, 0];
 }

@@ -1,9 +1,9 @@
 /**
  * Drives an SMMUv3 through a MachineBus: stream table, command queue, event queue.
  *
- * Commands are collected and handed over by `sync`, which returns only when the SMMU has consumed its own
- * CMD_SYNC: one sync per phase, however many streams. An entry changes hands only by the breaking sequence
- * (word 0 invalid, sync, words 1 to 7, sync, word 0, sync), because the VMID and the table root both change.
+ * Commands are collected; `sync` submits them and returns when the SMMU has consumed its own CMD_SYNC: one sync per
+ * phase for all streams. An entry changes its VM only by the break-before-make sequence (word 0 invalid, sync, words
+ * 1 to 7, sync, word 0, sync), because both the VMID and the table root change.
  */
 
 import { HardwareError, highHalf, type MachineBus } from './bus.ts';
@@ -39,14 +39,14 @@ import {
 } from './smmuv3-layout.ts';
 
 /**
- * Looks at a register before a wait is given up. Hafnium's driver uses the same figure; Linux waits one second,
- * TF-A about a millisecond.
+ * Register reads before a wait fails. Hafnium's driver uses the same number; Linux waits one second, TF-A about a
+ * millisecond.
  */
 export const POLLS_MAX = 100_000;
 
 /**
- * Where the SMMU and its memory lie. Addresses are physical and in bytes; sizes are powers of two. All of the
- * memory is zero when `start` is called, as it is after reset.
+ * Location of the SMMU and its memory. Addresses are physical, in bytes; sizes are powers of two. All memory is zero
+ * when `start` is called, as after reset.
  */
 export interface SmmuLayout {
   readonly registers: number;
@@ -64,7 +64,7 @@ export interface SmmuLayout {
   readonly eventBits: number;
 }
 
-/** What the event queue held. `lost`: the SMMU dropped records since the last drain. */
+/** Contents of the event queue. `lost`: the SMMU dropped records since the last drain. */
 export interface DrainedEvents {
   readonly events: readonly SmmuEvent[];
   readonly lost: boolean;
@@ -75,7 +75,7 @@ export class Smmuv3 {
   syncs = 0;
   readonly #bus: MachineBus;
   readonly #layout: SmmuLayout;
-  /** Stream number above the split, to the address of its second-level table. */
+  /** First-level index of a stream → address of its second-level table. */
   readonly #leaves = new Map<number, number>();
   #producer = 0;
 
@@ -84,7 +84,7 @@ export class Smmuv3 {
     this.#layout = layout;
   }
 
-  /** Physical address of its registers, by which a bundle names it. */
+  /** Physical address of its registers, which identifies it in a bundle. */
   get registers(): number {
     return this.#layout.registers;
   }
@@ -121,8 +121,8 @@ export class Smmuv3 {
   }
 
   /**
-   * Blocks a stream in memory: V=0, which leaves C_BAD_STE evidence. In force only after a CFGI_STE for the
-   * stream (`push(cfgiSte(stream))`) and the `sync` that follows it.
+   * Blocks a stream in memory: V=0, which records accesses as C_BAD_STE. Effective after a CFGI_STE for the stream
+   * (`push(cfgiSte(stream))`) and the next `sync`.
    */
   block(stream: number): void {
     this.#bus.write64(this.entryAddress(stream), 0, 0);
@@ -140,7 +140,7 @@ export class Smmuv3 {
     this.push(cfgiSte(stream));
   }
 
-  /** Writes word 0 of a prepared entry. In force no later than the next `sync`. */
+  /** Writes word 0 of a prepared entry. Effective at the next `sync` at the latest. */
   enable(stream: number, entry: Uint32Array): void {
     this.#bus.write64(this.entryAddress(stream), entry[0]!, entry[1]!);
     this.push(cfgiSte(stream));
@@ -154,7 +154,7 @@ export class Smmuv3 {
     return new Uint8Array(halves.buffer);
   }
 
-  /** Puts a command into the queue; waits for room when it is full. Throws a HardwareError as `sync` does. */
+  /** Adds a command to the queue; waits when it is full. Throws a HardwareError as `sync` does. */
   push(command: Command): void {
     if (this.#used() === 1 << this.#layout.commandBits) {
       this.#ring();
@@ -167,8 +167,8 @@ export class Smmuv3 {
   }
 
   /**
-   * Hands all commands over, a CMD_SYNC last, and waits until it is consumed. Throws a HardwareError when the
-   * queue halts on a command or the budget of polls is used up; commands of the failed batch must be repeated.
+   * Submits all commands with a CMD_SYNC at the end, and waits until it is consumed. Throws a HardwareError when the
+   * queue halts on a command or the poll limit is reached; the commands of the failed batch must be repeated.
    */
   sync(): void {
     this.push(commandSync());
@@ -178,12 +178,12 @@ export class Smmuv3 {
     this.syncs++;
   }
 
-  /** Hands the commands over without a CMD_SYNC and without waiting: when they act is the SMMU's affair. */
+  /** Submits the commands without a CMD_SYNC and without waiting; they take effect at some later time. */
   ringOnly(): void {
     this.#ring();
   }
 
-  /** Takes up to `max` records out of the event queue. */
+  /** Reads up to `max` records from the event queue. */
   drainEvents(max: number): DrainedEvents {
     const mask = (2 << this.#layout.eventBits) - 1;
     const produced = this.#read(REGISTER.EVTQ_PROD);
@@ -235,12 +235,12 @@ export class Smmuv3 {
     this.#write(REGISTER.CMDQ_PROD, this.#producer);
   }
 
-  /** Commands that the SMMU has not consumed. */
+  /** Number of commands that the SMMU has not consumed. */
   #used(): number {
     return (this.#producer - this.#read(REGISTER.CMDQ_CONS)) & this.#pointerMask();
   }
 
-  /** Index and wrap bit: twice the queue length less one. */
+  /** Mask of index and wrap bit: twice the queue length minus one. */
   #pointerMask(): number {
     return (2 << this.#layout.commandBits) - 1;
   }
@@ -257,8 +257,8 @@ export class Smmuv3 {
   }
 
   /**
-   * A halted queue goes on only when the error is acknowledged, and stops again at the same command unless
-   * that is replaced; so it becomes a CMD_SYNC. The caller learns which command failed.
+   * A halted queue continues only after the error is acknowledged, and stops at the same command unless it is
+   * replaced; so it becomes a CMD_SYNC. The error names the failed command.
    */
   #checkErrors(): void {
     const gerror = this.#read(REGISTER.GERROR);
@@ -277,7 +277,7 @@ export class Smmuv3 {
     );
   }
 
-  /** Returns whether the SMMU could not write a record, which it reports as a global error instead. */
+  /** Returns whether the SMMU could not write a record, which it reports as a global error. */
   #acknowledgeEventAbort(): boolean {
     const gerror = this.#read(REGISTER.GERROR);
     const acknowledged = this.#read(REGISTER.GERRORN);

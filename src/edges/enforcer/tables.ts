@@ -1,8 +1,9 @@
 /**
- * Turns fence, settle, grant and inspect into table, queue and register writes, where we own the tables.
+ * Turns fence, settle, grant and inspect into writes of tables, queues and registers, for hypervisors whose tables we
+ * own.
  *
- * It keeps a small shadow: what was fenced and not yet settled. It refuses to grant what is granted elsewhere or
- * not settled, whatever the caller believes. `inspect` never answers from the shadow alone: it reads back.
+ * It keeps a small shadow of what was fenced and not yet settled. It refuses a grant of what is granted elsewhere or
+ * not settled, whatever the caller assumes. `inspect` always reads back, never from the shadow alone.
  */
 
 import {
@@ -37,11 +38,11 @@ import { PAGE_BYTES, type Stage2 } from './stage2.ts';
 export type Sabotage =
   /** Register pages stay mapped in the tables of the old holder. */
   | 'skip-unmap'
-  /** Commands are handed to the SMMU and never waited for; masking at the GIC neither. */
+  /** Commands are given to the SMMU without waiting for completion; the same for masking at the GIC. */
   | 'skip-sync'
-  /** A reset is reported and not carried out. */
+  /** A reset is reported but not carried out. */
   | 'skip-reset'
-  /** A device is called idle without a look at it. */
+  /** A device is reported idle without a check. */
   | 'skip-drain'
   /** TLBs of processors are invalidated, that of the SMMU is not. */
   | 'smmu-tlbi';
@@ -55,9 +56,9 @@ export const SABOTAGES: readonly Sabotage[] = [
   'smmu-tlbi',
 ];
 
-/** Most event records taken out at one drain; a bounded pause for a settle in a fault storm. */
+/** Most event records read in one drain: bounds the settle time in a fault storm. */
 export const DRAIN_MAX = 256;
-/** Events of one blocked stream after which it is aborted silently: enough to name it, too few to flood others. */
+/** Events of one blocked stream after which it aborts silently: enough to report it, too few to flood others. */
 export const STORM_EVENTS = 64;
 
 /** A VM as the hypervisor knows it. It is pinned to one processor. */
@@ -68,7 +69,7 @@ export interface HostedVm {
   readonly stage2: Stage2;
 }
 
-/** What the tables need of the hypervisor they belong to. */
+/** What the tables need of their hypervisor. */
 export interface TablePlatform {
   readonly bus: MachineBus;
   readonly processors: ProcessorPort;
@@ -77,13 +78,13 @@ export interface TablePlatform {
   readonly bundles: readonly BundleDefinition[];
   /** VMs whose memory is not freed: starting, running, or ended and not acknowledged. */
   vms(): readonly HostedVm[];
-  /** Whether a VM runs or is about to: only such a one can be granted anything. */
+  /** Returns whether a VM runs or is about to: only then can it be granted anything. */
   isAlive(vm: VmId): boolean;
 }
 
 interface Slot {
   readonly resource: Resource;
-  /** A VM: granted to it. `unsettled`: fenced, nothing proven yet. `blocked`: settled. */
+  /** A VM: granted to it. `unsettled`: fenced, not proven yet. `blocked`: settled. */
   state: HostedVm | 'unsettled' | 'blocked';
   /** Events since the stream was fenced. */
   events: number;
@@ -91,7 +92,7 @@ interface Slot {
   silent: boolean;
 }
 
-/** A grant that was checked and may be carried out. */
+/** A checked grant. */
 export interface PlannedGrant {
   readonly slot: Slot;
   readonly vm: HostedVm;
@@ -106,7 +107,7 @@ export class Tables {
   readonly #dirtyVms = new Set<HostedVm>();
   readonly #dirtyInterrupts = new Set<number>();
 
-  /** Takes over the tables as they are: whatever is blocked in them is settled here, once. */
+  /** Adopts the tables as they are: everything blocked in them is settled here, once. */
   constructor(platform: TablePlatform, sabotages: ReadonlySet<Sabotage>) {
     this.#platform = platform;
     this.#sabotages = sabotages;
@@ -128,7 +129,7 @@ export class Tables {
     this.#adopt();
   }
 
-  /** The slot of a resource. Throws a HardwareError that names what is unknown. */
+  /** Returns the slot of a resource. Throws a HardwareError that names what is unknown. */
   slot(bundle: BundleId, resource: ResourceId): Slot {
     const slot = this.#slots.get(bundle)?.get(resource);
     if (slot === undefined) throw new HardwareError(`unknown resource ${resource} in bundle ${bundle}`);
@@ -145,7 +146,7 @@ export class Tables {
     return undefined;
   }
 
-  /** Blocks every path to a resource, in memory and registers. In force after `settle`. Idempotent. */
+  /** Blocks every path to a resource, in memory and registers. Effective after `settle`. Idempotent. */
   fence(slot: Slot): void {
     const { resource } = slot;
     if (resource.kind === 'mmio') this.#unmap(resource);
@@ -155,8 +156,8 @@ export class Tables {
   }
 
   /**
-   * Makes everything fenced so far really unreachable and drains the event queue. Returns how many syncs
-   * completed. Throws a HardwareError when hardware fails; what was fenced then stays unsettled for a retry.
+   * Makes everything fenced so far unreachable and drains the event queue. Returns the number of completed syncs.
+   * Throws a HardwareError when hardware fails; the fenced resources then stay unsettled for a retry.
    */
   settle(): { readonly syncs: number; readonly drained: DrainedEvents } {
     const { smmu, gic, processors } = this.#platform;
@@ -179,7 +180,7 @@ export class Tables {
     return { syncs: smmu.syncs - before, drained };
   }
 
-  /** Takes the records out of the event queue; silences a blocked stream that floods it. */
+  /** Reads the records of the event queue; silences a blocked stream that floods it. */
   drain(): DrainedEvents {
     const drained = this.#platform.smmu.drainEvents(DRAIN_MAX);
     for (const event of drained.events) {
@@ -191,7 +192,7 @@ export class Tables {
     return drained;
   }
 
-  /** Checks one grant. Throws a HardwareError that says why it may not be carried out. */
+  /** Checks one grant. Throws a HardwareError with the reason when it is not allowed. */
   planGrant(slot: Slot, vm: VmId): PlannedGrant {
     const target = this.#platform.vms().find((hosted) => hosted.vm === vm && this.#platform.isAlive(vm));
     if (target === undefined) throw new HardwareError(`VM ${vm} is not running`);
@@ -204,8 +205,8 @@ export class Tables {
   }
 
   /**
-   * Carries out several grants with two syncs in all for their streams, however many: words 1 to 7 of every
-   * entry, sync, word 0 of every entry, sync. Then pages are mapped, and interrupts routed and unmasked last.
+   * Carries out several grants with two syncs in total for their streams: words 1 to 7 of every entry, sync, word 0
+   * of every entry, sync. Then pages are mapped, and interrupts routed and unmasked last.
    */
   grant(grants: readonly PlannedGrant[]): EnforcerAnswer[] {
     const before = grants.map(({ slot, vm }) => this.#evidence(slot.resource, vm));
@@ -227,7 +228,7 @@ export class Tables {
     }));
   }
 
-  /** Reads back who reaches a resource. `unknown`: several, part of it, or fenced and not settled. */
+  /** Reads back who reaches a resource. `unknown`: several VMs, only a part of it, or fenced and not settled. */
   inspect(slot: Slot): Reach {
     const reach = this.#readBack(slot.resource);
     return reach === 'blocked' && slot.state === 'unsettled' ? 'unknown' : reach;
@@ -247,13 +248,13 @@ export class Tables {
     smmu.push(tlbiAll());
     smmu.sync();
     this.#platform.gic.settle();
-    // What was masked and not settled may still be with a virtual processor.
+    // A masked but unsettled interrupt may still be pending at a virtual processor.
     for (const slots of this.#slots.values())
       for (const { state, resource } of slots.values())
         if (state === 'blocked' && resource.kind === 'interrupt') this.#withdraw(resource.physical);
   }
 
-  /** Takes an interrupt from all virtual processors. */
+  /** Removes an interrupt from all virtual processors. */
   #withdraw(interrupt: number): void {
     const { gic } = this.#platform;
     for (const vm of this.#platform.vms()) gic.withdraw(interrupt, vm.processor);
@@ -305,8 +306,8 @@ export class Tables {
   }
 
   /**
-   * Clears what the line latched since the reset, while it is still masked: an interrupt left pending would be
-   * delivered to the new holder at the moment it is unmasked (reference el2.md, hazard 3).
+   * Clears what the line latched since the reset, while it is still masked: a pending interrupt would be delivered to
+   * the new holder when it is unmasked (reference el2.md, hazard 3).
    */
   #grantInterrupt(resource: InterruptResource, vm: HostedVm): void {
     const { gic } = this.#platform;
@@ -334,7 +335,7 @@ export class Tables {
   #readBack(resource: Resource): Reach {
     if (resource.kind === 'mmio') return this.#readPages(resource);
     if (resource.kind === 'stream') {
-      // A stream with a mask has an entry for each ID: all say the same, or nobody knows who has it.
+      // A stream with a mask has an entry for each ID. If they differ, the holder is unknown.
       const reached = new Set(streamIdsOf(resource).map((id) => this.#readStream(id)));
       return reached.size === 1 ? [...reached][0]! : 'unknown';
     }
@@ -380,7 +381,7 @@ export class Tables {
   }
 }
 
-/** Stream IDs of a slot; none of a resource that is no stream. */
+/** Stream IDs of a slot; none if the resource is not a stream. */
 function idsOf({ resource }: Slot): readonly number[] {
   return resource.kind === 'stream' ? streamIdsOf(resource) : [];
 }

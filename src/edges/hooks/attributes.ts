@@ -1,8 +1,8 @@
 /**
- * Attributes below /sys: read, written, waited for, changed with a note of what was found, and put back.
+ * Attributes below /sys: read, written, awaited, changed with a note of the former value, and restored.
  *
- * A write that is refused has changed nothing; after one that was taken the step counts as begun and is undone even
- * if it fails later.
+ * A refused write has changed nothing. After an accepted one the step counts as begun, and is undone even if it fails
+ * later.
  */
 
 import type { DriverStatus } from '../../ports/world.ts';
@@ -11,12 +11,12 @@ import { realPathOf } from './places.ts';
 import type { Step, StepCall } from './step.ts';
 import type { HookWorld } from './world.ts';
 
-/** Shortest pause between two looks at an attribute, in ms: a runtime suspend takes one at the least. */
+/** Shortest pause between two reads of an attribute, in ms: at least the duration of a runtime suspend. */
 const LOOK_FIRST_MS = 1;
-/** Longest such pause: half a display frame, so that looking adds little to any wait. */
+/** Longest such pause, in ms: half a display frame, so that polling adds little to any wait. */
 const LOOK_LAST_MS = 8;
 
-/** The parts of a step that its kind decides. */
+/** The parts of a step that its kind defines. */
 export type StepActions = Pick<Step, 'apply' | 'undo' | 'status' | 'recheck'>;
 
 /** Returns an error of a step. */
@@ -24,7 +24,7 @@ export function refused(message: string, mayHaveActed: boolean): StepError {
   return new StepError(message, { mayHaveActed });
 }
 
-/** Writes `value` where an attribute reads something else, having noted what. Returns whether it did. */
+/** Writes `value` unless the attribute reads it, after recording the former value. Returns whether it did. */
 export async function change(
   world: HookWorld,
   call: StepCall,
@@ -39,14 +39,14 @@ export async function change(
   return true;
 }
 
-/** Where nothing is noted and the call wakes all: what reads `asleep` becomes `awake`. */
+/** If nothing is recorded and the call wakes all: what reads `asleep` becomes `awake`. */
 export interface Wake {
   readonly asleep: string;
   readonly awake: string;
 }
 
 /**
- * Writes back what `change` found, and waits until it reads so. A value that is neither is somebody else's and stays.
+ * Writes back what `change` found, and waits until it reads so. A third value was set by another program and stays.
  * Returns what was written; undefined when nothing was.
  */
 export async function putBack(
@@ -72,7 +72,7 @@ export async function putBack(
   return value;
 }
 
-/** Says that somebody else has changed what we had changed. */
+/** Returns the warning that another program has changed an attribute after us. */
 export function leftAlone(path: string, now: string, wrote: string): string {
   return `${path} reads ${JSON.stringify(now)}, and this agent wrote ${JSON.stringify(wrote)}: left as it is`;
 }
@@ -88,8 +88,8 @@ export function writeAttribute(world: HookWorld, limit: Limit, path: string, tex
 }
 
 /**
- * Waits until an attribute reads `value`; fails at once when it reads one of `deadEnds`. `shown`: what of its text
- * counts.
+ * Waits until an attribute reads `value`; fails at once when it reads one of `deadEnds`. `shown`: returns the
+ * relevant part of its text.
  */
 export async function until(
   world: HookWorld,
@@ -110,7 +110,7 @@ export async function until(
   await look(limit, arrived, late);
 }
 
-/** Looks again and again until `arrived`, or until the limit. Stands after a write that was taken. */
+/** Repeats a read until `arrived`, or until the limit. Used after an accepted write. */
 export async function look(limit: Limit, arrived: () => Promise<boolean>, late: () => string): Promise<void> {
   let hasLooked = false;
   const isThere = async () => {
@@ -118,7 +118,7 @@ export async function look(limit: Limit, arrived: () => Promise<boolean>, late: 
       return await begun(arrived());
     } catch (error) {
       const { timedOut, message } = stepError(error);
-      // The limit may end within a look: what was seen before says more than that.
+      // The limit may interrupt a read: the last complete one is more informative.
       if (!timedOut || !hasLooked) throw error;
       throw new StepError(`${late()}; ${message}`, { timedOut, mayHaveActed: true });
     }
@@ -130,21 +130,21 @@ export async function look(limit: Limit, arrived: () => Promise<boolean>, late: 
   }
 }
 
-/** The work of a step that has changed something already: its failure is one that must be undone. */
+/** Runs work after a change: its failure must be undone. */
 export function begun<T>(work: Promise<T>): Promise<T> {
   return work.catch((error) => {
     throw new StepError(messageOf(error), { timedOut: stepError(error).timedOut, mayHaveActed: true });
   });
 }
 
-/** Fails unless an attribute reads `value` now. */
+/** Throws unless an attribute reads `value` now. */
 export async function still(world: HookWorld, limit: Limit, path: string, value: string): Promise<void> {
   const now = await begun(readAttribute(world, limit, path));
   if (now !== value)
     throw refused(`${path} reads ${JSON.stringify(now)}, not ${JSON.stringify(value)}`, true);
 }
 
-/** What one attribute tells; `unknown` when it cannot be read or reads anything else. */
+/** Returns the status that one attribute shows; `unknown` when it is unreadable or reads anything else. */
 export async function statusOf(
   world: HookWorld,
   { limit }: StepCall,

@@ -1,9 +1,9 @@
 /**
- * How an agent's driver hooks are configured: per bundle and device, ordered steps. Pure description.
+ * Configuration of an agent's driver hooks: per bundle and device, ordered steps. Pure.
  *
- * `suspend` is the list that matters; `resume` is its steps undone in reverse order unless it is given itself.
- * Devices are suspended in the order of the bundle (consumers before suppliers) and resumed in reverse. The
- * schema says what is well formed; `hookComplaints` says what is well formed and still makes no sense.
+ * `suspend` is the main list; `resume` defaults to its steps undone in reverse order. Devices are suspended in the
+ * order of the bundle (consumers before suppliers) and resumed in reverse. The schema checks the form;
+ * `hookComplaints` finds well-formed hooks that make no sense.
  */
 
 import { Type } from '../../common/schema.ts';
@@ -19,13 +19,13 @@ const INSPECT = Type.Union(
   },
 );
 
-/** How to find out what the driver does. */
+/** How to find out the driver's state. */
 export type InspectHook = Extract<HookStep, { kind: 'command' | 'socket' }>;
 
 const steps = (list: Parameters<typeof formsIn>[0], description: string) =>
   Type.Optional(Type.Array(Type.Union(formsIn(list)), { description }));
 
-/** Schema of the hooks of one device. Only steps that are ever undone may say how. */
+/** Schema of the hooks of one device. Only steps that may be undone have `undo`. */
 const DEVICE_HOOKS = Type.Object(
   {
     inspect: Type.Optional(INSPECT),
@@ -62,13 +62,13 @@ export const HOOKS_SCHEMA = Type.Record(
 );
 export type HooksConfig = Readonly<Record<string, Readonly<Record<string, DeviceHooksConfig>>>>;
 
-/** What makes no sense in a configuration that the schema accepts, and where below `hooks`. */
+/** A hook that makes no sense although the schema accepts it, and its place below `hooks`. */
 export interface HookComplaint {
   readonly path: readonly (string | number)[];
   readonly message: string;
 }
 
-/** Returns what would never run, or never as its writer thinks, in the hooks of `self`. */
+/** Returns the hooks of `self` that would never run, or not as written. */
 export function hookComplaints(
   config: HooksConfig,
   bundles: readonly BundleDefinition[],

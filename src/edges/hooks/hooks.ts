@@ -1,12 +1,12 @@
 /**
  * The DriverHooks of an agent: one run at a time per bundle, each under the bundle's lock (M17).
  *
- * A run starts only when nothing of an earlier one lives: neither a program that an agent before us left behind,
- * nor a write of our own that a driver has not finished. The wait for that is bounded; then what is proven to be
- * left over is killed; then the run ends as `unknown` with the word hookStuck, and nothing was run.
+ * A run starts only when nothing of an earlier one is alive: neither a program of a former agent nor a write of ours
+ * that is blocked in a driver. The wait is bounded; then proven leftovers are killed; if that fails, the run ends as
+ * `unknown` with the error hookStuck, and nothing was run.
  *
- * An owner's suspend undoes itself when it fails. A borrower's does not: the bundle leaves it in any case, and
- * waking a device that is about to go would only make it fault.
+ * A failed suspend of an owner is undone. That of a borrower is not: the bundle leaves it in any case, and resuming a
+ * device that is about to leave would only cause faults.
  */
 
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
@@ -19,16 +19,16 @@ import { type BundlePlan, planOf } from './plan.ts';
 import { inspect, leave, lend, prepare, type RunContext, resume } from './run.ts';
 import type { HookLock, HookWorld, LockAnswer } from './world.ts';
 
-/** Runs that may wait for the one under way: one of each hook, and a look. More is somebody's mistake. */
+/** Most waiting runs: one of each hook, and an inspect. More indicate a bug. */
 export const RUNS_WAITING_MAX = 4;
-/** Longest wait for what is left of an earlier run, in ms: as long as one step is given. */
+/** Longest wait for leftovers of an earlier run, in ms: the limit of one step. */
 export const LEFTOVER_WAIT_MS = 1_000;
-/** Longest wait for it to be gone once it was killed, in ms. */
+/** Longest wait for their end after they were killed, in ms. */
 export const EVICT_WAIT_MS = 500;
-/** Pause between two tries for the lock, in ms. */
+/** Pause between two attempts to take the lock, in ms. */
 const LOCK_RETRY_MS = 10;
 
-/** What hooks are made of. */
+/** The parts of hooks. */
 export interface HooksParts {
   readonly self: VmId;
   readonly bundles: readonly BundleDefinition[];
@@ -37,7 +37,7 @@ export interface HooksParts {
   readonly log: Log;
 }
 
-/** Makes the hooks of an agent. Throws an Error on a configuration of which `hookComplaints` has something to say. */
+/** Returns the hooks of an agent. Throws an Error on a configuration that `hookComplaints` rejects. */
 export function createHooks(parts: HooksParts): DriverHooks {
   const [complaint] = hookComplaints(parts.config, parts.bundles, parts.self);
   if (complaint) throw new Error(`hooks.${complaint.path.join('.')}: ${complaint.message}`);
@@ -70,7 +70,7 @@ class BundleHooks {
   readonly #plan: BundlePlan;
   #last: Promise<unknown> = Promise.resolve();
   #unfinished = 0;
-  /** Read under the first lock: then no other agent has it. */
+  /** Read under the first lock, when no other agent has it. */
   #note: BundleNote | undefined;
 
   constructor(parts: HooksParts, bundle: BundleDefinition, plan: BundlePlan) {
@@ -90,7 +90,7 @@ class BundleHooks {
       (error, outcome) => ({ ok: false, outcome, error }),
     );
     const ms = tookMs(world.clock, startMs);
-    // One line, when it is over: a line costs as much as a step.
+    // One line at the end: a line costs as much as a step.
     if (took)
       log('debug', `hook ${hook}: ${result.ok ? 'done' : result.outcome}`, {
         bundle: this.#bundle.id,
@@ -118,7 +118,7 @@ class BundleHooks {
     return hook === 'suspend' && this.#bundle.owner === this.#parts.self ? lend : leave;
   }
 
-  /** Waits until the runs before this one are over. Never rejects. */
+  /** Waits until the earlier runs are over. Never rejects. */
   async #inTurn<T>(
     epoch: Epoch | undefined,
     work: (run: RunContext) => Promise<T>,
@@ -152,7 +152,7 @@ class BundleHooks {
       const isOwner = this.#bundle.owner === this.#parts.self;
       return await work({ world, log, bundle, epoch, lock, leftovers, note: this.#note, isOwner });
     } catch (error) {
-      // A step reports; what is thrown past it is a fault of our own, and the driver may be anywhere.
+      // Steps reject with a StepError; any other error is a bug of ours, and the driver's state is unknown.
       return refuse(`${bundle}: ${messageOf(error)}`, 'unknown');
     } finally {
       if (leftovers.size === 0) lock.release();
@@ -160,7 +160,7 @@ class BundleHooks {
     }
   }
 
-  /** Takes the lock, or says why it cannot be had. */
+  /** Takes the lock, or returns why it is not available. */
   async #takeLock(): Promise<HookLock | string> {
     const { clock, locks } = this.#parts.world;
     const startMs = clock.nowMs();

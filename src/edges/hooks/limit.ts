@@ -1,8 +1,8 @@
 /**
- * Time limits of steps, and the one kind of error a step ends with.
+ * Time limits of steps, and the error type of steps.
  *
- * Work that cannot be stopped (a write that a driver does not finish) is abandoned but not forgotten: the run
- * keeps its lock until the work has ended, so that nothing else runs meanwhile.
+ * Work that cannot be stopped (a write blocked in a driver) is abandoned but tracked: the run keeps its lock until
+ * the work has ended, so that nothing else runs meanwhile.
  */
 
 import type { Clock } from '../../ports/world.ts';
@@ -10,9 +10,9 @@ import type { Clock } from '../../ports/world.ts';
 /** Why a step failed. The message is for people. */
 export class StepError extends Error {
   override readonly name = 'StepError';
-  /** The step was stopped half-way by its time limit, and nobody knows what it did. */
+  /** The time limit interrupted the step, and its effect is unknown. */
   readonly timedOut: boolean;
-  /** The step may have changed something, so it is undone with those that were done. */
+  /** The step may have changed something, so it is undone like a completed one. */
   readonly mayHaveActed: boolean;
 
   constructor(message: string, marks: { readonly timedOut?: boolean; readonly mayHaveActed: boolean }) {
@@ -22,12 +22,12 @@ export class StepError extends Error {
   }
 }
 
-/** Returns any error of a step as a StepError; what is not one happened before anything was changed. */
+/** Returns any error of a step as a StepError; another type means that nothing was changed. */
 export function stepError(error: unknown): StepError {
   return error instanceof StepError ? error : new StepError(messageOf(error), { mayHaveActed: false });
 }
 
-/** Returns what an error says. */
+/** Returns the message of an error. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -42,7 +42,7 @@ export function pause(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => clock.after(ms, resolve));
 }
 
-/** Returned by `within` when time was up first. */
+/** Result of `within` when the time limit came first. */
 export const LATE: unique symbol = Symbol('late');
 
 /** Resolves or rejects as `work` does, or with LATE after `ms` milliseconds. */
@@ -60,7 +60,7 @@ export class Limit {
   readonly #endMs: number;
   readonly #leftovers: Set<Promise<unknown>>;
 
-  /** Starts now. What has to be abandoned is added to `leftovers` until it ends. */
+  /** Starts now. Abandoned work is added to `leftovers` until it ends. */
   constructor(clock: Clock, ms: number, leftovers: Set<Promise<unknown>>) {
     this.ms = ms;
     this.#clock = clock;
@@ -77,8 +77,8 @@ export class Limit {
   }
 
   /**
-   * Starts work that cannot be stopped and waits for it. Rejects with a StepError named after `what` when time is
-   * up; then nothing is started any more.
+   * Starts work that cannot be stopped and waits for it. Rejects with a StepError named after `what` at the limit; no
+   * work can be started after it.
    */
   async wait<T>(start: () => Promise<T>, what: string): Promise<T> {
     const late = (mayHaveActed: boolean) =>

@@ -1,9 +1,9 @@
 /**
- * The note of what the hooks of one bundle have changed and not put back: it is written before each change, so that a
- * later agent undoes what this one did, and nothing else.
+ * The note of what the hooks of one bundle have changed and not restored. It is written before each change, so that a
+ * later agent undoes exactly these changes.
  *
- * It holds for one boot of the machine: what is below /sys does not outlive it. A note that is missing or damaged
- * says that nothing is known to be changed; then nothing is put back.
+ * It is valid for one boot of the machine, as the state below /sys is. A missing or damaged note means that no change
+ * is known; then nothing is restored.
  */
 
 import type { BundleId, DeviceId } from '../../core/protocol/ids.ts';
@@ -11,38 +11,40 @@ import type { Log } from '../../ports/world.ts';
 import { messageOf, StepError } from './limit.ts';
 import type { HookNotes } from './world.ts';
 
-/** One attribute that was changed. */
+/** One changed attribute. */
 export interface Change {
   /** Without symbolic links. */
   readonly path: string;
-  /** What it read before; absent: it could not be read. */
+  /** Its former value; absent: unreadable. */
   readonly found?: string;
   /** What was written. */
   readonly wrote: string;
-  /** What it read after that, where this is something else. */
+  /** Its value after the write, if it differs from what was written. */
   readonly reads?: string;
 }
 
 /**
- * How a device was taken from its driver. `lent`: it was ours, so what was found is how it has to be. `left`: it was
- * not, so a driver may have failed to come up.
+ * How a device was taken from its driver. `lent`: we held it, so the former values are the right ones. `left`: we did
+ * not, so a driver may have failed to start.
  */
 export type Taken = 'lent' | 'left';
 
-/** The note of one step. */
+/** The records of one step. */
 export interface StepNote {
   /** Whether the step was begun and not undone. */
   readonly isBegun: boolean;
   readonly changes: readonly Change[];
-  /** Notes that the step begins, for one that changes no attribute. Throws a StepError when it cannot be written. */
+  /** Records that a step begins, if it changes no attribute. Throws a StepError when it cannot be written. */
   begin(): void;
-  /** Notes a change before it is made. What was found first stays. Throws a StepError when it cannot be written. */
+  /**
+   * Records a change before it is made. The first former value is kept. Throws a StepError when it cannot be written.
+   */
   remember(change: Change): void;
-  /** Notes what a changed attribute reads. Never throws: it only helps to tell our own change later. */
+  /** Records what a changed attribute reads. Never throws: it only helps to recognize our own change later. */
   reads(path: string, text: string): void;
 }
 
-/** What a step that is never undone gets. */
+/** The record of a step that is never undone. */
 export const NO_NOTE: StepNote = {
   isBegun: false,
   changes: [],
@@ -63,7 +65,7 @@ export class BundleNote {
   readonly #bundle: BundleId;
   readonly #log: Log;
   readonly #devices: Map<string, DeviceNote>;
-  /** What is kept differs from what is here. */
+  /** Whether the stored note differs from this one. */
   #isDirty = false;
 
   constructor(store: HookNotes, bundle: BundleId, log: Log) {
@@ -77,7 +79,7 @@ export class BundleNote {
     return this.#devices.get(device)?.taken;
   }
 
-  /** Notes that a device is being taken from its driver; how it was taken first stays. Not kept before `save`. */
+  /** Records that a device is taken from its driver; the first way is kept. Stored by `save`. */
   take(device: DeviceId, taken: Taken): void {
     if (this.#devices.has(device)) return;
     this.#devices.set(device, { taken, steps: new Map() });
@@ -85,8 +87,8 @@ export class BundleNote {
   }
 
   /**
-   * Returns the note of a step. `isStrict`: what cannot be written keeps the change from being made; else it is only
-   * told, for what must be done in any case.
+   * Returns the record of a step. `isStrict`: a failed write prevents the change; otherwise it is only logged, for
+   * changes that must be made in any case.
    */
   ofStep(device: DeviceId, key: string, isStrict: boolean): StepNote {
     const changes = () => this.#devices.get(device)?.steps.get(key);
@@ -100,7 +102,7 @@ export class BundleNote {
         });
     };
     const stepsOf = () => {
-      // A step outside of a run that takes the device: what it changes was found as it has to be.
+      // A step outside a run that takes the device: the former values are the right ones.
       this.take(device, 'lent');
       return this.#devices.get(device)!.steps;
     };
@@ -136,7 +138,7 @@ export class BundleNote {
     };
   }
 
-  /** Whether there is anything to undo. */
+  /** Returns whether there is anything to undo. */
   get hasSteps(): boolean {
     return [...this.#devices.values()].some(({ steps }) => steps.size > 0);
   }
@@ -145,12 +147,12 @@ export class BundleNote {
     return this.#devices.get(device)?.steps.has(key) ?? false;
   }
 
-  /** A step is undone. Not kept before `save`. */
+  /** Marks a step as undone. Stored by `save`. */
   end(device: DeviceId, key: string): void {
     if (this.#devices.get(device)?.steps.delete(key)) this.#isDirty = true;
   }
 
-  /** A device whose steps are all undone is its driver's again. Not kept before `save`. */
+  /** Returns a device to its driver when all its steps are undone. Stored by `save`. */
   settle(device: DeviceId): void {
     if (this.#devices.get(device)?.steps.size === 0) {
       this.#devices.delete(device);
@@ -158,14 +160,14 @@ export class BundleNote {
     }
   }
 
-  /** Changes of steps that are configured no more: `isKnown` says of which device and key there is a step. */
+  /** Returns changes of steps that are no longer configured; `isKnown` tells whether a device and key have a step. */
   orphans(isKnown: (device: string, key: string) => boolean): { key: string; changes: readonly Change[] }[] {
     return [...this.#devices].flatMap(([device, { steps }]) =>
       [...steps].flatMap(([key, changes]) => (isKnown(device, key) ? [] : [{ key, changes }])),
     );
   }
 
-  /** Forgets them. Not kept before `save`. */
+  /** Deletes them. Stored by `save`. */
   dropOrphans(isKnown: (device: string, key: string) => boolean): void {
     for (const [device, { steps }] of [...this.#devices]) {
       for (const key of [...steps.keys()]) if (!isKnown(device, key)) this.end(device as DeviceId, key);
@@ -173,7 +175,7 @@ export class BundleNote {
     }
   }
 
-  /** Keeps it, if it has changed. Returns why it cannot be kept. */
+  /** Stores the note if it has changed. Returns the error, if any. */
   save(): string | undefined {
     if (!this.#isDirty) return undefined;
     try {
@@ -210,7 +212,7 @@ export class BundleNote {
   }
 }
 
-/** Reads a note. Throws an Error when it is none. One of another boot of the machine is empty. */
+/** Parses a note. Throws an Error when it is invalid. One of another boot of the machine is empty. */
 function devicesOf(text: string, boot: string): Map<string, DeviceNote> {
   const note: unknown = JSON.parse(text);
   if (!isRecord(note) || typeof note['boot'] !== 'string' || !Array.isArray(note['devices']))

@@ -1,7 +1,7 @@
 /**
- * Finds what a step names below /sys, anew each time: numbers change with each boot, bind and plug.
+ * Resolves the names of a step below /sys, anew each time: numbers change with each boot, bind and plug.
  *
- * A pattern must mean exactly one thing; two paths of one thing count once. Everything is bounded, and within the
+ * A pattern must match exactly one thing; two paths of one thing count once. All searches are bounded, and within the
  * step's limit.
  */
 
@@ -9,21 +9,21 @@ import { type Limit, StepError } from './limit.ts';
 import { fitsPattern, isPattern } from './names.ts';
 import type { HookWorld } from './world.ts';
 
-/** Most places that are kept while a pattern is followed. More is no name of a device. */
+/** Most places kept while a pattern is expanded. A pattern with more does not name one device. */
 const PLACES_MAX = 512;
-/** Places that are listed when there are too many. */
+/** Most places listed when there are too many. */
 const SHOWN_MAX = 4;
-/** Folders between a device and the folder `input`: interface and HID device of a USB device, and one to spare. */
+/** Folders between a device and the folder `input`: interface and HID device of a USB device, and one spare. */
 const INPUT_DEPTH_MAX = 3;
 
-/** An input device by what stays of it. Each is a pattern. */
+/** Permanent traits of an input device. Each is a pattern. */
 export interface InputTraits {
   readonly name?: string;
   readonly phys?: string;
   readonly uniq?: string;
 }
 
-/** Returns the one place that `path` means, which may be a pattern. Rejects when nothing fits, or more than one. */
+/** Returns the one place that `path`, possibly a pattern, means. Rejects when none matches, or more than one. */
 export async function placeOf(world: HookWorld, limit: Limit, path: string): Promise<string> {
   if (!isPattern(path)) return path;
   let places = [''];
@@ -46,7 +46,7 @@ export async function placeOf(world: HookWorld, limit: Limit, path: string): Pro
   );
 }
 
-/** Returns the framebuffer that `fb` names: `fb0`, its folder, or the device that it belongs to. */
+/** Returns the framebuffer that `fb` names: `fb0`, its folder, or its device. */
 export async function framebufferOf(world: HookWorld, limit: Limit, fb: string): Promise<string> {
   if (!fb.startsWith('/')) return `${world.sys}/class/graphics/${fb}`;
   const place = await placeOf(world, limit, fb);
@@ -89,8 +89,8 @@ async function inputWith(world: HookWorld, limit: Limit, find: InputTraits): Pro
 }
 
 /**
- * The input devices of a device and of what is below it, as HID devices are between a bus client and its input
- * devices.
+ * Returns the input devices of a device and of its descendants, such as the HID device between a bus client and its
+ * input devices.
  */
 async function inputsBelow(world: HookWorld, limit: Limit, top: string): Promise<string[]> {
   const found: string[] = [];
@@ -118,7 +118,7 @@ async function inputsBelow(world: HookWorld, limit: Limit, top: string): Promise
   return found;
 }
 
-/** Returns the one place of several that are the same thing, or rejects. */
+/** Returns the one place if all are the same thing, or rejects. */
 async function theOne(
   world: HookWorld,
   limit: Limit,
@@ -139,7 +139,7 @@ async function theOne(
   );
 }
 
-/** The path without symbolic links; itself when it cannot be followed. */
+/** Returns the path without symbolic links; the path itself when it cannot be resolved. */
 export function realPathOf(world: HookWorld, limit: Limit, path: string): Promise<string> {
   return limit
     .wait(() => world.attributes.realPath(path), `looking for ${path}`)
@@ -150,7 +150,7 @@ function isThere(world: HookWorld, limit: Limit, path: string): Promise<boolean>
   return limit.wait(() => world.attributes.exists(path), `looking for ${path}`);
 }
 
-/** Names in a folder; none when it has gone. */
+/** Returns the names in a folder; none when it is gone. */
 async function namesIn(world: HookWorld, limit: Limit, folder: string): Promise<readonly string[]> {
   return (
     (await limit.wait(() => world.attributes.list(folder), `looking into ${folder}`).catch(unlessLate)) ?? []
@@ -162,7 +162,7 @@ async function foldersIn(world: HookWorld, limit: Limit, folder: string): Promis
   return (await limit.wait(look, `looking into ${folder}`).catch(unlessLate)) ?? [];
 }
 
-/** What is not there is no fault; a look that takes too long is. */
+/** A missing place is no error; a timeout is. */
 function unlessLate(error: unknown): undefined {
   if (error instanceof StepError) throw error;
   return undefined;

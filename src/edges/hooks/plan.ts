@@ -1,6 +1,5 @@
 /**
- * Turns the configured hooks of one bundle into steps that can be called, in the bundle's device order. Does
- * nothing itself.
+ * Turns the configured hooks of one bundle into callable steps, in the bundle's device order. Runs nothing itself.
  */
 
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
@@ -24,20 +23,20 @@ export interface DevicePlan {
   readonly inspect: Step | undefined;
 }
 
-/** The devices of one bundle that have hooks, in the order in which they are suspended. */
+/** The devices of one bundle with hooks, in the order of suspend. */
 export type BundlePlan = readonly DevicePlan[];
 
-/** State that kinds keep, by kind. */
+/** State of kinds, by kind. */
 type Shared = Map<string, unknown>;
 
-/** What the hooks of all bundles of an agent have in common. */
+/** State that the hooks of all bundles of an agent share. */
 export interface AgentParts {
   readonly self: VmId;
   readonly world: HookWorld;
   readonly ofAgent: Shared;
 }
 
-/** Plans the hooks of one bundle. Devices without an entry have no part in it. */
+/** Plans the hooks of one bundle. Devices without an entry are skipped. */
 export function planOf(bundle: BundleDefinition, config: HooksConfig, agent: AgentParts): BundlePlan {
   return bundle.devices.flatMap(({ id: device }) => {
     const hooks: DeviceHooksConfig | undefined = config[bundle.id]?.[device];
@@ -58,7 +57,7 @@ export function planOf(bundle: BundleDefinition, config: HooksConfig, agent: Age
 
 type NotedList = 'holdSupplies' | 'suspend';
 
-/** Names a step in the note by what it does: a list may be put in another order while a device is away. */
+/** Identifies a step in the note by what it does, since a list may be reordered while a device is away. */
 function keyOf(list: NotedList, { name: _, limitMs: __, ...form }: HookStep): string {
   return `${list} ${JSON.stringify(form)}`;
 }
@@ -90,7 +89,7 @@ class StepMaker {
     };
   }
 
-  /** A step whose changes are noted. */
+  /** A step whose changes are recorded. */
   noted(list: NotedList, step: HookStep): Step {
     const form = keyOf(list, step);
     let key = form;
@@ -100,8 +99,8 @@ class StepMaker {
   }
 
   /**
-   * A step of a `resume` list: kinds that undo themselves are meant in that direction. With a suspend step of the
-   * same form it undoes that; else it makes the device work, whatever was found.
+   * A step of a `resume` list: kinds that undo themselves act in that direction. It undoes the suspend step of the
+   * same form, if there is one; otherwise it makes the device work, whatever was found.
    */
   resumeStep(step: HookStep, suspend: readonly HookStep[]): Step {
     const forward = this.step(step);
@@ -131,7 +130,7 @@ class StepMaker {
   }
 }
 
-/** What is kept under `kind`, made by `make` at its first use. */
+/** Returns the state under `kind`; `make` creates it at its first use. */
 function sharedBy<T>(state: Shared, kind: string, make: () => T): T {
   if (!state.has(kind)) state.set(kind, make());
   return state.get(kind) as T;

@@ -1,10 +1,10 @@
 /**
- * The runs that are made of steps: lend (suspend, undone when it fails), leave (suspend as much as goes), resume,
- * prepare, and looking. One run at a time per bundle is the caller's duty (hooks.ts).
+ * Runs of hook steps: lend (suspend, undone on failure), leave (suspend as much as possible), resume, prepare, and
+ * inspect. The caller ensures one run at a time per bundle (hooks.ts).
  *
- * The first error is the one that is reported; what went wrong while undoing is reported beside it, never instead of
- * it. Every undo belongs to a step that was done, or that may have been: the note knows (note.ts), also after the
- * death of the agent. So an owner's agent that starts with a bundle of its own changes nothing.
+ * The first error is reported; errors of undoing are added to it and never replace it. Only steps that were done, or
+ * may have been, are undone: the note (note.ts) records them, also across a crash of the agent. So the agent of an
+ * owner that starts while it holds changes nothing.
  */
 
 import type { BundleId, Epoch } from '../../core/protocol/ids.ts';
@@ -17,10 +17,10 @@ import type { BundlePlan, DevicePlan } from './plan.ts';
 import type { HookWord, Step, StepCall } from './step.ts';
 import type { HookLock, HookWorld } from './world.ts';
 
-/** Longest text of an error, in characters: two outputs of programs and what happened around them. */
+/** Longest error text, in characters: two program outputs and their context. */
 const ERROR_CHARACTERS_MAX = 6_000;
 
-/** What one run has to work with. */
+/** The context of one run. */
 export interface RunContext {
   readonly world: HookWorld;
   readonly log: Log;
@@ -29,26 +29,26 @@ export interface RunContext {
   readonly lock: HookLock;
   readonly note: BundleNote;
   readonly isOwner: boolean;
-  /** What each step took, in ms; absent when nobody wants to know. */
+  /** Duration of each step, in ms; absent when not recorded. */
   readonly took?: string[] | undefined;
   /** Work that was abandoned and has not ended. */
   readonly leftovers: Set<Promise<unknown>>;
 }
 
-/** A step that was done, with what its undoing takes. */
+/** A completed step, with what undoes it. */
 interface Done {
   readonly step: Step;
   /** Of `suspend`; absent for a step that holds supplies. */
   readonly plan: DevicePlan | undefined;
 }
 
-/** A step that did not succeed. */
+/** A failed step. */
 interface Failure {
   readonly step: Step;
   readonly error: StepError;
 }
 
-/** Suspends for a loan: supplies are held first; a failure undoes everything this run did. */
+/** Suspends for a loan: supplies are held first. A failure undoes everything that this run did. */
 export async function lend(run: RunContext, plan: BundlePlan): Promise<HookResult> {
   for (const { device } of plan) run.note.take(device, 'lent');
   const fault = run.note.save();
@@ -70,8 +70,8 @@ export async function lend(run: RunContext, plan: BundlePlan): Promise<HookResul
 }
 
 /**
- * Suspends because the bundle is going away in any case: a failure does not keep the other steps from being done,
- * and nothing is undone.
+ * Suspends because the bundle is leaving in any case: after a failed step the other steps still run, and nothing is
+ * undone.
  */
 export async function leave(run: RunContext, plan: BundlePlan): Promise<HookResult> {
   for (const { device } of plan) run.note.take(device, 'left');
@@ -87,7 +87,7 @@ export async function leave(run: RunContext, plan: BundlePlan): Promise<HookResu
   return failed('unknown', [text(first), ...others.map((other) => `also ${text(other)}`)], first);
 }
 
-/** Resumes, suppliers first, then lets the supplies go. Stops at the first failure: what follows depends on it. */
+/** Resumes, suppliers first, then releases the supplies. Stops at the first failure, since later steps depend on it. */
 export async function resume(run: RunContext, plan: BundlePlan): Promise<HookResult> {
   let hasActed = false;
   for (const device of [...plan].reverse()) {
@@ -108,7 +108,7 @@ export async function resume(run: RunContext, plan: BundlePlan): Promise<HookRes
     }
     for (const { key } of device.suspend) run.note.end(device.device, key!);
   }
-  // A supply that stays on costs power; the driver works all the same.
+  // A supply that stays on costs power; the driver works.
   for (const step of plan.flatMap(({ holdSupplies }) => holdSupplies).reverse()) {
     if (!step.undo || !run.note.isBegun(step.device, step.key!)) continue;
     const failure = await call(run, step, 'release-supplies', step.undo);
@@ -121,7 +121,10 @@ export async function resume(run: RunContext, plan: BundlePlan): Promise<HookRes
   return { ok: true };
 }
 
-/** Puts back what steps have changed that are configured no more. What cannot be put back is told, and forgotten. */
+/**
+ * Restores the changes of steps that are not configured any more. A change that cannot be restored is logged and
+ * forgotten.
+ */
 async function undoOrphans(
   { world, log, bundle, note, leftovers }: RunContext,
   plan: BundlePlan,
@@ -148,7 +151,7 @@ async function undoOrphans(
   note.dropOrphans(isKnown);
 }
 
-/** Warms up. Stops at the first failure; nothing is undone, for nothing is given up. */
+/** Runs the prepare steps. Stops at the first failure; nothing is undone, since nothing was given up. */
 export async function prepare(run: RunContext, plan: BundlePlan): Promise<HookResult> {
   for (const step of plan.flatMap((device) => device.prepare)) {
     const failure = await call(run, step, 'prepare', step.apply);
@@ -158,12 +161,12 @@ export async function prepare(run: RunContext, plan: BundlePlan): Promise<HookRe
 }
 
 /**
- * Looks what the driver does. Only what all devices agree on is known. An owner that has something to put back does not
- * call its driver active: a device that somebody uses may still be changed.
+ * Determines the driver's state. It is known only if all devices agree. An owner with recorded changes does not call
+ * its driver active: a device may be in use and still changed.
  */
 export async function inspect(run: RunContext, plan: BundlePlan): Promise<DriverStatus> {
   const seen = new Set<DriverStatus>();
-  // All of them: what the program of one says is needed later.
+  // All devices, since later runs need each program's answer.
   for (const device of plan)
     if (device.inspect || device.suspend.length > 0) seen.add(await statusOf(run, device));
   const [status = 'unknown'] = seen;
@@ -172,9 +175,9 @@ export async function inspect(run: RunContext, plan: BundlePlan): Promise<Driver
 }
 
 /**
- * What one device does. Of an owner's device that no agent of ours has taken a program that inspects means what it
- * says: the driver has to be resumed. An attribute may read suspended because the device is idle, or by somebody
- * else's will.
+ * Returns the state of one device. For an owner's device that this agent did not take, an inspect program counts as
+ * it is: the driver must be resumed. An attribute may read suspended because the device is idle, or because of
+ * another program.
  */
 async function statusOf(run: RunContext, { device, inspect, suspend }: DevicePlan): Promise<DriverStatus> {
   const seen = new Set<DriverStatus>();
@@ -198,7 +201,7 @@ async function look(run: RunContext, step: Step): Promise<DriverStatus> {
   }
 }
 
-/** All steps of a suspend in their order: supplies of all devices, then device by device. */
+/** Returns all steps of a suspend in order: supplies of all devices, then device by device. */
 function forward(plan: BundlePlan): Done[] {
   return [
     ...plan.flatMap(({ holdSupplies }) => holdSupplies.map((step) => ({ step, plan: undefined }))),
@@ -206,13 +209,13 @@ function forward(plan: BundlePlan): Done[] {
   ];
 }
 
-/** What resumes one device: its own resume steps, or else its suspend steps undone in reverse. */
+/** Returns the steps that resume one device: its own resume steps, or its suspend steps undone in reverse. */
 function backward({ resume, suspend }: DevicePlan): { step: Step; act: Step['apply'] }[] {
   if (resume) return resume.map((step) => ({ step, act: step.apply }));
   return [...suspend].reverse().flatMap((step) => (step.undo ? [{ step, act: step.undo }] : []));
 }
 
-/** Begins one step. One that has changed nothing, now or before, is not noted as begun. */
+/** Starts one step. A step that changed nothing, now or before, is not recorded as begun. */
 async function begin(run: RunContext, { step, plan }: Done, isStrict: boolean): Promise<Failure | undefined> {
   const wasBegun = run.note.isBegun(step.device, step.key!);
   const hook = plan ? 'suspend' : 'hold-supplies';
@@ -222,8 +225,8 @@ async function begin(run: RunContext, { step, plan }: Done, isStrict: boolean): 
 }
 
 /**
- * Undoes what was done, last first. Goes on when an undo fails: the others still help. While a write that was given up
- * may still take effect, what was undone may be done again by it: it stays noted, and the next resume undoes it.
+ * Undoes completed steps, last first. Continues when one fails, since the others still help. An abandoned write may
+ * still take effect and repeat an undone change; its record stays, and the next resume undoes it.
  */
 async function undo(
   run: RunContext,
@@ -259,7 +262,7 @@ async function undo(
   return failed(outcome, parts, first);
 }
 
-/** Calls one step within its limit. Returns how it failed, if it did. */
+/** Runs one step within its limit. Returns the failure, if any. */
 async function call(
   run: RunContext,
   step: Step,
@@ -296,7 +299,7 @@ function text({ step, error }: Failure): string {
   return `${step.device}/${step.name}: ${error.message}`;
 }
 
-/** What a step says may name files of this VM; which one it was is told to the other party, too. */
+/** A step's error text may name files of this VM; the other party gets only the step's name. */
 function failed(outcome: 'failed' | 'unknown', parts: readonly string[], at?: Failure): HookResult {
   const error = parts.join('; ').slice(0, ERROR_CHARACTERS_MAX);
   if (!at) return { ok: false, outcome, error };

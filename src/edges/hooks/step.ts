@@ -1,8 +1,8 @@
 /**
- * What every kind of step offers to the runs that are made of steps. Pure.
+ * Interface of a step of any kind, as runs use it. Pure.
  *
- * A step knows how to do itself, how to undo itself and what it can see; it knows nothing of other steps, of their
- * order, or of what becomes of its failure.
+ * A step can act, be undone and report the status; it knows neither other steps, nor their order, nor what follows
+ * from its failure.
  */
 
 import type { DeviceId, Epoch } from '../../core/protocol/ids.ts';
@@ -11,13 +11,13 @@ import type { Limit } from './limit.ts';
 import type { StepNote } from './note.ts';
 import type { HookLock } from './world.ts';
 
-/** What a program is asked to do: the `hook` of a socket request, BATON_HOOK of a command. */
+/** The hook that a program is asked to run: `hook` of a socket request, BATON_HOOK of a command. */
 export type HookWord = 'prepare' | 'hold-supplies' | 'release-supplies' | 'suspend' | 'resume' | 'inspect';
 
 /**
- * What undoing does of a step that has noted nothing. `nothing`: what was found stays. `drivers`: unbind, programs
- * and trusted-touch make the driver work, for it may have come up while the device was not there; attributes stay,
- * whose values the kernel starts with. `all`: the device has to work afterwards, for it was borrowed to be used.
+ * What undoing a step without a record does. `nothing`: the present state stays. `drivers`: unbind, programs and
+ * trusted-touch make the driver work, since it may have started while the device was away; attributes stay, at the
+ * kernel's initial values. `all`: the device must work afterwards, since it was borrowed to be used.
  */
 export type Wakes = 'nothing' | 'drivers' | 'all';
 
@@ -28,10 +28,10 @@ export interface StepCall {
   readonly hook: HookWord;
   /** Absent for `inspect`. */
   readonly epoch: Epoch | undefined;
-  /** What this step has changed and not put back. */
+  /** The recorded changes of this step. */
   readonly note: StepNote;
   readonly wakes: Wakes;
-  /** Tells a person what was seen and left alone. */
+  /** Reports what was seen and left unchanged. */
   warn(message: string): void;
 }
 
@@ -41,26 +41,26 @@ export interface Step {
   /** Its name, or else its kind. */
   readonly name: string;
   readonly limitMs: number;
-  /** Names what it changed in the note: a step of the same form has the same. Absent: it is never undone. */
+  /** Identifies its changes in the note; equal for steps of the same form. Absent: it is never undone. */
   readonly key: string | undefined;
   apply(call: StepCall): Promise<void>;
   /**
-   * Absent: nothing to undo. Does nothing for a step that was not done, or undone before, but for what the call
-   * `wakes`.
+   * Absent: nothing to undo. Does nothing for a step that was not done or is already undone, except what `wakes` of
+   * the call demands.
    */
   readonly undo: ((call: StepCall) => Promise<void>) | undefined;
-  /** What the driver does, as far as this step can tell. */
+  /** The driver's state, as far as this step can determine it. */
   status(call: StepCall): Promise<DriverStatus>;
-  /** Rejects when the step's effect has gone by itself. Absent: it cannot. */
+  /** Rejects when the step's effect is gone. Absent: it cannot be checked. */
   readonly recheck: ((call: StepCall) => Promise<void>) | undefined;
 }
 
-/** Returns what a program said the driver does; anything else is `unknown`. */
+/** Returns the status that a program reported; anything else is `unknown`. */
 export function driverStatus(said: unknown): DriverStatus {
   return said === 'active' || said === 'suspended' ? said : 'unknown';
 }
 
-/** Undoes only what was begun, unless the driver has to work in any case. */
+/** Undoes only what was begun, unless the driver must work in any case. */
 export function ifBegun(undo: Step['apply']): Step['apply'] {
   return async (call) => {
     if (call.note.isBegun || call.wakes !== 'nothing') await undo(call);

@@ -1,25 +1,25 @@
-/** Looks at /sys for `check-config`: which places a step's path means now. Pure: what is there comes in by a port. */
+/** Looks at /sys for `check-config`: resolves the places of a step now. Pure; the machine is read through a port. */
 
 import { fitsPattern, isPattern } from './names.ts';
 
-/** What `check-config` sees of a machine. */
+/** The part of a machine that `check-config` sees. */
 export interface SysLook {
-  /** What is at `path`; undefined when nothing is. `mode`: permission bits, as in 0o600. */
+  /** Returns what is at `path`; undefined when nothing is. `mode`: permission bits, as in 0o600. */
   look(path: string): { readonly isFile: boolean; readonly mode: number } | undefined;
-  /** Names in a folder; none when there is no such folder. */
+  /** Returns the names in a folder; none when there is no such folder. */
   list(path: string): readonly string[];
-  /** The folder that keeps this user from `path`; undefined when nothing does. */
+  /** Returns the folder that denies this user access to `path`; undefined when none does. */
   hidden(path: string): string | undefined;
-  /** The path without symbolic links; undefined when nothing is there. */
+  /** Returns the path without symbolic links; undefined when nothing is there. */
   realPath(path: string): string | undefined;
-  /** Text of a file. Throws when it cannot be read. */
+  /** Returns the text of a file. Throws when it cannot be read. */
   readText(path: string): string;
 }
 
-/** Most places that are kept while a pattern is followed. */
+/** Most places kept while a pattern is expanded. */
 const PLACES_MAX = 512;
 
-/** The places that a path means, each thing once. `dark` gets the folders that this user may not look into. */
+/** Returns the places that a path means, each thing once. `dark` collects the folders that this user may not read. */
 export function placesOf(path: string, look: SysLook, dark = new Set<string>()): string[] {
   const noteDark = (place: string) => {
     const folder = look.hidden(place);
@@ -45,7 +45,7 @@ export function placesOf(path: string, look: SysLook, dark = new Set<string>()):
   return [...new Map(there.map((place) => [look.realPath(place) ?? place, place])).values()];
 }
 
-/** Text of an attribute, without space around it; undefined when there is none that can be read. */
+/** Returns the trimmed text of an attribute; undefined when there is none, or it is unreadable. */
 export function attributeText(path: string, look: SysLook): string | undefined {
   if (!look.look(path)?.isFile) return undefined;
   try {
@@ -55,7 +55,7 @@ export function attributeText(path: string, look: SysLook): string | undefined {
   }
 }
 
-/** The whole path of what a class of /sys calls `name`, unless that is a path already. */
+/** Returns the whole path of `name` in a class of /sys, unless it is a path already. */
 export function inClass(name: string, type: string): string {
   return name.startsWith('/') ? name : `/sys/class/${type}/${name}`;
 }

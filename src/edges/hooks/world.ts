@@ -1,8 +1,8 @@
 /**
- * What hooks need from the machine: attributes below /sys, local programs, a lock, a note. Types only.
+ * What hooks need from the machine: attributes below /sys, local programs, a lock, notes. Types only.
  *
- * A target implements it (targets/node/agent/hooks.ts); tests supply a simulated one. Nothing here waits for ever by
- * itself: the time limits are kept by the hooks, over `clock`.
+ * A target implements it (targets/node/agent/hooks.ts); tests supply a simulated one. Nothing here has a time limit
+ * of its own: the hooks enforce the limits, over `clock`.
  */
 
 import type { BundleId } from '../../core/protocol/ids.ts';
@@ -20,54 +20,54 @@ export interface HookWorld {
   readonly notes: HookNotes;
 }
 
-/** Files of one value. All reject with an Error that names the path. A write may take as long as a driver likes. */
+/** Files with one value. All functions reject with an Error that names the path. A write may block in a driver. */
 export interface Attributes {
   /** Reads a file of at most a page. */
   read(path: string): Promise<string>;
-  /** Writes `text` by one write to a file that exists. Never makes a file. */
+  /** Writes `text` in one write to an existing file. Never creates a file. */
   write(path: string, text: string): Promise<void>;
-  /** Name of what a symbolic link points to; undefined when there is no such link. */
+  /** Returns the name of a symbolic link's target; undefined when there is no such link. */
   linkName(path: string): Promise<string | undefined>;
   exists(path: string): Promise<boolean>;
   /** Names in a folder. */
   list(path: string): Promise<readonly string[]>;
   /** Names of the folders in a folder, without symbolic links. */
   folders(path: string): Promise<readonly string[]>;
-  /** The path without symbolic links: two paths of one thing become the same. */
+  /** Returns the path without symbolic links, which identifies the thing. */
   realPath(path: string): Promise<string>;
 }
 
-/** Keeps, per bundle, what its hooks have changed: beyond the death of the agent, not beyond that of the machine. */
+/** Stores, per bundle, what its hooks have changed. Survives the agent, not a reboot of the machine. */
 export interface HookNotes {
-  /** Names this boot of the machine. What was changed below /sys before it is gone. */
+  /** Identifies this boot of the machine. Changes below /sys before it are void. */
   readonly boot: string;
-  /** Returns the text kept last; undefined when there is none. Throws an Error when it cannot be read. */
+  /** Returns the last text; undefined when there is none. Throws an Error when it cannot be read. */
   load(bundle: BundleId): string | undefined;
-  /** Returns when the text is with the kernel; nothing is synced. Throws an Error that names the file. */
+  /** Returns when the kernel has the text; there is no fsync. Throws an Error that names the file. */
   save(bundle: BundleId, text: string): void;
 }
 
-/** Locks that tell whether anything of an earlier run still lives, whoever started it. */
+/** Locks that show whether any process of an earlier run is still alive. */
 export interface HookLocks {
   /**
-   * Takes the lock of a bundle, if nobody has it. It stays taken while this agent keeps it *or* a program
-   * started under it, or a descendant of one, still has the descriptor it inherited.
+   * Takes the lock of a bundle, if it is free. It stays taken while this agent keeps it, or while a program started
+   * under it, or a descendant, has the inherited descriptor.
    */
   take(bundle: BundleId): Promise<LockAnswer>;
-  /** Kills the process groups that are proven to hold the lock of a bundle. Returns how many. */
+  /** Kills the process groups that are proven to hold the lock of a bundle. Returns their number. */
   evict(bundle: BundleId): Promise<number>;
 }
 
-/** `agent`: another agent runs the hooks of this bundle. `run`: something of an earlier run still lives. */
+/** `agent`: another agent runs the hooks of this bundle. `run`: a process of an earlier run is still alive. */
 export type LockAnswer =
   | { readonly ok: true; readonly lock: HookLock }
   | { readonly ok: false; readonly by: 'agent' | 'run' };
 
 /** The lock of one bundle for one run. */
 export interface HookLock {
-  /** Starts a program that inherits the lock, in a session and process group of its own. Calls `done` once. */
+  /** Starts a program that inherits the lock, in its own session and process group. Calls `done` once. */
   start(order: ProgramOrder, done: (end: ProgramEnd) => void): RunningProgram;
-  /** Lets go. Programs that still have the lock keep it taken. */
+  /** Releases the lock. Programs that still have it keep it taken. */
   release(): void;
 }
 
@@ -78,9 +78,9 @@ export interface ProgramOrder {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** How a program ended. When it ends, what is left of its process group is killed. */
+/** How a program ended. The rest of its process group is killed then. */
 export interface ProgramEnd {
-  /** Its exit status; `signal`: killed by one; `notStarted`: there was no process. */
+  /** Its exit status; `signal`: killed by one; `notStarted`: no process was created. */
   readonly how: { readonly status: number } | { readonly signal: string } | { readonly notStarted: string };
   /** The first OUTPUT_BYTES_MAX bytes of its standard output. */
   readonly stdout: string;
@@ -88,7 +88,7 @@ export interface ProgramEnd {
   readonly stderr: string;
 }
 
-/** Bytes kept of each output of a program: enough for the message that matters, small enough for a log line. */
+/** Bytes kept of each output of a program: enough for an error message, small enough for a log line. */
 export const OUTPUT_BYTES_MAX = 2_048;
 
 export interface RunningProgram {

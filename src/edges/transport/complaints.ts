@@ -1,20 +1,17 @@
-/**
- * What every transport says of frames that it drops, in the same words, so that a fault looks alike whatever carries
- * it. Pure.
- */
+/** Texts about dropped frames, the same for every transport. Pure. */
 
 import type { VmId } from '../../core/protocol/ids.ts';
 import type { Route } from '../../core/wire/envelope.ts';
 import { FRAME_BYTES_MAX } from '../../core/wire/limits.ts';
 
-/** A frame is too long, or a stream is none of frames. */
+/** A frame is too long, or a stream does not consist of frames. */
 export const BROKEN = 'length of a frame out of range: the other end sends no frames of ours';
 /** A queue is full. */
 export const DOES_NOT_READ = 'frame dropped: its receiver does not read';
 
 /**
- * Returns why a frame is none for `self`; undefined when it is one. `sender`: who it has to be from, where the
- * transport knows.
+ * Returns why a frame is not valid for `self`; undefined when it is. `sender`: the required sender, if the transport
+ * knows it.
  */
 export function whyNot(
   frame: Uint8Array,

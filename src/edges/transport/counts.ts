@@ -1,20 +1,21 @@
 /**
- * What a transport counts. The numbers only rise; they are for people, benches and tests, and nobody decides by them.
+ * Counters of a transport. They only rise; they are for people, benchmarks and tests, and no decision depends on
+ * them.
  */
 
 /** Counters of one transport of one party. */
 export interface TransportCounts {
-  /** Frames of our own that were handed over. */
+  /** Our own frames that were sent. */
   sent: number;
-  /** Frames that were handed to the listener. */
+  /** Frames that were passed to the listener. */
   received: number;
-  /** Frames of our own that were dropped: no way, queue full, too long. */
+  /** Our own frames that were dropped: no connection, queue full, too long. */
   unsent: number;
-  /** Arrivals that no party of ours would send: no envelope, another sender, another receiver, broken framing. */
+  /** Invalid arrivals: no envelope, another sender, another receiver, broken framing. */
   malformed: number;
   /**
-   * Times that a frame went between two machines, each counted by one party: the sum over all parties is the
-   * number of crossings. Streams cross once per hop; by way of a broker a frame goes in and out again.
+   * Transfers of a frame between two machines, each counted by one party: the sum over all parties is the total.
+   * Streams transfer once per hop; through a broker a frame goes in and out.
    */
   crossings: number;
 }

@@ -1,13 +1,13 @@
 /**
- * What a kind of transport is: one object per folder of `kinds/`, with its schemas (whose descriptions make the tables
- * of docs/CONFIG.md) and how an agent and the host open it.
+ * Interface of a transport kind: one object per folder of `kinds/`, with its schemas (whose descriptions make the
+ * tables of docs/CONFIG.md) and its opening for an agent and for the host.
  */
 
 import type { Static, TSchema } from '../../common/schema.ts';
 import type { VmId } from '../../core/protocol/ids.ts';
 import type { Clock, Entropy, Log, StreamNetwork, Transport } from '../../ports/world.ts';
 
-/** How a broker is reached; `password`: its text. */
+/** How to reach a broker; `password`: its text. */
 export interface MqttSettings {
   readonly url: string;
   /** Absent: 3.1.1. */
@@ -16,7 +16,7 @@ export interface MqttSettings {
   readonly password?: string;
 }
 
-/** What a transport is opened with. */
+/** Parameters of opening a transport. */
 export interface TransportParts {
   /** The VM of the agent, or the host as a party. */
   readonly self: VmId;
@@ -27,10 +27,10 @@ export interface TransportParts {
   readonly log: Log;
   /**
    * Opens a transport over an MQTT broker (kinds/mqtt/mqtt-transport.ts). A port, since its library is large and a
-   * program may be built without it. Throws an Error for URLs that it does not know.
+   * program may be built without it. Throws an Error for unsupported URLs.
    */
   mqtt(settings: MqttSettings): Transport;
-  /** Text of the file that `key` of the part `transport` names. Throws a ConfigError that does not show `path`. */
+  /** Returns the text of the file that `key` of the part `transport` names. Throws a ConfigError without `path`. */
   secret(key: string, path: string): string;
 }
 

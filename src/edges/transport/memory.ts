@@ -1,14 +1,14 @@
 /**
  * A network inside one process: seeded delay, loss, duplication and reordering, and partitions.
  *
- * For tests and simulations. Frames are copied, so nobody shares bytes; time comes from the given clock only.
+ * For tests and simulations. Frames are copied, so no bytes are shared; time comes only from the given clock.
  */
 
 import type { VmId } from '../../core/protocol/ids.ts';
 import { FRAME_BYTES_MAX } from '../../core/wire/limits.ts';
 import type { Clock, Transport, TransportListener } from '../../ports/world.ts';
 
-/** What the network does to frames. Probabilities from 0 to 1. */
+/** Faults of the network. Probabilities from 0 to 1. */
 export interface NetworkFaults {
   readonly loss: number;
   readonly duplicate: number;
@@ -29,7 +29,7 @@ export type NetworkTap = (
 ) => void;
 
 const CUT_OFF = 'cut off by the simulation';
-/** Most frames under way: beyond it they are lost, as in a real queue. */
+/** Most frames in transit; more are lost, as in a real queue. */
 const IN_FLIGHT_MAX = 10_000;
 
 /** The network. */
@@ -70,7 +70,7 @@ export class MemoryNetwork {
     };
   }
 
-  /** Cuts `vm` off from everybody, or joins it again. */
+  /** Disconnects `vm` from all others, or reconnects it. */
   setCut(vm: VmId, cut: boolean): void {
     if (cut === this.#cut.has(vm)) return;
     if (cut) this.#cut.set(vm, this.#clock.nowMs());

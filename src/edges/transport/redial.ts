@@ -1,51 +1,51 @@
 /**
- * Keeps one connection alive: dials, waits longer after each failure, and says when the way opens or closes.
+ * Keeps one connection open: dials, backs off after each failure, and reports when the connection opens or closes.
  *
- * Used by the transports that connect to something. It knows nothing of sockets: `Dial` makes one attempt. A
- * reason for being down is told once, not at every further attempt that fails the same way.
+ * Used by the transports that dial. It knows nothing of sockets: `Dial` makes one attempt. A reason for being down is
+ * logged once, not at every attempt that fails in the same way.
  */
 
 import { quietLog } from '../../common/quiet-log.ts';
 import type { Clock, Entropy, Log, Obstacle, TransportListener } from '../../ports/world.ts';
 
-/** What an attempt reports. After `down`, and after it was hung up, nothing it reports counts. */
+/** Events of an attempt. Events after `down`, or after it was ended, are ignored. */
 export interface DialEvents {
   up(): void;
   down(reason: string): void;
 }
 
-/** Makes one attempt. Returns what ends it. Must give up by itself after a while. */
+/** Makes one attempt. Returns the function that ends it. Must end by itself after a while. */
 export type Dial = (events: DialEvents) => () => void;
 
-/** What redialling needs. */
+/** Parameters of redialling. */
 export interface RedialParts {
-  /** What is dialled, for people. */
+  /** The dialled address, for people. */
   readonly where: string;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly log: Log;
 }
 
-/** First wait after a failure: a broker or host that restarts is back in about this time. */
+/** First wait after a failure, in ms: the usual restart time of a broker or host. */
 const WAIT_MIN_MS = 100;
-/** Longest wait, and so the longest that a way stays closed after its other end is back. All ends are local. */
+/** Longest wait, in ms, and so the longest delay after the other end is back. All ends are local. */
 const WAIT_MAX_MS = 2_000;
-/** A way that was up for this long starts again with the shortest wait; two that oust each other slow down. */
+/** A connection that was up for this time restarts with the shortest wait; two that displace each other slow down. */
 const STABLE_MS = 5_000;
 
-/** Dials until told to stop. */
+/** Dials until stopped. */
 export class Redial {
   readonly #parts: RedialParts;
   readonly #dial: Dial;
   #listener: TransportListener | undefined;
-  /** Stands for the attempt that counts; what an older one reports is ignored. */
+  /** Identifies the present attempt; events of older ones are ignored. */
   #attempt: object | undefined;
   #hangUp: (() => void) | undefined;
   #cancelWait: (() => void) | undefined;
   #waitMs = WAIT_MIN_MS;
   #upMs: number | undefined;
   #toldReason: string | undefined;
-  /** Since when the way is closed; undefined while it is open. */
+  /** Since when the connection is closed; undefined while it is open. */
   #closedMs: number | undefined;
 
   constructor(parts: RedialParts, dial: Dial) {
@@ -59,14 +59,14 @@ export class Redial {
     this.#start();
   }
 
-  /** Why the way is closed; undefined while it is open. */
+  /** Why the connection is closed; undefined while it is open. */
   obstacle(): Obstacle | undefined {
     if (this.#closedMs === undefined) return undefined;
     const why = this.#toldReason === undefined ? ' yet' : `: ${this.#toldReason}`;
     return { reason: `not connected to ${this.#parts.where}${why}`, sinceMs: this.#closedMs };
   }
 
-  /** Ends it; the listener hears nothing any more. */
+  /** Ends it; the listener is not called any more. */
   close(): void {
     this.#listener = undefined;
     this.#attempt = undefined;
@@ -113,7 +113,7 @@ export class Redial {
     this.#listener?.onDown(reason);
   }
 
-  /** From 0.5 to 1: parties that lost the same host do not come back all at once. */
+  /** Factor from 0.5 to 1: parties that lost the same host do not return all at once. */
   #jitter(): number {
     return 0.5 + this.#parts.entropy.random(1)[0]! / 512;
   }

@@ -1,28 +1,28 @@
 /**
- * vsock as Firecracker and Cloud Hypervisor offer it to their host: over UNIX sockets. Pure: bytes come and go
- * through another StreamNetwork.
+ * vsock in the form that Firecracker and Cloud Hypervisor offer to their host: over UNIX sockets. Pure: bytes are
+ * moved by another StreamNetwork.
  *
  *   vsock-unix:/path:PORT
  *     dialled:   to /path, where the VMM listens: `CONNECT PORT\n` out, `OK NUMBER\n` in, and then the stream
  *                to that port of the guest
  *     listened:  on /path_PORT, where the VMM connects for each connection of the guest to port PORT of CID 2
  *
- * Source: docs/vsock.md of Firecracker, docs/vsock.md of Cloud Hypervisor. Where nobody in the guest listens, the VMM
- * hangs up without a word.
+ * Source: docs/vsock.md of Firecracker, docs/vsock.md of Cloud Hypervisor. If nothing listens in the guest, the VMM
+ * closes the connection without an answer.
  */
 
 import type { ByteStream, ByteStreamListener, Clock, StreamNetwork } from '../../ports/world.ts';
 
-/** Longest wait, in ms, for the VMM's word: it asks the guest's kernel, no program. */
+/** Longest wait for the VMM's answer, in ms: it asks the guest's kernel, not a program. */
 const ANSWER_MS = 5_000;
-/** Longest line of the VMM: `OK ` and a number of 32 bits. */
+/** Longest line of the VMM: `OK ` and a 32-bit number. */
 const LINE_BYTES_MAX = 16;
-/** Bytes that may come behind its line before anybody listens: what one read brings. */
+/** Most bytes behind its line before there is a listener: one read. */
 const EARLY_BYTES_MAX = 64 * 1024;
 
 const NEWLINE = 0x0a;
 
-/** Returns `streams` with the addresses of this form as well. */
+/** Returns `streams`, extended by addresses of this form. */
 export function withVsockUnix(streams: StreamNetwork, clock: Pick<Clock, 'after'>): StreamNetwork {
   return {
     connect: (address, done) => {
@@ -45,13 +45,13 @@ export function withVsockUnix(streams: StreamNetwork, clock: Pick<Clock, 'after'
   };
 }
 
-/** Returns path and port of an address of this form; undefined for another. */
+/** Returns path and port of an address of this form; undefined for any other. */
 export function parseVsockUnix(address: string): { path: string; port: number } | undefined {
   const [, path, digits] = /^vsock-unix:(.+):(\d{1,10})$/.exec(address) ?? [];
   return path === undefined ? undefined : { path, port: Number(digits) };
 }
 
-/** A stream whose first line is the VMM's. */
+/** A stream that starts with the VMM's line. */
 class Dialled implements ByteStream {
   cancelLimit: () => void = () => {};
   readonly #stream: ByteStream;

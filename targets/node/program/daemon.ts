@@ -155,7 +155,7 @@ export function endingJournal(name: string, journal: Journal): Journal {
     try {
       write();
     } catch (error) {
-      const text = `${(error as Error).message}; free space or mend the disk, then start it again`;
+      const text = `${(error as Error).message}; free space or repair the disk, then start it again`;
       exitOn(name, new JournalError(text));
     }
   };

@@ -30,7 +30,7 @@ describe('lines of the audit log', () => {
         event: 'linesOverShare',
         bundle: 'panel',
         epoch: 7,
-        detail: '48751 lines that evil caused are left out: more than 5 a second; the last one: cancel (why)',
+        detail: '48751 lines caused by evil were omitted: more than 5 a second; the last one: cancel (why)',
       },
     ]);
     expect(shares.leftOut(50_000)).toEqual([]);
@@ -46,8 +46,8 @@ describe('lines of the audit log', () => {
     expect(shares.take(VAULT, entry('held'), 0)).toBe(false);
     expect(shares.take(VAULT, entry('fault'), 0)).toBe(true);
     expect(shares.leftOut(0).map(({ detail }) => detail)).toEqual([
-      '1001 lines that evil caused are left out: more than 5 a second; the last one: fault (why)',
-      '1001 lines that vault caused are left out: more than 5 a second; the last one: held (why)',
+      '1001 lines caused by evil were omitted: more than 5 a second; the last one: fault (why)',
+      '1001 lines caused by vault were omitted: more than 5 a second; the last one: held (why)',
     ]);
   });
 

@@ -48,7 +48,7 @@ describe('a chain', () => {
   ])('shows a line that was %s', (_, change) => {
     const lines = log(4);
     change(lines);
-    expect(check(lines)).toEqual([undefined, 'the line before was changed, removed or put in']);
+    expect(check(lines)).toEqual([undefined, 'the line before was changed, removed or inserted']);
   });
 
   it('says where lines were lost, and where it begins', () => {

@@ -13,7 +13,7 @@ const TAKEN = ['nobody', 'blocked', 'unknown', 'mixed', 'fenced', 'unsettled'];
 
 describe('a name', () => {
   it.each(TAKEN)('%s is none of a VM, and one of a bundle or device', (name) => {
-    expect(() => vmId(name)).toThrow(`"${name}" cannot name a VM: no VM may be called so`);
+    expect(() => vmId(name)).toThrow(`"${name}" cannot name a VM: reserved for the host and enforcers`);
     expect([isVm(name), isParty(name), isId(name)]).toEqual([false, false, true]);
     expect([bundleId(name), deviceId(name)]).toEqual([name, name]);
   });
@@ -28,7 +28,7 @@ describe('a name', () => {
     );
     expect(inherited).toEqual(['constructor']);
     for (const make of [vmId, bundleId, deviceId])
-      expect(() => make('constructor')).toThrow('every object of the program has something of this name');
+      expect(() => make('constructor')).toThrow('reserved by the program');
   });
 
   it('that only begins like one of these is free', () => {

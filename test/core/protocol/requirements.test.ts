@@ -166,7 +166,7 @@ describe('what an agent is told', () => {
     const before = agent.views();
     agent.onMessage(from, told, undefined);
     expect(agent.views()).toEqual(before);
-    expect(made.logs.at(-1)).toContain('not the sender’s to say');
+    expect(made.logs.at(-1)).toContain('not from the right sender');
   });
 
   it('R22 the epoch of an attempt under way is not taken over', () => {

@@ -14,7 +14,7 @@ describe.each(tables)('table of the $title', (table) => {
         .filter(
           (on) =>
             !table.rows.some(
-              (row) => row.on === on && !row.holds && (row.from === 'any' || row.from.includes(state)),
+              (row) => row.on === on && !row.guard && (row.from === 'any' || row.from.includes(state)),
             ),
         )
         .map((on) => `${state} ${on}`),
@@ -30,7 +30,7 @@ describe.each(tables)('table of the $title', (table) => {
           .slice(0, index)
           .some(
             (other) =>
-              other.on === row.on && !other.holds && (other.from === 'any' || other.from.includes(state)),
+              other.on === row.on && !other.guard && (other.from === 'any' || other.from.includes(state)),
           ),
       );
     });
@@ -44,7 +44,7 @@ describe.each(tables)('table of the $title', (table) => {
 
   it('gives every guard its words, and no words without a guard', () => {
     expect(
-      table.rows.filter((row) => Boolean(row.when) !== Boolean(row.holds)).map((row) => row.name),
+      table.rows.filter((row) => Boolean(row.when) !== Boolean(row.guard)).map((row) => row.name),
     ).toEqual([]);
   });
 });

@@ -9,10 +9,10 @@ it('a quarantine stands in the log: it ends by an operator alone', () => {
   const lines: string[] = [];
   const write = (level: string, text: string) => void lines.push(`${level}: ${text}`);
   const log = new EventLog(bundleId('panel'), new VirtualClock(), write);
-  log.moved('lent', 'parked', 'remapped-stand-back');
+  log.moved('lent', 'parked', 'remapped-not-ours');
   expect(lines).toEqual([]);
-  log.moved('parked', 'quarantined', 'stateReported-stand-back');
-  expect(lines).toEqual(['warn: in quarantine; an operator lifts it at the host']);
+  log.moved('parked', 'quarantined', 'stateReported-not-ours');
+  expect(lines).toEqual(['warn: quarantined; an operator lifts it at the host']);
 });
 
 it('a hook that failed stands in the reason until the same goes well, whatever comes between', () => {

@@ -44,7 +44,7 @@ describe('what the host says', () => {
   it.each([ANDROID, OTHER])('counts from nobody else: %s', (from) => {
     const { state, epoch } = view();
     const said = tell(from, HELD);
-    expect(said).toEqual([expect.stringContaining('not the sender’s to say')]);
+    expect(said).toEqual([expect.stringContaining('not from the right sender')]);
     expect(view()).toMatchObject({ state, epoch });
     expect(world.drivers.get(VAULT)!.calls).toEqual([]);
   });
@@ -67,7 +67,7 @@ describe('what the owner says', () => {
     world.clock.advance(10);
     expect(view().state).toBe('requesting');
     expect(tell(OTHER, DECLINED)).toEqual([expect.stringContaining('not the owner')]);
-    expect(tell(HOST, DECLINED)).toEqual([expect.stringContaining('not the sender’s to say')]);
+    expect(tell(HOST, DECLINED)).toEqual([expect.stringContaining('not from the right sender')]);
     expect(view().state).toBe('requesting');
     expect(world.told(VAULT)).toEqual([]);
   });

@@ -117,7 +117,7 @@ describe('a record that this version cannot use', () => {
     ['isOwnerWaiting', { isOwnerWaiting: 1 }],
     ['epochMax', { epochMax: -1 }],
   ])('is not used: %s, %j', (field, fields) => {
-    expect(() => stateOf(fields)).toThrow(`its record of panel cannot be used: ${field}`);
+    expect(() => stateOf(fields)).toThrow(`its record of panel is invalid: ${field}`);
   });
 
   it('is told from one that it can use', () => {
@@ -130,7 +130,7 @@ describe('a record that this version cannot use', () => {
   it('may be one of the registry', () => {
     const registry = { machineBoot: 'one', incarnations: { vault: 1 }, running: 'vault', floor: 0 };
     const journalled = new MemoryJournal([new TextEncoder().encode(JSON.stringify({ registry }))]);
-    expect(() => new HostTable(journalled)).toThrow('its registry cannot be used: running');
+    expect(() => new HostTable(journalled)).toThrow('its registry is invalid: running');
   });
 
   it('is of no account where a later one took its place', () => {

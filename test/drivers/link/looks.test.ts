@@ -202,7 +202,7 @@ it('an agent that its host has not counted says so of the sessions that wait for
   clock.advance(6_000);
   const hints = Object.fromEntries(vault.peers().map(({ peer, hint }) => [peer, hint]));
   expect(hints[HOST]).toMatch(/^no answer/);
-  expect(hints[ANDROID]).toMatch(/the host has not told yet/);
+  expect(hints[ANDROID]).toMatch(/the host has not reported this VM/);
 });
 
 describe('what a transport has in its way', () => {

@@ -70,7 +70,7 @@ describe('a link', () => {
     const link = open(VAULT, [[HOST, key]]);
     open(HOST, [[VAULT, pairKey(HOST, ANDROID)]], running);
     clock.advance(6_000);
-    expect(link.peers()[0]!.hint).toMatch(/do both key files hold the same key/);
+    expect(link.peers()[0]!.hint).toMatch(/do both key files contain the same key/);
     expect(warnings.filter((line) => line.startsWith('vault: no session'))).toHaveLength(1);
   });
 

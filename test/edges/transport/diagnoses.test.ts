@@ -207,11 +207,9 @@ describe.each(Object.entries(NETS))('over %s', (_, make) => {
       key: (self, peer) => pairKey(self, peer).map((byte) => byte ^ 1) as Uint8Array<ArrayBuffer>,
     });
     await until('both say it', () =>
-      [vault.hint(HOST), host.hint(VAULT)].every((hint) =>
-        hint.includes('does not verify: do both key files'),
-      ),
+      [vault.hint(HOST), host.hint(VAULT)].every((hint) => hint.includes('do not verify: do both key files')),
     );
-    await until('it is in the log', () => vault.said('no session: what it sends does not verify'));
+    await until('it is in the log', () => vault.said('no session: its frames do not verify'));
   });
 
   it('a name that nobody knows', async () => {

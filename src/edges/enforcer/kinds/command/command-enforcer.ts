@@ -1,9 +1,9 @@
 /**
- * The Enforcer that asks an executable: one JSON line in, one JSON line out, one request at a time.
+ * The Enforcer that runs an executable: one JSON line in, one JSON line out, one request at a time.
  *
- * How a line travels (a process per line, or one that stays) is `runLine`'s affair, and so is its deadline: it
- * calls back exactly once, with an error when there is no answer. The contract of the lines is stated and
- * checked in command-contract.ts. Nothing an executable prints can throw here.
+ * `runLine` transports a line (a process per line, or a permanent one) and enforces the deadline: it calls back
+ * exactly once, with an error when there is no answer. contract.ts defines and checks the lines. No output of an
+ * executable can cause an exception here.
  */
 
 import {
@@ -26,7 +26,7 @@ import { EarlyEvents, OVERTAKEN } from '../../early-events.ts';
 import { FaultLog } from '../../fault-log.ts';
 import { type Hello, parseAnswers, parseExtras, parseHello, whyNotTaken } from './contract.ts';
 
-/** The answer to one line, or why there is none. */
+/** The answer to one line, or the error. */
 export type LineAnswer =
   | { readonly ok: true; readonly line: string }
   | { readonly ok: false; readonly error: string };
@@ -34,7 +34,7 @@ export type LineAnswer =
 /** Sends one line to the executable; calls `done` exactly once. */
 export type RunLine = (line: string, done: (answer: LineAnswer) => void) => void;
 
-/** Asks the executable who it is; hands over the enforcer, or says why there is none. */
+/** Asks the executable for its description; passes on the enforcer, or the error. */
 export function openCommandEnforcer(
   bundles: readonly BundleDefinition[],
   runLine: RunLine,
@@ -49,7 +49,7 @@ export function openCommandEnforcer(
     const hello = answer.ok ? parseHello(answer.line) : answer;
     if (!hello.ok) return done({ ok: false, error: `enforcer command: ${hello.error}` });
     const enforcer = new CommandEnforcer(bundles, runLine, hello.value, log);
-    // What happened before it was asked rides on the first answer already.
+    // Earlier events may be part of the first answer.
     if (answer.ok) enforcer.takeExtras(answer.line);
     done({ ok: true, enforcer });
   });
@@ -61,20 +61,20 @@ export class CommandEnforcer implements Enforcer {
   readonly #hello: Hello;
   readonly #faults = new FaultLog();
   /**
-   * Requests that wait for the one under way, by what they are about: one a bundle, one a VM, one question for
-   * events. A newer one takes the place of the one that waits, so an executable that hangs gathers nothing.
+   * Waiting requests by subject: one per bundle, one per VM, one poll. A newer one replaces the waiting one, so that
+   * a hung executable does not fill a queue.
    */
   readonly #queue = new Map<string, { readonly line: string; readonly done: (answer: LineAnswer) => void }>();
   #running: readonly VmId[];
   #isBusy = false;
-  /** Something that does not fit the contract was logged: once is enough for who mends it. */
+  /** Whether a contract violation was logged. It is logged once. */
   #isOddTold = false;
   #isClosed = false;
   #listener: ((event: EnforcerEvent) => void) | null = null;
-  /** Events that came before there was a listener. */
+  /** Events before there was a listener. */
   readonly #early = new EarlyEvents();
   readonly #log: Log;
-  /** What a VM may do and its executable has not taken in; of a VM one thing at a time. */
+  /** Acknowledgements that the executable has not confirmed; one per VM. */
   readonly #unheard = new Map<VmId, Unheard>();
 
   constructor(bundles: readonly BundleDefinition[], runLine: RunLine, hello: Hello, log: Log = () => {}) {
@@ -115,8 +115,8 @@ export class CommandEnforcer implements Enforcer {
   }
 
   /**
-   * Asks for events and faults when there is nothing else to ask, and repeats what was not taken in. The host calls
-   * this now and then.
+   * Polls for events and faults when nothing else is queued, and repeats unconfirmed acknowledgements. The host calls
+   * this periodically.
    */
   poll(done: () => void): void {
     if (this.#isClosed) return;
@@ -152,7 +152,10 @@ export class CommandEnforcer implements Enforcer {
     for (const { done } of waiting) done({ ok: false, error: 'the enforcer was closed' });
   }
 
-  /** The platform waits for this, a VM's start or the memory of one that is gone: it is said until it is heard. */
+  /**
+   * The platform waits for an acknowledgement (a VM's start, or memory to be freed), so it is repeated until
+   * confirmed.
+   */
   #acknowledge(vm: VmId, what: Acknowledgement): void {
     const known = this.#unheard.get(vm);
     const unheard =
@@ -166,7 +169,7 @@ export class CommandEnforcer implements Enforcer {
     unheard.pollsLeft = unheard.waitPolls;
     unheard.waitPolls = Math.min(2 * unheard.waitPolls, POLLS_PER_REPEAT_MAX);
     this.#ask(`acknowledge ${vm}`, { [what]: vm }, (answer) => {
-      // An event may have overtaken it.
+      // An event may have superseded it.
       if (this.#unheard.get(vm) !== unheard) return;
       const error = answer.ok ? whyNotTaken(answer.line) : answer.error;
       if (error === undefined) {
@@ -179,7 +182,7 @@ export class CommandEnforcer implements Enforcer {
     });
   }
 
-  /** `about`: what the request is about. One that waits and is about the same is overtaken. */
+  /** `about`: the subject of the request. A waiting request with the same subject is replaced. */
   #ask(about: string, request: unknown, done: (answer: LineAnswer) => void): void {
     if (this.#isClosed) return done({ ok: false, error: 'the enforcer was closed' });
     const before = this.#queue.get(about);
@@ -190,7 +193,7 @@ export class CommandEnforcer implements Enforcer {
 
   #next(): void {
     if (this.#isBusy) return;
-    // Somebody waits for an order; what is repeated anyway comes after.
+    // Orders come first; acknowledgements are repeated anyway.
     const waiting = [...this.#queue.keys()];
     const about = waiting.find((key) => key.startsWith('run ')) ?? waiting[0];
     if (about === undefined) return;
@@ -211,7 +214,7 @@ export class CommandEnforcer implements Enforcer {
     if (running !== undefined) this.#running = running;
   }
 
-  /** Takes in events and faults that ride on an answer. */
+  /** Processes events and faults in an answer. */
   takeExtras(line: string): void {
     const { faults, events, refused } = parseExtras(line);
     for (const fault of faults) this.#faults.add(fault);
@@ -226,14 +229,14 @@ export class CommandEnforcer implements Enforcer {
 
   #tell(event: EnforcerEvent): void {
     if (this.#isClosed) return;
-    // A VM that starts or ends waits for nothing of its state before.
+    // A VM that starts or ends makes older acknowledgements void.
     if (event.kind === 'vmStarting' || event.kind === 'vmExited') this.#unheard.delete(event.vm);
     if (this.#listener !== null) this.#listener(event);
     else this.#early.add(event);
   }
 }
 
-/** A call with everything a stateless script needs: numbers of the resource, and how the VM sees it. */
+/** Returns a call with all data for a stateless script: the numbers of the resource, and those that the VM sees. */
 function detailsOf(bundle: BundleDefinition, call: EnforcerCall): object {
   if (!('resource' in call)) return call;
   const resource = resourcesOf(bundle).find(({ id }) => id === call.resource);
@@ -252,16 +255,16 @@ function kindDetails(resource: Resource): object {
 /** What the platform waits for. */
 type Acknowledgement = 'acknowledgeStart' | 'acknowledgeExit';
 
-/** An acknowledgement that was not taken in. */
+/** An unconfirmed acknowledgement. */
 interface Unheard {
   readonly what: Acknowledgement;
-  /** Polls until it is repeated, and from that repetition to the next. */
+  /** Polls until the next repetition, and the interval after it. */
   pollsLeft: number;
   waitPolls: number;
-  /** It stands in the log that it was not taken in. */
+  /** Whether the failure was logged. */
   isTold: boolean;
 }
 
-/** Polls from one repetition to the next: about a second, then twice as many each time, up to a minute. */
+/** First interval between repetitions, in polls: about a second. It doubles each time, up to a minute. */
 const POLLS_PER_REPEAT = 5;
 const POLLS_PER_REPEAT_MAX = 300;

@@ -6,13 +6,13 @@ import { type EnforcerParts, enforcerKind } from '../../kind.ts';
 import { type CommandEnforcer, openCommandEnforcer } from './command-enforcer.ts';
 
 /**
- * Time that a call of a command enforcer has by default, in ms: below the host's deadline for a phase (`enforceMs`).
+ * Default time limit of one request to the executable, in ms: below the host's deadline for a phase (`enforceMs`).
  */
 const LIMIT_MS = 2_500;
-/** Interval at which it is asked for events, in ms: a VM's exit waits this long at most. */
+/** Interval of polls for events, in ms: a VM's exit is seen at most this much later. */
 const POLL_MS = 200;
 
-/** Fields of a program that is asked by this contract. */
+/** Fields of a program that implements this contract. */
 export const PROGRAM_FIELDS = {
   command: commandField('program and its arguments, run for each request'),
   limitMs: Type.Optional(msField('time that one run has', LIMIT_MS)),
@@ -26,13 +26,13 @@ export const COMMAND = enforcerKind({
   open: openCommand,
 });
 
-/** Opens a program that speaks this contract. Rejects with why it cannot be used. */
+/** Opens a program that implements this contract. Rejects with the reason when it cannot be used. */
 export async function openCommand(
   { command, limitMs = LIMIT_MS }: { readonly command: readonly string[]; readonly limitMs?: number },
   { bundles, clock, log, program }: EnforcerParts,
 ): Promise<CommandEnforcer> {
   const runLine = await program(command, limitMs);
-  // Its arguments may have a password.
+  // Its arguments may contain a password.
   log('debug', 'asking the command enforcer', { program: command[0] });
   const enforcer = await new Promise<CommandEnforcer>((resolve, reject) => {
     openCommandEnforcer(

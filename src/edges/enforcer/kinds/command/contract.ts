@@ -25,31 +25,31 @@ import type {
 
 /** Longest answer line in characters: answers to the calls of the largest bundle and a full set of faults. */
 export const LINE_CHARS_MAX = 65_536;
-/** Most faults or events of one answer that are looked at. */
+/** Most faults or events of one answer that are processed. */
 export const EXTRAS_MAX = 128;
-/** Longest text taken over from an executable, in characters. */
+/** Longest text accepted from an executable, in characters. */
 const TEXT_MAX = 200;
 
-/** Who the executable says it is. */
+/** The description that the executable gives of itself. */
 export interface Hello {
   readonly description: EnforcerDescription;
   readonly machineBoot: string;
   readonly running: readonly VmId[];
 }
 
-/** What may ride on any answer. */
+/** Optional parts of any answer. */
 export interface Extras {
   readonly running?: readonly VmId[];
   readonly events: readonly EnforcerEvent[];
   readonly faults: readonly FaultRecord[];
-  /** The first part that is none of the contract; undefined when all of it is. */
+  /** The first part that violates the contract; undefined: none. */
   readonly refused?: string;
 }
 
 type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: string };
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Reads the answer to `hello`. */
+/** Parses the answer to `hello`. */
 export function parseHello(line: string): Parsed<Hello> {
   const fields = parseLine(line);
   if (fields === undefined) return failure('the answer to hello is not a JSON object');
@@ -70,7 +70,7 @@ export function parseHello(line: string): Parsed<Hello> {
   };
 }
 
-/** Reads the answers to `calls`. What does not fit the contract becomes a failed answer, and ends the list. */
+/** Parses the answers to `calls`. An invalid answer becomes a failed one, and ends the list. */
 export function parseAnswers(line: string, calls: readonly EnforcerCall[]): readonly EnforcerAnswer[] {
   const list = parseLine(line)?.['answers'];
   if (!Array.isArray(list)) return [failure('the command answered no list of answers')];
@@ -84,8 +84,8 @@ export function parseAnswers(line: string, calls: readonly EnforcerCall[]): read
 }
 
 /**
- * Reads what rides on an answer. What does not fit the contract is left out and named in `refused`. Where more events
- * come than are looked at, the platform is lost: a start or an exit would else be.
+ * Parses the optional parts of an answer. Invalid parts are omitted and named in `refused`. Too many events make the
+ * platform lost, since a start or an exit would otherwise be missed.
  */
 export function parseExtras(line: string): Extras {
   const fields = parseLine(line) ?? {};
@@ -108,7 +108,7 @@ export function parseExtras(line: string): Extras {
   };
 }
 
-/** Returns why an answer does not say that its request was taken in; undefined when it does. */
+/** Returns why an answer does not confirm its request; undefined when it does. */
 export function whyNotTaken(line: string): string | undefined {
   const fields = parseLine(line);
   if (fields === undefined) return 'the answer is not a JSON object';

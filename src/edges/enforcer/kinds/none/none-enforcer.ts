@@ -1,8 +1,8 @@
 /**
- * The Enforcer that isolates nothing: it notes who should hold what and says so with evidence `none`.
+ * The Enforcer that isolates nothing: it records grants and reports them with evidence `none`.
  *
- * For bring-up of the messages on a bench, where no hypervisor helps. Every consent that asks for evidence
- * refuses it. VMs are those of the configuration, and all of them run.
+ * For trying the messages without a hypervisor. It cannot satisfy a consent that asks for evidence. Its VMs are those
+ * of the configuration, and all of them run.
  */
 
 import { type BundleDefinition, type Resource, resourcesOf } from '../../../../core/protocol/bundle.ts';
@@ -16,7 +16,7 @@ import type {
   Reach,
 } from '../../../../ports/enforcer.ts';
 
-/** What the enforcer without isolation is told. `machineBoot` should come from the machine's boot id. */
+/** Parameters. `machineBoot` should come from the machine's boot id. */
 export interface NoneOptions {
   readonly bundles: readonly BundleDefinition[];
   readonly vms: readonly VmId[];
@@ -26,7 +26,7 @@ export interface NoneOptions {
 export class NoneEnforcer implements Enforcer {
   readonly #options: NoneOptions;
   readonly #bundles: ReadonlyMap<BundleId, Known>;
-  /** Who should reach a resource; absent means blocked. */
+  /** The VM that each resource is granted to; absent: blocked. */
   readonly #noted = new Map<Resource, Reach>();
 
   constructor(options: NoneOptions) {

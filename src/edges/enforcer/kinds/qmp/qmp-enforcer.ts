@@ -1,12 +1,11 @@
 /**
- * The enforcer `qmp`: plain QEMU on a laptop. It moves input, and nothing else: what a program reads from the real
- * device comes in over a socket per bundle, and goes by QMP to the QEMU of the holder alone.
+ * The enforcer `qmp`: plain QEMU. It moves only input: events that a program reads from the real device arrive over a
+ * socket per bundle, and go by QMP to the holder's QEMU alone.
  *
- * Access is the routing, and the routing is in this process. So `fence` takes effect at once, whatever the holder of
- * this or of another bundle does: runs wait for those of their own bundle alone, and while one of these settles
- * nobody gets its events. `settle` releases what is down at the old holder and waits until all that it was sent is
- * answered; a host that restarts routes nothing until it grants anew, which counts as a reboot of the machine. QMP
- * cannot be asked who gets events, so the evidence is `asserted`: the word of this process.
+ * The routing in this process is the access. So `fence` takes effect at once, independent of any holder: a run waits
+ * only for runs of its own bundle, and during its settle no VM gets its events. `settle` releases what is pressed at
+ * the old holder and waits until all its events are answered. A restarted host routes nothing until a new grant,
+ * which counts as a reboot of the machine. QMP cannot report the routing, so the evidence is `asserted`.
  */
 
 import { Lines } from '../../../../common/lines.ts';
@@ -25,18 +24,18 @@ import { Notebook } from '../../notebook.ts';
 import { InputHold, parseEvents, shareOf } from './qmp-input.ts';
 import { CALLERS_MAX, type GuestState, QmpLink } from './qmp-link.ts';
 
-/** Programs that feed one bundle at a time: one, and the next that replaces it. */
+/** Most connected programs per bundle: the present one, and its replacement. */
 const FEEDERS_MAX = 4;
-/** Runs of one bundle, the one under way among them: it, and repetitions. More is somebody's mistake. */
+/** Most runs of one bundle, including the present one: it and repetitions. More indicate a bug. */
 const RUNS_MAX = 8;
-/** Events kept for a listener that is not there yet. */
+/** Events kept before there is a listener. */
 const EARLY_EVENTS_MAX = 32;
 
 export interface QmpOptions {
   readonly bundles: readonly BundleDefinition[];
   /** VM → address of its QMP socket. */
   readonly vms: ReadonlyMap<VmId, string>;
-  /** Bundle → address at which its input events come in. */
+  /** Bundle → address for its input events. */
   readonly inputs: ReadonlyMap<BundleId, string>;
   readonly limitMs: number;
   /** Differs at each start of the host. */
@@ -46,9 +45,7 @@ export interface QmpOptions {
   readonly log: Log;
 }
 
-/**
- * Opens the enforcer: `done` is told once every QEMU has answered or was not there, and all inputs are listened for.
- */
+/** Opens the enforcer. Calls `done` once every QEMU has answered or is absent, and all inputs are listened on. */
 export function openQmpEnforcer(options: QmpOptions, done: (result: QmpEnforcer | Error) => void): void {
   const enforcer = new QmpEnforcer(options);
   enforcer.open((error) => {
@@ -66,14 +63,14 @@ export class QmpEnforcer implements Enforcer {
   readonly #options: QmpOptions;
   readonly #notebook: Notebook;
   readonly #links = new Map<VmId, QmpLink>();
-  /** Who gets the events of a bundle. */
+  /** The hold that gets the events of a bundle. */
   readonly #holds = new Map<BundleId, { readonly vm: VmId; readonly hold: InputHold }>();
-  /** InputHolds that were fenced and have not settled. */
+  /** Holds that were fenced and have not settled. */
   readonly #leaving = new Map<BundleId, Set<InputHold>>();
-  /** Of each bundle the run under way, and those that wait for it. */
+  /** By bundle: the present run, and those that wait for it. */
   readonly #runs = new Map<BundleId, Run[]>();
   readonly #stops: (() => void)[] = [];
-  /** VMs that ran when the enforcer was opened; what changes before somebody listens is told to the listener. */
+  /** VMs that ran at the start. Later changes before there is a listener are reported to the listener. */
   #runningAtFirst: readonly VmId[] = [];
   #early: EnforcerEvent[] = [];
   #isOpen = false;
@@ -172,7 +169,7 @@ export class QmpEnforcer implements Enforcer {
     for (const link of this.#links.values()) link.close();
   }
 
-  /** Carries out the first of a bundle's runs, then those after it. */
+  /** Carries out the runs of a bundle, one after the other. */
   #next(bundle: BundleId, runs: Run[]): void {
     const [run] = runs;
     if (run === undefined) return void this.#runs.delete(bundle);
@@ -208,21 +205,21 @@ export class QmpEnforcer implements Enforcer {
     done(answer);
   }
 
-  /** Once all of a bundle is granted, its events go to the holder. */
+  /** When all of a bundle is granted, its events go to the holder. */
   #begin(bundle: BundleId): void {
     const vm = this.#notebook.holderOf(bundle);
     const link = vm && this.#links.get(vm);
     if (!link || this.#holds.get(bundle)?.vm === vm) return;
     const hold = new InputHold(
       (events, done) => link.execute('input-send-event', { events }, done),
-      // A bundle has one hold at a time that sends: it is granted only when the one before has settled.
+      // One hold of a bundle sends at a time: a grant requires that the previous one has settled.
       shareOf(CALLERS_MAX, this.#options.bundles.length),
       (text) => this.#options.log('warn', text, { vm, bundle }),
     );
     this.#holds.set(bundle, { vm, hold });
   }
 
-  /** From here on the holder gets nothing more of this bundle. */
+  /** From here on the holder gets no more events of this bundle. */
   #end(bundle: BundleId): void {
     const held = this.#holds.get(bundle);
     if (!held) return;
@@ -243,7 +240,7 @@ export class QmpEnforcer implements Enforcer {
     });
   }
 
-  /** A guest started or ended: then nothing of what it was granted is left. */
+  /** A guest started or ended: its grants are void. */
   #lived(vm: VmId, state: GuestState): void {
     if (state === 'none') {
       this.#notebook.forget(vm);
@@ -261,7 +258,7 @@ export class QmpEnforcer implements Enforcer {
     return [...this.#links].filter(([, link]) => isMeant(link.state)).map(([vm]) => vm);
   }
 
-  /** Takes events from a program that reads the device. It is not answered: it may be deaf. */
+  /** Accepts events from a program that reads the device. It gets no answer, since it may not read. */
   #feed(bundle: BundleId, stream: ByteStream, onEnd: () => void): void {
     let isBad = false;
     const bad = (error: string) => {
@@ -277,7 +274,7 @@ export class QmpEnforcer implements Enforcer {
       onBad: bad,
       onClose: () => {
         onEnd();
-        // Nobody will tell any more when a key is let go.
+        // No program will report the release of pressed keys any more.
         this.#holds.get(bundle)?.hold.releaseAll();
       },
     });

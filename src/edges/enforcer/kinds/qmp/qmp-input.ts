@@ -1,33 +1,33 @@
 /**
- * Input events on their way to the holder of one bundle, and to nobody else.
+ * Input events on their way to the holder of one bundle, and to no other VM.
  *
- * What the holder was sent as pressed is remembered, and released when the bundle leaves it: no key sticks. A release
- * that the holder never saw pressed is not passed on, so the end of a touch that began at the former holder stays
- * there. Bounded: an event too many is dropped, but never the release of something that is down.
+ * Keys that are pressed at the holder are tracked, and released when the bundle leaves, so that no key stays pressed.
+ * A release without a press at this holder is not passed on: the end of a touch that began at the former holder stays
+ * there. Bounded: excess events are dropped, except the release of a pressed key.
  */
 
 import type { Json } from '../../../../common/lines.ts';
 import type { QmpAnswer } from './qmp-link.ts';
 
-/** Events of one line, and of one command. */
+/** Most events of one line, and of one command. */
 export const EVENTS_MAX = 32;
-/** Events that wait until the QEMU has taken earlier ones: about a second of a fast touch screen. */
+/** Most queued events until the QEMU has taken earlier ones: about a second of a fast touch screen. */
 const QUEUE_MAX = 256;
-/** Commands on their way to a QEMU, of one bundle. */
+/** Most unanswered commands of one bundle. */
 const SENT_MAX = 8;
-/** Keys and buttons that are down at a time; more fingers than anybody has. */
+/** Most pressed keys and buttons: more than ten fingers. */
 const DOWN_MAX = 64;
 
-/** An event as QMP's `input-send-event` takes it. */
+/** An event in the form of QMP's `input-send-event`. */
 export interface InputEvent {
   readonly type: 'key' | 'btn' | 'rel' | 'abs';
   readonly data: Json;
 }
 
-/** Sends events to one QEMU; `done` is called once, in time. */
+/** Sends events to one QEMU; calls `done` once, within the deadline. */
 export type SendEvents = (events: readonly InputEvent[], done: (answer: QmpAnswer) => void) => void;
 
-/** Returns the events of a line; undefined when any is not well formed. Nothing but what is known is passed on. */
+/** Returns the events of a line; undefined when any is malformed. Only known fields are passed on. */
 export function parseEvents(line: Json): readonly InputEvent[] | undefined {
   const { events } = line;
   if (!Array.isArray(events) || events.length > EVENTS_MAX) return undefined;
@@ -64,14 +64,14 @@ function isKeyNumber(value: unknown): boolean {
 }
 
 /**
- * Commands that one bundle may have on their way, where `bundles` may all be with one QEMU that takes `limit` together:
- * none is ever refused there, so no release is lost.
+ * Returns how many unanswered commands one bundle may have. All `bundles` may be at one QEMU with `limit` commands in
+ * total: none is refused there, so no release is lost.
  */
 export function shareOf(limit: number, bundles: number): number {
   return Math.min(SENT_MAX, Math.max(1, Math.floor(limit / bundles)));
 }
 
-/** The events of one holder's time with a bundle. Begins with a grant and ends with a fence. */
+/** The events of one hold of a bundle, from a grant to a fence. */
 export class InputHold {
   readonly #send: SendEvents;
   readonly #sentMax: number;
@@ -82,7 +82,7 @@ export class InputHold {
   #ended: (() => void) | undefined;
   #isOver = false;
 
-  /** `sentMax`: commands on their way at a time. `onTrouble`: something was lost; told once. */
+  /** `sentMax`: most unanswered commands. `onTrouble`: called once when events were lost. */
   constructor(send: SendEvents, sentMax: number, onTrouble: (text: string) => void) {
     this.#send = send;
     this.#sentMax = sentMax;
@@ -93,7 +93,7 @@ export class InputHold {
     };
   }
 
-  /** Whether everything that was sent has been answered. */
+  /** Whether all sent events have been answered. */
   get isIdle(): boolean {
     return this.#sent === 0 && this.#queue.length === 0;
   }
@@ -104,7 +104,7 @@ export class InputHold {
     this.#pump();
   }
 
-  /** Releases what is down, as when who reads the device is gone. */
+  /** Releases what is pressed, as when the reading program is gone. */
   releaseAll(): void {
     const events = [...this.#down.values()].map(released);
     this.#down.clear();
@@ -112,17 +112,15 @@ export class InputHold {
     this.#pump();
   }
 
-  /**
-   * Nothing more is passed on. What has not left is dropped; what is down at the holder will be released by `settle`.
-   */
+  /** Stops passing on events. Unsent ones are dropped; `settle` releases what is pressed at the holder. */
   end(): void {
     this.#isOver = true;
-    // A release that has not left counted as done already, and the holder has not seen it.
+    // An unsent release already counted as done, but the holder has not seen it.
     for (const event of this.#queue) if (event.data['down'] === false) this.#down.set(nameOf(event), event);
     this.#queue = [];
   }
 
-  /** Releases what is down and waits until all that was sent is answered: by the holder, or by its deadline. */
+  /** Releases what is pressed and waits until all sent events are answered, or until the deadline. */
   settle(done: () => void): void {
     this.releaseAll();
     if (this.isIdle) done();

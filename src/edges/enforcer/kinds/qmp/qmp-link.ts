@@ -1,26 +1,26 @@
 /**
- * The QMP of one QEMU: dials it, and again when it is gone; commands with a deadline; whether its guest lives.
+ * The QMP connection of one QEMU: dials and redials, runs commands with a deadline, and tracks whether its guest
+ * runs.
  *
- * A guest lives for as long as its QMP answers: SHUTDOWN, RESET, a connection that ends, an answer that does not come
- * in time and a status that is refused are its end. A QEMU that only hangs comes back as a new incarnation, which
- * is the safe mistake. (QMP: a greeting, `qmp_capabilities`, then commands with an `id` and events; see QEMU's
- * docs/interop/qmp-spec.)
+ * A guest runs as long as its QMP answers. SHUTDOWN, RESET, a closed connection, a missed deadline and a refused
+ * status end it. A QEMU that only hangs returns as a new incarnation, which is the safe error. (QMP: a greeting,
+ * `qmp_capabilities`, then commands with an `id` and events; see QEMU's docs/interop/qmp-spec.)
  */
 
 import { type Json, Lines } from '../../../../common/lines.ts';
 import type { VmId } from '../../../../core/protocol/ids.ts';
 import type { ByteStream, Clock, Log, StreamNetwork } from '../../../../ports/world.ts';
 
-/** Pause before a QEMU that is not there is dialled again, in ms: a VM that starts is seen this much later. */
+/** Pause before an absent QEMU is redialled, in ms: a starting VM is seen this much later. */
 export const REDIAL_MS = 500;
-/** Most commands that wait for an answer; more are refused. */
+/** Most unanswered commands; more are refused. */
 const OPEN_MAX = 64;
-/** Of these, what all callers of one QEMU may have on their way together; the others are the link's own. */
+/** Of these, most from all callers of one QEMU together; the others are the link's own. */
 export const CALLERS_MAX = OPEN_MAX - 8;
-/** Characters kept of what a QEMU says went wrong. */
+/** Longest error text of a QEMU that is kept, in characters. */
 const TEXT_MAX = 200;
 
-/** `waiting`: for its first instruction (`-S`); `none`: there is no guest, or none that can be asked. */
+/** `waiting`: before its first instruction (`-S`); `none`: there is no guest, or it cannot be reached. */
 export type GuestState = 'none' | 'waiting' | 'running';
 
 /** The answer to one command. */
@@ -31,7 +31,7 @@ export type QmpAnswer =
 export interface QmpParts {
   readonly vm: VmId;
   readonly address: string;
-  /** Time for one answer, and for the greeting. */
+  /** Time limit of one answer, and of the greeting. */
   readonly limitMs: number;
   readonly network: Pick<StreamNetwork, 'connect'>;
   readonly clock: Clock;
@@ -40,7 +40,7 @@ export interface QmpParts {
   readonly onState: (state: GuestState) => void;
 }
 
-/** Statuses of `query-status` in which there is no guest that runs, or may run on. */
+/** Values of `query-status` without a guest that runs or may continue. */
 const NOT_RUNNING = ['shutdown', 'guest-panicked', 'internal-error', 'inmigrate', 'postmigrate', 'preconfig'];
 
 interface Open {
@@ -52,15 +52,15 @@ export class QmpLink {
   readonly #parts: QmpParts;
   readonly #open = new Map<number, Open>();
   #state: GuestState = 'none';
-  /** The present connection, or the attempt at one. */
+  /** The present connection or attempt. */
   #lines: Lines | undefined;
   #attempt = 0;
   #lastId = 0;
   #stopTimer = () => {};
   #isClosed = false;
-  /** The last trouble that was logged: the same one is not told every half second. */
+  /** The last logged error; it is not repeated every half second. */
   #told = '';
-  /** Called once, when the first attempt has come to something. */
+  /** Called once, after the first attempt. */
   #onFirst: (() => void) | undefined;
 
   constructor(parts: QmpParts) {
@@ -71,7 +71,7 @@ export class QmpLink {
     return this.#state;
   }
 
-  /** Starts dialling. `done`: the first attempt has come to something. */
+  /** Starts dialling. `done`: the first attempt has finished. */
   start(done: () => void): void {
     this.#onFirst = done;
     this.#dial();
@@ -83,7 +83,7 @@ export class QmpLink {
     this.#drop('closed by us');
   }
 
-  /** Sends a command; `done` is called once, in time. */
+  /** Sends a command; calls `done` once, within the deadline. */
   execute(command: string, args: Json | undefined, done: (answer: QmpAnswer) => void): void {
     const { vm, clock, limitMs } = this.#parts;
     if (!this.#lines) return done({ ok: false, error: `${vm}: no QMP connection` });
@@ -98,7 +98,7 @@ export class QmpLink {
     this.#lines.send({ execute: command, ...(args ? { arguments: args } : {}), id });
   }
 
-  /** Lets a guest run that waits for its first instruction. */
+  /** Starts a guest that waits before its first instruction. */
   release(): void {
     if (this.#state !== 'waiting') return;
     this.execute('cont', undefined, (answer) => {
@@ -152,7 +152,7 @@ export class QmpLink {
     else if (name === 'RESUME' && this.#state === 'none') this.#assess();
   }
 
-  /** Asks whether there is a guest. */
+  /** Queries whether there is a guest. */
   #assess(): void {
     this.#ask('query-status', (value) => {
       if (this.#state !== 'none') return;
@@ -166,12 +166,12 @@ export class QmpLink {
     });
   }
 
-  /** Asks what has to be known of a QEMU. One that answers with an error is no use, and nobody would ask it again. */
+  /** Runs a required query. A QEMU that answers with an error is unusable, and the query would not be repeated. */
   #ask(command: string, done: (value: unknown) => void): void {
     const attempt = this.#attempt;
     this.execute(command, undefined, (answer) => {
       if (answer.ok) done(answer.value);
-      // Otherwise the connection was dropped, and that is dealt with.
+      // Otherwise the connection was dropped, which is handled elsewhere.
       else if (attempt === this.#attempt) this.#lost(`${command}: ${answer.error}`);
     });
   }
@@ -184,7 +184,7 @@ export class QmpLink {
     onState(state);
   }
 
-  /** The connection is no good, or never came about: a new one is tried. */
+  /** The connection failed or was never made: retry. */
   #lost(reason: string): void {
     const { clock, log, vm, address } = this.#parts;
     if (this.#told !== reason && !this.#isClosed) log('warn', `no QMP: ${reason}`, { vm, address });
@@ -196,7 +196,7 @@ export class QmpLink {
 
   #drop(reason: string): void {
     this.#stopTimer();
-    // What the old connection still says is no longer ours.
+    // Later data of the old connection is ignored.
     this.#attempt += 1;
     const lines = this.#lines;
     this.#lines = undefined;

@@ -6,7 +6,7 @@ import { ID_PATTERN, VM_PATTERN } from '../../../../core/protocol/ids.ts';
 import { type EnforcerSocket, enforcerKind, resetFaults } from '../../kind.ts';
 import { openQmpEnforcer, type QmpOptions } from './qmp-enforcer.ts';
 
-/** Time that a QEMU has for one QMP command by default, in ms; it answers within one or two. */
+/** Default time limit of a QMP command, in ms. A QEMU answers within one or two. */
 const LIMIT_MS = 1_000;
 
 export const QMP = enforcerKind({
@@ -35,7 +35,7 @@ export const QMP = enforcerKind({
         vms: new Map(Object.entries(vms)) as unknown as QmpOptions['vms'],
         inputs: new Map(Object.entries(inputs)) as unknown as QmpOptions['inputs'],
         limitMs,
-        // The routing dies with this process, so each start finds a machine on which nobody holds anything.
+        // The routing ends with this process, so that each start finds a machine without holders.
         machineBoot: `${machineBoot()}/${[...entropy.random(8)].map(hexByte).join('')}`,
         network,
         clock,
@@ -58,7 +58,7 @@ export const QMP = enforcerKind({
         path: ['inputs'],
         message: `none for ${id}: qmp moves nothing but input events`,
       })),
-      // What is down is released as the bundle leaves; of anything else it can clear nothing.
+      // Pressed keys are released when the bundle leaves. It can clear no other residual state.
       ...bundles.flatMap((bundle) =>
         resetFaults('qmp', bundle).map((message) => ({ path: ['kind'], message })),
       ),

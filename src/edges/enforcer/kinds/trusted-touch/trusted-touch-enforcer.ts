@@ -1,13 +1,12 @@
 /**
- * The enforcer `trusted-touch`: the guests' own drivers lend and accept (src/edges/hooks/trusted-touch.ts), and the
- * host is clock, queue and log.
+ * The enforcer `trusted-touch`: the guests' own drivers lend and accept (src/edges/hooks/kinds/trusted-touch), and
+ * the host provides clock, queue and log.
  *
- * It switches nothing and can force nothing. That somebody holds a bundle is what the agents say: the owner by lending
- * after its driver has, the borrower by confirming after its driver accepted. So the evidence is `asserted`; that two
- * VMs never reach the device is the hypervisor's doing, which refuses an accept of what was not lent, and a reclaim of
- * what a live borrower has.
+ * It switches nothing and can force nothing. The holder is what the agents report: the owner lends after its driver
+ * has, the borrower confirms after its driver accepted. So the evidence is `asserted`. The hypervisor ensures that
+ * two VMs never reach the device: it refuses an accept without a lend, and a reclaim from a live borrower.
  *
- * What it noted outlives the service, as nobody else could say after a restart who has what.
+ * Its records survive the service, since nothing else knows the holders after a restart.
  */
 
 import type { BundleDefinition } from '../../../../core/protocol/bundle.ts';
@@ -24,7 +23,7 @@ import type { Log } from '../../../../ports/world.ts';
 import type { NoteStore } from '../../kind.ts';
 import { Notebook } from '../../notebook.ts';
 
-/** Who knows which VMs run. Another enforcer does: `none` of those in the configuration, `command` by its program. */
+/** The enforcer that knows the running VMs: `none` with those of the configuration, or `command` with its program. */
 export type VmIncarnations = Pick<
   Enforcer,
   'machineBoot' | 'running' | 'acknowledgeStart' | 'acknowledgeExit' | 'onEvent' | 'close'
@@ -105,9 +104,7 @@ export class TrustedTouchEnforcer implements Enforcer {
     this.#parts.incarnations.close();
   }
 
-  /**
-   * A full disk keeps no bundle from going home: after a restart its holder is then unknown, and it is taken in anew.
-   */
+  /** A full disk does not prevent a return: after a restart its holder is then unknown, and it is fenced again. */
   #save(): void {
     const notes = this.#notebook.notes();
     const text = JSON.stringify(notes);

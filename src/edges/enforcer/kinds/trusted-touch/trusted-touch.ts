@@ -8,7 +8,7 @@ import { openCommand, PROGRAM_FIELDS } from '../command/command.ts';
 import { NoneEnforcer } from '../none/none-enforcer.ts';
 import { TrustedTouchEnforcer } from './trusted-touch-enforcer.ts';
 
-/** Which VMs run, where the enforcer itself does not see it. */
+/** Source of the running VMs, which the enforcer itself does not see. */
 const INCARNATIONS = Type.Union(
   [
     Type.Object(
@@ -55,7 +55,10 @@ export const TRUSTED_TOUCH = enforcerKind({
     bundles.flatMap((bundle) => touchFaults(bundle).map((message) => ({ path: ['kind'], message }))),
 });
 
-/** The touch driver lends registers and one interrupt, keeps the supplies on, resets nothing, and lends no DMA. */
+/**
+ * Limits of the touch driver: it lends registers and one interrupt, keeps the supplies on, resets nothing, and lends
+ * no DMA.
+ */
 function touchFaults(bundle: BundleDefinition): string[] {
   const stream = resourcesOf(bundle).find(({ kind }) => kind === 'stream');
   return [

@@ -33,7 +33,7 @@ export const COMMAND = hookKind({
       await run(parts, step.command)(call);
     },
     undo: step.undo && ifBegun(run(parts, step.undo)),
-    // As a step it is not run to see what it does; as `inspect` it is asked just that.
+    // As a step it is not run to find the status; as `inspect` it is.
     status: async (call) =>
       parts.isInspect ? commandStatus(parts.world, orderOf(parts, step.command), call) : 'unknown',
     recheck: undefined,

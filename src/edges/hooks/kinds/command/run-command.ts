@@ -1,11 +1,11 @@
 /**
- * Runs the program of a `command` step. The program gets no input; its environment says what is wanted:
+ * Runs the program of a `command` step. The program gets no input; environment variables describe the request:
  *
  *   BATON_HOOK      prepare, hold-supplies, release-supplies, suspend, resume or inspect
  *   BATON_STEP      the step's name            BATON_BUNDLE, BATON_DEVICE   what it is about
  *   BATON_EPOCH     the epoch; absent for inspect                BATON_LIMIT_MS   milliseconds it has
  *
- * Status 0 is success. Any other status says that nothing was changed. A program that is killed, by its limit or
+ * Status 0 is success. Any other status means that nothing was changed. A program that was killed, by its limit or
  * otherwise, may have changed something.
  */
 
@@ -15,12 +15,12 @@ import { LATE, StepError, within } from '../../limit.ts';
 import { driverStatus, type StepCall } from '../../step.ts';
 import type { HookWorld, ProgramEnd } from '../../world.ts';
 
-/** Time a program has between SIGTERM and SIGKILL, in ms: enough for a trap to clean up, little for a user. */
+/** Time between SIGTERM and SIGKILL, in ms: enough for a trap to clean up, short for a user. */
 export const TERM_GRACE_MS = 200;
-/** Longest wait for a killed program to be gone, in ms. A process that a driver holds in the kernel may stay. */
+/** Longest wait for the end of a killed program, in ms. A process may be blocked in a driver in the kernel. */
 export const KILL_GRACE_MS = 500;
 
-/** What a program is told, besides the call. */
+/** The subject of a run, besides the call. */
 export interface CommandOrder {
   readonly command: readonly string[];
   readonly bundle: BundleId;
@@ -83,7 +83,7 @@ function resultOf(command: readonly string[], end: ProgramEnd): string {
   throw new StepError(`${command[0]}: status ${how.status}${said(end)}`, { mayHaveActed: false });
 }
 
-/** What a program said last, as part of a line. */
+/** Returns the last output of a program, as part of a line. */
 function said({ stderr }: ProgramEnd): string {
   const text = stderr.trim().replace(/\s*\n\s*/g, ' / ');
   return text === '' ? '' : `: ${text}`;

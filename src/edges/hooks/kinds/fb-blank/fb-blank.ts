@@ -1,10 +1,11 @@
 /**
  * Hook kind `fb-blank`: powers a framebuffer down by its attribute `blank`.
  *
- * - Under DRM the write succeeds and does nothing while a DRM master, as a compositor, has the display. Most kernels
- *   show nothing in `blank`. What came about tells `dpms` of the connectors of the same device, where it has some.
- * - A connector that shows nothing of this device reads `disabled`, and its `dpms` says nothing.
- * - Without connectors nobody can tell, and a write that was taken counts.
+ * - Under DRM the write succeeds without effect while a DRM master, such as a compositor, has the display. Most
+ *   kernels show nothing in `blank`. The result is visible in `dpms` of the connectors of the same device, if it has
+ *   any.
+ * - A connector that shows nothing of this device reads `disabled`, and its `dpms` is meaningless.
+ * - Without connectors the result is unknown, and an accepted write counts.
  */
 
 import { Type } from '../../../../common/schema.ts';
@@ -28,14 +29,14 @@ import type { HookWorld } from '../../world.ts';
 /** FB_BLANK_POWERDOWN and FB_BLANK_UNBLANK of linux/fb.h. */
 const POWERDOWN = '4';
 const UNBLANK = '0';
-/** Connectors of one device that are looked at. */
+/** Most connectors of one device that are read. */
 const CONNECTORS_MAX = 16;
 
-/** What is shown of a display. */
+/** The state of a display. */
 interface Shown {
-  /** As `blank` takes it; undefined when nobody can tell. */
+  /** As a value of `blank`; undefined when unknown. */
   readonly blank: string | undefined;
-  /** Attributes that tell, with what they read; empty when `blank` itself tells, or nothing does. */
+  /** Attributes that show it, with their values; empty when `blank` itself shows it, or nothing does. */
   readonly dpms: readonly (readonly [path: string, text: string])[];
 }
 
@@ -64,7 +65,7 @@ export const FB_BLANK = hookKind({
   effect: ({ fb }, look) => darkens(fb, look),
 });
 
-/** What can be told of a display that is to go dark. */
+/** Returns what can be checked before a display is blanked. */
 function darkens(fb: string, look: SysLook): string | undefined {
   const [place] = placesOf(inClass(fb, 'graphics'), look);
   if (place === undefined) return undefined;
@@ -83,12 +84,12 @@ function fbBlank(fb: string, world: HookWorld): StepActions {
     const folder = await framebufferOf(world, limit, fb);
     return { folder, path: `${folder}/blank` };
   };
-  /** Writes, then waits until the display shows it, where it can be told. */
+  /** Writes, then waits until the display shows the result, if it can. */
   const write = async (limit: Limit, folder: string, value: string) => {
     await writeAttribute(world, limit, `${folder}/blank`, value);
     let shown: Shown = { blank: undefined, dpms: [] };
     const arrived = async () => {
-      // Only a whole look counts: one that the limit cuts off must not forget what was seen.
+      // Only a complete read counts: one cut off by the limit must not hide an earlier result.
       shown = await shownBy(world, limit, folder);
       return shown.blank === undefined || shown.blank === value;
     };
@@ -99,7 +100,7 @@ function fbBlank(fb: string, world: HookWorld): StepActions {
       const { folder, path } = await at(limit);
       const { blank: found } = await shownBy(world, limit, folder);
       if (found === POWERDOWN) return;
-      // What nobody can tell is taken for a display that is on, as the kernel has it from the start.
+      // A display in an unknown state counts as on, the kernel's initial state.
       note.remember({
         path: await realPathOf(world, limit, path),
         found: found ?? UNBLANK,
@@ -143,7 +144,7 @@ async function statusBy(
   return shown?.blank === UNBLANK ? 'active' : 'unknown';
 }
 
-/** Reads what the connectors show, or else `blank` itself. Rejects only when it takes too long. */
+/** Reads the connectors, or else `blank` itself. Rejects only when it takes too long. */
 async function shownBy(world: HookWorld, limit: Limit, folder: string): Promise<Shown> {
   const dpms: (readonly [string, string])[] = [];
   for (const connector of await connectorsOf(world, limit, folder)) {
@@ -182,7 +183,7 @@ function seen(folder: string, { blank, dpms }: Shown): string {
   return `${path} reads ${JSON.stringify(text)}`;
 }
 
-/** What cannot be read is undefined; what takes too long is a fault. */
+/** An unreadable attribute is undefined; a timeout is an error. */
 function quietly<T>(work: Promise<T>): Promise<T | undefined> {
   return work.catch((error) => {
     if (error instanceof StepError) throw error;

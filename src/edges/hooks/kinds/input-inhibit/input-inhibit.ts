@@ -49,7 +49,7 @@ const SCHEMA = Type.Object(
 );
 type InhibitStep = StepOf<typeof SCHEMA>;
 
-/** Kinds that stop what a device shows or reports, and leave its driver at work. */
+/** Kinds that stop a device's output or input while its driver continues to work. */
 const SILENCING = ['input-inhibit', 'fb-blank'];
 
 export const INPUT_INHIBIT = hookKind({
@@ -84,7 +84,7 @@ function inputInhibit(step: InhibitStep, world: HookWorld): StepActions {
         await change(world, call, path, '1');
         await still(world, call.limit, path, '1');
       }),
-    // The write of 0 opens the device, which may fail.
+    // Writing 0 opens the device, which may fail.
     undo: (call) =>
       each(call, async (path) => void (await putBack(world, call, path, { asleep: '1', awake: '0' }))),
     status: async (call) => {
@@ -95,13 +95,13 @@ function inputInhibit(step: InhibitStep, world: HookWorld): StepActions {
       return seen.size === 1 ? status : 'unknown';
     },
     recheck: async ({ limit }) => {
-      // All that there are now: one that came meanwhile is not inhibited.
+      // All present devices: one that appeared meanwhile is not inhibited.
       for (const path of await begun(all(limit))) await still(world, limit, path, '1');
     },
   };
 }
 
-/** Why a device is used on although its input devices are inhibited, and nothing else is done. */
+/** Returns why the driver may still use the device although its input devices are inhibited. */
 function stillUsed({ input, find }: InhibitStep, look: SysLook): string | undefined {
   const places = input === undefined ? inputsWith(find ?? {}, look) : placesOf(inClass(input, 'input'), look);
   for (const place of places) {

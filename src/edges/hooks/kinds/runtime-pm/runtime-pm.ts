@@ -65,9 +65,9 @@ function runtimePm({ device }: StepOf<typeof SCHEMA>, world: HookWorld): StepAct
       const now = await readAttribute(world, limit, status);
       if (now === 'unsupported')
         throw refused(`${status} reads unsupported: the driver has no runtime PM`, false);
-      // This only stops forbidding: whether the device suspends is up to its usage count.
+      // This only permits a suspend: the device's usage count decides whether it happens.
       const hasAllowed = await change(world, call, control, 'auto');
-      // Reading the delay fails where the driver uses none.
+      // Reading the delay fails if the driver uses none.
       const hasDelay =
         now !== 'suspended' &&
         (await readAttribute(world, limit, delay).catch(() => undefined)) !== undefined;
@@ -79,7 +79,7 @@ function runtimePm({ device }: StepOf<typeof SCHEMA>, world: HookWorld): StepAct
       const { limit, note } = call;
       if (!note.isBegun) return;
       const { control, status, delay } = await at(limit);
-      // A device that was allowed to sleep wakes when it is used; only one that was not has to be awake.
+      // A device that was allowed to suspend resumes on use. Only one that was not must be active.
       if ((await putBack(world, call, control)) === 'on')
         await until(world, limit, status, 'active', DEAD_ENDS);
       await putBack(world, call, delay);
@@ -89,7 +89,7 @@ function runtimePm({ device }: StepOf<typeof SCHEMA>, world: HookWorld): StepAct
         ({ status }) => statusOf(world, call, status, 'suspended', 'active'),
         (): DriverStatus => 'unknown',
       ),
-    // Anybody who opens the device wakes it.
+    // Any program that opens the device resumes it.
     recheck: async ({ limit }) => still(world, limit, (await begun(at(limit))).status, 'suspended'),
   };
 }

@@ -1,12 +1,12 @@
 /**
- * Connections to the long-lived local programs of `socket` steps: one JSON line out, one in.
+ * Connections to the local programs of `socket` steps: one JSON line out, one in.
  *
  *   → {"id":7,"hook":"suspend","bundle":"panel","device":"touch","step":"socket","epoch":12}
  *   ← {"id":7,"ok":true}   or   {"id":7,"ok":false,"error":"…"}   inspect also: "status":"active"
  *
- * A connection is kept between runs; one that broke is made anew. A request whose kept connection breaks before
- * the answer is asked once more: hooks may be repeated. A request that takes too long is abandoned with its
- * connection, so that a late answer cannot be taken for another's.
+ * A connection is kept between runs; a broken one is replaced. If a kept connection breaks before the answer, the
+ * request is repeated once, since hooks are idempotent. A request that takes too long is dropped together with its
+ * connection, so that a late answer cannot be matched to another request.
  */
 
 import { type Json, Lines } from '../../../../common/lines.ts';
@@ -16,7 +16,7 @@ import { LATE, type Limit, StepError, within } from '../../limit.ts';
 import type { StepCall } from '../../step.ts';
 import type { HookWorld } from '../../world.ts';
 
-/** What is asked about, besides the call. */
+/** The subject of a request, besides the call. */
 export interface SocketOrder {
   readonly path: string;
   readonly bundle: BundleId;
@@ -34,7 +34,7 @@ export class SocketPrograms {
     this.#world = world;
   }
 
-  /** Asks a program. Returns its answer, which is `ok`. Rejects with a StepError. */
+  /** Sends a request to a program. Returns its answer, which is `ok`. Rejects with a StepError. */
   async ask(order: SocketOrder, { hook, epoch, limit }: StepCall): Promise<Json> {
     const { path, bundle, device, step } = order;
     this.#lastId += 1;
@@ -76,7 +76,7 @@ export class SocketPrograms {
     );
     const stream = await within(this.#world.clock, limit.leftMs, connecting);
     if (stream === LATE) {
-      // It may still come about; nobody wants it then.
+      // It may still connect later; then it is not needed any more.
       void connecting.then((late) => late instanceof Error || new Connection(late, () => {}).close());
       throw new StepError(`${path}: no connection within ${limit.ms} ms`, { mayHaveActed: false });
     }
@@ -89,7 +89,7 @@ export class SocketPrograms {
   }
 }
 
-/** Returned when a connection ended before the answer came. */
+/** Result when a connection ended before the answer came. */
 const BROKEN: unique symbol = Symbol('broken');
 
 /** One connection. Several bundles may ask over it at the same time. */
@@ -120,7 +120,7 @@ class Connection {
     });
   }
 
-  /** Gives the connection up, with everything asked over it. */
+  /** Drops the connection, with all its open requests. */
   close(): void {
     this.#lines.close();
     this.#end();

@@ -1,4 +1,4 @@
-/** Hook kind `socket`: asks a program that listens. Its connections: programs.ts. */
+/** Hook kind `socket`: sends a request to a local program. Its connections: programs.ts. */
 
 import { Type } from '../../../../common/schema.ts';
 import { CLOSED, COMMON, hookKind, LIMIT } from '../../kind.ts';
@@ -31,7 +31,7 @@ export const SOCKET = hookKind({
         call.note.begin();
         await ask(call);
       },
-      // The request itself says which way: `resume` undoes `suspend`.
+      // The request itself names the direction: `resume` undoes `suspend`.
       undo: ifBegun(ask),
       status: async (call) => driverStatus((await programs.ask(order, call))['status']),
       recheck: undefined,

@@ -1,4 +1,4 @@
-/** Hook kind `sysfs`: writes an attribute, notes what was found, and waits until one reads as expected. */
+/** Hook kind `sysfs`: writes an attribute, records its former value, and waits until one reads as expected. */
 
 import { Type } from '../../../../common/schema.ts';
 import type { DriverStatus } from '../../../../ports/world.ts';
@@ -131,8 +131,8 @@ function sysfs(step: StepOf<typeof SCHEMA>, world: HookWorld): StepActions {
 }
 
 /**
- * What is written to undo a change of the attribute `place` that reads `now`: nothing when it reads as found; a
- * warning when it stays as it is. `undo` is what the configuration says: it counts where what was found cannot be
+ * Returns the text that undoes a change of the attribute `place`, which reads `now`: none when it reads as found, a
+ * warning when it stays as it is. `undo` comes from the configuration and is used when the former value cannot be
  * written back.
  */
 function howToUndo(
@@ -143,7 +143,7 @@ function howToUndo(
 ): { readonly value: string | undefined } | { readonly warn: string } {
   if (found !== undefined) {
     if (now === found) return { value: undefined };
-    // What reads as it was written takes back what it read before.
+    // An attribute that reads as written accepts its former value again.
     if (now === wrote || (now === undefined && reads === undefined)) return { value: found };
     const isOurs = now === undefined || now === reads || reads === found;
     if (!isOurs) return { warn: leftAlone(place, now, wrote) };
@@ -154,7 +154,7 @@ function howToUndo(
   };
 }
 
-/** What an attribute reads; of a list of choices, as `a [b] c`, the chosen one. Undefined when it cannot be read. */
+/** Returns the value of an attribute; of a list of choices, as `a [b] c`, the chosen one. Undefined when unreadable. */
 async function readValue(world: HookWorld, limit: Limit, path: string): Promise<string | undefined> {
   const text = await readAttribute(world, limit, path).catch((error) => {
     if (error instanceof StepError) throw error;

@@ -1,21 +1,20 @@
 /**
  * Hook kind `trusted-touch`: lends and borrows through the two attributes of Qualcomm's touch drivers.
  *
- * `trusted_touch_enable` is written 1 and 0 and reads whether it came about; `trusted_touch_event` holds the code of
- * what went wrong, and a written 0 clears it. The owner's driver lends on 1 and reclaims on 0, the borrower's accepts
- * on 1 and releases on 0. (QTS, its source: Linux4/samsung_kernel,
- * vendor/qcom/opensource/touch-drivers/qts/qts_core.c.)
+ * `trusted_touch_enable` is written 1 or 0 and reads the result; `trusted_touch_event` contains the error code, and
+ * writing 0 clears it. The owner's driver lends on 1 and reclaims on 0, the borrower's accepts on 1 and releases on
+ * 0. (QTS, its source: Linux4/samsung_kernel, vendor/qcom/opensource/touch-drivers/qts/qts_core.c.)
  *
- * What shapes the code:
- * - A write succeeds also when nothing was done: only reading back tells.
- * - A lend that is refused may have acted, so it counts as begun, and the 0 that undoes it unwinds.
- * - The borrower needs a notice of the memory and one of the interrupt. Until both arrived a 1 gives event 5 and is to
- *   be repeated; one may never arrive.
- * - After a failure the driver unwinds only on the next 0. A reclaim from a borrower that still has it fails each time,
- *   and says so only the first time.
- * - What unwinds reads 0 and shows no event, whatever became of the resources. So a release or a reclaim that failed is
- *   remembered here, and what the attribute reads afterwards is not taken for an answer.
- * - Nothing in the driver has a time limit: the step's own is the only one.
+ * Properties of the driver that shape the code:
+ * - A write succeeds even when nothing was done: only reading back shows the result.
+ * - A refused lend may have acted, so it counts as begun; the 0 that undoes it makes the driver unwind.
+ * - The borrower needs a notification for the memory and one for the interrupt. Until both have arrived, a 1 gives
+ *   event 5 and must be repeated; one may never arrive.
+ * - After a failure the driver unwinds only on the next 0. A reclaim from a borrower that still holds fails each
+ *   time, and reports so only the first time.
+ * - After unwinding it reads 0 and shows no event, whatever happened to the resources. So a failed release or reclaim
+ *   is remembered here, and a later reading does not count as the result.
+ * - The driver has no time limits; only the step's own applies.
  */
 
 import { Type } from '../../../../common/schema.ts';
@@ -27,7 +26,7 @@ import { placeOf } from '../../places.ts';
 import type { StepCall } from '../../step.ts';
 import type { HookWorld } from '../../world.ts';
 
-/** Shortest and longest pause between two tries, in ms. A notice takes a few calls of the hypervisor. */
+/** Shortest and longest pause between two attempts, in ms. A notification takes a few hypervisor calls. */
 const TRY_FIRST_MS = 1;
 const TRY_LAST_MS = 32;
 
@@ -43,9 +42,9 @@ const EVENTS: Readonly<Record<number, string>> = {
   5: 'NOTIFICATIONS_PENDING',
 };
 
-/** What is remembered of one device, for its steps of `suspend` and of `resume` together. Gone with the agent. */
+/** State of one device, shared by its `suspend` and `resume` steps. Lost with the agent. */
 interface TouchMemory {
-  /** How the last release or reclaim failed; absent once the driver has lent, accepted or reclaimed since. */
+  /** How the last release or reclaim failed; absent after a later lend, accept or reclaim. */
   failed?: string | undefined;
 }
 
@@ -62,7 +61,7 @@ const SCHEMA = Type.Object(
   CLOSED,
 );
 
-/** The owner's last suspend step, the borrower's first resume step. */
+/** Position of the step: the owner's last suspend step, the borrower's first resume step. */
 export const TRUSTED_TOUCH = hookKind({
   schema: SCHEMA,
   isForSupplies: false,
@@ -82,7 +81,7 @@ export const TRUSTED_TOUCH = hookKind({
   },
 });
 
-/** Returns what a trusted-touch step does on the side of the owner, or of a borrower. */
+/** Returns the actions of a trusted-touch step at the owner, or at a borrower. */
 function trustedTouchActions(
   step: StepOf<typeof SCHEMA>,
   world: HookWorld,
@@ -114,7 +113,7 @@ function trustedTouchActions(
   };
 }
 
-/** What was seen after a write. */
+/** The state after a write. */
 interface Seen {
   readonly enabled: string;
   /** Code of the event; 0 is none. */
@@ -143,7 +142,7 @@ class Driver {
   }
 
   async lend(limit: Limit): Promise<void> {
-    // The driver refuses to lend what it has lent; asked again, that is what was wanted.
+    // The driver refuses to lend twice; if it is already lent, the step has succeeded.
     if (await this.#reads1(limit)) return;
     const judge = (now: Seen) => {
       if (now.event < 0 || now.refusal !== undefined) throw failure('the lend failed', now);
@@ -155,7 +154,7 @@ class Driver {
 
   async accept(limit: Limit): Promise<void> {
     if (await this.#reads1(limit)) return;
-    // What accepting has half done is unwound by the release that follows a failed resume.
+    // The release after a failed resume unwinds a half-done accept.
     const judge = (now: Seen) => {
       if (now.event < 0 || now.refusal !== undefined) throw failure('accepting failed', now);
       return true;
@@ -169,11 +168,11 @@ class Driver {
       const seen = await this.#write(limit, '0');
       if (seen.event >= 0 && seen.refusal === undefined)
         return this.#until(limit, seen, '0', 'released', () => false);
-      // The next 0 unwinds. It reads 0 afterwards whatever became of the resources, so it is no success.
+      // The next 0 unwinds. It then reads 0 whatever happened to the resources, so it is no success.
       await this.#write(limit, '0');
       throw failure('the release failed', seen);
     });
-    // After one that failed the driver has unwound and forgotten: a 0 it takes now releases nothing any more.
+    // After a failed one the driver has unwound and forgotten: a later 0 releases nothing.
     this.#trust();
   }
 
@@ -185,21 +184,21 @@ class Driver {
     this.#memory.failed = undefined;
   }
 
-  /** Whether it is lent or accepted already. Half released or half reclaimed reads 1, too, and is neither. */
+  /** Returns whether it is lent or accepted. Half released or half reclaimed also reads 1, but is neither. */
   async #reads1(limit: Limit): Promise<boolean> {
     if ((await readAttribute(this.#world, limit, this.enable)) !== '1') return false;
     this.#trust();
     return true;
   }
 
-  /** Fails when what the attribute reads says nothing, because a release or reclaim before failed. */
+  /** Throws when the attribute's value is meaningless after a failed release or reclaim. */
   #trust(): void {
     const { failed } = this.#memory;
     if (failed === undefined) return;
     throw new StepError(`what is still lent is unknown, since before ${failed}`, { mayHaveActed: true });
   }
 
-  /** Does what takes a loan back, and remembers when it failed half-way. */
+  /** Runs a release or reclaim, and remembers a failure. */
   async #remembered(work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -209,7 +208,7 @@ class Driver {
     }
   }
 
-  /** Writes to `trusted_touch_enable` and looks what came of it. An older event must not be taken for ours. */
+  /** Writes to `trusted_touch_enable` and reads the result. Clears an older event first. */
   async #write(limit: Limit, value: '0' | '1'): Promise<Seen> {
     await writeAttribute(this.#world, limit, this.#event, '0');
     const refusal = await writeAttribute(this.#world, limit, this.enable, value).then(
@@ -228,7 +227,7 @@ class Driver {
     return { enabled, event: Math.trunc(Number(text)) || 0, refusal };
   }
 
-  /** Waits until it reads `value`. `judge` says whether another write may help; it throws when nothing will. */
+  /** Waits until it reads `value`. `judge` decides whether another write may help; it throws when none will. */
   async #until(
     limit: Limit,
     first: Seen,

@@ -65,7 +65,7 @@ function unbind(step: StepOf<typeof SCHEMA>, world: HookWorld): StepActions {
     const late =
       `${devices}/${name}/driver ${wanted ? 'does not point' : 'still points'} to ` +
       `${driver} ${limit.ms} ms after ${file}`;
-    // The write succeeds even when no driver was bound by it: only the link tells.
+    // The write succeeds even when no driver was bound by it: only the link shows the result.
     await look(
       limit,
       async () => (await bound(limit, name)) === wanted,
@@ -79,7 +79,7 @@ function unbind(step: StepOf<typeof SCHEMA>, world: HookWorld): StepActions {
       note.remember({ path: `${devices}/${name}/driver`, found: driver, wrote: '' });
       await write(limit, name, 'unbind');
     },
-    // By whatever name it has now: what was bound has to be bound again.
+    // By its present name: what was bound must be bound again.
     undo: async ({ limit, note, wakes }) => {
       if (!note.isBegun && wakes === 'nothing') return;
       const name = await nameOf(limit);

@@ -1,8 +1,8 @@
 /**
- * What waits to go to a broker: one lane per receiver, a few messages unacknowledged, a short queue behind them.
+ * Frames queued for a broker: one lane per receiver, with a few unacknowledged messages and a short queue.
  *
- * Lanes are apart so that a receiver whose messages are held up delays nobody else. A broker that stops
- * acknowledging is given up. Nothing here survives a connection: what is lost, the sessions repeat.
+ * Lanes are separate so that a slow receiver delays no other. A broker that stops acknowledging is disconnected.
+ * Nothing survives a connection; the sessions repeat what is lost.
  */
 
 import type { VmId } from '../../../../core/protocol/ids.ts';
@@ -11,21 +11,24 @@ import type { Clock } from '../../../../ports/world.ts';
 /** What lanes need. */
 export interface LaneParts {
   readonly clock: Clock;
-  /** Hands a frame to the broker; `done` when it is acknowledged (QoS 1) or written (QoS 0), or failed. */
+  /** Sends a frame to the broker; `done` when it is acknowledged (QoS 1) or written (QoS 0), or failed. */
   readonly publish: (to: VmId, frame: Uint8Array, done: (error?: Error) => void) => void;
-  /** A frame was not taken. */
+  /** A frame was refused. */
   readonly onRefused: (to: VmId, error: Error) => void;
-  /** The broker takes no more. */
+  /** The broker acknowledges nothing. */
   readonly onStuck: (reason: string) => void;
 }
 
-/** Most messages per receiver that the broker did not acknowledge; brokers allow 20 and more. */
+/** Most unacknowledged messages per receiver; brokers allow 20 and more. */
 const IN_FLIGHT_MAX = 8;
-/** Most frames that wait per receiver. More than a handover of every bundle at once sends to one party. */
+/** Most queued frames per receiver: more than a simultaneous handover of every bundle sends to one party. */
 const QUEUE_FRAMES_MAX = 64;
-/** Most receivers. A party talks to those it shares a key with, which are fewer. */
+/** Most receivers. A party sends only to those that share a key with it, which are fewer. */
 const LANES_MAX = 256;
-/** How long a broker may acknowledge nothing while something is under way. It is on the same machine. */
+/**
+ * Longest time without an acknowledgement while messages are unacknowledged, in ms. The broker is on the same
+ * machine.
+ */
 const ACKNOWLEDGE_MS = 5_000;
 
 interface Lane {
@@ -45,7 +48,7 @@ export class MqttLanes {
     this.#parts = parts;
   }
 
-  /** Sends `frame` now or after those before it. Returns false when too many wait. */
+  /** Sends `frame` now or after the earlier ones. Returns false when the queue is full. */
   put(to: VmId, frame: Uint8Array): boolean {
     const lane = this.#lanes.get(to) ?? { inFlight: 0, queue: [] };
     if (lane.queue.length >= QUEUE_FRAMES_MAX) return false;
@@ -56,7 +59,7 @@ export class MqttLanes {
     return true;
   }
 
-  /** Forgets everything. */
+  /** Drops everything. */
   stop(): void {
     this.#isStopped = true;
     this.#cancelWatch?.();

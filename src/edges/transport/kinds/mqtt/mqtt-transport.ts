@@ -1,16 +1,15 @@
 /**
- * The transport over an MQTT broker, protocol 3.1.1 or 5, the same for host and agents. The only user of npm mqtt.
+ * The transport over an MQTT broker, protocol 3.1.1 or 5, for host and agents. The only user of npm mqtt.
  *
  * A frame for `to` is published on `baton/<machine>/<to>/in/<self>`; everybody reads its own inbox alone,
- * `baton/<machine>/<self>/in/+`. So
- * a broker can pin the sender's name in the topic (docs/mosquitto/acl); the seal of the frame stays the proof.
- * Nothing is retained, no session is kept, no property of MQTT 5 is relied on: each connection is a new client
- * of the library that subscribes afresh, so nothing old can be sent or received by it. No will is left: that a
- * connection ended means nothing to anybody.
+ * `baton/<machine>/<self>/in/+`. So a broker can pin the sender's name in the topic (docs/mosquitto/acl); the seal of
+ * the frame stays the proof. Nothing is retained, no session is kept, no property of MQTT 5 is relied on: each
+ * connection is a new client of the library that subscribes afresh, so nothing old can be sent or received by it. No
+ * will is left: that a connection ended means nothing to anybody.
  */
 
 import type { IClientOptions, MqttClient, StreamBuilder } from 'mqtt';
-// Not 'mqtt' itself, which would load web sockets, TLS and proxies; sockets are made by the target.
+// Not 'mqtt' itself, which would load web sockets, TLS and proxies; the target opens the sockets.
 import clientModule from 'mqtt/lib/client';
 import { quietLog } from '../../../../common/quiet-log.ts';
 import { DEFAULT_MACHINE, type VmId } from '../../../../core/protocol/ids.ts';
@@ -22,19 +21,19 @@ import { type TransportCounts, zeroCounts } from '../../counts.ts';
 import { type DialEvents, Redial } from '../../redial.ts';
 import { MqttLanes } from './mqtt-lanes.ts';
 
-/** How a party meets its broker. */
+/** How a party reaches its broker. */
 export interface MqttBroker {
   /** The broker, for people. */
   readonly where: string;
   /** Opens a socket to it; called anew for every attempt. */
   readonly connect: StreamBuilder;
   readonly protocol: '3.1.1' | '5';
-  /** As the broker knows this party: the name of the VM, or `host`, if it has our access list. */
+  /** User name at the broker: the name of the VM, or `host`, as in our access list. */
   readonly username: string | undefined;
   readonly password: string | undefined;
 }
 
-/** What the transport is made of. */
+/** Parameters of the transport. */
 export interface MqttTransportParts {
   readonly self: VmId;
   /** Name of the machine; DEFAULT_MACHINE if absent. */
@@ -43,41 +42,43 @@ export interface MqttTransportParts {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly log: Log;
-  /** 1 unless told otherwise; see QOS. */
+  /** Default 1; see QOS. */
   readonly qos?: 0 | 1;
 }
 
 /**
- * QoS 1. With clean sessions it loses as much as QoS 0 when a connection breaks, but its acknowledgements bound
- * what is under way, and a refusal is told.
+ * QoS 1. With clean sessions it loses as much as QoS 0 when a connection breaks, but acknowledgements bound the
+ * messages in transit, and refusals are reported.
  */
 const QOS = 1;
-/** How long one attempt may take until the inbox is subscribed; a broker on this machine needs milliseconds. */
+/** Time limit of one attempt until the inbox is subscribed; a broker on this machine needs milliseconds. */
 const ATTEMPT_MS = 5_000;
 /**
- * Seconds between keepalives on an idle connection: each wakes a guest. A broker that hangs is noticed within twice
- * this; while something is lent, by the host's heartbeats within seconds.
+ * Seconds between keepalives on an idle connection; each wakes a guest. A hung broker is noticed within twice this
+ * time; while something is lent, by the host's heartbeats within seconds.
  */
 const KEEPALIVE_S = 60;
-/** Largest packet that the broker may send us (MQTT 5 only): a frame, a topic and what is around them. */
+/** Largest packet from the broker (MQTT 5 only): a frame, a topic and their headers. */
 const PACKET_BYTES_MAX = FRAME_BYTES_MAX + 512;
 /**
- * Bytes that a broker may send without one whole packet among them. Of a packet that is announced as 256 MiB, which
- * MQTT allows, the library would keep all that comes. Several chunks of a socket may be on their way through it.
+ * Most bytes from a broker without a complete packet. MQTT allows packets of 256 MiB, which the library would buffer.
+ * Several chunks of a socket may be in transit through it.
  */
 const UNREAD_BYTES_MAX = 256 * 1024;
 /**
- * Packets that a broker may send while it takes nothing of ours: the library would keep every acknowledgement. An
- * honest one stops at the messages that may be under way, 20 by default of mosquitto.
+ * Most packets from a broker while it reads none of ours: the library would queue every acknowledgement. An honest
+ * broker stops at its limit of unacknowledged messages, 20 by default in mosquitto.
  */
 const UNHEARD_MAX = 2_000;
-/** Messages that a broker may send before we acknowledge (MQTT 5 only): as mosquitto does by default. */
+/** Most unacknowledged messages from a broker (MQTT 5 only): the default of mosquitto. */
 const RECEIVE_MAX = 20;
-/** Random letters of a client id, 4 bits each. Who guesses it could make the broker close our connection. */
+/**
+ * Random letters of a client id, 4 bits each. An attacker who guesses it could make the broker close our connection.
+ */
 const CLIENT_ID_LETTERS = 16;
 const BAD_LOGIN = 'the broker refused the login: check user name and password';
 const NOT_ALLOWED = 'the broker refused the login: check user name, password and access list';
-/** What helps against a refusal, by reason code of MQTT 3.1.1 and 5. */
+/** Remedies for a refusal, by reason code of MQTT 3.1.1 and 5. */
 const REMEDIES: Readonly<Record<number, string>> = {
   1: 'the broker does not speak this version of MQTT, choose the other one',
   4: BAD_LOGIN,
@@ -91,14 +92,14 @@ const Client = (
   typeof clientModule === 'function' ? clientModule : clientModule.default
 ) as typeof MqttClient;
 
-/** A party's way to all others by way of a broker. */
+/** A party's transport to all others through a broker. */
 export class MqttTransport implements Transport {
   readonly counts: TransportCounts = zeroCounts();
   readonly #parts: MqttTransportParts;
   readonly #redial: Redial;
   readonly #log: Log;
   readonly #clientId: string;
-  /** What all topics of the machine begin with. */
+  /** Common prefix of all topics of the machine. */
   readonly #topics: string;
   readonly #inbox: string;
   #listener: TransportListener | undefined;
@@ -109,7 +110,7 @@ export class MqttTransport implements Transport {
     const log = quietLog(parts.log, clock);
     this.#parts = parts;
     this.#log = log;
-    // The same for the time of this object: the broker then ends a connection of ours that it still believes in.
+    // The same for the life of this object: the broker then ends an old connection that it considers open.
     this.#clientId = `${self}-${letters(entropy.random(CLIENT_ID_LETTERS))}`;
     this.#topics = `baton/${machine}`;
     this.#inbox = `${this.#topics}/${self}/in/`;
@@ -178,7 +179,7 @@ export class MqttTransport implements Transport {
       unreadBytes = 0;
       unheard = connection.stream.writableLength === 0 ? 0 : unheard + 1;
       if (unheard > UNHEARD_MAX) lose(`${UNHEARD_MAX} packets came while it took none of ours`);
-      // Of these the library keeps each until it is released.
+      // The library keeps each of these until it is released.
       if (packet.cmd === 'publish' && packet.qos === 2)
         lose('a message of QoS 2, for which nobody has asked');
     });
@@ -217,7 +218,7 @@ export class MqttTransport implements Transport {
       clean: true,
       keepalive: KEEPALIVE_S,
       connectTimeout: ATTEMPT_MS,
-      // Redial does it, with a new client.
+      // Redial retries, with a new client.
       reconnectPeriod: 0,
       resubscribe: false,
       queueQoSZero: false,
@@ -238,7 +239,7 @@ export class MqttTransport implements Transport {
         client.publish(`${this.#topics}/${to}/in/${self}`, payload, { qos: this.#qos }, (error) =>
           done(error ?? undefined),
         );
-        // The library holds a packet back until the work that sent it is done; its receiver need not wait for that.
+        // The library delays a packet until the current work is done; its receiver need not wait for that.
         client.stream.uncork();
       },
       onRefused: (to, error) => this.#log('warn', `the broker refused a frame: ${reasonOf(error)}`, { to }),
@@ -257,7 +258,7 @@ export class MqttTransport implements Transport {
     }
     this.counts.received += 1;
     this.counts.crossings += 1;
-    // A copy: the library's Buffer is a window into a larger piece that would stay alive with it.
+    // A copy: the library's Buffer is a view of a larger one that it would keep alive.
     this.#listener.onFrame(route.from, new Uint8Array(payload));
   }
 
@@ -266,10 +267,10 @@ export class MqttTransport implements Transport {
   }
 }
 
-/** Longest part of a foreign topic in a log line: all that ours can have. */
+/** Longest part of a foreign topic in a log line: the longest that ours can be. */
 const TOPIC_CHARS_SHOWN = 80;
 
-/** What went wrong, for people. Errors of several addresses tried have a code and no message. */
+/** Returns the error for people. Errors of several tried addresses have a code and no message. */
 function reasonOf(error: unknown): string {
   const { message, code } = error as { message?: string; code?: string | number };
   const text = message || String(code ?? error);

@@ -1,18 +1,16 @@
 /**
- * The transport of the host over byte streams, and the router between guests: vsock has no way from guest to guest.
+ * The transport of the host over byte streams, and the router between guests, which vsock does not connect directly.
  *
- * It reads of a frame the key id alone and holds no keys. Every VM has an address of its own (a UNIX socket
- * that belongs to one vsock CID, for example), and the address a connection came in by says which VM it is: a
- * frame under another sender's name is dropped. The newest connection of a VM counts, since a VM that was
- * killed may leave an old one behind.
+ * It reads only the key id of a frame and has no keys. Every VM has its own address (a UNIX socket that belongs to
+ * one vsock CID, for example), which identifies the VM of a connection: a frame with another sender is dropped. The
+ * newest connection of a VM counts, since a killed VM may leave an old one behind.
  *
- * Guests have turns (turns.ts). One that sends faster than its turns come is not read for a while: it waits, and
- * nobody else does. Frames between guests have an allowance of their sender besides, and are lost when their receiver
- * does not read: neither holds up anybody else, nor what the host has to say. What a VM used up it has not anew by
- * dialling again.
+ * Guests have turns (turns.ts). One that sends faster than its turns is not read for a while: only it waits. Frames
+ * between guests also have an allowance per sender, and are lost when their receiver does not read, so they delay
+ * neither other guests nor the host's own messages. A reconnect does not renew a VM's allowance.
  *
- * An address without a VM is for benches: there a connection is whoever its first frame says, and whoever comes
- * last under a name gets its frames. This only delays a victim (no session key is at stake), but for good.
+ * An address without a VM is for tests: a connection belongs to the sender of its first frame, and the newest
+ * connection under a name gets its frames. This can block a victim permanently, but no session key is exposed.
  */
 
 import { quietLog } from '../../../../common/quiet-log.ts';
@@ -34,15 +32,15 @@ import { Allowance, DIALS, FRAME_COST_BYTES, FRAMES_TO_GUESTS } from '../../allo
 import { BROKEN, DOES_NOT_READ } from '../../complaints.ts';
 import { type TransportCounts, zeroCounts } from '../../counts.ts';
 
-/** Where the host listens. */
+/** A listening address. */
 export interface ListenPoint {
-  /** As the stream network spells addresses. */
+  /** In the form of the stream network. */
   readonly address: string;
-  /** The VM that this address is for; undefined: any VM that has none of its own. Only for benches. */
+  /** The VM of this address; undefined: any VM without its own. Only for tests. */
   readonly vm: VmId | undefined;
 }
 
-/** What the router is made of. */
+/** Parameters of the router. */
 export interface StreamRouterParts {
   readonly listen: readonly ListenPoint[];
   readonly streams: StreamNetwork;
@@ -50,35 +48,35 @@ export interface StreamRouterParts {
   readonly log: Log;
 }
 
-/** Counters of the router; they only rise. */
+/** Counters of the router. They only rise. */
 export interface RouterCounts extends TransportCounts {
-  /** Frames passed on from guest to guest. */
+  /** Frames forwarded between guests. */
   routed: number;
-  /** Frames from guest to guest that were lost: nobody of this name is connected, or it does not read. */
+  /** Frames between guests that were lost: the receiver is not connected, or does not read. */
   unrouted: number;
-  /** Frames between guests that exceeded their sender’s allowance, and frames of a stream that could not be held up. */
+  /** Frames between guests beyond their sender's allowance, and frames of a stream that could not be paused. */
   throttled: number;
-  /** Connections that took the place of an older one of the same VM. */
+  /** Connections that replaced an older one of the same VM. */
   replaced: number;
-  /** Connections that were refused: their VM dials too often. */
+  /** Refused connections: their VM dials too often. */
   refused: number;
 }
 
-/** Most connections that have not said who they are; those of VMs are one a VM. */
+/** Most connections without a known sender; each VM has one connection otherwise. */
 const NAMELESS_MAX = 64;
-/** How long a connection on a shared address may stay nameless: agents send a hello at once. */
+/** Longest time without a first frame on a shared address, in ms: agents send a hello at once. */
 const NAMELESS_MS = 5_000;
-/** Wait before listening again where it failed. A folder that is missing is made by people, not at once. */
+/** Wait before listening is retried, in ms. A missing folder is created by hand. */
 const LISTEN_RETRY_MS = 1_000;
 
-/** A listen point at work. */
+/** An active listening address. */
 interface Point extends ListenPoint {
   readonly dials: Allowance;
-  /** What its VM may send to others; each connection’s own on a shared address. */
+  /** Allowance of its VM for other guests; on a shared address, each connection has its own. */
   readonly toGuests: Allowance;
-  /** Ends listening, or the wait before it is tried again. */
+  /** Stops listening, or the wait before a retry. */
   end: () => void;
-  /** Why nobody can connect here; undefined while somebody can. */
+  /** Why it accepts no connections; undefined while it does. */
   fault: Obstacle | undefined;
   /** Since when its VM is not connected. */
   absentMs: number;
@@ -104,7 +102,7 @@ export class StreamRouter implements Transport {
   readonly #parts: StreamRouterParts;
   readonly #log: Log;
   readonly #points: readonly Point[];
-  /** VMs that come in by an address of their own and by no other. */
+  /** VMs with their own address; they use no other. */
   readonly #placed: ReadonlySet<VmId>;
   readonly #guests = new Map<VmId, Connection>();
   readonly #nameless = new Set<Connection>();
@@ -130,7 +128,7 @@ export class StreamRouter implements Transport {
     this.#placed = new Set(listen.flatMap(({ vm }) => (vm === undefined ? [] : [vm])));
   }
 
-  /** Listens. `onUp` follows once, as soon as one address does, and again for each guest. */
+  /** Starts listening. `onUp` is called once, as soon as one address works, and again for each guest. */
   open(listener: TransportListener): void {
     this.#listener = listener;
     for (const point of this.#points) this.#listen(point);
@@ -171,7 +169,7 @@ export class StreamRouter implements Transport {
     }
   }
 
-  /** The VMs that are connected. */
+  /** Returns the connected VMs. */
   connected(): readonly VmId[] {
     return [...this.#guests.keys()];
   }
@@ -203,7 +201,7 @@ export class StreamRouter implements Transport {
     if (point.vm !== undefined && !point.dials.take(1, nowMs)) {
       this.counts.refused += 1;
       this.#log('warn', 'connection refused: the VM dials too often', { vm: point.vm });
-      // What it sent has to be read, or its end would not be seen.
+      // Its data must be read, or its end would not be seen.
       stream.open({ onData: () => {}, onClose: () => {} });
       return stream.close();
     }
@@ -232,7 +230,7 @@ export class StreamRouter implements Transport {
     });
   }
 
-  /** Takes in a connection on a shared address, for a while. */
+  /** Accepts a connection on a shared address, for a limited time. */
   #admit(connection: Connection): boolean {
     if (this.#nameless.size >= NAMELESS_MAX) {
       this.#log('warn', 'connection refused: too many that do not say who they are', {});
@@ -253,8 +251,8 @@ export class StreamRouter implements Transport {
     this.#guests.set(vm, connection);
     if (older) {
       this.counts.replaced += 1;
-      // Whether its agent runs twice, its sessions tell (drivers/link/twins.ts): a VM that was killed may leave a
-      // connection behind.
+      // Sessions show whether its agent runs twice (drivers/link/twins.ts): a killed VM may leave a connection
+      // behind.
       this.#log('warn', 'a newer connection of the same VM takes over', { vm });
       older.stream.close();
     } else this.#log('info', 'connected', { vm });
@@ -277,7 +275,7 @@ export class StreamRouter implements Transport {
       this.#throttled(connection, 'it sends without waiting');
   }
 
-  /** A frame of a guest has its turn. What was read before its connection ended counts. */
+  /** Processes a frame of a guest at its turn. Frames read before its connection ended count. */
   #onTurn(connection: Connection, from: VmId, to: VmId, frame: Uint8Array): void {
     if (!this.#listener) return;
     if (to === HOST) {
@@ -306,7 +304,7 @@ export class StreamRouter implements Transport {
     this.#log('warn', `frame dropped: ${why}`, { vm });
   }
 
-  /** Whether frames of it count: it was not replaced, refused or closed. */
+  /** Returns whether its frames count: it was not replaced, refused or closed. */
   #isCurrent(connection: Connection): boolean {
     const { vm } = connection;
     return vm === undefined ? this.#nameless.has(connection) : this.#guests.get(vm) === connection;

@@ -1,9 +1,9 @@
 /**
- * The transport of a guest: one byte stream to the host (vsock, UNIX, TCP), which passes frames on to others.
+ * The transport of a guest: one byte stream to the host (vsock, UNIX, TCP), which forwards frames to other guests.
  *
- * A frame is preceded by its length (core/wire/framing.ts). Its key id says who it is for, so the stream needs no
- * addresses and no first message: the host knows which VM's socket it is (stream-router.ts). Frames are lost
- * while the stream is down or its buffer is full; the sessions above repeat what matters.
+ * Each frame follows its length (core/wire/framing.ts). Its key id names the receiver, so the stream needs no
+ * addresses and no first message: the host knows which VM a socket belongs to (stream-router.ts). Frames are lost
+ * while the stream is down or its buffer is full; the sessions repeat what matters.
  */
 
 import { quietLog } from '../../../../common/quiet-log.ts';
@@ -25,10 +25,10 @@ import { BROKEN, DOES_NOT_READ, whyNot } from '../../complaints.ts';
 import { type TransportCounts, zeroCounts } from '../../counts.ts';
 import { type DialEvents, Redial } from '../../redial.ts';
 
-/** What a guest's transport is made of. */
+/** Parameters of a guest's transport. */
 export interface StreamTransportParts {
   readonly self: VmId;
-  /** Where the host listens for this VM, as `streams` spells addresses. */
+  /** Address on which the host listens for this VM. */
   readonly address: string;
   readonly streams: StreamNetwork;
   readonly clock: Clock;
@@ -36,7 +36,7 @@ export interface StreamTransportParts {
   readonly log: Log;
 }
 
-/** A guest's way to the host and, through it, to other guests. */
+/** A guest's connection to the host and, through it, to other guests. */
 export class StreamTransport implements Transport {
   readonly counts: TransportCounts = zeroCounts();
   readonly #parts: StreamTransportParts;

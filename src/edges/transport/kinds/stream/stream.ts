@@ -1,4 +1,4 @@
-/** Transport kind `stream`: a byte stream per VM to the host, which hands frames on; UNIX, TCP or vsock. */
+/** Transport kind `stream`: a byte stream from each VM to the host, which forwards frames; UNIX, TCP or vsock. */
 
 import { ANY_GUEST, CLOSED, wayField } from '../../../../common/fields.ts';
 import { Type } from '../../../../common/schema.ts';
