@@ -234,7 +234,7 @@ describe.sequential('a daemon', () => {
     first.child.kill('SIGTERM');
     await first.ended;
     const agent = new Run('agent', 'android.json', [], 0);
-    await agent.says('it goes on without this record');
+    await agent.says('this record is skipped');
     await until('it is confirmed', async () => (await view())['confirmed'] === true);
     expect(await view()).toMatchObject({ holder: 'android', state: 'held' });
     expect(agent.child.exitCode).toBeNull();
