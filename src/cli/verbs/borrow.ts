@@ -24,7 +24,7 @@ this process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT).
   --lease TIME            how long it may be held (default 30s): from the grant on, on the host's clock
   --notice TIME           how long before the force the return is announced (default 2s): that long after
                           the end of the lease, or after the owner reclaimed it, the host takes it
-  --min-hold TIME       time from the grant in which the owner cannot call it in (default 0)
+  --min-hold TIME         time from the grant in which the owner cannot call it in (default 0)
   --purpose TEXT          what for; the owner's policy may look at it
   --min-evidence LEVEL    the least proof of isolation to resume on: none, asserted, observed or attested
                           (default observed)
