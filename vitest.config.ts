@@ -6,6 +6,7 @@
  * simulation   minutes of both processors: every schedule of a small world (test/model), and thousands of handovers of
  *              the whole product under faults (test/simulation/product); `unit` has their controls
  * system       programs of the machine, such as mosquitto
+ * recipes      those of docs/HACKING.md, carried out on a copy of the tree
  * quickjs      the agents that `npm run build:quickjs` has built
  * kvm          a real hypervisor: KVM in an emulated aarch64 machine, by QEMU
  * guests       Linux guests under it, each with an agent of its own
@@ -63,11 +64,12 @@ const projects = [
     ...COMMON,
     name: 'system',
     include: ['test/system/**/*.test.ts'],
-    exclude: ['test/system/kvm/**', 'test/system/guests/**'],
+    exclude: ['test/system/kvm/**', 'test/system/guests/**', 'test/system/recipes/**'],
     maxWorkers: 3,
     testTimeout: paced(30_000),
     hookTimeout: paced(20_000),
   },
+  { ...COMMON, name: 'recipes', include: ['test/system/recipes/**/*.test.ts'] },
   {
     ...COMMON,
     name: 'quickjs',

@@ -5,7 +5,7 @@
  * a secret on a borrowed screen must learn of its silence. At other times no guest is woken.
  */
 
-import { STAMP_BYTES } from '../protocol/messages.ts';
+import { HOST_TIME_BYTES } from '../protocol/messages.ts';
 import { STOPPED_MS } from '../protocol/timers.ts';
 
 /** Oldest token that a consent may carry, in ms. */
@@ -40,7 +40,7 @@ export interface WatchStep {
 
 /** Returns the newest token; without one, zeros, which the host refuses. */
 export function tokenOf({ token }: HostWatch): Uint8Array {
-  return token?.bytes ?? new Uint8Array(STAMP_BYTES);
+  return token?.bytes ?? new Uint8Array(HOST_TIME_BYTES);
 }
 
 /** Returns whether the newest token is recent enough for a consent. */

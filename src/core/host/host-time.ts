@@ -4,14 +4,14 @@
  */
 
 import { sameBytes } from '../protocol/evidence.ts';
-import { STAMP_BYTES } from '../protocol/messages.ts';
+import { HOST_TIME_BYTES } from '../protocol/messages.ts';
 
 /** Bytes of the boot id that go into a timestamp token. */
 const BOOT_PART_BYTES = 8;
 
 /** Returns the timestamp token of time `nowMs` in the boot `bootId` (at least 8 bytes). */
 export function makeHostTime(bootId: Uint8Array, nowMs: number): Uint8Array {
-  const hostTime = new Uint8Array(STAMP_BYTES);
+  const hostTime = new Uint8Array(HOST_TIME_BYTES);
   hostTime.set(bootId.subarray(0, BOOT_PART_BYTES));
   const view = new DataView(hostTime.buffer);
   const ms = Math.floor(nowMs);

@@ -23,7 +23,7 @@ export const DIGEST_BYTES = 32;
 /** Challenge of a `queryState`: 64 random bits cannot be guessed within one session. */
 export const CHALLENGE_BYTES = 8;
 /** The host's timestamp token: its boot (8 bytes) and its monotonic milliseconds (8 bytes, big endian). */
-export const STAMP_BYTES = 16;
+export const HOST_TIME_BYTES = 16;
 /** Longest sealed consent: envelope and 14 claims. 264 bytes for names of 32 bytes and the first generation. */
 export const CONSENT_BYTES_MAX = 320;
 /** Longest text for people. Fits a line of a terminal. */
@@ -99,7 +99,7 @@ export const CONSENT_FIELDS = {
   digest: required(3, bytes(DIGEST_BYTES)),
   owner: required(4, id<VmId>()),
   incarnation: required(5, uint<Incarnation>()),
-  hostTime: required(6, bytes(STAMP_BYTES)),
+  hostTime: required(6, bytes(HOST_TIME_BYTES)),
   /** Validity of the consent, in ms after the timestamp token, on the host's clock. */
   validMs: required(7, uint()),
   leaseMs: required(8, uint()),

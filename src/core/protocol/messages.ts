@@ -52,8 +52,8 @@ export {
   DIGEST_BYTES,
   ENTRY_BYTES_MAX,
   type GrantedResource,
+  HOST_TIME_BYTES,
   type Proof,
-  STAMP_BYTES,
   STEPS_MAX,
   TEXT_BYTES_MAX,
 } from './message-parts.ts';

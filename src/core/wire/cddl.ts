@@ -6,7 +6,12 @@
  */
 
 import { ID_BYTES_MAX } from '../protocol/ids.ts';
-import { CONSENT_BYTES_MAX, CONSENT_FIELDS, type MessageType, STAMP_BYTES } from '../protocol/messages.ts';
+import {
+  CONSENT_BYTES_MAX,
+  CONSENT_FIELDS,
+  HOST_TIME_BYTES,
+  type MessageType,
+} from '../protocol/messages.ts';
 import type { Field, Fields, FieldType } from '../protocol/schema.ts';
 import { BUNDLE_FIELDS } from './digest.ts';
 import { HANDSHAKE_MESSAGES, SESSION_MESSAGES } from './handshake.ts';
@@ -188,7 +193,7 @@ const NAMES = `${section('Common types')}
 uint32 = uint .size 4
 seq = 1..4294967295
 ; Opaque; on messages from the host only.
-hostTime = bstr .size ${STAMP_BYTES}
+hostTime = bstr .size ${HOST_TIME_BYTES}
 ; Of a machine, a VM, a bundle or a device.
 name = tstr .regexp "[a-z][a-z0-9._-]{0,${ID_BYTES_MAX - 1}}"
 ; A device, a dot, a kind and a number below 20; at most ${RESOURCE_NAME_BYTES_MAX} bytes.

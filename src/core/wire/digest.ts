@@ -24,7 +24,7 @@ import {
 } from '../protocol/schema.ts';
 import { compile, encodeCbor } from './codec.ts';
 import { sha256 } from './hash.ts';
-import { RESIDUES_MAX, VIEWS_MAX } from './limits.ts';
+import { RESIDUAL_STATES_MAX, VIEWS_MAX } from './limits.ts';
 
 const VIEW = struct('view', {
   vm: required(1, id<VmId>()),
@@ -48,7 +48,7 @@ const RESOURCE = struct('resource', {
   mask: optional(8, uint()),
 });
 
-const RESIDUE = struct('residualState', {
+const RESIDUAL_STATE = struct('residualState', {
   what: required(1, text(TEXT_BYTES_MAX)),
   clearedBy: required(2, oneOf(['reset', 'driver'] as const)),
 });
@@ -56,7 +56,7 @@ const RESIDUE = struct('residualState', {
 const DEVICE = struct('device', {
   id: required(1, id<DeviceId>()),
   resources: required(2, list(RESOURCE, RESOURCES_MAX)),
-  residualStates: required(3, list(RESIDUE, RESIDUES_MAX)),
+  residualStates: required(3, list(RESIDUAL_STATE, RESIDUAL_STATES_MAX)),
 });
 
 /** The canonical definition. Addresses are page numbers (4096 bytes). */

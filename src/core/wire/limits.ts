@@ -33,7 +33,7 @@ export const HELLO_BUNDLES_MAX = BUNDLES_MAX;
 /** Most VMs with their own view of one resource; far more than share a device in practice. */
 export const VIEWS_MAX = 64;
 /** Most residual states of one device. */
-export const RESIDUES_MAX = 16;
+export const RESIDUAL_STATES_MAX = 16;
 
 /** Length of the key shared by two parties, as configured. */
 export const PAIR_KEY_BYTES = 32;

@@ -7,7 +7,7 @@
  */
 
 import { isUint32 } from '../protocol/ids.ts';
-import { type MessageType, STAMP_BYTES } from '../protocol/messages.ts';
+import { HOST_TIME_BYTES, type MessageType } from '../protocol/messages.ts';
 import type { ValueOf } from '../protocol/schema.ts';
 import { type CborValue, type CodecFault, compile, decodeCbor, encodeCbor } from './codec.ts';
 import { HANDSHAKE_MESSAGES, SESSION_MESSAGES } from './handshake.ts';
@@ -63,7 +63,7 @@ export function payloadCodec<M extends MessageTypes>(types: M): PayloadCodec<Any
       const row = byKind.get(message.kind);
       if (row === undefined) return { ok: false, reason: 'number', field: message.kind };
       if (!isUint32(seq)) return { ok: false, reason: 'payload', field: 'seq' };
-      if (hostTime !== undefined && hostTime.length !== STAMP_BYTES) {
+      if (hostTime !== undefined && hostTime.length !== HOST_TIME_BYTES) {
         return { ok: false, reason: 'payload', field: 'hostTime' };
       }
       const body = row.shape.toMap(message as never);
@@ -71,7 +71,7 @@ export function payloadCodec<M extends MessageTypes>(types: M): PayloadCodec<Any
       const payload = new Map<number, CborValue>();
       payload.set(KEY_NUMBER, row.number);
       payload.set(KEY_SEQ, seq);
-      if (hostTime !== undefined) payload.set(KEY_STAMP, hostTime);
+      if (hostTime !== undefined) payload.set(KEY_HOST_TIME, hostTime);
       payload.set(KEY_BODY, body.map);
       return { ok: true, bytes: encodeCbor(payload) };
     },
@@ -109,11 +109,11 @@ function readOuter(value: unknown): Outer | undefined {
   if (!(value instanceof Map)) return undefined;
   const number: unknown = value.get(KEY_NUMBER);
   const seq: unknown = value.get(KEY_SEQ);
-  const hostTime: unknown = value.get(KEY_STAMP);
+  const hostTime: unknown = value.get(KEY_HOST_TIME);
   if (!isUint32(number) || !isUint32(seq) || !value.has(KEY_BODY)) return undefined;
   if (value.size !== (hostTime === undefined ? 3 : 4)) return undefined;
   if (hostTime === undefined) return { number, seq, hostTime, body: value.get(KEY_BODY) };
-  if (!(hostTime instanceof Uint8Array) || hostTime.length !== STAMP_BYTES) return undefined;
+  if (!(hostTime instanceof Uint8Array) || hostTime.length !== HOST_TIME_BYTES) return undefined;
   return { number, seq, hostTime: new Uint8Array(hostTime), body: value.get(KEY_BODY) };
 }
 
@@ -123,5 +123,5 @@ function pathOf(kind: string, field: string): string {
 
 const KEY_NUMBER = 0;
 const KEY_SEQ = 1;
-const KEY_STAMP = 2;
+const KEY_HOST_TIME = 2;
 const KEY_BODY = 3;

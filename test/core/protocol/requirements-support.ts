@@ -35,7 +35,7 @@ import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 export const OTHER = vmId('other');
 export const DIGEST = bundleDigest(PANEL);
 export const WRONG_DIGEST = new Uint8Array(32);
-export const STAMP = new Uint8Array(16);
+export const HOST_TIME = new Uint8Array(16);
 export const CHALLENGE = new Uint8Array(8);
 export const CONSENT = Uint8Array.of(1);
 export const BUNDLE = PANEL.id;
@@ -264,7 +264,7 @@ export const CLAIMS: ConsentClaims = {
   digest: DIGEST,
   owner: ANDROID,
   incarnation: inc(1),
-  hostTime: STAMP,
+  hostTime: HOST_TIME,
   validMs: 10_000,
   leaseMs: 1_000,
   minHoldMs: 0,

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { uint } from '../../../src/core/protocol/schema.ts';
 import { type CborValue, compile, encodeCbor } from '../../../src/core/wire/codec.ts';
 import { SESSION_CODEC } from '../../../src/core/wire/payload.ts';
-import { pattern, RELEASE, STAMP } from './samples.ts';
+import { HOST_TIME, pattern, RELEASE } from './samples.ts';
 
 type Entries = readonly (readonly [number, CborValue])[];
 const map = (...entries: Entries) => new Map<number, CborValue>(entries);
@@ -95,7 +95,7 @@ describe('outer map', () => {
       [
         [0, 23],
         [1, 1],
-        [2, STAMP],
+        [2, HOST_TIME],
         [3, map(...BODY)],
         [4, 0],
       ],
@@ -218,12 +218,12 @@ test('byte strings come out as plain copies, also from a Buffer', () => {
       consent: pattern(1, 9),
     } as never,
     1,
-    STAMP,
+    HOST_TIME,
   );
   const bytes = Buffer.from(encoded.ok ? encoded.bytes : []);
   const decoded = SESSION_CODEC.decode(bytes);
   bytes.fill(0);
-  expect(decoded).toMatchObject({ hostTime: STAMP, message: { consent: pattern(1, 9) } });
+  expect(decoded).toMatchObject({ hostTime: HOST_TIME, message: { consent: pattern(1, 9) } });
   expect(decoded.ok && Object.getPrototypeOf(decoded.hostTime)).toBe(Uint8Array.prototype);
 });
 

@@ -13,11 +13,11 @@ import {
   deliver,
   freshChallenge,
   HANDSHAKE_SAMPLES,
+  HOST_TIME,
   LARGEST_CONSENT,
   PAIR_KEY,
   party,
   SESSION_SAMPLES,
-  STAMP,
 } from './samples.ts';
 
 const LONGEST_ID = `v${'0'.repeat(31)}` as never;
@@ -29,7 +29,7 @@ function sizes(): number[] {
     LONGEST_ID,
   );
   const encoded = [
-    ...SESSION_SAMPLES.map(({ message }) => SESSION_CODEC.encode(message, 0xffff_ffff, STAMP)),
+    ...SESSION_SAMPLES.map(({ message }) => SESSION_CODEC.encode(message, 0xffff_ffff, HOST_TIME)),
     ...HANDSHAKE_SAMPLES.map(({ message }) => HANDSHAKE_CODEC.encode(message as never, 0)),
   ];
   return encoded.map((payload) => (payload.ok ? sealMac0(key, payload.bytes).length : Number.NaN));

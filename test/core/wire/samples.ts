@@ -76,7 +76,7 @@ function extremesOf(types: Readonly<Record<string, { readonly fields: Fields }>>
 }
 
 export const PAIR_KEY = pattern(0x10, 32);
-export const STAMP = pattern(0x60, 16);
+export const HOST_TIME = pattern(0x60, 16);
 /** A message of average size. */
 export const RELEASE: Message = { kind: 'release', bundle: 'touch', epoch: 7 } as Message;
 

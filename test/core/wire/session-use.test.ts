@@ -16,13 +16,13 @@ import {
   connected,
   deliver,
   freshChallenge,
+  HOST_TIME,
   PAIR_KEY,
   PIN_PAD,
   party,
   pattern,
   RELEASE,
   SMALLEST_CONSENT,
-  STAMP,
   sealed,
   smallest,
 } from './samples.ts';
@@ -116,21 +116,24 @@ describe('what is negotiated', () => {
 describe('timestamp tokens and consents', () => {
   test('the timestamp token of the host arrives', () => {
     const { agent, host } = connected();
-    expect(agent.receive(sealed(host, RELEASE, STAMP)).message).toEqual({
+    expect(agent.receive(sealed(host, RELEASE, HOST_TIME)).message).toEqual({
       message: RELEASE,
       seq: 2,
-      hostTime: STAMP,
+      hostTime: HOST_TIME,
     });
   });
 
   test('an agent cannot put a timestamp token on a message', () => {
-    expect(connected().agent.seal(RELEASE, STAMP)).toMatchObject({ ok: false, reason: 'hostTimeNotHost' });
+    expect(connected().agent.seal(RELEASE, HOST_TIME)).toMatchObject({
+      ok: false,
+      reason: 'hostTimeNotHost',
+    });
   });
 
   test('a timestamp token that is not from the host makes a message malformed', () => {
     const { agent, host } = connected();
     const { sendKey } = (agent as unknown as { current: { sendKey: Mac0Key } }).current;
-    const payload = SESSION_CODEC.encode(RELEASE, 9, STAMP);
+    const payload = SESSION_CODEC.encode(RELEASE, 9, HOST_TIME);
     const frame = sealMac0(sendKey, payload.ok ? payload.bytes : new Uint8Array());
     expect(host.receive(frame)).toMatchObject({
       drop: 'malformed',
@@ -233,7 +236,7 @@ describe('the host’s timestamp token', () => {
     const payload = HANDSHAKE_CODEC.encode(
       { kind: 'hello', ...smallest(HANDSHAKE_MESSAGES.hello.fields) } as never,
       0,
-      STAMP,
+      HOST_TIME,
     );
     const key = handshakeKey(
       { generation: 1, key: PAIR_KEY },

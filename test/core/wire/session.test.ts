@@ -13,12 +13,12 @@ import {
   connected,
   deliver,
   freshChallenge,
+  HOST_TIME,
   PIN_PAD,
   party,
   pattern,
   RELEASE,
   SMALLEST_CONSENT,
-  STAMP,
   sealed,
 } from './samples.ts';
 
@@ -225,7 +225,7 @@ describe('replay, reflection, confusion', () => {
     const captured: Uint8Array[] = [];
     const answer = carry(agent.start(freshChallenge()), host);
     captured.push(...answer, ...carry(carry(answer, agent), host));
-    captured.push(sealed(host, RELEASE, STAMP), sealed(host, RELEASE));
+    captured.push(sealed(host, RELEASE, HOST_TIME), sealed(host, RELEASE));
 
     const restarted = party(PIN_PAD, HOST, { bootId: pattern(99, 16) });
     const beforeHello = captured.map((frame) => restarted.receive(frame, freshChallenge()));

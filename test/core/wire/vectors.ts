@@ -16,6 +16,7 @@ import { SAMPLE_BUNDLE } from './bundles.ts';
 import {
   ANDROID,
   HANDSHAKE_SAMPLES,
+  HOST_TIME,
   hex,
   LARGEST_CONSENT,
   PAIR_KEY,
@@ -25,7 +26,6 @@ import {
   RELEASE,
   SESSION_SAMPLES,
   SMALLEST_CONSENT,
-  STAMP,
   sealed,
 } from './samples.ts';
 
@@ -34,7 +34,7 @@ export function renderVectors(): string {
   const vectors = {
     about: 'Rendered by test/wire/vectors.ts; byte strings stand as {"hex": ...}.',
     session: SESSION_SAMPLES.map(({ name, message }, index) => {
-      const [seq, hostTime] = index % 2 === 0 ? [1, undefined] : [0xffff_ffff, STAMP];
+      const [seq, hostTime] = index % 2 === 0 ? [1, undefined] : [0xffff_ffff, HOST_TIME];
       const encoded = SESSION_CODEC.encode(message, seq, hostTime);
       return {
         name,
@@ -91,7 +91,7 @@ function conversation() {
     frames: [
       ...[hello, helloAnswered, helloFinished, finishedAgain].flat(),
       sealed(agent, RELEASE),
-      sealed(host, RELEASE, STAMP),
+      sealed(host, RELEASE, HOST_TIME),
     ],
     consents: [SMALLEST_CONSENT, LARGEST_CONSENT].map((claims) => ({
       claims,
