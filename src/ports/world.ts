@@ -80,7 +80,7 @@ export interface DriverHooks {
   inspect(bundle: BundleId, done: (status: DriverStatus) => void): void;
 }
 
-/** Durable records, oldest first. */
+/** Records, oldest first. They survive the process; a power cut may lose the last ones. */
 export interface Journal {
   /** The records found when the journal was opened. */
   readonly records: readonly Uint8Array[];

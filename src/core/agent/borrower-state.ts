@@ -62,11 +62,11 @@ export interface BorrowerState {
   readonly nextRequest: number;
   /** The request was already repeated once with a fresh epoch. */
   readonly retried: boolean;
-  /** While pending: no client wants it any more. */
+  /** From pending until held: no client wants it any more. */
   readonly unwanted: boolean;
   /** While pending: the prepare hook runs. */
   readonly preparing: boolean;
-  /** While pending: the grant that arrived while the prepare hook ran. */
+  /** The report that granted it, until held: while pending it waits for the end of the prepare hook. */
   readonly granted?: MessageOf<'remapped'> | MessageOf<'stateReported'> | undefined;
   /** While resuming or suspending: another VM holds by now; nothing to release. */
   readonly overtaken: boolean;

@@ -191,7 +191,6 @@ export function resume(state: S, before: readonly OwnerEffect[]): Out {
 }
 
 /** Our incarnation, from an ownership report. */
-
 export function ownIncarnation(state: S, report: OwnershipReport): Incarnation {
   return report.kind === 'stateReported' ? report.yourIncarnation : state.incarnation;
 }

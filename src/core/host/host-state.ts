@@ -94,7 +94,7 @@ export interface HostState {
   readonly holder?: Holder | undefined;
   readonly reservation?: Reservation | undefined;
   readonly attempt?: Attempt | undefined;
-  /** Epoch of the last finished attempt, for answers while no VM holds. */
+  /** No later attempt has finished: a command at or below this epoch is over. A restart takes the highest possible. */
   readonly lastEpoch: Epoch;
   /** Cause of the last finished attempt. */
   readonly lastCause: MoveCause;
@@ -165,7 +165,7 @@ export type Recovered =
   /** The table is missing or broken. */
   | { readonly kind: 'lost' };
 
-/** A consent as the driver opened it: claims verified, timestamp token compared with our clock. */
+/** A consent that the driver has verified. The endpoint computes its age. */
 export interface OpenedConsent {
   readonly claims: ConsentClaims;
   /** Whether the timestamp token is of this boot of the service. */
@@ -188,7 +188,7 @@ export const HOST_MESSAGES = [
 ] as const satisfies readonly MessageKind[];
 type HostMessage = (typeof HOST_MESSAGES)[number];
 
-/** Inputs. `nowMs`: the host's monotonic clock. `incarnation`: the sender's running incarnation. */
+/** Inputs. `nowMs`: the host's monotonic clock. */
 export type HostInput = { readonly nowMs: number } & (
   | {
       readonly [K in HostMessage]: {

@@ -1,6 +1,7 @@
 /**
  * Every timer of the protocol: its name, its length and the meaning of its expiry. The core starts and stops timers
- * by name; the drivers own the clocks. Pure data.
+ * by name; the drivers own the clocks. None is for a hook: edges/hooks limits each step, and its end is a fact. Pure
+ * data.
  */
 
 /** Timers of the owner's agent. */
@@ -70,14 +71,6 @@ export type HostTimer = keyof typeof HOST_TIMERS;
 
 /** A timer this late, in ms, shows that this process or its machine was stopped, not just busy. */
 export const STOPPED_MS = 1_000;
-
-/** Longest time between two queries to a host that does not answer. Each wakes a guest that may be idle. */
-const QUERY_MAX_MS = 60_000;
-
-/** Returns the time until an unanswered query is repeated, in ms. `times`: queries so far. */
-export function queryAgainMs(times: number): number {
-  return Math.min(OWNER_TIMERS.query * 2 ** Math.max(0, times - 3), QUERY_MAX_MS);
-}
 
 /** Interval of an owner's queries about its lent bundle, in ms: longer than a normal return. */
 export const LENT_ASK_MS = 5_000;

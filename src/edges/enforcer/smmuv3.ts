@@ -3,7 +3,7 @@
  *
  * Commands are collected; `sync` submits them and returns when the SMMU has consumed its own CMD_SYNC: one sync per
  * phase for all streams. An entry changes its VM only by the break-before-make sequence (word 0 invalid, sync, words
- * 1 to 7, sync, word 0, sync), because both the VMID and the table root change.
+ * 7 to 1, sync, word 0, sync), because both the VMID and the table root change.
  */
 
 import { HardwareError, highHalf, type MachineBus } from './bus.ts';

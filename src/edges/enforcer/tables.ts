@@ -205,7 +205,7 @@ export class Tables {
   }
 
   /**
-   * Carries out several grants with two syncs in total for their streams: words 1 to 7 of every entry, sync, word 0
+   * Carries out several grants with two syncs in total for their streams: words 7 to 1 of every entry, sync, word 0
    * of every entry, sync. Then pages are mapped, and interrupts routed and unmasked last.
    */
   grant(grants: readonly PlannedGrant[]): EnforcerAnswer[] {
