@@ -11,7 +11,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { paced, WORK_MAX_MS } from '../support/pace.ts';
+import { paced } from '../support/pace.ts';
 import { explore, type Situation } from './explore.ts';
 import { B, O, SETTINGS, type Settings, USUAL } from './settings.ts';
 import { settled } from './transitions.ts';
@@ -134,7 +134,7 @@ export function searchHalf(half: 0 | 1): void {
         expect(found.violation).toBeUndefined();
         expect(found.states).toBe(states);
       },
-      paced(120_000, WORK_MAX_MS),
+      paced(120_000),
     );
 
     it('reaches rows and situations as listed', async () => {

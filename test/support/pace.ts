@@ -14,10 +14,10 @@ const QUIET_MS = 60;
 const STARTS = 5;
 /** A machine that is slower than this is none to run tests on. */
 const PACE_MAX = 12;
-/** No limit is stretched beyond this, in ms: with what is around it, a test that hangs fails within a minute. */
+/** Limits up to this are not stretched beyond it, in ms: with what is around it, a hang fails within a minute. */
 const STRETCHED_MAX_MS = 50_000;
-/** For work that only computes, or that has limits of its own inside: it cannot hang, and may take this long. */
-export const WORK_MAX_MS = 900_000;
+/** Longer ones are of work that computes, or has limits of its own inside; it may take this long, in ms. */
+const WORK_MAX_MS = 900_000;
 
 /** Measures the pace, unless that was done already; for configurations of vitest alone. */
 export function measurePace(): void {
@@ -38,7 +38,8 @@ export function paceNow(): number {
   return Number(process.env['BATON_PACE'] ?? 1);
 }
 
-/** Returns a limit of `ms` on a quiet machine as it is on this one. `mostMs`: what it is not stretched beyond. */
-export function paced(ms: number, mostMs = STRETCHED_MAX_MS): number {
-  return Math.round(Math.max(ms, Math.min(ms * paceNow(), mostMs)));
+/** Returns a limit of `ms` on a quiet machine as it is on one of `pace`, which is this one's. */
+export function paced(ms: number, pace = paceNow()): number {
+  const mostMs = ms > STRETCHED_MAX_MS ? WORK_MAX_MS : STRETCHED_MAX_MS;
+  return Math.round(Math.max(ms, Math.min(ms * pace, mostMs)));
 }

@@ -12,6 +12,7 @@ import { paced } from '../../support/pace.ts';
 import { TOYS, type Toy } from './toys.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
+/** Suites in the copy have limits of their own: this one ends a runner that hangs. */
 const LIMIT_MS = paced(120_000);
 const tree = mkdtempSync(join(tmpdir(), 'baton-recipes-'));
 afterAll(() => rmSync(tree, { recursive: true, force: true }));
