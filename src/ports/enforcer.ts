@@ -22,6 +22,8 @@ export interface EnforcerDescription {
     readonly reset: boolean;
     /** Reports refused accesses. */
     readonly faultReport: boolean;
+    /** VMs run on when the kernel under the host service ends: its record of a move must then survive that. */
+    readonly vmsOutliveHost?: boolean;
   };
 }
 

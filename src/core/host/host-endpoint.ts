@@ -359,8 +359,7 @@ export class HostEndpoint {
   #write(): void {
     const { unrecorded, bundles, areVmsRecorded, registry } = this.state;
     this.#set({ writeFault: undefined });
-    for (const bundle of unrecorded)
-      this.#do({ do: 'record', bundle, state: bundles[bundle]!, isDurable: false });
+    for (const bundle of unrecorded) this.#do(this.#record(bundle, bundles[bundle]!));
     if (!areVmsRecorded) this.#do({ do: 'recordVms', registry });
   }
 
@@ -382,7 +381,7 @@ export class HostEndpoint {
       case 'send':
         return this.#do(effect);
       case 'record':
-        return this.#do({ do: 'record', bundle, state, isDurable: false });
+        return this.#do(this.#record(bundle, state));
       case 'phase':
         return this.#enforce(bundle, effect);
       case 'acknowledgeExit':
@@ -397,6 +396,12 @@ export class HostEndpoint {
         return this.#do({ do: 'audit', bundle, event, detail, epoch, holder: holder?.vm, cause });
       }
     }
+  }
+
+  /** A power cut ends all VMs, and the records with them; where VMs run on, that of a move is durable before it. */
+  #record(bundle: BundleId, state: HostState): HostOrder {
+    const { vmsOutliveHost = false } = this.#setup.enforcer.capabilities;
+    return { do: 'record', bundle, state, isDurable: vmsOutliveHost && state.name === 'moving' };
   }
 
   #enforce(bundle: BundleId, { phase, epoch, to }: Extract<HostEffect, { do: 'phase' }>): void {

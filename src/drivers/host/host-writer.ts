@@ -2,8 +2,8 @@
  * Writes the host's table at once, and its audit log in idle time: while a bundle moves, the parties wait for
  * messages.
  *
- * Nothing here is fsynced (bounds.ts lists what is durable). A table write that fails is reported to the core, which
- * decides what follows. Audit lines are buffered meanwhile and retried.
+ * Nothing here is fsynced (bounds.ts lists what is durable), but for records that the core wants durable. A table
+ * write that fails is reported to the core, which decides what follows. Audit lines are buffered meanwhile and retried.
  */
 
 import { AUDIT_START, type AuditEntry, auditLine, SKIPPED_EVENT } from '../../core/host/audit.ts';

@@ -1,9 +1,10 @@
 /**
  * The host's table on disk: the last state of every bundle and the incarnations of the VMs, as journal records.
  *
- * JSON in ASCII, one record per change. The table must survive this process, not a power cut (bounds.ts), so nothing
- * is fsynced here. Proofs are not stored: after a restart the machine itself is read back. A table with an invalid
- * record (table-record.ts) is not repaired: its bundles start in quarantine, cause `tableLost`.
+ * JSON in ASCII, one record per change. The table must survive this process, not a power cut (bounds.ts), so a record
+ * is fsynced only where the core asks for it: where VMs outlive the host's kernel. Proofs are not stored: after a
+ * restart the machine itself is read back. A table with an invalid record (table-record.ts) is not repaired: its
+ * bundles start in quarantine, cause `tableLost`.
  */
 
 import type { HostRecords } from '../../core/host/host-facts.ts';
@@ -67,7 +68,7 @@ export class HostTable {
     this.#registry = registry;
     try {
       // In one write: the table is complete, or absent.
-      if (isFirst) this.#rewrite();
+      if (isFirst) this.#rewrite(false);
       else this.#write(encode({ registry }), false);
     } catch (error) {
       if (isFirst) this.#registry = undefined;
@@ -76,20 +77,20 @@ export class HostTable {
   }
 
   #write(record: Uint8Array, isDurable: boolean): void {
-    if (this.#records >= COMPACT_AFTER) return this.#rewrite();
+    if (this.#records >= COMPACT_AFTER) return this.#rewrite(isDurable);
     try {
       this.#journal.append(record, isDurable);
     } catch {
       // There may be room for a file with only the last records.
-      return this.#rewrite();
+      return this.#rewrite(isDurable);
     }
     this.#records += 1;
   }
 
-  #rewrite(): void {
+  #rewrite(isDurable: boolean): void {
     const all = [...this.#bundles].map(([bundle, state]) => encodeBundle(bundle, state));
     if (this.#registry) all.push(encode({ registry: this.#registry }));
-    this.#journal.rewrite(all, false);
+    this.#journal.rewrite(all, isDurable);
     this.#records = all.length;
   }
 }

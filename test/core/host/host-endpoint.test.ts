@@ -10,7 +10,7 @@ import type { HostFact, HostFound, HostOrder } from '../../../src/core/host/host
 import { initialHost } from '../../../src/core/host/host-state.ts';
 import { resourcesOf } from '../../../src/core/protocol/bundle.ts';
 import type { VmId } from '../../../src/core/protocol/ids.ts';
-import type { EnforcerAnswer, EnforcerCall } from '../../../src/ports/enforcer.ts';
+import type { EnforcerAnswer, EnforcerCall, EnforcerDescription } from '../../../src/ports/enforcer.ts';
 import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { command, heldByOwner, lentByHost } from '../protocol/requirements-support.ts';
 
@@ -32,11 +32,7 @@ const FOUND: HostFound = {
 
 /** An endpoint whose orders are carried out at once, but for those that a test holds back. */
 class Rig {
-  readonly endpoint = new HostEndpoint({
-    bundles: [PANEL],
-    enforcer: ENFORCER,
-    bootId: new Uint8Array(16),
-  });
+  readonly endpoint: HostEndpoint;
   readonly orders: HostOrder[] = [];
   readonly bounds: Bounds[] = [];
   /** Answers that wait while their kind is held back. */
@@ -45,8 +41,17 @@ class Rig {
   readonly reach = new Map<string, VmId | 'blocked'>(resourcesOf(PANEL).map(({ id }) => [id, 'blocked']));
 
   constructor(found: Partial<HostFound> = {}, ...held: HostOrder['do'][]) {
+    this.endpoint = new HostEndpoint({
+      bundles: [PANEL],
+      enforcer: this.enforcer,
+      bootId: new Uint8Array(16),
+    });
     for (const kind of held) this.held.add(kind);
     this.feed({ on: 'start', found: { ...FOUND, ...found } });
+  }
+
+  get enforcer(): EnforcerDescription {
+    return ENFORCER;
   }
 
   get bundle() {
@@ -121,7 +126,29 @@ const BOUNDS: Bounds = {
   incarnations: BLOCK,
 };
 
+/** One whose VMs run on when the host's kernel ends. */
+class OutlivedRig extends Rig {
+  override get enforcer() {
+    return { ...ENFORCER, capabilities: { ...ENFORCER.capabilities, vmsOutliveHost: true } };
+  }
+}
+
 describe('what is durable', () => {
+  it.each([
+    ['end with the host’s kernel', Rig, []],
+    ['outlive the host’s kernel', OutlivedRig, ['moving']],
+  ] as const)('is, where VMs %s, of a move', (_name, Kind, durable) => {
+    const rig = new Kind().feed(starting(ANDROID));
+    const marks = rig.orders.map((order) => order.do === 'record' && order.isDurable);
+    const written = rig.orders.flatMap((order) =>
+      order.do === 'record' && order.isDurable ? [order.state.name] : [],
+    );
+    expect([...new Set(written)]).toEqual(durable);
+    const firstGrant = rig.orders.findIndex((order) => order.do === 'enforce' && order.phase === 'grant');
+    expect(firstGrant).toBeGreaterThan(marks.indexOf(true));
+    expect(rig.bundle.name).toBe('held');
+  });
+
   it('is so before anything is allocated, touched or heard', () => {
     const rig = new Rig({}, 'writeBounds');
     expect(rig.orders.map((order) => order.do)).toEqual(['writeBounds']);

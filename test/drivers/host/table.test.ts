@@ -64,6 +64,14 @@ describe('a table that grows', () => {
     expect(read(journal)?.bundles.get(PANEL)?.epoch).toBe(1_000);
   });
 
+  it('makes durable what is asked for, in a rewrite too', () => {
+    for (let epoch = 1; epoch <= 999; epoch++) table.writeBundle(PANEL, at(epoch));
+    table.writeBundle(PANEL, at(1_000), true);
+    expect([journal.orders.at(-1), journal.syncs]).toEqual(['rewrite', 1]);
+    table.writeBundle(PANEL, at(1_001), true);
+    expect([journal.orders.at(-1), journal.syncs]).toEqual(['append, sync', 2]);
+  });
+
   it('that has no room for a record may have some for the last ones alone', () => {
     table.writeBundle(TOUCH, at(7));
     journal.appendFails = true;

@@ -86,7 +86,12 @@ describe('the enforcer kvm', () => {
   it('describes what the helper says it is', async () => {
     const { name, kind, evidence, capabilities } = HELLO;
     const remote = await open();
-    expect(remote.describe()).toEqual({ name, kind, evidence, capabilities });
+    expect(remote.describe()).toEqual({
+      name,
+      kind,
+      evidence,
+      capabilities: { ...capabilities, vmsOutliveHost: false },
+    });
     expect(remote.machineBoot()).toBe('b1');
     expect(remote.running()).toEqual([ANDROID, VAULT]);
   });

@@ -40,7 +40,36 @@ function failures(world: ReturnType<typeof redial>, count: number): number[] {
 
 describe('redialling', () => {
   test('waits twice as long after each failure, up to a limit', () => {
-    expect(failures(redial(), 7)).toEqual([0, 50, 150, 350, 750, 1550, 2550, 3550]);
+    const atMs = failures(redial(), 14);
+    expect(atMs.slice(0, 8)).toEqual([0, 50, 150, 350, 750, 1_550, 3_150, 6_350]);
+    expect(atMs.at(-1)! - atMs.at(-2)!).toBe(30_000);
+  });
+
+  test('a frame to send ends a long wait, at most once in two seconds', () => {
+    const world = redial();
+    failures(world, 10);
+    world.attempts.at(-1)!.down('refused');
+    const made = world.attempts.length;
+    world.redial.wanted();
+    expect(world.attempts.length).toBe(made + 1);
+    world.redial.wanted();
+    world.attempts.at(-1)!.down('refused');
+    for (let frames = 0; frames < 100; frames++) world.redial.wanted();
+    expect(world.attempts.length).toBe(made + 1);
+    world.clock.advance(2_000);
+    world.redial.wanted();
+    expect(world.attempts.length).toBe(made + 2);
+    world.attempts.at(-1)!.up();
+    world.redial.wanted();
+    expect(world.attempts.length).toBe(made + 2);
+  });
+
+  test('a frame does not shorten a short wait', () => {
+    const world = redial();
+    failures(world, 2);
+    world.attempts.at(-1)!.down('refused');
+    world.redial.wanted();
+    expect(world.attempts.length).toBe(3);
   });
 
   test('tells the same reason once, and another one again', () => {
@@ -70,7 +99,7 @@ describe('redialling', () => {
       world.attempts.at(-1)!.down('ousted');
       world.clock.step();
     }
-    expect(world.attempts.map(({ atMs }) => atMs)).toEqual([0, 50, 150, 350, 750, 1550, 2550]);
+    expect(world.attempts.map(({ atMs }) => atMs)).toEqual([0, 50, 150, 350, 750, 1_550, 3_150]);
   });
 
   test('what an attempt reports after it went down counts for nothing', () => {

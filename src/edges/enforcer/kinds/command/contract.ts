@@ -3,7 +3,7 @@
  *
  * One request line, one answer line, both JSON objects in UTF-8 without line breaks inside.
  *   {"hello":1} -> {"name":"xen","kind":"central","evidence":"observed","machineBoot":"b7","running":["android"],
- *     "capabilities":{"forceRevoke":true,"reset":true,"faultReport":false}}
+ *     "capabilities":{"forceRevoke":true,"reset":true,"faultReport":false}}; "vmsOutliveHost":true may be added
  *   {"bundle":"panel","calls":[{"op":"fence","resource":"touch.mmio0","kind":"mmio","physical":…,"bytes":…},
  *     {"op":"settle"},{"op":"reset","device":"touch"},{"op":"grant","resource":…,"vm":…,"view":…},…]}
  *     -> {"answers":[{"ok":true},{"ok":true,"syncs":1},…,{"ok":false,"error":"why"}]}: in order, the failed one last;
@@ -63,7 +63,7 @@ export function parseHello(line: string): Parsed<Hello> {
   const running = parseVms(fields['running']);
   if (running === undefined) return failure('hello: running is not a list of VM names');
   const capabilities = parseCapabilities(fields['capabilities']);
-  if (capabilities === undefined) return failure(`hello: capabilities need ${CAPABILITIES.join(', ')}`);
+  if (capabilities === undefined) return failure(`hello: capabilities need forceRevoke, reset, faultReport`);
   return {
     ok: true,
     value: { description: { name, kind, evidence: level, capabilities }, machineBoot, running },
@@ -178,11 +178,10 @@ function names(fields: Fields): Pick<FaultRecord, 'vm' | 'bundle' | 'resource'> 
 
 function parseCapabilities(value: unknown): EnforcerDescription['capabilities'] | undefined {
   const fields = asFields(value);
-  if (fields === undefined || !CAPABILITIES.every((name) => typeof fields[name] === 'boolean'))
-    return undefined;
-  return Object.fromEntries(
-    CAPABILITIES.map((name) => [name, fields[name]]),
-  ) as EnforcerDescription['capabilities'];
+  const { forceRevoke, reset, faultReport, vmsOutliveHost = false } = fields ?? {};
+  const flags = { forceRevoke, reset, faultReport, vmsOutliveHost };
+  if (!Object.values(flags).every((flag) => typeof flag === 'boolean')) return undefined;
+  return flags as EnforcerDescription['capabilities'];
 }
 
 function parseVms(value: unknown): readonly VmId[] | undefined {
@@ -216,7 +215,6 @@ function failure(error: string): { readonly ok: false; readonly error: string } 
   return { ok: false, error };
 }
 
-const CAPABILITIES = ['forceRevoke', 'reset', 'faultReport'] as const;
 const NAMES = ['vm', 'bundle', 'resource'] as const;
 
 /** A resource is named by its device, a dot, its kind and a number: longer than any other name. */

@@ -126,7 +126,8 @@ export class MqttTransport implements Transport {
     const fits = frame.length > 0 && frame.length <= FRAME_BYTES_MAX;
     if (!fits || !this.#lanes?.put(to, frame)) {
       this.counts.unsent += 1;
-      if (fits && this.#lanes) this.#log('warn', DOES_NOT_READ, { to });
+      if (!this.#lanes) this.#redial.wanted();
+      else if (fits) this.#log('warn', DOES_NOT_READ, { to });
       return false;
     }
     this.counts.sent += 1;

@@ -62,7 +62,8 @@ export class StreamTransport implements Transport {
     const fits = frame.length > 0 && frame.length <= FRAME_BYTES_MAX;
     if (!fits || !this.#stream?.write(frameForStream(frame))) {
       this.counts.unsent += 1;
-      if (fits && this.#stream) this.#log('warn', DOES_NOT_READ, { to: HOST });
+      if (!this.#stream) this.#redial.wanted();
+      else if (fits) this.#log('warn', DOES_NOT_READ, { to: HOST });
       return false;
     }
     this.counts.sent += 1;
