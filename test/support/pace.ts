@@ -38,8 +38,8 @@ export function paceNow(): number {
   return Number(process.env['BATON_PACE'] ?? 1);
 }
 
-/** Returns a limit of `ms` on a quiet machine as it is on one of `pace`, which is this one's. */
-export function paced(ms: number, pace = paceNow()): number {
+/** Returns a limit of `ms` on a quiet machine as it is on this one. */
+export function paced(ms: number): number {
   const mostMs = ms > STRETCHED_MAX_MS ? WORK_MAX_MS : STRETCHED_MAX_MS;
-  return Math.round(Math.max(ms, Math.min(ms * pace, mostMs)));
+  return Math.round(Math.max(ms, Math.min(ms * paceNow(), mostMs)));
 }
