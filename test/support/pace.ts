@@ -14,10 +14,11 @@ const QUIET_MS = 60;
 const STARTS = 5;
 /** A machine that is slower than this is none to run tests on. */
 const PACE_MAX = 12;
-/** Limits up to this are not stretched beyond it, in ms: with what is around it, a hang fails within a minute. */
+/**
+ * Limits up to this are not stretched beyond it, in ms: with what is around it, a hang fails within a minute. Longer
+ * ones are of work that computes, or has limits of its own inside.
+ */
 const STRETCHED_MAX_MS = 50_000;
-/** Longer ones are of work that computes, or has limits of its own inside; it may take this long, in ms. */
-const WORK_MAX_MS = 900_000;
 
 /** Measures the pace, unless that was done already; for configurations of vitest alone. */
 export function measurePace(): void {
@@ -40,6 +41,6 @@ export function paceNow(): number {
 
 /** Returns a limit of `ms` on a quiet machine as it is on this one. */
 export function paced(ms: number): number {
-  const mostMs = ms > STRETCHED_MAX_MS ? WORK_MAX_MS : STRETCHED_MAX_MS;
-  return Math.round(Math.max(ms, Math.min(ms * paceNow(), mostMs)));
+  const stretchedMs = Math.round(ms * paceNow());
+  return ms > STRETCHED_MAX_MS ? stretchedMs : Math.min(stretchedMs, STRETCHED_MAX_MS);
 }
