@@ -163,14 +163,21 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'bounds: incarnations start anew after a loss',
-    find: 'const floor = records?.registry && !rebooted ? 0 : (before?.incarnations ?? 0);',
+    find: 'const floor = records?.registry && !isRebooted(found) ? 0 : (bounds?.incarnations ?? 0);',
     replace: 'const floor = 0;',
     breaks: 'S4: an old consent is good again',
     caughtBy: ENDPOINT,
   },
   {
+    name: 'records: that of a move is not durable where VMs outlive the host',
+    find: "isDurable: vmsOutliveHost && state.name === 'moving'",
+    replace: 'isDurable: false',
+    breaks: 'S4: after a power cut of the host alone the machine is ahead of the record',
+    caughtBy: ENDPOINT,
+  },
+  {
     name: 'bounds: incarnations go on at the record after a reboot',
-    find: 'records?.registry && !rebooted ? 0 :',
+    find: 'records?.registry && !isRebooted(found) ? 0 :',
     replace: 'records?.registry ? 0 :',
     breaks: 'S4: what the power cut took was counted before',
     caughtBy: ENDPOINT,

@@ -22,13 +22,13 @@ import {
   type HostState,
   holdsBack,
   initialHost,
-  type Recovered,
 } from './host-state.ts';
 import { HOST_TABLE } from './host-table.ts';
 import { readHostTime } from './host-time.ts';
-import { faultMessage, whyUnfit } from './host-view.ts';
+import { faultMessage, partiesOf, whyUnfit } from './host-view.ts';
+import { recoveredOf, registryFound } from './recovery.ts';
 import { foldAnswers, NO_TALLY, PhaseRuns } from './remap.ts';
-import { beganIn, registryAtStart, runningIn } from './vm-registry.ts';
+import { beganIn, runningIn } from './vm-registry.ts';
 
 /** Interval of heartbeats to the parties of a bundle that is lent or moves, in ms. Agents count four as silence. */
 export const HEARTBEAT_MS = 1_000;
@@ -151,27 +151,15 @@ export class HostEndpoint {
   }
 
   #begin(found: HostFound, nowMs: number): void {
-    const { bounds: before, records, machineBoot, isFirst } = found;
-    const rebooted = before !== undefined && before.machineBoot !== machineBoot;
-    const { bounds } = this.state;
-    const floor = records?.registry && !rebooted ? 0 : (before?.incarnations ?? 0);
-    const registry = registryAtStart(records?.registry, machineBoot, found.running, floor);
+    const registry = registryFound(found);
     this.#set({ registry });
     const running = runningIn(registry);
-    // A reboot ends all VMs. With the bounds intact, missing records then mean that no VM holds a bundle.
-    const isLost = (before === undefined && !isFirst) || (!records && !isFirst && !rebooted);
-    const epochs = { from: (before?.epochs ?? 0) as Epoch, to: bounds.epochs as Epoch };
-    for (const bundle of this.#configs.keys()) {
-      const state = records?.bundles.get(bundle);
-      const recovered: Recovered = isLost
-        ? { kind: 'lost' }
-        : state
-          ? { kind: 'record', state, rebooted }
-          : records || isFirst
-            ? { kind: 'new' }
-            : { kind: 'record', state: { ...initialHost(), exposed: true }, rebooted };
-      this.#feed(bundle, { on: 'start', recovered, running, epochs, nowMs });
-    }
+    const epochs = {
+      from: (found.bounds?.epochs ?? 0) as Epoch,
+      to: this.state.bounds.epochs as Epoch,
+    };
+    for (const bundle of this.#configs.keys())
+      this.#feed(bundle, { on: 'start', recovered: recoveredOf(found, bundle), running, epochs, nowMs });
     // The VMs come last: a record of the VMs implies a record of every bundle.
     this.#recordVms();
     this.#set({ isServing: true });
@@ -418,11 +406,4 @@ export class HostEndpoint {
   #set(part: Partial<HostEndpointState>): void {
     this.state = { ...this.state, ...part };
   }
-}
-
-/** Returns the running VMs that take part in a bundle now. */
-function partiesOf(state: HostState, owner: VmId): VmId[] {
-  const { holder, reservation, attempt, running, lastBorrower } = state;
-  const vms = [owner, holder?.vm, reservation?.borrower.vm, attempt?.to?.vm, lastBorrower?.vm];
-  return vms.filter((vm): vm is VmId => vm !== undefined && running[vm] !== undefined);
 }

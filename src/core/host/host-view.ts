@@ -171,3 +171,10 @@ export function unknownBundleRefusal(message: Extract<Message, { bundle: BundleI
 export function namesAccess(event: string): boolean {
   return !event.startsWith('C_');
 }
+
+/** Returns the running VMs that take part in a bundle now. */
+export function partiesOf(state: HostState, owner: VmId): VmId[] {
+  const { holder, reservation, attempt, running, lastBorrower } = state;
+  const vms = [owner, holder?.vm, reservation?.borrower.vm, attempt?.to?.vm, lastBorrower?.vm];
+  return vms.filter((vm): vm is VmId => vm !== undefined && running[vm] !== undefined);
+}

@@ -9,6 +9,7 @@ import { benchFlood, runFlood } from './flood.ts';
 import { benchFootprint } from './footprint.ts';
 import { benchHandover } from './handover.ts';
 import { benchMemorySlope, runSlope } from './heap.ts';
+import { benchIdle } from './idle.ts';
 import { benchCodec, benchMac, benchRemap, benchSession, benchStep } from './parts.ts';
 import { runParty } from './party.ts';
 import { benchPlan } from './plan.ts';
@@ -33,6 +34,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   engines: benchEngines,
   flood: benchFlood,
   footprint: benchFootprint,
+  idle: benchIdle,
   remap: benchRemap,
   codec: benchCodec,
   mac: benchMac,

@@ -136,7 +136,7 @@ class OutlivedRig extends Rig {
 describe('what is durable', () => {
   it.each([
     ['end with the host’s kernel', Rig, []],
-    ['outlive the host’s kernel', OutlivedRig, ['moving']],
+    ['R114 outlive the host’s kernel', OutlivedRig, ['moving']],
   ] as const)('is, where VMs %s, of a move', (_name, Kind, durable) => {
     const rig = new Kind().feed(starting(ANDROID));
     const marks = rig.orders.map((order) => order.do === 'record' && order.isDurable);
