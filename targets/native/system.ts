@@ -45,6 +45,10 @@ export interface NativeSystem {
     fds: readonly number[],
     isLeader: boolean,
   ): number;
+  /** Makes a descriptor that can be read once the time that it is set to has passed, not to be inherited. */
+  timer(): number;
+  /** Sets it to run out after `ms`, at least 1; 0: never. It cannot be read until then. */
+  setTimer(fd: number, ms: number): number;
   /** Collects garbage if enough may have gathered since the last time. */
   tidy(): void;
   /**

@@ -4,15 +4,22 @@
 
 import * as os from 'qjs:os';
 import { guarded } from './guard.ts';
+import { ENGINE_MAX_MS, longTimer } from './long-timers.ts';
 import { PROCESS } from './node/process.ts';
 
 const globals = globalThis as unknown as Record<string, unknown>;
 
-/** The engine counts whole milliseconds from the last whole one, and a timer must never run out early. */
-globals['setTimeout'] = (fire: () => void, ms = 0) =>
-  os.setTimeout(guarded(fire), ms <= 0 ? 0 : Math.ceil(ms) + 1);
-globals['clearTimeout'] = (timer: number | undefined) => {
-  if (timer !== undefined) os.clearTimeout(timer);
+/** A timer of the engine by its number, or a long one by what cancels it. */
+type Timer = number | (() => void);
+
+globals['setTimeout'] = (fire: () => void, ms = 0): Timer => {
+  if (ms >= ENGINE_MAX_MS) return longTimer(guarded(fire), ms);
+  // The engine counts whole milliseconds from the last whole one, and a timer must never run out early.
+  return os.setTimeout(guarded(fire), ms <= 0 ? 0 : Math.ceil(ms) + 1);
+};
+globals['clearTimeout'] = (timer: Timer | undefined) => {
+  if (typeof timer === 'function') timer();
+  else if (timer !== undefined) os.clearTimeout(timer);
 };
 globals['setImmediate'] = (fire: () => void) => os.setTimeout(guarded(fire), 0);
 globals['clearImmediate'] = (timer: number) => os.clearTimeout(timer);

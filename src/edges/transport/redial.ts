@@ -35,6 +35,8 @@ const WAIT_MIN_MS = 100;
 const WAIT_MAX_MS = 60_000;
 /** Shortest time between two attempts that frames cause, in ms, and the wait that they do not shorten. */
 const WANTED_EVERY_MS = 2_000;
+/** Longest wait after a connection that was up, in ms: the other end is there, and soon tells two of one name. */
+const WAIT_MAX_AFTER_UP_MS = 2_000;
 /** A connection that was up for this time restarts with the shortest wait; two that displace each other slow down. */
 const STABLE_MS = 5_000;
 
@@ -123,8 +125,10 @@ export class Redial {
     const { clock, log, where } = this.#parts;
     this.#closedMs ??= clock.nowMs();
     if (this.#upMs !== undefined && clock.nowMs() - this.#upMs >= STABLE_MS) this.#waitMs = WAIT_MIN_MS;
-    this.#cancelWait = clock.after(this.#waitMs * this.#jitter(), () => this.#start());
-    this.#waitMs = Math.min(this.#waitMs * 2, WAIT_MAX_MS);
+    const mostMs = this.#upMs === undefined ? WAIT_MAX_MS : WAIT_MAX_AFTER_UP_MS;
+    const waitMs = Math.min(this.#waitMs, mostMs);
+    this.#cancelWait = clock.after(waitMs * this.#jitter(), () => this.#start());
+    this.#waitMs = Math.min(waitMs * 2, mostMs);
     if (reason === this.#toldReason) return;
     this.#toldReason = reason;
     log('warn', `not connected to ${where}, trying again: ${reason}`);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -273,6 +274,21 @@ FUNCTION(js_spawn) {
   return JS_NewInt32(ctx, error == 0 ? pid : -error);
 }
 
+/* → a descriptor that can be read once its time has passed; by the clock that os.now() reads. */
+FUNCTION(js_timer) {
+  UNUSED;
+  return result(ctx, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
+/* (descriptor, milliseconds from now; 0: never) */
+FUNCTION(js_set_timer) {
+  UNUSED;
+  int64_t ms;
+  if (JS_ToInt64(ctx, &ms, argv[1])) return JS_EXCEPTION;
+  struct itimerspec spec = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
+  return result(ctx, timerfd_settime(int_of(ctx, argv[0]), 0, &spec, NULL));
+}
+
 /* Of the program around an agent (targets/quickjs/heap.h); an engine of the system has none. */
 size_t baton_heap_bytes(void) __attribute__((weak));
 
@@ -327,6 +343,8 @@ static const JSCFunctionListEntry EXPORTS[] = {
     JS_CFUNC_DEF("watchSignal", 2, js_watch_signal),
     JS_CFUNC_DEF("pipe", 1, js_pipe),
     JS_CFUNC_DEF("spawn", 5, js_spawn),
+    JS_CFUNC_DEF("timer", 0, js_timer),
+    JS_CFUNC_DEF("setTimer", 2, js_set_timer),
     JS_CFUNC_DEF("tidy", 0, js_tidy),
     JS_CFUNC_DEF("onRejection", 1, js_on_rejection),
     JS_PROP_INT32_DEF("O_DIRECTORY", O_DIRECTORY, 0),

@@ -99,7 +99,7 @@ describe('redialling', () => {
       world.attempts.at(-1)!.down('ousted');
       world.clock.step();
     }
-    expect(world.attempts.map(({ atMs }) => atMs)).toEqual([0, 50, 150, 350, 750, 1_550, 3_150]);
+    expect(world.attempts.map(({ atMs }) => atMs)).toEqual([0, 50, 150, 350, 750, 1_550, 2_550]);
   });
 
   test('what an attempt reports after it went down counts for nothing', () => {
