@@ -29,6 +29,7 @@ export class Memo {
 
   /** Returns what all equal values say, and no others. */
   textOf(value: object): string {
+    if (value instanceof Map) return `m${this.textOf([...value])}`;
     if (Array.isArray(value)) return `[${value.map((each) => this.#fieldText(each)).join()}]`;
     // A consent of the model has its claims as a field of its bytes.
     const bytes = value instanceof Uint8Array ? `x${value.join(' ')}` : '';

@@ -1,5 +1,7 @@
 /** The properties that are checked at every step and in every state, and what a call does to the machine. */
 
+import type { BorrowerState } from '../../src/core/agent/borrower-state.ts';
+import type { OwnerState } from '../../src/core/agent/owner-state.ts';
 import type { HostFact } from '../../src/core/host/host-facts.ts';
 import type { HostState, VmIncarnation } from '../../src/core/host/host-state.ts';
 import type { Epoch, VmId } from '../../src/core/protocol/ids.ts';
@@ -16,19 +18,22 @@ export interface Reachable {
   readonly stale: VmId | undefined;
 }
 
-/** S2: a resume only at the epoch that made this incarnation the holder, the highest it has seen. */
+/** S2: a resume only at the epoch that made this incarnation the holder. */
 export function checkResume(world: World, name: AgentName, epoch: Epoch): void {
   const me = `${VM_OF[name]}#${world.incarnations[VM_OF[name]]}`;
   const granted = world.ghost.grants[epoch];
   if (granted !== me)
     throw new Violation(`S2: ${name} resumes at epoch ${epoch}, which made ${granted ?? 'nobody'} holder`);
-  if (epoch < world[name].state!.epoch)
-    throw new Violation(`S2: ${name} resumes at ${epoch}, it has seen ${world[name].state!.epoch}`);
-  const { state } = world.b;
+}
+
+/** S2 and S5, as far as the agent itself shows. */
+export function checkResumed(name: AgentName, state: OwnerState | BorrowerState, epoch: Epoch): void {
+  if (epoch < state.epoch) throw new Violation(`S2: ${name} resumes at ${epoch}, it has seen ${state.epoch}`);
+  if (!('terms' in state)) return;
+  const { granted, terms } = state;
   // The model's clock stands still, so the lease that is left is the one consented to.
-  const leaseMs = name === 'b' ? state!.granted?.leaseMs : undefined;
-  if (leaseMs !== undefined && leaseMs !== state!.terms?.leaseMs)
-    throw new Violation(`S5: b resumes for ${leaseMs} ms, its user asked for ${state!.terms?.leaseMs}`);
+  if (granted !== undefined && granted.leaseMs !== terms?.leaseMs)
+    throw new Violation(`S5: b resumes for ${granted.leaseMs} ms, its user asked for ${terms?.leaseMs}`);
 }
 
 /** S4 and S5 at each step of the host. `before`: undefined when it starts. */

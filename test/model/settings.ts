@@ -8,6 +8,7 @@ import { type BundleDefinition, nameResources, resourcesOf } from '../../src/cor
 import { grantedForm } from '../../src/core/protocol/evidence.ts';
 import { bundleId, deviceId, type VmId, vmId } from '../../src/core/protocol/ids.ts';
 import type { EnforcerDescription } from '../../src/ports/enforcer.ts';
+import { Memo } from './memo.ts';
 
 export const O = vmId('android');
 export const B = vmId('vault');
@@ -94,12 +95,17 @@ export const isTimeless = (party: 'host' | AgentName, timer: string): boolean =>
   return timeless?.timer === timer && timeless.parties.includes(party);
 };
 
-/** The product's own endpoints, as the search that runs has them. */
-let made: { readonly settings: Settings; readonly host: HostEndpoint; readonly agents: Agents } | undefined;
-type Agents = Readonly<Record<AgentName, AgentEndpoint>>;
+/** The product's own endpoints, as the search that runs has them, and what their steps came to. */
+export interface Endpoints {
+  readonly settings: Settings;
+  readonly host: HostEndpoint;
+  readonly agents: Readonly<Record<AgentName, AgentEndpoint>>;
+  readonly memo: Memo;
+}
+let made: Endpoints | undefined;
 
 /** Returns the endpoints. Their state is set before each step: what they are made of is the same in all worlds. */
-export function endpoints(): { readonly host: HostEndpoint; readonly agents: Agents } {
+export function endpoints(): Endpoints {
   const settings = SETTINGS.present;
   if (made?.settings === settings) return made;
   const { forceRevoke, keeper } = settings;
@@ -128,6 +134,7 @@ export function endpoints(): { readonly host: HostEndpoint; readonly agents: Age
       table: BROKEN.present.host,
     }),
     agents: { o: agent('o'), b: agent('b') },
+    memo: new Memo(),
   };
   return made;
 }

@@ -26,6 +26,7 @@ import {
   checkGrant,
   checkHostStep,
   checkResume,
+  checkResumed,
   type Reachable,
   Violation,
 } from './properties.ts';
@@ -203,80 +204,121 @@ function bundleIn(endpoint: AgentEndpointState): AgentBundle {
   return endpoint.bundles[BUNDLE.id]!;
 }
 
+/** What a fact brings about at an agent: it depends on the agent and the fact alone. */
+interface AgentStep {
+  readonly agent: AgentWorld<OwnerState | BorrowerState>;
+  readonly sent: readonly Envelope[];
+  /** Epochs at which it begins to resume. */
+  readonly resumes: readonly Epoch[];
+  /** The epoch whose evidence the borrower rejects. */
+  readonly rejected: number | undefined;
+}
+
 /** Feeds a fact to an agent, and what its orders bring at once, one after the other. */
 export function feedAgent(world: World, name: AgentName, fact: AgentFact): World {
+  const agent = world[name];
+  if (!agent.endpoint) return world;
+  const { memo } = endpoints();
+  const key = `${name}${memo.numberOf(agent)}${memo.textOf(fact)}`;
+  const step = memo.result(key, () => stepAgent(agent as AgentWorld<OwnerState>, name, fact));
+  for (const epoch of step.resumes) checkResume(world, name, epoch);
+  const { ghost } = world;
+  const { rejected = ghost.rejected } = step;
+  const next = { ...world, [name]: step.agent } as World;
+  return step.sent.reduce(
+    send,
+    rejected === ghost.rejected ? next : { ...next, ghost: { ...ghost, rejected } },
+  );
+}
+
+function stepAgent(start: AgentWorld<OwnerState>, name: AgentName, first: AgentFact): AgentStep {
   const endpoint = endpoints().agents[name];
-  const facts = [fact];
-  let next = world;
+  const facts = [first];
+  const told: Told = { sent: [], resumes: [], rejected: undefined };
+  let agent = start;
   for (let i = 0; i < facts.length; i++) {
-    const agent = next[name];
-    if (!agent.endpoint) return next;
-    endpoint.state = agent.endpoint;
+    endpoint.state = agent.endpoint!;
     const orders = endpoint.step(facts[i]!);
     const { state: after } = endpoint;
-    next = { ...next, [name]: { ...agent, endpoint: after, state: bundleIn(after).state } } as World;
-    for (const order of orders) next = performAgent(next, name, order, (more) => facts.push(more));
+    agent = { ...agent, endpoint: after, state: bundleIn(after).state as OwnerState };
+    for (const order of orders) agent = performAgent(agent, name, order, told, (more) => facts.push(more));
   }
-  return next;
+  return { ...told, agent: endpoints().memo.one(agent) };
+}
+
+/** What an agent's orders bring about outside of it. */
+interface Told {
+  readonly sent: Envelope[];
+  readonly resumes: Epoch[];
+  rejected: number | undefined;
 }
 
 function performAgent(
-  world: World,
+  agent: AgentWorld<OwnerState>,
   name: AgentName,
   order: AgentOrder,
+  told: Told,
   feed: (fact: AgentFact) => void,
-): World {
-  const agent = world[name];
-  const set = (part: Partial<AgentWorld<unknown>>): World =>
-    ({ ...world, [name]: { ...agent, ...part } }) as World;
+): AgentWorld<OwnerState> {
   switch (order.do) {
     case 'send': {
       const { message, to } = order;
-      const { ghost } = world;
-      const rejected = message.kind === 'reject' && name === 'b' ? message.epoch : ghost.rejected;
-      const next = rejected === ghost.rejected ? world : { ...world, ghost: { ...ghost, rejected } };
-      return send(next, { from: VM_OF[name], to, message });
+      if (message.kind === 'reject' && name === 'b') told.rejected = message.epoch;
+      told.sent.push(envelopeOf(VM_OF[name], to, message));
+      return agent;
     }
     case 'request':
-      return request(world, order);
+      told.sent.push(requestOf(order));
+      return agent;
     case 'decide': {
       const { request: number, question } = order;
       const decision = { allow: true } as const;
       feed({ on: 'policyDecided', nowMs: 0, bundle: question.bundle, request: number, decision });
-      return world;
+      return agent;
     }
     case 'hook':
       if (agent.hook)
         throw new Violation(`two hooks at once in ${name}: ${agent.hook.name} and ${order.hook}`);
-      if (order.hook === 'resume') checkResume(world, name, order.epoch);
-      return set({ hook: { name: order.hook, epoch: order.epoch } });
+      if (order.hook === 'resume') {
+        checkResumed(name, agent.state!, order.epoch);
+        told.resumes.push(order.epoch);
+      }
+      return { ...agent, hook: { name: order.hook, epoch: order.epoch } };
     case 'inspect':
-      return set({ inspecting: true });
+      return { ...agent, inspecting: true };
     case 'timer':
-      if (isTimeless(name, order.timer)) return world;
-      return set({ timers: [...new Set([...agent.timers, order.timer])].sort() });
+      if (isTimeless(name, order.timer)) return agent;
+      return { ...agent, timers: [...new Set([...agent.timers, order.timer])].sort() };
     case 'stopTimer':
       return agent.timers.includes(order.timer)
-        ? set({ timers: agent.timers.filter((timer) => timer !== order.timer) })
-        : world;
+        ? { ...agent, timers: agent.timers.filter((timer) => timer !== order.timer) }
+        : agent;
     case 'step':
       for (const row of order.rows) seen.add(`${name}:${row}`);
-      return world;
+      return agent;
     default:
-      return world;
+      return agent;
   }
 }
 
 /** A consent is its claims here. */
-function request(world: World, { claims, terms, owner }: Extract<AgentOrder, { do: 'request' }>): World {
+function requestOf({ claims, terms, owner }: Extract<AgentOrder, { do: 'request' }>): Envelope {
   const consent = Object.assign(Uint8Array.of(0), { claims });
   const { requestId } = claims;
-  return send(world, {
-    from: B,
-    to: owner,
-    message: { kind: 'requestBorrow', bundle: BUNDLE.id, ...terms, consent, requestId },
+  return envelopeOf(B, owner, {
+    kind: 'requestBorrow',
+    bundle: BUNDLE.id,
+    ...terms,
+    consent,
+    requestId,
   });
 }
+
+/** Equal ones are one. */
+const envelopeOf = (from: VmId, to: VmId, message: Message): Envelope => {
+  const { memo } = endpoints();
+  return memo.one({ from, to, message: memo.one(message) });
+};
 
 function send(world: World, envelope: Envelope): World {
   if (world.net.length >= SETTINGS.present.netMax) return world;
@@ -285,36 +327,55 @@ function send(world: World, envelope: Envelope): World {
 
 /** Feeds a fact to the host, as feedAgent does. `ordersMax`: the process dies after so many of its orders. */
 export function feedHost(world: World, fact: HostFact, ordersMax = Number.POSITIVE_INFINITY): World {
-  const { host: endpoint } = endpoints();
   const facts = [fact];
   let next = world;
   let done = 0;
   for (let i = 0; i < facts.length; i++) {
     if (!next.endpoint) return next;
-    endpoint.state = next.endpoint;
     const before = next.host;
-    const orders = endpoint.step(facts[i]!);
-    const host = endpoint.state.bundles[BUNDLE.id];
-    const { incarnations } = endpoint.state.registry;
+    const { orders, endpoint } = stepHost(next.endpoint, facts[i]!);
+    const host = endpoint.bundles[BUNDLE.id];
     next = {
       ...next,
-      endpoint: endpoint.state,
+      endpoint,
       host,
-      incarnations: { ...next.incarnations, ...incarnations },
+      incarnations: merged(next.incarnations, endpoint.registry.incarnations),
     };
     if (host) {
       checkHostStep(next, before, host, facts[i]!);
       next = granted(next, before, host);
     }
     for (const order of orders) {
-      if (order.do === 'step') for (const row of order.rows) seen.add(`h:${row}`);
-      // What is told to people leaves nothing behind.
-      if (NEWS.has(order.do)) continue;
       if (done++ >= ordersMax) return crashHost(next, false);
       next = performHost(next, order, (more) => facts.push(more));
     }
   }
   return next;
+}
+
+/** What a fact brings about at the host: it depends on its endpoint and the fact alone. */
+function stepHost(before: HostEndpointState, fact: HostFact): HostStep {
+  const { host, memo } = endpoints();
+  return memo.result(`h${memo.numberOf(before)}${memo.textOf(fact)}`, () => {
+    host.state = before;
+    const orders = host.step(fact);
+    for (const order of orders) if (order.do === 'step') for (const row of order.rows) seen.add(`h:${row}`);
+    // What is told to people leaves nothing behind.
+    const lasting = orders.filter((order) => !NEWS.has(order.do));
+    return { endpoint: memo.one(host.state), orders: lasting };
+  });
+}
+
+interface HostStep {
+  readonly endpoint: HostEndpointState;
+  readonly orders: readonly HostOrder[];
+}
+
+/** Adds incarnations, where they are not there already. */
+function merged(known: World['incarnations'], more: World['incarnations']): World['incarnations'] {
+  return Object.entries(more).every(([vm, incarnation]) => known[vm] === incarnation)
+    ? known
+    : { ...known, ...more };
 }
 
 const NEWS: ReadonlySet<string> = new Set(['step', 'audit', 'phase', 'vm', 'drop', 'fault', 'strayFault']);
@@ -333,7 +394,7 @@ function performHost(world: World, order: HostOrder, feed: (fact: HostFact) => v
   switch (order.do) {
     case 'send':
       if (order.message.kind === 'heartbeat') return world;
-      return send(allocated(world), { from: HOST, to: order.to, message: order.message });
+      return send(allocated(world), envelopeOf(HOST, order.to, order.message));
     case 'record': {
       feed({ on: 'recorded', nowMs: 0, bundle: BUNDLE.id });
       if (BROKEN.present.isForgetful && world.disk.state) return world;

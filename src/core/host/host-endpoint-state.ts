@@ -2,6 +2,7 @@
 
 import type { BundleId, Incarnation, VmId } from '../protocol/ids.ts';
 import { type Bounds, boundsAt } from './bounds.ts';
+import type { HostFound } from './host-facts.ts';
 import type { HostState } from './host-state.ts';
 import type { Tally } from './remap.ts';
 import type { RegistryRecord } from './vm-registry.ts';
@@ -16,6 +17,8 @@ export interface Exit {
 
 /** All state of an endpoint. Immutable. */
 export interface HostEndpointState {
+  /** What was found at the start, until the bounds for this start are durable. */
+  readonly found: HostFound | undefined;
   readonly isServing: boolean;
   readonly bundles: Readonly<Record<BundleId, HostState>>;
   /** Syncs and resets of the current attempt, by bundle. */
@@ -35,6 +38,7 @@ export interface HostEndpointState {
 
 /** State of a service without bundles. */
 export const NOTHING: HostEndpointState = {
+  found: undefined,
   isServing: false,
   bundles: {},
   tallies: {},

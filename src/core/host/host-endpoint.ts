@@ -48,7 +48,6 @@ export class HostEndpoint {
   readonly #configs = new Map<BundleId, HostConfig>();
   readonly #runs = new Map<BundleId, PhaseRuns>();
   #orders: HostOrder[] = [];
-  #found: HostFound | undefined;
 
   constructor(setup: HostSetup) {
     this.#setup = setup;
@@ -138,7 +137,6 @@ export class HostEndpoint {
 
   /** Bounds come first: before they are durable, nothing is allocated and no message is processed. */
   #start(found: HostFound): void {
-    this.#found = found;
     const { bounds, machineBoot, freshTableId } = found;
     const next = boundsAt(
       bounds?.tableId ?? freshTableId,
@@ -146,7 +144,7 @@ export class HostEndpoint {
       bounds?.epochs ?? 0,
       bounds?.incarnations ?? 0,
     );
-    this.#set({ isBoundsPending: true });
+    this.#set({ found, isBoundsPending: true });
     this.#do({ do: 'writeBounds', bounds: next });
   }
 
@@ -169,9 +167,8 @@ export class HostEndpoint {
   }
 
   #boundsWritten(bounds: Bounds, fault: string | undefined, nowMs: number): void {
-    this.#set({ isBoundsPending: false });
-    const found = this.#found;
-    this.#found = undefined;
+    const { found } = this.state;
+    this.#set({ found: undefined, isBoundsPending: false });
     if (fault !== undefined) {
       if (found) return this.#do({ do: 'end', reason: `cannot start: ${fault}` });
       this.#set({ writeFault: fault });
