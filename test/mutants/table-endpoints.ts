@@ -191,7 +191,7 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'bounds: the host serves before they are durable',
-    find: "this.#set({ isBoundsPending: true }); this.#do({ do: 'writeBounds', bounds: next }); } #begin(",
+    find: "this.#set({ found, isBoundsPending: true }); this.#do({ do: 'writeBounds', bounds: next }); } #begin(",
     replace:
       "this.#set({ bounds: next }); this.#do({ do: 'writeBounds', bounds: next }); this.#begin(found, 0); } #begin(",
     breaks: 'S4: an epoch is used twice after a power cut',
