@@ -3,6 +3,7 @@
 import { NO_QUESTION } from '../../src/core/agent/question.ts';
 import type { HostEndpointState } from '../../src/core/host/host-endpoint-state.ts';
 import type { ConsentClaims } from '../../src/core/protocol/message-parts.ts';
+import { type Fingerprint, FingerprintSet, fingerprintOf } from './fingerprints.ts';
 import { checkStable } from './properties.ts';
 import { BUNDLE, VM_OF } from './settings.ts';
 import { describeWorld, movesOf, runFairly } from './transitions.ts';
@@ -23,7 +24,7 @@ export type Situation = readonly [name: string, holds: (world: World) => boolean
 /** Explores from `start`; stops at the first violation or after `statesMax` states. */
 export function explore(start: World, situations: readonly Situation[], statesMax: number): Explored {
   const reached = new Reached(start);
-  const calm = new Set<string>();
+  const calm = new FingerprintSet();
   const sometimes = new Map(situations.map(([name]) => [name, 0]));
   let transitions = 0;
   const found = () => ({ states: reached.states, transitions, sometimes });
@@ -55,12 +56,12 @@ export function explore(start: World, situations: readonly Situation[], statesMa
 /** A world that is still to be looked at. */
 interface Pending {
   readonly world: World;
-  readonly place: string;
+  readonly place: Fingerprint;
 }
 
-/** The worlds that were reached, and how. Of those that were looked at only the key and the way are kept. */
+/** The worlds that were reached, and how. Of those that were looked at only fingerprint and way are kept. */
 class Reached {
-  readonly #known: Set<string>;
+  readonly #known = new FingerprintSet();
   readonly #pending: (Pending | undefined)[];
   readonly #parents: number[] = [-1];
   /** What led there, by its number: there are few different ones. */
@@ -69,8 +70,8 @@ class Reached {
   readonly #labelIds = new Map<string, number>();
 
   constructor(start: World) {
-    const place = placeOf(start);
-    this.#known = new Set([keyAt(place, start)]);
+    const { place, key } = fingerprintsOf(start);
+    this.#known.add(key);
     this.#pending = [{ world: start, place }];
   }
 
@@ -87,11 +88,9 @@ class Reached {
 
   /** Adds a world unless it is known. Returns false when that would be more than `statesMax`. */
   add(world: World, parent: number, label: string, statesMax: number): boolean {
-    const place = placeOf(world);
-    const key = keyAt(place, world);
-    if (this.#known.has(key)) return true;
+    const { place, key } = fingerprintsOf(world);
+    if (!this.#known.add(key)) return true;
     if (this.states >= statesMax) return false;
-    this.#known.add(key);
     this.#pending.push({ world, place });
     this.#parents.push(parent);
     this.#labels.push(this.#labelId(label));
@@ -115,47 +114,60 @@ class Reached {
 }
 
 /** The fair run from a world joins one that was run before, mostly at once. It spends nothing: its place says all. */
-function checkFairly(world: World, place: string, calm: Set<string>): void {
+function checkFairly(world: World, place: Fingerprint, calm: FingerprintSet): void {
   if (calm.has(place)) return;
   const passed = [place];
   runFairly(world, (at) => {
-    const hash = placeOf(at);
-    if (passed.length > 1 && calm.has(hash)) return true;
-    passed.push(hash);
+    const next = fingerprintsOf(at).place;
+    if (passed.length > 1 && calm.has(next)) return true;
+    passed.push(next);
     return false;
   });
-  for (const hash of passed) calm.add(hash);
+  for (const one of passed) calm.add(one);
 }
+
+/** Numbers of the parts of a world, one after the other. */
+const parts = new Int32Array(64);
 
 /**
- * All that matters of a world but what is left of its budget: a number for each part of it, where equal parts have the
- * same number. Proofs and digests follow from the rest.
+ * All that matters of a world: a number for each part of it, where equal parts have the same number. Proofs and digests
+ * follow from the rest. `place`: without what is left of its budget.
  */
-function placeOf(world: World): string {
+function fingerprintsOf(world: World): { readonly place: Fingerprint; readonly key: Fingerprint } {
   const { o, b, endpoint, host, disk, older, job, orphan, net } = world;
-  const diskId = idOf(disk.state, plain);
-  const hostId = host === disk.state ? diskId : host ? idOf(host, plain) : 0;
-  const olderId = older === disk.state ? diskId : idOf(older, plain);
-  const agents = `${idOf(o, agentText)},${idOf(b, agentText)}`;
-  const knows = `${hostId},${endpoint ? idOf(endpoint, hostText) : 0},${diskId},${olderId},${world.hostBoot}`;
-  const jobs = `${job ? idOf(job, jobText) : 0},${orphan ? idOf(orphan, jobText) : 0}`;
-  const rest = `${idOf(world.hostTimers, String)},${idOf(world.machine, machineText)},${seldomText(world)}`;
-  const messages = net.map((envelope) => envelopeText(envelope, world));
-  return `${agents},${knows},${jobs},${rest},${messages.length > 1 ? messages.sort().join('+') : messages}`;
+  parts[0] = idOf(o, agentText);
+  parts[1] = idOf(b, agentText);
+  parts[2] = host ? idOf(host, plain) : 0;
+  parts[3] = endpoint ? idOf(endpoint, hostText) : 0;
+  parts[4] = idOf(disk.state, plain);
+  parts[5] = idOf(older, plain);
+  parts[6] = world.hostBoot;
+  parts[7] = job ? idOf(job, jobText) : 0;
+  parts[8] = orphan ? idOf(orphan, jobText) : 0;
+  parts[9] = idOf(world.hostTimers, String);
+  parts[10] = idOf(world.machine, machineText);
+  parts[11] = seldomId(world);
+  // Messages are in no order.
+  const messages = parts.subarray(12, 12 + net.length);
+  for (let i = 0; i < net.length; i++) messages[i] = envelopeId(net[i]!, world);
+  if (net.length > 1) messages.sort();
+  const count = 12 + net.length;
+  const place = fingerprintOf(parts, count);
+  parts[count] = -1;
+  parts[count + 1] = idOf(world.budget, valuesText);
+  return { place, key: fingerprintOf(parts, count + 2) };
 }
 
-const keyAt = (place: string, { budget }: World): string => `${place};${idOf(budget, valuesText)}`;
-
 /** What seldom changes from one world to the next, with the parts that it was made of last. */
-const seldom: { parts: readonly unknown[]; text: string } = { parts: [], text: '' };
+const seldom = { parts: [] as readonly unknown[], id: 0 };
 
-function seldomText({ incarnations, running, starting, exiting, ghost }: World): string {
-  const parts = [incarnations, running, starting, exiting, ghost];
-  if (parts.every((part, index) => part === seldom.parts[index])) return seldom.text;
-  seldom.parts = parts;
+function seldomId({ incarnations, running, starting, exiting, ghost }: World): number {
+  const now = [incarnations, running, starting, exiting, ghost];
+  if (now.every((part, index) => part === seldom.parts[index])) return seldom.id;
+  seldom.parts = now;
   const names = [running, starting, exiting].map((vms) => idOf(vms, String));
-  seldom.text = [idOf(incarnations, valuesText), ...names, idOf(ghost, ghostText)].join();
-  return seldom.text;
+  seldom.id = idOfText([idOf(incarnations, valuesText), ...names, idOf(ghost, ghostText)].join());
+  return seldom.id;
 }
 
 /** Parts of worlds are never changed, so what says all of one is made once, and numbered by what it says. */
@@ -165,22 +177,26 @@ const numbered = new Map<string, number>();
 function idOf<T extends object>(part: T, textOf: (part: T) => string): number {
   const known = ids.get(part);
   if (known !== undefined) return known;
-  const text = textOf(part);
-  const id = numbered.get(text) ?? numbered.size + 1;
-  numbered.set(text, id);
+  const id = idOfText(textOf(part));
   ids.set(part, id);
   return id;
 }
 
+function idOfText(text: string): number {
+  const id = numbered.get(text) ?? numbered.size + 1;
+  numbered.set(text, id);
+  return id;
+}
+
 /** A challenge says no more than whether it is that of the question which is open. */
-function envelopeText(envelope: Envelope, { o, b }: World): string {
-  const id = idOf(envelope, ({ from, to, message }) => `${from}>${to}${message.kind}${plain(message)}`);
+function envelopeId(envelope: Envelope, { o, b }: World): number {
+  const id = 2 * idOf(envelope, ({ from, to, message }) => `${from}>${to}${message.kind}${plain(message)}`);
   const { message } = envelope;
-  if (!('challenge' in message)) return `${id}`;
+  if (!('challenge' in message)) return id;
   const number = new DataView(message.challenge.buffer).getUint32(0);
   const asker = message.kind === 'queryState' ? envelope.from : envelope.to;
   const { endpoint } = asker === VM_OF.o ? o : b;
-  return `${id}${number === endpoint?.questions[BUNDLE.id]?.open ? '?' : ''}`;
+  return number === endpoint?.questions[BUNDLE.id]?.open ? id + 1 : id;
 }
 
 /** What the host knows besides its bundle. */
