@@ -295,7 +295,7 @@ export const DIRECTED: readonly Directed[] = [
     }),
   ),
   {
-    row: 'h:reclaim-over',
+    row: 'h:reclaim-late',
     play: () => host([command(ANDROID, 'reclaim', { epoch: 1 })], heldByOwner()),
     wants: ['held', 'remapped'],
     seen: ({ state, effects }) => [state.name, ...sent(effects)],

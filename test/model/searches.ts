@@ -43,7 +43,7 @@ export const SITUATIONS: readonly Situation[] = [
     'a borrower did not confirm in time',
     (w) => w.host?.holder?.ending?.cause === 'noConfirm' || attempting(w, 'noConfirm'),
   ],
-  ['the bundle is parked for the guard time', (w) => w.host?.name === 'parked' && w.host.guard],
+  ['the bundle is parked for the guard time', (w) => w.host?.name === 'parked' && w.host.isGuardTime],
   ['the bundle is in quarantine, isolation unproved', (w) => w.host?.quarantine?.isolated === false],
   ['the bundle is in quarantine, isolated', (w) => w.host?.quarantine?.isolated === true],
   ['the borrower VM ended while it held', (w) => attempting(w, 'exit') && w.host!.attempt!.from?.vm === B],

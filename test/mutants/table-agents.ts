@@ -15,15 +15,15 @@ const PLAN = ['test/planner/plan.test.ts', 'test/planner/plan-blockers.test.ts']
 export const AGENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'another agent speaks for the host',
-    find: 'if (FROM_AGENTS.has(message.kind) !== (from !== HOST)) return drop(',
-    replace: 'if (FROM_AGENTS.has(message.kind) && from === HOST) return drop(',
+    find: "if ((sender === 'host') !== (from === HOST)) return drop(",
+    replace: "if (sender !== 'host' && from === HOST) return drop(",
     breaks: 'S2: only the host says who holds',
     caughtBy: SENDERS,
   },
   {
     name: 'somebody else declines for the owner',
-    find: "if (message.kind === 'borrowDeclined' && from !== owner)",
-    replace: "if (message.kind === 'borrowDeclined' && from === HOST)",
+    find: "if (sender === 'owner' && from !== config.definition.owner)",
+    replace: "if (sender === 'owner' && from === HOST)",
     breaks: 'a third VM ends a request',
     caughtBy: SENDERS,
   },

@@ -58,7 +58,7 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'levels: an owner is given its bundle in the guard time',
-    find: 'return runningOwner(x) !== undefined && !guard && (',
+    find: 'return runningOwner(x) !== undefined && !isGuardTime && (',
     replace: 'return runningOwner(x) !== undefined && (',
     breaks: 'M9',
     caughtBy: [HOST, LEVELS],
@@ -207,7 +207,7 @@ export const ENDPOINT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an owner runs while its bundle is on the way to nobody',
-    find: "const isComing = state.name === 'starting' || state.name === 'moving' || state.guard;",
+    find: "const isComing = state.name === 'starting' || state.name === 'moving' || state.isGuardTime;",
     replace: "const isComing = state.name === 'starting';",
     breaks: 'an owner probes what it is about to be given',
     caughtBy: ENDPOINT,

@@ -157,8 +157,8 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a forced return is not kept dark',
-    find: 'guard: attempt.forced,',
-    replace: 'guard: false,',
+    find: 'isGuardTime: attempt.forced,',
+    replace: 'isGuardTime: false,',
     breaks: 'M9',
     caughtBy: [HOST, RETURNS, SCENARIOS],
   },

@@ -13,7 +13,13 @@ import type { AgentConfig } from '../protocol/evidence.ts';
 import { sameBytes } from '../protocol/evidence.ts';
 import { type BundleId, type Epoch, HOST, type VmId } from '../protocol/ids.ts';
 import { isLater, NOT_SUPPORTED } from '../protocol/later.ts';
-import { CHALLENGE_BYTES, type ConsentClaims, type MessageOf, TEXT_BYTES_MAX } from '../protocol/messages.ts';
+import {
+  CHALLENGE_BYTES,
+  type ConsentClaims,
+  MESSAGES,
+  type MessageOf,
+  TEXT_BYTES_MAX,
+} from '../protocol/messages.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { clipText } from '../wire/utf8.ts';
 import {
@@ -36,14 +42,6 @@ import { againMs, answered, asked, NO_QUESTION, type Question, stepped } from '.
 const CONSENT_VALID_MS = 10_000;
 /** Time between two attempts to send a request while there is no session with the owner, in ms. */
 const REQUEST_RETRY_MS = 100;
-
-/** Messages between agents. All others come from the host. */
-const FROM_AGENTS: ReadonlySet<string> = new Set([
-  'requestBorrow',
-  'withdrawBorrow',
-  'borrowDeclined',
-  'recallDevice',
-]);
 
 const WATCH = 'watch';
 const SLEEP = 'sleep';
@@ -149,13 +147,13 @@ export class AgentEndpoint {
     const config = this.#configs.get(message.bundle);
     const entry = this.state.bundles[message.bundle];
     if (!config || !entry) return drop('unknown bundle');
-    // A message of the host counts only from the host, `borrowDeclined` only from the owner.
-    if (FROM_AGENTS.has(message.kind) !== (from !== HOST)) return drop('not from the right sender');
-    const { owner } = config.definition;
-    if (message.kind === 'borrowDeclined' && from !== owner) return drop('not the owner');
+    // Each message counts from its sender alone (`from` of MESSAGES): the host, the owner or another agent.
+    const sender = MESSAGES[message.kind].from;
+    if ((sender === 'host') !== (from === HOST)) return drop('not from the right sender');
+    if (sender === 'owner' && from !== config.definition.owner) return drop('not the owner');
     if (message.kind === 'faultReported') return this.#do({ do: 'fault', bundle: message.bundle, message });
     if (message.kind === 'remapped') this.#do({ do: 'ownershipReported', bundle: message.bundle, message });
-    if (message.kind === 'stateReported' && !this.#isAnswer(message, from)) return;
+    if (message.kind === 'stateReported' && !this.#answersQuery(message, from)) return;
     const inputs: readonly string[] = entry.role === 'owner' ? OWNER_TABLE.inputs : BORROWER_TABLE.inputs;
     if (!inputs.includes(message.kind)) return drop(`not for the ${entry.role}`);
     this.#feed(message.bundle, { on: message.kind, from, message } as never, nowMs);
@@ -164,14 +162,14 @@ export class AgentEndpoint {
   /**
    * Returns whether a state report answers the open query. The answer to a status request is published, nothing more.
    */
-  #isAnswer(message: MessageOf<'stateReported'>, from: VmId): boolean {
+  #answersQuery(message: MessageOf<'stateReported'>, from: VmId): boolean {
     const { bundle, challenge } = message;
     const question = this.state.questions[bundle] ?? NO_QUESTION;
     const isOpen = question.open !== 0 && sameBytes(challenge, this.#challenge(question.open));
     const look = this.state.looks[bundle] ?? 0;
     const isLook = look !== 0 && sameBytes(challenge, this.#challenge(look));
     if (isLook) this.#set({ looks: { ...this.state.looks, [bundle]: 0 } });
-    if (isOpen) this.#ask(bundle, answered(question));
+    if (isOpen) this.#setQuestion(bundle, answered(question));
     if (isOpen || isLook) this.#do({ do: 'ownershipReported', bundle, message });
     else this.#do({ do: 'drop', from, kind: message.kind, why: 'answer to an older query', isLate: true });
     return isOpen;
@@ -291,7 +289,7 @@ export class AgentEndpoint {
     const after = { role: entry.role, state } as AgentBundle;
     if (state !== entry.state) this.#set({ bundles: { ...this.state.bundles, [bundle]: after } });
     const question = this.state.questions[bundle] ?? NO_QUESTION;
-    this.#ask(bundle, stepped(question, input.on, effects));
+    this.#setQuestion(bundle, stepped(question, input.on, effects));
     const rows = [row, ...levels];
     this.#do({
       do: 'step',
@@ -340,7 +338,7 @@ export class AgentEndpoint {
   #query(bundle: BundleId, on: string): void {
     const question = asked(this.state.questions[bundle] ?? NO_QUESTION, on, this.state.asked + 1);
     this.#set({ asked: Math.max(this.state.asked, question.open) });
-    this.#ask(bundle, question);
+    this.#setQuestion(bundle, question);
     const { epoch } = this.state.bundles[bundle]!.state;
     const challenge = this.#challenge(question.open);
     this.#do({ do: 'send', to: HOST, message: { kind: 'queryState', bundle, epoch, challenge } });
@@ -386,7 +384,7 @@ export class AgentEndpoint {
     return challenge;
   }
 
-  #ask(bundle: BundleId, question: Question): void {
+  #setQuestion(bundle: BundleId, question: Question): void {
     if (this.state.questions[bundle] === question) return;
     this.#set({ questions: { ...this.state.questions, [bundle]: question } });
   }

@@ -236,7 +236,7 @@ export const RETURNING_ROWS = [
     ignore: 'not held, or the return is under way',
   }),
   row({
-    name: 'min-hold-over',
+    name: 'min-hold-expired',
     on: 'timer:minHold',
     from: ['held', 'resuming'],
     to: ['stay'],
@@ -250,7 +250,7 @@ export const RETURNING_ROWS = [
   }),
   row({ name: 'min-hold-timer-late', on: 'timer:minHold', from: 'any', ignore: 'the return is under way' }),
   row({
-    name: 'lease-over',
+    name: 'lease-expired',
     on: 'timer:lease',
     from: ['held', 'resuming'],
     to: ['stay'],
@@ -258,14 +258,14 @@ export const RETURNING_ROWS = [
   }),
   row({ name: 'lease-timer-late', on: 'timer:lease', from: 'any', ignore: 'the return is under way' }),
   row({
-    name: 'notice-over',
+    name: 'notice-expired',
     on: 'timer:notice',
     from: ['held'],
     to: ['suspending'],
     act: ({ state }) => suspend(state, [], false),
   }),
   row({
-    name: 'notice-over-resuming',
+    name: 'notice-expired-resuming',
     on: 'timer:notice',
     from: ['resuming'],
     to: ['stay'],

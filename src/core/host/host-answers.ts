@@ -43,10 +43,13 @@ export const isHolder = ({ state, input }: HostSeen<'confirm' | 'reject' | 'rele
 export const isLent = ({ state }: { readonly state: HostState }) => state.holder?.lease !== undefined;
 export const isOwner = ({ input, config }: { input: { from: VmId }; config: HostConfig }) =>
   input.from === config.owner;
-/** Whether the command names a finished attempt. It is answered with the attempt's outcome. */
-export const isPast = ({ state, input }: HostSeen<CommandKind>) =>
-  input.message.epoch < (state.holder?.epoch ?? state.lastEpoch) ||
-  (input.message.epoch === state.lastEpoch && input.on !== 'prepare');
+/**
+ * What stops a late message: every command names the epoch that its sender saw. One of a finished attempt, at or below
+ * its epoch, is a repetition or comes late. It changes nothing, and is answered with how that attempt ended. A command
+ * of the present holder, at its epoch, has rows of its own, before this one.
+ */
+export const isOfFinishedAttempt = ({ state, input }: HostSeen<CommandKind>) =>
+  input.message.epoch < (state.holder?.epoch ?? state.lastEpoch) || input.message.epoch === state.lastEpoch;
 
 export function answerFromOutcome(x: HostSeen<CommandKind>): HostOut {
   return { state: x.state, effects: [tell(x, x.input.from)] };

@@ -1,7 +1,14 @@
 /** The host's rows for a holder's answer to its grant, and for state queries. Pure. */
 
 import type { MessageOf } from '../protocol/messages.ts';
-import { answerFromOutcome, isHolder, isLent, isPast, otherwise, refusal } from './host-answers.ts';
+import {
+  answerFromOutcome,
+  isHolder,
+  isLent,
+  isOfFinishedAttempt,
+  otherwise,
+  refusal,
+} from './host-answers.ts';
 import {
   begin,
   beginReturn,
@@ -54,11 +61,11 @@ export const HOLDER_ROWS = [
     },
   }),
   hostRow({
-    name: 'confirm-over',
+    name: 'confirm-late',
     on: 'confirm',
     from: ['held', 'parked'],
     to: ['stay'],
-    act: (x) => (isPast(x) ? answerFromOutcome(x) : refusal(x, 'notHolder')),
+    act: (x) => (isOfFinishedAttempt(x) ? answerFromOutcome(x) : refusal(x, 'notHolder')),
   }),
   ...otherwise('confirm', 'ignore'),
   hostRow({
@@ -89,11 +96,11 @@ export const HOLDER_ROWS = [
       ),
   }),
   hostRow({
-    name: 'reject-over',
+    name: 'reject-late',
     on: 'reject',
     from: ['held', 'parked'],
     to: ['stay'],
-    act: (x) => (isPast(x) ? answerFromOutcome(x) : refusal(x, 'notHolder')),
+    act: (x) => (isOfFinishedAttempt(x) ? answerFromOutcome(x) : refusal(x, 'notHolder')),
   }),
   ...otherwise('reject', 'ignore'),
   hostRow({

@@ -54,8 +54,8 @@ function started({ state, input, config }: HostSeen<'vmStarted'>): HostState {
  * or starts.
  */
 function isOwnerDue(x: Base): boolean {
-  const { guard, isOwnerWaiting, lastCause } = x.state;
-  return runningOwner(x) !== undefined && !guard && (isOwnerWaiting || lastCause !== 'lift');
+  const { isGuardTime, isOwnerWaiting, lastCause } = x.state;
+  return runningOwner(x) !== undefined && !isGuardTime && (isOwnerWaiting || lastCause !== 'lift');
 }
 
 /** Rows of VM starts and exits: they store the facts; rows for levels act on them in each state. */
@@ -174,7 +174,7 @@ function fenceAtBoot(x: Base, forced: boolean): HostOut {
     holder: undefined,
     reservation: undefined,
     attempt: undefined,
-    guard: false,
+    isGuardTime: false,
     quarantine: undefined,
     suspect: undefined,
     lastEpoch: state.epoch,
@@ -220,10 +220,10 @@ function redo(x: HostSeen<'phaseDone'>, reach: string | undefined): HostOut {
   const mayBeLent =
     holder?.lease !== undefined || attempt?.forced || (reach !== config.owner && reach !== 'blocked');
   const forced = mayBeLent === true;
-  const isLift = attempt?.cause === 'lift' || attempt?.cause === 'boot';
-  const toNobody = forced || isLift || attempt?.quarantine !== undefined;
+  const isParking = attempt?.cause === 'lift' || attempt?.cause === 'boot';
+  const toNobody = forced || isParking || attempt?.quarantine !== undefined;
   const plan = {
-    cause: isLift ? attempt.cause : ('restart' as const),
+    cause: isParking ? attempt.cause : ('restart' as const),
     to: toNobody ? undefined : runningOwner(x),
     forced,
     ...(attempt?.quarantine ? { quarantine: attempt.quarantine } : {}),
@@ -238,7 +238,7 @@ function resumeParked(x: HostSeen<'phaseDone'>): HostOut {
   const parked: HostState = { ...state, name: 'parked', reservation: undefined, exposed: false };
   return {
     state: parked,
-    effects: [stop('enforce'), ...(state.guard ? [timer('guard', config.times.guardMs)] : [])],
+    effects: [stop('enforce'), ...(state.isGuardTime ? [timer('guard', config.times.guardMs)] : [])],
   };
 }
 

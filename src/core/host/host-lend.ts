@@ -5,7 +5,14 @@
 import { isEvidenceEnough, type RefusalCode } from '../protocol/codes.ts';
 import { sameBytes } from '../protocol/evidence.ts';
 import { type Epoch, UINT32_MAX } from '../protocol/ids.ts';
-import { answerFromOutcome, isOwner, isPast, otherwise, refusal, refuse } from './host-answers.ts';
+import {
+  answerFromOutcome,
+  isOfFinishedAttempt,
+  isOwner,
+  otherwise,
+  refusal,
+  refuse,
+} from './host-answers.ts';
 import {
   type Base,
   begin,
@@ -179,11 +186,11 @@ export const LEND_ROWS = [
     },
   }),
   hostRow({
-    name: 'lend-over',
+    name: 'lend-late',
     on: 'lend',
     from: ['held', 'parked'],
     when: 'repeated',
-    guard: (x) => isOwner(x) && isPast(x) && x.input.message.epoch === x.state.lastEpoch,
+    guard: (x) => isOwner(x) && isOfFinishedAttempt(x) && x.input.message.epoch === x.state.lastEpoch,
     to: ['stay'],
     act: answerFromOutcome,
   }),

@@ -73,12 +73,12 @@ function park(x: Base, attempt: Attempt): HostOut {
     attempt: undefined,
     lastEpoch: attempt.epoch,
     lastCause: attempt.cause,
-    guard: attempt.forced,
+    isGuardTime: attempt.forced,
   };
   const effects: HostEffect[] = [
     stop('enforce'),
     ...audience({ ...x, state: next }).map((vm) => tell({ ...x, state: next }, vm)),
-    ...(next.guard ? [timer('guard', config.times.guardMs)] : []),
+    ...(next.isGuardTime ? [timer('guard', config.times.guardMs)] : []),
     record,
     { do: 'audit', event: 'parked', detail: attempt.cause },
   ];

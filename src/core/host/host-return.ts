@@ -2,7 +2,15 @@
 
 import type { MoveCause } from '../protocol/codes.ts';
 import { HOST_TIMERS } from '../protocol/timers.ts';
-import { answerFromOutcome, isHolder, isLent, isOwner, isPast, otherwise, refusal } from './host-answers.ts';
+import {
+  answerFromOutcome,
+  isHolder,
+  isLent,
+  isOfFinishedAttempt,
+  isOwner,
+  otherwise,
+  refusal,
+} from './host-answers.ts';
 import {
   type Base,
   begin,
@@ -77,11 +85,11 @@ export const RETURN_ROWS = [
     act: (x) => beginReturn(x, x.state.holder?.ending?.cause ?? 'release', false),
   }),
   hostRow({
-    name: 'release-over',
+    name: 'release-late',
     on: 'release',
     from: ['held', 'parked'],
     when: 'repeated, or of an older epoch',
-    guard: isPast,
+    guard: isOfFinishedAttempt,
     to: ['stay'],
     act: answerFromOutcome,
   }),
@@ -114,7 +122,7 @@ export const RETURN_ROWS = [
     },
   }),
   hostRow({
-    name: 'reclaim-over',
+    name: 'reclaim-late',
     on: 'reclaim',
     from: ['held', 'parked'],
     when: 'from the owner',
@@ -135,7 +143,7 @@ export const RETURN_ROWS = [
     on: 'claim',
     from: ['parked'],
     when: 'from the owner, not in the guard time',
-    guard: (x) => isOwner(x) && !x.state.guard && runningOwner(x) !== undefined,
+    guard: (x) => isOwner(x) && !x.state.isGuardTime && runningOwner(x) !== undefined,
     to: ['moving', 'quarantined'],
     act: (x) => begin(x, { cause: 'claim', to: runningOwner(x), forced: false }),
   }),
@@ -169,7 +177,7 @@ export const RETURN_ROWS = [
 /** Rows of the lease's timers. */
 export const CLOCK_ROWS = [
   hostRow({
-    name: 'lease-over',
+    name: 'lease-expired',
     on: 'timer:lease',
     from: ['held'],
     when: 'lent, notice not given',
@@ -178,7 +186,7 @@ export const CLOCK_ROWS = [
     act: (x) => startNotice(x, x.state.holder?.ending?.cause ?? 'expiry'),
   }),
   hostRow({
-    name: 'notice-over',
+    name: 'notice-expired',
     on: 'timer:notice',
     from: ['held'],
     when: 'lent, the enforcer can force',
@@ -187,7 +195,7 @@ export const CLOCK_ROWS = [
     act: (x) => beginReturn(x, x.state.holder?.ending?.cause ?? 'expiry', true),
   }),
   hostRow({
-    name: 'notice-over-unforced',
+    name: 'notice-expired-unforced',
     on: 'timer:notice',
     from: ['held'],
     when: 'lent, the enforcer cannot force',
@@ -210,7 +218,7 @@ export const CLOCK_ROWS = [
     act: remind,
   }),
   hostRow({
-    name: 'confirm-over-lease',
+    name: 'confirm-expired-lease',
     on: 'timer:confirm',
     from: ['held'],
     when: 'lent, not confirmed',
@@ -231,15 +239,15 @@ export const CLOCK_ROWS = [
     }),
   }),
   hostRow({
-    name: 'guard-over',
+    name: 'guard-expired',
     on: 'timer:guard',
     from: ['parked'],
-    when: 'guarding',
-    guard: ({ state }) => state.guard,
+    when: 'in the guard time',
+    guard: ({ state }) => state.isGuardTime,
     to: ['stay', 'moving', 'quarantined'],
     act: (x) => {
       const owner = runningOwner(x);
-      if (!owner) return { state: { ...x.state, guard: false }, effects: [record] };
+      if (!owner) return { state: { ...x.state, isGuardTime: false }, effects: [record] };
       return begin(x, { cause: 'guard', to: owner, forced: false });
     },
   }),

@@ -101,7 +101,7 @@ export interface HostState {
   /** Borrower of the last lease and its request id: it is told how its return ended. */
   readonly lastBorrower?: { readonly vm: VmId; readonly requestId: number } | undefined;
   /** While parked: the guard time runs. */
-  readonly guard: boolean;
+  readonly isGuardTime: boolean;
   readonly quarantine?: { readonly cause: QuarantineCause; readonly isolated: boolean } | undefined;
   /** While quarantined without proof: the VM that may still reach the bundle. */
   readonly suspect?: VmIncarnation | undefined;
@@ -260,7 +260,7 @@ export function initialHost(): HostState {
     epochMax: UINT32_MAX as Epoch,
     lastEpoch: 0 as Epoch,
     lastCause: 'boot',
-    guard: false,
+    isGuardTime: false,
     exposed: false,
     isFromRecord: false,
     running: {},
@@ -298,6 +298,6 @@ export function holdsBack(state: HostState, { owner }: Pick<HostConfig, 'owner'>
   if (state.exiting.some((one) => one.vm === vm)) return true;
   if (state.attempt?.to?.vm === vm) return true;
   // An owner gets its bundle before its kernel probes, if the bundle only needs time.
-  const isComing = state.name === 'starting' || state.name === 'moving' || state.guard;
+  const isComing = state.name === 'starting' || state.name === 'moving' || state.isGuardTime;
   return vm === owner && isComing;
 }

@@ -86,7 +86,7 @@ const STATE: Checks<HostState> = {
   lastEpoch: isUint32,
   lastCause: isMoveCause,
   lastBorrower: isMaybe(isLike({ vm: isText, requestId: isUint32 })),
-  guard: isFlag,
+  isGuardTime: isFlag,
   quarantine: isMaybe(isLike({ cause: isQuarantineCause, isolated: isFlag })),
   suspect: isMaybe(isLike(VM_INCARNATION)),
   exposed: isFlag,

@@ -242,7 +242,7 @@ describe('a VM that is about to run', () => {
     rig.release(1);
     expect(rig.bundle).toMatchObject({ name: 'moving', attempt: { cause: 'supplyLost', forced: true } });
     rig.release(1).release(1).release(1);
-    expect(rig.bundle).toMatchObject({ name: 'parked', guard: true });
+    expect(rig.bundle).toMatchObject({ name: 'parked', isGuardTime: true });
     expect(mayRun(rig)).toBe(false);
     rig.feed({ on: 'timer', bundle: PANEL.id, timer: 'guard', lateMs: 0 });
     rig.release(1).release(1).release(1);

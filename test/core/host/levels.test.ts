@@ -126,9 +126,9 @@ describe('an owner', () => {
 
   it('is not given its bundle in the guard time, whatever happens', () => {
     const forced = host([{ on: 'timer:lease' }, { on: 'timer:notice' }, ...cleaned(3)], lentByHost()).state;
-    expect(forced).toMatchObject({ name: 'parked', guard: true });
+    expect(forced).toMatchObject({ name: 'parked', isGuardTime: true });
     for (const input of [RECORDED, { on: 'vmExited', vm: VAULT }, { on: 'vmRuns', vm: ANDROID }])
-      expect(host([input], forced).state).toMatchObject({ name: 'parked', guard: true });
+      expect(host([input], forced).state).toMatchObject({ name: 'parked', isGuardTime: true });
   });
 
   it('that holds and has ended loses its bundle in whatever way that came about', () => {

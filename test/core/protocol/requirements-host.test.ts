@@ -317,7 +317,7 @@ describe('lease and return', () => {
     const cleaned = [phase('fence', 3), phase('settle', 3), phase('clean', 3, { idle: true })];
     const forced = host([{ on: 'timer:lease' }, { on: 'timer:notice' }], lentByHost()).state;
     const parked = host(cleaned, forced);
-    expect(parked.state).toMatchObject({ name: 'parked', guard: true });
+    expect(parked.state).toMatchObject({ name: 'parked', isGuardTime: true });
     expect(parked.effects).toContainEqual({ do: 'timer', timer: 'guard', ms: HOST_TIMES.guardMs });
     expect(host([command(ANDROID, 'claim', { epoch: 3 })], parked.state).row).toBe('claim-guard');
     const { state } = host([{ on: 'timer:guard' }], parked.state);
@@ -385,7 +385,7 @@ describe('lives', () => {
       [...remap(3, VAULT).slice(0, 3), command(VAULT, 'confirm', { epoch: 2 })],
       next.state,
     );
-    expect(row).toBe('confirm-over');
+    expect(row).toBe('confirm-late');
   });
 
   it('R66 a bundle whose supplies end with the owner’s VM is taken from the borrower (M11)', () => {

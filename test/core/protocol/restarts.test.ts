@@ -132,7 +132,7 @@ describe('a forced return stays one across a restart:', () => {
       .expire()
       .restart('vault')
       .phases('fence', 'settle', 'clean');
-    expect(host.state).toMatchObject({ name: 'parked', guard: true });
+    expect(host.state).toMatchObject({ name: 'parked', isGuardTime: true });
   });
 
   it('the guard time is kept', () => {
@@ -142,14 +142,14 @@ describe('a forced return stays one across a restart:', () => {
       .expire()
       .phases('fence', 'settle', 'clean')
       .restart('blocked');
-    expect(host.state).toMatchObject({ name: 'parked', guard: true });
+    expect(host.state).toMatchObject({ name: 'parked', isGuardTime: true });
     expect(host.effects).toContainEqual({ do: 'timer', timer: 'guard', ms: HOST_CONFIG.times.guardMs });
   });
 
   it('the guard time also runs when the owner was down', () => {
     const host = new KilledHost().boot().lend({}, 'grant').feed({ on: 'vmExited', vm: 'android' }).expire();
     host.phases('fence', 'settle', 'clean').feed({ on: 'vmStarted', vm: 'android', incarnation: 2 });
-    expect(host.state).toMatchObject({ name: 'parked', guard: true });
+    expect(host.state).toMatchObject({ name: 'parked', isGuardTime: true });
   });
 
   it('a grant that a borrower may have had is taken back by force', () => {
