@@ -132,15 +132,15 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a frame that waited acts in the next run',
-    find: 'if (this.#peers.get(peer.id) !== peer) return;',
+    find: 'if (this.#peers.get(id) !== peer) return;',
     replace: '',
     breaks: 'S4: a word of a VM that has ended',
     caughtBy: FORGOTTEN,
   },
   {
     name: 'a session with a VM that does not run',
-    find: 'if (this.#isHost && peerIncarnation === 0) return undefined;',
-    replace: '',
+    find: 'if (this.#party.us === HOST) return peerIncarnation === 0 ?',
+    replace: 'if (this.#party.us === HOST) return peerIncarnation < 0 ?',
     breaks: 'M5',
     caughtBy: [FORGOTTEN, 'test/drivers/link/peers.test.ts'],
   },

@@ -1,9 +1,9 @@
 /**
- * Authenticated messages over an untrusted transport: one session (wire/session.ts) per configured peer.
+ * Authenticated messages over an untrusted transport: one session per configured peer.
  *
- * Selects the session by the key id of a frame, runs the retry timer of handshakes, and draws challenges. A frame
- * that does not verify is counted and dropped; its log is rate limited (quiet-log.ts). Frames of unconfigured peers
- * are dropped. Of bundles it knows only the digests.
+ * Does what core/wire/peer-session.ts decides: sends its frames, runs its retry timers, draws challenges, logs. A
+ * frame goes to the peer that its key id names, in the peer's turn; one of a peer that is not configured, or that does
+ * not verify, is counted and dropped; its log is rate limited (quiet-log.ts).
  */
 
 import { quietLog } from '../../common/quiet-log.ts';
@@ -11,43 +11,27 @@ import { Turns } from '../../common/turns.ts';
 import { type BundleId, HOST, type Incarnation, type VmId } from '../../core/protocol/ids.ts';
 import type { ConsentClaims, Message } from '../../core/protocol/messages.ts';
 import { type Route, routeOf } from '../../core/wire/envelope.ts';
-import { HELLO_CHALLENGE_BYTES, PROTOCOL_VERSION } from '../../core/wire/limits.ts';
-import { Session } from '../../core/wire/session.ts';
-import type { Received, SessionEvent } from '../../core/wire/session-io.ts';
+import { HELLO_CHALLENGE_BYTES } from '../../core/wire/limits.ts';
+import { type Ends, PeerSession } from '../../core/wire/peer-session.ts';
+import type { PeerView } from '../../core/wire/peer-view.ts';
+import type { SessionEvent } from '../../core/wire/session-io.ts';
 import type { LogLevel, Obstacle, TransportListener } from '../../ports/world.ts';
 import type { LinkCounts, LinkListener, LinkParts } from './link-parts.ts';
-import { FRESH_MS, Looks } from './looks.ts';
-import { isSilent, mayAsk, newPeer, type Peer, RETRY_MIN_MS } from './peer.ts';
-import { type PeerView, peerView, UNVERIFIED_HINT, versionHint } from './peer-view.ts';
+import { Looks } from './looks.ts';
 
 export type { LinkListener, LinkParts } from './link-parts.ts';
-export type { PeerView } from './peer-view.ts';
 
-/**
- * Longest wait for an answer to a hello, in ms. The first wait is RETRY_MIN_MS, each next one twice as long. A peer
- * that starts sends its own hello, so an absent one costs a wakeup a minute.
- */
-const RETRY_MAX_MS = 60_000;
-/**
- * Shortest time between two new sessions caused by invalid frames, in ms. Otherwise an attacker who injects frames
- * could keep us busy with handshakes.
- */
-const RENEW_EVERY_MS = 2_000;
-/** A peer with a retry interval below this, in ms, is not retried earlier on demand. */
-const WANTED_AFTER_MS = 2_000;
 /** Time without a session before it is logged, in ms: a start takes far less. */
 const MISSED_AFTER_MS = 5_000;
 /** Time until it is logged again, in ms. */
 const MISSED_AGAIN_MS = 60_000;
-/** What prevents an agent's sessions with other agents. */
-const NO_INCARNATION_HINT = 'the host has not reported this VM’s incarnation yet';
-const NOT_RUNNING_HINT = 'its VM does not run';
-
 /** The link of one party to all its peers. */
 export class Link implements TransportListener {
   readonly counts: LinkCounts = { sent: 0, received: 0, dropped: 0, shed: 0, unsent: 0 };
   readonly #parts: LinkParts;
-  readonly #peers = new Map<VmId, Peer>();
+  readonly #peers = new Map<VmId, PeerSession>();
+  /** Cancels the retry timer of a peer. */
+  readonly #retries = new Map<VmId, () => void>();
   readonly #isHost: boolean;
   /**
    * Several peers may share one connection, which is always read: a peer's excess is dropped, and no other peer waits
@@ -64,9 +48,7 @@ export class Link implements TransportListener {
     this.#isHost = parts.self === HOST;
     this.#turns = new Turns(parts.clock);
     this.#looks = new Looks(parts.clock);
-    for (const [id, pairKeys] of parts.pairKeys) {
-      this.#peers.set(id, newPeer(id, pairKeys, parts.clock.nowMs()));
-    }
+    for (const id of parts.pairKeys.keys()) this.#peers.set(id, this.#newPeer(id));
   }
 
   /** Our incarnation as the host counts it; 0: not known yet. */
@@ -84,26 +66,8 @@ export class Link implements TransportListener {
   peers(): PeerView[] {
     const nowMs = this.#parts.clock.nowMs();
     return [...this.#peers.values()].map((peer) =>
-      peerView(
-        {
-          peer: peer.id,
-          hasSession: peer.session?.isUp ?? false,
-          sinceMs: peer.sinceMs,
-          heardMs: peer.heardMs,
-          isSilent: isSilent(peer, nowMs),
-          obstacle: this.#parts.transport.obstacle(peer.id),
-          twins: peer.twins.hint(nowMs),
-          trouble: peer.trouble ?? this.#absence(peer),
-        },
-        nowMs,
-      ),
+      peer.view(this.#parts.transport.obstacle(peer.id), this.#ends(peer.id), nowMs),
     );
-  }
-
-  /** Returns why no session is possible, whatever the peer does. */
-  #absence({ id }: Peer): string | undefined {
-    if (!this.#isHost) return id !== HOST && this.#incarnation === 0 ? NO_INCARNATION_HINT : undefined;
-    return (this.#listener?.incarnationOf?.(id) ?? 1) === 0 ? NOT_RUNNING_HINT : undefined;
   }
 
   /** Returns what prevents the transport from working at all. */
@@ -113,27 +77,22 @@ export class Link implements TransportListener {
 
   /** Returns the peers with a different definition of a bundle, by their last session. */
   differing(bundle: BundleId): VmId[] {
-    return [...this.#peers.values()].filter(({ differs }) => differs.includes(bundle)).map(({ id }) => id);
+    return [...this.#peers.values()].filter((peer) => peer.differs(bundle)).map(({ id }) => id);
   }
 
   /**
    * Asks the peers whether they are alive, for a status request. Calls `done` when they have answered, or after
-   * LOOK_MS. A peer that left the last probe unanswered is probed again, once in LOOK_MS, but not waited for.
+   * PROBE_MS. A peer that left the last probe unanswered is probed again, but not waited for.
    */
   look(done: () => void): void {
     const nowMs = this.#parts.clock.nowMs();
     const waits = new Set<VmId>();
     for (const peer of this.#peers.values()) {
-      const { id, session, heardMs } = peer;
-      if (!session?.isUp) this.#wanted(peer);
-      if (!session?.isUp || this.#parts.transport.obstacle(id)) continue;
-      if (heardMs !== undefined && nowMs - heardMs < FRESH_MS) continue;
-      if (!isSilent(peer, nowMs)) waits.add(id);
-      // Another status request shares an open probe.
-      if (peer.askedMs !== undefined && !mayAsk(peer, nowMs)) continue;
-      peer.askedMs ??= nowMs;
-      peer.probedMs = nowMs;
-      for (const frame of session.probe()) this.#put(id, frame);
+      const { id, session } = peer;
+      this.#wanted(peer);
+      if (this.#parts.transport.obstacle(id)) continue;
+      if (peer.isAwaited(nowMs)) waits.add(id);
+      if (session && peer.mustProbe(nowMs)) for (const frame of session.probe()) this.#put(id, frame);
     }
     this.#looks.begin(waits, done);
   }
@@ -143,19 +102,19 @@ export class Link implements TransportListener {
     this.#turns.stop();
     this.#looks.stop();
     this.#cancelMissed();
-    for (const peer of this.#peers.values()) peer.cancelRetry?.();
+    for (const cancel of this.#retries.values()) cancel();
     this.#parts.transport.close();
   }
 
   /** Returns whether messages to `peer` can be sealed now. */
   isUp(peer: VmId): boolean {
-    return this.#peers.get(peer)?.session?.isUp ?? false;
+    return this.#peers.get(peer)?.isUp ?? false;
   }
 
   /** Seals and sends. Returns false without a session, or when the transport dropped the frame. */
   send(to: VmId, message: Message, hostTime?: Uint8Array): boolean {
     const peer = this.#peers.get(to);
-    if (peer && !peer.session?.isUp) this.#wanted(peer);
+    if (peer) this.#wanted(peer);
     const sealed = peer?.session?.seal(message, hostTime) ?? { ok: false as const, reason: 'no session' };
     if (!sealed.ok || !peer) {
       this.counts.unsent += 1;
@@ -168,7 +127,7 @@ export class Link implements TransportListener {
 
   /** Sends to every peer whose session is up. */
   broadcast(message: Message, hostTime?: Uint8Array): void {
-    for (const peer of this.#peers.values()) if (peer.session?.isUp) this.send(peer.id, message, hostTime);
+    for (const peer of this.#peers.values()) if (peer.isUp) this.send(peer.id, message, hostTime);
   }
 
   /** Seals a consent for the host; undefined without a session. */
@@ -181,39 +140,28 @@ export class Link implements TransportListener {
     return this.#peers.get(from)?.session?.openConsent(consent);
   }
 
-  /**
-   * Starts a new session, since the peer is silent or its frames do not verify: it may have lost ours. The present
-   * one stays until the new one is proven. At most one every RENEW_EVERY_MS.
-   */
+  /** Starts a new session, since the peer is silent or its frames do not verify. Not too often. */
   renew(id: VmId): void {
     const peer = this.#peers.get(id);
-    const nowMs = this.#parts.clock.nowMs();
-    if (!peer?.session?.isUp || nowMs - peer.renewedMs < RENEW_EVERY_MS) return;
-    peer.renewedMs = nowMs;
-    this.#begin(peer);
+    if (peer?.mayRenew(this.#parts.clock.nowMs())) this.#begin(peer);
   }
 
-  /** This peer is needed now: retry at once, without the rest of a long wait. */
-  #wanted(peer: Peer): void {
-    const nowMs = this.#parts.clock.nowMs();
-    if (peer.retryMs <= WANTED_AFTER_MS || nowMs - peer.renewedMs < RENEW_EVERY_MS) return;
-    peer.renewedMs = nowMs;
-    peer.retryMs = RETRY_MIN_MS;
-    this.#begin(peer);
+  /** This peer is needed now. */
+  #wanted(peer: PeerSession): void {
+    if (peer.isWanted(this.#parts.clock.nowMs())) this.#begin(peer);
   }
 
   /** The peer's incarnation has ended: drop its session. */
   forget(id: VmId): void {
-    const peer = this.#peers.get(id);
-    if (!peer) return;
-    peer.cancelRetry?.();
-    this.#peers.set(id, newPeer(id, peer.pairKeys, this.#parts.clock.nowMs()));
+    if (!this.#peers.has(id)) return;
+    this.#retries.get(id)?.();
+    this.#peers.set(id, this.#newPeer(id));
   }
 
   onUp(id?: VmId): void {
     for (const peer of this.#peers.values()) {
       if (id !== undefined && peer.id !== id) continue;
-      if (!peer.session?.isUp) this.#begin(peer);
+      if (!peer.isUp) this.#begin(peer);
       // A peer that reconnected queries by itself what it missed.
       else if (id === undefined) this.#listener?.onUp(peer.id);
     }
@@ -233,25 +181,25 @@ export class Link implements TransportListener {
     this.#dropped({ from: peer.id }, 'it sends more than can be processed');
   }
 
-  #receive(peer: Peer, frame: Uint8Array): void {
+  #receive(peer: PeerSession, frame: Uint8Array): void {
+    const { id } = peer;
     // It waited in the queue, and the incarnation that sent it has ended since.
-    if (this.#peers.get(peer.id) !== peer) return;
-    const session = peer.session ?? this.#create(peer);
-    if (!session) return this.#dropped({ from: peer.id }, 'no session can be made yet', 'debug');
-    const isHandshake = routeOf(frame)?.channel === 'h';
-    const challenge = isHandshake ? this.#parts.entropy.random(HELLO_CHALLENGE_BYTES) : undefined;
-    const received = session.receive(frame, challenge);
-    const up = received.events.some(({ kind }) => kind === 'up');
-    // A hello may be a replay: only a frame with our challenge, or a number of this session, proves that the peer is
-    // alive.
-    if (up || (!isHandshake && !received.drop)) this.#heard(peer);
-    this.#take(peer, received);
-  }
-
-  #heard(peer: Peer): void {
-    peer.heardMs = this.#parts.clock.nowMs();
-    peer.askedMs = undefined;
-    this.#looks.heard(peer.id);
+    if (this.#peers.get(id) !== peer) return;
+    const heard = peer.receive(frame, () => this.#challenge(), this.#ends(id), this.#parts.clock.nowMs());
+    if (!heard) return this.#dropped({ from: id }, 'no session can be made yet', 'debug');
+    if (heard.isAlive) this.#looks.heard(id);
+    for (const answer of heard.frames) this.#put(id, answer);
+    for (const hint of heard.hints) this.#parts.log('error', hint, { peer: id });
+    for (const event of heard.events) this.#onEvent(id, event);
+    if (heard.needsRenewal) this.renew(id);
+    if (heard.drop) {
+      // Crossing and repeated handshakes leave stale answers behind.
+      const level = heard.drop === 'stale' ? 'debug' : 'warn';
+      return this.#dropped({ from: id }, heard.detail ?? heard.drop, level);
+    }
+    if (!heard.message) return;
+    this.counts.received += 1;
+    this.#listener?.onMessage(id, heard.message.message, heard.message.hostTime);
   }
 
   #foreign(route: Route | undefined): void {
@@ -260,96 +208,53 @@ export class Link implements TransportListener {
     this.#dropped({}, `it says it is from ${route.from}, and there is no key for that name`);
   }
 
-  #take(peer: Peer, received: Received): void {
-    for (const frame of received.frames) this.#put(peer.id, frame);
-    const { events } = received;
-    if (events.some(({ kind }) => kind === 'up'))
-      peer.differs = events.flatMap((event) =>
-        event.kind === 'digestMismatch' ? event.mismatches.map(({ bundle }) => bundle) : [],
-      );
-    for (const event of events) this.#onEvent(peer, event);
-    if (received.drop) {
-      if (received.drop === 'unverified') {
-        peer.trouble = UNVERIFIED_HINT;
-        this.renew(peer.id);
-      }
-      // Crossing and repeated handshakes leave stale answers behind.
-      const level = received.drop === 'stale' ? 'debug' : 'warn';
-      return this.#dropped({ from: peer.id }, received.detail ?? received.drop, level);
-    }
-    if (!received.message) return;
-    this.counts.received += 1;
-    this.#listener?.onMessage(peer.id, received.message.message, received.message.hostTime);
-  }
-
-  #onEvent(peer: Peer, event: SessionEvent): void {
-    if (event.kind === 'versionUnsupported') {
-      peer.trouble = versionHint(peer.id, event);
-      this.#parts.log('error', peer.trouble, { peer: peer.id });
-      return;
-    }
+  #onEvent(id: VmId, event: SessionEvent): void {
     if (event.kind === 'digestMismatch') {
-      for (const { bundle } of event.mismatches) this.#listener?.onDigestMismatch(peer.id, bundle);
+      for (const { bundle } of event.mismatches) this.#listener?.onDigestMismatch(id, bundle);
       return;
     }
-    peer.retryMs = RETRY_MIN_MS;
-    peer.sinceMs = this.#parts.clock.nowMs();
-    peer.trouble = undefined;
-    const hint = peer.twins.sessionUp(event.peerBootId, peer.sinceMs);
-    if (hint !== undefined) this.#parts.log('error', hint, { peer: peer.id });
-    if (peer.id === HOST) {
-      const before = this.#incarnation;
+    if (event.kind !== 'up') return;
+    if (id === HOST) {
+      const isFirst = this.#incarnation === 0;
       this.#incarnation = event.incarnation;
       // Sessions between agents need our own incarnation, which only the host knows.
-      if (before === 0) this.#beginAll();
+      if (isFirst) for (const peer of this.#peers.values()) if (!peer.isBegun) this.#begin(peer);
     }
-    this.#listener?.onUp(peer.id, event.peerRestarted, event.tableId);
-  }
-
-  #beginAll(): void {
-    for (const peer of this.#peers.values()) if (!peer.session) this.#begin(peer);
+    this.#listener?.onUp(id, event.peerRestarted, event.tableId);
   }
 
   /** Starts a handshake, if a session is possible now. */
-  #begin(peer: Peer): void {
-    const session = peer.session ?? this.#create(peer);
-    if (!session) return;
-    for (const frame of session.start(this.#challenge())) this.#put(peer.id, frame);
-    this.#retryLater(peer);
+  #begin(peer: PeerSession): void {
+    const begun = peer.begin(this.#challenge(), this.#ends(peer.id));
+    if (!begun) return;
+    for (const frame of begun.frames) this.#put(peer.id, frame);
+    this.#retryLater(peer, begun.ms);
   }
 
-  #create(peer: Peer): Session | undefined {
-    const incarnation = this.#isHost ? (0 as Incarnation) : this.#incarnation;
-    const peerIncarnation = this.#isHost ? (this.#listener?.incarnationOf?.(peer.id) ?? 0) : 0;
-    if (this.#isHost && peerIncarnation === 0) return undefined;
-    if (!this.#isHost && peer.id !== HOST && incarnation === 0) return undefined;
-    const { self, machine, bootId, bundles, versions } = this.#parts;
-    const tableId = this.#listener?.tableId?.();
-    peer.session = new Session({
-      us: self,
-      peer: peer.id,
-      machine,
-      pairKeys: peer.pairKeys,
-      bootId,
-      incarnation,
+  #retryLater(peer: PeerSession, ms: number): void {
+    this.#retries.get(peer.id)?.();
+    const cancel = this.#parts.clock.after(ms, () => {
+      const again = peer.retry(this.#challenge());
+      if (!again) return;
+      for (const frame of again.frames) this.#put(peer.id, frame);
+      this.#retryLater(peer, again.ms);
+    });
+    this.#retries.set(peer.id, cancel);
+  }
+
+  #newPeer(id: VmId): PeerSession {
+    const { self: us, machine, bootId, bundles, versions, pairKeys, clock } = this.#parts;
+    return new PeerSession(id, pairKeys.get(id)!, { us, machine, bootId, bundles, versions }, clock.nowMs());
+  }
+
+  /** What is known now about our end and that of a peer. */
+  #ends(id: VmId): Ends {
+    const peerIncarnation = this.#isHost ? (this.#listener?.incarnationOf?.(id) ?? 0) : 0;
+    return {
+      incarnation: this.#incarnation,
       peerIncarnation: peerIncarnation as Incarnation,
-      versions: versions ?? { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
-      bundles,
-      tableId,
-    });
-    return peer.session;
-  }
-
-  #retryLater(peer: Peer): void {
-    peer.cancelRetry?.();
-    peer.cancelRetry = this.#parts.clock.after(peer.retryMs, () => {
-      peer.cancelRetry = undefined;
-      const { session } = peer;
-      if (!session?.needsRetry) return;
-      for (const frame of session.retry(this.#challenge())) this.#put(peer.id, frame);
-      peer.retryMs = Math.min(peer.retryMs * 2, RETRY_MAX_MS);
-      this.#retryLater(peer);
-    });
+      tableId: this.#listener?.tableId?.(),
+    };
   }
 
   #challenge(): Uint8Array {

@@ -1,12 +1,8 @@
 /** Status requests that wait for the answers of probed peers, up to a limit. Pure apart from the clock. */
 
 import type { VmId } from '../../core/protocol/ids.ts';
+import { PROBE_MS } from '../../core/wire/peer-session.ts';
 import type { Clock } from '../../ports/world.ts';
-
-/** Longest wait for the answers, in ms. A round trip takes a few, on a machine under load a hundred. */
-export const LOOK_MS = 400;
-/** A peer heard this recently, in ms, is not probed: an answer would be no newer. */
-export const FRESH_MS = 100;
 
 interface Look {
   readonly waits: Set<VmId>;
@@ -23,13 +19,13 @@ export class Looks {
     this.#clock = clock;
   }
 
-  /** Calls `done` when all of `waits` were heard, or after LOOK_MS; at once if `waits` is empty. */
+  /** Calls `done` when all of `waits` were heard, or after PROBE_MS; at once if `waits` is empty. */
   begin(waits: Set<VmId>, done: () => void): void {
     if (waits.size === 0) return done();
     const look: Look = { waits, done, cancel: () => {} };
     const end = () => this.#end(look);
     // What has arrived by then counts.
-    look.cancel = this.#clock.after(LOOK_MS, () => {
+    look.cancel = this.#clock.after(PROBE_MS, () => {
       look.cancel = this.#clock.soon(end);
     });
     this.#open.add(look);

@@ -5,8 +5,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { type BundleId, HOST, type Incarnation, type VmId } from '../../../src/core/protocol/ids.ts';
+import { PROBE_MS } from '../../../src/core/wire/peer-session.ts';
 import { Link } from '../../../src/drivers/link/link.ts';
-import { LOOK_MS } from '../../../src/drivers/link/looks.ts';
 import { StreamRouter } from '../../../src/edges/transport/kinds/stream/stream-router.ts';
 import { MemoryNetwork } from '../../../src/edges/transport/memory.ts';
 import { Redial } from '../../../src/edges/transport/redial.ts';
@@ -46,7 +46,7 @@ function testbed() {
     return link;
   };
   /** What a look shows of a peer, and how long it took. */
-  const look = (link: Link, peer: VmId, limitMs = LOOK_MS) => {
+  const look = (link: Link, peer: VmId, limitMs = PROBE_MS) => {
     const startMs = clock.nowMs();
     let tookMs: number | undefined;
     link.look(() => {
@@ -83,7 +83,7 @@ describe('a look', () => {
     clock.advance(8_500);
     expect(look(host, VAULT)).toMatchObject({
       up: false,
-      tookMs: LOOK_MS,
+      tookMs: PROBE_MS,
       hint: expect.stringMatching(/^no answer/),
     });
     const { forMs, heardMs } = host.peers()[0]!;
@@ -108,7 +108,7 @@ describe('a look', () => {
     clock.advance(8_500);
     const before = sent.length;
     // As a script that polls a status.
-    for (let ms = 0; ms < 4 * LOOK_MS; ms += 5) {
+    for (let ms = 0; ms < 4 * PROBE_MS; ms += 5) {
       host.look(() => {});
       clock.advance(5);
     }
@@ -156,7 +156,7 @@ describe('a look', () => {
     network.tap = () => {};
     host.look(() => {});
     for (const frame of [...frames]) network.inject(VAULT, HOST, frame);
-    clock.advance(LOOK_MS);
+    clock.advance(PROBE_MS);
     expect(host.peers()[0]).toMatchObject({ up: false });
     expect(host.peers()[0]!.heardMs).toBeGreaterThan(5_000);
     expect(look(host, VAULT)).toMatchObject({ up: false });

@@ -1,5 +1,13 @@
 /** One toy for each recipe of docs/HACKING.md: the files that its author writes, and the lines that he adds. */
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const PROTOCOL = readFileSync(join(import.meta.dirname, '../../../docs/PROTOCOL.md'), 'utf8');
+const LAST = Math.max(...[...PROTOCOL.matchAll(/\*\*R(\d+)\*\*/g)].map(([, number]) => Number(number)));
+/** The requirement that a message adds. */
+const NEXT = `R${LAST + 1}`;
+
 interface Line {
   readonly before: string;
   readonly after?: true;
@@ -264,18 +272,20 @@ const MESSAGE: Toy = {
         add: "  row({ name: 'greeting', on: 'greeting', from: 'any', ignore: 'a toy' }),",
       },
     ],
-    'docs/PROTOCOL.md': [{ before: '## 9. Borrower', add: '- **R114** An agent MUST ignore `greeting`.\n' }],
+    'docs/PROTOCOL.md': [
+      { before: '## 9. Borrower', add: `- **${NEXT}** An agent MUST ignore \`greeting\`.\n` },
+    ],
     'test/core/protocol/requirements.test.ts': [
       {
-        before: "  it('R113 ",
-        add: `  it('R114 ignores a greeting', () => {
+        before: "  it('R",
+        add: `  it('${NEXT} ignores a greeting', () => {
     expect(owner([fromHost(message('greeting', { epoch: 1 }))], owning()).effects).toEqual([]);
   });
 `,
       },
     ],
   },
-  found: ['R114', 'greeting'],
+  found: [NEXT, 'greeting'],
 };
 
 export const TOYS: readonly Toy[] = [HOOK, ENFORCER, TRANSPORT, VERB, MESSAGE];

@@ -251,7 +251,7 @@ export class StreamRouter implements Transport {
     this.#guests.set(vm, connection);
     if (older) {
       this.counts.replaced += 1;
-      // Sessions show whether its agent runs twice (drivers/link/twins.ts): a killed VM may leave a connection
+      // Sessions show whether its agent runs twice (core/wire/twins.ts): a killed VM may leave a connection
       // behind.
       this.#log('warn', 'a newer connection of the same VM takes over', { vm });
       older.stream.close();

@@ -1,8 +1,7 @@
 /** State of the connection to a peer, as `status` shows it. Pure. */
 
-import type { VmId } from '../../core/protocol/ids.ts';
-import type { VersionRange } from '../../core/wire/session-io.ts';
-import type { Obstacle } from '../../ports/world.ts';
+import type { VmId } from '../protocol/ids.ts';
+import type { VersionRange } from './session-io.ts';
 
 /** State of the connection to a peer, for people. */
 export interface PeerView {
@@ -17,6 +16,12 @@ export interface PeerView {
   readonly hint?: string;
 }
 
+/** What a transport says is in the way of a peer; times of our clock, in ms. */
+export interface Obstruction {
+  readonly reason: string | undefined;
+  readonly sinceMs: number | undefined;
+}
+
 /** The known state of a peer. Times are of our clock, in ms. */
 export interface PeerFacts {
   readonly peer: VmId;
@@ -26,7 +31,7 @@ export interface PeerFacts {
   readonly heardMs: number | undefined;
   /** A probe had time to be answered. */
   readonly isSilent: boolean;
-  readonly obstacle: Obstacle | undefined;
+  readonly obstacle: Obstruction | undefined;
   /** Two processes share its name, or ours. */
   readonly twins: string | undefined;
   /** What was wrong with its frames. */
