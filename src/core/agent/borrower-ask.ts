@@ -78,12 +78,6 @@ export const ASKING_ROWS = [
     },
   }),
   row({
-    name: 'pending-unasked',
-    on: 'handoverPending',
-    from: 'any',
-    ignore: 'no request is open; a grant would be released',
-  }),
-  row({
     name: 'declined-stale',
     on: 'borrowDeclined',
     from: ['requesting'],
@@ -119,7 +113,6 @@ export const ASKING_ROWS = [
       effects: state.unwanted ? [] : [declinedNews(input.message)],
     }),
   }),
-  row({ name: 'declined-late', on: 'borrowDeclined', from: 'any', ignore: 'this request is not open' }),
   row({
     name: 'request-timeout',
     on: 'timer:request',
@@ -130,7 +123,6 @@ export const ASKING_ROWS = [
       effects: [stop('query'), ...withdraw(state, config), notify({ notice: 'timedOut' })],
     }),
   }),
-  row({ name: 'request-timer-late', on: 'timer:request', from: 'any', ignore: 'already answered' }),
   row({
     name: 'pending-timeout',
     on: 'timer:pending',
@@ -138,7 +130,6 @@ export const ASKING_ROWS = [
     to: ['stay'],
     act: ({ state }) => ({ state, effects: [...query, timer('pending', BORROWER_TIMERS.pending)] }),
   }),
-  row({ name: 'pending-timer-late', on: 'timer:pending', from: 'any', ignore: 'the handover is over' }),
   row({
     name: 'refused-pending',
     on: 'refused',
@@ -170,5 +161,4 @@ export const ASKING_ROWS = [
     to: ['stay'],
     act: ({ state }) => ({ state, effects: query }),
   }),
-  row({ name: 'refused-old', on: 'refused', from: 'any', ignore: 'the command is over' }),
 ];

@@ -142,7 +142,6 @@ export const HOLDING_ROWS = [
       ],
     }),
   }),
-  row({ name: 'hook-late', on: 'hookDone', from: 'any', ignore: 'no hook of this kind is awaited' }),
   row({
     name: 'confirmed',
     on: 'confirmed',
@@ -152,7 +151,6 @@ export const HOLDING_ROWS = [
     to: ['stay'],
     act: ({ state }) => ({ state: { ...state, unconfirmed: false }, effects: [stop('confirm')] }),
   }),
-  row({ name: 'confirmed-old', on: 'confirmed', from: 'any', ignore: 'already confirmed' }),
   row({
     name: 'confirm-again',
     on: 'timer:confirm',
@@ -161,12 +159,6 @@ export const HOLDING_ROWS = [
     guard: ({ state }) => state.unconfirmed,
     to: ['stay'],
     act: ({ state, config }) => ({ state, effects: confirm(config, state.epoch) }),
-  }),
-  row({
-    name: 'confirm-timer-late',
-    on: 'timer:confirm',
-    from: 'any',
-    ignore: 'already confirmed, or no longer held',
   }),
 ];
 
@@ -189,12 +181,6 @@ export const RETURNING_ROWS = [
     guard: ({ state, input }) => input.message.epoch >= state.epoch,
     to: ['releasing'],
     act: ({ state, input, config }) => release(config, { ...state, epoch: input.message.epoch }, []),
-  }),
-  row({
-    name: 'lease-ending-old',
-    on: 'leaseEnding',
-    from: 'any',
-    ignore: 'not held, or the return is under way',
   }),
   row({
     name: 'recall-held-back',
@@ -230,12 +216,6 @@ export const RETURNING_ROWS = [
     act: ({ state, input }) => ({ state, effects: recalled(input.message.graceMs, 'reclaim') }),
   }),
   row({
-    name: 'recall-old',
-    on: 'recallDevice',
-    from: 'any',
-    ignore: 'not held, or the return is under way',
-  }),
-  row({
     name: 'min-hold-expired',
     on: 'timer:minHold',
     from: ['held', 'resuming'],
@@ -248,7 +228,6 @@ export const RETURNING_ROWS = [
       return { state: { ...next, recalled: undefined }, effects: recalled(waiting.ms, waiting.cause) };
     },
   }),
-  row({ name: 'min-hold-timer-late', on: 'timer:minHold', from: 'any', ignore: 'the return is under way' }),
   row({
     name: 'lease-expired',
     on: 'timer:lease',
@@ -256,7 +235,6 @@ export const RETURNING_ROWS = [
     to: ['stay'],
     act: ({ state }) => ({ state, effects: query }),
   }),
-  row({ name: 'lease-timer-late', on: 'timer:lease', from: 'any', ignore: 'the return is under way' }),
   row({
     name: 'notice-expired',
     on: 'timer:notice',
@@ -276,7 +254,6 @@ export const RETURNING_ROWS = [
         : [notify({ notice: 'declined', reason: 'busy', retryAfterMs: BUSY_RETRY_MS } as const)],
     }),
   }),
-  row({ name: 'notice-timer-late', on: 'timer:notice', from: 'any', ignore: 'the return is under way' }),
   row({
     name: 'return-held',
     on: 'return',
@@ -305,12 +282,6 @@ export const RETURNING_ROWS = [
     }),
   }),
   row({
-    name: 'return-nothing',
-    on: 'return',
-    from: 'any',
-    ignore: 'not held, or the return is under way',
-  }),
-  row({
     name: 'release-again',
     on: 'timer:release',
     from: ['releasing'],
@@ -320,5 +291,4 @@ export const RETURNING_ROWS = [
       return { state: out.state, effects: [...out.effects, { do: 'query' }] };
     },
   }),
-  row({ name: 'release-timer-late', on: 'timer:release', from: 'any', ignore: 'the bundle is returned' }),
 ];

@@ -6,7 +6,7 @@
  */
 
 import type { Epoch } from '../protocol/ids.ts';
-import { makeTable } from '../protocol/table.ts';
+import { type Late, makeTable } from '../protocol/table.ts';
 import { BORROWER_TIMERS, type BorrowerTimer } from '../protocol/timers.ts';
 import { ASKING_ROWS } from './borrower-ask.ts';
 import { HOLDING_ROWS, RETURNING_ROWS } from './borrower-hold.ts';
@@ -18,7 +18,7 @@ import {
   type BorrowerState,
   query,
 } from './borrower-state.ts';
-import { startRows } from './start-rows.ts';
+import { START_LATE, startRows } from './start-rows.ts';
 
 const starting = startRows<BorrowerState, BorrowerInput, BorrowerTimer>(query, (state) => ({
   ...state,
@@ -40,12 +40,30 @@ export const BORROWER_INPUTS: readonly BorrowerInput['on'][] = [
   ...(Object.keys(BORROWER_TIMERS) as BorrowerTimer[]).map((name) => `timer:${name}` as const),
 ];
 
+const LATE: Late<BorrowerInput> = {
+  ...START_LATE,
+  hookDone: 'no hook of this kind is awaited',
+  return: 'not held, or the return is under way',
+  handoverPending: 'no request is open; a grant would be released',
+  borrowDeclined: 'this request is not open',
+  refused: 'the command is over',
+  confirmed: 'already confirmed',
+  leaseEnding: 'not held, or the return is under way',
+  recallDevice: 'not held, or the return is under way',
+};
+
 /** The borrower's table. */
-export const BORROWER_TABLE = makeTable('borrower', BORROWER_STATES, BORROWER_INPUTS, [
-  ...starting,
-  ...ASKING_ROWS,
-  ...borrowerReportRows('remapped'),
-  ...borrowerReportRows('stateReported'),
-  ...HOLDING_ROWS,
-  ...RETURNING_ROWS,
-]);
+export const BORROWER_TABLE = makeTable(
+  'borrower',
+  BORROWER_STATES,
+  BORROWER_INPUTS,
+  [
+    ...starting,
+    ...ASKING_ROWS,
+    ...borrowerReportRows('remapped'),
+    ...borrowerReportRows('stateReported'),
+    ...HOLDING_ROWS,
+    ...RETURNING_ROWS,
+  ],
+  LATE,
+);

@@ -207,19 +207,12 @@ export const HOLDING_ROWS = [
       effects: [...hookNews(input), timer('retry')],
     }),
   }),
-  row({ name: 'hook-late', on: 'hookDone', from: 'any', ignore: 'no hook of this kind is awaited' }),
   row({
     name: 'retry-resume',
     on: 'timer:retry',
     from: ['failed'],
     to: ['resuming'],
     act: ({ state }) => resume(state, []),
-  }),
-  row({
-    name: 'retry-late',
-    on: 'timer:retry',
-    from: 'any',
-    ignore: 'the driver was resumed, or the bundle taken away',
   }),
   row({
     name: 'confirmed',
@@ -230,7 +223,6 @@ export const HOLDING_ROWS = [
     to: ['stay'],
     act: ({ state }) => ({ state: { ...state, unconfirmed: false }, effects: [stop('confirm')] }),
   }),
-  row({ name: 'confirmed-old', on: 'confirmed', from: 'any', ignore: 'already confirmed' }),
   row({
     name: 'confirm-again',
     on: 'timer:confirm',
@@ -239,12 +231,6 @@ export const HOLDING_ROWS = [
     guard: ({ state }) => state.unconfirmed,
     to: ['stay'],
     act: ({ state, config }) => ({ state, effects: confirm(config, state.heldEpoch) }),
-  }),
-  row({
-    name: 'confirm-timer-late',
-    on: 'timer:confirm',
-    from: 'any',
-    ignore: 'already confirmed, or no longer held',
   }),
   row({
     name: 'recall',
@@ -271,7 +257,6 @@ export const HOLDING_ROWS = [
       ],
     }),
   }),
-  row({ name: 'recall-nothing', on: 'recall', from: 'any', ignore: 'no borrower holds the bundle' }),
   row({
     name: 'recall-force',
     on: 'timer:recall',
@@ -287,7 +272,6 @@ export const HOLDING_ROWS = [
       ],
     }),
   }),
-  row({ name: 'recall-timer-late', on: 'timer:recall', from: 'any', ignore: 'the bundle is returned' }),
   row({
     name: 'claim',
     on: 'timer:claim',
@@ -298,5 +282,4 @@ export const HOLDING_ROWS = [
       effects: [toHost({ kind: 'claim', bundle: config.definition.id, epoch: state.epoch }), timer('claim')],
     }),
   }),
-  row({ name: 'claim-timer-late', on: 'timer:claim', from: 'any', ignore: 'the bundle is no longer parked' }),
 ];

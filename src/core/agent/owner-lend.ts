@@ -60,7 +60,7 @@ export const LENDING_ROWS = [
     },
   }),
   row({
-    name: 'prepared-late',
+    name: 'prepared-cancel',
     on: 'prepared',
     from: ['held', 'deciding', 'preparing', 'resuming'],
     to: ['stay'],
@@ -69,7 +69,6 @@ export const LENDING_ROWS = [
       effects: [toHost({ kind: 'cancel', bundle: config.definition.id, epoch: input.message.epoch })],
     }),
   }),
-  row({ name: 'prepared-known', on: 'prepared', from: 'any', ignore: 'the attempt is known or over' }),
   row({
     name: 'prepare-timeout',
     on: 'timer:prepare',
@@ -77,7 +76,6 @@ export const LENDING_ROWS = [
     to: ['held'],
     act: (x) => giveUp(x, { reason: 'hostSilent', retryAfterMs: BUSY_RETRY_MS }),
   }),
-  row({ name: 'prepare-timer-late', on: 'timer:prepare', from: 'any', ignore: 'already answered' }),
   row({
     name: 'suspended-lend',
     on: 'hookDone',
@@ -137,7 +135,6 @@ export const LENDING_ROWS = [
       ],
     }),
   }),
-  row({ name: 'lend-timer-late', on: 'timer:lend', from: 'any', ignore: 'already answered' }),
   row({
     name: 'refused-prepare',
     on: 'refused',
@@ -202,5 +199,4 @@ export const LENDING_ROWS = [
     to: ['stay'],
     act: ({ state }) => ({ state, effects: query }),
   }),
-  row({ name: 'refused-old', on: 'refused', from: 'any', ignore: 'the command is over' }),
 ];

@@ -233,12 +233,6 @@ export const REQUEST_ROWS = [
     }),
   }),
   row({
-    name: 'withdraw-nothing',
-    on: 'withdrawBorrow',
-    from: 'any',
-    ignore: 'this request is not open; a holder uses release',
-  }),
-  row({
     name: 'policy-superseded',
     on: 'policyDecided',
     from: ['deciding'],
@@ -286,7 +280,6 @@ export const REQUEST_ROWS = [
       return giveUp(x, decision.allow ? undefined : declineOf(decision));
     },
   }),
-  row({ name: 'policy-late', on: 'policyDecided', from: 'any', ignore: 'the request is over' }),
   row({
     name: 'policy-timeout',
     on: 'timer:policy',
@@ -294,5 +287,4 @@ export const REQUEST_ROWS = [
     to: ['held'],
     act: (x) => giveUp(x, { reason: 'policyTimeout', retryAfterMs: BUSY_RETRY_MS }),
   }),
-  row({ name: 'policy-timer-late', on: 'timer:policy', from: 'any', ignore: 'the request is over' }),
 ];

@@ -6,13 +6,13 @@
  */
 
 import type { Epoch } from '../protocol/ids.ts';
-import { makeTable } from '../protocol/table.ts';
+import { type Late, makeTable } from '../protocol/table.ts';
 import { OWNER_TIMERS, type OwnerTimer } from '../protocol/timers.ts';
 import { HOLDING_ROWS, ownerReportRows } from './owner-hold.ts';
 import { LENDING_ROWS } from './owner-lend.ts';
 import { REQUEST_ROWS } from './owner-request.ts';
 import { OWNER_MESSAGES, OWNER_STATES, type OwnerInput, type OwnerState, query } from './owner-state.ts';
-import { startRows } from './start-rows.ts';
+import { START_LATE, startRows } from './start-rows.ts';
 
 const starting = startRows<OwnerState, OwnerInput, OwnerTimer>(query, (state) => ({
   ...state,
@@ -34,12 +34,29 @@ export const OWNER_INPUTS: readonly OwnerInput['on'][] = [
   ...(Object.keys(OWNER_TIMERS) as OwnerTimer[]).map((name) => `timer:${name}` as const),
 ];
 
+const LATE: Late<OwnerInput> = {
+  ...START_LATE,
+  hookDone: 'no hook of this kind is awaited',
+  policyDecided: 'the request is over',
+  recall: 'no borrower holds the bundle',
+  withdrawBorrow: 'this request is not open; a holder uses release',
+  prepared: 'the attempt is known or over',
+  refused: 'the command is over',
+  confirmed: 'already confirmed',
+};
+
 /** The owner's table. */
-export const OWNER_TABLE = makeTable('owner', OWNER_STATES, OWNER_INPUTS, [
-  ...starting,
-  ...REQUEST_ROWS,
-  ...LENDING_ROWS,
-  ...ownerReportRows('remapped'),
-  ...ownerReportRows('stateReported'),
-  ...HOLDING_ROWS,
-]);
+export const OWNER_TABLE = makeTable(
+  'owner',
+  OWNER_STATES,
+  OWNER_INPUTS,
+  [
+    ...starting,
+    ...REQUEST_ROWS,
+    ...LENDING_ROWS,
+    ...ownerReportRows('remapped'),
+    ...ownerReportRows('stateReported'),
+    ...HOLDING_ROWS,
+  ],
+  LATE,
+);

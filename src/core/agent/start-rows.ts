@@ -10,6 +10,12 @@ interface Starting {
   readonly driver: string;
 }
 
+/** Why these inputs are ignored later. */
+export const START_LATE = {
+  start: 'already started',
+  driverInspected: 'the hooks have newer results',
+} as const;
+
 /**
  * Returns the rows of a start. `query`: the effects that query the host. `forget`: returns the state without what
  * belongs to the host's previous table, whose epochs do not compare with the new one's.
@@ -32,7 +38,6 @@ export function startRows<S extends Starting, I extends { on: string }, T extend
       to: ['stay'],
       act: ({ state }) => ({ state, effects: [{ do: 'inspect' }] }),
     }),
-    row({ name: 'start-again', on: 'start', from: 'any', ignore: 'already started' }),
     row({
       name: 'inspected',
       on: 'driverInspected',
@@ -42,12 +47,6 @@ export function startRows<S extends Starting, I extends { on: string }, T extend
         state: { ...state, name: 'unknown', driver: input.status },
         effects: query,
       }),
-    }),
-    row({
-      name: 'inspected-late',
-      on: 'driverInspected',
-      from: 'any',
-      ignore: 'the hooks have newer results',
     }),
     row({
       name: 'host-up-starting',

@@ -290,7 +290,6 @@ export const START_ROWS = [
     to: ['stay', 'parked', 'moving', 'quarantined'],
     act: recover,
   }),
-  hostRow({ name: 'start-again', on: 'start', from: 'any', ignore: 'already started' }),
   hostRow({
     name: 'inspected',
     on: 'phaseDone',
@@ -334,12 +333,6 @@ export const QUARANTINE_ROWS = [
     }),
   }),
   hostRow({
-    name: 'lift-nothing',
-    on: 'lift',
-    from: 'any',
-    ignore: 'not quarantined, and no borrower is barred',
-  }),
-  hostRow({
     name: 'prove-again',
     on: 'timer:retry',
     from: ['quarantined'],
@@ -381,5 +374,4 @@ export const QUARANTINE_ROWS = [
       effects: [stop('retry'), record, { do: 'audit', event: 'isolated' }],
     }),
   }),
-  hostRow({ name: 'phase-late', on: 'phaseDone', from: 'any', ignore: 'the attempt or the phase is over' }),
 ];

@@ -6,24 +6,14 @@
  * outcome without acting. The rows are in the files named below.
  */
 
-import { makeTable } from '../protocol/table.ts';
+import { type Late, makeTable } from '../protocol/table.ts';
 import { HOST_TIMERS, type HostTimer } from '../protocol/timers.ts';
-import { hostRow } from './host-attempt.ts';
 import { HOLDER_ROWS } from './host-holder.ts';
 import { INCARNATION_ROWS, QUARANTINE_ROWS, START_ROWS } from './host-incarnations.ts';
 import { LEND_ROWS } from './host-lend.ts';
 import { REMAP_ROWS } from './host-remap.ts';
 import { CLOCK_ROWS, RETURN_ROWS } from './host-return.ts';
 import { HOST_MESSAGES, HOST_STATES, type HostInput } from './host-state.ts';
-
-const lateTimers = (Object.keys(HOST_TIMERS) as HostTimer[]).map((name) =>
-  hostRow({
-    name: `${name}-timer-late`,
-    on: `timer:${name}`,
-    from: 'any',
-    ignore: 'the awaited event has happened',
-  }),
-);
 
 /** Inputs of the host's table; also for the totality test and the diagrams. */
 export const HOST_INPUTS: readonly HostInput['on'][] = [
@@ -39,15 +29,26 @@ export const HOST_INPUTS: readonly HostInput['on'][] = [
   ...(Object.keys(HOST_TIMERS) as HostTimer[]).map((name) => `timer:${name}` as const),
 ];
 
+const LATE: Late<HostInput> = {
+  start: 'already started',
+  lift: 'not quarantined, and no borrower is barred',
+  phaseDone: 'the attempt or the phase is over',
+};
+
 /** The host's table. */
-export const HOST_TABLE = makeTable('host', HOST_STATES, HOST_INPUTS, [
-  ...START_ROWS,
-  ...LEND_ROWS,
-  ...REMAP_ROWS,
-  ...RETURN_ROWS,
-  ...HOLDER_ROWS,
-  ...CLOCK_ROWS,
-  ...INCARNATION_ROWS,
-  ...QUARANTINE_ROWS,
-  ...lateTimers,
-]);
+export const HOST_TABLE = makeTable(
+  'host',
+  HOST_STATES,
+  HOST_INPUTS,
+  [
+    ...START_ROWS,
+    ...LEND_ROWS,
+    ...REMAP_ROWS,
+    ...RETURN_ROWS,
+    ...HOLDER_ROWS,
+    ...CLOCK_ROWS,
+    ...INCARNATION_ROWS,
+    ...QUARANTINE_ROWS,
+  ],
+  LATE,
+);

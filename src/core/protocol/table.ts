@@ -2,9 +2,10 @@
  * Transition tables as data, and the function that runs them. Pure.
  *
  * A table is a list of rows. For an input, the first row applies whose `from` names the state, whose `on` names the
- * input and whose guard is true. It is a transition or a named ignore. The last row for each state and input has no
- * guard, so the tables are total; a test proves it. docs/PROTOCOL.md renders its diagrams from the rows. Rows for
- * `LEVEL` need not be total: if none applies, nothing happens.
+ * input and whose guard is true. It is a transition or a named ignore. Of a late or repeated input only the reason is
+ * written down. The last row for each state and input has no guard, so the tables are
+ * total; a test proves it. docs/PROTOCOL.md renders its diagrams from the rows. Rows for `LEVEL` need not be total: if
+ * none applies, nothing happens.
  */
 
 /** Arguments of a row: the state, the input and the fixed configuration. */
@@ -73,13 +74,33 @@ export function rowsOf<S extends { name: string }, I extends { on: string }, C, 
   return <K extends I['on']>(row: Row<S, I, C, E, K>): Row<S, I, C, E> => row as unknown as Row<S, I, C, E>;
 }
 
-/** Makes a table of rows. Throws when two rows share a name. */
+/** Why inputs that no other row takes are ignored, by input; of timers that is always the same. */
+export type Late<I extends { on: string }> = Partial<Record<I['on'], string>>;
+
+/** Returns the rows of late and repeated inputs, for those that no row takes in every state. They come last. */
+function lateRows<S extends { name: string }, I extends { on: string }, C, E>(
+  inputs: readonly I['on'][],
+  rows: readonly Row<S, I, C, E>[],
+  reasons: Late<I>,
+): Row<S, I, C, E>[] {
+  return inputs.flatMap((on) => {
+    const timer = /^timer:(.*)/.exec(on)?.[1];
+    const ignore = timer === undefined ? reasons[on] : 'the awaited event has happened';
+    const name = timer === undefined ? `${on}-late` : `${timer}-timer-late`;
+    const isTaken = rows.some((row) => row.on === on && row.from === 'any' && !row.guard);
+    return ignore === undefined || isTaken ? [] : [{ name, on, from: 'any' as const, ignore }];
+  });
+}
+
+/** Makes a table of rows, and of `late` inputs. Throws when two rows share a name. */
 export function makeTable<S extends { name: string }, I extends { on: string }, C, E>(
   title: string,
   states: readonly S['name'][],
   inputs: readonly I['on'][],
-  rows: readonly Row<S, I, C, E>[],
+  named: readonly Row<S, I, C, E>[],
+  late: Late<I> = {},
 ): Table<S, I, C, E> {
+  const rows = [...named, ...lateRows(inputs, named, late)];
   const index = indexOf(rows, states);
   if (new Set(rows.map((row) => row.name)).size !== rows.length)
     throw new Error(`${title}: a row name is used twice`);
