@@ -344,9 +344,7 @@ describe('a folder', () => {
     const fails = programs('mosquitto_passwd', 'cat "$2" >&2; exit 3');
     const { status, out, err } = await run(setup('--transport', 'mqtt://192.168.7.1'), fails);
     expect([status, out]).toEqual([78, '']);
-    expect(err).toMatch(
-      /cannot hash the passwords of the broker, and nothing was written: it ended with 3, and a mes/,
-    );
+    expect(err).toMatch(/cannot hash the passwords of the broker, and nothing was written: it ended with 3$/);
     expect(err).not.toMatch(/[0-9a-f]{32}/);
     expect(readdirSync(folder).sort()).toEqual(['bin', 'bundles.json']);
   });

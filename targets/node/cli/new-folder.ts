@@ -21,6 +21,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import type { NewFile } from '../../../src/config/init/files.ts';
 import { ConfigError } from '../../../src/config/read.ts';
+import { attempt } from '../system/processes.ts';
 
 /** Of every folder: there are keys below it. */
 const FOLDER_MODE = 0o700;
@@ -76,10 +77,12 @@ export function writeNewFolder(
     for (const folder of folders) syncFolder(folder);
     // Fails on a file, and on a folder with anything in it; an empty one that came meanwhile is replaced.
     renameSync(unfinished, place);
-    syncFolder(dirname(place));
+    unfinished = undefined;
+    attempt(() => syncFolder(dirname(place)));
   } catch (error) {
-    if (unfinished !== undefined) rmSync(unfinished, { recursive: true, force: true });
-    throw failure(place, error);
+    if (unfinished === undefined || isRemoved(unfinished)) throw failure(place, error);
+    const { message } = failure(place, error) as Error;
+    throw new ConfigError(`${message}; ${unfinished} cannot be removed: remove it, there are keys in it`);
   }
 }
 
@@ -104,12 +107,22 @@ function writeDurably(file: string, text: string, mode: number): void {
   }
 }
 
+/** Some file systems cannot do that for a folder: then a power cut may lose it as a whole. */
 function syncFolder(folder: string): void {
   const open = openSync(folder, 'r');
   try {
-    fsyncSync(open);
+    attempt(() => fsyncSync(open));
   } finally {
     closeSync(open);
+  }
+}
+
+function isRemoved(folder: string): boolean {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+    return true;
+  } catch {
+    return false;
   }
 }
 

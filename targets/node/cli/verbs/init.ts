@@ -185,10 +185,11 @@ function write(
 
 /** Replaces the passwords in the broker's file by their hashes. Throws a ConfigError. */
 function hashPasswords(program: string, file: string): void {
-  const { status, error, stderr } = spawnSync(program, ['-U', file], { encoding: 'utf8', timeout: HASH_MS });
+  // What it prints may repeat a line of the file, so it is not shown.
+  const how = { stdio: 'ignore', timeout: HASH_MS } as const;
+  const { status, signal, error } = spawnSync(program, ['-U', file], how);
   if (status === 0) return;
-  // It may repeat a line of the file.
-  const why = error?.message ?? `it ended with ${status}${stderr === '' ? '' : ', and a message'}`;
+  const why = error?.message ?? `it ended with ${status ?? signal}`;
   throw new ConfigError(
     `${program} -U cannot hash the passwords of the broker, and nothing was written: ${why}`,
   );
