@@ -144,6 +144,13 @@ describe('what it wrote', () => {
     );
   });
 
+  it('is used where it is when all parties are on this machine, without units', async () => {
+    const { out } = await run(setup('--transport', 'mqtt://127.0.0.1'));
+    expect(out).toContain(`  cp -r '${at('new/host/mosquitto')}'/* /etc/mosquitto/ && chown mosquitto: `);
+    expect(out).toContain(`  baton-agent --config '${at('new/vault/agent.json')}'\n`);
+    expect(filesBelow(at('new')).filter((name) => name.includes('systemd'))).toEqual([]);
+  });
+
   it.each(['', '--json'])('is not printed where it is secret %s', async (option) => {
     const words = setup('--transport', 'mqtt://192.168.7.1', ...(option ? [option] : []));
     const { out, err } = await run(words, { programFolders: [] });

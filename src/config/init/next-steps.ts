@@ -34,7 +34,7 @@ function localSteps(setup: Setup, at: Place, all: string): string[] {
     'All parties are on this machine. Hooks are still to be written: see the configurations.',
     '',
     `  baton check-config ${all}`,
-    ...(way.kind === 'mqtt' ? [`  # start the broker with ${at('host/mosquitto/conf.d/baton.conf')}`] : []),
+    ...(way.kind === 'mqtt' ? brokerSteps(`${at('host/mosquitto')}/*`) : []),
     `  baton-host --config ${at('host/host.json')} --create-table # --create-table: the first time`,
     ...agents,
     `  ${borrowWords(setup, (borrower) => ` --socket ${at(`${borrower}/agent.sock`)}`)}`,
@@ -45,10 +45,19 @@ function localSteps(setup: Setup, at: Place, all: string): string[] {
 function copySteps({ vms }: Setup, at: Place): string[] {
   return [
     `Copy what is in each folder to ${PLACE} of its own machine, or into its image, and to no other: it has the keys`,
-    `of that party. Make ${PLACE} there first, with mode 0700.`,
+    `of that party. Make ${PLACE} there first, with mode 0700. The programs go to /usr/bin: baton-host and baton on`,
+    'the host, baton-agent and baton in each VM.',
     '',
     ...[HOST, ...vms].map((party) => `  scp -r ${at(party)}/* root@${party.toUpperCase()}:${PLACE}/`),
     '',
+  ];
+}
+
+/** `files`: as a shell names what is in the folder of the broker. */
+function brokerSteps(files: string): string[] {
+  return [
+    `  cp -r ${files} /etc/mosquitto/ && chown mosquitto: /etc/mosquitto/baton-passwords`,
+    '  systemctl restart mosquitto',
   ];
 }
 
@@ -61,12 +70,7 @@ function machineSteps(setup: Setup): string[] {
   return [
     `On the host${isVsock ? '; vsock needs baton-native.node beside baton-host (npm run build:native)' : ''}:`,
     '',
-    ...(way.kind === 'mqtt'
-      ? [
-          `  cp -r ${PLACE}/mosquitto/* /etc/mosquitto/ && chown mosquitto: /etc/mosquitto/baton-passwords`,
-          '  systemctl restart mosquitto',
-        ]
-      : []),
+    ...(way.kind === 'mqtt' ? brokerSteps(`${PLACE}/mosquitto/*`) : []),
     `  baton check-config ${PLACE}/host.json && ${units}`,
     `  cp -r ${PLACE}/systemd/native/* /etc/systemd/system/ # only with baton-native.node`,
     `  baton-host --config ${PLACE}/host.json --create-table # the first start; end it, then:`,
