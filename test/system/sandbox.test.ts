@@ -38,7 +38,7 @@ cat > hooks <<END
     "expect": { "path": "$PWD/attribute", "value": "1" } }
 ] }
 END
-sed -i '/^ *// "touch":/r hooks' android/agent.json
+sed -i '/\\/\\/ "touch":/r hooks' android/agent.json
 static=$ROOT/dist/quickjs/x86_64
 node="strace -f -qq -e inject=${REFUSED}:error=EPERM"
 $node -o host.calls node "$ROOT/dist/baton-host.mjs" --config host/host.json --create-table &
