@@ -141,6 +141,11 @@ export function isLookedUp(host: string): boolean {
   return host !== 'localhost' && !isIpv4(host) && (!isIpv6(host) || host.includes('%'));
 }
 
+/** Returns whether a host is this machine itself, so that no other reaches it under this name. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
 function isIpv4(text: string): boolean {
   return (
     /^(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}$/.test(text) &&

@@ -6,7 +6,13 @@
  * are compared only between daemons on the same system. For keys, only whether they differ is reported.
  */
 
-import { addressText, parseAddress, parseBroker, type StreamAddress } from '../common/addresses.ts';
+import {
+  addressText,
+  isLoopback,
+  parseAddress,
+  parseBroker,
+  type StreamAddress,
+} from '../common/addresses.ts';
 import type { BundleDefinition } from '../core/protocol/bundle.ts';
 import { DEFAULT_MACHINE, HOST } from '../core/protocol/ids.ts';
 import { bundleDigest } from '../core/wire/digest.ts';
@@ -212,10 +218,6 @@ function mayBeSame(dialled: string, heard: string): boolean {
   const isNumber = (host: string) => /^[0-9.]+$|:/.test(host);
   if (isLoopback(heard) || isLoopback(dialled)) return isLoopback(heard) && isLoopback(dialled);
   return !isNumber(dialled) || !isNumber(heard);
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
 /**

@@ -10,14 +10,16 @@ const ROOT = join(import.meta.dirname, '../..');
 const program = (name: string) => join(ROOT, `dist/${name}.mjs`);
 const folder = mkdtempSync(join(tmpdir(), 'baton-cli-'));
 const bench = join(folder, 'bench');
-const socket = (name: string) => join(bench, `${name}.sock`);
+const socket = (name: 'host' | 'vault') => join(bench, name, name === 'host' ? 'host.sock' : 'agent.sock');
 const started: ChildProcess[] = [];
 
 beforeAll(async () => {
-  spawnSync('/bin/sh', [join(ROOT, 'docs/examples/bench.sh'), bench]);
+  const bundles = join(ROOT, 'docs/examples/bundles.json');
+  const parties = ['--vm', 'android', '--vm', 'vault', '--enforcer', 'none', '--transport', 'unix'];
+  run('baton', ['init', '--bundles', bundles, ...parties, '--out', bench]);
   const daemons = [
-    [program('baton-host'), '--config', join(bench, 'host.json'), '--create-table'],
-    [program('baton-agent'), '--config', join(bench, 'vault.json')],
+    [program('baton-host'), '--config', join(bench, 'host/host.json'), '--create-table'],
+    [program('baton-agent'), '--config', join(bench, 'vault/agent.json')],
   ];
   for (const args of daemons) started.push(spawn(process.execPath, args, { stdio: 'ignore' }));
   const endMs = performance.now() + 8_000;

@@ -19,7 +19,7 @@ it('the first run of README borrows and gives back', () => {
       encoding: 'utf8',
       timeout: paced(15_000),
     });
-    expect(run.stdout).toContain('bench/host.json: a sound configuration of baton-host\n');
+    expect(run.stdout).toContain('bench/host/host.json: a sound configuration of baton-host\n');
     expect(run.stdout).toMatch(/^held$/m);
     expect(run.stdout).toMatch(/^panel +android +3 +held .*NO ISOLATION/m);
     expect(run.stderr).toContain(

@@ -25,26 +25,27 @@ const RUN_MS = paced(60_000);
 const folder = mkdtempSync(join(tmpdir(), 'baton-sandbox-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** In the folder that bench.sh makes. The owner writes an attribute, and runs a program. */
+/** In the folder that `baton init` makes. The owner writes an attribute, and runs a program. */
 const SCRIPT = `
-sh "$ROOT/docs/examples/bench.sh" bench
+node "$ROOT/dist/baton.mjs" init --bundles "$ROOT/docs/examples/bundles.json" --vm android --vm vault \\
+  --enforcer none --transport unix --out bench
 cd bench
 echo 0 > attribute
-sed -i '$d' android.json
-cat >> android.json <<END
-, "hooks": { "panel": { "touch": { "suspend": [
+cat > hooks <<END
+"touch": { "suspend": [
   { "kind": "command", "command": ["/bin/sh", "-c", "echo held > $PWD/lock"], "undo": ["/bin/true"] },
   { "kind": "sysfs", "path": "$PWD/attribute", "write": "1", "undo": "0",
     "expect": { "path": "$PWD/attribute", "value": "1" } }
-] } } } }
+] }
 END
+sed -i '/\\/\\/ "touch":/r hooks' android/agent.json
 static=$ROOT/dist/quickjs/x86_64
 node="strace -f -qq -e inject=${REFUSED}:error=EPERM"
-$node -o host.calls node "$ROOT/dist/baton-host.mjs" --config host.json --create-table &
-strace -f -qq -o android.calls "$static/baton-agent" --config android.json &
-$node -o vault.calls node "$ROOT/dist/baton-agent.mjs" --config vault.json &
-for try in $(seq 200); do [ -S vault.sock ] && break; sleep 0.1; done
-strace -f -qq -o baton.calls "$static/baton" borrow panel --wait 20s --min-evidence none --socket vault.sock -- \\
+$node -o host.calls node "$ROOT/dist/baton-host.mjs" --config host/host.json --create-table &
+strace -f -qq -o android.calls "$static/baton-agent" --config android/agent.json &
+$node -o vault.calls node "$ROOT/dist/baton-agent.mjs" --config vault/agent.json &
+for try in $(seq 200); do [ -S vault/agent.sock ] && break; sleep 0.1; done
+strace -f -qq -o baton.calls "$static/baton" borrow panel --wait 20s --min-evidence none --socket vault/agent.sock -- \\
   cat attribute lock
 exit # the daemons are ended with this group
 `;

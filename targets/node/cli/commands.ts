@@ -6,6 +6,7 @@ import { AGENT_VERBS, HOST_VERBS } from '../../../src/cli/verbs.ts';
 import { auditFiles, readParts } from '../host/audit-file.ts';
 import { CHECK_CONFIG } from './verbs/check-config.ts';
 import { ENFORCER_TEST } from './verbs/enforcer-test.ts';
+import { INIT } from './verbs/init.ts';
 import { PLAN } from './verbs/plan.ts';
 import type { FileWorld } from './world.ts';
 
@@ -16,4 +17,5 @@ export const COMMANDS: Verbs<FileWorld> = {
   'check-config': CHECK_CONFIG,
   'enforcer-test': ENFORCER_TEST,
   plan: PLAN,
+  init: INIT,
 };

@@ -60,12 +60,12 @@ test.skipIf(missing !== undefined)(
       join(share, 'relays'),
       ports.map((port, index) => `${7000 + index} ${3 + index}=${OUTER}:${port}\n`).join(''),
     );
-    let host = readFileSync(join(place, 'host.json'), 'utf8');
+    let host = readFileSync(join(place, 'made/host/host.json'), 'utf8');
     for (const [index, port] of ports.entries()) {
       expect(host).toContain(`"vsock:any:${7000 + index}"`);
       host = host.replace(`vsock:any:${7000 + index}`, `tcp:127.0.0.1:${port}`);
     }
-    writeFileSync(join(place, 'host.json'), host);
+    writeFileSync(join(place, 'made/host/host.json'), host);
 
     const { hostSaid, console } = await lent(place, cache, share);
 
@@ -127,7 +127,7 @@ async function lent(
   cache: string,
   share: string,
 ): Promise<{ hostSaid: string; console: string }> {
-  const config = ['--config', join(place, 'host.json'), '--create-table'];
+  const config = ['--config', join(place, 'made/host/host.json'), '--create-table'];
   const host = spawn(process.execPath, [join(ROOT, 'dist/baton-host.mjs'), ...config]);
   let hostSaid = '';
   host.stderr.on('data', (bytes) => {

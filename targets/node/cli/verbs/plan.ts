@@ -4,7 +4,7 @@ import { parseWords, type Words } from '../../../../src/cli/arguments.ts';
 import type { Verb } from '../../../../src/cli/verb.ts';
 import { EXIT, UsageError } from '../../../../src/cli/world.ts';
 import { ConfigError } from '../../../../src/config/read.ts';
-import { type BundleId, bundleId, isId, type VmId, vmId } from '../../../../src/core/protocol/ids.ts';
+import { type BundleId, bundleId, type VmId, vmId } from '../../../../src/core/protocol/ids.ts';
 import type { DtNode } from '../../../../src/planner/blob.ts';
 import { ACCEPT_WORDS, type Acceptable } from '../../../../src/planner/blockers.ts';
 import { Board } from '../../../../src/planner/board.ts';
@@ -17,6 +17,7 @@ import { survey, surveyJson, surveyLines, verdictOf } from '../../../../src/plan
 import { type Tree, textOf } from '../../../../src/planner/tree.ts';
 import { wayOut } from '../../../../src/planner/ways.ts';
 import { LIVE_TREE } from '../../config/live-tree.ts';
+import { nodesOf, plainName } from '../board-nodes.ts';
 import { paintFor } from '../colour.ts';
 import { planDiff } from '../plan-diff.ts';
 import { digestText, withAllViews, writeBundle, writeText } from '../plan-file.ts';
@@ -56,9 +57,6 @@ does DMA, 64 and 66 when there is no such node or tree, 78 when the bundle file 
 when nothing got worse, 1 when something did.
 `;
 
-/** Nodes that an error names. */
-const CANDIDATES_SHOWN = 5;
-
 export function plan(world: FileWorld, args: readonly string[]): number {
   const { plain, values, lists, flags } = parseWords(args, {
     '--list': 'flag',
@@ -96,11 +94,7 @@ export function plan(world: FileWorld, args: readonly string[]): number {
     throw new UsageError(`--list is of the whole board: ${names[0]} is too much`);
   if (flags.has('--list')) return list(world, new Board(tree), choices, paint);
   if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows which there are');
-  const wanted = names.map((name) => {
-    const node = tree.find(name);
-    if (!node) throw new UsageError(notOne(tree, name));
-    return node;
-  });
+  const wanted = nodesOf(tree, names);
   const id = nameOf(bundleId, '--name', values.get('--name') ?? plainName(wanted[0]!));
   const owner = nameOf(vmId, '--owner', values.get('--owner') ?? 'owner');
   const board = new Board(tree);
@@ -186,34 +180,6 @@ function list(world: FileWorld, board: Board, choices: Choices, paint: Paint | u
 /** What a picture is called: the devices, and the board by its model. */
 function titleOf(tree: Tree, wanted: readonly DtNode[]): string {
   return [wanted.map(({ name }) => name).join(', '), textOf(tree.root, 'model')].filter(Boolean).join(' of ');
-}
-
-/** Why a name is not that of one node, with those that were perhaps meant: of the same last name first. */
-function notOne(tree: Tree, name: string): string {
-  const last = name.split('/').at(-1)!;
-  const word = last.split('@')[0]!;
-  const nodes = [...tree.nodes()];
-  const same = nodes.filter((node) => node.name === last);
-  const alike = nodes.filter((node) => word !== '' && node.name !== last && node.name.includes(word));
-  // The longer the beginning that they share, the likelier.
-  const shared = (other: string) => [...other].findIndex((letter, index) => letter !== last[index]) >>> 0;
-  const near = [...same, ...alike.sort((a, b) => shared(b.name) - shared(a.name))];
-  const isAmbiguous = same.length > 1 && !name.includes('/');
-  const what = isAmbiguous ? `more than one node is called ${name}` : `no node is called ${name}`;
-  if (near.length === 0) return `${what}; --list shows which there are`;
-  const paths = near.slice(0, CANDIDATES_SHOWN).map(({ path }) => path);
-  const more = near.length > paths.length ? `, or ${near.length - paths.length} more` : '';
-  return `${what}; did you mean ${paths.join(', ')}${more}?`;
-}
-
-/** A node's name as a bundle may be called. */
-function plainName(node: DtNode): string {
-  const name = node.name
-    .split('@')[0]!
-    .toLowerCase()
-    .replace(/[^a-z0-9._-]/g, '-')
-    .slice(0, 32);
-  return isId(name) ? name : 'bundle';
 }
 
 export const PLAN: Verb<FileWorld> = {
