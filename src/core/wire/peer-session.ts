@@ -200,7 +200,7 @@ export class PeerSession {
     return true;
   }
 
-  /** Returns whether a status request waits for this peer. One that left the last probe unanswered is not waited for. */
+  /** Returns whether a status request waits for this peer: not for one that left the last probe unanswered. */
   isAwaited(nowMs: number): boolean {
     return this.isUp && !this.#isFresh(nowMs) && !this.#isSilent(nowMs);
   }
