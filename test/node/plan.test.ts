@@ -223,5 +223,5 @@ it('refuses what is no tree, and what is no node of it', () => {
   expect(() => run(at('board.dtb'), 'touch@99')).toThrow(
     'no node is called touch@99; did you mean /soc@0/i2c@1000/touch@20?',
   );
-  expect(() => run(at('board.dtb'))).toThrow('plan takes a NODE; --list shows which there are');
+  expect(() => run(at('board.dtb'))).toThrow('plan takes a NODE; --list shows them');
 });

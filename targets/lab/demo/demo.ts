@@ -20,19 +20,21 @@ const SABOTAGES: Readonly<Record<string, keyof Sabotages>> = {
 export const DEMO_HELP = `baton demo [--json] [--seed N] [--sabotage NAME]
 baton demo --real [--json] [--sabotage NAME]
 
-Android lends touch screen and display to Vault for a PIN entry and gets them back; then everything goes wrong that
-can. Broker, simulated machine, host, agents and drivers are processes of their own; nothing is installed or left.
+Android lends touch screen and display to Vault for a PIN entry and gets them back. Then the handover goes wrong in
+several ways. Broker, simulated machine, host, agents and drivers are separate processes; nothing is installed, and
+nothing is left behind.
 
   --json        JSON lines; the last is {"event":"summary","ok":…,"expectations":…,"held":…}
   --seed N      seed of the simulated hardware (default 1)
   --sabotage NAME
                 switch one safeguard off; the demo must then fail and say what went wrong, and ends there:
                 ${Object.keys(SABOTAGES).join(', ')}
-  --real        under a real hypervisor, KVM in an emulated machine, with QEMU's device edu in place of touch and
-                display: lines with # are its kernel's own. Needs a checkout of Baton, QEMU and a cross compiler, and
-                says so; the first time it fetches Debian's kernel. Its sabotages: ${REAL_SABOTAGES.join(', ')}
+  --real        under a real hypervisor: KVM in an emulated machine, with QEMU's device edu in place of touch and
+                display; lines with # are from its kernel. Needs a checkout of Baton, QEMU and a cross compiler, and
+                reports what is missing; the first run fetches Debian's kernel. Its sabotages:
+                ${REAL_SABOTAGES.join(', ')}
 
-Exit status 0 only if every expectation held.
+Exit status: 0 only if every expectation held.
 `;
 
 /** Time after which a part of the demo gives up, in ms, on a quiet machine: many times what it takes. */

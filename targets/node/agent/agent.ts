@@ -41,15 +41,15 @@ const FACE: DaemonFace = {
   name: 'baton-agent',
   help: `baton-agent --config FILE
 
-The agent of one VM: negotiates who has a bundle and runs the local driver hooks.
+The agent of one VM: negotiates who holds a bundle and runs the local driver hooks.
 
   -c, --config FILE   configuration: JSON with comments; --example prints one
   --dump-config       print the configuration as it is used
   --schema            print its JSON Schema
   --version           print the version
 
-Exit status: 64 wrong command line; 75 when another start may go better: its journal cannot be written, or
-another process uses its state folder; 78 when a person has to mend something first.
+Exit status: 64 wrong command line. 75 a restart may succeed: the journal cannot be written, or another process uses
+the state folder. 78 a fault that a person must correct first.
 `,
   example: AGENT_EXAMPLE,
   schema: AGENT_SCHEMA,

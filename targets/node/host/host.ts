@@ -40,18 +40,18 @@ const FACE: DaemonFace = {
   name: 'baton-host',
   help: `baton-host --config FILE [--create-table]
 
-The host: decides who holds which bundle, and has the enforcer make it so.
+The host: decides who holds which bundle, and orders the enforcer to switch access.
 
   -c, --config FILE   configuration: JSON with comments; --example prints one
-  --create-table      start with an empty table where there is none (the first start on a machine);
-                      without it a missing table means quarantine, for nobody knows who held what:
-                      baton lift ends it
+  --create-table      start with an empty table if there is none (the first start on a machine);
+                      without it, all bundles are quarantined when the table is missing, since
+                      their holders are unknown, until baton lift
   --dump-config       print the configuration as it is used
   --schema            print its JSON Schema
   --version           print the version
 
-Exit status: 64 wrong command line; 75 when another start may go better: its enforcer is gone, its table cannot be
-written, or another process uses its state folder; 78 when a person has to mend something first.
+Exit status: 64 wrong command line. 75 a restart may succeed: the enforcer is gone, the table cannot be written, or
+another process uses the state folder. 78 a fault that a person must correct first.
 `,
   example: HOST_EXAMPLE,
   schema: HOST_SCHEMA,

@@ -18,9 +18,9 @@ import type { FileWorld } from '../world.ts';
 const HELP = `baton check-config FILE...
 
 Checks configurations of agents and hosts with all that they name (bundle file, key file, password file, programs,
-addresses), bundle files and key files. The daemons do the same checks when they start. Each complaint names file, line
-and column; what may have been forgotten is a warning. Given several configurations of one machine it compares them:
-keys and bundles, names, addresses and brokers. Exit status: 78 when there is a complaint.
+addresses), bundle files and key files. The daemons do the same checks when they start. Each complaint gives file, line
+and column; a probable omission is a warning. Several configurations of one machine are also compared with each other:
+keys and bundles, names, addresses and brokers. Exit status: 78 if there is a complaint.
 
   --json  one object: ok, complaints, warnings
 `;
