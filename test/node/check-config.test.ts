@@ -191,7 +191,7 @@ it('follows a host’s configuration to its enforcer and its keys', () => {
   expect(check('host.json').lines).toEqual([
     'host.json:4:48: enforcer.command.0: "/no/such/program": no such file: expected a program that this user may run',
     'host.json:3:11: keys: no key for "android", the owner of panel: expected one in host.keys.json',
-    'host.json:5:70: transport.listen.wault: no key for "wault", who is listened for here: expected ' +
+    'host.json:5:70: transport.listen.wault: no key for "wault", for which the host listens here: expected ' +
       'one in host.keys.json',
   ]);
 });

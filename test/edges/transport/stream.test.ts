@@ -295,7 +295,7 @@ describe('a host', () => {
     cleanups.push(folder.remove, stop, () => vault.transport.close());
     await until('it came back', () => connections === 2);
     expect(counts(vault).malformed).toBeGreaterThan(0);
-    expect(vault.downs[0]).toContain('the other end sends no frames of ours');
+    expect(vault.downs[0]).toContain('the other end does not send frames of Baton');
   });
 });
 
