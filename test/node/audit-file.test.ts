@@ -119,7 +119,7 @@ describe('a tail that a crash left', () => {
     const lost = `${at('audit.jsonl')}:3: the host reports here that lines before this one were lost`;
     expect(verify()).toEqual({ status: 0, lines: [expect.stringContaining('5 lines, chain intact'), lost] });
     expect(readFileSync(at('audit.jsonl.torn'))).toEqual(tail.subarray(0, 65_536));
-    expect(logs).toEqual([expect.stringContaining(`is left out, ${tail.length} bytes; see `)]);
+    expect(logs).toEqual([expect.stringContaining(`was removed, ${tail.length} bytes; see `)]);
   });
 
   it('may be all there is', () => {
@@ -153,7 +153,7 @@ describe('a tail that a crash left', () => {
     const lost = auditFiles(folder)
       .map((file) => readFileSync(file, 'utf8'))
       .join('');
-    expect(lost).toContain('"detail":"70010 bytes that are no whole line are in audit.jsonl.torn"');
+    expect(lost).toContain('"detail":"70010 bytes without a whole line were removed; see audit.jsonl.torn"');
     expect(logs).toHaveLength(2);
   });
 
@@ -275,7 +275,7 @@ describe('a log that grows', () => {
       `${at('audit.jsonl')}:1: the host reports here that lines before this one were lost`,
     ]);
     expect(status).toBe(0);
-    expect(logs).toEqual([expect.stringContaining(`${at('audit-00000001.jsonl')}: what comes after`)]);
+    expect(logs).toEqual([expect.stringContaining(`${at('audit-00000001.jsonl')}: the part after`)]);
   });
 
   it.each([

@@ -221,7 +221,7 @@ describe('an enforcer that cannot keep what a bundle asks', () => {
     write('bundles.json', bundleFileText([withResidualStates('driver')]));
     expect(hostWith(`{ "kind": "qmp", "vms": { ${vms} }, "inputs": { "pannel": "unix:/p" } }`)).toEqual([
       'host.json:4:104: enforcer.inputs.pannel: no bundle of this name: expected "panel"',
-      'host.json:4:92: enforcer.inputs: none for panel: qmp moves nothing but input events',
+      'host.json:4:92: enforcer.inputs: no address for panel: qmp moves nothing but input events',
       'host.json:4:67: enforcer.vms.volt: no key for "volt", a VM: expected one in host.keys.json',
     ]);
     const long = `"vms": { "android": "unix:/${'ä'.repeat(60)}" }, "inputs": { "panel": "unix:/p" }`;

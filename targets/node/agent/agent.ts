@@ -57,14 +57,14 @@ the state folder. 78 a fault that a person must correct first.
 };
 
 /**
- * Runs an agent with these words on its command line, until it is told to end. `borrowerTable`: what a borrower does;
- * another one is for tests.
+ * Runs an agent with these command-line arguments until SIGTERM or SIGINT. `borrowerTable`: the borrower's table; tests
+ * pass another one.
  */
 export function runAgent(words: readonly string[], borrowerTable = BORROWER_TABLE): void {
   const args = daemonArguments(FACE, words);
   const { config, bundles } = orExit(FACE.name, () => soundAgent(args.config));
   const control = orExit(FACE.name, () => controlPath(args.config, config.control));
-  // Before anything is read or listened to: two agents of one journal would take each other's place at the host.
+  // Before anything is read or listened to: two agents with one journal would displace each other at the host.
   lockState(besideConfig(args.config, config.state)).then(
     () => orExit(FACE.name, () => serve(args, config, bundles, control, borrowerTable)),
     (error) => exitOn(FACE.name, error),
@@ -124,7 +124,7 @@ function serve(
   onTermination(() => {
     supervisor.stopping();
     agent.stop();
-    // A socket that nobody listens at would have scripts take this daemon for one that serves.
+    // Scripts take a daemon with a socket file for one that serves, so a stale file is removed.
     rmSync(control, { force: true });
   });
 }

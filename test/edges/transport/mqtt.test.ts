@@ -229,6 +229,6 @@ describe('the embedded broker', () => {
 test.each(['tcp://host:1', 'mqtts://host', 'mqtt://user:pass@host', 'mqtt+unix://', 'mqtt://host:123456'])(
   '%s is no broker',
   (url) => {
-    expect(() => mqttBroker({ url })).toThrow(/ is no broker: .*expected /);
+    expect(() => mqttBroker({ url })).toThrow(/ is not the URL of a broker: .*expected /);
   },
 );

@@ -358,9 +358,9 @@ describe('sockets of this machine', () => {
     stop();
   });
 
-  test.each(['', 'unix:', 'tcp:host', 'tcp:host:99999', '/path'])('%j is no address', (address) => {
+  test.each(['', 'unix:', 'tcp:host', 'tcp:host:99999', '/path'])('%j is not an address', (address) => {
     expect(() => STREAMS.connect(address, () => {})).toThrow(
-      /is no address: .*expected|is no address: port 99999: expected/,
+      /is not an address: .*expected|is not an address: port 99999: expected/,
     );
   });
 });

@@ -1,4 +1,4 @@
-/** `baton plan`: what it takes to move a device of a board, from its device tree. */
+/** `baton plan`: plans a bundle from a board's device tree. */
 
 import { parseWords, type Words } from '../../../../src/cli/arguments.ts';
 import type { Verb } from '../../../../src/cli/verb.ts';
@@ -56,7 +56,7 @@ Exit status: 0 it can move. 1 something stands in the way. 82 nothing else does,
 something did.
 `;
 
-/** Nodes that an error names. */
+/** Most nodes that an error lists. */
 const CANDIDATES_SHOWN = 5;
 
 export function plan(world: FileWorld, args: readonly string[]): number {
@@ -116,7 +116,7 @@ export function plan(world: FileWorld, args: readonly string[]): number {
   }
 }
 
-/** What was planned, and what came of it. */
+/** The wanted devices, and their plan. */
 interface Planned {
   readonly board: Board;
   readonly wanted: readonly DtNode[];
@@ -148,7 +148,7 @@ function tellPlan(
   return verdictOf(found) === 'unsure' ? EXIT.unsure : EXIT.failed;
 }
 
-/** A name as an option says it. Throws a UsageError. */
+/** Parses the name in an option. Throws a UsageError. */
 function nameOf<T>(make: (name: string) => T, option: string, name: string): T {
   try {
     return make(name);
@@ -183,19 +183,19 @@ function list(world: FileWorld, board: Board, choices: Choices, paint: Paint | u
   return EXIT.ok;
 }
 
-/** What a picture is called: the devices, and the board by its model. */
+/** Title of a picture: the devices, and the model of the board. */
 function titleOf(tree: Tree, wanted: readonly DtNode[]): string {
   return [wanted.map(({ name }) => name).join(', '), textOf(tree.root, 'model')].filter(Boolean).join(' of ');
 }
 
-/** Why a name is not that of one node, with those that were perhaps meant: of the same last name first. */
+/** Returns why a name does not identify one node, with similar nodes: those with the same last name first. */
 function notOne(tree: Tree, name: string): string {
   const last = name.split('/').at(-1)!;
   const word = last.split('@')[0]!;
   const nodes = [...tree.nodes()];
   const same = nodes.filter((node) => node.name === last);
   const alike = nodes.filter((node) => word !== '' && node.name !== last && node.name.includes(word));
-  // The longer the beginning that they share, the likelier.
+  // A longer common prefix is likelier.
   const shared = (other: string) => [...other].findIndex((letter, index) => letter !== last[index]) >>> 0;
   const near = [...same, ...alike.sort((a, b) => shared(b.name) - shared(a.name))];
   const isAmbiguous = same.length > 1 && !name.includes('/');
@@ -206,7 +206,7 @@ function notOne(tree: Tree, name: string): string {
   return `${what}; did you mean ${paths.join(', ')}${more}?`;
 }
 
-/** A node's name as a bundle may be called. */
+/** Returns a node's name as a valid name of a bundle. */
 function plainName(node: DtNode): string {
   const name = node.name
     .split('@')[0]!
