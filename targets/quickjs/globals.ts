@@ -1,6 +1,4 @@
-/**
- * The globals that Node has, that the shared sources use, and that the engine lacks. Imported before everything else.
- */
+/** Globals of Node that the shared sources use and the engine lacks. Imported before everything else. */
 
 import * as os from 'qjs:os';
 import { guarded } from './guard.ts';
@@ -8,7 +6,7 @@ import { PROCESS } from './node/process.ts';
 
 const globals = globalThis as unknown as Record<string, unknown>;
 
-/** The engine counts whole milliseconds from the last whole one, and a timer must never run out early. */
+/** The engine rounds times down to whole milliseconds, and a timer must never fire early. */
 globals['setTimeout'] = (fire: () => void, ms = 0) =>
   os.setTimeout(guarded(fire), ms <= 0 ? 0 : Math.ceil(ms) + 1);
 globals['clearTimeout'] = (timer: number | undefined) => {
