@@ -12,7 +12,7 @@ import { verdictOf } from './survey.ts';
 import type { WayOut } from './ways.ts';
 
 /** The condition of an unsure plan. */
-export const IF_NO_DMA = 'if what has no stream does no DMA, which nothing tells';
+export const IF_NO_DMA = 'if the devices without a stream do no DMA, which is unknown';
 
 /** Most other users that are listed; of more the number is given. */
 const USERS_SHOWN = 4;

@@ -70,7 +70,7 @@ export function dmaOf(board: Board, subject: Subject): DmaVerdict {
   if (doesNone(node)) return { kind: 'none' };
   return {
     kind: 'unknown',
-    what: 'it has no stream, and nothing tells whether it does DMA: if it does, nothing confines it',
+    what: 'it has no stream, and whether it does DMA is unknown: if it does, nothing confines it',
   };
 }
 

@@ -22,7 +22,7 @@ export function notesOf(all: Situation): string[] {
         notes.push(`${node.path} is connected to ${other.path}, which stays as it is`);
     for (const { role, target } of needs)
       if (role === 'memory' && target !== undefined)
-        notes.push(`${node.path} may use ${target.name}: this memory stays with who has it`);
+        notes.push(`${node.path} may use ${target.name}: this memory does not move`);
     for (const { iommu, id, mask, declaredBy } of access.streams)
       if (mask !== 0 && declaredBy === node && iommuKind(iommu) !== 'unknown')
         notes.push(

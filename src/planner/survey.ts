@@ -86,7 +86,7 @@ export function surveyJson({ node, compatible, mission, verdict, blockers }: Can
 
 const TITLES: Readonly<Record<Verdict | 'acceptable', string>> = {
   free: 'Can move:',
-  unsure: 'Can move if they do no DMA, which nothing tells (--accept noDma):',
+  unsure: 'Can move if they do no DMA, which is unknown (--accept noDma):',
   acceptable: 'Can move when somebody accepts what stands in the way (--accept KIND):',
   blocked: 'Cannot move as they are, with how many things stand in the way, and of which kinds:',
 };
