@@ -201,7 +201,7 @@ function statusOf({ code, reason }: Refusal): number {
 function stepText({ state, owner }: Json): string | undefined {
   switch (state) {
     case 'asking':
-      return 'the host has not said who holds it';
+      return 'the host has not reported who holds it';
     case 'requesting':
       return `${owner} has not answered`;
     case 'pending':
@@ -210,7 +210,7 @@ function stepText({ state, owner }: Json): string | undefined {
       return 'the drivers of this VM are being resumed';
     case 'suspending':
     case 'releasing':
-      return 'this VM is still giving it back';
+      return 'this VM is still returning it';
     default:
       return undefined;
   }

@@ -139,7 +139,8 @@ export class Holding {
 
   #on(event: Json): void {
     // The host is silent: the command continues, but its display is no longer verified.
-    if (event['event'] === 'hostDown') this.#say(event, `nobody vouches for it: ${event['reason']}`);
+    if (event['event'] === 'hostDown')
+      this.#say(event, `who holds it is not verified now: ${event['reason']}`);
     if (event['bundle'] !== this.#bundle) return;
     switch (event['event']) {
       case 'recalled':

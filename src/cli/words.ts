@@ -83,7 +83,7 @@ export function absenceText({ peer, forMs, heardMs, hint }: Json): string {
 /** Returns the reason of a view, and which parties have a different definition. */
 export function reasonText(view: Json): string {
   const from = (view['definitionDiffersFrom'] ?? []) as readonly unknown[];
-  const whose = from.length > 0 ? from.join(' and ') : 'somebody else';
+  const whose = from.length > 0 ? from.join(' and ') : 'another party';
   const isDifferent = from.length > 0 || view['definitionDiffers'] === true;
   return `${view['reason']}${isDifferent ? ` (bundle definition differs from that of ${whose})` : ''}`;
 }
@@ -95,8 +95,8 @@ const OLD_MS = 2_000;
 export function ageText(view: Json): string {
   const { role, toldMs, phase } = view;
   if (role === undefined || phase === 'unknown' || toldMs === undefined) return '';
-  if (toldMs === null) return '; the host has not said so yet';
-  return Number(toldMs) < OLD_MS ? '' : `; as the host said ${duration(Number(toldMs))} ago`;
+  if (toldMs === null) return '; the host has not reported it yet';
+  return Number(toldMs) < OLD_MS ? '' : `; as the host reported ${duration(Number(toldMs))} ago`;
 }
 
 /** Returns the holder of a bundle: a VM, nobody, or the state. Views of the host have the state in `state`. */
@@ -107,7 +107,7 @@ export function holderText({ holder, phase, state, role }: Json): string {
   return stands === 'parked' ? 'nobody' : '?';
 }
 
-const FREELY = 'it comes back when the borrower gives it, or its VM ends';
+const FREELY = 'it comes back when the borrower releases it, or its VM ends';
 const NOT_BEFORE = 'not before the agreed minimum hold time is over';
 
 /** Returns the effect of a recall. `forceRevoke`: whether the enforcer can force a return; null: not known. */
@@ -115,9 +115,9 @@ export function recallText(graceMs: number, isForced: boolean, forceRevoke: unkn
   const time = duration(graceMs);
   if (!isForced) return `asked back: its borrower has ${time}`;
   if (forceRevoke === false)
-    return `asked back: its borrower has ${time}; by force is not possible with this enforcer: ${FREELY}`;
+    return `asked back: its borrower has ${time}; this enforcer cannot force a return: ${FREELY}`;
   const where = forceRevoke === true ? '' : ', where the enforcer can';
-  return `called in: by force after ${time} and the agreed notice${where}, but ${NOT_BEFORE}`;
+  return `recalled: by force after ${time} and the agreed notice${where}, but ${NOT_BEFORE}`;
 }
 
 /** Returns the reason of a view with the sentence for its code: a cause of quarantine comes first, any other last. */

@@ -19,7 +19,7 @@ const POLICY = Type.Union(
   [
     Type.Object(
       {
-        kind: Type.Literal('list', { description: 'what no entry allows is declined' }),
+        kind: Type.Literal('list', { description: 'a list of what is allowed; all else is declined' }),
         allow: Type.Array(
           Type.Object(
             {
@@ -29,14 +29,14 @@ const POLICY = Type.Union(
                 Type.Array(Type.String(), { description: 'purposes that are allowed; absent: any' }),
               ),
               leaseMaxMs: Type.Optional(msField('longest lease; absent: any')),
-              minHoldMaxMs: Type.Optional(
-                msField('longest time in which a recall is not honoured; absent: as long as the lease'),
+              minHoldMaxMs: Type.Optional(msField('longest minimum hold time; absent: as long as the lease')),
+              noticeMaxMs: Type.Optional(
+                msField('longest notice: time between the start of a return and its force', 10_000),
               ),
-              noticeMaxMs: Type.Optional(msField('longest time between notice and force', 10_000)),
             },
             CLOSED,
           ),
-          { description: 'entries; one that fits is enough' },
+          { description: 'entries; one that matches is enough' },
         ),
       },
       CLOSED,
@@ -45,7 +45,7 @@ const POLICY = Type.Union(
       {
         kind: Type.Literal('program', { description: 'a program decides each request' }),
         command: commandField('program and its arguments, run for each request'),
-        limitMs: Type.Optional(msField('time it has; then the request is declined', POLICY_LIMIT_MS)),
+        limitMs: Type.Optional(msField('time limit of a run; then the request is declined', POLICY_LIMIT_MS)),
       },
       CLOSED,
     ),
@@ -56,7 +56,7 @@ const POLICY = Type.Union(
 /** Schema of `baton-agent`’s configuration. */
 export const AGENT_SCHEMA = Type.Object(
   {
-    vm: vmField('name of this VM, as the bundle file and the host’s key file have it'),
+    vm: vmField('name of this VM, as in the bundle file and the host’s key file'),
     bundles: BUNDLES,
     keys: Type.String({
       secret: true,
@@ -65,7 +65,7 @@ export const AGENT_SCHEMA = Type.Object(
     }),
     machine: MACHINE,
     transport: AGENT_TRANSPORT_SCHEMA,
-    state: Type.String({ description: 'folder of the journal, made if missing; of one agent alone' }),
+    state: Type.String({ description: 'folder of the journal, created if missing; for one agent only' }),
     control: CONTROL,
     policy: Type.Optional(POLICY),
     hooks: Type.Optional(HOOKS_SCHEMA),
@@ -78,7 +78,7 @@ export type AgentFile = Static<typeof AGENT_SCHEMA>;
 
 /** Example of an agent’s configuration, as `--example` prints it. */
 export const AGENT_EXAMPLE = `{
-  "vm": "android",                                  // this VM's name, as the host knows it
+  "vm": "android",                                  // this VM's name, as in the bundle file
   "bundles": "bundles.json",                        // the same file for every party
   "keys": "android.keys.json",                      // {"host": KEY, "vault": KEY}, one per peer, mode 0600
   "transport": { "kind": "mqtt", "url": "mqtt://192.168.7.1", "username": "android", "passwordFile": "password" },

@@ -38,9 +38,9 @@ const address = (description: string) =>
   Type.String({ pattern: '^0x[0-9a-f]{1,11}$', title: 'hexadecimal bytes, as 0x0a900000', description });
 const closed = { additionalProperties: false } as const;
 const ADDRESS_VIEWS = Type.Optional(
-  Type.Record(VM_KEY, address('where this VM sees it'), {
+  Type.Record(VM_KEY, address('address at which this VM sees it'), {
     ...closed,
-    description: 'VM → where it sees the registers; absent: at the physical address',
+    description: 'VM → address at which it sees the registers; absent: the physical address',
   }),
 );
 const NUMBER_VIEWS = (what: string) =>
@@ -61,8 +61,8 @@ const DEVICE = Type.Object(
       Type.Array(
         Type.Object(
           {
-            physical: address('physical address, whole pages of 4096'),
-            bytes: address('length, whole pages of 4096'),
+            physical: address('physical address, a multiple of 4096'),
+            bytes: address('length, a multiple of 4096'),
             views: ADDRESS_VIEWS,
           },
           closed,
@@ -78,10 +78,10 @@ const DEVICE = Type.Object(
               minimum: 32,
               maximum: 1019,
               title: 'INTID of an SPI',
-              description: 'the line at the GIC',
+              description: 'interrupt number at the GIC',
             }),
             trigger: Type.Union([Type.Literal('edge'), Type.Literal('level')], {
-              description: 'how the line signals',
+              description: 'trigger of the line',
             }),
             views: NUMBER_VIEWS('INTID'),
           },
@@ -98,7 +98,7 @@ const DEVICE = Type.Object(
               minimum: 0,
               maximum: 0xffff_ffff,
               title: 'stream ID',
-              description: 'number of its DMA at the SMMU',
+              description: 'number of the stream at the SMMU',
             }),
             mask: Type.Optional(
               Type.Integer({
@@ -106,11 +106,13 @@ const DEVICE = Type.Object(
                 maximum: 0xffff_ffff,
                 title: 'bits of the stream ID',
                 description:
-                  'bits of the ID that are not compared, 8 at most, as in match registers of an MMU-500; absent: none',
+                  'bits of the ID that a match ignores, 8 at most, as in match registers of an MMU-500; absent: none',
               }),
             ),
             smmu: Type.Optional(
-              address('registers of its SMMU, whole pages of 4096; absent: the machine has one SMMU'),
+              address(
+                'address of its SMMU’s registers, a multiple of 4096; absent: the machine has one SMMU',
+              ),
             ),
             views: NUMBER_VIEWS('stream ID'),
           },
@@ -123,7 +125,7 @@ const DEVICE = Type.Object(
       Type.Array(
         Type.Object(
           {
-            what: Type.String({ maxLength: 64, description: 'what may stay behind, for people' }),
+            what: Type.String({ maxLength: 64, description: 'what may remain, in words for people' }),
             clearedBy: Type.Union([Type.Literal('reset'), Type.Literal('driver')], {
               description: '`reset`: the enforcer clears it; `driver`: only the holder’s driver can',
             }),
@@ -155,7 +157,7 @@ export const BUNDLE_FILE_SCHEMA = Type.Object(
           /** In quiesce order: consumers first, touch before panel. */
           devices: Type.Record(KEY, DEVICE, {
             ...closed,
-            description: 'device → what it is; in the order in which they are suspended, consumers first',
+            description: 'device → its definition; in the order of suspend, consumers first',
           }),
         },
         closed,
@@ -227,7 +229,7 @@ function resourcesIn(device: DeviceText): Omit<Resource, 'id' | 'device'>[] {
 function checkResources(file: string, text: string, path: string[], bundle: BundleDefinition): void {
   const resources = resourcesOf(bundle);
   const where = [...path, 'devices'];
-  if (resources.length === 0) refuseAt(file, text, where, 'a bundle without a resource moves nothing');
+  if (resources.length === 0) refuseAt(file, text, where, 'no resource: expected at least one in the bundle');
   if (resources.length > RESOURCES_MAX) {
     refuseAt(file, text, where, `${resources.length} resources: at most ${RESOURCES_MAX}`);
   }
@@ -245,7 +247,7 @@ function checkResources(file: string, text: string, path: string[], bundle: Bund
       file,
       text,
       [...where, resource.device, resource.kind === 'mmio' ? 'mmio' : 'streams'],
-      `${resource.id}: addresses and lengths are whole pages of ${PAGE_BYTES} bytes`,
+      `${resource.id}: expected address and length in whole pages of ${PAGE_BYTES} bytes`,
     );
   }
 }
@@ -255,7 +257,7 @@ function checkMask(file: string, text: string, where: string[], stream: StreamRe
   const { id, device, physical, mask = 0, views } = stream;
   const refuse = (what: string) => refuseAt(file, text, [...where, device, 'streams'], `${id}: ${what}`);
   if (streamIdsOf(stream).length > STREAM_IDS_MAX)
-    refuse(`mask 0x${mask.toString(16)} takes more than ${STREAM_IDS_MAX} IDs as one`);
+    refuse(`mask 0x${mask.toString(16)} covers more than ${STREAM_IDS_MAX} stream IDs`);
   for (const number of [physical, ...Object.values(views)])
     if ((number & mask) !== 0) refuse(`${number} has bits that its mask 0x${mask.toString(16)} leaves open`);
 }

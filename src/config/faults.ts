@@ -19,8 +19,8 @@ export interface Fault {
   readonly at: 'key' | 'value';
   readonly message: string;
   /**
-   * Whether the last part of the path may itself be a secret, as when name and key of a key file were swapped: it is
-   * not shown. shown.
+   * Whether the last part of the path may itself be a secret, as when name and key of a key file were swapped. It is
+   * not shown then.
    */
   readonly hidesKey?: true;
 }

@@ -133,7 +133,8 @@ export function followHost(file: string, text: string, config: HostFile, files: 
   }
   for (const vm of transport.kind === 'stream' ? Object.keys(transport.listen) : []) {
     const path = ['transport', 'listen', vm];
-    if (isMissing(vm)) follow.complain(path, noKey(config.keys, vm, 'who is listened for here'), 'key');
+    if (isMissing(vm))
+      follow.complain(path, noKey(config.keys, vm, 'for which the host listens here'), 'key');
   }
   return follow.complaints;
 }
@@ -247,7 +248,7 @@ class Follower {
     if (username !== undefined && username !== self)
       this.complain(
         ['transport', 'username'],
-        `${shown(username)}: expected "${self}": the access list of the broker goes by this name`,
+        `${shown(username)}: expected "${self}": the access list of the broker uses this name`,
       );
     if (passwordFile !== undefined && username === undefined)
       this.complain(

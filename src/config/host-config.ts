@@ -21,7 +21,9 @@ export const HOST_SCHEMA = Type.Object(
     machine: MACHINE,
     enforcer: ENFORCER_SCHEMA,
     transport: HOST_TRANSPORT_SCHEMA,
-    state: Type.String({ description: 'folder of table and audit log, made if missing; of one host alone' }),
+    state: Type.String({
+      description: 'folder of table and audit log, created if missing; for one host only',
+    }),
     control: CONTROL,
     times: Type.Optional(
       Type.Object(
@@ -30,13 +32,19 @@ export const HOST_SCHEMA = Type.Object(
             msField('how long a reservation waits for the owner’s drivers', HOST_TIMES.reserveMs),
           ),
           confirmMs: Type.Optional(
-            msField('how long a borrower has to resume; then it is taken back', HOST_TIMES.confirmMs),
+            msField(
+              'how long a borrower may take to resume; then the bundle is taken back',
+              HOST_TIMES.confirmMs,
+            ),
           ),
           guardMs: Type.Optional(
-            msField('dark time after a forced return, before the owner gets it', HOST_TIMES.guardMs),
+            msField('dark time after a forced return, before the owner gets the bundle', HOST_TIMES.guardMs),
           ),
           enforceMs: Type.Optional(
-            msField('how long the enforcer has for one order; then it failed', HOST_TIMES.enforceMs),
+            msField(
+              'time limit of one order to the enforcer; then the order has failed',
+              HOST_TIMES.enforceMs,
+            ),
           ),
         },
         { ...CLOSED, description: 'deadlines' },
@@ -51,7 +59,7 @@ export const HOST_SCHEMA = Type.Object(
               maximum: 1_073_741_824,
               default: 4_194_304,
               title: 'bytes',
-              description: 'size from which on another file is begun; one handover makes about 2,000',
+              description: 'size at which the next file is begun; one handover writes about 2,000 bytes',
             }),
           ),
           files: Type.Optional(
@@ -59,7 +67,7 @@ export const HOST_SCHEMA = Type.Object(
               minimum: 1,
               maximum: 10_000,
               default: 8,
-              description: 'older files that are kept; the oldest is deleted first',
+              description: 'number of older files that are kept; the oldest is deleted first',
             }),
           ),
         },
@@ -70,8 +78,8 @@ export const HOST_SCHEMA = Type.Object(
       Type.Boolean({
         default: false,
         description:
-          'lend what only a driver can clean, too: a residual state with "clearedBy": "driver"; taken by ' +
-          'force it is quarantined',
+          'also lend bundles with a residual state that only a driver clears ("clearedBy": "driver"); ' +
+          'after a forced return such a bundle is quarantined',
       }),
     ),
     logLevel: Type.Optional(LEVEL),
@@ -86,7 +94,7 @@ export const HOST_EXAMPLE = `{
   "keys": "host.keys.json",                         // {"android": KEY, "vault": KEY}, one per VM, mode 0600
   "enforcer": { "kind": "command", "command": ["/usr/libexec/baton/my-hypervisor"] },
   "transport": { "kind": "mqtt", "url": "mqtt://192.168.7.1", "username": "host", "passwordFile": "password" },
-  // Without a broker the host listens for each VM, at tcp: for guests, at unix: for a bench on one machine:
+  // Without a broker the host listens for each VM, at tcp: for guests, at unix: for agents on this machine:
   // { "kind": "stream", "listen": { "android": "tcp:192.168.7.1:7001", "vault": "tcp:192.168.7.1:7002" } }
   "state": "/var/lib/baton-host",
   "control": "/run/baton/host.sock"

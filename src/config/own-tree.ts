@@ -24,7 +24,7 @@ export const TREE_SCHEMA = Type.Object(
       Type.String({
         default: LIVE,
         description:
-          'a device tree blob, a copy of /proc/device-tree, or `live`: /proc/device-tree of the machine that runs',
+          'a device tree blob, a copy of /proc/device-tree, or `live`: /proc/device-tree of this machine',
       }),
     ),
     nodes: Type.Record(
@@ -32,14 +32,18 @@ export const TREE_SCHEMA = Type.Object(
       Type.Record(
         KEY,
         Type.Array(Type.String({ description: 'path, alias or name of a node' }), { minItems: 1 }),
-        { ...closed, description: 'device → the nodes that describe it; one that is absent is not compared' },
+        {
+          ...closed,
+          description: 'device → the nodes that describe it; a device without an entry is not compared',
+        },
       ),
       { ...closed, description: 'bundle → its devices in this VM’s tree' },
     ),
   },
   {
     ...closed,
-    description: 'this VM’s own device tree, by which it checks each grant; absent: by the bundle file',
+    description:
+      'this VM’s own device tree, against which it checks each grant; absent: against the bundle file',
   },
 );
 export type TreePart = Static<typeof TREE_SCHEMA>;

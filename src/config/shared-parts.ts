@@ -7,11 +7,11 @@ import { PAIR_KEYS_PATTERN } from './pair-keys.ts';
 
 export const LEVEL = Type.Union(
   ['debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level)),
-  { default: 'info', description: 'the least important lines that are logged' },
+  { default: 'info', description: 'the lowest level that is logged' },
 );
 export const BUNDLES = Type.String({ description: 'the bundle file, the same for all parties' });
 export const CONTROL = Type.String({
-  description: 'path of the control socket; its folder is made with mode 0700 if missing',
+  description: 'path of the control socket; its folder is created with mode 0700 if missing',
 });
 
 export const MACHINE = Type.Optional(

@@ -1,6 +1,6 @@
 /**
- * What of an agent's hooks can be used and will perhaps not do what was meant: names that change, places that are not
- * there, success that means little, steps that nothing undoes. Pure: what is on the machine comes in through a port.
+ * Warnings about valid hooks that may not do what was meant: names that change, places that do not exist, success that
+ * proves little, steps that nothing undoes. Pure: the machine is read through a port.
  */
 
 import type { DeviceHooksConfig, HooksConfig } from '../edges/hooks/hooks-config.ts';

@@ -1,9 +1,9 @@
 /**
- * What gives access to a device, by its node: register pages, interrupt lines, streams. Pure.
+ * The access to a device, from its node: register pages, interrupt lines, streams. Pure.
  *
- * A client on a bus without addresses of the processors (I2C, SPI) is reached through its controller. DMA of a node
- * without an IOMMU of its own goes through that of the nearest node above that has one, as below Qualcomm's serial
- * engines, and through those of the DMA controllers that work for it.
+ * A client on a bus without processor addresses (I2C, SPI) is reached through its controller. The DMA of a node without
+ * its own IOMMU goes through that of the nearest node above that has one, as below Qualcomm's serial engines, and
+ * through those of the DMA controllers that it uses.
  */
 
 import { isPciFunction, isPciHost, registersOf, requesterOf, windowsOf } from './addresses.ts';
@@ -13,10 +13,10 @@ import { covers, type Range } from './ranges.ts';
 import { type Stream, streamsOf, streamsOfFunction } from './streams.ts';
 import { isEnabled, ofNode, type Tree, TreeError, textOf, textsOf } from './tree.ts';
 
-/** Granule of stage 2, in bytes: what shares a page is given and taken together. */
+/** Granule of stage 2, in bytes: resources in one page move together. */
 export const GRANULE = 4096n;
 
-/** A stream of a device, and the node in whose name it is declared: its own, a node above it, or a DMA controller. */
+/** A stream of a device, and the node that declares it: its own, a node above it, or a DMA controller. */
 export interface DeviceStream extends Stream {
   readonly declaredBy: DtNode;
 }
@@ -24,7 +24,7 @@ export interface DeviceStream extends Stream {
 /** A line of a device. */
 export interface DeviceLine {
   readonly interrupt: Interrupt;
-  /** Undefined when it does not end at a GIC. */
+  /** Undefined when the line does not end at a GIC. */
   readonly gic: GicLine | undefined;
 }
 
@@ -34,12 +34,12 @@ export interface Access {
   readonly streams: readonly DeviceStream[];
 }
 
-/** What gives access to a node itself. Throws a TreeError. */
+/** Returns the access to a node itself. Throws a TreeError. */
 export function accessOf(tree: Tree, node: DtNode): Access {
   return { pages: pagesOf(node), lines: linesOf(tree, node), streams: allStreams(tree, node) };
 }
 
-/** The same, of as much as can be read; `wrong` is told what cannot. */
+/** The same, as far as it can be read; `wrong` gets the errors. */
 export function accessAsRead(
   tree: Tree,
   node: DtNode,
@@ -62,8 +62,8 @@ export function accessAsRead(
 }
 
 /**
- * Whether a node is a bus that needs no driver: the registers that it lists are those of what is on it (Devicetree
- * Specification v0.4, 4.5). One that drivers of others write to, or that serves others, has some of its own.
+ * Whether a node is a bus that needs no driver: its registers are those of its children (Devicetree Specification v0.4,
+ * 4.5). A bus that other drivers write to, or that provides something, has its own registers.
  */
 export const isPlainBus = ofNode((node): boolean => {
   const names = textsOf(node, 'compatible');
@@ -72,10 +72,10 @@ export const isPlainBus = ofNode((node): boolean => {
   return ![...node.properties.keys()].some((name) => PROVIDES.test(name));
 });
 
-/** What a node gives to others; how its own children are addressed is not among it. */
+/** Properties of a provider, without those that only concern the addresses of its children. */
 const PROVIDES = /^#(?!address-|size-).+-cells$/;
 
-/** Whether a node is the memory of the machine (Devicetree Specification v0.4, 3.4): no device, wherever it lies. */
+/** Whether a node is the memory of the machine (Devicetree Specification v0.4, 3.4), which is not a device. */
 export function isMemory(node: DtNode): boolean {
   return textOf(node, 'device_type') === 'memory' && node.parent?.parent === undefined;
 }
@@ -98,9 +98,9 @@ function linesOf(tree: Tree, node: DtNode): readonly DeviceLine[] {
 }
 
 /**
- * The streams of a node, and of parts of it that are no devices: a firmware that runs on it has a node without
- * registers that names its own (Linux, Documentation/devicetree/bindings/media/qcom,sc7180-venus.yaml). What is
- * reached through a bus controller does no DMA, unless it says so itself.
+ * The streams of a node and of its parts that are not devices: firmware on a device may have a node without registers
+ * that names its own streams (Linux, Documentation/devicetree/bindings/media/qcom,sc7180-venus.yaml). A client of a bus
+ * controller does no DMA, unless its own node declares it.
  */
 function allStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
   const isMaster = reachedThrough(node) === node || streamsOf(tree, node).length > 0;
@@ -109,7 +109,7 @@ function allStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
     link?.target ? named(tree, link.target) : [],
   );
   const parts = namelessParts(node);
-  // What a DMA controller emits for it may be what it emits itself.
+  // A stream of its DMA controller may equal one of its own.
   const engines = [node, ...parts].flatMap((each) => tree.links(each, 'dmas', '#dma-cells'));
   const routed = new Set(engines.flatMap((link) => (link?.target ? routedTo(tree, link.target) : [])));
   return eachOnce([
@@ -121,7 +121,7 @@ function allStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
 }
 
 /**
- * The DMA controllers that one stands for: itself, or those that a router leads to (bindings/dma/dma-router.yaml:
+ * Returns the DMA controllers behind one: itself, or those that a router leads to (bindings/dma/dma-router.yaml:
  * `dma-masters`). Throws a TreeError.
  */
 export function routedTo(tree: Tree, engine: DtNode): readonly DtNode[] {
@@ -131,10 +131,10 @@ export function routedTo(tree: Tree, engine: DtNode): readonly DtNode[] {
   return found.length > 0 ? found : [engine];
 }
 
-/** What does a device's DMA for it, and names the IOMMU: bindings/media/renesas,vsp1.yaml, renesas,fdp1.yaml. */
+/** Devices that do another's DMA and name its IOMMU: bindings/media/renesas,vsp1.yaml, renesas,fdp1.yaml. */
 const LEFT_THROUGH: readonly string[] = ['renesas,fcp'];
 
-/** Enabled nodes below one that have neither a driver nor registers, nor are in what has. */
+/** Enabled nodes below a node without driver and registers, and without such a node in between. */
 export function namelessParts(node: DtNode): readonly DtNode[] {
   return node.children
     .filter(
@@ -142,7 +142,7 @@ export function namelessParts(node: DtNode): readonly DtNode[] {
         isEnabled(child) &&
         !child.properties.has('compatible') &&
         !hasRegisters(child) &&
-        // Of a host each function is a device of its own.
+        // Each function of a PCI host is a separate device.
         !isPciFunction(child),
     )
     .flatMap((child) => [child, ...namelessParts(child)]);
@@ -158,8 +158,8 @@ function eachOnce(streams: readonly DeviceStream[]): readonly DeviceStream[] {
 }
 
 /**
- * The node through which the processors reach a device: itself, or the bus controller above it; undefined when there
- * is none.
+ * Returns the node through which the processors reach a device: itself, or the bus controller above it; undefined when
+ * there is none.
  */
 export const reachedThrough = ofNode((node): DtNode | undefined => {
   for (let at: DtNode | undefined = node; at?.parent !== undefined; at = at.parent)
@@ -167,9 +167,7 @@ export const reachedThrough = ofNode((node): DtNode | undefined => {
   return undefined;
 });
 
-/**
- * Whether the processors reach it by itself. Registers that cannot be read are none; the board says so of their node.
- */
+/** Whether the processors reach it directly. Unreadable registers do not count; the board reports them. */
 export const hasRegisters = ofNode((node): boolean => {
   if (isPlainBus(node)) return false;
   try {
@@ -190,7 +188,7 @@ function deviceStreams(tree: Tree, node: DtNode): readonly DeviceStream[] {
   return above ? own(above) : [];
 }
 
-/** The node itself or the nearest above that has streams. */
+/** Returns the node itself or the nearest above that has streams. */
 function nearest(tree: Tree, node: DtNode): DtNode | undefined {
   for (let at: DtNode | undefined = node; at !== undefined; at = at.parent)
     if (streamsOf(tree, at).length > 0) return at;
@@ -209,7 +207,7 @@ export function sameStream(a: Stream, b: Stream): boolean {
   return a.iommu === b.iommu && ((a.id ^ b.id) & ~(a.mask | b.mask)) === 0;
 }
 
-/** A stream in words. */
+/** Returns a stream as text. */
 export function streamText({ iommu, id, mask }: DeviceStream): string {
   return `stream 0x${id.toString(16)}${mask === 0 ? '' : ` (mask 0x${mask.toString(16)})`} at ${iommu.name}`;
 }

@@ -1,9 +1,9 @@
 /**
- * Where a device's registers are in the address space of the processors: `reg` through the `ranges` of every bus
- * above it; of a PCI function `assigned-addresses`, for its `reg` only says which function it is. Pure.
+ * Addresses of a device's registers in the address space of the processors: `reg` through the `ranges` of every bus
+ * above it; for a PCI function `assigned-addresses`, since its `reg` only identifies the function. Pure.
  *
  * IEEE 1275 PCI Bus Binding 2.1, 2.2.1.1 (phys.hi) and 4.1.1. Devicetree Specification v0.4, 2.3.6 and 2.3.8. A bus
- * without `ranges` ends the way: what is below an I2C controller has no address there.
+ * without `ranges` ends the translation: a client of an I2C controller has no processor address.
  */
 
 import type { DtNode } from './blob.ts';
@@ -12,25 +12,25 @@ import { CELLS_MAX, cellsOf, numberIn, sizeOf, TreeError, textOf } from './tree.
 
 /** One entry of `reg`. */
 export interface Registers extends Range {
-  /** Where the processors see it; undefined when they do not. */
+  /** Processor address; undefined when there is none. */
   readonly physical: bigint | undefined;
 }
 
-/** Cells of an address and a length below a bus; the specification's defaults where it does not say. */
+/** Cells of an address and a length below a bus; by default those of the specification. */
 function cellsBelow(bus: DtNode | undefined): { readonly address: number; readonly size: number } {
   if (bus === undefined) return { address: 2, size: 1 };
   return { address: sizeOf(bus, '#address-cells', 2), size: sizeOf(bus, '#size-cells', 1) };
 }
 
 /**
- * Most register ranges of a node: the largest of mainline's arm64 boards have some twenty, a redistributor a CPU some
- * hundred.
+ * Most register ranges of a node: the largest on mainline's arm64 boards have about twenty; one GIC redistributor range
+ * per CPU makes about a hundred.
  */
 const REGISTERS_MAX = 1_024;
 /** Cells of a PCI address: phys.hi, phys.mid, phys.lo. */
 const PCI_CELLS = 3;
 /**
- * Of phys.hi what tells address spaces apart: neither relocatable nor prefetchable, bus, device, function and
+ * The bits of phys.hi that identify the address space: without relocatable and prefetchable, bus, device, function and
  * register.
  */
 const PCI_SPACE = 0x0300_0000;
@@ -40,29 +40,29 @@ export function isPciFunction(node: DtNode): boolean {
   return isPciBus(node.parent);
 }
 
-/** Whether a node is a bus of PCI functions (IEEE 1275 PCI Bus Binding, 2.2.1; Linux takes `pciex` for one, too). */
+/** Whether a node is a bus of PCI functions (IEEE 1275 PCI Bus Binding, 2.2.1; for Linux also `pciex`). */
 function isPciBus(node: DtNode | undefined): boolean {
   const type = textOf(node, 'device_type');
   return type === 'pci' || type === 'pciex';
 }
 
-/** The bridges above a PCI function, up to its host. */
+/** Returns the bridges above a PCI function, up to its host. */
 export function bridgesOf(node: DtNode): readonly DtNode[] {
   return node.parent && isPciFunction(node) ? [node.parent, ...bridgesOf(node.parent)] : [];
 }
 
-/** The bus, device and function of a PCI function, as in its DMA: 16 bits. Throws a TreeError. */
+/** Returns the bus, device and function numbers of a PCI function, 16 bits as in its DMA. Throws a TreeError. */
 export function requesterOf(node: DtNode): number {
   const own = ((cellsOf(node, 'reg')[0] ?? 0) >>> 8) & 0xffff;
-  // Which bus that is, its bridge says, where firmware has numbered it.
+  // The number of the bus is in its bridge, if firmware has assigned it.
   const bridge = node.parent && isPciFunction(node.parent) ? cellsOf(node.parent, 'bus-range')[0] : undefined;
   return bridge === undefined ? own : ((bridge & 0xff) << 8) | (own & 0xff);
 }
 
-/** Nodes never change, and the way up is asked for again for each node below. */
+/** Cached: nodes never change, and each node below asks again. */
 const REGISTERS = new WeakMap<DtNode, readonly Registers[]>();
 
-/** The register ranges, each with its place in the processors' address space. Throws a TreeError. */
+/** Returns the register ranges, each with its processor address. Throws a TreeError. */
 export function registersOf(node: DtNode): readonly Registers[] {
   const known = REGISTERS.get(node);
   if (known) return known;
@@ -89,15 +89,14 @@ function readRegisters(node: DtNode): readonly Registers[] {
   });
 }
 
-/** Whether a node is a PCI host bridge, and none of the bridges below one. */
+/** Whether a node is a PCI host bridge, not a bridge below one. */
 export function isPciHost(node: DtNode): boolean {
   return isPciBus(node) && !isPciBus(node.parent);
 }
 
 /**
- * The windows of a PCI host bridge: what the processors reach the memory and I/O of its devices through. They are in
- * `ranges`, not in
- * `reg` (IEEE 1275 PCI Bus Binding, 2.2.1.1). Empty for any other node. Throws a TreeError.
+ * Returns the windows of a PCI host bridge, through which the processors reach the memory and I/O of its devices. They
+ * are in `ranges`, not in `reg` (IEEE 1275 PCI Bus Binding, 2.2.1.1). Empty for any other node. Throws a TreeError.
  */
 export function windowsOf(node: DtNode): readonly Range[] {
   const words = isPciHost(node) ? cellsOf(node, 'ranges') : [];
@@ -114,7 +113,7 @@ export function windowsOf(node: DtNode): readonly Range[] {
   }).flatMap(({ address, bytes }) => (address === undefined ? [] : [{ address, bytes }]));
 }
 
-/** Follows an address on the bus of `node` up to the root; undefined where a bus does not hand it on. */
+/** Translates an address on the bus of `node` up to the root; undefined if a bus does not pass it on. */
 function physicalOf(node: DtNode, address: readonly number[]): bigint | undefined {
   let cells = address;
   for (let bus = node.parent; bus?.parent !== undefined; bus = bus.parent) {
@@ -125,7 +124,7 @@ function physicalOf(node: DtNode, address: readonly number[]): bigint | undefine
   return numberIn(cells);
 }
 
-/** An address below a bus as one on the bus above it. */
+/** Translates an address below a bus to the bus above it. */
 function throughRanges(bus: DtNode, cells: readonly number[]): readonly number[] | undefined {
   const ranges = bus.properties.get('ranges');
   if (ranges === undefined) return undefined;
@@ -145,7 +144,7 @@ function throughRanges(bus: DtNode, cells: readonly number[]): readonly number[]
   for (let at = 0; at < words.length; at += step) {
     const from = plain(words.slice(at, at + child.address));
     const length = numberIn(words.slice(at + child.address + parent.address, at + step));
-    // By where it begins, as Linux does: a range that leaves its window is more than is reached, never less.
+    // By its start, as Linux does: a range that exceeds its window then covers more than is reached, never less.
     if (address < from || address >= from + length) continue;
     const to = numberIn(words.slice(at + child.address, at + child.address + parent.address));
     return cellsIn(to + address - from, parent.address);
@@ -153,7 +152,7 @@ function throughRanges(bus: DtNode, cells: readonly number[]): readonly number[]
   return undefined;
 }
 
-/** A number as so many cells, the highest first. */
+/** Returns a number as cells, the highest first. */
 function cellsIn(number: bigint, count: number): readonly number[] {
   if (count > CELLS_MAX) return [];
   return Array.from({ length: count }, (_, index) =>

@@ -1,9 +1,8 @@
 /**
  * Reads a flattened device tree: a blob of bytes becomes nodes and properties. Pure.
  *
- * Layout and tokens: Devicetree Specification v0.4, chapter 5. Every offset and size is checked before it is
- * followed, and every count has a limit, so that bytes from anywhere end in a tree or in a DeviceTreeError that names
- * the place.
+ * Layout and tokens: Devicetree Specification v0.4, chapter 5. Every offset and size is checked before it is used, and
+ * every count has a limit: arbitrary bytes give a tree, or a DeviceTreeError with the offset.
  */
 
 /** Largest blob in bytes: the largest of mainline's arm64 boards has 250 KiB. */
@@ -18,12 +17,12 @@ const RESERVATIONS_MAX = 1_024;
 export const NAME_CHARS_MAX = 255;
 
 /**
- * Longest path, in characters: several times that of real boards. Without it a blob could ask for a thousand times
- * its size.
+ * Longest path, in characters: several times that of real boards. Without this limit the paths could take a thousand
+ * times the size of the blob.
  */
 export const PATH_CHARS_MAX = 1_024;
 
-/** Bytes that are no device tree, or not a sound one. `offset`: where in the blob. */
+/** A blob that is not a valid device tree. `offset`: place of the fault in the blob. */
 export class DeviceTreeError extends Error {
   override readonly name = 'DeviceTreeError';
   readonly offset: number;
@@ -43,7 +42,7 @@ export interface DtNode {
   readonly children: readonly DtNode[];
 }
 
-/** Memory that nobody may use, in bytes. */
+/** Reserved memory, in bytes. */
 export interface Reservation {
   readonly address: bigint;
   readonly bytes: bigint;
@@ -67,8 +66,8 @@ const NOP = 4;
 const END = 9;
 
 /**
- * Reads a blob of version 17, or one that a reader of version 16 or 17 may read, of at most `bytesMax` bytes. What is
- * behind it is not looked at: `readTreeFile` does. Throws a DeviceTreeError.
+ * Reads a blob of version 17, or one that is compatible with version 16 or 17, of at most `bytesMax` bytes. Ignores
+ * bytes behind it, which `readTreeFile` checks. Throws a DeviceTreeError.
  */
 export function readBlob(bytes: Uint8Array, bytesMax = BLOB_BYTES_MAX): Blob {
   if (bytes.length > bytesMax) throw new DeviceTreeError(0, `${bytes.length} bytes; at most ${bytesMax}`);
@@ -111,7 +110,7 @@ class BlobReader {
       this.#fail(20, `version ${version}, readable from ${this.#word(24)}; this reads 16 and 17`);
     if (version >= 17 && total < HEADER_BYTES[17]) this.#fail(4, `${total} bytes are no header`);
     const structStart = this.#word(8);
-    // Version 16 does not say how long the structure is; it ends with its END token.
+    // Version 16 has no size of the structure, which ends with its END token.
     const structBytes = version >= 17 ? this.#word(36) : total - Math.min(structStart, total);
     this.#at = this.#block(8, 'structure', structStart, structBytes, total, 4);
     this.#structEnd = this.#at + structBytes;
@@ -147,7 +146,7 @@ class BlobReader {
     }
   }
 
-  /** The root and all below it. Keeps its own stack: depth comes from outside. */
+  /** Reads the root and all nodes below it. Uses its own stack, since the depth comes from the blob. */
   #structure(): DtNode {
     const stack: OpenNode[] = [];
     for (;;) {
@@ -209,7 +208,7 @@ class BlobReader {
     this.#at += (bytes + 3) & ~3;
   }
 
-  /** A text with its end within `end`: printable ASCII. */
+  /** Reads a zero-terminated text before `end`: printable ASCII. */
   #name(start: number, end: number, what: string): string {
     let name = '';
     for (let at = start; at < end; at++) {

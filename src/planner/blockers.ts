@@ -1,7 +1,7 @@
 /**
- * What stands in the way of a bundle by the devices themselves: what cannot be taken from one VM and given to another
- * at all. What is shared with devices outside, sharing.ts has. Each blocker names the node, what is wrong, the other
- * users and the ways out. Pure.
+ * Blockers of a bundle by its devices themselves: devices that cannot move from one VM to another at all. Those by
+ * sharing with devices outside are in sharing.ts. Each blocker has the node, what is wrong, the other users and the
+ * ways out. Pure.
  */
 
 import { reachedThrough } from './access.ts';
@@ -46,7 +46,7 @@ export const BLOCKER_KINDS = [
 ] as const;
 export type BlockerKind = (typeof BLOCKER_KINDS)[number];
 
-/** What a person may accept, for there is another way to do without it, and the kind of blocker that it answers. */
+/** Words of --accept, for blockers with another solution → the kind of blocker. */
 export const ACCEPTABLE = {
   summaryInterrupt: 'summaryInterrupt',
   sharedReset: 'sharedReset',
@@ -58,7 +58,7 @@ export const ACCEPTABLE = {
 export type Acceptable = keyof typeof ACCEPTABLE;
 export const ACCEPT_WORDS = Object.keys(ACCEPTABLE) as readonly Acceptable[];
 
-/** Whether there is a word by which somebody may accept a blocker. */
+/** Whether a blocker may be accepted. */
 export function mayBeAccepted({ kind }: Pick<Blocker, 'kind'>): boolean {
   return ACCEPT_WORDS.some((word) => ACCEPTABLE[word] === kind);
 }
@@ -68,43 +68,43 @@ export interface Blocker {
   readonly kind: BlockerKind;
   /** Path of the node at fault. */
   readonly node: string;
-  /** What is shared, or is wrong. */
+  /** What is shared or wrong. */
   readonly what: string;
   /** Paths of the other users. */
   readonly users: readonly string[];
-  /** What would help, in words. */
+  /** Ways out, as text. */
   readonly ways: readonly string[];
-  /** Paths of what would help to ask for, too; empty where that does not help. */
+  /** Paths of nodes that may be asked for as well as a way out; empty if that does not help. */
   readonly ask: readonly string[];
 }
 
-/** What moves, and what is around it: the same whichever of it was asked for. */
+/** The moving nodes and their surroundings, independent of which of them was asked for. */
 export interface Surroundings {
   readonly board: Board;
-  /** All that moves. */
+  /** All nodes that move. */
   readonly moved: ReadonlySet<DtNode>;
-  /** Whether a node moves, or is below one that does and of the same system. */
+  /** Whether a node moves, or is below one that moves and belongs to the same system. */
   readonly inside: (node: DtNode | undefined) => boolean;
-  /** Whether a node is in use outside: neither inside, nor something that a member is part of. */
+  /** Whether a node is in use outside: neither inside, nor a whole of which a member is part. */
   readonly outside: (node: DtNode) => boolean;
   /** Whether the enforcer resets devices by switching their power off. */
   readonly powerReset: boolean;
 }
 
-/** What is planned, and what is around it. */
+/** The planned bundle and its surroundings. */
 export interface Situation extends Surroundings {
-  /** What moves: first what was asked for. */
+  /** The members: first those that were asked for. */
   readonly members: readonly Mover[];
-  /** What was asked for. */
+  /** The wanted nodes. */
   readonly wanted: readonly DtNode[];
 }
 
 export const LEAVE = 'leave it with one VM';
 
-/** Lines of one controller that a blocker names; of more there is a number. */
+/** Most lines of one controller that a blocker lists; of the others it gives the number. */
 const LINES_SHOWN = 3;
 
-/** What is wrong with a member by itself. */
+/** Returns the blockers of a member by itself. */
 export function ownBlockers(all: Surroundings, mover: Mover): readonly Blocker[] {
   const { node } = mover;
   const { board } = all;
@@ -136,20 +136,20 @@ export function ownBlockers(all: Surroundings, mover: Mover): readonly Blocker[]
       'choose another console: stdout-path of /chosen',
       LEAVE,
     );
-  // What cannot move at all is not asked about in vain.
+  // Not checked for a device that cannot move at all.
   const isOut = blockers.some(({ kind }) => kind !== 'console');
   if (!gate)
     blockers.push(...dmaBlockers(all, mover).filter(({ kind }) => !(isOut && kind === 'unknownDma')));
   return [...blockers, ...lineBlockers(all, mover), ...translationBlockers(all, mover)];
 }
 
-/** Adds a blocker of a node that asking for more does not help. */
+/** Adds a blocker that more wanted devices do not resolve. */
 function adder(blockers: Blocker[], node: DtNode) {
   return (kind: BlockerKind, what: string, users: readonly string[], ...ways: string[]) =>
     blockers.push({ kind, node: node.path, what, users, ways, ask: [] });
 }
 
-/** Paths of those outside, each once. */
+/** Returns the paths of nodes outside, each once. */
 export function outsideOf({ outside }: Surroundings, nodes: readonly DtNode[]): readonly string[] {
   return [...new Set(nodes)].filter(outside).map(({ path }) => path);
 }
@@ -170,10 +170,10 @@ function dmaBlockers({ board }: Surroundings, mover: Mover): readonly Blocker[] 
   else if (dma.kind === 'unconfined') add('unconfinedDma', dma.what, [], confine, LEAVE);
   else if (dma.kind === 'unknown')
     add('unknownDma', dma.what, [], 'its manual says that it does no DMA: --accept noDma', confine);
-  // Who has a page can start what is on it, whether a driver is meant to use it or not.
+  // The holder of a page can start any device on it, including one without a driver.
   const unused = mover.access.pages.flatMap((page) => board.unusedOn(page));
   for (const each of new Set(unused)) {
-    // With the same registers it is the same device, in another role.
+    // A node with the same registers is the same device in another role.
     if (registersMeet(mover.node, each.node)) continue;
     const would = dmaOf(board, each);
     if (would.kind === 'unconfined')
@@ -182,7 +182,7 @@ function dmaBlockers({ board }: Surroundings, mover: Mover): readonly Blocker[] 
   return blockers;
 }
 
-/** Whether two nodes describe some of the same registers. Both can be read: they have pages. */
+/** Whether the registers of two nodes overlap. Both are readable, since they have pages. */
 function registersMeet(a: DtNode, b: DtNode): boolean {
   const placed = (node: DtNode) =>
     registersOf(node).flatMap(({ physical, bytes }) =>
@@ -192,8 +192,8 @@ function registersMeet(a: DtNode, b: DtNode): boolean {
 }
 
 /**
- * IOMMUs, their parts and what they refer to, and interrupt controllers of others: GICs, what passes lines on to one,
- * and what turns messages into interrupts.
+ * Devices that must not be lent: IOMMUs, their parts and what they refer to, and interrupt controllers of others (GICs,
+ * controllers that pass lines on to one, and controllers for messages).
  */
 export function isGate(board: Board, node: DtNode): boolean {
   return board.remembered('isGate', node, () => findGate(board, node));
@@ -201,7 +201,7 @@ export function isGate(board: Board, node: DtNode): boolean {
 
 function findGate(board: Board, node: DtNode): boolean {
   for (let at: DtNode | undefined = node; at !== undefined; at = at.parent) if (isIommu(at)) return true;
-  // Whatever somebody's streams are at translates for them, and a TBU is a part of what it names.
+  // A node with streams of others translates for them, and a TBU is part of the IOMMU that it names.
   if (isGic(node) || board.onIommu(node).length > 0 || node.properties.has('qcom,stream-id-range'))
     return true;
   const takesMessages = node.properties.has('msi-controller') && textOf(node, 'device_type') !== 'pci';
@@ -219,7 +219,7 @@ function findGate(board: Board, node: DtNode): boolean {
   );
 }
 
-/** Lines that cannot move: those of each processor, those behind another controller, and messages. */
+/** Returns blockers for lines that cannot move: per-processor lines, lines behind another controller, and messages. */
 function lineBlockers(all: Surroundings, { node, access }: Mover): readonly Blocker[] {
   const { board } = all;
   const blockers: Blocker[] = [];
@@ -243,7 +243,7 @@ function lineBlockers(all: Surroundings, { node, access }: Mover): readonly Bloc
   if (access.lines.length === 0) return [...blockers, ...messageBlockers(node)];
   const foreign = access.lines.filter(({ gic, interrupt }) => !gic && !all.inside(interrupt.controller));
   for (const controller of new Set(foreign.map(({ interrupt }) => interrupt.controller))) {
-    // What there is no GIC for is said once, of the whole plan.
+    // A missing GIC is reported once, for the whole plan.
     if (!board.hasGic) break;
     const own = foreign.filter(({ interrupt }) => interrupt.controller === controller);
     const shown = own.slice(0, LINES_SHOWN).map(({ interrupt }) => `<${interrupt.cells.join(' ')}>`);
@@ -279,7 +279,7 @@ function passesBy(board: Board, controller: DtNode): string {
   return summary ? `SPI ${summary.number - 32} (INTID ${summary.number}), one for all` : 'lines of its own';
 }
 
-/** The machine has no GIC that Baton drives: none of the lines of the bundle can be routed. Said once. */
+/** The machine has no GIC that Baton supports, so no line of the bundle can be routed. Reported once. */
 export function gicBlocker({ board, members }: Situation): readonly Blocker[] {
   const lined = members.find(({ access }) => access.lines.length > 0);
   if (board.hasGic || !lined) return [];
@@ -291,8 +291,7 @@ export function gicBlocker({ board, members }: Situation): readonly Blocker[] {
 }
 
 /**
- * Translation that Baton cannot re-point: cached in the device, answered late, or at an IOMMU that no enforcer
- * drives.
+ * Translations that Baton cannot switch: cached in the device, answered late, or at an IOMMU that no enforcer supports.
  */
 function translationBlockers(all: Surroundings, { node, access }: Mover): readonly Blocker[] {
   const blockers: Blocker[] = [];

@@ -1,6 +1,6 @@
 /**
- * A device tree with what every node that is in use has, read once, and who has the same: planning asks for it again
- * and again. Pure.
+ * A device tree with the access and the needs of every node in use, and who shares them. Read once, since planning asks
+ * often. Pure.
  */
 
 import { type Access, accessAsRead, type DeviceStream, GRANULE, hasRegisters } from './access.ts';
@@ -16,36 +16,36 @@ const NO_ACCESS: Access = { pages: [], lines: [], streams: [] };
 const NO_NEEDS: readonly Need[] = [];
 const NOBODY: readonly DtNode[] = [];
 
-/** Something that a node says wrongly: of which of its parts, and what. */
+/** An unreadable part of a node: which part, and the fault. */
 export interface Wrong {
   readonly part: 'registers' | 'interrupts' | 'streams' | Role;
   readonly message: string;
 }
 
-/** A device with what it has and needs. */
+/** A device with its access and its needs. */
 export interface Mover {
   readonly node: DtNode;
   readonly access: Access;
   readonly needs: readonly Need[];
 }
 
-/** Whoever needs something, and as what. */
+/** A node that needs something, and the role. */
 export interface Consumer {
   readonly node: DtNode;
   readonly role: Role | 'interrupt';
 }
 
-/** What all nodes of a tree that are in use have, read once. */
+/** The access and needs of all nodes in use, read once. */
 export class Board {
   readonly tree: Tree;
-  /** Nodes that say something wrong. */
+  /** Nodes with unreadable parts. */
   readonly unreadable = new Map<DtNode, readonly Wrong[]>();
   readonly enabled: readonly DtNode[];
-  /** The same, and those that are reserved for others. */
+  /** The same, and the nodes that are reserved for others. */
   readonly inUse: readonly DtNode[];
-  /** Whether it has a GIC that Baton drives. */
+  /** Whether it has a GIC that Baton supports. */
   readonly hasGic: boolean;
-  /** The device that the machine's first words go to. */
+  /** The console of the machine (stdout-path). */
   readonly console: DtNode | undefined;
   readonly #access = new Map<DtNode, Access>();
   readonly #needs = new Map<DtNode, readonly Need[]>();
@@ -66,10 +66,10 @@ export class Board {
     this.hasGic = this.enabled.some(isGic);
     this.console = consoleOf(tree);
     for (const node of this.inUse) {
-      // That one part cannot be read is no reason not to read another.
+      // An unreadable part does not prevent the reading of another.
       const wrong = ({ message }: TreeError, part: Wrong['part']) => {
         const known = this.unreadable.get(node) ?? [];
-        // A property that is read for its streams, and then as a reference, is wrong once.
+        // A property that is read both for its streams and as a reference is reported once.
         if (!known.some((each) => each.message === message))
           this.unreadable.set(node, [...known, { part, message }]);
       };
@@ -93,7 +93,7 @@ export class Board {
   /** Nodes in use that have some of these pages. */
   onPage(page: Range): readonly DtNode[] {
     const end = page.address + page.bytes;
-    // The first that begins behind it.
+    // Index of the first range that begins behind it.
     let [low, high] = [0, this.#pages.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -121,17 +121,17 @@ export class Board {
     return this.#byIommu.get(iommu) ?? NOBODY;
   }
 
-  /** Nodes in use that need the same: the same target and arguments in the same role. */
+  /** Nodes in use with the same need: the same target and arguments in the same role. */
   onNeed(need: Need): readonly DtNode[] {
     return this.#byNeed.get(keyOf(need)) ?? NOBODY;
   }
 
-  /** Who refers to a node. */
+  /** Nodes that refer to a node. */
   consumersOf(node: DtNode): readonly Consumer[] {
     return this.#consumers.get(node) ?? [];
   }
 
-  /** Answers of functions of this board and a node, each by its name; kept as long as the board. */
+  /** Cached results of functions of this board and a node, by name of the function; kept as long as the board. */
   remembered<T>(name: string, node: DtNode, get: () => T): T {
     const known = this.#remembered.get(name) ?? new Map<DtNode, unknown>();
     this.#remembered.set(name, known);
@@ -139,7 +139,7 @@ export class Board {
     return known.get(node) as T;
   }
 
-  /** Devices that are not in use and have registers on a page, with what they would have. Read when somebody asks. */
+  /** Unused devices with registers on a page, with the access that they would have. Read on demand. */
   unusedOn(page: Range): readonly Mover[] {
     this.#unused ??= this.#readUnused();
     const found = new Set<Mover>();
@@ -159,7 +159,7 @@ export class Board {
     return byPage;
   }
 
-  /** Devices that are not in use, and the streams that they would have by themselves. Read when somebody asks. */
+  /** Unused devices, and the streams that they would have by themselves. Read on demand. */
   get idle(): readonly { readonly node: DtNode; readonly streams: readonly DeviceStream[] }[] {
     this.#idle ??= this.tree
       .nodes()
@@ -172,7 +172,7 @@ export class Board {
     return this.#idle;
   }
 
-  /** Notes who has what. */
+  /** Builds the indices of who has what. */
   #note(node: DtNode): void {
     const { pages, lines, streams } = this.access(node);
     for (const page of pages) this.#pages.push({ page, node, end: 0n });
@@ -188,7 +188,7 @@ export class Board {
     }
   }
 
-  /** In rising order, each with the highest end of all up to it: so a search knows where nothing more can reach. */
+  /** In rising order, each with the highest end of all ranges up to it, which tells a search where to stop. */
   #sortPages(): void {
     this.#pages.sort((a, b) =>
       a.page.address < b.page.address
@@ -208,13 +208,13 @@ export class Board {
   }
 }
 
-/** Numbers of the pages of a range; of a long one only the first: what is in the middle of a window is its part. */
+/** Numbers of the pages of a range; of a long one only the first: a device in the middle of a window is its part. */
 function pageNumbers({ address, bytes }: Range): readonly bigint[] {
   const count = Number(bytes / GRANULE);
   return Array.from({ length: Math.min(count, PAGES_LOOKED_AT) }, (_, i) => address / GRANULE + BigInt(i));
 }
 
-/** Pages of one range that are looked at for unused devices: those of a device have up to some sixteen. */
+/** Most pages of one range that are checked for unused devices: a device has up to about sixteen. */
 const PAGES_LOOKED_AT = 64;
 
 function keyOf({ role, target, phandle, cells }: Need): string {

@@ -1,22 +1,22 @@
 /**
- * What a file is that somebody took for a device tree: told by its first bytes, with the way to a tree. Pure. Nothing
- * is unpacked: each tool named here does it better.
+ * Recognizes files that are not device tree blobs, by their first bytes, and tells how to get a tree from them. Pure.
+ * Nothing is unpacked here; the named tools do that.
  */
 
 import { plainText } from '../common/plain-text.ts';
 
-/** Bytes from the start of a file that tell what it is, in bytes: `otherThanBlob` needs no more. */
+/** Bytes from the start of a file that `otherThanBlob` needs. */
 export const HEAD_BYTES = 64 << 10;
-/** Trees or images of a file that are listed one by one, each a line; the others are counted. */
+/** Most trees or images of a file that are listed, one per line; the others are counted. */
 export const LISTED_MAX = 32;
 
-/** The start of a file, and the file as commands are to call it. */
+/** The start of a file, and its name for commands. */
 interface Head {
   readonly bytes: Uint8Array;
   readonly name: string;
 }
 
-/** Something that is no blob: how it begins, and what to say about it. */
+/** A known kind of file: its first bytes, and its text. */
 interface Other {
   readonly offset: number;
   readonly magic: readonly number[];
@@ -30,7 +30,7 @@ const packed =
     `compressed with ${how}: unpack it first: ${command} <${shellWord(name)} >${outputFor(name)}`,
   ];
 
-/** Offset of the version in a boot image of Android, the one version that has trees in it, and the last version. */
+/** Offset of the version in a boot image of Android, the only version with trees, and the last version. */
 const BOOT_VERSION_AT = 40;
 const BOOT_VERSION_WITH_TREES = 2;
 const BOOT_VERSION_LAST = 4;
@@ -66,9 +66,9 @@ const OTHERS: readonly Other[] = [
 ];
 
 /**
- * Returns what a file is that does not begin as a device tree blob, and the way to a tree, a line or more;
- * undefined when it begins as nothing known. `bytes`: the file, or at least HEAD_BYTES from its start.
- * `name`: the file as commands in the answer are to call it.
+ * Returns the kind of a file that does not begin as a device tree blob, and how to get a tree, in one or more lines;
+ * undefined for an unknown kind. `bytes`: the file, or at least HEAD_BYTES from its start. `name`: its name for the
+ * commands in the answer.
  */
 export function otherThanBlob(bytes: Uint8Array, name: string): readonly string[] | undefined {
   if (bytes.length === 0) return ['an empty file: expected a device tree blob'];
@@ -77,24 +77,24 @@ export function otherThanBlob(bytes: Uint8Array, name: string): readonly string[
   return other ? other.say(head) : source(head);
 }
 
-/** A command that writes `bytes` bytes of a file from `offset` on into a file of their own. */
+/** Returns a command that copies `bytes` bytes of a file from `offset` on into a new file. */
 export function cutCommand(name: string, offset: number, bytes: number): string {
   const [file, output] = [shellWord(name), outputFor(name)];
   if (offset === 0) return `head -c ${bytes} ${file} >${output}`;
   return `tail -c +${offset + 1} ${file} | head -c ${bytes} >${output}`;
 }
 
-/** The file that a command is to write: never the one that it reads, of which nothing would be left. */
+/** The output file of a command: never its input, which would be truncated. */
 export function outputFor(name: string): string {
   return /(^|\/)board\.dtb$/.test(name) ? 'tree.dtb' : 'board.dtb';
 }
 
-/** A word as a POSIX shell reads it back, whatever is in it. */
+/** Quotes a word for a POSIX shell. */
 export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, "'\\''")}'`;
 }
 
-/** A line for each of the first of many, and how many more there are. */
+/** Returns one line for each of the first entries, and the number of the others. */
 export function listed<T>(all: readonly T[], line: (each: T, index: number) => string): string[] {
   const lines = all.slice(0, LISTED_MAX).map((each, index) => `  ${line(each, index)}`);
   return all.length > LISTED_MAX ? [...lines, `  and ${all.length - LISTED_MAX} more`] : lines;
@@ -115,7 +115,7 @@ function androidBoot(head: Head): readonly string[] {
   if (version === BOOT_VERSION_WITH_TREES) return [`${what}: ${unpack} writes its trees into FOLDER/dtb`];
   if (version < BOOT_VERSION_WITH_TREES)
     return [`${what}: one of this version has none, or some behind its kernel, which ${unpack} takes out`];
-  // Before Android had versions, makers had sizes of theirs in that place.
+  // Before Android had versions, vendors had their own sizes in that place.
   if (version > BOOT_VERSION_LAST)
     return [`${what}: it is of its maker's own kind: expected one of its trees`];
   return [`${what}: one of this version has none: they are in vendor_boot`];
@@ -139,7 +139,7 @@ function qualcommTable(head: Head): readonly string[] {
   const what = `a table of device trees of Qualcomm (QCDT version ${version}), with ${entries}, no device tree`;
   const entryBytes = QUALCOMM_ENTRY_BYTES[version];
   if (entryBytes === undefined) return [`${what}: expected one of its trees`];
-  // Entries of several boards may be of one tree.
+  // Entries of several boards may share one tree.
   const commands = new Set<string>();
   const inHead = Math.floor((head.bytes.length - QUALCOMM_HEADER_BYTES) / entryBytes);
   for (let i = 0; i < Math.min(count, inHead); i++) {
@@ -155,7 +155,7 @@ function kernel(what: string) {
   ];
 }
 
-/** Text that says it is source. Includes are the C preprocessor's, which dtc does not do. */
+/** Source text. Its #include lines need the C preprocessor, which dtc lacks. */
 function source({ bytes, name }: Head): readonly string[] | undefined {
   if (bytes.includes(0)) return undefined;
   let text = '';
@@ -175,7 +175,7 @@ function source({ bytes, name }: Head): readonly string[] | undefined {
   ];
 }
 
-/** Text from a file, harmless and short. */
+/** Returns text from a file, escaped and shortened. */
 export function shown(text: string): string {
   return plainText(text, 80);
 }
@@ -185,7 +185,7 @@ export function numberOf(count: number, one: string, many: string): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** A number of 32 bits; what is behind the end is 0. */
+/** Reads a 32-bit number; 0 behind the end. */
 function wordAt({ bytes }: Head, at: number, order: 'big' | 'little'): number {
   const four = [0, 1, 2, 3].map((i) => bytes[at + i] ?? 0);
   return (order === 'big' ? four : four.reverse()).reduce((number, byte) => number * 256 + byte, 0);

@@ -1,4 +1,4 @@
-/** Makes the definition of a bundle of a plan without blockers: what agents and host are given. Pure. */
+/** Makes the bundle definition of a plan without blockers, for agents and host. Pure. */
 
 import {
   type BundleDefinition,
@@ -27,18 +27,18 @@ export interface Member {
   readonly isAskedFor: boolean;
   readonly access: Access;
   readonly needs: readonly Need[];
-  /** By what the enforcer can reset it; undefined: by nothing that the tree tells of. */
+  /** How the enforcer can reset it; undefined: the tree shows no way. */
   readonly reset: 'line' | 'power' | undefined;
 }
 
-/** The wire carries page numbers of 32 bits. */
+/** On the wire, page numbers have 32 bits. */
 const ADDRESS_END = 1n << 44n;
 
 /**
- * Returns the devices of a bundle of `members`, in their order, or why there can be none. A member that is reached
- * through another (a touch controller on I2C) has no registers of its own, yet a driver to be suspended. What two
- * members share is the first's. Residual states are those that are usual for the kind, cleared by the driver unless the
- * device has a reset of its own; more may be there.
+ * Returns the devices of a bundle of `members`, in their order, or why they cannot form one. A member that is reached
+ * through another (a touch controller on I2C) has no registers, but a driver to suspend. Shared resources belong to the
+ * first of the members. Residual states are the usual ones of the kind of device, cleared by the driver unless the
+ * device has its own reset; there may be more.
  */
 export function bundleDevices(all: readonly Member[]): readonly Device[] | string {
   const members = named(all);
@@ -61,21 +61,21 @@ export function bundleDevices(all: readonly Member[]): readonly Device[] | strin
   return devices;
 }
 
-/** Whether a member gives access to itself, and was not only taken along. */
+/** Whether a member has its own access, and does not only move along. */
 function isNeeded({ access, isAskedFor }: Member): boolean {
   return isAskedFor || access.pages.length > 0 || access.lines.length > 0 || access.streams.length > 0;
 }
 
 /**
- * Members that stand in a bundle file. What gives no access, as an EEPROM behind a multiplexer, moves with the bus that
- * it is on whether it is named or not: of such that nobody asked for, as many are named as there is room for.
+ * Members that are listed in a bundle file. A member without access, such as an EEPROM behind a multiplexer, moves with
+ * its bus whether it is listed or not. Those that were not asked for are listed as far as there is room.
  */
 export function named(members: readonly Member[]): readonly Member[] {
   let room = DEVICES_MAX - members.filter(isNeeded).length;
   return members.filter((member) => isNeeded(member) || room-- > 0);
 }
 
-/** Returns the definition of a plan that nothing stands in the way of; undefined of any other. */
+/** Returns the definition of a plan without blockers; undefined for any other. */
 export function definitionOf(
   plan: { readonly blockers: readonly unknown[]; readonly devices: readonly Device[] | undefined },
   id: BundleId,
@@ -116,8 +116,8 @@ function resourcesOf(
 }
 
 /**
- * Where the registers of an IOMMU are, as the wire can carry it; undefined when the tree does not say, or says it
- * wrongly.
+ * Returns the address of an IOMMU's registers, if the wire format can represent it; undefined when the tree has none,
+ * or an invalid one.
  */
 function addressOf(iommu: DtNode): bigint | undefined {
   try {
@@ -130,7 +130,7 @@ function addressOf(iommu: DtNode): bigint | undefined {
 }
 
 /**
- * `i2c@a90000` becomes `i2c`; `i2c-a90000` when another member is called so, too. Within what a device may be called.
+ * `i2c@a90000` becomes `i2c`, or `i2c-a90000` when another member has that name. Result is a valid name of a device.
  */
 function nameOf({ node }: Member, others: readonly Device[], members: readonly Member[]): DeviceId {
   const word = (each: DtNode) => each.name.split('@')[0];

@@ -1,4 +1,4 @@
-/** A plan in words, for people, and as JSON for programs. Pure. */
+/** Prints a plan: as text for people, and as JSON for programs. Pure. */
 
 import type { BundleDefinition } from '../core/protocol/bundle.ts';
 import { type DeviceLine, streamText } from './access.ts';
@@ -11,13 +11,13 @@ import type { Plan } from './plan.ts';
 import { verdictOf } from './survey.ts';
 import type { WayOut } from './ways.ts';
 
-/** What an unsure plan depends on. */
-export const IF_NO_DMA = 'if what has no stream does no DMA, which nothing tells';
+/** The condition of an unsure plan. */
+export const IF_NO_DMA = 'if the devices without a stream do no DMA, which is unknown';
 
-/** Other users that are named one by one; of more there is a number. */
+/** Most other users that are listed; of more the number is given. */
 const USERS_SHOWN = 4;
 
-/** Lines for a terminal: what moves and why, what stays, what stands in the way. */
+/** Returns lines for a terminal: what moves and why, what stays, what stands in the way. */
 export function planLines(plan: Plan, paint = PLAIN, way?: WayOut): readonly string[] {
   const { members, blockers, accepted, kept, notes } = plan;
   const lines = ['Moves together, in the order in which it is quiesced:'];
@@ -54,20 +54,20 @@ export function planLines(plan: Plan, paint = PLAIN, way?: WayOut): readonly str
   return lines;
 }
 
-/** A way out as words of the command line. */
+/** Returns a way out as arguments of the command. */
 function wayText({ ask, accept }: WayOut): string {
   return [...ask, ...accept.map((word) => `--accept ${word}`)].join(' ');
 }
 
 const RESETS = { line: 'reset by its line', power: 'reset by its power switch' } as const;
 
-/** One thing that a member has, in words. */
+/** Returns a resource of a member as text. */
 export interface Item {
   readonly kind: 'registers' | 'interrupt' | 'stream' | 'reset';
   readonly text: string;
 }
 
-/** What a member has, and how it is reset. */
+/** Returns the resources of a member, and its reset. */
 export function itemsOf({ access, reset }: Pick<Member, 'access' | 'reset'>): readonly Item[] {
   const pages = access.pages.map(
     ({ address, bytes }) => `registers 0x${address.toString(16)}, 0x${bytes.toString(16)} bytes`,
@@ -107,7 +107,7 @@ export function blockerLines(
   ];
 }
 
-/** What somebody answers for who accepted a blocker: the way out that says so. */
+/** Returns the condition that a person guarantees by accepting a blocker, from its way out. */
 function answered(ways: readonly string[]): readonly string[] {
   return ways.flatMap((way) => {
     const [, what] = /^(.*?):? --accept \w+/.exec(way) ?? [];
@@ -115,7 +115,10 @@ function answered(ways: readonly string[]): readonly string[] {
   });
 }
 
-/** The plan as one value. `bundle` and `digest`: its definition, where there is one; `way`: else what would move. */
+/**
+ * Returns the plan as one value. `bundle` and `digest`: its definition, if there is one; `way`: otherwise what would
+ * move.
+ */
 export function planJson(plan: Plan, bundle?: BundleDefinition, digest?: string, way?: WayOut): object {
   return {
     ok: plan.blockers.length === 0,

@@ -1,9 +1,9 @@
 /**
  * Two revisions of a board: did the new one break isolation? Devices are the same when their paths are. Pure.
  *
- * Worse is whatever makes a bundle unsafe or impossible that was not so before: a blocker that came, one more device
- * that shares, a reset that went, a device that could move and is gone. Other numbers are not worse; but a bundle
- * file that names them is old.
+ * Worse is any change that makes a bundle unsafe or impossible: a new blocker, another device that shares, a lost
+ * reset, a missing device that could move. Changed numbers are not worse, but a bundle file with the old ones is
+ * outdated.
  */
 
 import type { DtNode } from './blob.ts';
@@ -16,11 +16,11 @@ import { type Choices, type Plan, planBundle } from './plan.ts';
 import { devicesOf, type Verdict, verdictOf } from './survey.ts';
 import { isEnabled, textOf } from './tree.ts';
 
-/** What became of a device; worst first. */
+/** Grades of a change, worst first. */
 export const GRADES = ['worse', 'better', 'changed', 'gone', 'new', 'same'] as const;
 export type Grade = (typeof GRADES)[number];
 
-/** Something that a bundle has in one revision alone. */
+/** Something that a bundle has in only one revision. */
 export interface Change {
   readonly sign: '+' | '-';
   readonly kind: Item['kind'] | 'member';
@@ -29,7 +29,7 @@ export interface Change {
   readonly text: string;
 }
 
-/** What a plan came to, where there was something to plan: nothing is planned of what is disabled. */
+/** Verdict of the plan, if there was one: disabled nodes are not planned. */
 export type State = Verdict | 'absent' | 'disabled';
 
 export interface DeviceDiff {
@@ -38,15 +38,15 @@ export interface DeviceDiff {
   readonly before: State;
   readonly after: State;
   readonly grade: Grade;
-  /** Blockers that only the new revision has, and those that only the old one had; with the users that came or went. */
+  /** Blockers of only the new revision, and of only the old one, with the users that came or went. */
   readonly came: readonly Blocker[];
   readonly went: readonly Blocker[];
   readonly changes: readonly Change[];
-  /** Where the device perhaps is now: same driver, same registers. */
+  /** Probable new place of the device: same driver, same registers. */
   readonly perhaps: string | undefined;
 }
 
-/** Every device that could be asked for on either board. Worst first, and then as in the trees. */
+/** Compares every device that may be asked for on either board. Worst first, then in the order of the trees. */
 export function diffBoards(before: Board, after: Board, choices: Choices = {}): readonly DeviceDiff[] {
   const devices = new Map([...devicesOf(before), ...devicesOf(after)].map((node) => [node.path, node]));
   const found = [...devices.keys()].map((path) => {
@@ -59,7 +59,7 @@ export function diffBoards(before: Board, after: Board, choices: Choices = {}): 
   return found.sort((a, b) => rank(a) - rank(b));
 }
 
-/** One bundle on both boards. Nodes that a board lacks are undefined there. */
+/** Compares one bundle on both boards. Nodes that a board lacks are undefined there. */
 export function diffBundle(
   names: readonly string[],
   [before, old]: readonly [Board, readonly (DtNode | undefined)[]],
@@ -109,10 +109,7 @@ function gradeOf(
   return changes.length > 0 ? 'changed' : 'same';
 }
 
-/**
- * Blockers that are worse the more users there are; those of the others are behind the same thing, but share nothing
- * more.
- */
+/** Kinds of blockers that are worse with more users. For the other kinds more users do not mean more sharing. */
 const BY_USERS: readonly BlockerKind[] = [
   'sharedPage',
   'sharedLine',
@@ -124,8 +121,8 @@ const BY_USERS: readonly BlockerKind[] = [
 ];
 
 /**
- * The blockers of `these` that `those` have not. One that both have, with other users now, comes with the others
- * alone; one that differs in its number alone, and has the same users, is the same.
+ * Returns the blockers of `these` that `those` lack. A blocker of both with different users is returned with the
+ * additional users only. One that differs only in its number, with the same users, counts as the same.
  */
 function beyond(these: readonly Blocker[], those: readonly Blocker[]): readonly Blocker[] {
   const isLike = (a: Blocker, b: Blocker) => a.kind === b.kind && a.node === b.node;
@@ -164,7 +161,7 @@ function changesOf(before: Plan, after: Plan): readonly Change[] {
   });
 }
 
-/** A device of the new board, and not of the old one, with the same driver and the same first registers. */
+/** Finds a device of only the new board, with the same driver and the same first registers. */
 function likeOf(before: Board, node: DtNode, after: Board): string | undefined {
   const page = before.access(node).pages[0]?.address;
   const compatible = textOf(node, 'compatible');
@@ -192,7 +189,7 @@ const TITLES: Readonly<Record<Exclude<Grade, 'same'>, string>> = {
   new: 'New:',
 };
 
-/** Lines for a terminal, the worst first, and a summary. */
+/** Returns lines for a terminal, worst first, and a summary. */
 export function diffLines(diffs: readonly DeviceDiff[], paint = PLAIN): readonly string[] {
   const brush = (grade: Grade) =>
     grade === 'worse' ? paint.bad : grade === 'better' ? paint.good : paint.strong;
@@ -237,7 +234,7 @@ function summaryOf(diffs: readonly DeviceDiff[]): string {
   );
 }
 
-/** The same as one value. */
+/** Returns the same as one value. */
 export function diffJson(diffs: readonly DeviceDiff[]): object {
   return { ok: isSound(diffs), devices: diffs.filter(({ grade }) => grade !== 'same') };
 }

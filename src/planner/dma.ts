@@ -1,9 +1,9 @@
 /**
- * Whether a device does DMA, and what confines it, as far as its node tells. Pure.
+ * Whether a device does DMA, and what confines it, as far as its node shows. Pure.
  *
- * Devicetrees say nowhere "does DMA". Evidence is what a node refers to and declares, then its binding, known by
- * `compatible`; a node's name alone is none. What is neither known to do DMA nor known to do none is unknown, and
- * nobody's "can move".
+ * Device trees have no property for "does DMA". Evidence is what a node refers to and declares, then its binding, by
+ * `compatible`; the name of a node is no evidence. A device without evidence either way is unknown, and never counts as
+ * "can move".
  */
 
 import { type Access, hasRegisters, namelessParts, routedTo } from './access.ts';
@@ -15,7 +15,7 @@ import { pattern } from './pattern.ts';
 import { hasEmptyMap, streamsOf } from './streams.ts';
 import { isEnabled, nodesBelow, type Tree, TreeError, textsOf } from './tree.ts';
 
-/** A device that moves, as its node tells. */
+/** A moving device, as described by its node. */
 interface Subject {
   readonly node: DtNode;
   readonly access: Access;
@@ -23,8 +23,8 @@ interface Subject {
 }
 
 /**
- * `confined`: all of it through IOMMUs that are on. `none`: it does none itself. `engine`: a DMA controller that no
- * IOMMU confines does it. `unconfined`: it does DMA, and nothing is named that confines it. `unknown`: nothing tells.
+ * `confined`: all its DMA goes through enabled IOMMUs. `none`: it does none itself. `engine`: a DMA controller without
+ * an IOMMU does it. `unconfined`: it does DMA, and no IOMMU is named. `unknown`: no evidence.
  */
 export type DmaVerdict =
   | { readonly kind: 'confined' | 'none' }
@@ -33,10 +33,10 @@ export type DmaVerdict =
 const UNFILLED = 'which streams its DMA has is left to boot firmware (iommu-map)';
 const UNNAMED = 'and no IOMMU is named that would confine it';
 
-/** What a device's DMA comes to. */
+/** Returns the verdict on a device's DMA. */
 export function dmaOf(board: Board, subject: Subject): DmaVerdict {
   const { node, access } = subject;
-  // What parts of it need that are no devices themselves, it needs.
+  // Needs of its parts that are not devices count as its own.
   const needs = [...subject.needs, ...namelessParts(node).flatMap((part) => board.needs(part))];
   const off = access.streams.find(({ iommu }) => !isEnabled(iommu));
   if (off)
@@ -50,9 +50,9 @@ export function dmaOf(board: Board, subject: Subject): DmaVerdict {
       kind: 'engine',
       what: `${engine.name} does DMA for it, and no IOMMU is named that would confine that`,
     };
-  // What has no registers of its own is told by who drives it.
+  // A device without registers is judged by the device that drives it.
   if (!hasRegisters(node)) return { kind: 'none' };
-  // Streams of an engine that works for it confine that engine alone.
+  // The streams of a DMA controller that it uses confine only that controller.
   const engines = new Set(enginesOf(board.tree, needs));
   if (hasMap(board.tree, node)) return { kind: 'unconfined', what: `${UNFILLED}, ${UNNAMED}` };
   if (access.streams.some(({ declaredBy }) => !engines.has(declaredBy))) return { kind: 'confined' };
@@ -61,7 +61,7 @@ export function dmaOf(board: Board, subject: Subject): DmaVerdict {
   const pool = needs.find(({ role }) => role === 'memory')?.target;
   if (pool) return unconfined(`memory is set aside for it (memory-region: ${pool.name})`);
   if (isPciHost(node)) return unconfined('what is behind a PCI host does DMA');
-  // What a wrapper says of DMA, it says of a part that has registers and streams of its own.
+  // A wrapper's statement about DMA is about its part with registers and streams.
   const parts = [...nodesBelow(node)].filter((part) => part !== node && hasRegisters(part));
   if (parts.some((part) => board.access(part).streams.length > 0)) return { kind: 'none' };
   const evidence = evidenceOf(node, needs);
@@ -70,23 +70,23 @@ export function dmaOf(board: Board, subject: Subject): DmaVerdict {
   if (doesNone(node)) return { kind: 'none' };
   return {
     kind: 'unknown',
-    what: 'it has no stream, and nothing tells whether it does DMA: if it does, nothing confines it',
+    what: 'it has no stream, and whether it does DMA is unknown: if it does, nothing confines it',
   };
 }
 
-/** Whether others fetch what a device shows: bindings/display/renesas,du.yaml, where VSPs that are on do it. */
+/** Whether other devices fetch the picture of a display: bindings/display/renesas,du.yaml, where enabled VSPs do. */
 function fetchesNothing(needs: readonly Need[]): boolean {
   const fetchers = needs.filter(({ property }) => property === 'renesas,vsps');
   return fetchers.length > 0 && fetchers.every(({ target }) => target && isEnabled(target));
 }
 
-/** The DMA controllers that work for a device, by what it needs. */
+/** Returns the DMA controllers that a device uses. */
 function enginesOf(tree: Tree, needs: readonly Need[]): readonly DtNode[] {
   const named = needs.flatMap(({ role, target }) => (role === 'dma' && target ? [target] : []));
   return [...new Set(named.flatMap((each) => asRead(() => routedTo(tree, each), [each])))];
 }
 
-/** Why a device is one that does DMA; undefined when nothing says so. */
+/** Returns why a device does DMA; undefined without evidence. */
 function evidenceOf(node: DtNode, needs: readonly Need[]): string | undefined {
   for (const [property, what] of PROPERTIES)
     if (node.properties.has(property)) return `${what} (${property})`;
@@ -95,22 +95,24 @@ function evidenceOf(node: DtNode, needs: readonly Need[]): string | undefined {
   const wire = WIRES.flatMap((property) => textsOf(node, property)).find((name) => DMA_WIRE.test(name));
   if (wire !== undefined) return `it has a part that does DMA (${wire})`;
   if (isPciFunction(node)) return 'PCI functions do DMA';
-  // What the board is called says nothing of what is on it.
+  // The name of the board is no evidence about its devices.
   for (let at: DtNode | undefined = node; at?.parent !== undefined; at = at.parent) {
     const found = textsOf(at, 'compatible').find((each) => MASTERS.some((pattern) => pattern.test(each)));
     if (found === undefined) continue;
     if (at === node) return `devices of its kind do DMA (${found})`;
-    // What is below a bus controller or a host is no part of it, and says for itself what it is.
+    // A device below a bus controller or a host is no part of it, and has its own evidence.
     if (!PARTS_ASIDE.test(found)) return `${at.name}, of which it is part, does DMA (${found})`;
   }
   return undefined;
 }
 
-/** Names of clocks, registers and lines of an engine that is inside a device (MediaTek's APDMA). */
+/** Names of clocks, registers and lines of a DMA engine inside a device (MediaTek's APDMA). */
 const WIRES: readonly string[] = ['clock-names', 'reg-names', 'interrupt-names'];
 const DMA_WIRE = /(^|[-_])(ap)?dma([-_]|$)/;
 
-/** Properties of what does DMA itself: Linux, bindings/dma/dma-controller.yaml, and the bindings of each kind. */
+/**
+ * Properties of devices that do DMA themselves: Linux, bindings/dma/dma-controller.yaml, and the bindings of each kind.
+ */
 const PROPERTIES: readonly (readonly [string, string])[] = [
   ['dma-coherent', 'it does DMA'],
   ['dma-noncoherent', 'it does DMA'],
@@ -121,7 +123,7 @@ const PROPERTIES: readonly (readonly [string, string])[] = [
   // net/ethernet-controller.yaml: MACs keep their descriptors in memory.
   ['phy-mode', 'Ethernet controllers do DMA'],
   ['phy-connection-type', 'Ethernet controllers do DMA'],
-  // usb/usb-drd.yaml: USB controllers do, too.
+  // usb/usb-drd.yaml: USB controllers do DMA.
   ['dr_mode', 'USB controllers do DMA'],
   // mmc/mmc-controller.yaml.
   ['non-removable', 'storage controllers do DMA'],
@@ -131,13 +133,13 @@ const PROPERTIES: readonly (readonly [string, string])[] = [
   ['sd-uhs-sdr104', 'storage controllers do DMA'],
 ];
 
-/** Names of paths that lead from a device to memory, and not from processors to its registers. */
+/** Names of interconnect paths from a device to memory, as opposed to paths from processors to its registers. */
 const MEMORY_PATH =
   /(^|[-_])(mem|memory|dram|ddr|ebi|dma)([-_0-9]|$)|^(read|write|rd|wr)\d*$|-(rd|wr|mem|ddr)$/;
 
 /**
- * The first path of a node that is one to memory. A path without a name is taken for one: what a device has
- * bandwidth for is memory (bindings/interconnect/interconnect.txt); paths called otherwise are those of processors.
+ * Returns the first path of a node to memory. A path without a name counts as one, since devices request bandwidth to
+ * memory (bindings/interconnect/interconnect.txt); paths with other names are those of processors.
  */
 function memoryPath(node: DtNode, needs: readonly Need[]): string | undefined {
   const names = textsOf(node, 'interconnect-names');
@@ -147,13 +149,13 @@ function memoryPath(node: DtNode, needs: readonly Need[]): string | undefined {
   return names.find((name) => MEMORY_PATH.test(name) || !CONFIG_PATH.test(name));
 }
 
-/** Paths on which processors reach registers. */
+/** Names of paths on which processors reach registers. */
 const CONFIG_PATH = /^(cpu|apps|qup)-|(^|-)(cfg|config|core)$/;
 
 /**
- * Bindings of what keeps its work in memory, by `compatible`: display and capture controllers, processors of pictures
- * and graphics, codecs, network, storage and USB controllers, remote processors, DMA engines. Patterns of families, as
- * bindings name them, for every SoC has its own first word.
+ * Bindings of devices that work on memory, by `compatible`: display and capture controllers, image and graphics
+ * processors, codecs, network, storage and USB controllers, remote processors, DMA engines. Patterns match families as
+ * named in bindings, since each SoC has its own prefix.
  */
 const MASTERS: readonly RegExp[] = [
   pattern(
@@ -199,14 +201,14 @@ const MASTERS: readonly RegExp[] = [
   ),
   /^virtio,|[,-](sysport|wed|ipa|geni-se-qup|smp2p-dma|hda|azalia|acp|audio-dsp|afe)(-|$)/,
 ];
-/** What has others behind it, that are no parts of it. */
+/** Buses and hosts, whose children are not their parts. */
 const PARTS_ASIDE =
   /pcie?|qoriq-mc|-usb|usb|xhci|dwc[23]|geni-se-qup|switch|ethernet|eth|mdio|-sec|sec-v|-scp|remoteproc/;
 
 /**
- * Bindings of what does no DMA but by a DMA controller that its `dmas` name: the driver moves each byte. By
- * `compatible`; families whose registers can start an engine of their own are left out (serial engines of Qualcomm and
- * MediaTek, Atmel's PDC, Aspeed's I2C), whether Linux uses it or not: a guest's driver may be another.
+ * Bindings of devices that do no DMA except through the DMA controllers in their `dmas`: otherwise the driver moves
+ * each byte. By `compatible`. Families whose registers can start their own DMA engine are omitted (serial engines of
+ * Qualcomm and MediaTek, Atmel's PDC, Aspeed's I2C), even if Linux does not use it: a guest may have another driver.
  */
 const NO_DMA: readonly RegExp[] = [
   /^arm,(pl011|pl031|pl050|pl061|pl022|sbsa-uart|sp805|primecell-gpio)$/,
@@ -222,26 +224,26 @@ const NO_DMA: readonly RegExp[] = [
   ),
 ];
 
-/** Families of which registers can start an engine of their own, whatever they fall back to. */
+/** Families whose registers can start their own DMA engine, whatever their fallback `compatible` is. */
 const ENGINES_INSIDE = pattern(
   '^(qcom,geni|qcom,.*-(i2c|spi)|mediatek,.*-(i2c|spi|uart)|atmel,|microchip,sama|',
   'aspeed,.*-(i2c|spi|fmc)|brcm,bcm7271|sunplus,.*-spi|amlogic,.*-spi)',
 );
 
-/** Whether a device is one of those that do no DMA themselves. */
+/** Whether a device is known to do no DMA itself. */
 function doesNone(node: DtNode): boolean {
   const names = textsOf(node, 'compatible');
-  // A fallback says what a driver can do with it, not what else it has.
+  // A fallback `compatible` shows what a driver can do with the device, not what else it has.
   if (names.some((name) => ENGINES_INSIDE.test(name))) return false;
   return names.some((name) => NO_DMA.some((pattern) => pattern.test(name)));
 }
 
-/** A map that leads nowhere yet. One that cannot be read is complained of elsewhere. */
+/** Whether a map is still to be filled in. An unreadable map is reported elsewhere. */
 function hasMap(tree: Tree, node: DtNode): boolean {
   return asRead(() => hasEmptyMap(tree, node), false);
 }
 
-/** A DMA controller may be disabled, and is then not used; what its streams would be is still told. */
+/** A disabled DMA controller is not used, but its streams are still read. */
 function hasStream(tree: Tree, engine: DtNode): boolean {
   for (let at: DtNode | undefined = engine; at !== undefined; at = at.parent) {
     const own = at;

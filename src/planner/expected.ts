@@ -1,9 +1,9 @@
 /**
- * What a VM must be granted, by its own device tree: the holder's check of a grant rests on what its own drivers will
- * use, not only on what the bundle file says. Pure.
+ * The grant that a VM must get, by its own device tree: the holder checks a grant against what its own drivers will
+ * use, not only against the bundle file. Pure.
  *
- * A VM's tree tells how it sees a device (IPA, virtual interrupts, virtual streams); what is physical stands in the
- * bundle file alone.
+ * A VM's tree has its view of a device (IPA, virtual interrupts, virtual streams); physical numbers are only in the
+ * bundle file.
  */
 
 import type { BundleDefinition, Device, Resource } from '../core/protocol/bundle.ts';
@@ -16,17 +16,17 @@ import { merged, type Range, without } from './ranges.ts';
 import type { Tree } from './tree.ts';
 
 /**
- * Device of a bundle → the nodes that describe it in a VM's own tree. A device that is not named is not checked
- * against the tree.
+ * Device of a bundle → the nodes that describe it in a VM's own tree. A device without an entry is not checked against
+ * the tree.
  */
 export type NodesOfDevices = ReadonlyMap<string, readonly DtNode[]>;
 
-/** What is expected of one thing: all that the tree tells. */
+/** The expected properties of one resource, as far as the tree has them. */
 type Thing = Pick<GrantedForm, 'view' | 'pages' | 'trigger' | 'mask'>;
 
 /**
- * Returns what `vm` must be granted, entry by entry. A thing of the tree that is nothing of the bundle is expected
- * all the same, under a name that says so, so that a grant without it is refused. Throws a TreeError.
+ * Returns the expected grant of `vm`, entry by entry. A resource of the tree that is not in the bundle is expected too,
+ * under a name that shows this, so that a grant without it is rejected. Throws a TreeError.
  */
 export function expectedByTree(
   definition: BundleDefinition,
@@ -53,14 +53,14 @@ export function expectedByTree(
   });
 }
 
-/** What a device is by its nodes, and whether these have a stream at all. */
+/** The resources of a device by its nodes, and whether these have any stream. */
 interface Seen extends Things {
   readonly hasStreams: boolean;
 }
 
 /**
- * Divides what several devices of the tree have among them: to that of which the bundle says so, else to the first. A
- * bundle has what two devices share once.
+ * Assigns resources that several devices of the tree share: to the device that has them in the bundle, else to the
+ * first. A bundle has a shared resource once.
  */
 function sharedOut(
   devices: readonly { readonly things: Things; readonly forms: readonly GrantedForm[] }[],
@@ -78,7 +78,7 @@ function sharedOut(
   });
 }
 
-/** Of what the tree tells of a device, that which the bundle has of it under the same numbers. */
+/** The resources of a device in the tree that the bundle has under the same numbers. */
 function saidOf({ pages, lines, streams }: Things, forms: readonly GrantedForm[]): Things {
   const has = (kind: Resource['kind'], number: number) =>
     forms.some((form) => form.kind === kind && form.view === number);
@@ -105,14 +105,14 @@ function ofDevice(device: Device, all: readonly GrantedForm[], things: Seen): re
   return [
     ...paired(device, 'mmio', registers, runs(things.pages, registers)),
     ...paired(device, 'interrupt', forms('interrupt'), lines),
-    // A VM without an SMMU of its own has no streams in its tree: then it cannot tell.
+    // A VM without an SMMU has no streams in its tree: then they are not compared.
     ...(things.hasStreams ? paired(device, 'stream', forms('stream'), streams) : forms('stream')),
   ];
 }
 
 /**
- * Things of the tree beside those of the bundle: what is seen under the same number first, then the rest in rising
- * order. What is left of the tree has no name in the bundle; what is left of the bundle is not expected.
+ * Matches resources of the tree with those of the bundle: first by equal numbers, then the rest in rising order. The
+ * rest of the tree has no name in the bundle; the rest of the bundle is not expected.
  */
 function paired(
   device: Device,
@@ -129,7 +129,7 @@ function paired(
   const found = forms.flatMap((form) => {
     const thing = same.get(form) ?? take(() => true);
     if (thing === undefined) return [];
-    // Where the tree has no mask, that of the bundle is none that is expected.
+    // Without a mask in the tree, the mask of the bundle is not expected.
     const { mask: _theirs, ...rest } = form;
     return [{ ...rest, ...thing }];
   });
@@ -141,8 +141,8 @@ function paired(
 }
 
 /**
- * Pages as ranges, cut where a range of the bundle begins or ends: registers that lie side by side are one range here
- * and two there.
+ * Pages as ranges, split where a range of the bundle begins or ends: adjacent registers may be one range here and two
+ * there.
  */
 function runs(pages: readonly Range[], registers: readonly GrantedForm[]): readonly Thing[] {
   const cuts = registers.flatMap(({ view, pages: count }) => [view, view + count]);

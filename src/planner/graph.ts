@@ -1,6 +1,6 @@
 /**
- * Devices that show or take pictures together: display and capture controllers connected by a graph, or listed by the
- * one that drives them all. Half of one is nothing that a VM could use. Pure.
+ * Pipelines: devices that show or take pictures together, connected by a graph, or listed by the one that drives them
+ * all. A VM cannot use a part of a pipeline. Pure.
  *
  * Endpoints: graph.txt of dt-schema; lists: the bindings that links.ts names.
  */
@@ -11,9 +11,7 @@ import type { Board } from './board.ts';
 import { missionOf } from './mission.ts';
 import { isEnabled, nodesBelow, textsOf } from './tree.ts';
 
-/**
- * Devices at the other ends of a node's own graph: its endpoints are below it, in no part that is a device itself.
- */
+/** Devices at the other ends of a node's own graph: its endpoints are below it, but not in a part that is a device. */
 export function connectedTo(board: Board, node: DtNode): readonly DtNode[] {
   return board.remembered('connectedTo', node, () => findConnected(board, node));
 }
@@ -27,14 +25,14 @@ function findConnected(board: Board, node: DtNode): readonly DtNode[] {
     );
 }
 
-/** The device that an endpoint or a port belongs to: above its ports. */
+/** Returns the device of an endpoint or a port: the node above its ports. */
 function deviceOf(endpoint: DtNode): DtNode {
   let at = endpoint;
   while (at.parent !== undefined && /^(endpoint|ports?)(@|$)/.test(at.name)) at = at.parent;
   return at;
 }
 
-/** Enabled devices that make one picture with a node, the node aside: neighbours in the graph, and in a list. */
+/** Returns the other enabled devices of a node's pipeline: neighbours in the graph, and in a list. */
 export function picturesWith(board: Board, node: DtNode): readonly DtNode[] {
   return board.remembered('picturesWith', node, () => findPictures(board, node));
 }
@@ -44,7 +42,7 @@ function findPictures(board: Board, node: DtNode): readonly DtNode[] {
   const halves = halvesOf(board, node);
   if (halves.length > 0 && showsPictures(board, node)) for (const other of halves) found.add(other);
   for (const other of familyOf(board, node)) found.add(other);
-  // It lists what it is made of; or whoever lists it has others, too.
+  // The list of the node itself, or of a node that lists it together with others.
   for (const { role, target } of board.needs(node))
     if (role === 'pipeline' && target) found.add(deviceOf(target));
   for (const consumer of listersOf(board, node)) {
@@ -55,7 +53,7 @@ function findPictures(board: Board, node: DtNode): readonly DtNode[] {
   return [...found].filter((other) => other !== node && isEnabled(other) && hasRegisters(other));
 }
 
-/** Who lists a node, or one of its ports, as a part of a pipeline. */
+/** Returns the nodes that list a node, or one of its ports, as a part of a pipeline. */
 function listersOf(board: Board, node: DtNode): readonly DtNode[] {
   const ends = [...nodesBelow(node)].filter((below) => deviceOf(below) === node);
   return ends.flatMap((end) =>
@@ -63,15 +61,15 @@ function listersOf(board: Board, node: DtNode): readonly DtNode[] {
   );
 }
 
-/** What plays and records: its graph ends at displays with a loudspeaker. */
+/** Sound devices, whose graph ends at displays with a loudspeaker. */
 const SOUND = /sound|audio|[,-](snd|i2s|ssi|sai|spdif|dai|mcasp)/;
 
 /**
- * Devices at the other ends of a node's graph that could be halves of one picture with it: both have registers, and
- * neither is a PHY, which is only switched on (`phys`), nor plays sound, nor is on a USB cable.
+ * Devices at the other ends of a node's graph that may belong to its pipeline: both have registers, and neither is a
+ * PHY (which is only switched on, `phys`), a sound device, or on a USB cable.
  */
 function halvesOf(board: Board, node: DtNode): readonly DtNode[] {
-  // A sensor or an encoder on a bus is half of what its controller shows or takes.
+  // A sensor or an encoder on a bus belongs to the pipeline of its controller.
   const isClient =
     !hasRegisters(node) && node.properties.has('reg') && textsOf(node, 'compatible').length > 0;
   return isHalf(node) || isClient ? connectedTo(board, node).filter(isHalf) : [];
@@ -82,13 +80,15 @@ function isHalf(node: DtNode): boolean {
   return !textsOf(node, 'compatible').some((name) => SOUND.test(name));
 }
 
-/** A DSI host may lend its PHY to others, and be one of its binding's `phys`, too: it is called no PHY. */
+/** A DSI host may also be in the `phys` of others, since it shares its PHY; it does not count as one. */
 function isPhy(node: DtNode): boolean {
   const words = [node.name, ...textsOf(node, 'compatible')].join(' ');
   return node.properties.has('#phy-cells') && /phy/.test(words);
 }
 
-/** Whether somebody in the graph of a node shows or takes pictures: what is between two of them is told by no name. */
+/**
+ * Whether a device in the graph of a node shows or takes pictures: intermediate stages are not recognizable by name.
+ */
 function showsPictures(board: Board, node: DtNode): boolean {
   const seen = new Set([node]);
   for (const each of seen) {
@@ -100,7 +100,7 @@ function showsPictures(board: Board, node: DtNode): boolean {
 }
 
 /**
- * Bindings whose devices are stages of one pipeline though no graph says which: its registers elsewhere connect them
+ * Bindings whose devices are stages of one pipeline without a graph: registers elsewhere connect them
  * (bindings/display/mediatek and media/mediatek,mdp3-*.yaml: mmsys and mutex).
  */
 const FAMILIES: readonly RegExp[] = [

@@ -1,14 +1,14 @@
 /**
- * Which kinds of hook steps fit a device, as far as its node tells: what CONFIG has for a driver of its kind. Pure.
+ * Which kinds of hook steps fit a device, as far as its node shows; see docs/CONFIG.md. Pure.
  *
- * `runtime-pm` and `unbind` fit whatever has a driver of Linux; the others need what only some drivers make.
+ * `runtime-pm` and `unbind` fit any device with a Linux driver; the others need attributes that only some drivers have.
  */
 
 import type { DtNode } from './blob.ts';
 import { missionOf } from './mission.ts';
 import { textsOf } from './tree.ts';
 
-/** Kinds of hook steps, the best first: input is inhibited, displays are blanked, the rest suspended or unbound. */
+/** Kinds of hook steps, best first: input is inhibited, displays are blanked, other devices suspended or unbound. */
 export function hookKindsFor(node: DtNode): readonly string[] {
   const names = textsOf(node, 'compatible');
   if (names.length === 0) return [];
@@ -22,5 +22,5 @@ export function hookKindsFor(node: DtNode): readonly string[] {
 
 /** Devices whose drivers register an input device. */
 const INPUT = /\b(keys?|keyboard|keypad|mouse|tablet|joystick|stylus|hid-over-i2c|gpio-keys)\b/;
-/** Whose vendor drivers have trusted_touch_enable: FocalTech's and STMicroelectronics', of Qualcomm's trees. */
+/** Devices whose vendor drivers have trusted_touch_enable: FocalTech's and STMicroelectronics', in Qualcomm's trees. */
 const TRUSTED = /^(focaltech|st),/;

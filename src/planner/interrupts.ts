@@ -1,6 +1,6 @@
 /**
- * Which line of which interrupt controller a device signals: `interrupts`, `interrupts-extended` and the maps of the
- * nexus nodes on the way. Pure.
+ * The interrupt lines of a device: `interrupts`, `interrupts-extended` and the maps of the nexus nodes on the way.
+ * Pure.
  *
  * Devicetree Specification v0.4, 2.4. The specifier of an Arm GIC: Linux,
  * Documentation/devicetree/bindings/interrupt-controller/ arm,gic.yaml and arm,gic-v3.yaml.
@@ -11,12 +11,12 @@ import type { DtNode } from './blob.ts';
 import { pattern } from './pattern.ts';
 import { CELLS_MAX, cellOf, cellsOf, ofNode, sizeOf, type Tree, TreeError, textsOf } from './tree.ts';
 
-/** One interrupt of a device, at the controller that its line ends at. */
+/** One interrupt of a device, at the controller where its line ends. */
 export interface Interrupt {
   readonly controller: DtNode;
   /** The controller's own specifier. */
   readonly cells: readonly number[];
-  /** Controllers on the way that hand each line on as one of its own. */
+  /** Controllers on the way that pass each line on as a separate line. */
   readonly through: readonly DtNode[];
 }
 
@@ -31,7 +31,7 @@ export interface GicLine {
 
 /** Most maps and controllers on the way of one interrupt: PCI behind a bridge behind a host has two. */
 const STEPS_MAX = 8;
-/** Most bytes of `interrupts`: a thousand of them with the longest specifiers. Network engines have some hundred. */
+/** Most bytes of `interrupts`: a thousand entries with the longest specifiers. Network engines have about a hundred. */
 const INTERRUPTS_BYTES_MAX = 4 * CELLS_MAX * 1_024;
 /** Kinds of a GIC specifier's first cell, and the INTID at which each begins (arm,gic-v3.yaml; GICv3.1, 2.2). */
 const GIC_KINDS = [
@@ -44,7 +44,7 @@ const GIC_KINDS = [
 const GIC_LINES = { spi: 988, ppi: 16, espi: 1_024, eppi: 64 } as const;
 /** Flags of a GIC specifier. */
 const EDGES = 3;
-/** Cells of a GIC specifier, the affinity of a PPI aside. */
+/** Cells of a GIC specifier, without the affinity of a PPI. */
 const GIC_CELLS = 3;
 const GICS: readonly string[] = [
   'arm,gic-v3',
@@ -54,12 +54,12 @@ const GICS: readonly string[] = [
   'qcom,msm-qgic2',
 ];
 
-/** Whether a controller is a GIC that Baton drives: one that knows virtual machines. */
+/** Whether a controller is a GIC that Baton supports: one with virtualization. */
 export const isGic = ofNode((node): boolean => {
   return textsOf(node, 'compatible').some((name) => GICS.includes(name));
 });
 
-/** The interrupts of a node, in order. Throws a TreeError. */
+/** Returns the interrupts of a node, in order. Throws a TreeError. */
 export function interruptsOf(tree: Tree, node: DtNode): readonly Interrupt[] {
   const bytes =
     (node.properties.get('interrupts-extended') ?? node.properties.get('interrupts'))?.length ?? 0;
@@ -87,8 +87,8 @@ export function interruptsOf(tree: Tree, node: DtNode): readonly Interrupt[] {
 }
 
 /**
- * The lines that the devices behind a nexus signal, each once: the other ends of its map. Whoever has a PCI host
- * bridge has these. Throws a TreeError.
+ * Returns the lines of the devices behind a nexus, each once: the other ends of its map. They move with a PCI host
+ * bridge. Throws a TreeError.
  */
 export function mappedInterruptsOf(tree: Tree, nexus: DtNode): readonly Interrupt[] {
   const found = new Map<string, Interrupt>();
@@ -99,7 +99,7 @@ export function mappedInterruptsOf(tree: Tree, nexus: DtNode): readonly Interrup
   return [...found.values()];
 }
 
-/** What the specifier means at a GIC; undefined at any other controller. */
+/** Returns the GIC line of a specifier; undefined at any other controller. */
 export function gicLine({ controller, cells }: Interrupt): GicLine | undefined {
   if (!isGic(controller) || cells.length < GIC_CELLS) return undefined;
   const [type = 0, number = 0, flags = 0] = cells;
@@ -109,11 +109,11 @@ export function gicLine({ controller, cells }: Interrupt): GicLine | undefined {
 }
 
 /**
- * The controller or nexus that a node signals (Devicetree Specification v0.4, 2.4.1; of_irq_find_parent of Linux): from
- * it to its `interrupt-parent`, or else to the node above, until one has `#interrupt-cells`.
+ * Returns the interrupt parent of a node (Devicetree Specification v0.4, 2.4.1; of_irq_find_parent of Linux): its
+ * `interrupt-parent`, or else the node above, and so on, until one has `#interrupt-cells`.
  */
 function parentOf(tree: Tree, node: DtNode): DtNode | undefined {
-  // No way is longer than the tree is deep, unless its interrupt-parents form a circle.
+  // The way is not longer than the depth of the tree, unless the interrupt-parents form a loop.
   const seen = new Set<DtNode>();
   for (let at: DtNode | undefined = node; at !== undefined && !seen.has(at); ) {
     seen.add(at);
@@ -126,7 +126,7 @@ function parentOf(tree: Tree, node: DtNode): DtNode | undefined {
   return undefined;
 }
 
-/** Follows the maps, and what hands lines on one by one, from a controller or nexus to the one where the line ends. */
+/** Follows maps, and controllers that pass lines on one to one, to the controller where the line ends. */
 function ofController(tree: Tree, node: DtNode, first: DtNode, specifier: readonly number[]): Interrupt {
   let at = first;
   let cells = specifier;
@@ -150,12 +150,12 @@ function ofController(tree: Tree, node: DtNode, first: DtNode, specifier: readon
   throw new TreeError(node, 'interrupts', `more than ${STEPS_MAX} interrupt controllers on the way`);
 }
 
-/** A line as the next controller on its way has it. */
+/** A line at the next controller on its way. */
 type Handed = Pick<Interrupt, 'controller' | 'cells'>;
 
 /**
- * What a controller hands on one to one, to the one above it; undefined when a line ends here. Which controllers do so
- * no property tells, only their bindings; some say which line is which.
+ * Returns the line above for a controller that passes lines on one to one; undefined when the line ends here. No
+ * property shows which controllers do so, only their bindings; some nodes have the mapping of lines.
  */
 function handedOn(tree: Tree, node: DtNode, cells: readonly number[]): Handed | undefined {
   if (isGic(node) || !node.properties.has('interrupt-controller')) return undefined;
@@ -170,27 +170,30 @@ function handedOn(tree: Tree, node: DtNode, cells: readonly number[]): Handed | 
   if (names.some((name) => SAME_NUMBER.test(name))) return spi(pin);
   if (names.some((name) => LISTED.test(name))) return ofList(tree, node, above, pin);
   const isSame = names.some((name) => SAME.test(name)) && cells.length === GIC_CELLS;
-  // A GIC of four cells takes three of an SPI: the fourth is the affinity of a PPI.
+  // For a GIC with four cells, an SPI has three of them: the fourth is the affinity of a PPI.
   const width = sizeOf(above, '#interrupt-cells');
   if (!isSame || width < GIC_CELLS) return undefined;
   return { controller: above, cells: [...cells, ...new Array<number>(width - GIC_CELLS).fill(0)] };
 }
 
 /**
- * What has one line of its own for each that it takes, in the same order: bindings/interrupt-controller/
- * renesas,irqc.yaml, renesas,intc-irqpin.yaml, st,stm32-exti.yaml.
+ * Controllers with one output line per input line, in the same order: bindings/interrupt-controller/ renesas,irqc.yaml,
+ * renesas,intc-irqpin.yaml, st,stm32-exti.yaml.
  */
 const LISTED = /^(renesas,(irqc|intc-irqpin|intc-ex)(-|$)|st,stm32mp1-exti$)/;
 /**
- * What takes the specifiers of the GIC above it, and only masks or wakes by its lines: bindings/power/fsl,imx-gpc.yaml
- * and fsl,imx-gpcv2.yaml; interrupt-controller/mediatek,mt6577-sysirq.yaml, nvidia,tegra20-ictlr.yaml,
- * ti,omap4-wugen-mpu.yaml, allwinner,sun6i-a31-r-intc.yaml.
+ * Controllers with the specifiers of the GIC above, which only mask lines or wake by them:
+ * bindings/power/fsl,imx-gpc.yaml and fsl,imx-gpcv2.yaml; interrupt-controller/mediatek,mt6577-sysirq.yaml,
+ * nvidia,tegra20-ictlr.yaml, ti,omap4-wugen-mpu.yaml, allwinner,sun6i-a31-r-intc.yaml.
  */
 const SAME = pattern(
   String.raw`^(fsl,imx\w+-gpc|mediatek,mt\w+-(sysirq|cirq)|nvidia,tegra\w+-(ictlr|lic)|`,
   String.raw`ti,omap\d-wugen-mpu|allwinner,sun\w+-\w+-r-intc)$`,
 );
-/** Whose line is the SPI of the same number: socionext,uniphier-aidet.yaml; arm/freescale/fsl,vf610-mscm-ir.txt. */
+/**
+ * Controllers whose line is the SPI of the same number: socionext,uniphier-aidet.yaml;
+ * arm/freescale/fsl,vf610-mscm-ir.txt.
+ */
 const SAME_NUMBER = /^(socionext,uniphier-\w*-?aidet|fsl,vf610-mscm-ir)$/;
 
 /** bindings/interrupt-controller/qcom,pdc.yaml: ranges of <pin SPI count>. */
@@ -208,7 +211,7 @@ function inPairs(pairs: readonly number[], pin: number): number | undefined {
   return undefined;
 }
 
-/** A controller's own line of the same place in its list, where that is one of a GIC. */
+/** Returns a controller's own line at the same place in its list, if that is a GIC line. */
 function ofList(tree: Tree, node: DtNode, above: DtNode, place: number): Handed | undefined {
   if (node.properties.has('interrupts-extended')) {
     const own = tree.links(node, 'interrupts-extended', '#interrupt-cells')[place];
@@ -219,20 +222,20 @@ function ofList(tree: Tree, node: DtNode, above: DtNode, place: number): Handed 
   return isGic(above) && cells.length === count ? { controller: above, cells } : undefined;
 }
 
-/** The unit address by which a nexus tells its children apart. */
+/** The unit address by which a nexus distinguishes its children. */
 function unitOf(node: DtNode, nexus: DtNode): readonly number[] {
   const count = sizeOf(nexus, '#address-cells', 0);
   const cells = cellsOf(node, 'reg').slice(0, count);
   return [...cells, ...Array.from({ length: count - cells.length }, () => 0)];
 }
 
-/** An entry of an interrupt map: what it is for, and where it leads. */
+/** An entry of an interrupt map: its key, and its target. */
 interface MapEntry extends Handed {
   readonly key: readonly number[];
   readonly unit: readonly number[];
 }
 
-/** The first entry for each key of a nexus. Nodes never change, and a map may be long and asked for by many. */
+/** The first entry for each key of a nexus. Cached: nodes never change, and a map may be long and used by many. */
 const MAPS = new WeakMap<DtNode, ReadonlyMap<string, MapEntry>>();
 
 function throughMap(tree: Tree, nexus: DtNode, key: readonly number[]): MapEntry | undefined {
@@ -252,9 +255,10 @@ function throughMap(tree: Tree, nexus: DtNode, key: readonly number[]): MapEntry
 }
 
 /**
- * The entries of a map. A nexus that is an interrupt controller itself, as NXP's extirq, is read by its own driver,
- * without unit addresses of the controllers above it (Linux, drivers/irqchip/irq-ls-extirq.c; of_irq_imap_abusers of
- * drivers/of/irq.c); where that cannot be, by the specification, as any other.
+ * Returns the entries of a map. The map of a nexus that is itself an interrupt controller, such as NXP's extirq, is
+ * read as its own driver does, without unit addresses of the controllers above it (Linux,
+ * drivers/irqchip/irq-ls-extirq.c; of_irq_imap_abusers of drivers/of/irq.c); if that is impossible, by the
+ * specification, as any other.
  */
 function mapEntries(tree: Tree, nexus: DtNode): readonly MapEntry[] {
   if (!nexus.properties.has('interrupt-controller')) return readMap(tree, nexus, true);

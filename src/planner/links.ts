@@ -1,5 +1,5 @@
 /**
- * What a node needs of others: every reference that gives access, power, a clock, a reset or a place in a graph. Pure.
+ * The needs of a node: every reference for access, power, a clock, a reset or a place in a graph. Pure.
  *
  * Names and cell counts: Devicetree Specification v0.4 and Linux, Documentation/devicetree/bindings (graph.txt of
  * dt-schema for endpoints); each vendor's property: the binding of its device.
@@ -8,7 +8,7 @@
 import type { DtNode } from './blob.ts';
 import { type Link, type Tree, TreeError, textsOf } from './tree.ts';
 
-/** What a reference is for. `companion`: a device without which it does nothing, or which does its DMA. */
+/** Roles of a reference. `companion`: a device without which this one does nothing, or which does its DMA. */
 export type Role =
   | 'iommu'
   | 'dma'
@@ -49,8 +49,8 @@ export interface Need extends Link {
 }
 
 /**
- * What a property refers to: role, the property of the target that says how many cells follow, the list of names, and
- * how many cells follow where the target does not say.
+ * A property with references: role, the property of the target with the number of cells that follow, the list of names,
+ * and the number of cells if the target has none.
  */
 type List = readonly [Role, string | undefined, (string | undefined)?, number?];
 const LISTS = new Map<string, List>([
@@ -91,11 +91,11 @@ const LISTS = new Map<string, List>([
   ['hdmi-phandle', ['bus', undefined]],
   ['qcom,rx-device', ['bus', undefined]],
   ['qcom,tx-device', ['bus', undefined]],
-  // bindings of older trees: what `phys` and `ddc-i2c-bus` are now.
+  // Older bindings: now `phys` and `ddc-i2c-bus`.
   ['phy', ['phy', undefined]],
   ['ddc', ['bus', undefined]],
   ['i2c-bus', ['bus', undefined]],
-  // What is reached through a bus of another.
+  // Devices on a bus of another node.
   ['i2c-parent', ['bus', undefined]],
   ['ddc-i2c-bus', ['bus', undefined]],
   ['mdio-parent-bus', ['bus', undefined]],
@@ -124,21 +124,21 @@ const LISTS = new Map<string, List>([
   // bindings/display/rockchip/rockchip-drm.yaml and imx/fsl,imx-display-subsystem.yaml.
   ['ports', ['pipeline', undefined]],
 ]);
-/** Names that say what they are at their end or beginning. */
+/** Properties whose role is in a suffix or prefix of their name. */
 const PATTERNS: readonly (readonly [RegExp, List])[] = [
   [/^(.+-)?gpios?$/, ['gpio', '#gpio-cells']],
   [/^.+-supply$/, ['supply', undefined]],
   [/^pinctrl-\d+$/, ['pinctrl', undefined]],
 ];
 /**
- * Ends like a list of GPIOs, and is a number of them: `snps,nr-gpios`, `nr-gpios` (Linux, drivers/of/property.c,
+ * Named like a list of GPIOs, but a number of GPIOs: `snps,nr-gpios`, `nr-gpios` (Linux, drivers/of/property.c,
  * parse_gpios, says so of the first).
  */
 const COUNT = /(^|[,-])(nr|num)-gpios?$/;
 
 /**
- * The references of a node, by property, of as much as can be read: `wrong` is told what cannot, with its role, and
- * what is wrong with one property hides no other.
+ * Returns the references of a node, by property, as far as they can be read. `wrong` gets each unreadable property with
+ * its role; one such property does not hide others.
  */
 export function needsOf(
   tree: Tree,

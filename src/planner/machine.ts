@@ -1,8 +1,8 @@
 /**
- * What is everybody's: nodes that serve, watch or stop the whole machine, whoever runs on it, and never one VM. Pure.
+ * Nodes that serve, watch or stop the whole machine and therefore never belong to one VM. Pure.
  *
- * By what a node provides first, then by its binding and its name: to take a device for the machine's costs a look into
- * a manual, to take the machine's for a device costs isolation.
+ * Decided first by what a node provides, then by its binding and its name. In doubt a node counts as the machine's: the
+ * wrong answer then costs a look into a manual, while the opposite error costs isolation.
  */
 
 import { isMemory } from './access.ts';
@@ -11,7 +11,9 @@ import { pattern } from './pattern.ts';
 import { isIommu } from './streams.ts';
 import { isEnabled, nodesBelow, ofNode, type Tree, textOf, textsOf } from './tree.ts';
 
-/** Names of what serves the whole machine: Devicetree Specification v0.4, 2.2.2, and what boards use beside it. */
+/**
+ * Names of nodes that serve the whole machine: Devicetree Specification v0.4, 2.2.2, and other names used by boards.
+ */
 const NAMES = pattern(
   '^(memory-controller|cache-controller|system-cache-controller|timer|rktimer|watchdog|wdt|',
   'wdog|wdtimer|pmu|dfi|cpufreq|syscon|sysreg|system-controller|interrupt-controller|',
@@ -21,8 +23,8 @@ const NAMES = pattern(
   'cpu-map|opp-table)(@|$)',
 );
 /**
- * Bindings of the same: pin controllers, memory controllers, PMICs, system and power controllers, firewalls; families,
- * for every SoC has its own first word.
+ * Bindings of such nodes: pin controllers, memory controllers, PMICs, system and power controllers, firewalls.
+ * Families, since each SoC has its own prefix.
  */
 const BINDINGS: readonly (readonly [RegExp, string])[] = [
   [
@@ -52,7 +54,7 @@ const BINDINGS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** Properties of what processors and devices of any VM vote at, lock by, are woken through, or are kept out by. */
+/** Properties of services for processors and devices of any VM: votes, locks, wake-up, access control. */
 const SERVICES: readonly string[] = [
   '#interconnect-cells',
   '#power-domain-cells',
@@ -65,14 +67,15 @@ const SERVICES: readonly string[] = [
 ];
 /** Trace units see what every processor does: Linux, Documentation/devicetree/bindings/arm/arm,coresight-*.yaml. */
 const TRACE = /^arm,coresight-/;
-/** Nodes that are memory: reserved (of firmware and hypervisor, too), and small ones on the chip. */
+/** Names of memory: reserved memory (also of firmware and hypervisor), and on-chip memory. */
 const MEMORY = /^(memory|reserved-memory|sram|iram|ocram)(@|$)/;
 /**
- * What keeps a supply on that nobody refers to: bindings/regulator/regulator.yaml, and bindings/power/reset/*.yaml.
+ * Properties of supplies that are on without a consumer: bindings/regulator/regulator.yaml, and
+ * bindings/power/reset/*.yaml.
  */
 const SUPPLIES: readonly string[] = ['regulator-always-on', 'regulator-boot-on'];
 
-/** What makes a node one of the whole machine, itself or as a part; undefined when nothing does. */
+/** Returns why a node, or the whole that it is part of, belongs to the machine; undefined if it does not. */
 export const machineWide = ofNode((node): string | undefined => {
   if (isMemory(node)) return 'it is memory, and no device';
   const names = textsOf(node, 'compatible');
@@ -100,7 +103,7 @@ export const machineWide = ofNode((node): string | undefined => {
   return undefined;
 });
 
-/** The first regulator of a node that is on all the time: what it feeds is written nowhere. */
+/** Returns the first regulator of a node that is always on: its consumers are not in the tree. */
 function suppliesMachine(node: DtNode): string | undefined {
   if (textOf(node, 'compatible') === undefined) return undefined;
   for (const part of nodesBelow(node))
@@ -108,10 +111,7 @@ function suppliesMachine(node: DtNode): string | undefined {
   return undefined;
 }
 
-/**
- * The device that the machine's first words go to: `stdout-path` of `/chosen`, a path or alias with options behind a
- * colon.
- */
+/** Returns the console of the machine: `stdout-path` of `/chosen`, a path or alias with options after a colon. */
 export function consoleOf(tree: Tree): DtNode | undefined {
   const chosen = tree.find('/chosen');
   const place = textOf(chosen, 'stdout-path') ?? textOf(chosen, 'linux,stdout-path');

@@ -1,21 +1,21 @@
-/** What kind of device a node is, for people and for orders of quiescing; nothing is allowed because of it. Pure. */
+/** The kind of device of a node, for people and for the quiesce order; no permission depends on it. Pure. */
 
 import type { DtNode } from './blob.ts';
 import { pattern } from './pattern.ts';
 import { isIommu } from './streams.ts';
 import { ofNode, textsOf } from './tree.ts';
 
-/** Kinds of devices that somebody lends. */
+/** Kinds of devices that are typically lent. */
 export const MISSIONS = ['touch', 'display', 'camera', 'gpu', 'usb', 'serial'] as const;
 export type Mission = (typeof MISSIONS)[number];
 
-/** Words in the names of what feels fingers, and of what shows pictures. */
+/** Words in the names of touch controllers, and of displays. */
 const TOUCH = /\b(touch|rmi4|digitizer)/;
 const DISPLAY = /\b(display|mdss|mdp|dsi|vop|dpu|panel)/;
 
 /**
- * Words of `compatible` and names of nodes (Devicetree Specification v0.4, 2.2.2) by which each kind is told; the first
- * that fits. A serial controller of a Qualcomm engine is called geni-uart, a GPU mali, adreno, powervr or gc.
+ * Words of `compatible` and names of nodes (Devicetree Specification v0.4, 2.2.2) for each kind; the first match
+ * counts. A serial controller of a Qualcomm engine is called geni-uart, a GPU mali, adreno, powervr or gc.
  */
 const WORDS: readonly (readonly [Mission, RegExp])[] = [
   ['touch', /\btouchscreen\b|[-,]ts\b|\b(rmi4|digitizer)/],
@@ -32,22 +32,22 @@ const WORDS: readonly (readonly [Mission, RegExp])[] = [
   ['serial', /\b(serial|uart|usart|scif|hscif|lpuart|ns16550a?|pl011)\b|uart/],
 ];
 
-/** The kind of a device; undefined of any other. */
+/** Returns the kind of a device; undefined for any other. */
 export const missionOf = ofNode((node): Mission | undefined => {
-  // A GPU's IOMMU is called after it.
+  // The IOMMU of a GPU has the GPU's name.
   if (isIommu(node)) return undefined;
   const words = [node.name.split('@')[0], ...textsOf(node, 'compatible')].join(' ');
   return WORDS.find(([, pattern]) => pattern.test(words))?.[0];
 });
 
-/** A finger that is down must be lifted while its picture is still there: touch is quiesced first, display last. */
+/** A finger must be lifted while the picture under it is still shown: touch is quiesced first, the display last. */
 export const quiesceRank = ofNode((node): number => {
   const words = [node.name, ...textsOf(node, 'compatible')].join(' ');
   if (TOUCH.test(words)) return 0;
   return DISPLAY.test(words) ? 2 : 1;
 });
 
-/** Parts of a name that say what a holder may leave in a device of its kind. */
+/** Parts of names, and the residual state that is usual for such devices. */
 const RESIDUES: readonly (readonly [RegExp, string])[] = [
   [TOUCH, 'reports'],
   [DISPLAY, 'framebuffer address'],
@@ -55,7 +55,7 @@ const RESIDUES: readonly (readonly [RegExp, string])[] = [
   [/\b(camera|isp|csi)/, 'picture buffer address'],
 ];
 
-/** What a holder usually leaves in a device of its kind, beside registers; more may be there. */
+/** Returns the usual residual states of a device of its kind, besides registers; there may be more. */
 export function usualResidualStates(node: DtNode): readonly string[] {
   const words = [node.name, ...textsOf(node, 'compatible')].join(' ');
   return RESIDUES.flatMap(([pattern, what]) => (pattern.test(words) ? [what] : []));

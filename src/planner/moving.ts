@@ -1,6 +1,6 @@
 /**
- * What moves as one, and what stands in the way of it whichever of it was asked for: found once, however many plans
- * ask. Every client of a bus moves the whole bus. Pure.
+ * Sets of nodes that move together, and their blockers, which do not depend on the node that was asked for. Computed
+ * once for all plans. Each client of a bus moves the whole bus. Pure.
  */
 
 import { reachedThrough } from './access.ts';
@@ -10,28 +10,28 @@ import type { Board, Mover } from './board.ts';
 import { consumersOutside, halvesOutside, sharedBlockers } from './sharing.ts';
 import { isEnabled, isInUse, nodesBelow, textOf } from './tree.ts';
 
-/** A device that moves, and what stands in the way because of it. */
+/** A moving device, and its blockers. */
 export interface Findings {
   readonly mover: Mover;
-  /** What is wrong with it by itself. */
+  /** Blockers by the device itself. */
   readonly own: readonly Blocker[];
   /** Access that devices outside share with it. */
   readonly shared: readonly Blocker[];
   /** Devices outside that it serves. */
   readonly consumers: readonly Blocker[];
-  /** Devices outside without which it is half of something. */
+  /** Devices outside that it cannot work without. */
   readonly halves: readonly Blocker[];
 }
 
-/** Nodes that move as one. */
+/** A set of nodes that move together. */
 export interface Moving {
   readonly around: Surroundings;
   readonly findings: ReadonlyMap<DtNode, Findings>;
 }
 
 /**
- * Returns the nodes that move when `wanted` is asked for, and why each: what was asked for, the bus controllers that it
- * is reached through, and the parts of all these, in this order.
+ * Returns the nodes that move when `wanted` is asked for, each with the reason: the wanted nodes, the bus controllers
+ * on their way, and the parts of all these, in this order.
  */
 export function membersOf(board: Board, wanted: readonly DtNode[]): ReadonlyMap<DtNode, string> {
   const found = new Map<DtNode, string>();
@@ -45,7 +45,7 @@ export function membersOf(board: Board, wanted: readonly DtNode[]): ReadonlyMap<
   return found;
 }
 
-/** Devices below a node that are enabled, in the order of the tree. */
+/** Returns the enabled devices below a node, in the order of the tree. */
 function partsOf(board: Board, node: DtNode): ReadonlySet<DtNode> {
   return board.remembered('partsOf', node, () => {
     const below = [...nodesBelow(node)];
@@ -53,7 +53,10 @@ function partsOf(board: Board, node: DtNode): ReadonlySet<DtNode> {
   });
 }
 
-/** What has registers or a place on a bus, or a driver and something to drive; tables of data have a "driver", too. */
+/**
+ * Whether a node has registers or a place on a bus, or a driver and something to drive; mere data tables have a
+ * `compatible` too.
+ */
 function isDevice(board: Board, node: DtNode): boolean {
   if (reachedThrough(node) === node) return true;
   const drives =
@@ -61,7 +64,7 @@ function isDevice(board: Board, node: DtNode): boolean {
   return node.properties.has('compatible') && drives;
 }
 
-/** All that moves when `wanted` is asked for, and what stands in the way of it. Kept as long as the board. */
+/** Returns the nodes that move when `wanted` is asked for, with their blockers. Cached as long as the board. */
 export function movingOf(board: Board, wanted: readonly DtNode[], powerReset: boolean): Moving {
   const tops = topsOf(board, wanted);
   const name = ['movingOf', powerReset, ...tops.map(({ path }) => path)].join(' ');
@@ -72,7 +75,7 @@ export function movingOf(board: Board, wanted: readonly DtNode[], powerReset: bo
   });
 }
 
-/** Nodes with whose parts all moves that `wanted` takes along, by path: the same for every client of a bus. */
+/** Returns the nodes whose parts move with `wanted`, sorted by path: the same for every client of a bus. */
 function topsOf(board: Board, wanted: readonly DtNode[]): readonly DtNode[] {
   const heads = [...new Set(wanted.flatMap((node) => [node, reachedThrough(node) ?? node]))];
   const tops = heads.filter((node) => !heads.some((other) => partsOf(board, other).has(node)));
@@ -88,7 +91,7 @@ function surroundingsOf(board: Board, moved: ReadonlySet<DtNode>, powerReset: bo
     if (node === undefined) return false;
     let found = known.get(node);
     if (found === undefined) {
-      // A part that firmware has in use is of another system, wherever it is.
+      // A part that firmware uses belongs to another system, wherever it is.
       found = moved.has(node) || (textOf(node, 'status') !== 'reserved' && inside(node.parent));
       known.set(node, found);
     }

@@ -1,7 +1,4 @@
-/**
- * What a person should know of a plan, though nothing stands in the way: what stays connected, shared or unsure.
- * Pure.
- */
+/** Notes of a plan for people: facts that do not block it, about what stays connected, shared or unsure. Pure. */
 
 import { hasRegisters, sameStream } from './access.ts';
 import type { DtNode } from './blob.ts';
@@ -10,7 +7,7 @@ import { connectedTo, picturesWith } from './graph.ts';
 import { overlap } from './ranges.ts';
 import { iommuKind } from './streams.ts';
 
-/** What a person should know, though nothing stands in the way. */
+/** Returns the notes of a plan. */
 export function notesOf(all: Situation): string[] {
   const { board, members, inside } = all;
   const notes: string[] = [];
@@ -25,7 +22,7 @@ export function notesOf(all: Situation): string[] {
         notes.push(`${node.path} is connected to ${other.path}, which stays as it is`);
     for (const { role, target } of needs)
       if (role === 'memory' && target !== undefined)
-        notes.push(`${node.path} may use ${target.name}: this memory stays with who has it`);
+        notes.push(`${node.path} may use ${target.name}: this memory does not move`);
     for (const { iommu, id, mask, declaredBy } of access.streams)
       if (mask !== 0 && declaredBy === node && iommuKind(iommu) !== 'unknown')
         notes.push(
@@ -46,7 +43,7 @@ export function notesOf(all: Situation): string[] {
   return [...new Set(notes)];
 }
 
-/** A device that nobody uses can be started by whoever has its registers, and then its DMA is that of the bundle. */
+/** The holder of the registers of an unused device can start it, and its DMA then has the access of the bundle. */
 function idleMasters({ board, members }: Situation): readonly string[] {
   const own = members.flatMap(({ access }) => access.streams);
   const found = board.idle.filter(({ streams }) =>
@@ -59,14 +56,14 @@ function idleMasters({ board, members }: Situation): readonly string[] {
   return [`${who} disabled, and would have a stream of the bundle: no VM may reach the registers`];
 }
 
-/** The nearest node above that has registers and a driver of its own; undefined when there is none. */
+/** Returns the nearest node above with registers and a driver; undefined when there is none. */
 function wholeOf(node: DtNode): DtNode | undefined {
   for (let at = node.parent; at !== undefined; at = at.parent)
     if (at.properties.has('compatible') && hasRegisters(at)) return at;
   return undefined;
 }
 
-/** Pages that the bundle file gives to the first of two members. Ranges in rising order meet only their neighbours. */
+/** Pages of two members, which the bundle file assigns to the first. Sorted ranges overlap only their neighbours. */
 function sharedPages(members: Situation['members']): readonly string[] {
   const all = members
     .flatMap(({ node, access }, index) => access.pages.map((page) => ({ node, index, page })))

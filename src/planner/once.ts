@@ -1,6 +1,6 @@
 /**
- * What several devices of one bundle have, each once: a page, a line or a stream that two of them share is the first
- * one's. A bundle is made so, and a VM's own tree has to be read in the same way. Pure.
+ * The resources of several devices of one bundle, each once: a page, line or stream that two of them share is assigned
+ * to the first. Used both to make a bundle and to read a VM's own tree. Pure.
  */
 
 import { streamIdsOf } from '../core/protocol/bundle.ts';
@@ -9,7 +9,7 @@ import type { GicLine } from './interrupts.ts';
 import { type Range, without } from './ranges.ts';
 import type { Stream } from './streams.ts';
 
-/** What gives access, as a bundle has it. */
+/** Access in the form of a bundle. */
 export interface Things {
   readonly pages: readonly Range[];
   /** SPIs; other lines cannot move. */
@@ -17,7 +17,7 @@ export interface Things {
   readonly streams: readonly Stream[];
 }
 
-/** What one device has, whose nodes have `access`. */
+/** Returns the resources of one device, whose nodes have `access`. */
 export function thingsOf(access: readonly Access[]): Things {
   return {
     pages: access.flatMap(({ pages }) => pages),
@@ -28,7 +28,7 @@ export function thingsOf(access: readonly Access[]): Things {
   };
 }
 
-/** Returns for each device, in order, what none before it has. */
+/** Returns for each device, in order, the resources that no earlier one has. */
 export function eachOnce(devices: readonly Things[]): readonly Things[] {
   const taken: Range[] = [];
   const numbers = new Set<number>();
@@ -49,7 +49,7 @@ export function eachOnce(devices: readonly Things[]): readonly Things[] {
   }));
 }
 
-/** What is left of a stream without others: itself, or those of its IDs that none of them has. */
+/** Returns the rest of a stream without others: itself, or its IDs that none of them has. */
 function withoutStreams(stream: Stream, others: readonly Stream[]): readonly Stream[] {
   const met = others.filter((other) => sameStream(stream, other));
   if (met.length === 0) return [stream];

@@ -1,15 +1,15 @@
-/** Colours of a terminal, for what matters in a plan. Pure; whether a terminal wants them is for its target to know. */
+/** Terminal colours of a plan. Pure; the target decides whether the terminal gets colours. */
 
 type Brush = (text: string) => string;
 
 export interface Paint {
-  /** What moves, and titles. */
+  /** Members, and titles. */
   readonly strong: Brush;
-  /** What stands in the way. */
+  /** Blockers. */
   readonly bad: Brush;
-  /** What was accepted, or is unsure. */
+  /** Accepted blockers, and unsure verdicts. */
   readonly warn: Brush;
-  /** Ways out, and what is as it should be. */
+  /** Ways out, and good results. */
   readonly good: Brush;
 }
 

@@ -1,8 +1,8 @@
 /**
- * A plan as a picture (SVG): the bundle with its members in quiesce order, what stays outside on its left, what
- * stands in the way on its right. Pure: the same plan gives the same text.
+ * Draws a plan as SVG: the bundle with its members in quiesce order, what stays outside on its left, blockers on its
+ * right. Pure: the same plan gives the same text.
  *
- * Letters are those of a font with one width, so that what is cut, wrapped and placed here is so on every screen.
+ * The font is monospaced, so that cutting, wrapping and placing are the same on every screen.
  */
 
 import type { DtNode } from './blob.ts';
@@ -13,7 +13,9 @@ import type { Plan } from './plan.ts';
 import { type Verdict, verdictOf } from './survey.ts';
 import { type Card, cardSvg, cut, edgeSvg, escapeXml, heightOf, type Line, textSvg, wrap } from './svg.ts';
 
-/** What a picture shows of each kind; of more it gives the number. A bundle has at most 8 devices with registers. */
+/**
+ * Most entries of each kind in a picture; of more the number is given. A bundle has at most 8 devices with registers.
+ */
 const MEMBERS_SHOWN = 12;
 const BLOCKERS_SHOWN = 24;
 const USERS_SHOWN = 4;
@@ -22,7 +24,7 @@ const NOTES_SHOWN = 6;
 const SUPPLIES_SHOWN = 16;
 const WHAT_LINES = 3;
 
-/** Columns, in pixels: where they begin, how wide they are. Between them there is room for edges alone. */
+/** Columns, in pixels: start and width. The gaps between them are for edges. */
 const LEFT = { x: 24, width: 280 };
 const MIDDLE = { x: 404, width: 450 };
 const RIGHT = { x: 954, width: 520 };
@@ -46,7 +48,7 @@ interface Edge {
   readonly to: readonly [number, number];
 }
 
-/** A member's card, with where its edges begin. */
+/** A member's card, with the start points of its edges. */
 interface Placed {
   readonly member: Member;
   readonly card: Card;
@@ -138,13 +140,13 @@ function stack(cards: readonly Card[], x: number, top: number): readonly Card[] 
   });
 }
 
-/** Where the next card would begin. */
+/** Top of the next card. */
 function below(cards: readonly Card[], top: number): number {
   const last = cards.at(-1);
   return last ? last.y + heightOf(last) + GAP : top;
 }
 
-/** The first rows, and how many more there are. */
+/** Returns the first rows, and the number of the others. */
 function bounded(rows: readonly Line[], shown: number, what: string): readonly Line[] {
   const more = hidden(rows, shown);
   return more > 0 ? [...rows.slice(0, shown), { text: `and ${more} more ${what}` }] : rows;
@@ -188,7 +190,7 @@ function noteCard(notes: readonly string[]): Card {
   ]);
 }
 
-/** IOMMUs and interrupt controllers of the members, in the order in which they come up. */
+/** Returns the IOMMUs and interrupt controllers of the members, in the order of their first use. */
 function outsideCards(members: readonly Member[]): readonly { readonly node: DtNode; readonly card: Card }[] {
   const gics = new Map<DtNode, string>();
   const iommus = new Map<DtNode, string>();
@@ -237,7 +239,7 @@ function blockerCard({ kind, node, what, users, ways }: Blocker, as: 'blocker' |
   ]);
 }
 
-/** From the rows of members to a provider: one edge for each member. */
+/** Returns one edge from each member's row to a provider. */
 function providerEdges(node: DtNode, to: Card, members: readonly Placed[]): readonly Edge[] {
   return members.flatMap(({ card: from }): Edge[] => {
     const row = from.lines.findIndex(({ key }) => key === node.path);
@@ -268,7 +270,7 @@ function blockerEdges(
     .map(({ card: from }) => ({ kind, from: [from.x + from.width, rowY(from, 0)], to: [to.x, rowY(to, 0)] }));
 }
 
-/** The middle of a row of a card. */
+/** Returns the vertical middle of a row of a card. */
 function rowY(card: Card, row: number): number {
   return card.y + heightOf({ lines: card.lines.slice(0, row) }) - 1;
 }

@@ -1,9 +1,9 @@
 /**
- * Plans a bundle: which devices have to move as one, what gives access to them, and what stands in the way. Pure.
+ * Plans a bundle: which devices must move together, their resources, and what stands in the way. Pure.
  *
- * Into the bundle goes what gives access. What is only voted for (clocks, regulators, power and performance domains,
- * interconnects, pins) stays with a keeper. Whatever access a device outside shares is a blocker, named with the
- * node, the thing that is shared, the other users and the ways out.
+ * The bundle has the resources that give access. Supplies that drivers only vote for (clocks, regulators, power and
+ * performance domains, interconnects, pins) stay with a keeper. Access that a device outside shares is a blocker, with
+ * the node, the shared resource, the other users and the ways out.
  */
 
 import type { Device } from '../core/protocol/bundle.ts';
@@ -24,11 +24,11 @@ import { membersOf, movingOf } from './moving.ts';
 import { notesOf } from './notes.ts';
 import { busClients, unreadableOutside } from './sharing.ts';
 
-/** How to plan, where there is a choice. */
+/** Options of a plan. */
 export interface Choices {
-  /** Blockers that are no reason to refuse, for what they name is taken care of in another way. */
+  /** Accepted blockers: a person ensures by other means that they do no harm. */
   readonly accept?: readonly Acceptable[];
-  /** The enforcer resets devices by switching their power domain off and on. */
+  /** Whether the enforcer resets devices by switching their power domain off and on. */
   readonly powerReset?: boolean;
 }
 
@@ -42,17 +42,17 @@ export interface Kept {
 export interface Plan {
   /** In quiesce order: consumers before suppliers. */
   readonly members: readonly Member[];
-  /** The same as devices of a bundle; undefined when no bundle can have them. */
+  /** The members as devices of a bundle; undefined when they cannot form one. */
   readonly devices: readonly Device[] | undefined;
   readonly blockers: readonly Blocker[];
   /** Blockers that were accepted. */
   readonly accepted: readonly Blocker[];
   readonly kept: readonly Kept[];
-  /** What a person should know, and nothing checks. */
+  /** Notes for people, which nothing checks. */
   readonly notes: readonly string[];
 }
 
-/** Roles of what is only voted for, or switched by somebody who stays. */
+/** Roles of supplies that are only voted for, or that a node outside switches. */
 const VOTED: readonly Role[] = [
   'clock',
   'power-domain',
@@ -86,7 +86,7 @@ export function planBundle(board: Board, wanted: readonly DtNode[], choices: Cho
   };
 }
 
-/** The blockers of the plan that `planBundle` makes: all of it that lists and searches look at. */
+/** Returns only the blockers of the plan that `planBundle` makes, for lists and searches. */
 export function blockersOf(
   board: Board,
   wanted: readonly DtNode[],
@@ -101,7 +101,7 @@ interface Draft {
   readonly all: Situation;
   /** Why each node is in it. */
   readonly why: ReadonlyMap<DtNode, string>;
-  /** What stands in the way, whether a bundle file could say it or not. */
+  /** Blockers, whether or not a bundle file can express the bundle. */
   readonly inTheWay: readonly Blocker[];
   readonly accepted: readonly Blocker[];
 }
@@ -152,12 +152,12 @@ function orderedMembers({ all, why, inTheWay, accepted }: Draft): readonly Membe
   return quiesceOrder(members);
 }
 
-/** Whether nothing is wrong that stays so: what is too much for a bundle is so often because of that. */
+/** Whether there is no permanent blocker, which is often the reason why a bundle is too large. */
 function mayFit({ inTheWay }: Draft): boolean {
   return inTheWay.every(mayBeAccepted);
 }
 
-/** What stands in the way, and what a bundle file cannot say. `devices`: those of the bundle, or why it has none. */
+/** Returns the blockers, with those of the bundle file's limits. `devices`: those of the bundle, or why it has none. */
 function withUnfit(draft: Draft, devices: readonly Device[] | string): readonly Blocker[] {
   const { all, inTheWay } = draft;
   if (typeof devices !== 'string' || !mayFit(draft)) return inTheWay;
@@ -166,7 +166,7 @@ function withUnfit(draft: Draft, devices: readonly Device[] | string): readonly 
   return [...inTheWay, { kind: 'unfit', node, what: devices, users: [], ways, ask: [] }];
 }
 
-/** Members that move along and are not named in the bundle file, for want of room. */
+/** Returns notes about members that move along and are not listed in the bundle file for lack of room. */
 function unnamed(members: readonly Member[]): readonly string[] {
   const inFile = new Set(named(members));
   const left = members.filter((member) => !inFile.has(member));
@@ -185,7 +185,7 @@ function needsAbove(board: Board, node: DtNode): readonly Need[] {
 function keptOf({ board, members, inside }: Situation): Kept[] {
   const found = new Map<string, { role: Role; provider: string; users: Set<string> }>();
   for (const { node, needs } of members) {
-    // What a wrapper above it votes for keeps it alive, too.
+    // Supplies of a wrapper above it are needed as well.
     const above = inside(node.parent) ? [] : needsAbove(board, node);
     for (const { role, target } of [...needs, ...above]) {
       if (target === undefined || inside(target) || !VOTED.includes(role)) continue;
@@ -198,14 +198,12 @@ function keptOf({ board, members, inside }: Situation): Kept[] {
   return [...found.values()].map(({ users, ...rest }) => ({ ...rest, users: [...users] }));
 }
 
-/**
- * Consumers before suppliers, parts before what they are part of; otherwise touch first and what shows pictures last.
- */
+/** Sorts consumers before suppliers, and parts before their whole; otherwise touch first and displays last. */
 function quiesceOrder(members: readonly Member[]): readonly Member[] {
   const left = [...members].sort(
     (a, b) => quiesceRank(a.node) - quiesceRank(b.node) || (a.node.path < b.node.path ? -1 : 1),
   );
-  // How many have to come before a node: its parts, and who needs it.
+  // Number of nodes that must come before a node: its parts, and its consumers.
   const before = new Map(members.map(({ node }) => [node, 0]));
   const count = (member: Member, by: number) => {
     for (const node of servedBy(member)) if (before.has(node)) before.set(node, before.get(node)! + by);
@@ -214,7 +212,7 @@ function quiesceOrder(members: readonly Member[]): readonly Member[] {
   const order: Member[] = [];
   while (left.length > 0) {
     const free = left.findIndex(({ node }) => before.get(node) === 0);
-    // A circle: whoever comes first.
+    // A cycle: the first one.
     const [next] = left.splice(Math.max(free, 0), 1);
     order.push(next!);
     count(next!, -1);
@@ -222,7 +220,7 @@ function quiesceOrder(members: readonly Member[]): readonly Member[] {
   return order;
 }
 
-/** What a member is part of, and what it needs, each once. */
+/** Returns the whole of a member, and its needs, each once. */
 function servedBy({ node, needs }: Member): ReadonlySet<DtNode> {
   const found = new Set<DtNode>();
   for (let at = node.parent; at !== undefined; at = at.parent) found.add(at);

@@ -1,4 +1,4 @@
-/** Ranges of addresses as sets: whether they overlap, what one leaves of another, and how several are one. Pure. */
+/** Set operations on ranges of addresses: overlap, difference, and union. Pure. */
 
 /** A range of addresses, in bytes. */
 export interface Range {
@@ -15,7 +15,7 @@ export function covers(a: Range, b: Range): boolean {
   return a.address <= b.address && b.address + b.bytes <= a.address + a.bytes;
 }
 
-/** What is left of a range without others, rising. */
+/** Returns a range without others, in rising order. */
 export function without(range: Range, others: readonly Range[]): readonly Range[] {
   return others.reduce<readonly Range[]>(
     (left, other) => left.flatMap((each) => (overlap(each, other) ? outsideOf(each, other) : [each])),
@@ -31,7 +31,9 @@ function outsideOf(range: Range, other: Range): readonly Range[] {
   return [below, above].filter(({ bytes }) => bytes > 0n);
 }
 
-/** The same addresses as ranges that neither overlap nor touch, rising; but cut at each of `cuts`. */
+/**
+ * Returns the same addresses as ranges in rising order that neither overlap nor touch, except where split at `cuts`.
+ */
 export function merged(ranges: readonly Range[], cuts: readonly bigint[] = []): readonly Range[] {
   const found: Range[] = [];
   for (const range of [...ranges].sort((a, b) => (a.address < b.address ? -1 : 1))) {

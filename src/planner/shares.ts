@@ -1,12 +1,9 @@
-/**
- * Of the devices that somebody lends, how many can move: counted over the trees of many boards, by vendor and by kind
- * of device. Pure.
- */
+/** Counts how many lendable devices can move, over the trees of many boards, by vendor and by kind of device. Pure. */
 
 import { MISSIONS } from './mission.ts';
 import { type Candidate, isAcceptable } from './survey.ts';
 
-/** What a device of a tree comes to; `accept`: it can move when somebody accepts what stands in the way. */
+/** Verdicts on a device of a tree; `accept`: it can move if its blockers are accepted. */
 export const SHARES = ['free', 'accept', 'unsure', 'blocked'] as const;
 export type Share = (typeof SHARES)[number];
 type Counts = Record<Share, number>;
@@ -18,13 +15,13 @@ const HEADS: Readonly<Record<Share, string>> = {
   blocked: 'blocked',
 };
 
-/** The group of a list that a candidate is in. */
+/** Returns the group of a candidate in the list. */
 export function shareOf(candidate: Candidate): Share {
   const { verdict } = candidate;
   return verdict === 'blocked' && isAcceptable(candidate) ? 'accept' : verdict;
 }
 
-/** Counts devices that have a mission, of tree after tree. */
+/** Counts the devices of a known kind, tree by tree. */
 export class ShareTable {
   readonly #vendors = new Map<string, Counts>();
   readonly #missions = new Map<string, Counts>(MISSIONS.map((mission) => [mission, none()]));
@@ -73,7 +70,7 @@ function sum(counts: Counts): number {
   return SHARES.reduce((all, share) => all + counts[share], 0);
 }
 
-/** A count, and what part it is of all. */
+/** Returns a count, and its share of all. */
 function cell(counts: Counts, share: Share): string {
   const all = sum(counts);
   const part = all === 0 ? '' : `${((100 * counts[share]) / all).toFixed(1)} %`;

@@ -1,6 +1,6 @@
 /**
- * What stands in the way of a bundle by devices outside: access that they share with a member, and what they need of
- * one, or one of them. Pure.
+ * Blockers of a bundle by devices outside: access that they share with a member, and needs between them and a member.
+ * Pure.
  */
 
 import { type DeviceStream, isPlainBus, reachedThrough, sameStream, streamText } from './access.ts';
@@ -39,9 +39,9 @@ export function sharedBlockers(all: Surroundings, { node, access, needs }: Mover
     const paths = [...besides.map(({ path }) => path), ...outsideOf(all, users)];
     if (paths.length > 0) blockers.push(together(all, { kind, node: node.path, what, users: paths, ways }));
   };
-  // What it is part of reaches it, too, where its registers or line are the same.
+  // The whole that it is part of reaches it too, if registers or line are the same.
   const above = nodesAbove(all, node);
-  // The windows and lines of a PCI host are those of its functions, and none of its own.
+  // The windows and lines of a PCI host belong to its functions.
   const wholes = isPciFunction(node) ? above.filter((at) => textOf(at, 'device_type') !== 'pci') : above;
   for (const page of access.pages) {
     const last = page.address + page.bytes - 1n;
@@ -52,7 +52,7 @@ export function sharedBlockers(all: Surroundings, { node, access, needs }: Mover
   const spis = access.lines.flatMap(({ gic }) => (gic?.kind === 'spi' ? [gic.number] : []));
   for (const number of new Set(spis)) {
     const whole = wholes.filter((at) => board.access(at).lines.some(({ gic }) => gic?.number === number));
-    // What hands the line on has it in its own list, and is no other user.
+    // A controller that passes the line on has it in its own list, and is not another user.
     const handing = new Set(access.lines.flatMap(({ interrupt }) => interrupt.through));
     const users = board.onLine(number).filter((other) => !handing.has(other));
     add('sharedLine', `SPI ${number - 32} (INTID ${number})`, [], users, whole);
@@ -60,7 +60,8 @@ export function sharedBlockers(all: Surroundings, { node, access, needs }: Mover
   for (const stream of uniqueStreams(access.streams)) {
     const by = stream.declaredBy === node ? '' : ` of ${stream.declaredBy.name}`;
     const has = (other: DtNode) => board.access(other).streams.some((each) => sameStream(stream, each));
-    // A whole that names the same one for itself emits it; one that names it for its parts alone is not told from that.
+    // A whole that names the same stream for itself uses it. One that names it only for its parts cannot be
+    // distinguished.
     const whole = stream.declaredBy === node ? wholes.filter(has) : [];
     const ways = ['give it a stream ID of its own, where the SoC can'];
     add('sharedStream', `${streamText(stream)}${by}`, ways, board.onIommu(stream.iommu).filter(has), whole);
@@ -91,8 +92,8 @@ function isSameNeed(a: Need, b: Need): boolean {
 }
 
 /**
- * Adds the ways that are open with others: to ask for them where all of them can be asked for, and to disable them. An
- * IOMMU, an interrupt controller, a bus or what serves the whole machine is nobody's to be asked for.
+ * Adds ways out through the other users: to ask for them too, if all may be asked for, and to disable them. An IOMMU,
+ * an interrupt controller, a bus or a device of the whole machine may not be asked for.
  */
 function together(
   { board }: Surroundings,
@@ -102,7 +103,7 @@ function together(
 ): Blocker {
   const nodes = ask.map((path) => board.tree.find(path));
   const canAsk = ask.length > 0 && nodes.every((node) => node && isAskable(board, node));
-  // What it is part of cannot be disabled without it.
+  // The whole that it is part of cannot be disabled without it.
   const member = board.tree.find(blocker.node);
   const canDisable =
     disable && canAsk && !nodes.some((node) => node && member !== undefined && isWithin(member, node));
@@ -110,7 +111,7 @@ function together(
   return { ...blocker, ways: ways.length > 0 ? ways : [LEAVE], ask: canAsk ? ask : [] };
 }
 
-/** Whether somebody could ask for a node: whether a VM could have it at all. */
+/** Whether a node may be asked for: whether a VM could hold it at all. */
 function isAskable(board: Board, node: DtNode): boolean {
   return (
     isEnabled(node) &&
@@ -128,7 +129,7 @@ function nodesAbove({ inside }: Surroundings, node: DtNode): readonly DtNode[] {
   return found;
 }
 
-/** Clients on a bus whose controller moves, that nobody asked for; and those that are reserved for somebody else. */
+/** Clients on a bus whose controller moves: those that were not asked for, and those that are reserved for others. */
 export function busClients(all: Situation): readonly Blocker[] {
   return all.members.flatMap(({ node }) => {
     const clients = clientsOf(node);
@@ -160,7 +161,7 @@ const clientsOf = ofNode((node): readonly DtNode[] =>
   ),
 );
 
-/** Whether a node is a client of a bus: one with an address there, and no part of another client. */
+/** Whether a node is a client of a bus: it has an address there, and is not part of another client. */
 function isClient(node: DtNode): boolean {
   if (!node.properties.has('reg')) return false;
   for (let at = node.parent; at !== undefined && reachedThrough(at) !== at; at = at.parent)
@@ -173,7 +174,7 @@ function isClient(node: DtNode): boolean {
   return true;
 }
 
-/** What leads on to other buses: bindings/i2c/i2c-mux*.yaml and the families of its chips. */
+/** Bus multiplexers: bindings/i2c/i2c-mux*.yaml and their chip families. */
 const IS_MUX = /mux|pca95(4|84)|max73|ltc430/;
 
 /** Devices outside that are served by a member. */
@@ -201,7 +202,7 @@ export function consumersOutside(all: Surroundings, { node }: Mover): readonly B
   return found;
 }
 
-/** A member, and its parts that are neither members nor parts of others. */
+/** Returns a member, and its parts that are neither members nor parts of others. */
 function ownParts(member: DtNode, members: ReadonlySet<DtNode>): readonly DtNode[] {
   const found = [member];
   for (const part of found) for (const child of part.children) if (!members.has(child)) found.push(child);
@@ -209,7 +210,7 @@ function ownParts(member: DtNode, members: ReadonlySet<DtNode>): readonly DtNode
 }
 
 /**
- * A clock controller that stays may take a clock of the bundle for its own: OnePlus 6, display clocks from the PLL of
+ * A clock controller that stays may use a clock of the bundle as a parent: OnePlus 6, display clocks from the PLL of
  * the DSI PHY.
  */
 const LOOP =
@@ -218,15 +219,15 @@ const LOOP_WAYS: readonly string[] = [
   'the keeper’s clock driver lets these clocks be until the return: --accept clockLoop',
 ];
 
-/** Roles of what is beside a device, not below it: places in a graph, memory, and what says who may reach it. */
+/** Roles without a dependency: places in a graph, memory, and access control. */
 const BESIDE: readonly Role[] = ['endpoint', 'memory', 'panel', 'backlight', 'sound', 'pipeline'];
 
-/** Whether who needs something in this role depends on it. */
+/** Whether a reference in this role is a dependency. */
 export function serves(role: Role): boolean {
   return !BESIDE.includes(role);
 }
 
-/** What a member does nothing without, and what makes one picture with it, where that stays outside. */
+/** Adds blockers for companions and pipeline stages of a member that stay outside. */
 export function halvesOutside(all: Surroundings, { node, needs }: Mover): readonly Blocker[] {
   const { board, inside } = all;
   const found: Blocker[] = [];
@@ -247,7 +248,7 @@ export function halvesOutside(all: Surroundings, { node, needs }: Mover): readon
   return found;
 }
 
-/** Parts of a node by which it could share something with a member, and what that would be. */
+/** Parts of a node that may be shared with a member, with the name of the shared resource. */
 const MAY_SHARE: readonly (readonly [Wrong['part'], (mover: Mover, all: Situation) => boolean, string])[] = [
   ['registers', ({ access }) => access.pages.length > 0, 'a page'],
   ['interrupts', ({ access }) => access.lines.length > 0, 'a line'],
@@ -262,7 +263,7 @@ const MAY_SHARE: readonly (readonly [Wrong['part'], (mover: Mover, all: Situatio
   ],
 ];
 
-/** Nodes outside of which something cannot be read that they could share: nobody knows that they do not. */
+/** Adds blockers for nodes outside with unreadable parts that they may share with a member. */
 export function unreadableOutside(all: Situation): readonly Blocker[] {
   const found: Blocker[] = [];
   for (const [node, wrongs] of all.board.unreadable) {

@@ -1,6 +1,5 @@
 /**
- * The streams that a node names for its DMA: `iommus`, `iommu-map`, and the list that an SMMU of the older binding has
- * of its masters. Pure.
+ * The streams of a node's DMA: `iommus`, `iommu-map`, and the list of masters at an SMMU of the older binding. Pure.
  *
  * Linux, Documentation/devicetree/bindings: iommu/iommu.txt, iommu/arm,smmu.yaml, pci/pci-iommu.txt; of_map_id of
  * drivers/of/base.c for entries of `iommu-map`; iommu/arm,smmu.txt of Linux 4.9 for `mmu-masters`.
@@ -9,14 +8,14 @@
 import type { DtNode } from './blob.ts';
 import { cellOf, cellsOf, ofNode, sizeOf, type Tree, TreeError, textsOf } from './tree.ts';
 
-/** A stream of a device at an IOMMU: those IDs that agree with `id` where `mask` has 0. */
+/** A stream of a device at an IOMMU: the IDs that equal `id` in the bits where `mask` is 0. */
 export interface Stream {
   readonly iommu: DtNode;
   readonly id: number;
   readonly mask: number;
 }
 
-/** How much Baton knows of an IOMMU. */
+/** Kinds of IOMMUs for Baton. */
 export type IommuKind = 'smmuv3' | 'mmu500' | 'unknown';
 
 /** Linux, Documentation/devicetree/bindings/iommu/arm,smmu.yaml and arm,smmu-v3.yaml. */
@@ -25,7 +24,7 @@ const IOMMUS: Readonly<Record<string, IommuKind>> = {
   'arm,mmu-500': 'mmu500',
   'qcom,smmu-500': 'mmu500',
 };
-/** The same bindings: what is an SMMU even where nothing refers to it. */
+/** From the same bindings: SMMUs even without references to them. */
 const SMMU = /^(arm,(smmu-v[123]|mmu-40[01]|mmu-500)|cavium,smmu-v2|(qcom|nvidia),smmu-(v2|500))$/;
 
 export function iommuKind(iommu: DtNode): IommuKind {
@@ -36,7 +35,7 @@ export function iommuKind(iommu: DtNode): IommuKind {
   return 'unknown';
 }
 
-/** Whether a node translates for others: by either binding, or by what it is. */
+/** Whether a node translates for others: by either binding, or by its `compatible`. */
 export const isIommu = ofNode((node): boolean => {
   return (
     node.properties.has('#iommu-cells') ||
@@ -45,17 +44,17 @@ export const isIommu = ofNode((node): boolean => {
   );
 });
 
-/** Most stream IDs that one entry of `iommu-map` may stand for: the requester IDs of a PCI segment. */
+/** Most stream IDs of one entry of `iommu-map`: the requester IDs of a PCI segment. */
 const MAPPED_MAX = 0x1_0000;
-/** Most entries of an `iommu-map`: a host of mainline's boards has sixteen. */
+/** Most entries of an `iommu-map`: a host on mainline's boards has at most sixteen. */
 const ENTRIES_MAX = 1_024;
 
-/** Nodes never change, are of one tree, and what is below asks for theirs again. */
+/** Cached: nodes never change, belong to one tree, and the nodes below ask again. */
 const STREAMS = new WeakMap<DtNode, readonly Stream[]>();
 
 /**
- * The streams that a node's DMA can have. SMMUs take an ID, and a mask where they have two cells; what another
- * IOMMU's cells mean is not known here, and comes with its first cell as the ID. Throws a TreeError.
+ * Returns the possible streams of a node's DMA. SMMUs have an ID, and with two cells a mask. The cells of another IOMMU
+ * are not interpreted: the first one counts as the ID. Throws a TreeError.
  */
 export function streamsOf(tree: Tree, node: DtNode): readonly Stream[] {
   const known = STREAMS.get(node);
@@ -80,27 +79,27 @@ function directStreams(tree: Tree, node: DtNode): readonly Stream[] {
     );
 }
 
-/**
- * Bits that an SMMU ignores in every stream ID that comes without a mask: bindings/iommu/arm,smmu.yaml,
- * stream-match-mask.
- */
+/** Bits that an SMMU ignores in every stream ID without a mask: bindings/iommu/arm,smmu.yaml, stream-match-mask. */
 function matchMask(iommu: DtNode): number {
   return cellOf(iommu, 'stream-match-mask', 0);
 }
 
-/** The streams of a PCI function, by the map of its host: bus, device and function make its ID. Throws a TreeError. */
+/**
+ * Returns the streams of a PCI function, by the map of its host; its ID is bus, device and function. Throws a
+ * TreeError.
+ */
 export function streamsOfFunction(tree: Tree, host: DtNode, requester: number): readonly Stream[] {
   const masked = requester & cellOf(host, 'iommu-map-mask', 0xffff);
   const entry = mapEntries(tree, host).find(({ first, count }) => masked >= first && masked - first < count);
   return entry ? [{ iommu: entry.iommu, id: (entry.id + masked - entry.first) >>> 0, mask: entry.mask }] : [];
 }
 
-/** Whether a node has a map of which something is not filled in: boot firmware does so on some boards. */
+/** Whether a node has an incomplete map, which boot firmware fills in on some boards. */
 export function hasEmptyMap(tree: Tree, node: DtNode): boolean {
   return node.properties.has('iommu-map') && mapEntries(tree, node).some(({ count }) => count === 0);
 }
 
-/** All that a map leads to: ranges as blocks of a power of two, exactly. */
+/** Returns all streams of a map: its ranges, split exactly into blocks of a power of two. */
 function mappedStreams(tree: Tree, node: DtNode): readonly Stream[] {
   const asked = cellOf(node, 'iommu-map-mask', 0xffff_ffff);
   return mapEntries(tree, node).flatMap(({ iommu, first, id, mask, count }) =>
@@ -114,10 +113,10 @@ function mappedStreams(tree: Tree, node: DtNode): readonly Stream[] {
   );
 }
 
-/** Most bits of a mask that single IDs are made of; a range with more of them counts as a whole, which is more. */
+/** Most bits of a mask that are expanded to single IDs; with more, the whole range counts, which is a superset. */
 const SPLIT_BITS_MAX = 8;
 
-/** Which requester IDs of a range are left when `mask` is put on every ID: runs of them, each its first and length. */
+/** Returns the requester IDs of a range after `mask` is applied to every ID: as runs, each with first and length. */
 function reachable(first: number, count: number, mask: number): readonly (readonly [number, number])[] {
   const runs: [number, number][] = [];
   const add = (id: number, length: number) => {
@@ -153,7 +152,7 @@ interface MapEntry {
   readonly count: number;
 }
 
-/** Nodes never change, and a host's map is asked for by each function below it. */
+/** Cached: nodes never change, and each function below a host uses its map. */
 const MAPS = new WeakMap<DtNode, readonly MapEntry[]>();
 
 function mapEntries(tree: Tree, node: DtNode): readonly MapEntry[] {
@@ -168,8 +167,8 @@ function mapEntries(tree: Tree, node: DtNode): readonly MapEntry[] {
 }
 
 /**
- * An entry has as many cells for its output as its IOMMU says (Linux 7.0 and later). Maps from before have one cell
- * always, and Linux takes those for such that have one target of two cells and the length 1 throughout.
+ * The output of an entry has as many cells as its IOMMU declares (Linux 7.0 and later). Older maps always have one
+ * cell; Linux recognizes them by a single target with two cells and length 1 in all entries.
  */
 function isOneCellMap(tree: Tree, words: readonly number[]): boolean {
   const iommu = tree.withPhandle(words[1] ?? 0);
@@ -177,7 +176,7 @@ function isOneCellMap(tree: Tree, words: readonly number[]): boolean {
   return words.every((word, index) => (index % 4 === 1 ? word === words[1] : index % 4 !== 3 || word === 1));
 }
 
-/** A map that cannot be read by the newer rule is read by the older one, where that can be. */
+/** A map that is invalid by the newer rule is read by the older one, if possible. */
 function orOneCell<T>(words: readonly number[], read: (cells: number | undefined) => T): T {
   try {
     return read(undefined);
@@ -191,7 +190,7 @@ function orOneCell<T>(words: readonly number[], read: (cells: number | undefined
   }
 }
 
-/** `fixed`: cells of each output; undefined: as many as the IOMMU says. */
+/** `fixed`: cells of each output; undefined: as the IOMMU declares. */
 function readMap(
   tree: Tree,
   node: DtNode,
@@ -221,7 +220,7 @@ function readMap(
   return entries;
 }
 
-/** A range of IDs as blocks, each of a power of two and aligned to it: its first ID, and the bits that are open. */
+/** Returns a range of IDs as aligned blocks of a power of two: first ID, and mask. */
 function blocksOf(first: number, count: number): readonly (readonly [number, number])[] {
   const blocks: (readonly [number, number])[] = [];
   for (let at = first, left = count; left > 0; ) {
@@ -234,12 +233,12 @@ function blocksOf(first: number, count: number): readonly (readonly [number, num
   return blocks;
 }
 
-/** Nodes never change: the masters of a tree's SMMUs are read once. */
+/** Cached: nodes never change, so the masters of a tree's SMMUs are read once. */
 const MASTERS = new WeakMap<Tree, ReadonlyMap<DtNode, readonly Stream[]>>();
 
 /**
- * The older binding: an SMMU names each of its masters, and after it as many stream IDs as that master says in
- * `#stream-id-cells`. A list that cannot be read is the SMMU's own fault, and told of it alone (`masterComplaint`).
+ * The older binding: an SMMU lists each of its masters, followed by as many stream IDs as that master declares in
+ * `#stream-id-cells`. An unreadable list is a fault of the SMMU, and reported only for it (`masterComplaint`).
  */
 function mastersOf(tree: Tree): ReadonlyMap<DtNode, readonly Stream[]> {
   const known = MASTERS.get(tree);
@@ -257,7 +256,7 @@ function mastersOf(tree: Tree): ReadonlyMap<DtNode, readonly Stream[]> {
   return found;
 }
 
-/** What is wrong with an SMMU's list of masters; undefined when nothing is. */
+/** Returns the fault of an SMMU's list of masters; undefined when there is none. */
 export function masterComplaint(tree: Tree, iommu: DtNode): TreeError | undefined {
   return iommu.properties.has('mmu-masters') ? mastersAsRead(tree, iommu).error : undefined;
 }

@@ -1,4 +1,4 @@
-/** What could be lent on a board at all: every device that somebody could ask for, planned by itself. Pure. */
+/** The candidates of a board: every device that may be asked for, each planned by itself. Pure. */
 
 import type { DtNode } from './blob.ts';
 import { type Blocker, mayBeAccepted } from './blockers.ts';
@@ -9,8 +9,8 @@ import { blockersOf, type Choices, type Plan } from './plan.ts';
 import { isWithin, textOf } from './tree.ts';
 
 /**
- * What a plan comes to. `free`: nothing stands in the way. `unsure`: nothing does, but nobody knows whether a member
- * without a stream does DMA. `blocked`: something stands in the way.
+ * Verdicts of a plan. `free`: nothing stands in the way. `unsure`: nothing else does, but whether a member without a
+ * stream does DMA is unknown. `blocked`: something stands in the way.
  */
 const VERDICTS = ['free', 'unsure', 'blocked'] as const;
 export type Verdict = (typeof VERDICTS)[number];
@@ -20,20 +20,21 @@ export function verdictOf({ blockers }: Pick<Plan, 'blockers'>): Verdict {
   return blockers.every(({ kind }) => kind === 'unknownDma') ? 'unsure' : 'blocked';
 }
 
-/** A device with what stands in the way of a bundle of it alone. */
+/** A device with the blockers of a bundle of it alone. */
 export interface Candidate {
   readonly node: DtNode;
-  /** What it is: its first `compatible`. */
+  /** Its first `compatible`. */
   readonly compatible: string;
   readonly mission: Mission | undefined;
   readonly blockers: readonly Blocker[];
   readonly verdict: Verdict;
 }
 
-/** Devices that somebody could want to move: enabled, with a driver, and with a line or a stream of their own. */
+/** Returns the devices that a person may want to move: enabled, with a driver, and with their own line or stream. */
 export function devicesOf(board: Board): readonly DtNode[] {
   const controllers = new Set<DtNode>();
-  // An interrupt controller of its own parts, as a display has one, is a device; one of others is not.
+  // A device with an interrupt controller only for its own parts, such as a display, is one; a controller for others is
+  // not.
   for (const node of board.enabled)
     for (const { interrupt } of board.access(node).lines)
       if (!isWithin(node, interrupt.controller)) controllers.add(interrupt.controller);
@@ -44,7 +45,7 @@ export function devicesOf(board: Board): readonly DtNode[] {
   });
 }
 
-/** All candidates: what can move first, then by the number of things in the way, then as in the tree. */
+/** Returns all candidates: first those that can move, then by number of blockers, then in the order of the tree. */
 export function survey(board: Board, choices: Choices = {}): readonly Candidate[] {
   const found = devicesOf(board).map((node): Candidate => {
     const blockers = blockersOf(board, [node], choices);
@@ -60,12 +61,12 @@ export function survey(board: Board, choices: Choices = {}): readonly Candidate[
   return found.sort((a, b) => rank(a) - rank(b) || a.blockers.length - b.blockers.length);
 }
 
-/** Whether everything that stands in the way of a device may be accepted. */
+/** Whether all blockers of a device may be accepted. */
 export function isAcceptable({ blockers }: Pick<Plan, 'blockers'>): boolean {
   return blockers.length > 0 && blockers.every(mayBeAccepted);
 }
 
-/** A candidate as one value: what it is, what it comes to, and what stands in the way with the ways out. */
+/** Returns a candidate as one value: device, verdict, and blockers with their ways out. */
 export function surveyJson({ node, compatible, mission, verdict, blockers }: Candidate): object {
   return {
     node: node.path,
@@ -85,7 +86,7 @@ export function surveyJson({ node, compatible, mission, verdict, blockers }: Can
 
 const TITLES: Readonly<Record<Verdict | 'acceptable', string>> = {
   free: 'Can move:',
-  unsure: 'Can move if they do no DMA, which nothing tells (--accept noDma):',
+  unsure: 'Can move if they do no DMA, which is unknown (--accept noDma):',
   acceptable: 'Can move when somebody accepts what stands in the way (--accept KIND):',
   blocked: 'Cannot move as they are, with how many things stand in the way, and of which kinds:',
 };

@@ -1,11 +1,11 @@
-/** Cards, edges and texts of a picture, as SVG. Pure; every text is escaped here, and cut to where it has to stay. */
+/** Cards, edges and texts of a picture, as SVG. Pure; every text is escaped here, and cut to its space. */
 
 import { plainText } from '../common/plain-text.ts';
 
 /** Height of a row, and room around the rows of a card, in pixels. */
 const ROW = 17;
 const PAD = 10;
-/** Width of a letter as part of the size of the font, of the widest among the usual fonts with one width. */
+/** Width of a letter relative to the font size, for the widest of the usual monospaced fonts. */
 export const LETTER = 0.61;
 export const FONT_SIZE = 12;
 
@@ -14,7 +14,7 @@ export interface Line {
   readonly text: string;
   readonly colour?: string;
   readonly bold?: boolean;
-  /** What an edge that begins at this row is found by. */
+  /** Key by which an edge finds this row. */
   readonly key?: string;
 }
 
@@ -33,12 +33,12 @@ export function heightOf({ lines }: Pick<Card, 'lines'>): number {
   return lines.length * ROW + 2 * PAD - 4;
 }
 
-/** Letters that fit into a card. */
+/** Number of letters that fit into a card. */
 function lettersIn(width: number): number {
   return Math.floor((width - 2 * PAD) / (FONT_SIZE * LETTER));
 }
 
-/** Text for XML. What XML 1.0 cannot hold at all becomes a question mark. */
+/** Escapes text for XML. Characters that XML 1.0 does not allow become a question mark. */
 export function escapeXml(text: string): string {
   const signs: Readonly<Record<string, string>> = {
     '&': '&amp;',
@@ -52,14 +52,14 @@ export function escapeXml(text: string): string {
     .replace(/[&<>"']/g, (sign) => signs[sign]!);
 }
 
-/** A text of at most `letters`, cut in its middle: the ends of a path tell more. */
+/** Returns a text of at most `letters`, cut in its middle: the ends of a path are more informative. */
 export function cut(text: string, letters: number): string {
   if (text.length <= letters) return text;
   const head = Math.ceil((letters - 1) / 3);
   return `${text.slice(0, head)}…${text.slice(text.length - (letters - 1 - head))}`;
 }
 
-/** A text in lines that fit into a card, at most so many; the last one then ends in an ellipsis. */
+/** Wraps a text to the width of a card, to at most `most` lines; a cut text ends in an ellipsis. */
 export function wrap(text: string, width: number, most: number): readonly string[] {
   const letters = lettersIn(width);
   const lines: string[] = [];

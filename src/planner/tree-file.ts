@@ -1,9 +1,9 @@
 /**
- * The one device tree of a board in the bytes of a file, or what the file is instead. Pure.
+ * Finds the one device tree of a board in the bytes of a file, or the reason why the file is something else. Pure.
  *
- * A plan of the wrong tree says that devices can move which cannot. So a file is a tree only if it is nothing else
- * too: of several trees the first is not the board's by being first, and an overlay or an image for a boot loader is a
- * sound blob that describes no board.
+ * A plan of the wrong tree may say that a device can move when it cannot. So a file counts as a tree only if it is
+ * nothing else: the first of several trees is not necessarily the board's, and an overlay or a boot image is a valid
+ * blob that does not describe a board.
  */
 
 import { BLOB_BYTES_MAX, BLOB_MAGIC, type Blob, DeviceTreeError, type DtNode, readBlob } from './blob.ts';
@@ -11,14 +11,14 @@ import { cutCommand, listed, numberOf, otherThanBlob, outputFor, shellWord, show
 import { textOf, textsOf } from './tree.ts';
 
 /**
- * Largest file in bytes that is read to say what is in it: FIT images with kernel and file system in them, or the
- * trees of a phone's every revision. One tree has at most BLOB_BYTES_MAX.
+ * Largest file, in bytes, that is read to list its contents: FIT images with kernel and file system, or the trees of
+ * all revisions of a phone. One tree has at most BLOB_BYTES_MAX.
  */
 export const TREE_FILE_BYTES_MAX = 64 << 20;
-/** Trees of one file that are counted. */
+/** Most trees of one file that are counted. */
 const TREES_MAX = 1_024;
 
-/** A file that is not one board's device tree. `lines`: what it is and what to do, for people. */
+/** A file that is not one board's device tree. `lines`: what it is and what to do, as text for people. */
 export class NotOneTree extends Error {
   override readonly name = 'NotOneTree';
   readonly lines: readonly string[];
@@ -28,13 +28,13 @@ export class NotOneTree extends Error {
   }
 }
 
-/** Where a blob is in a file, in bytes. */
+/** Place of a blob in a file, in bytes. */
 interface Place {
   readonly offset: number;
   readonly bytes: number;
 }
 
-/** Whether a file begins as a blob, and has to be read to its end. */
+/** Whether a file begins as a blob, and must be read to its end. */
 export function isBlob(bytes: Uint8Array): boolean {
   return magicAt(bytes, 0);
 }
@@ -46,15 +46,15 @@ export function isBlob(bytes: Uint8Array): boolean {
  * image, source, or what src/planner/containers.ts knows.
  */
 export function readTreeFile(bytes: Uint8Array, name: string): Blob {
-  // Of a blob any byte but the first ones may be what something else has there.
+  // Checked only if it is no blob: in a blob, later bytes may look like another kind of file.
   const other = isBlob(bytes) ? undefined : otherThanBlob(bytes, name);
   if (other !== undefined) throw new NotOneTree(...other);
   const { places, end } = blobsOf(bytes);
   const [first] = places;
-  // What is no whole blob: reading it says why.
+  // Not a whole blob: reading it reports why.
   if (first === undefined) return readBlob(bytes, TREE_FILE_BYTES_MAX);
   const found = blobAt(bytes, first);
-  // It has its images behind it, or within it, and those may be trees.
+  // Its images are inside or behind it, and may be trees.
   if (!(found instanceof DeviceTreeError) && isFit(found.root))
     throw new NotOneTree(...fitLines(found.root, name));
   if (places.length > 1) throw new NotOneTree(...severalLines(bytes, places, end, name));
@@ -74,7 +74,7 @@ export function readTreeFile(bytes: Uint8Array, name: string): Blob {
   return found;
 }
 
-/** Blobs one behind the other, zeros between them, by what each says of its size; `end`: where that stops. */
+/** Finds consecutive blobs, possibly with zeros between them, by their sizes; `end`: the end of the last one. */
 function blobsOf(bytes: Uint8Array): { readonly places: readonly Place[]; readonly end: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const places: Place[] = [];
@@ -121,7 +121,7 @@ function severalLines(
   ];
 }
 
-/** Model and compatible of a tree, or what it is instead. */
+/** Returns model and compatible of a tree, or what it is instead. */
 function titleOf(found: Blob | DeviceTreeError): string {
   if (found instanceof DeviceTreeError) return `cannot be read (${shown(found.message)})`;
   const model = textOf(found.root, 'model') ?? 'no model';
@@ -131,9 +131,9 @@ function titleOf(found: Blob | DeviceTreeError): string {
 }
 
 /**
- * Whether a tree is an overlay: fragments with `__overlay__` in them, as libfdt's fdt_overlay_apply looks for them, or
- * references that only a base tree can fill in (dtc, Documentation/dt-object-internal.txt). A tree with CPUs is a base,
- * also with what dtc keeps for overlays in it.
+ * Whether a tree is an overlay: fragments with `__overlay__` in them, as libfdt's fdt_overlay_apply expects them, or
+ * references that only a base tree can resolve (dtc, Documentation/dt-object-internal.txt). A tree with CPUs is a base,
+ * even with the nodes that dtc adds for overlays.
  */
 function isOverlay(root: DtNode): boolean {
   if (root.children.some((child) => hasChild(child, '__overlay__'))) return true;

@@ -1,13 +1,13 @@
 /**
- * Finds its way in a device tree: nodes by path, alias and phandle, and properties as what they mean. Pure.
+ * Access to a device tree: nodes by path, alias and phandle, and typed properties. Pure.
  *
- * Standard properties: Devicetree Specification v0.4, chapter 2. What a property says wrongly is a TreeError that names
- * the node and the property; it never stops anybody from reading another.
+ * Standard properties: Devicetree Specification v0.4, chapter 2. An invalid property causes a TreeError with the node
+ * and the property; others remain readable.
  */
 
 import type { Blob, DtNode } from './blob.ts';
 
-/** A property that does not say what it should, at a node. */
+/** An invalid property of a node. */
 export class TreeError extends Error {
   override readonly name = 'TreeError';
   constructor(node: DtNode, property: string, message: string) {
@@ -18,7 +18,7 @@ export class TreeError extends Error {
 /** Most cells of one number or specifier: PCI addresses have 3, interrupt specifiers up to 4. */
 export const CELLS_MAX = 8;
 
-/** A reference to another node with arguments: a phandle and the cells that its target asks for. */
+/** A reference to another node with arguments: a phandle, and as many cells as its target declares. */
 export interface Link {
   /** The node it points to; undefined when no node has that phandle. */
   readonly target: DtNode | undefined;
@@ -27,9 +27,9 @@ export interface Link {
 }
 
 /**
- * Paths by name (Devicetree Specification v0.4, 3.3), and what dtc keeps for overlays: paths of labels, and places that
- * are still to be filled in (dtc, Documentation/dt-object-internal.txt). Their properties describe no device, whatever
- * their names are.
+ * Nodes that describe no device, whatever the names of their properties are: aliases (Devicetree Specification v0.4,
+ * 3.3), and what dtc adds for overlays: paths of labels, and references to be resolved (dtc,
+ * Documentation/dt-object-internal.txt).
  */
 const BOOKKEEPING = /^\/(aliases|__(symbols|fixups|local_fixups)__)(\/|$)/;
 
@@ -51,7 +51,7 @@ export class Tree {
     }
   }
 
-  /** Every node that describes something, parents before children. */
+  /** All nodes except those that describe no device, parents before children. */
   nodes(): readonly DtNode[] {
     this.#nodes ??= [...this.#byPath.values()].filter(({ path }) => !BOOKKEEPING.test(path));
     return this.#nodes;
@@ -75,8 +75,8 @@ export class Tree {
   }
 
   /**
-   * Reads a list of references, each a phandle and as many cells as its target says in `cellsProperty`, or as `fixed`
-   * says. A phandle 0 is an empty place of the list. Throws a TreeError.
+   * Reads a list of references, each a phandle and as many cells as its target declares in `cellsProperty`, or `fixed`
+   * cells. A phandle 0 is an empty entry. Throws a TreeError.
    */
   links(
     node: DtNode,
@@ -110,7 +110,7 @@ export class Tree {
   }
 }
 
-/** Nodes never change: a function of one alone is asked once for each, and its answer kept as long as the node. */
+/** Caches a function of a node, as long as the node: nodes never change. */
 export function ofNode<T>(get: (node: DtNode) => T): (node: DtNode) => T {
   const known = new WeakMap<DtNode, { readonly value: T }>();
   return (node) => {
@@ -125,7 +125,7 @@ export function ofNode<T>(get: (node: DtNode) => T): (node: DtNode) => T {
 
 /** A node and all below it, parents before children. */
 export function* nodesBelow(node: DtNode): Iterable<DtNode> {
-  // Children are reached by a stack of our own, in their order.
+  // An explicit stack, which keeps the order of the children.
   const stack = [node];
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
     yield next;
@@ -133,7 +133,7 @@ export function* nodesBelow(node: DtNode): Iterable<DtNode> {
   }
 }
 
-/** Nodes never change, and planning asks for each again and again. */
+/** Cached: nodes never change, and planning asks often. */
 const ENABLED = new WeakMap<DtNode, boolean>();
 
 /** Whether a node is in use: `status` absent, `okay` or `ok`, and so for all above it. */
@@ -141,7 +141,7 @@ export function isEnabled(node: DtNode): boolean {
   const known = ENABLED.get(node);
   if (known !== undefined) return known;
   const status = textOf(node, 'status');
-  // A status that cannot be read is none that says okay.
+  // An unreadable status does not count as okay.
   const isOkay = status === undefined ? !node.properties.has('status') : status === 'okay' || status === 'ok';
   const enabled = isOkay && (node.parent === undefined || isEnabled(node.parent));
   ENABLED.set(node, enabled);
@@ -152,8 +152,8 @@ export function isEnabled(node: DtNode): boolean {
 const USED_STATUS: readonly string[] = ['okay', 'ok', 'reserved', 'fail-needs-probe'];
 
 /**
- * Whether somebody uses a node, be it another than the system that reads the tree: enabled, or `reserved`, as for
- * firmware (Devicetree Specification v0.4, 2.3.4), itself or one above it.
+ * Whether a node is used, by this system or another one: enabled, or `reserved` as for firmware (Devicetree
+ * Specification v0.4, 2.3.4), itself or a node above it.
  */
 export function isInUse(node: DtNode): boolean {
   const known = IN_USE.get(node);
@@ -163,7 +163,7 @@ export function isInUse(node: DtNode): boolean {
   return found;
 }
 
-/** As for those that are enabled. */
+/** Cached as above. */
 const IN_USE = new WeakMap<DtNode, boolean>();
 
 function isUsed(node: DtNode): boolean {
@@ -182,8 +182,8 @@ export function isWithin(node: DtNode, above: DtNode): boolean {
 }
 
 /**
- * The texts of a property; empty when it is absent. What is no printable ASCII is no text: it would go to somebody's
- * terminal.
+ * Returns the texts of a property; empty when it is absent. Only printable ASCII counts as text, since it may be
+ * printed on a terminal.
  */
 export function textsOf(node: DtNode | undefined, property: string): readonly string[] {
   const bytes = node?.properties.get(property);
@@ -196,7 +196,7 @@ export function textsOf(node: DtNode | undefined, property: string): readonly st
 }
 
 const NO_TEXTS: readonly string[] = [];
-/** Properties never change, and `compatible` is asked for again and again. */
+/** Cached: properties never change, and `compatible` is read often. */
 const TEXTS = new WeakMap<Uint8Array, readonly string[]>();
 
 function readTexts(bytes: Uint8Array): readonly string[] {
@@ -215,12 +215,15 @@ function readTexts(bytes: Uint8Array): readonly string[] {
   return texts;
 }
 
-/** The first text of a property. */
+/** Returns the first text of a property. */
 export function textOf(node: DtNode | undefined, property: string): string | undefined {
   return textsOf(node, property)[0];
 }
 
-/** The 32-bit cells of a property; empty when it is absent. Throws a TreeError when its length is no multiple of 4. */
+/**
+ * Returns the 32-bit cells of a property; empty when it is absent. Throws a TreeError when its length is not a multiple
+ * of 4.
+ */
 export function cellsOf(node: DtNode, property: string): readonly number[] {
   const bytes = node.properties.get(property);
   if (bytes === undefined) return [];
@@ -230,7 +233,7 @@ export function cellsOf(node: DtNode, property: string): readonly number[] {
   return cells;
 }
 
-/** The one cell of a property, or `absent`. */
+/** Returns the single cell of a property, or `absent`. */
 export function cellOf(node: DtNode, property: string, absent: number): number {
   const cells = cellsOf(node, property);
   if (cells.length === 0) return absent;
@@ -238,7 +241,10 @@ export function cellOf(node: DtNode, property: string, absent: number): number {
   return cells[0]!;
 }
 
-/** A number of cells that a node declares, as `#address-cells`. Throws a TreeError when it is absent or too large. */
+/**
+ * Returns a number of cells that a node declares, such as `#address-cells`. Throws a TreeError when it is absent or too
+ * large.
+ */
 export function sizeOf(node: DtNode, property: string, absent?: number): number {
   const size = cellOf(node, property, absent ?? -1);
   if (size < 0) throw new TreeError(node, property, 'it is missing');
@@ -246,7 +252,7 @@ export function sizeOf(node: DtNode, property: string, absent?: number): number 
   return size;
 }
 
-/** The number in some cells, the highest first. */
+/** Returns the number in some cells, the highest first. */
 export function numberIn(cells: readonly number[]): bigint {
   return cells.reduce((number, cell) => (number << 32n) | BigInt(cell), 0n);
 }

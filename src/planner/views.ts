@@ -1,4 +1,4 @@
-/** How another VM sees a bundle, read from that VM's own device tree: the views of a bundle definition. Pure. */
+/** The views of a bundle definition, read from another VM's own device tree. Pure. */
 
 import { type BundleDefinition, type Device, type Resource, viewOf } from '../core/protocol/bundle.ts';
 import type { VmId } from '../core/protocol/ids.ts';
@@ -7,17 +7,20 @@ import type { NodesOfDevices } from './expected.ts';
 import { eachOnce, type Things, thingsOf } from './once.ts';
 import type { Tree } from './tree.ts';
 
-/** What a VM sees of a kind, in the order of its tree: a number, and what has to be as in the bundle. */
+/**
+ * The resources of one kind that a VM sees, in the order of its tree: the number, and the properties that must equal
+ * the bundle's.
+ */
 interface Sight {
   readonly number: number;
   readonly nature: string;
 }
 
 /**
- * Returns the definition with the views of `vm`: each device's registers, lines and streams are those of its nodes,
- * in order, and what two devices share is the first one's. A device that has no nodes here is seen as it is; so are
- * streams of which the tree has none. Throws an Error when the tree has more or fewer, of other lengths or triggers,
- * and a TreeError.
+ * Returns the definition with the views of `vm`: each device's registers, lines and streams are matched with those of
+ * its nodes, in order; shared ones belong to the first device. A device without nodes here has no views, and neither
+ * have streams if the tree has none. Throws an Error when the tree has more or fewer, or other lengths or triggers, and
+ * a TreeError.
  */
 export function withViews(
   bundle: BundleDefinition,

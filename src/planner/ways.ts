@@ -1,6 +1,6 @@
 /**
- * The way out of what stands in the way of a bundle: what else to ask for, and what to accept, so that nothing does.
- * Found by planning again, the cheapest choice first. Pure.
+ * Searches the cheapest way out of a bundle's blockers: what else to ask for, and what to accept. Plans again with each
+ * choice, cheapest first. Pure.
  */
 
 import type { DtNode } from './blob.ts';
@@ -8,19 +8,19 @@ import { ACCEPT_WORDS, ACCEPTABLE, type Acceptable, type Blocker } from './block
 import type { Board } from './board.ts';
 import { blockersOf, type Choices } from './plan.ts';
 
-/** A choice by which a bundle can move: paths of all that is asked for, and all that is accepted. */
+/** A choice with which a bundle can move: the paths of all wanted nodes, and all accepted blockers. */
 export interface WayOut {
   readonly ask: readonly string[];
   readonly accept: readonly Acceptable[];
 }
 
 /**
- * Most plans that one search makes: the boards of mainline take up to ten for what can be moved at all, and each plan
+ * Most plans of one search: on mainline's boards up to ten suffice for devices that can move at all, and each plan
  * takes less than a millisecond.
  */
 const PLANS_MAX = 64;
 
-/** A choice that is still to be planned. */
+/** A choice that is not planned yet. */
 interface Choice {
   readonly wanted: readonly DtNode[];
   readonly accept: readonly Acceptable[];
@@ -28,8 +28,8 @@ interface Choice {
 }
 
 /**
- * Returns the cheapest way out: each device more and each thing accepted counts once. Undefined where there is none
- * within 64 plans: some blocker has neither.
+ * Returns the cheapest way out; each additional device and each accepted blocker costs 1. Undefined if there is none
+ * within the limit, or if a blocker has neither.
  */
 export function wayOut(board: Board, wanted: readonly DtNode[], choices: Choices): WayOut | undefined {
   const open: Choice[] = [{ wanted, accept: choices.accept ?? [], cost: 0 }];
@@ -43,7 +43,7 @@ export function wayOut(board: Board, wanted: readonly DtNode[], choices: Choices
     plans++;
     const blockers = blockersOf(board, choice.wanted, { ...choices, accept: choice.accept });
     if (blockers.length === 0) return { ask: choice.wanted.map(({ path }) => path), accept: choice.accept };
-    // Each of them has to be answered, so any one will do to go on from: the one with the fewest answers.
+    // Every blocker must be resolved, so the search branches on any one: the one with the fewest ways out.
     const answers = blockers.map((blocker) => answersTo(board, choice, blocker));
     open.push(...answers.reduce((least, each) => (each.length < least.length ? each : least)));
   }

@@ -1,5 +1,5 @@
 /**
- * Time that moves only when told to. Same port as the real clock, so the drivers cannot tell.
+ * A clock whose time advances only on request, with the port of the real clock.
  *
  * Timers of the same moment fire in the order in which they were set.
  */

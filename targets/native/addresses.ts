@@ -1,22 +1,22 @@
-/** Addresses of streams in words, and as the native core takes them. Pure. */
+/** Addresses of streams as text, and in the form of the native core. Pure. */
 
 import { isLookedUp, parseAddress } from '../../src/common/addresses.ts';
 import { FAMILY } from './core.ts';
 
-/** An address as the native core takes it. */
+/** An address in the form of the native core. */
 export interface CoreAddress {
   readonly family: number;
   readonly where: string;
   readonly port: number;
 }
 
-/** Why a host cannot be a name here: a resolver is more than an agent in a guest needs. */
-export const NAME_FAULT = 'no names are looked up by this program: expected an IP address';
+/** Why a host must be an IP address here: an agent in a guest needs no resolver. */
+export const NAME_FAULT = 'this program does not look up host names: expected an IP address';
 
-/** Returns an address as the native core takes it. Throws an Error that says what is wrong with it. */
+/** Returns an address in the form of the native core. Throws an Error about an invalid one. */
 export function coreAddress(address: string): CoreAddress {
   const parsed = parseAddress(address);
-  if (typeof parsed === 'string') throw new Error(`${JSON.stringify(address)} is no address: ${parsed}`);
+  if (typeof parsed === 'string') throw new Error(`${JSON.stringify(address)} is not an address: ${parsed}`);
   if (parsed.kind === 'unix') return { family: FAMILY.unix, where: parsed.path, port: 0 };
   if (parsed.kind === 'vsock') return { family: FAMILY.vsock, where: parsed.cid, port: parsed.port };
   if (parsed.kind === 'vsock-unix') throw new Error(`${JSON.stringify(address)} is dialled as unix: here`);

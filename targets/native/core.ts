@@ -1,44 +1,44 @@
 /**
- * The native core, as every binding of it offers it (core/core.h says what each call does). Types and numbers only.
+ * Interface of the native core, the same for every binding (core/core.h describes each call). Types and numbers only.
  *
- * Results are those of the kernel: what counts or a descriptor, or a negative errno. Bytes are a buffer, an offset in
- * it and a count.
+ * Results are those of the kernel: a count or a descriptor, or a negative errno. Bytes are given as a buffer, an offset
+ * in it and a count.
  */
 
 /** Families of addresses, as Linux numbers them on every architecture. */
 export const FAMILY = { unix: 1, inet: 2, inet6: 10, vsock: 40 } as const;
 
 export interface NativeCore {
-  /** Returns a descriptor that connects: once it can be written, `socketError` tells how that went. */
+  /** Returns a descriptor that is connecting: once it is writable, `socketError` returns the outcome. */
   connect(family: number, where: string, port: number): number;
-  /** Returns a descriptor that listens. A UNIX socket file has `mode` from its first moment on. */
+  /** Returns a descriptor that listens. A UNIX socket file has `mode` from its creation. */
   listen(family: number, where: string, port: number, mode: number): number;
   /** Returns the next connection. */
   accept(fd: number): number;
-  /** Returns 0, or the error that a socket has met. */
+  /** Returns 0, or the pending error of a socket. */
   socketError(fd: number): number;
-  /** Returns how many bytes came; 0 at the end of the stream. */
+  /** Returns the number of bytes received; 0 at the end of the stream. */
   receive(fd: number, buffer: ArrayBufferLike, offset: number, count: number): number;
-  /** Returns how many bytes were taken. */
+  /** Returns the number of bytes accepted. */
   send(fd: number, buffer: ArrayBufferLike, offset: number, count: number): number;
   /** Ends our direction of a stream. */
   shutdown(fd: number): number;
   close(fd: number): number;
   /** Sends a datagram to a UNIX socket, by its path, or by its abstract name behind a zero byte. Returns 0. */
   sendDatagram(where: string, buffer: ArrayBufferLike, offset: number, count: number): number;
-  /** Returns an address as Baton spells it: our own, or that of the peer. */
+  /** Returns an address as text: our own, or that of the peer. */
   socketName(fd: number, ofPeer: boolean): string | number;
   /** Returns process, user and group at the other end of a UNIX socket. */
   credentials(fd: number): readonly [pid: number, uid: number, gid: number] | number;
-  /** Fills bytes at random. */
+  /** Fills bytes with random values. */
   random(buffer: ArrayBufferLike, offset: number, count: number): number;
   /** Returns the 32 bytes of SHA-256. */
   sha256(buffer: ArrayBufferLike, offset: number, count: number): ArrayBuffer;
-  /** Returns the state of HMAC-SHA-256 under a key. A copy of its bytes is a state of its own. */
+  /** Returns the state of HMAC-SHA-256 under a key. A copy of its bytes is an independent state. */
   hmacBegin(key: ArrayBufferLike, offset: number, count: number): ArrayBuffer;
-  /** Takes bytes in. */
+  /** Adds bytes to a state. */
   hmacAdd(state: ArrayBuffer, buffer: ArrayBufferLike, offset: number, count: number): void;
-  /** Writes the tag, 32 bytes, over what `state` has taken in and these bytes. `state` stays as it is. */
+  /** Writes the tag, 32 bytes, over the bytes added to `state` and these. Does not change `state`. */
   hmacEnd(
     state: ArrayBuffer,
     buffer: ArrayBufferLike,
@@ -50,15 +50,15 @@ export interface NativeCore {
   ): void;
 }
 
-/** Tells when descriptors are ready. */
+/** Reports when descriptors are ready. */
 export interface Poller {
-  /** Calls back whenever `fd` can be read, or has come to its end, until it is called with undefined. */
+  /** Calls back whenever `fd` is readable or at its end, until called with undefined. */
   onReadable(fd: number, ready: (() => void) | undefined): void;
-  /** Calls back whenever `fd` can be written, or has failed, until it is called with undefined. */
+  /** Calls back whenever `fd` is writable or has failed, until called with undefined. */
   onWritable(fd: number, ready: (() => void) | undefined): void;
 }
 
-/** Errors that code looks at, or that people meet: numbers of Linux, the same on x86-64 and arm64. */
+/** Errors that the code distinguishes or that people see, by their Linux numbers, the same on x86-64 and arm64. */
 const ERRORS: Readonly<Record<number, string>> = {
   1: 'EPERM',
   2: 'ENOENT',
@@ -105,5 +105,5 @@ export function errorName(result: number): string {
   return ERRORS[-result] ?? `error ${-result}`;
 }
 
-/** Nothing there now, as `receive`, `send` and `accept` return it. */
+/** Result of `receive`, `send` and `accept` when they would block. */
 export const AGAIN = -11;

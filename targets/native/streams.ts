@@ -1,39 +1,45 @@
 /**
- * Byte streams over the native core: the StreamNetwork of every runtime that has a binding of it. Knows no runtime
- * itself.
+ * Byte streams over the native core: the StreamNetwork of every runtime with a binding of it. Independent of the
+ * runtime.
  *
- * One chunk is read, and one connection taken, each time that a descriptor is ready, so that a peer that never pauses
- * keeps nobody waiting.
+ * Each time a descriptor is ready, one chunk is read, or one connection accepted, so that a peer that never pauses does
+ * not delay others.
  */
 
 import type { ByteStream, ByteStreamListener, Clock, StreamNetwork } from '../../src/ports/world.ts';
 import { type CoreAddress, coreAddress } from './addresses.ts';
 import { AGAIN, errorName, FAMILY, type NativeCore, type Poller } from './core.ts';
 
-/** Bytes that may wait to be sent on one stream: 32 full frames; a slower peer loses what comes after. */
+/** Most unsent bytes of one stream: 32 full frames. For a slower peer further frames are dropped. */
 const QUEUE_BYTES_MAX = 256 * 1024;
-/** Pieces that may wait there: each takes some 200 bytes more than it has, and acknowledgements of MQTT have four. */
+/**
+ * Most unsent pieces of one stream: each takes about 200 bytes besides its content, and an MQTT acknowledgement has
+ * four.
+ */
 const QUEUE_PIECES_MAX = 1_024;
 /** Longest wait for a connection, in ms. Loopback and vsock answer at once or never. */
 const CONNECT_MS = 5_000;
-/** How long, in ms, a closed stream may still send what was queued without getting on; then its peer does not read. */
+/**
+ * Longest time without progress, in ms, in which a closed stream may still send what was queued; then its peer does not
+ * read.
+ */
 const LINGER_MS = 1_000;
-/** Bytes that are read at once: sixteen full frames, or a large `status`. */
+/** Bytes per read: sixteen full frames, or a large `status`. */
 const CHUNK_BYTES = 64 * 1024;
 
-/** What streams are made of. */
+/** Parameters of streams. */
 export interface StreamParts {
   readonly core: NativeCore;
   readonly poller: Poller;
   readonly clock: Pick<Clock, 'after'>;
   /**
-   * Makes room for a socket file, and keeps others from it until it is released. Rejects when another process listens
-   * there, or something else is in its place.
+   * Prepares the path of a socket file, and reserves it until it is released. Rejects when another process listens
+   * there, or there is something else.
    */
   readonly takePlace: (path: string) => Promise<{ release(): void }>;
 }
 
-/** Returns the sockets of this machine. */
+/** Returns the streams of this machine. */
 export function nativeStreams(parts: StreamParts): StreamNetwork {
   return {
     connect: (address, done) => connect(parts, address, done),
@@ -92,7 +98,7 @@ function listen(
     if (fd < 0) throw new Error(`listen ${errorName(fd)} ${at.where}`);
     poller.onReadable(fd, () => {
       const taken = core.accept(fd);
-      // Errors concern one connection that could not be accepted: its other end dials again.
+      // Errors concern a connection that could not be accepted; its other end dials again.
       if (taken >= 0) onConnection(new NativeStream(core, poller, clock, taken));
     });
   };
@@ -133,7 +139,7 @@ class NativeStream implements ByteStream {
   readonly #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #listener: ByteStreamListener | undefined;
-  /** Why it ended; it may still send what is queued. */
+  /** Why it ended. Queued bytes may still be sent. */
   #reason: string | undefined;
   #isGone = false;
   #cancelLinger: () => void = () => {};
@@ -166,7 +172,7 @@ class NativeStream implements ByteStream {
     if (sent === undefined) return false;
     if (sent === bytes.length) return true;
     if (this.#queue.length === 0) this.#poller.onWritable(this.#fd, () => this.#flush());
-    // Whoever wrote may use its bytes anew.
+    // The writer may reuse its bytes.
     this.#queue.push(bytes.slice(sent));
     this.#queuedBytes += bytes.length - sent;
     return true;
@@ -185,7 +191,7 @@ class NativeStream implements ByteStream {
     else this.#destroy(`read ${errorName(count)}`);
   }
 
-  /** Returns how many bytes the kernel took; undefined when the stream has failed. */
+  /** Returns the number of bytes that the kernel accepted; undefined when the stream has failed. */
   #send(bytes: Uint8Array): number | undefined {
     const sent = this.#core.send(this.#fd, bytes.buffer, bytes.byteOffset, bytes.length);
     if (sent >= 0) return sent;
@@ -210,7 +216,7 @@ class NativeStream implements ByteStream {
     if (this.#reason !== undefined) this.#destroy(this.#reason);
   }
 
-  /** Reads nothing any more, and closes once what is queued was sent. */
+  /** Stops reading, and closes when the queue has been sent. */
   #end(reason: string): void {
     this.#reason = reason;
     this.#poller.onReadable(this.#fd, undefined);
@@ -235,12 +241,12 @@ class NativeStream implements ByteStream {
     this.#tell();
   }
 
-  /** Never within a call of the listener's own. */
+  /** Never called within a call by the listener. */
   #tell(): void {
     const listener = this.#listener;
     if (listener) void Promise.resolve().then(() => listener.onClose(this.#reason!));
   }
 }
 
-/** Where chunks arrive; what is kept is a copy of what came. */
+/** Receive buffer of all streams; listeners get copies. */
 const CHUNK = new Uint8Array(CHUNK_BYTES);

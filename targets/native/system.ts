@@ -1,6 +1,6 @@
 /**
- * The other half of the QuickJS module (quickjs/system.c): what Node offers and QuickJS does not. Types only. Results
- * are those of the kernel: what counts or a descriptor, or a negative errno.
+ * The other half of the QuickJS module (quickjs/system.c): functions that Node has and QuickJS lacks. Types only.
+ * Results are those of the kernel: a count or a descriptor, or a negative errno.
  */
 
 export interface NativeSystem {
@@ -8,35 +8,35 @@ export interface NativeSystem {
   readonly O_NOCTTY: number;
   readonly O_NOFOLLOW: number;
   readonly O_NONBLOCK: number;
-  /** Opens a file, not to be inherited. */
+  /** Opens a file, closed on exec. */
   open(path: string, flags: number, mode: number): number;
   readAt(fd: number, buffer: ArrayBufferLike, offset: number, count: number, at: number): number;
   writeAt(fd: number, buffer: ArrayBufferLike, offset: number, count: number, at: number): number;
   truncate(fd: number, size: number): number;
-  /** Makes durable what was written; `dataOnly` leaves out what is not needed to read it back. */
+  /** Makes written data durable; `dataOnly`: without metadata that is not needed to read it back (fdatasync). */
   sync(fd: number, dataOnly: boolean): number;
-  /** 0: this process may do what `mode` says, as access(2) has it. */
+  /** 0: this process has the access `mode`, as in access(2). */
   access(path: string, mode: number): number;
-  /** What an errno means. */
+  /** Returns the text of an errno. */
   errorText(errno: number): string;
   /** Decodes UTF-8. */
   textOf(buffer: ArrayBufferLike, offset: number, count: number): string;
   /** Encodes as UTF-8. */
   bytesOf(text: string): ArrayBuffer;
   /**
-   * Opens a file and reads at most 4096 bytes at its start, or writes a text there, on a thread of its own. Returns a
-   * descriptor to be read: two int32, the result and 1 if it was opened, and behind them what was read.
+   * Opens a file and reads at most 4096 bytes at its start, or writes a text there, on its own thread. Returns a
+   * descriptor to read from: two int32, the result and 1 if the file was opened, then the bytes read.
    */
   startJob(path: string, what: number | string): number;
-  /** Makes the pipe that signals arrive at, a byte each. Returns its end. Once. */
+  /** Creates the pipe on which signals arrive, one byte each. Returns its reading end. Called once. */
   signals(): number;
-  /** Has a signal arrive there, or do again what it does without us. */
+  /** Has a signal arrive there, or restores its default action. */
   watchSignal(signal: number, isWatched: boolean): number;
-  /** Makes a pipe, not to be inherited, of which one end does not block. */
+  /** Creates a pipe, closed on exec, with one non-blocking end. */
   pipe(end: 'read' | 'write'): readonly [read: number, write: number] | number;
   /**
-   * Starts a program. Descriptors become its 0, 1, …; -1 is /dev/null. With `isLeader` it has a session and a process
-   * group of its own. Returns its process; the errno why it did not begin.
+   * Starts a program. The descriptors become its 0, 1, …; -1 is /dev/null. With `isLeader` it has its own session and
+   * process group. Returns its process, or the negative errno.
    */
   spawn(
     command: readonly string[],
@@ -49,11 +49,10 @@ export interface NativeSystem {
   timer(): number;
   /** Sets it to run out after `ms`, at least 1; 0: never. It cannot be read until then. */
   setTimer(fd: number, ms: number): number;
-  /** Collects garbage if enough may have gathered since the last time. */
+  /** Collects garbage if enough may have accumulated since the last time. */
   tidy(): void;
   /**
-   * Sets who is told of promises that were rejected with nobody to hear it, and of those that are heard after all.
-   * Once.
+   * Sets the callback for promises that were rejected without a handler, and for those that got one later. Called once.
    */
   onRejection(told: (promise: Promise<unknown>, reason: unknown, isHandled: boolean) => void): void;
 }

@@ -1,7 +1,4 @@
-/**
- * Attributes of the kernel, each opened, read or written by a thread of its own, in place of
- * targets/node/agent/attributes.ts.
- */
+/** Kernel attributes, each read or written on its own thread. Replaces targets/node/agent/attributes.ts. */
 
 import * as os from 'qjs:os';
 import type { Attributes } from '../../src/edges/hooks/world.ts';
@@ -11,13 +8,13 @@ import { accessSync, readdirSync, readlinkSync, realpathSync } from './node/fs.t
 import { basename } from './node/path.ts';
 import { POLLER } from './poller.ts';
 
-/** Longest attribute that is read, in bytes: the kernel shows at most a page. */
+/** Longest attribute that is read, in bytes: the kernel returns at most a page. */
 const ATTRIBUTE_BYTES_MAX = 4_096;
-/** Before what was read: its count or the error, and whether the file was opened, an int32 each. */
+/** Header before the bytes read: their count or the error, and whether the file was opened, an int32 each. */
 const HEAD_BYTES = 8;
 const EIO = -5;
 
-/** Files below /sys. Asynchronous, because a driver may take as long as its suspend. */
+/** Files below /sys. Asynchronous, because a write may last as long as a driver's suspend. */
 export const ATTRIBUTES: Attributes = {
   read: async (path) => {
     const { result, hasOpened, text } = await job(path, ATTRIBUTE_BYTES_MAX);
@@ -70,7 +67,7 @@ function job(path: string, what: number | string): Promise<Done> {
       const count = os.read(report, bytes.buffer, 0, bytes.length);
       POLLER.onReadable(report, undefined);
       NATIVE.close(report);
-      // The thread could not even say how it went: nobody knows.
+      // The thread reported nothing: the outcome is unknown.
       if (count < HEAD_BYTES) return done({ result: EIO, hasOpened: true, text: '' });
       const head = new DataView(bytes.buffer);
       const text = NATIVE.textOf(bytes.buffer, HEAD_BYTES, Math.max(count - HEAD_BYTES, 0));

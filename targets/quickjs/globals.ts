@@ -1,6 +1,4 @@
-/**
- * The globals that Node has, that the shared sources use, and that the engine lacks. Imported before everything else.
- */
+/** Globals of Node that the shared sources use and the engine lacks. Imported before everything else. */
 
 import * as os from 'qjs:os';
 import { guarded } from './guard.ts';
@@ -14,7 +12,7 @@ type Timer = number | (() => void);
 
 globals['setTimeout'] = (fire: () => void, ms = 0): Timer => {
   if (ms >= ENGINE_MAX_MS) return longTimer(guarded(fire), ms);
-  // The engine counts whole milliseconds from the last whole one, and a timer must never run out early.
+  // The engine rounds times down to whole milliseconds, and a timer must never fire early.
   return os.setTimeout(guarded(fire), ms <= 0 ? 0 : Math.ceil(ms) + 1);
 };
 globals['clearTimeout'] = (timer: Timer | undefined) => {

@@ -1,7 +1,6 @@
 /**
- * What nobody catches ends the process with status 1 and a line that says where it came from, as Node has it. The
- * engine by itself would go on after an exception in a callback, and end at once over a promise whose rejection is
- * heard a moment later.
+ * An uncaught exception or rejection ends the process with status 1 and its stack, as on Node. By default the engine
+ * continues after an exception in a callback, and ends at once for a rejection that is handled a moment later.
  */
 
 import * as os from 'qjs:os';
@@ -9,7 +8,7 @@ import * as std from 'qjs:std';
 import { plainLines } from '../../src/common/plain-text.ts';
 import { NATIVE } from './native.ts';
 
-/** Ends the process over something that nobody caught. */
+/** Ends the process because of an uncaught exception or rejection. */
 export function die(error: unknown): never {
   const text =
     error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ''}` : String(error);
@@ -18,7 +17,7 @@ export function die(error: unknown): never {
   return std.exit(1);
 }
 
-/** Returns a callback for the engine that is never thrown out of. */
+/** Returns a callback for the engine that never throws. */
 export function guarded(call: () => void): () => void {
   return () => {
     try {
@@ -29,10 +28,10 @@ export function guarded(call: () => void): () => void {
   };
 }
 
-/** Rejections that nobody has heard yet: whoever wants to has to until the engine has nothing else to do. */
+/** Unhandled rejections: they may be handled until the engine has no other job. */
 const unheard = new Map<Promise<unknown>, unknown>();
 
-/** Has unheard rejections end the process. Once, at the start. */
+/** Makes unhandled rejections end the process. Called once, at the start. */
 export function watchRejections(): void {
   NATIVE.onRejection((promise, reason, isHandled) => {
     if (isHandled) return void unheard.delete(promise);

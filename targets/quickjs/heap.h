@@ -4,10 +4,10 @@
 
 #include <quickjs.h>
 
-/* For JS_NewRuntime2. Of one thread; the limit of JS_SetMemoryLimit holds. */
+/* For JS_NewRuntime2. Single-threaded; observes the limit of JS_SetMemoryLimit. */
 extern const JSMallocFunctions baton_heap;
 
-/* Bytes that the script holds now, with what nobody refers to any more. */
+/* Bytes allocated by the script now, including garbage. */
 size_t baton_heap_bytes(void);
 
 #endif

@@ -1,4 +1,4 @@
-/** The same program with MQTT: larger by the library, and what it needs of Node. */
+/** The same program with MQTT: with npm mqtt, and the modules of Node that it needs. */
 
 import './globals.ts';
 import '../../src/core/wire/codec.ts';

@@ -1,8 +1,8 @@
 /*
- * The program around the bytecode of an agent: an engine without a compiler, with limits, and nothing loaded from
- * anywhere.
+ * The program around the bytecode of an agent: an engine with limits, without a compiler, that loads no code from
+ * files.
  *
- * One file is called by several names; the script looks at its first argument.
+ * The file has several names; the script chooses the program by its first argument.
  */
 
 #define _DEFAULT_SOURCE
@@ -18,21 +18,24 @@
 #include "heap.h"
 
 /*
- * Heap of the engine, in bytes: four times what an agent of 16 bundles uses. Beyond it an allocation throws, and the
- * agent ends, so that whatever grows takes no memory from the rest of a small guest.
+ * Largest heap of the engine, in bytes: four times what an agent with 16 bundles uses. Beyond it an allocation throws
+ * and the agent ends, so that a leak takes no memory from the rest of a small guest.
  */
 #define HEAP_BYTES_MAX (16u * 1024 * 1024)
-/* Growth of the heap, in bytes, over what the loaded script has, at which cycles are looked for the first time. */
+/* Growth of the heap, in bytes, after loading the script, at which cycles are collected for the first time. */
 #define GARBAGE_BYTES (512u * 1024)
-/* Stack of the script: the deepest is a configuration that is nested to its limit. Linux gives a process 8 MiB. */
+/*
+ * Stack of the script, in bytes. The deepest use is a configuration nested to its limit. Linux gives a process 8 MiB.
+ */
 #define STACK_BYTES_MAX (1024u * 1024)
 
 extern const uint8_t agent_bytecode[];
 extern const uint32_t agent_bytecode_size;
 
 /*
- * As JS_NewContext, without what no script of ours uses: the compiler and eval, proxies, weak references, normal forms
- * of Unicode. What is not named here is not linked. Workers of quickjs-libc.c, which nobody starts, are given the same.
+ * As JS_NewContext, without the parts that our scripts do not use: the compiler and eval, proxies, weak references,
+ * Unicode normalization. Parts not named here are not linked. Also used for workers of quickjs-libc.c, which are never
+ * started.
  */
 JSContext *baton_new_context(JSRuntime *runtime) {
   JSContext *ctx = JS_NewContextRaw(runtime);
@@ -48,10 +51,7 @@ JSContext *baton_new_context(JSRuntime *runtime) {
   return ctx;
 }
 
-/*
- * The bytecode was read once, and copied: its pages need not stay. They are the file's own, and come back should
- * anybody want them.
- */
+/* The bytecode was read and copied, so its pages may be dropped. They are backed by the file and can be read again. */
 static void forget_bytecode(void) {
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)agent_bytecode;
   uintptr_t first = (from + page - 1) / page * page, last = (from + agent_bytecode_size) / page * page;
@@ -71,7 +71,7 @@ int main(int argc, char **argv) {
   js_init_module_os(ctx, "os");
   baton_init_module(ctx, "baton");
   js_std_add_helpers(ctx, argc, argv);
-  // Loading makes no garbage worth a look, and each takes longer than the last.
+  // Loading makes little garbage, and each collection takes longer than the one before.
   JS_SetGCThreshold(runtime, HEAP_BYTES_MAX);
   // Ends the process with status 1 when the script throws.
   js_std_eval_binary(ctx, agent_bytecode, agent_bytecode_size, 0);

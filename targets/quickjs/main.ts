@@ -1,6 +1,6 @@
 /**
- * The one program: `baton-agent`, or `baton` with the commands of a program in a VM, by the name that it is called
- * by. As a script it is the same, `baton-agent.js` and `baton.js`.
+ * The static program: `baton-agent`, or `baton` with the commands of a program in a VM, depending on the name it is
+ * called by. The script is the same, as `baton-agent.js` and `baton.js`.
  */
 
 import './globals.ts';
@@ -15,7 +15,7 @@ import { PROCESS } from './node/process.ts';
 watchRejections();
 const [, name = '', ...words] = PROCESS.argv;
 if (/^baton(\.js)?$/.test(basename(name))) {
-  // Not awaited: while a module is, the engine carries out one job each time that something happens, and no more.
+  // Not awaited: while a module awaits, the engine runs only one job per event.
   void runCommand({ ...AGENT_VERBS, 'check-config': CHECK_CONFIG }, words).then(PROCESS.exit);
 } else {
   runAgent(words);

@@ -1,6 +1,6 @@
 /**
- * The globals that npm mqtt and what it depends on expect. Imported behind the codec, which would take another way
- * with a global Buffer, and before the library.
+ * Globals that npm mqtt and its dependencies expect. Imported before that library, and after our codec, which would
+ * behave differently with a global Buffer.
  */
 
 import { Buffer } from 'buffer';

@@ -1,6 +1,6 @@
 /**
- * Sockets to an MQTT broker by the native core, in place of targets/node/net/mqtt.ts: the library wants a Duplex of
- * Node's.
+ * Sockets to an MQTT broker through the native core. Replaces targets/node/net/mqtt.ts: the library needs a Duplex of
+ * Node.
  */
 
 import { Duplex } from 'node:stream';
@@ -11,17 +11,17 @@ import { brokerAddress } from '../node/net/mqtt-address.ts';
 import { STREAMS } from './streams.ts';
 
 /**
- * Bytes that the library is given at once: of its shortest packets these are two thousand, of which each takes
- * hundreds of the heap.
+ * Most bytes passed to the library at once: two thousand of its shortest packets, each of which takes hundreds of bytes
+ * of heap.
  */
 const PIECE_BYTES = 4 * 1024;
-/** Between two tries to send, in ms, while the broker takes nothing. */
+/** Interval of the attempts to send, in ms, while the broker reads nothing. */
 const RETRY_MS = 5;
 
-/** Why this program cannot speak MQTT. */
+/** Why this program cannot use MQTT; undefined: it can. */
 export const MQTT_FAULT: string | undefined = undefined;
 
-/** Returns the broker of these settings; protocol 3.1.1 unless told otherwise. Throws an Error for other URLs. */
+/** Returns the broker of these settings; by default with protocol 3.1.1. Throws an Error for other URLs. */
 export function mqttBroker(settings: MqttSettings): MqttBroker {
   const address = brokerAddress(settings.url);
   return {
@@ -33,14 +33,14 @@ export function mqttBroker(settings: MqttSettings): MqttBroker {
   };
 }
 
-/** A stream as the library knows it. */
+/** A stream in the form that the library expects. */
 class Socket extends Duplex {
   #stream: ByteStream | undefined;
-  /** What is to be sent once there is a connection. */
+  /** Data to send once there is a connection. */
   #waiting: (() => void) | undefined;
 
   constructor(address: string) {
-    // A broker that ends its side is gone: else its end would never be noticed.
+    // A broker that ends its side counts as gone; otherwise its end would not be noticed.
     super({ allowHalfOpen: false });
     STREAMS.connect(address, (stream) => {
       if (stream instanceof Error) return void this.destroy(stream);
@@ -63,7 +63,7 @@ class Socket extends Duplex {
     });
   }
 
-  /** What the broker sends is pushed as it comes: mqtt-transport.ts leaves one that sends more than it may. */
+  /** Received data is pushed at once: mqtt-transport.ts disconnects a broker that sends too much. */
   override _read(): void {}
 
   override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {

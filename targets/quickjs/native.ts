@@ -1,4 +1,4 @@
-/** The native module, as its interfaces say it. */
+/** The native module with its types. */
 
 import * as baton from 'qjs:baton';
 import type { NativeCore } from '../native/core.ts';

@@ -1,6 +1,6 @@
 /**
- * Descriptors on the engine's own loop, which serves one a turn, the first that is ready in the order in which
- * handlers were set. So a handler is set anew after each call, which puts it behind all others.
+ * Watches descriptors on the engine's event loop. Per turn it serves only the first ready descriptor, in the order in
+ * which handlers were set. So a handler is set again after each call, which puts it behind all others.
  */
 
 import * as os from 'qjs:os';
@@ -33,7 +33,7 @@ function serve(fd: number, handlers: Handlers, way: keyof Handlers, ready: () =>
   const mine = handlers[way];
   ready();
   NATIVE.tidy();
-  // It may have ended, and its number have been given to another.
+  // The watch may have ended, and the descriptor's number may be reused.
   if (all.get(fd) !== handlers || handlers[way] !== mine) return;
   os.setReadHandler(fd, null);
   os.setWriteHandler(fd, null);

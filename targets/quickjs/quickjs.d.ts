@@ -1,6 +1,6 @@
 /**
- * QuickJS's own modules, as far as they are used, and our native one. The build gives them the names by which the
- * engine knows them; here they have others, for `os` is also a module of Node.
+ * QuickJS's own modules, as far as they are used, and our native one. The build replaces these names by those of the
+ * engine; they differ here because `os` is also a module of Node.
  */
 
 declare module 'qjs:std' {
@@ -30,7 +30,7 @@ declare module 'qjs:os' {
   export function read(fd: number, buffer: ArrayBufferLike, offset: number, count: number): number;
   export function write(fd: number, buffer: ArrayBufferLike, offset: number, count: number): number;
   export function stat(path: string): WithError<Stat>;
-  /** As stat, of a symbolic link itself. */
+  /** As stat, for a symbolic link itself. */
   export function lstat(path: string): WithError<Stat>;
   export function readdir(path: string): WithError<string[]>;
   export function readlink(path: string): WithError<string>;
@@ -58,5 +58,5 @@ declare module 'qjs:baton' {
   export = baton;
 }
 
-/** The words that the program was called with, its own name first. */
+/** The arguments of the program, its own name first. */
 declare var scriptArgs: readonly string[];

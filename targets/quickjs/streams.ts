@@ -1,4 +1,4 @@
-/** Byte streams of this machine by the native core, in place of targets/node/net/streams.ts. */
+/** Byte streams of this machine through the native core. Replaces targets/node/net/streams.ts. */
 
 import { withVsockUnix } from '../../src/edges/transport/vsock-unix.ts';
 import type { StreamNetwork } from '../../src/ports/world.ts';
@@ -10,7 +10,7 @@ import { POLLER } from './poller.ts';
 
 export { NAME_FAULT } from '../native/addresses.ts';
 
-/** The sockets of this machine. */
+/** The streams of this machine. */
 export const STREAMS: StreamNetwork = withVsockUnix(
   nativeStreams({ core: NATIVE, poller: POLLER, clock: CLOCK, takePlace: takeSocketPlace }),
   CLOCK,

@@ -1,4 +1,4 @@
-/** Word to systemd by the native core. Stands in place of the file of the same name of targets/node. */
+/** sd_notify(3) through the native core. Replaces the file of the same name in targets/node. */
 
 import type { Log } from '../../src/ports/world.ts';
 import { type Supervisor, supervisorOf } from '../native/supervisor.ts';
@@ -6,7 +6,7 @@ import { CLOCK } from '../node/system/clock.ts';
 import { NATIVE } from './native.ts';
 import { PROCESS } from './node/process.ts';
 
-/** Returns whom the environment names. */
+/** Returns the supervisor of the environment. */
 export function openSupervisor(log: Log): Supervisor {
   return supervisorOf({ core: NATIVE, clock: CLOCK, environment: PROCESS.env, pid: PROCESS.pid, log });
 }

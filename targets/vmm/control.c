@@ -1,5 +1,5 @@
 /*
- * Starts and ends VMs (control.h). One JSON object a line; the id of a request comes back with its answer.
+ * Starts and ends VMs (control.h). One JSON object per line; an answer has the id of its request.
  *
  *   {"id":1,"do":"startVm","vm":"a"}: a guest of --guest drives the first device, or that of "bundle" and "device";
  *   with "ram" bytes of RAM, a multiple of 2 MiB, else 2 MiB; with "linux":1 it is Linux, with 96 MiB. Answered when it
@@ -26,9 +26,9 @@ struct port control_port;
 static bool over;
 
 /*
- * A VM that is being made. On a thread of its own, for to load and pin the RAM of a guest takes seconds on a busy
- * machine, and no move of another VM's bundle may wait for that: its host would take the silence for a failure, and put
- * the bundle into quarantine.
+ * A VM that is being made, on its own thread: loading and pinning the RAM of a guest takes seconds on a busy machine,
+ * and a move of another VM's bundle must not wait for that. The host would take the delay for a failure and quarantine
+ * the bundle.
  */
 static struct {
 	struct vm *vm; /* NULL: none is */
@@ -42,12 +42,12 @@ static struct {
 static void *make(void *ignored)
 {
 	uint64_t one = 1;
-	/* As the guest itself: never instead of the main thread. */
+	/* With the priority of the guest itself, below the main thread. */
 	setpriority(PRIO_PROCESS, (id_t)gettid(), 10);
 	birth.is_made = vm_create(birth.vm, birth.error);
 	birth.is_done = true;
 	ssize_t rung = write(machine.bell, &one, sizeof one);
-	(void)rung; /* A bell that is full rings already. */
+	(void)rung; /* A full pipe already wakes the main thread. */
 	return ignored;
 }
 
@@ -57,7 +57,7 @@ static bool refuse(char *error, const char *what, const char *why)
 	return false;
 }
 
-/* Begins to make a VM; control_turn answers. */
+/* Begins to make a VM; control_turn sends the answer. */
 static bool start(const struct json *request, uint64_t id, char *error)
 {
 	const char *name = baton_json_text(request, "vm");

@@ -1,4 +1,4 @@
-/* The port that VMs are started and ended by: the operator's, or a supervisor's. No host speaks it. */
+/* The control port, on which an operator or a supervisor starts and ends VMs. The host does not use it. */
 #ifndef BATON_CONTROL_H
 #define BATON_CONTROL_H
 
@@ -6,11 +6,11 @@
 
 extern struct port control_port;
 
-/* Takes in a line: carries it out, answers it. */
+/* Carries out one request line and answers it. */
 void control_take(void *context, char *line);
-/* Answers what took its time. After each look at the machine. */
+/* Answers requests that have completed. Called in each turn of the main loop. */
 void control_turn(void);
-/* It was told to end. */
+/* Whether it was told to end. */
 bool control_is_over(void);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * QEMU's teaching device `edu`: a few registers, a buffer of 4 KiB that only its DMA reaches, an interrupt.
  *
- * It has no reset, so it is made to forget by its own means: registers are written over, and the buffer is filled by
- * DMA from a page of zeros, the only thing that it can reach at that time. While it is busy it heeds no register.
+ * It has no reset, so it is cleared by its own functions: registers are overwritten, and the buffer is filled by DMA
+ * from a page of zeros, the only memory that it can reach then. While it is busy it ignores register writes.
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,15 +23,15 @@
 #define DMA_RUN 1
 
 /*
- * The buffer in the device's own addresses. Before QEMU 8.2.1 its last byte could be reached by nobody: QEMU ended. So
- * who runs on an older one says so (--edu-bytes), for a reset that leaves a byte would leak it on a newer.
+ * The buffer in the device's own addresses. Before QEMU 8.2.1 an access to its last byte ended QEMU. On such a version
+ * --edu-bytes must say so; on a newer one a reset that omits the byte would leak it.
  */
 #define BUFFER 0x40000
 uint32_t edu_buffer_bytes = 4096;
-/* Where the zeros are while it is reset; no VM has anything there. Two pages, for vfio_has asks about the second. */
+/* Address of the zeros during a reset; no VM has anything there. Two pages, since vfio_has asks about the second. */
 #define ZEROS_AT 0x10000
 #define ZEROS_BYTES 8192
-/* A DMA takes 100 ms, a reset waits for one and makes one. */
+/* A DMA takes 100 ms; a reset waits for one and starts one. */
 #define RESET_MS_MAX 1000
 
 static char zeros[ZEROS_BYTES] __attribute__((aligned(4096)));
@@ -104,12 +104,12 @@ static enum baton_progress reset(struct device *device, char *error)
 		return begin_filling(device, error) ? BATON_AGAIN : give_up(device, error);
 	}
 	if (!end_filling(device, error)) {
-		device->reset_step = EMPTYING; /* what end_filling does was tried */
+		device->reset_step = EMPTYING; /* end_filling was tried */
 		return give_up(device, error);
 	}
 	device->reset_step = RESTING;
 	return BATON_DONE;
 }
 
-/* Linux has no driver for it; one outside of its tree takes it for a touch screen. */
+/* Linux has no driver for it; our out-of-tree driver uses it as a touch screen. */
 const struct model EDU = { 0x1234, 0x11e8, "baton,touch", idle, reset };

@@ -5,7 +5,7 @@
 #include "machine.h"
 
 extern const struct model EDU;
-/* Bytes of its buffer that DMA reaches; what is beyond, a reset does not clear. */
+/* Bytes of its buffer that DMA reaches. A reset does not clear bytes beyond them. */
 extern uint32_t edu_buffer_bytes;
 
 #endif

@@ -1,4 +1,4 @@
-/* Which bundle a refused access is about (faults.h). */
+/* Finds the bundle of a refused access (faults.h). */
 #include "faults.h"
 
 #include <stdio.h>
@@ -10,7 +10,10 @@ void faults_go_to(struct baton *to)
 	baton = to;
 }
 
-/* The registers at this address of the VM; NULL when it is no bundle's. Addresses never change: no lock is needed. */
+/*
+ * Returns the registers at this address of the VM; NULL if they are in no bundle. Addresses never change, so no lock is
+ * needed.
+ */
 static const struct resource *registers_at(const struct vm *vm, uint64_t address)
 {
 	for (unsigned i = 0; i < machine.resource_count; i++) {

@@ -4,11 +4,11 @@
 
 #include "machine.h"
 
-/* Where they are booked from now on; before the first VM runs. */
+/* Sets where they are recorded. Called before the first VM runs. */
 void faults_go_to(struct baton *baton);
-/* Books a refused access of a processor. `address` is the guest's. Any thread. */
+/* Records a refused access of a processor at a guest address. May be called by any thread. */
 void faults_book(const struct vm *vm, uint64_t address, unsigned bytes, bool write);
-/* Books a refused access of a stream, as the kernel reported it. */
+/* Records a refused access of a stream that the kernel reported. */
 void faults_book_stream(uint32_t stream, uint64_t address, bool write, unsigned event);
 
 #endif

@@ -32,7 +32,7 @@ static void put_word(struct fdt *fdt, uint32_t word)
 	put(fdt, &big, sizeof big);
 }
 
-/* Where a property's name stands among the strings, put there when it is new. */
+/* Returns the offset of a property's name in the strings; adds a new name. */
 static uint32_t string_at(struct fdt *fdt, const char *name)
 {
 	size_t at = 0;

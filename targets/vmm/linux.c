@@ -11,14 +11,14 @@
 #include "virtio-vsock.h"
 #include "vm.h"
 
-/* Where in the RAM: the kernel at its start (Debian's takes 34 MiB with its bss), then tree and file system. */
+/* Layout of the RAM: the kernel at its start (Debian's takes 34 MiB with its bss), then tree and file system. */
 #define TREE_AT (56ULL << 20)
 #define FILES_AT (58ULL << 20)
 /* The 16550's registers are 4 bytes apart (reg-shift 2): data, interrupt identification, line status. */
 #define UART_DATA 0
 #define UART_IDENTIFICATION 8
 #define UART_STATUS 20
-/* FIFOs there, no interrupt waits: otherwise the driver sends a few bytes and then waits. */
+/* Reports FIFOs and no pending interrupt: otherwise the driver sends a few bytes and then waits. */
 #define UART_NO_INTERRUPT 0xc2
 #define UART_EMPTY 0x60
 #define GIC 1
@@ -28,7 +28,7 @@ static void reg(struct fdt *fdt, uint64_t address, uint64_t bytes)
 	FDT_CELLS(fdt, "reg", (uint32_t)(address >> 32), (uint32_t)address, (uint32_t)(bytes >> 32), (uint32_t)bytes);
 }
 
-/* One device as this VM sees it, whether or not it has it now. */
+/* Describes one device as this VM sees it, whether or not the VM holds it now. */
 static void describe(struct fdt *fdt, const struct vm *vm, const struct device *device)
 {
 	const struct resource *registers = NULL, *interrupt = NULL;

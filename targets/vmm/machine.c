@@ -1,4 +1,4 @@
-/* What everything here looks into: the one machine, and its parts by name (machine.h). */
+/* The one machine, and look-up of its parts by name (machine.h). */
 #include "machine.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /*
- * What baton-kvm knows: bundles and their devices, the VMs, who reaches what. One process owns all their descriptors.
+ * The state of baton-kvm: bundles and their devices, VMs, and who reaches what. One process owns all descriptors.
  *
- * The main thread alone changes this state and calls KVM and VFIO about it. A VM's own thread runs its processor,
- * answers refused accesses, and touches nothing here; it books faults (faults.h). The thread that makes a VM
- * (control.c) touches that VM alone, which is ABSENT until it is made.
+ * Only the main thread changes this state and calls KVM and VFIO for it. A VM's own thread runs its processor and
+ * answers refused accesses; it changes nothing here, and records faults (faults.h). The thread that makes a VM
+ * (control.c) changes only that VM, which is ABSENT until it is made.
  */
 #ifndef BATON_MACHINE_H
 #define BATON_MACHINE_H
@@ -32,16 +32,16 @@ struct bundle {
 	char name[NAME_BYTES];
 };
 
-/* What a device needs beyond VFIO: when it is idle, and how it forgets. One table per kind of device. */
+/* Functions of a device beyond VFIO: whether it is idle, and its reset. One table per kind of device. */
 struct device;
 struct model {
-	/* Vendor and device, as PCI has them. */
+	/* PCI vendor and device IDs. */
 	unsigned vendor, product;
-	/* What a Linux guest's device tree calls it; NULL: such a guest has no driver for it. */
+	/* `compatible` in a Linux guest's device tree; NULL: such a guest has no driver for it. */
 	const char *compatible;
 	/* No work under way, no interrupt raised. */
 	bool (*idle)(struct device *);
-	/* Goes on with a reset. BATON_FAILED: with an error. */
+	/* Continues a reset. BATON_FAILED: with an error. */
 	enum baton_progress (*reset)(struct device *, char *error);
 };
 
@@ -51,14 +51,14 @@ struct device {
 	const struct model *model;
 	char pci[PCI_BYTES];
 	int group, fd;
-	/* VFIO containers: its own, where it is while nobody holds it, and the one that it is in (-1: none). */
+	/* VFIO containers: its own, for the time without a holder, and its present one (-1: none). */
 	int own, inside;
 	void *registers;
 	uint64_t registers_bytes, config_offset;
 	/* Interrupts come in here; for a level interrupt, the guest's end of interrupt goes out there. */
 	int interrupt, unmask;
 	bool level;
-	/* Somebody has held it since the last reset: it is nobody else's before the next. */
+	/* A VM has held it since the last reset: no other VM may get it before the next. */
 	bool used;
 	const struct vm *used_by;
 	/* A reset under way: its step, and when it counts as failed (ms). */
@@ -71,11 +71,11 @@ struct resource {
 	enum kind kind;
 	struct device *device;
 	uint64_t physical, bytes;
-	/* Where a VM sees it, by the VM's index. */
+	/* Address or number in each VM, by the VM's index. */
 	uint64_t views[VMS_MAX];
-	/* Who reaches it; NULL: nobody. */
+	/* The VM that reaches it; NULL: none. */
 	struct vm *holder;
-	/* Fenced, and no settle came since. */
+	/* Fenced, and not settled since. */
 	bool unsettled;
 };
 
@@ -95,7 +95,7 @@ struct vsock {
 	int vhost, call, kick[2];
 	uint32_t cid, status, queue, feature_word, driver_word;
 	uint64_t features;
-	/* The kernel knows whose it is: said once. */
+	/* Whether the owner was set in the kernel, which is done once. */
 	bool owned;
 	struct vsock_queue queues[VSOCK_QUEUES];
 };
@@ -118,18 +118,18 @@ struct vm {
 	unsigned long thread;
 	bool has_thread;
 	atomic_bool stop, ended;
-	/* Why its processor stopped, when it did not stop itself. */
+	/* Why its processor stopped, if it did not stop itself. */
 	char why[ERROR_BYTES];
-	/* Its end was acknowledged: it is freed as soon as no device reaches it any more. */
+	/* Its end was acknowledged: it is freed as soon as no device reaches it. */
 	bool may_go;
-	/* Its guest is Linux: then it has a socket device and a console, of which this is the line that is being written. */
+	/* Its guest is Linux: then it has a socket device and a console, whose current line this is. */
 	bool is_linux;
-	/* Where its device tree is. */
+	/* Address of its device tree. */
 	uint64_t tree;
 	struct vsock vsock;
 	char line[256];
 	unsigned line_length;
-	/* The device that its guest drives, of all that it may come to hold. */
+	/* The one device that its guest drives, of all that it may hold. */
 	const struct device *drives;
 };
 
@@ -148,12 +148,12 @@ struct machine {
 
 extern struct machine machine;
 
-/* The interrupt controller as a guest sees it. */
+/* Addresses of the interrupt controller in a guest. */
 #define GIC_DISTRIBUTOR 0x08000000ULL
 #define GIC_REDISTRIBUTOR 0x080a0000ULL
-/* Where a guest's RAM is, the same in every VM. It is also the window that a device granted to it can reach. */
+/* Address of a guest's RAM, the same in every VM. A device granted to the VM can reach this window. */
 #define RAM_BASE 0x40000000ULL
-/* Its bytes unless its start says otherwise, and at most. */
+/* Its size in bytes: default and maximum. */
 #define RAM_BYTES (2ULL << 20)
 #define RAM_BYTES_MAX (256ULL << 20)
 
@@ -162,7 +162,10 @@ bool failed(char *error, const char *format, ...) __attribute__((format(printf, 
 /* Milliseconds since the machine started. */
 int64_t now_ms(void);
 
-/* Reads a whole file to `to`, which has more than its bytes. Returns them; 0: why is in `error`. */
+/*
+ * Reads a whole file into `to`, which must be larger than the file. Returns the number of bytes; 0 on failure, with the
+ * reason in `error`.
+ */
 size_t load_file(const char *path, void *to, size_t size, char *error);
 struct vm *vm_named(const char *name);
 struct bundle *bundle_named(const char *name);

@@ -1,6 +1,6 @@
 /*
- * baton-kvm: owns the descriptors of a few small VMs and of the devices that move between them, and speaks the enforcer
- * socket of docs/PLATFORMS.md. Isolation is KVM's, VFIO's and the IOMMU driver's; this process makes their calls in
+ * baton-kvm: owns the descriptors of a few small VMs and of the devices that move between them, and serves the enforcer
+ * socket of docs/PLATFORMS.md. KVM, VFIO and the IOMMU driver isolate; this process makes their calls in the right
  * order.
  */
 #define _GNU_SOURCE
@@ -25,7 +25,7 @@
 #include "vm.h"
 #include "xhci.h"
 
-/* That of package.json, as a test checks. */
+/* The version of package.json, which a test checks. */
 #define VERSION "0.1.0"
 
 static const char HELP[] =
@@ -50,7 +50,7 @@ static const char HELP[] =
 	"                     {\"id\":1,\"do\":\"startVm\",\"vm\":NAME,\"linux\":1}\n"
 	"                     {\"id\":2,\"do\":\"killVm\",\"vm\":NAME}   {\"id\":3,\"do\":\"end\"}\n";
 
-/* Time between two looks at a device that is being reset, in ms. */
+/* Interval of the checks of a device that is being reset, in ms. */
 #define DEVICE_LOOK_MS 1
 
 static void end(int status, const char *why)
@@ -135,7 +135,7 @@ static struct options read_options(int count, char **words)
 	return options;
 }
 
-/* The device's place on the PCI bus is the stream that its DMA has. */
+/* The device's place on the PCI bus is the stream ID of its DMA. */
 static uint64_t stream_of(const struct device *device)
 {
 	unsigned bus, slot, function;
@@ -144,7 +144,7 @@ static uint64_t stream_of(const struct device *device)
 	return bus << 8 | slot << 3 | function;
 }
 
-/* Where the machine has the device's registers; 0 when nobody says. */
+/* Returns the physical address of the device's registers; 0 if unknown. */
 static uint64_t registers_of(const struct device *device)
 {
 	char path[64];
@@ -159,7 +159,7 @@ static uint64_t registers_of(const struct device *device)
 	return at;
 }
 
-/* The bundle file means this device, and not another one. */
+/* Checks that the bundle file describes this device. */
 static void check_resources(const struct device *device)
 {
 	for (unsigned i = 0; i < machine.resource_count; i++) {
@@ -193,7 +193,7 @@ static unsigned pci_number(const struct device *device, const char *what)
 	return number;
 }
 
-/* Which knows how the device forgets. Without one it cannot be lent to anybody. */
+/* Finds the model with the device's reset. A device without one cannot be lent. */
 static const struct model *model_of(const struct device *device)
 {
 	static const struct model *const models[] = { &EDU, &XHCI };
@@ -236,7 +236,7 @@ static void set_up(const struct options *options)
 	char error[ERROR_BYTES];
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, wake = { .sa_handler = do_nothing };
 	sigaction(SIGPIPE, &ignore, NULL);
-	sigaction(SIGUSR1, &wake, NULL); /* It only has to end KVM_RUN. */
+	sigaction(SIGUSR1, &wake, NULL); /* it only has to interrupt KVM_RUN */
 	machine.bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	machine.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (machine.kvm < 0 || machine.bell < 0) {

@@ -1,8 +1,8 @@
 /*
  * The calls of the Enforcer contract (move.h).
  *
- * What has to hold before a grant: every path of the old holder is gone (fence, settle), the device was reset since
- * somebody else held it and is idle, and nothing that it signalled meanwhile waits to be delivered.
+ * Conditions of a grant: every path of the old holder is blocked (fence, settle), the device is idle and was reset
+ * since another VM held it, and no interrupt from before waits to be delivered.
  */
 #include "move.h"
 
@@ -35,7 +35,9 @@ static bool block(struct resource *resource, char *error)
 	case INTERRUPT:
 		return vm_connect(vm, device, (unsigned)view, false, error);
 	case STREAM:
-		/* What comes from now on is dropped at the bus. Its domain changes when nothing of the device is held: in settle. */
+		/*
+		 * From now on its DMA is dropped at the bus. Its domain changes in settle, when no resource of the device is held.
+		 */
 		return vfio_master(device, false, error);
 	}
 	return false;
@@ -64,7 +66,7 @@ static bool is_held(const struct device *device, const struct resource **by)
 	return false;
 }
 
-/* Devices of which nothing is held leave the domain of whoever had them. */
+/* Moves devices without a held resource out of the domain of their former holder. */
 static bool park(const struct bundle *bundle, unsigned *syncs, char *error)
 {
 	for (unsigned i = 0; i < machine.device_count; i++) {
@@ -80,7 +82,7 @@ static bool park(const struct bundle *bundle, unsigned *syncs, char *error)
 	return true;
 }
 
-/* The kernel's calls return when its invalidations are complete; so what is left is to look whether it is so. */
+/* The kernel's calls return when the invalidations are complete. What remains is to read back the result. */
 bool move_settle(struct bundle *bundle, unsigned *syncs, char *error)
 {
 	*syncs = 0;
@@ -119,13 +121,15 @@ enum baton_progress move_reset(struct device *device, char *error)
 	}
 	error[0] = 0;
 	if (device->used || !device->model->idle(device)) {
-		/* Until it is done, nobody may have it. */
+		/* No VM may get the device until the reset is done. */
 		device->used = true;
 		enum baton_progress progress = device->model->reset(device, error);
 		if (progress != BATON_DONE)
 			return progress;
 	}
-	/* The interrupt last: drained, then unmasked. A line that is still up fires again, and the device is not idle. */
+	/*
+	 * Interrupts last: drained, then unmasked. A line that is still asserted fires again, and the device is not idle.
+	 */
 	vfio_drain(device);
 	if (!vfio_unmask(device, error))
 		return BATON_FAILED;
@@ -147,8 +151,9 @@ static bool open_path(struct resource *resource, struct vm *vm, char *error)
 		return vm_map(vm, slot_of(resource), view, resource->bytes, device->registers, error);
 	case INTERRUPT:
 		/*
-		 * KVM delivers what waits in the eventfd as soon as it is connected. It came after the reset drained it, or the
-		 * VM had the device before: it is this VM's. To drop it would leave a level line masked for good.
+		 * KVM delivers a signal that waits in the eventfd as soon as it is connected. It came after the reset drained the
+		 * eventfd, or this VM had the device before, so it is for this VM. Dropping it would leave a level line masked
+		 * permanently.
 		 */
 		return vm_connect(vm, device, (unsigned)view, true, error);
 	case STREAM:
@@ -169,7 +174,7 @@ bool move_grant(struct resource *resource, const char *name, char *error)
 		return refuse(error, resource, "is held by ", resource->holder->name);
 	if (resource->unsettled)
 		return refuse(error, resource, "is fenced, not settled", "");
-	/* Who had it last may have it back as it is. */
+	/* The last holder may get it back without a reset. */
 	if (device->used && device->used_by != vm)
 		return refuse(error, resource, "not reset since it was held: ", device->name);
 	const struct resource *held;
@@ -177,7 +182,7 @@ bool move_grant(struct resource *resource, const char *name, char *error)
 		return refuse(error, resource, "its device is held by ", held->holder->name);
 	if (!device->used && !move_is_drained(device))
 		return refuse(error, resource, "not idle: ", device->name);
-	/* The device's stream goes through the VM's domain from now on, but it is no master of the bus yet. */
+	/* From now on the device's stream goes through the VM's domain; bus mastering is still off. */
 	if (!vfio_enter(device, vm->domain.container, error))
 		return false;
 	if (!open_path(resource, vm, error))
@@ -191,7 +196,7 @@ bool move_grant(struct resource *resource, const char *name, char *error)
 static const char *inspect_registers(const struct resource *resource)
 {
 	if (resource->device->fd < 0)
-		return "unknown"; /* A change of its domain failed: KVM cannot be asked. */
+		return "unknown"; /* a change of its domain failed, and KVM has no query */
 	const struct vm *reached = NULL;
 	for (unsigned i = 0; i < machine.vm_count; i++) {
 		const struct vm *vm = &machine.vms[i];
@@ -207,7 +212,8 @@ static const char *inspect_registers(const struct resource *resource)
 }
 
 /*
- * Master and what the domain has in it are read back from the kernel; which domain it is, is what the kernel confirmed.
+ * Bus mastering and the contents of the domain are read back from the kernel; the domain itself is the last one that
+ * the kernel confirmed.
  */
 static const char *inspect_stream(const struct resource *resource)
 {
@@ -227,7 +233,7 @@ const char *move_inspect(const struct resource *resource)
 	case STREAM:
 		return inspect_stream(resource);
 	case INTERRUPT:
-		/* KVM has no call to ask; this is what it last confirmed. */
+		/* KVM has no query for it; this is the state that it last confirmed. */
 		return resource->holder ? resource->holder->name : "blocked";
 	}
 	return "unknown";

@@ -12,7 +12,7 @@ bool move_is_drained(struct device *device);
 bool move_grant(struct resource *resource, const char *vm, char *error);
 /* Name of the VM that reaches the resource, `blocked`, or `unknown` when what is read back does not agree. */
 const char *move_inspect(const struct resource *resource);
-/* Whether any resource is still reached by the VM, or any device in its domain. */
+/* Whether the VM still reaches any resource, or any device is in its domain. */
 bool move_holds(const struct vm *vm);
 
 #endif

@@ -63,7 +63,7 @@ static void may_run(void *context, const char *name)
 	(void)context;
 	if (vm_run(vm, error))
 		return;
-	/* What cannot run has ended: the next look tells the host. */
+	/* A VM that cannot run has ended: the next turn reports it to the host. */
 	fprintf(stderr, "%s\n", error);
 	vm->ended = true;
 }

@@ -1,4 +1,4 @@
-/* What baton-kvm is to the host: its side of the enforcer library (enforcer/baton-enforcer.h). */
+/* baton-kvm's side of the enforcer library (enforcer/baton-enforcer.h). */
 #ifndef BATON_PLATFORM_H
 #define BATON_PLATFORM_H
 
@@ -11,11 +11,11 @@
 bool platform_open(const char *address, char *error);
 struct pollfd platform_poll(void);
 /*
- * Goes on with what the host ordered, frees VMs whose end it acknowledged, tells it of those that have ended. Returns
- * whether a run waits for its device.
+ * Continues the host's orders, frees VMs whose end it acknowledged, and reports VMs that have ended. Returns whether a
+ * run waits for its device.
  */
 bool platform_serve(short events);
-/* Tells that a VM waits for its first instruction. */
+/* Reports that a VM waits for its first instruction. */
 void platform_tell_start(const struct vm *vm);
 
 #endif

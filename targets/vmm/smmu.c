@@ -1,9 +1,9 @@
 /*
  * Refused DMA in the kernel's log (smmu.h).
  *
- * Linux prints "event 0x10 received:" and then the four words of the event, each a line. The stream is in the upper
- * half of the first, whether it was a read in bit 35 of the second, the address is the third. Linux limits how often it
- * does so.
+ * Linux prints "event 0x10 received:" and then the four words of the event, one per line. The stream is in the upper
+ * half of the first word, bit 35 of the second is set for a read, and the third is the address. Linux limits the rate
+ * of these lines.
  */
 #include "smmu.h"
 
@@ -22,7 +22,7 @@
 static int log_fd = -1;
 static unsigned event;
 static uint64_t words[WORDS];
-/* Words of the event that are still to come. */
+/* Number of words of the event that are still to come. */
 static int missing;
 
 int smmu_open(char *error)
@@ -63,7 +63,7 @@ void smmu_read(void)
 	for (;;) {
 		ssize_t length = read(log_fd, line, sizeof line - 1);
 		if (length < 0 && errno == EPIPE)
-			continue; /* Lines were overwritten before they were read. */
+			continue; /* lines were overwritten before they were read */
 		if (length <= 0)
 			return;
 		line[length] = 0;

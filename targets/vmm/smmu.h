@@ -6,7 +6,7 @@
 
 /* Opens the kernel's log at its end. Returns a descriptor to poll, or -1: then refused DMA is not reported. */
 int smmu_open(char *error);
-/* Reads what is new, and books what is refused DMA. */
+/* Reads new lines, and records refused DMA. */
 void smmu_read(void);
 
 #endif

@@ -1,11 +1,10 @@
 /*
  * PCI devices and IOMMU domains under VFIO (vfio.h).
  *
- * What a device reaches is the container that its group is in: VFIO then attaches the group to the container's IOMMU
- * domain, which is an entry of the SMMU's stream table that points elsewhere. A group changes its container only while
- * its device is closed, and a container without a group loses what is mapped in it. So each VM's container has a
- * keeper, the group of a device that does nothing else. (Kernels with iommufd change a device's domain without either;
- * Debian's have none.)
+ * A device reaches the memory of the container that its group is in: VFIO attaches the group to the container's IOMMU
+ * domain, by changing its entry of the SMMU's stream table. A group changes its container only while its device is
+ * closed, and a container without a group loses its mappings. So each VM's container has a keeper, the group of a
+ * device that does nothing else. (With iommufd neither is needed; Debian's kernels lack it.)
  */
 #define _GNU_SOURCE
 #include "vfio.h"
@@ -74,7 +73,7 @@ bool vfio_domain_open(struct domain *domain, void *memory, uint64_t bytes, char 
 
 void vfio_domain_close(struct domain *domain)
 {
-	/* The container goes with its last descriptor, and with it what it had mapped. */
+	/* The container and its mappings end with its last descriptor. */
 	if (domain->container >= 0)
 		close(domain->container);
 	if (domain->group >= 0)
@@ -82,7 +81,7 @@ void vfio_domain_close(struct domain *domain)
 	domain->container = domain->group = -1;
 }
 
-/* The registers have one address for good, whether the device is open or not: then it reads all ones. */
+/* The registers keep one address, also while the device is closed: then they read all ones. */
 static bool place_nothing(struct device *device, char *error)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | (device->registers ? MAP_FIXED : 0);
@@ -132,7 +131,7 @@ static bool set_interrupts(const struct device *device, char *error)
 		set_interrupt(device, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, device->unmask, error));
 }
 
-/* Opens the device in the container that its group is in, without leave to be a master of the bus. */
+/* Opens the device in its group's container, with bus mastering off. */
 static bool open_device(struct device *device, char *error)
 {
 	return open_fd(device, error) && vfio_master(device, false, error) && set_interrupts(device, error);
@@ -152,7 +151,7 @@ bool vfio_open(struct device *device, char *error)
 	return device->own >= 0 && open_device(device, error);
 }
 
-/* The parking container has lost its domain, and gets a new and empty one. */
+/* The device's own container has lost its domain, and gets a new, empty one. */
 static bool set_container(struct device *device, int container, char *error)
 {
 	if (ioctl(device->group, VFIO_GROUP_SET_CONTAINER, &container))
@@ -181,7 +180,7 @@ bool vfio_enter(struct device *device, int container, char *error)
 	device->inside = container;
 	if (open_device(device, error))
 		return true;
-	/* Half open it would read as if it were there, without its interrupts. */
+	/* Closed completely: half open it would be readable, but without interrupts. */
 	char ignored[ERROR_BYTES];
 	if (device->fd >= 0)
 		close(device->fd);
@@ -202,7 +201,7 @@ bool vfio_is_master(const struct device *device)
 {
 	uint16_t command = PCI_COMMAND_MASTER;
 	ssize_t read = pread(device->fd, &command, sizeof command, (off_t)(device->config_offset + PCI_COMMAND));
-	/* What cannot be read counts as the worse. */
+	/* An unreadable value counts as the worse one. */
 	return read != sizeof command || (command & PCI_COMMAND_MASTER);
 }
 
@@ -224,8 +223,7 @@ bool vfio_unmap(int container, uint64_t address, uint64_t bytes, char *error)
 }
 
 /*
- * VFIO takes away whole windows only: asked for the second page of one, it refuses. Where there is none, nothing is
- * done.
+ * VFIO unmaps only whole mappings: a request for the second page of a mapping fails. Without a mapping nothing is done.
  */
 bool vfio_has(int container, uint64_t address)
 {

@@ -1,4 +1,4 @@
-/* A guest's way to its host (virtio-vsock.h). */
+/* The virtio socket device of a guest (virtio-vsock.h). */
 #include "virtio-vsock.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #define MAGIC 0x74726976
 #define VENDOR_NONE 0x0
 #define DEVICE_SOCKET 19
-/* VIRTIO_F_VERSION_1: bit 0 of the upper word; nothing else is offered. */
+/* VIRTIO_F_VERSION_1: bit 0 of the upper word; the only feature offered. */
 #define FEATURE_VERSION_1 (1ULL << 32)
 #define QUEUE_SIZE_MAX 128
 #define DRIVER_OK 4
@@ -60,8 +60,8 @@ static bool is_in_ram(const struct vm *vm, uint64_t address, uint64_t bytes)
 }
 
 /*
- * Sizes of the rings: Virtio 1.2, 2.7. vhost takes their addresses in this process as they come: a guest must not
- * choose others.
+ * Sizes of the rings: Virtio 1.2, 2.7. vhost uses their addresses in this process unchecked, so a guest must not choose
+ * other ones.
  */
 static bool has_sound_rings(const struct vm *vm, const struct vsock_queue *queue)
 {
@@ -78,7 +78,7 @@ static bool set_queue(const struct vm *vm, unsigned index)
 		errno = EINVAL;
 		return false;
 	}
-	/* vhost reads the rings where they are in this process. */
+	/* vhost accesses the rings by their addresses in this process. */
 	uint64_t shift = (uintptr_t)vm->ram - RAM_BASE;
 	struct vhost_vring_state size = { index, queue->size }, first = { index, 0 };
 	struct vhost_vring_addr rings = { .index = index, .desc_user_addr = shift + queue->descriptors,
@@ -89,7 +89,7 @@ static bool set_queue(const struct vm *vm, unsigned index)
 	       !ioctl(vsock->vhost, VHOST_SET_VRING_CALL, &call);
 }
 
-/* The driver is ready: the kernel takes over. What fails is told, and the guest stays without a way. */
+/* The driver is ready: the kernel takes over. A failure is reported, and the guest has no connection to its host. */
 static void start(struct vm *vm)
 {
 	struct vsock *vsock = &vm->vsock;

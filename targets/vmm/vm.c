@@ -18,10 +18,10 @@
 #include "vfio.h"
 #include "virtio-vsock.h"
 
-/* How many interrupts the guest's controller has. */
+/* Number of interrupts of the guest's controller. */
 #define GIC_INTERRUPTS 96
 #define HUGE (2ULL << 20)
-/* A slot that is never mapped: for asking KVM what is. */
+/* A slot that is never mapped, for queries to KVM. */
 #define SLOT_OF_QUESTIONS (1 + RESOURCES_MAX)
 
 static bool set_register(const struct vm *vm, uint64_t name, uint64_t value)
@@ -31,7 +31,7 @@ static bool set_register(const struct vm *vm, uint64_t name, uint64_t value)
 	return ioctl(vm->processor, KVM_SET_ONE_REG, &reg) == 0;
 }
 
-/* Private and 2 MiB aligned: one block in the tables of stage 2. */
+/* Private and aligned to 2 MiB: one block in the stage-2 tables. */
 static bool make_ram(struct vm *vm, char *error)
 {
 	vm->ram_mapping_bytes = vm->ram_bytes + HUGE;
@@ -46,7 +46,7 @@ static bool make_ram(struct vm *vm, char *error)
 		vm->tree = linux_load(vm, error);
 	if (vm->is_linux ? !vm->tree : !load_file(machine.guest, vm->ram, vm->ram_bytes, error))
 		return false;
-	/* Pinned for as long as the VM exists: a move then costs the same whatever its size. */
+	/* Pinned for the lifetime of the VM, so that the cost of a move does not depend on its size. */
 	return vfio_domain_open(&vm->domain, vm->ram, vm->ram_bytes, error) &&
 	       vm_map(vm, 0, RAM_BASE, vm->ram_bytes, vm->ram, error);
 }
@@ -74,7 +74,7 @@ static bool make_processor(struct vm *vm, char *error)
 	return true;
 }
 
-/* After the processor: KVM wants to know how many there are. */
+/* After the processor: KVM needs the number of processors. */
 static bool make_gic(struct vm *vm, char *error)
 {
 	struct kvm_create_device create = { .type = KVM_DEV_TYPE_ARM_VGIC_V3 };
@@ -99,7 +99,7 @@ static bool make_gic(struct vm *vm, char *error)
 }
 
 /*
- * Where the guest finds its device: registers in x0, interrupt in x1, whether it is a level in x2. Linux: its tree in
+ * Tells the guest its device: registers in x0, interrupt in x1, 1 in x2 for a level. Linux: the address of its tree in
  * x0.
  */
 static bool set_registers(const struct vm *vm, char *error)
@@ -159,7 +159,7 @@ bool vm_create(struct vm *vm, char *error)
 	return false;
 }
 
-/* Registers that this process plays for a Linux guest; false when there are none at the address. */
+/* Accesses registers that this process emulates for a Linux guest; false when there are none at the address. */
 static bool play_registers(struct vm *vm)
 {
 	struct kvm_run *run = vm->run;
@@ -172,7 +172,7 @@ static bool play_registers(struct vm *vm)
 	return is_ours;
 }
 
-/* KVM found nothing at the address: the access was refused. This is the stage-2 abort. */
+/* KVM has no mapping at the address: the access was refused by a stage-2 abort. */
 static void refuse_access(struct vm *vm)
 {
 	struct kvm_run *run = vm->run;
@@ -190,7 +190,7 @@ static void refuse_access(struct vm *vm)
 static void *run_processor(void *argument)
 {
 	struct vm *vm = argument;
-	/* What a guest does in a loop never keeps the main thread waiting. Linux counts niceness by thread. */
+	/* A guest in a loop must not delay the main thread. On Linux niceness is per thread. */
 	setpriority(PRIO_PROCESS, (id_t)gettid(), 10);
 	while (!vm->stop && !vm->why[0]) {
 		if (ioctl(vm->processor, KVM_RUN, 0)) {
@@ -202,7 +202,7 @@ static void *run_processor(void *argument)
 			if (!play_registers(vm))
 				refuse_access(vm);
 		} else if (vm->run->exit_reason == KVM_EXIT_SYSTEM_EVENT)
-			break; /* It turned itself off. */
+			break; /* it turned itself off */
 		else
 			snprintf(vm->why, sizeof vm->why, "%s: exit reason %u of KVM", vm->name, vm->run->exit_reason);
 	}
@@ -232,7 +232,7 @@ void vm_kill(struct vm *vm)
 		vm->ended = true;
 		return;
 	}
-	/* The signal leaves KVM_RUN; the flag keeps it from being entered should the signal come before it. */
+	/* The signal interrupts KVM_RUN; the flag prevents its start if the signal comes before it. */
 	vm->run->immediate_exit = 1;
 	pthread_kill(vm->thread, SIGUSR1);
 }
@@ -269,8 +269,8 @@ bool vm_unmap(const struct vm *vm, unsigned slot, uint64_t address, char *error)
 }
 
 /*
- * KVM has no call that lists slots. So it is asked for one that cannot be, as registers of a device may not log writes;
- * but whether its place is taken is looked at first, and the error tells.
+ * KVM has no call that lists slots. So an impossible slot is requested (device registers with write logging): KVM
+ * checks for an overlap first, and the error shows the result.
  */
 static int ask_for_slot(int fd, uint64_t address, void *registers)
 {

@@ -14,7 +14,7 @@
 #define USBSTS 0x04
 #define USBSTS_HALTED 1u
 #define USBSTS_NOT_READY (1u << 11)
-/* 4.22.1: halted within 16 ms, and a reset takes no longer; an emulated one may have to wait for a processor. */
+/* 4.22.1: halted within 16 ms, and a reset takes no longer; an emulated controller may have to wait for a processor. */
 #define RESET_MS_MAX 1000
 
 enum step { RESTING, HALTING, RESETTING };
@@ -51,7 +51,7 @@ static enum baton_progress reset(struct device *device, char *error)
 		device->reset_step = RESTING;
 		return BATON_DONE;
 	}
-	/* After the look: whoever comes late to it finds it done. */
+	/* Checked after the status: a late caller finds the reset done. */
 	if (now_ms() <= device->reset_until)
 		return BATON_AGAIN;
 	device->reset_step = RESTING;

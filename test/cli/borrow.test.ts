@@ -136,7 +136,7 @@ test('nothing of another bundle concerns it; that the host is silent is said', a
   rig.tell({ event: 'lost', bundle: 'camera' });
   rig.tell({ event: 'hostDown', reason: 'silent for 4000 ms' });
   expect(rig.signals).toEqual([]);
-  expect(rig.said.at(-1)).toBe('baton: panel: nobody vouches for it: silent for 4000 ms');
+  expect(rig.said.at(-1)).toBe('baton: panel: who holds it is not verified now: silent for 4000 ms');
 });
 
 test.each([

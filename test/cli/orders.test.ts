@@ -48,7 +48,12 @@ test.each<[string, readonly Json[], number, string]>([
     1,
     'not lifted, in quarantine again: resetFailed, isolation proved',
   ],
-  ['and takes its time', [BEGUN], 0, 'the lift goes on: moving; baton status --host says how it ends'],
+  [
+    'and takes its time',
+    [BEGUN],
+    0,
+    'the lift is not finished: moving; baton status --host shows its outcome',
+  ],
   [
     'of rejections',
     [{ lifted: 'rejections', state: 'held', holder: 'android' }],

@@ -87,7 +87,7 @@ it.each<[string, Json, string]>([
   [
     'an agent that does not know',
     { bundles: [{ ...VIEW, phase: 'unknown', holder: null }] },
-    'panel: who holds it is not known: the host has not told yet',
+    'panel: who holds it is not known: the host has not reported yet',
   ],
   [
     'a driver that did not resume',
@@ -124,7 +124,7 @@ describe('HOLDER and REASON', () => {
       { phase: 'unknown', holder: null, toldMs: null, reason: 'waits for the host to say' },
       /^panel +\? .*waits for the host to say$/,
     ],
-    [{ toldMs: 9_400 }, /not requested; as the host said 9400 ms ago$/],
+    [{ toldMs: 9_400 }, /not requested; as the host reported 9400 ms ago$/],
     [
       { definitionDiffers: true, definitionDiffersFrom: ['vault'] },
       /\(bundle definition differs from that of vault\)$/,

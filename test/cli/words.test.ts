@@ -139,19 +139,19 @@ test.each([
   [
     ['--force', '--grace', '30s'],
     true,
-    'called in: by force after 30 s and the agreed notice, but not before the agreed minimum hold time is over',
+    'recalled: by force after 30 s and the agreed notice, but not before the agreed minimum hold time is over',
   ],
   [
     ['--force'],
     null,
-    'called in: by force after 2000 ms and the agreed notice, where the enforcer can, but not before ' +
+    'recalled: by force after 2000 ms and the agreed notice, where the enforcer can, but not before ' +
       'the agreed minimum hold time is over',
   ],
   [
     ['--force'],
     false,
-    'asked back: its borrower has 2000 ms; by force is not possible with this enforcer: it comes ' +
-      'back when the borrower gives it, or its VM ends',
+    'asked back: its borrower has 2000 ms; this enforcer cannot force a return: it comes ' +
+      'back when the borrower releases it, or its VM ends',
   ],
 ])('recall with %j promises what the enforcer can: %j', async (args, forceRevoke, said) => {
   expect(await printed(recall, ['panel', ...args], { ok: true, forceRevoke })).toEqual([

@@ -39,7 +39,7 @@ describe('a bundle file', () => {
     expect(bundle!.devices[0]!.resources[0]).toMatchObject({ physical: 0x880, mask: 0x6 });
     expect(readBundleFile('again', bundleFileText([bundle!]))).toEqual([bundle]);
     expect(read(masked(0, 0xff))).not.toThrow();
-    expect(read(masked(0, 0x1ff))).toThrow('d.stream0: mask 0x1ff takes more than 256 IDs as one');
+    expect(read(masked(0, 0x1ff))).toThrow('d.stream0: mask 0x1ff covers more than 256 stream IDs');
     expect(read(masked(0x882, 0x6))).toThrow('d.stream0: 2178 has bits that its mask 0x6 leaves open');
     expect(read(masked(0x880, 0x6, { vault: 2 }))).toThrow('d.stream0: 2 has bits');
   });
@@ -82,7 +82,7 @@ describe('a bundle file', () => {
   });
 
   test.each([
-    ['without a resource', [{}], /moves nothing/],
+    ['without a resource', [{}], /no resource: expected at least one/],
     ['with half a page', [{ mmio: [{ physical: '0x10800', bytes: '0x1000' }] }], /whole pages of 4096/],
     ['with no bytes', [{ mmio: [{ physical: '0x10000', bytes: '0x0' }] }], /whole pages of 4096/],
     [

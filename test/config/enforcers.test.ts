@@ -44,7 +44,7 @@ describe('qmp', () => {
     const other = { ...(QMP as object), inputs: { pad: 'unix:/in' } } as unknown as EnforcerConfig;
     expect(messages(other, clearedBy('driver'))).toEqual([
       'no bundle of this name: expected "panel"',
-      'none for panel: qmp moves nothing but input events',
+      'no address for panel: qmp moves nothing but input events',
     ]);
   });
 });

@@ -109,7 +109,7 @@ describe('an agent’s configuration', () => {
       'a.json:8:46: policy.command.0: "": expected a text of at least 1 characters',
     ],
     ['"list"', '"List"', 'a.json:8:23: policy.kind: "List": expected "list" or "program"'],
-    ['[]', '{}', 'a.json:8:40: policy.allow: {}: expected a list (entries; one that fits is enough)'],
+    ['[]', '{}', 'a.json:8:40: policy.allow: {}: expected a list (entries; one that matches is enough)'],
     [
       '[]',
       '[{ "bundle": "panel", "borrower": "b", "leaseMaxMs": 0 }]',
@@ -124,8 +124,8 @@ describe('an agent’s configuration', () => {
     [
       '"state":',
       '"logLevel": "loud", "state":',
-      'a.json:6:15: logLevel: "loud": expected "debug", "info", "warn" or "error" (the least ' +
-        'important lines that are logged)',
+      'a.json:6:15: logLevel: "loud": expected "debug", "info", "warn" or "error" (the lowest ' +
+        'level that is logged)',
     ],
     [
       '{ "kind": "list", "allow": [] }',

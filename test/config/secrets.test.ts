@@ -82,7 +82,7 @@ describe('a configuration', () => {
 
 test('a broker with a login is refused without it', () => {
   for (const url of ['mqtt://u:p@ss/w@h', `mqtt://u:${PASSWORD}@h:1883`]) {
-    expect(() => brokerAddress(url)).toThrow(/^"mqtt:\/\/\(login\)@h.* is no broker/);
+    expect(() => brokerAddress(url)).toThrow(/^"mqtt:\/\/\(login\)@h.* is not the URL of a broker/);
   }
 });
 

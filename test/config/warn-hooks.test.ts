@@ -92,7 +92,7 @@ describe('a step that nothing undoes', () => {
     const step = { kind: 'sysfs', path, write: '1', expect: { path, value: '1' } } as const;
     const files = machine({ [path]: '' }, {}, { [path]: 0o200 });
     expect(of({ suspend: [step] }, files)).toEqual([
-      `suspend.0.kind: sysfs: ${path} cannot be read, so what was found is not put back: expected ` +
+      `suspend.0.kind: sysfs: ${path} cannot be read, so its former value is not restored: expected ` +
         '"undo", or "resume" of the device',
     ]);
     expect(of({ suspend: [{ ...step, undo: '0' }] }, files)).toEqual([]);
@@ -107,7 +107,7 @@ describe('success that means little', () => {
   const VIRTIO = '/sys/devices/pci0000:00/0000:00:04.0/virtio3';
   const virtio = machine(input(VIRTIO), { '/sys/class/input/input5': `${VIRTIO}/input/input5` });
   const words =
-    'input-inhibit: events stop, but the driver of a virtio device uses it on: "unbind" makes it let go';
+    'input-inhibit: events stop, but the driver of a virtio device keeps using it: "unbind" stops it';
 
   it.each([
     { kind: 'input-inhibit', input: VIRTIO.replace('virtio3', 'virtio*') },
@@ -153,11 +153,11 @@ describe('success that means little', () => {
       [`${device}/drm/card0/card0-DSI-1/dpms`]: 'On',
     });
     expect(of({ suspend: [step] }, drm)).toEqual([
-      'suspend.0.kind: fb-blank: fails while a DRM master has the display: a compositor must let go ' +
-        'of it in a step before',
+      'suspend.0.kind: fb-blank: fails while a DRM master has the display: an earlier step must make ' +
+        'a compositor release it',
     ]);
     expect(of({ suspend: [step] }, machine({ [`${device}/graphics/fb0/blank`]: '' }))).toEqual([
-      'suspend.0.kind: fb-blank: the device has no DRM connectors, so nobody can tell whether the display goes dark',
+      'suspend.0.kind: fb-blank: the device has no DRM connectors, so whether the display goes dark is unknown',
     ]);
   });
 

@@ -95,7 +95,7 @@ describe('where no agent answers', () => {
     const connect = () => Promise.reject(absent);
     expect(await sleepWithoutAgent(world, ['--wait', '10s'], absent, connect)).toBe(0);
     expect(await wakeWithoutAgent(world)).toBe(0);
-    expect(said[0]).toBe('baton: no agent answers: nothing was called in');
+    expect(said[0]).toBe('baton: no agent answers: nothing was recalled');
   });
 
   test('one that was killed is given time to come back, and then asked', async () => {

@@ -188,7 +188,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'MQTT: what the broker kept is delivered',
-    find: "const why = isRetained ? 'the broker kept it' : whyNot(",
+    find: "const why = isRetained ? 'it is a retained message' : whyNot(",
     replace: 'const why = whyNot(',
     breaks: 'R14',
     caughtBy: MQTT,

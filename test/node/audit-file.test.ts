@@ -116,10 +116,10 @@ describe('a tail that a crash left', () => {
     write();
     expect(text().startsWith(good)).toBe(true);
     expect(checkAudit(text())).toMatchObject({ ok: true, lines: 5, losses: [3] });
-    const lost = `${at('audit.jsonl')}:3: lines before this one were lost, and the host says so here`;
+    const lost = `${at('audit.jsonl')}:3: the host reports here that lines before this one were lost`;
     expect(verify()).toEqual({ status: 0, lines: [expect.stringContaining('5 lines, chain intact'), lost] });
     expect(readFileSync(at('audit.jsonl.torn'))).toEqual(tail.subarray(0, 65_536));
-    expect(logs).toEqual([expect.stringContaining(`is left out, ${tail.length} bytes; see `)]);
+    expect(logs).toEqual([expect.stringContaining(`was removed, ${tail.length} bytes; see `)]);
   });
 
   it('may be all there is', () => {
@@ -153,7 +153,7 @@ describe('a tail that a crash left', () => {
     const lost = auditFiles(folder)
       .map((file) => readFileSync(file, 'utf8'))
       .join('');
-    expect(lost).toContain('"detail":"70010 bytes that are no whole line are in audit.jsonl.torn"');
+    expect(lost).toContain('"detail":"70010 bytes without a whole line were removed; see audit.jsonl.torn"');
     expect(logs).toHaveLength(2);
   });
 
@@ -180,7 +180,7 @@ describe('a log that grows', () => {
     const { status, lines } = verify();
     expect(status).toBe(0);
     expect(lines[0]).toMatch(/: \d+ lines in 4 files, chain intact, last hash [0-9a-f]{64}$/);
-    expect(lines[1]).toMatch(/: begins after hash [0-9a-f]{64}; what was before is not here$/);
+    expect(lines[1]).toMatch(/: begins after hash [0-9a-f]{64}; earlier lines are not in this log$/);
     expect(verify(at('audit.jsonl')).lines[0]).toContain('in 4 files');
     expect(verify(at(files[1]!)).lines[0]).not.toContain('files');
   });
@@ -272,10 +272,10 @@ describe('a log that grows', () => {
     const { status, lines } = verify();
     expect(lines).toEqual([
       expect.stringContaining('8 lines in 2 files, chain intact'),
-      `${at('audit.jsonl')}:1: lines before this one were lost, and the host says so here`,
+      `${at('audit.jsonl')}:1: the host reports here that lines before this one were lost`,
     ]);
     expect(status).toBe(0);
-    expect(logs).toEqual([expect.stringContaining(`${at('audit-00000001.jsonl')}: what comes after`)]);
+    expect(logs).toEqual([expect.stringContaining(`${at('audit-00000001.jsonl')}: the part after`)]);
   });
 
   it.each([
@@ -290,7 +290,7 @@ describe('a log that grows', () => {
       status: 0,
       lines: [
         expect.stringContaining('9 lines in 2 files, chain intact'),
-        `${at('audit.jsonl')}:1: lines before this one were lost, and the host says so here`,
+        `${at('audit.jsonl')}:1: the host reports here that lines before this one were lost`,
       ],
     });
     expect(readFileSync(at('audit.jsonl.torn'))).toEqual(torn);

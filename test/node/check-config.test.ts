@@ -191,7 +191,7 @@ it('follows a host’s configuration to its enforcer and its keys', () => {
   expect(check('host.json').lines).toEqual([
     'host.json:4:48: enforcer.command.0: "/no/such/program": no such file: expected a program that this user may run',
     'host.json:3:11: keys: no key for "android", the owner of panel: expected one in host.keys.json',
-    'host.json:5:70: transport.listen.wault: no key for "wault", who is listened for here: expected ' +
+    'host.json:5:70: transport.listen.wault: no key for "wault", for which the host listens here: expected ' +
       'one in host.keys.json',
   ]);
 });
@@ -221,7 +221,7 @@ describe('an enforcer that cannot keep what a bundle asks', () => {
     write('bundles.json', bundleFileText([withResidualStates('driver')]));
     expect(hostWith(`{ "kind": "qmp", "vms": { ${vms} }, "inputs": { "pannel": "unix:/p" } }`)).toEqual([
       'host.json:4:104: enforcer.inputs.pannel: no bundle of this name: expected "panel"',
-      'host.json:4:92: enforcer.inputs: none for panel: qmp moves nothing but input events',
+      'host.json:4:92: enforcer.inputs: no address for panel: qmp moves nothing but input events',
       'host.json:4:67: enforcer.vms.volt: no key for "volt", a VM: expected one in host.keys.json',
     ]);
     const long = `"vms": { "android": "unix:/${'ä'.repeat(60)}" }, "inputs": { "panel": "unix:/p" }`;

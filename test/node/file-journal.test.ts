@@ -174,7 +174,7 @@ test.each([
   const journal = openSpareJournal(path, (level, line) => void lines.push(`${level}: ${line}`));
   expect(journal.records).toEqual([]);
   expect(lines).toEqual([
-    `error: ${path}: the file does not start like a journal (BATONJ3); it is now ${path}.broken, and ` +
+    `error: ${path}: the file does not start like a journal (BATONJ3); it was renamed to ${path}.broken, and ` +
       'a new journal begins',
   ]);
   expect(readFileSync(`${path}.broken`, 'utf8')).toBe(text);
@@ -187,7 +187,7 @@ test('an agent whose journal cannot be moved aside starts all the same', () => {
   failing.add('renameSync');
   const lines: string[] = [];
   const journal = openSpareJournal(path, (_level, line) => void lines.push(line));
-  expect(lines[0]).toContain('it stays where it is');
+  expect(lines[0]).toContain('it was not renamed');
   failing.clear();
   journal.append(bytes('one'), true);
   expect(records()).toEqual(['one']);

@@ -31,6 +31,6 @@ it.each(['', '{', '7', 'null', '{"machineBoot":"one"}', '{"machineBoot":"one","n
   (text) => {
     writeFileSync(join(folder, 'holders.json'), text);
     expect(store().load('one')).toBeUndefined();
-    expect(logs).toEqual([`error ${join(folder, 'holders.json')} cannot be used: nobody knows who has what`]);
+    expect(logs).toEqual([`error ${join(folder, 'holders.json')} cannot be used: the holders are unknown`]);
   },
 );

@@ -111,14 +111,14 @@ it('writes over what somebody wrote by hand only with --replace', () => {
     status: 78,
     err: [
       expect.stringMatching(
-        /there is another bus in it: --replace writes it over, with its views and residual states/,
+        /it has a different bus: use --replace to overwrite it, with its views and residual states/,
       ),
     ],
   });
   writeFileSync(file, `// by hand\n${readFileSync(file, 'utf8')}`);
   expect(words('--owner', 'android')).toMatchObject({
     status: 78,
-    err: [expect.stringMatching(/somebody has written in it; --replace writes it anew, without comments/)],
+    err: [expect.stringMatching(/edited by hand: use --replace to overwrite it, without its comments/)],
   });
   expect(readFileSync(file, 'utf8')).toContain('// by hand');
   expect(words('--owner', 'vault', '--replace').status).toBe(0);
@@ -146,7 +146,7 @@ it('puts in how another VM sees it, from its own tree', () => {
     '--view vault: expected VM=TREE:DEVICE=NODE,DEVICE=NODE',
   );
   expect(() => run(at('pair.dtb'), 'camera@3000', '--view', `v=${at('vault.dtb')}:camera=no@1`)).toThrow(
-    /no node is called no@1/,
+    /no@1: expected the name of exactly one node/,
   );
   expect(run(at('pair.dtb'), 'camera@3000', '--view', `v=${at('other')}:camera=no@1`).status).toBe(78);
 });
@@ -223,5 +223,5 @@ it('refuses what is no tree, and what is no node of it', () => {
   expect(() => run(at('board.dtb'), 'touch@99')).toThrow(
     'no node is called touch@99; did you mean /soc@0/i2c@1000/touch@20?',
   );
-  expect(() => run(at('board.dtb'))).toThrow('plan takes a NODE; --list shows which there are');
+  expect(() => run(at('board.dtb'))).toThrow('plan takes a NODE; --list shows them');
 });

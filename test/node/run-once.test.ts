@@ -105,7 +105,7 @@ test('a program whose process group cannot be written down gets no input', async
 test('a policy program without a name declines', async () => {
   expect(await decide([''])).toMatchObject({
     allow: false,
-    detail: 'the policy program gave no answer',
+    detail: 'the policy program did not answer',
   });
 });
 
@@ -113,7 +113,7 @@ test('a policy program that hangs declines, and nothing of it is left', async ()
   const script = `sleep 20 & echo $! > ${folder}/pid; wait`;
   expect(await decide(['sh', '-c', script], 200)).toMatchObject({
     allow: false,
-    detail: 'the policy program gave no answer',
+    detail: 'the policy program did not answer',
   });
   expect(isAlive(Number(readFileSync(join(folder, 'pid'), 'utf8')))).toBe(false);
 });
@@ -150,7 +150,7 @@ test('why a policy program failed is for the owner alone: no path and no word of
       programPolicy(command, 2_000, (error) => errors.push(error))(QUESTION, done),
     );
     expect(JSON.stringify(decision)).not.toContain(folder);
-    expect(decision).toMatchObject({ allow: false, detail: 'the policy program gave no answer' });
+    expect(decision).toMatchObject({ allow: false, detail: 'the policy program did not answer' });
   }
   expect(errors).toEqual([
     expect.stringContaining(program),

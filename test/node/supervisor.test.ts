@@ -84,7 +84,7 @@ describe('systemd', () => {
     world.result = EAGAIN;
     supervisor.ready();
     clock.advance(5_000);
-    expect(warned).toEqual(['systemd does not hear us: EAGAIN']);
+    expect(warned).toEqual(['cannot notify systemd: EAGAIN']);
     world.result = 0;
     clock.advance(1_000);
     world.result = EAGAIN;

@@ -60,7 +60,7 @@ describe('a file', () => {
     const file = sparse('image', new Uint8Array([0x1f, 0x8b]), TREE_FILE_BYTES_MAX * 100);
     expect(() => readTree(file)).toThrow('compressed with gzip');
     expect(() => readTree(sparse('huge', blobOf(BOARD), TREE_FILE_BYTES_MAX + 1))).toThrow(
-      `more than ${TREE_FILE_BYTES_MAX} bytes are no device tree`,
+      `more than ${TREE_FILE_BYTES_MAX} bytes: too large for a device tree`,
     );
   });
 

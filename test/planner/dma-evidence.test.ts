@@ -128,7 +128,7 @@ it('a binding that is not known is no answer: the plan is unsure, until somebody
   expect(inTheWay(plan)).toEqual([['unknownDma']]);
   expect([verdictOf(plan), definitionOf(plan, bundleId('a'), vmId('o'))]).toEqual(['unsure', undefined]);
   expect(planLines(plan).join('\n')).toContain(
-    'Nothing else stands in the way, if what has no stream does no DMA',
+    'Nothing else stands in the way, if the devices without a stream do no DMA',
   );
   const board = boardOf({ 'a@50000': other({}) });
   const accepted = chosen(board, 'a@50000', { accept: ['noDma'] });

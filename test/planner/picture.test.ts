@@ -133,7 +133,7 @@ describe('a picture', () => {
     const tree = new Tree(readBlob(blobOf(board)));
     const plan = planBundle(new Board(tree), [tree.find('/a@50000')!]);
     const texts = expectSound(pictureOf(plan, 'bus')).join('\n');
-    expect(texts).toContain('nothing else stands in the way, if what has no stream does no DMA');
+    expect(texts).toContain('nothing else stands in the way, if the devices without a stream do no DMA');
   });
 
   it('is the same each time', () => {

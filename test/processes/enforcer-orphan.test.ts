@@ -165,7 +165,7 @@ it('a call that cannot be ended keeps the next run from starting', async () => {
   const second = start();
   expect(await second.ended).toBe(75);
   expect(second.said()).toMatch(
-    /^baton-host: .*state: a program of the enforcer that an earlier host started still runs/,
+    /^baton-host: .*state: a program of the enforcer that an earlier host started is still running/,
   );
   expect(lives(orphan())).toBe(true);
 });

@@ -107,7 +107,7 @@ it.each<[string, readonly string[], number, string]>([
   ],
   ['a name that is none', [board, 'i2c0', '--name', 'A b'], 64, 'baton: --name: "A b" cannot name a bundle'],
   ['an owner that is none', [board, 'i2c0', '--owner', ''], 64, 'baton: --owner: "" cannot name a VM'],
-  ['a node that a list does not want', [board, '--list', 'i2c0'], 64, 'baton: --list is of the whole board'],
+  ['a node that a list does not want', [board, '--list', 'i2c0'], 64, 'baton: --list shows the whole board'],
   ['no name at all', [board, ''], 64, 'baton: no node is called '],
   ['a file without an end', ['/dev/zero', 'i2c0'], 66, 'baton plan: /dev/zero: no file'],
   ['a folder', [folder, 'i2c0'], 66, `baton plan: ${folder}: a folder that is no device tree`],

@@ -94,7 +94,7 @@ describe.runIf(process.getuid?.() === 0)('a state folder that root has used', ()
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(left, resolve));
     chmodSync(left, 0o755);
-    expect(await host(NOBODY, end)).toContain(`${left}: this user cannot tell whether`);
+    expect(await host(NOBODY, end)).toContain(`${left}: this user cannot see whether`);
     server.close();
   });
 

@@ -106,7 +106,7 @@ describe('the addon', () => {
 
   it('that is missing is named, with what makes it', () => {
     expect(() => loadAddon('/no/such.node', 'vsock')).toThrow(
-      'vsock needs native code on Node: no /no/such.node; npm run build:native makes it, with a C compiler',
+      'vsock needs native code on Node: no /no/such.node; npm run build:native builds it, with a C compiler',
     );
   });
 });

@@ -134,6 +134,6 @@ it('on Node without the addon it says so, and serves', async () => {
   const daemon = start([...NODE_HOST, ...at(HOST)], environment);
   await until('it serves', () => daemon.said().includes('serving'));
   expect(daemon.said()).toContain(
-    'word to systemd (Type=notify, WatchdogSec) needs native code on Node: no ',
+    'notification of systemd (Type=notify, WatchdogSec) needs native code on Node: no ',
   );
 });

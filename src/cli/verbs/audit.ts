@@ -7,11 +7,11 @@ import { type CliWorld, EXIT, UsageError } from '../world.ts';
 
 const HELP = `baton audit verify PATH
 
-Checks the hash chain of an audit log, and prints its last hash: compare it with a copy kept elsewhere, for a tail
-that was cut off does not show in the chain alone. PATH is the state folder of a host (or the log in it, audit.jsonl):
-then the chain is followed across its older files; or one older file alone.
+Checks the hash chain of an audit log and prints its last hash. Compare that hash with a copy kept elsewhere: the
+chain alone does not show that its end was cut off. PATH is the state folder of a host, or the log in it (audit.jsonl):
+then all files of the log are checked as one chain. Or PATH is one older file, which is checked alone.
 
-  --json  one object: ok, files, lines, hash, begins, losses; or where it breaks: file, line, error
+  --json  one object: ok, files, lines, hash, begins, losses; or the first fault: file, line, error
 `;
 
 /** Access to a log on disk. */
@@ -37,9 +37,9 @@ export function audit(world: CliWorld, log: AuditLog, args: readonly string[]): 
     const words = found.files.length > 1 ? ` in ${found.files.length} files` : '';
     world.out(`${path}: ${found.lines} lines${words}, chain intact, last hash ${found.hash}`);
     if (found.begins !== AUDIT_START)
-      world.out(`${path}: begins after hash ${found.begins}; what was before is not here`);
+      world.out(`${path}: begins after hash ${found.begins}; earlier lines are not in this log`);
     for (const loss of found.losses)
-      world.out(`${loss}: lines before this one were lost, and the host says so here`);
+      world.out(`${loss}: the host reports here that lines before this one were lost`);
   }
   return found.ok ? EXIT.ok : EXIT.failed;
 }

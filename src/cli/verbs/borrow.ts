@@ -15,35 +15,35 @@ import { type CliWorld, type ControlClient, EXIT, UsageError } from '../world.ts
 
 const HELP = `baton borrow [options] BUNDLE [options] [[--] COMMAND ARGUMENTS...]
 
-Borrows a bundle, runs COMMAND while it is held, and gives it back. Without COMMAND it is held until
+Borrows a bundle, runs COMMAND while it is held, and returns it. Without COMMAND the bundle is held until
 this process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT).
 
-  -n, --no-wait           take a busy bundle for a no
-  -w, --wait TIME         wait this long for an answer (default 5s); a busy bundle is asked for again,
-                          whether another VM has it or another program of this one
-  --lease TIME            how long it may be held (default 30s): from the grant on, on the host's clock
-  --notice TIME           how long before the force the return is announced (default 2s): that long after
-                          the end of the lease, or after the owner reclaimed it, the host takes it
-  --min-hold TIME         time from the grant in which the owner cannot call it in (default 0)
-  --purpose TEXT          what for; the owner's policy may look at it
-  --min-evidence LEVEL    the least proof of isolation to resume on: none, asserted, observed or attested
+  -n, --no-wait           fail at once if the bundle is busy
+  -w, --wait TIME         wait this long for an answer (default 5s); a busy bundle is requested again,
+                          whether another VM or another program of this VM has it
+  --lease TIME            longest time to hold it (default 30s), on the host's clock, from the grant
+  --notice TIME           time between the start of a return (end of the lease, or a reclaim by the owner)
+                          and its force (default 2s)
+  --min-hold TIME         time from the grant in which the owner cannot reclaim it (default 0)
+  --purpose TEXT          purpose of the loan, for the owner's policy
+  --min-evidence LEVEL    weakest evidence of isolation to accept: none, asserted, observed or attested
                           (default observed)
   --json                  events as JSON lines
   --socket PATH           control socket of the agent
 
 TIME: seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s, 1h.
 
-The first plain word after BUNDLE begins COMMAND; -- before it does no harm. What is waited for is said, once, when
-it takes longer than half a second. COMMAND finds BATON_BUNDLE, BATON_EPOCH and BATON_DEADLINE_MS (length of the
-lease) in its environment. A recall is SIGTERM, and SIGKILL shortly before the end of the notice; so is the end of
-the lease. What COMMAND started ends with it, before the bundle goes back, in whatever process group or session
-(found by BATON_LEASE in its environment); not what has cleared its environment and left the group, runs as another
-user, or was started by a daemon.
+COMMAND begins at the first word after BUNDLE that is not an option; a -- before it is allowed. If the wait takes
+longer than half a second, its reason is reported once. The environment of COMMAND has BATON_BUNDLE, BATON_EPOCH and
+BATON_DEADLINE_MS (length of the lease). On a recall, and at the end of the lease, COMMAND gets SIGTERM, and SIGKILL
+shortly before the end of the notice. Processes that COMMAND started are ended before the bundle is returned, in any
+process group or session (BATON_LEASE in their environment identifies them). Not ended: processes that cleared their
+environment and left the group, run as another user, or were started by a daemon.
 
-Exit status: that of COMMAND (128 + N after signal N). 126 it may not be run and 127 it is not found, which is
-looked at first. 75 a no: declined by the owner or the host, or busy with -n. 124 nobody said no within the wait, nor
-yes: nobody answered, or busy all the while. 79 lost by force, or the agent ended. 80 the evidence is weaker than asked,
-or not what was expected. 1 a request without sense: no such bundle, or this VM owns it.
+Exit status: that of COMMAND (128 + N after signal N). 126 COMMAND may not be run, 127 it is not found; both are
+checked before the request. 75 declined by the owner or the host, or busy with -n. 124 no decision within the wait:
+no answer, or busy all the time. 79 taken by force, or the agent ended. 80 the evidence is weaker than requested, or
+not as expected. 1 invalid request: no such bundle, or this VM owns it.
 `;
 
 const OPTIONS: OptionTable = {

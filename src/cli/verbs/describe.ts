@@ -8,7 +8,7 @@ import { type CliWorld, type ControlClient, EXIT, table, UsageError } from '../w
 
 const HELP = `baton describe BUNDLE [--host] [--json] [--socket PATH]
 
-Shows one bundle with its last events: why is it as it is. With --host: as the host sees it.
+Shows one bundle, and its last events, which explain its state. With --host: the host's view.
 `;
 
 /** `--host`: the host's socket in place of the agent's. */

@@ -8,14 +8,13 @@ import { type CliWorld, type ControlClient, EXIT, TIME_WORDS, timeOf, UsageError
 
 const HELP = `baton events [-f] [--since WHEN] [-n LINES] [--host] [--json] [--socket PATH]
 
-Prints the last events, a line each with the time of day, and ends. The daemon keeps 100 of them, and none from before
-its start.
+Prints the last events, one per line with the time of day, and ends. The daemon keeps its last 100 events, and none
+from before its start.
 
-  -f, --follow      go on with what happens, until interrupted; of what was the last 10 lines, unless --since
-                    or -n say otherwise
-  --since WHEN      only what was since then: a time ago, as 10m or 90 (seconds), or a time of day, as 14:30 or 14:30:05
-  -n, --lines N     at most the last N of what was
-  --host            at the host
+  -f, --follow      then print new events until interrupted; without --since or -n only the last 10 events come first
+  --since WHEN      only events since then: a time ago, as 10m or 90 (seconds), or a time of day, as 14:30 or 14:30:05
+  -n, --lines N     at most the last N past events
+  --host            events of the host
   --json            JSON lines, each with its time
 
 Exit status: 0, also after an interrupt. 69 the daemon ended, or does not answer.
@@ -109,7 +108,7 @@ function eventText(event: Json): string {
 }
 
 export const EVENTS: Verb = {
-  says: 'what happened, and with -f what happens',
+  says: 'past events, and with -f new ones',
   help: HELP,
   daemon: ['agent', events],
 };

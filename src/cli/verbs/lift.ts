@@ -10,10 +10,10 @@ import { type CliWorld, type ControlClient, EXIT, LOOK_MS } from '../world.ts';
 const HELP = `baton lift BUNDLE [--socket PATH]
 
 Ends a quarantine, on the host's own socket: everything is blocked, synced and reset once more, and the bundle
-is parked if that succeeds. Also forgives borrowers that rejected the bundle's evidence. Says how it ended, after 10 s
-at most.
+is parked if that succeeds. Also lets borrowers that rejected the bundle's evidence borrow again. Reports the outcome,
+after 10 s at most.
 
-Exit status: 0 it was lifted, or there was nothing to lift. 1 it is in quarantine again.
+Exit status: 0 lifted, or there was nothing to lift. 1 in quarantine again.
 `;
 
 /** Time after which the outcome of a lift is read for the last time, in ms: longer than a remap. */
@@ -56,7 +56,7 @@ function liftText(view: Json): string {
     case 'parked':
       return 'lifted: nobody holds it, its owner gets it';
     default:
-      return `the lift goes on: ${view['state']}; baton status --host says how it ends`;
+      return `the lift is not finished: ${view['state']}; baton status --host shows its outcome`;
   }
 }
 

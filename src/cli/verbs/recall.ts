@@ -11,19 +11,19 @@ import { type CliWorld, type ControlClient, duration, EXIT, LOOK_MS, parseDurati
 const HELP = `baton recall BUNDLE [--grace TIME] [--force] [-w [TIME]] [--socket PATH]
 
 The owner asks for its bundle back. With --force the return starts after the grace, but never before the minimum
-hold time to which the borrower's consent entitles it: the host gives the notice of that consent, then takes the
-bundle. An enforcer that cannot take from a live borrower makes that its release or the end of its VM: recall says
-so.
+hold time in the borrower's consent is over: the host gives the notice of that consent, then takes the bundle. With
+an enforcer that cannot take a bundle from a live borrower, it comes back only when the borrower releases it or its
+VM ends; recall reports that.
 
-  --grace TIME        time that the borrower has (default 2s)
-  --force             the return starts after that, with notice, and ends by force
-  -w, --wait [TIME]   return when the bundle is back and its driver active, after TIME at most
-                      (default: the grace and 10s)
+  --grace TIME        time given to the borrower (default 2s)
+  --force             after the grace, start the return: with notice, then by force
+  -w, --wait [TIME]   wait until the bundle is back and its driver active, for TIME at most
+                      (default: the grace plus 10s)
 
 TIME: seconds, as 90, or with units: 500ms, 30s, 2m, 1m30s.
-Exit status: 0 it was called in; with -w: it is back. 1 it is not lent, or the host is silent, without which nothing
-comes back; with -w: it is back and its driver does not resume, or it came to quarantine in place of back. 124 with -w:
-not back within the time.
+Exit status: 0 the recall has begun; with -w: the bundle is back. 1 not lent, or the host does not answer, and nothing
+comes back without it; with -w: back, but its driver does not resume, or in quarantine. 124 with -w: not back within
+TIME.
 `;
 
 export async function recall(
@@ -77,12 +77,12 @@ const LAST_LOOK_MS = 1_000;
 type End = readonly [text: string, status: number];
 
 /** The wait ended before the agent answered. */
-const UNSAID: End = ['not back within the wait, as far as is known: the agent does not answer', EXIT.waited];
+const UNSAID: End = ['not known to be back within the wait: the agent does not answer', EXIT.waited];
 
 /** Final states of a recalled bundle, with text and exit status. */
 const ENDS: Readonly<Record<string, End>> = {
   held: ['back', EXIT.ok],
-  failed: ['back, but its driver did not resume; it is tried again', EXIT.failed],
+  failed: ['back, but its driver did not resume; the agent tries again', EXIT.failed],
   quarantined: ['quarantined; an operator lifts it at the host', EXIT.failed],
 };
 

@@ -7,7 +7,7 @@ import type { CliWorld, ControlClient } from '../world.ts';
 
 const HELP = `baton return BUNDLE [--socket PATH]
 
-Gives a bundle back that a program of this VM borrows. Returns when the host has taken it.
+Returns a bundle that a program of this VM borrows. Ends when the host has taken it back.
 `;
 
 async function giveBack(world: CliWorld, client: ControlClient, args: readonly string[]): Promise<number> {
@@ -21,4 +21,4 @@ async function giveBack(world: CliWorld, client: ControlClient, args: readonly s
   );
 }
 
-export const RETURN: Verb = { says: 'give a bundle back', help: HELP, daemon: ['agent', giveBack] };
+export const RETURN: Verb = { says: 'return a borrowed bundle', help: HELP, daemon: ['agent', giveBack] };

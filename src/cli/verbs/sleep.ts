@@ -7,11 +7,10 @@ import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } fr
 
 const HELP = `baton sleep [--grace TIME] [-w TIME] [--socket PATH]
 
-For an owner whose whole system is about to sleep: calls every lent bundle in, after the grace (default 2s) by
-force where the enforcer can, and lends nothing until baton wake. Returns when none is lent any more. Exit status 75
-when that did not come about within the wait (default 10s): then the system should stay awake, and requests are heard
-again. Where no agent runs, nothing is called in and the exit status is 0; one that is being started again is waited
-for.
+For an owner whose whole system is about to sleep: recalls every lent bundle, after the grace (default 2s) by force
+where the enforcer can, and lends nothing until baton wake. Ends when no bundle is lent. Exit status 75 if one is still
+lent after the wait (default 10s): then the system should stay awake, and requests are accepted again. Without an agent
+nothing is recalled and the exit status is 0; an agent that is restarting is waited for.
 `;
 
 const SLEEP_WORDS = { '--grace': 'value', '--wait': 'value' } as const;
@@ -22,7 +21,7 @@ export async function sleep(
   args: readonly string[],
 ): Promise<number> {
   const { plain, flags, values } = parseWords(args, SLEEP_WORDS);
-  if (plain.length > 0) throw new UsageError('sleep takes no BUNDLE: it is about all of them');
+  if (plain.length > 0) throw new UsageError('sleep takes no BUNDLE: it recalls every lent one');
   const graceMs = parseDuration(values.get('--grace') ?? '2s', '--grace');
   const waitMs = parseDuration(values.get('--wait') ?? '10s', '--wait');
   const request = { do: 'sleep', graceMs, waitMs };
@@ -53,12 +52,12 @@ export async function sleepWithoutAgent(
       isRefused = REFUSED.test((again as Error).message);
     }
   }
-  world.err('baton: no agent answers: nothing was called in');
+  world.err('baton: no agent answers: nothing was recalled');
   return EXIT.ok;
 }
 
 export const SLEEP: Verb = {
-  says: 'call everything in before the system sleeps',
+  says: 'recall every lent bundle before the system sleeps',
   help: HELP,
   daemon: ['agent', sleep],
   withoutDaemon: sleepWithoutAgent,

@@ -13,9 +13,9 @@ import { type CliWorld, type ControlClient, duration, EXIT, table, UsageError } 
 
 const HELP = `baton status [BUNDLE...] [-w] [--host] [--json] [--socket PATH]
 
-Shows every bundle, or those that are named: BUNDLE HOLDER EPOCH STATE LEASE-LEFT REASON. HOLDER is ? before anybody
-has told, and quarantined or moving while nobody can have it. Host and agents are asked first, for half a second at
-most. Below the table stands what is amiss; then the exit status is 81.
+Shows every bundle, or the given ones: BUNDLE HOLDER EPOCH STATE LEASE-LEFT REASON. HOLDER is ? before the first
+ownership report, and quarantined or moving while nobody can hold the bundle. Before it answers, the daemon asks the
+host and the agents, for half a second at most. Problems are listed below the table; the exit status is then 81.
   -w, --watch   prints it again whenever it changes, until interrupted
   --host        asks the host in place of this VM’s agent
 `;
@@ -97,7 +97,7 @@ function bundleFaults(view: Json): string[] {
     return say('in quarantine: nobody has it until an operator lifts it at the host');
   if (state === 'failed') return say('its driver did not resume');
   if (role !== undefined && phase === 'unknown')
-    return say('who holds it is not known: the host has not told yet');
+    return say('who holds it is not known: the host has not reported yet');
   if (view['definitionDiffers'] === true || ((view['definitionDiffersFrom'] ?? []) as Json[]).length > 0)
     return say('its definitions differ: deploy the same bundle file everywhere');
   const barred = (view['rejections'] ?? []) as Json[];

@@ -7,12 +7,12 @@ import { type CliWorld, type ControlClient, EXIT } from '../world.ts';
 
 const HELP = `baton wake [--socket PATH]
 
-The owner's system is awake: requests are heard again.
+After a sleep of the owner's system: its agent accepts requests again.
 `;
 
 export async function wake(world: CliWorld, client: ControlClient, args: readonly string[]): Promise<number> {
   const { flags } = parseWords(args, {});
-  return order(world, client, { do: 'wake' }, flags.has('--json'), 'requests are heard');
+  return order(world, client, { do: 'wake' }, flags.has('--json'), 'requests are accepted');
 }
 
 /** `baton wake` without a running agent: a starting agent accepts requests anyway. */

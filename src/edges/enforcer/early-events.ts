@@ -4,7 +4,7 @@ import type { VmId } from '../../core/protocol/ids.ts';
 import type { EnforcerEvent } from '../../ports/enforcer.ts';
 
 /** Answer to a waiting order that was replaced by a newer one with the same subject. */
-export const OVERTAKEN = 'overtaken: the enforcer has not answered the order before it';
+export const OVERTAKEN = 'replaced by a newer order: the enforcer has not answered an earlier one';
 
 /** Most VMs with stored events: more than a machine has. */
 const VMS_MAX = 256;

@@ -27,7 +27,7 @@ export const ENFORCER_KINDS = KINDS as unknown as Readonly<Record<string, Enforc
 /** Forms of the part `enforcer`. */
 export const ENFORCER_SCHEMA = Type.Union(
   Object.values(ENFORCER_KINDS).map(({ schema }): TSchema => schema),
-  { description: 'the enforcer that switches access; without a default' },
+  { description: 'the enforcer that switches access; no default' },
 ) as unknown as TUnsafe<EnforcerConfig>;
 
 /** The kind that a configuration chooses. */

@@ -15,7 +15,7 @@ import { formsIn, HOOK_KINDS, type HookStep, kindOf } from './kinds.ts';
 const INSPECT = Type.Union(
   HOOK_KINDS.flatMap(({ inspect }) => inspect ?? []),
   {
-    description: 'how to find out what the driver does; absent: from the suspend steps, where they can tell',
+    description: 'how to determine the state of the driver; absent: by the suspend steps that can',
   },
 );
 
@@ -29,14 +29,14 @@ const steps = (list: Parameters<typeof formsIn>[0], description: string) =>
 const DEVICE_HOOKS = Type.Object(
   {
     inspect: Type.Optional(INSPECT),
-    prepare: steps('prepare', 'borrower: warms up while the handover is prepared'),
+    prepare: steps('prepare', 'borrower: warm-up while the handover is prepared'),
     holdSupplies: steps(
       'holdSupplies',
       'owner: keeps supplies on before anything is suspended; undone after the return',
     ),
-    suspend: steps('suspend', 'the driver lets go of the device'),
+    suspend: steps('suspend', 'stops the driver’s use of the device'),
     // Kinds that undo themselves act in the direction of resume here.
-    resume: steps('resume', 'it takes it again; absent: the suspend steps undone in reverse order'),
+    resume: steps('resume', 'starts it again; absent: the suspend steps undone in reverse order'),
   },
   CLOSED,
 );

@@ -46,7 +46,7 @@ export function createHooks(parts: HooksParts): DriverHooks {
   for (const bundle of parts.bundles) {
     const plan = planOf(bundle, parts.config, agent);
     if (plan.length === 0) {
-      parts.log('warn', 'no hooks: its drivers are taken to need none, and nobody can tell what they do', {
+      parts.log('warn', 'no hooks: its drivers are assumed to need none, and their state is unknown', {
         bundle: bundle.id,
       });
     }
@@ -106,7 +106,10 @@ class BundleHooks {
       undefined,
       (run) => inspect(run, this.#plan),
       (error) => {
-        this.#parts.log('warn', 'cannot look what the driver does', { bundle: this.#bundle.id, error });
+        this.#parts.log('warn', 'cannot determine the state of the driver', {
+          bundle: this.#bundle.id,
+          error,
+        });
         return 'unknown';
       },
     );
@@ -169,7 +172,7 @@ class BundleHooks {
       if (answer.ok) return answer.lock;
       const waitedMs = clock.nowMs() - startMs;
       if (waitedMs >= LEFTOVER_WAIT_MS && answer.by === 'agent') return 'another agent runs its hooks';
-      if (waitedMs >= LEFTOVER_WAIT_MS + EVICT_WAIT_MS) return 'what an earlier run left behind does not end';
+      if (waitedMs >= LEFTOVER_WAIT_MS + EVICT_WAIT_MS) return 'processes of an earlier run do not end';
       if (waitedMs >= LEFTOVER_WAIT_MS) await this.#evict();
       await pause(clock, LOCK_RETRY_MS);
     }
@@ -178,7 +181,6 @@ class BundleHooks {
   async #evict(): Promise<void> {
     const { world, log } = this.#parts;
     const groups = await world.locks.evict(this.#bundle.id);
-    if (groups > 0)
-      log('warn', 'killed what an earlier run left behind', { bundle: this.#bundle.id, groups });
+    if (groups > 0) log('warn', 'killed processes of an earlier run', { bundle: this.#bundle.id, groups });
   }
 }

@@ -19,7 +19,7 @@ export const LIMIT = Type.Optional(
     maximum: 60_000,
     default: STEP_LIMIT_MS,
     title: 'milliseconds',
-    description: 'time that it has; then it failed',
+    description: 'time limit of the step; then it has failed',
   }),
 );
 /** Fields of every step, besides its `kind`. */
@@ -28,7 +28,7 @@ export const COMMON = {
     Type.String({
       minLength: 1,
       maxLength: 64,
-      description: 'what errors call it; absent: its kind',
+      description: 'its name in error texts; absent: its kind',
     }),
   ),
   limitMs: LIMIT,

@@ -97,7 +97,7 @@ export class BundleNote {
       this.#isDirty = true;
       const fault = this.save();
       if (fault !== undefined && isStrict)
-        throw new StepError(`what is changed cannot be noted, so nothing is: ${fault}`, {
+        throw new StepError(`the change cannot be recorded, so nothing is changed: ${fault}`, {
           mayHaveActed: false,
         });
     };
@@ -184,7 +184,7 @@ export class BundleNote {
       return undefined;
     } catch (error) {
       const fault = messageOf(error);
-      this.#log('warn', 'what hooks have changed cannot be noted', { bundle: this.#bundle, error: fault });
+      this.#log('warn', 'the changes of hooks cannot be recorded', { bundle: this.#bundle, error: fault });
       return fault;
     }
   }
@@ -203,7 +203,7 @@ export class BundleNote {
       const text = this.#store.load(this.#bundle);
       return text === undefined ? new Map() : devicesOf(text, this.#store.boot);
     } catch (error) {
-      this.#log('warn', 'the note of what hooks have changed is damaged: nothing of it is put back', {
+      this.#log('warn', 'the record of hook changes is damaged: nothing in it is restored', {
         bundle: this.#bundle,
         error: messageOf(error),
       });

@@ -54,7 +54,9 @@ export async function lend(run: RunContext, plan: BundlePlan): Promise<HookResul
   const fault = run.note.save();
   if (fault !== undefined) {
     for (const { device } of plan) run.note.settle(device);
-    return failed('failed', [`${run.bundle}: what is changed cannot be noted, so nothing is: ${fault}`]);
+    return failed('failed', [
+      `${run.bundle}: the change cannot be recorded, so nothing is changed: ${fault}`,
+    ]);
   }
   const done: Done[] = [];
   for (const item of forward(plan)) {
@@ -112,7 +114,8 @@ export async function resume(run: RunContext, plan: BundlePlan): Promise<HookRes
   for (const step of plan.flatMap(({ holdSupplies }) => holdSupplies).reverse()) {
     if (!step.undo || !run.note.isBegun(step.device, step.key!)) continue;
     const failure = await call(run, step, 'release-supplies', step.undo);
-    if (failure) run.log('warn', 'a supply stays held', { bundle: run.bundle, error: text(failure) });
+    if (failure)
+      run.log('warn', 'a supply could not be released', { bundle: run.bundle, error: text(failure) });
     else run.note.end(step.device, step.key!);
   }
   await undoOrphans(run, plan);
@@ -139,14 +142,14 @@ async function undoOrphans(
         const now = (await limit.wait(() => world.attributes.read(path), `reading ${path}`)).trim();
         if (found !== undefined && now === wrote) await writeAttribute(world, limit, path, found);
       } catch (error) {
-        log('warn', 'what a step has changed that is configured no more stays', {
+        log('warn', 'the change of a step that is no longer configured was not restored', {
           bundle,
           error: messageOf(error),
         });
       }
     }
     if (changes.length === 0)
-      log('warn', 'a step that is configured no more was begun, and nothing undoes it', { bundle });
+      log('warn', 'a step that is no longer configured was begun, and nothing undoes it', { bundle });
   }
   note.dropOrphans(isKnown);
 }

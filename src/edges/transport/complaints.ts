@@ -5,7 +5,7 @@ import type { Route } from '../../core/wire/envelope.ts';
 import { FRAME_BYTES_MAX } from '../../core/wire/limits.ts';
 
 /** A frame is too long, or a stream does not consist of frames. */
-export const BROKEN = 'length of a frame out of range: the other end sends no frames of ours';
+export const BROKEN = 'length of a frame out of range: the other end does not send frames of Baton';
 /** A queue is full. */
 export const DOES_NOT_READ = 'frame dropped: its receiver does not read';
 
@@ -20,7 +20,7 @@ export function whyNot(
   sender?: string,
 ): string | undefined {
   if (frame.length > FRAME_BYTES_MAX) return BROKEN;
-  if (!route) return 'no envelope';
+  if (!route) return 'not an envelope';
   if (route.to !== self) return `it is for ${route.to}`;
   return sender === undefined || route.from === sender ? undefined : `it says it is from ${route.from}`;
 }

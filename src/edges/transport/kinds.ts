@@ -17,7 +17,7 @@ export type AgentTransport = Static<Kinds['agent']>;
 export type HostTransport = Static<Kinds['host']>;
 
 const ALL = KINDS as unknown as Readonly<Record<string, TransportKind>>;
-const SAYS = { description: 'how messages travel; the same for all parties' };
+const SAYS = { description: 'how messages are transported; the same for all parties' };
 
 /** Forms of the part `transport` of an agent. */
 export const AGENT_TRANSPORT_SCHEMA = Type.Union(

@@ -32,7 +32,7 @@ export function withVsockUnix(streams: StreamNetwork, clock: Pick<Clock, 'after'
         if (stream instanceof Error) return done(new Error(`${address}: ${stream.message}`));
         const dialled = new Dialled(stream, address, done);
         dialled.cancelLimit = clock.after(ANSWER_MS, () =>
-          dialled.fail(`no word of the VMM within ${ANSWER_MS} ms`),
+          dialled.fail(`no answer from the VMM within ${ANSWER_MS} ms`),
         );
         stream.write(ascii(`CONNECT ${where.port}\n`));
       });
@@ -109,7 +109,7 @@ class Dialled implements ByteStream {
     this.#line += String.fromCharCode(...part.subarray(0, LINE_BYTES_MAX));
     if (end < 0 && this.#line.length < LINE_BYTES_MAX) return;
     if (!/^OK \d{1,10}$/.test(this.#line))
-      return this.fail(`expected "OK" and a number of the VMM, not ${JSON.stringify(this.#line)}`);
+      return this.fail(`expected "OK" and a number from the VMM, not ${JSON.stringify(this.#line)}`);
     if (end + 1 < bytes.length) this.#pass(bytes.slice(end + 1));
     this.#settle(this);
   }
@@ -123,7 +123,7 @@ class Dialled implements ByteStream {
 
   #onClose(reason: string): void {
     this.#ended = reason;
-    if (this.#done) this.fail('the VMM hung up: does somebody in the guest listen on this port?');
+    if (this.#done) this.fail('closed by the VMM: does a program in the guest listen on this port?');
     else this.#listener?.onClose(reason);
   }
 }

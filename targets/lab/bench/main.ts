@@ -21,7 +21,7 @@ const HELP = `npm run bench -- [--json] [--full] [--only NAME[,NAME...]]
 
   --json    rows as JSON lines: bench, case, value, unit, baseline, ratio, bar, holds
   --full    more rounds, and the memory slope over 100,000 handovers: about half an hour
-  --only    these benches: NAMES
+  --only    only these benchmarks: NAMES
 `;
 
 /** EX_USAGE of sysexits.h. */

@@ -4,6 +4,6 @@ import { runCommand } from '../../node/cli/cli.ts';
 import { COMMANDS } from '../../node/cli/commands.ts';
 import { DEMO_HELP, demo } from './demo.ts';
 
-const DEMO = { says: 'watch a handover, and every way it can go wrong', help: DEMO_HELP, alone: demo };
+const DEMO = { says: 'watch a handover, and ways in which one goes wrong', help: DEMO_HELP, alone: demo };
 
 process.exitCode = await runCommand({ ...COMMANDS, demo: DEMO }, process.argv.slice(2));

@@ -1,6 +1,6 @@
 /**
- * What a person sees of the demo: one line a step with its time and who holds the bundle, and at the end the
- * phases, the blackout, and how many expectations held. With --json the same as JSON lines.
+ * Output of the demo: one line per step with its time and the holder of the bundle, and at the end the phases, the
+ * blackout, and how many expectations held. With --json the same as JSON lines.
  */
 
 import type { CliWorld } from '../../../src/cli/world.ts';
@@ -25,7 +25,7 @@ export class DemoReport {
     if (!json) world.out('  TIME/s  HOLDER    WHAT HAPPENS');
   }
 
-  /** Takes the holder from what the host tells. */
+  /** Takes the holder from the host's events. */
   follow(by: string, event: Readonly<Record<string, unknown>>): void {
     if (by === 'host' && event['event'] === 'changed') this.holder = String(event['holder'] ?? 'nobody');
   }
@@ -55,7 +55,7 @@ export class DemoReport {
     else this.#world.out(`  ${name.padEnd(46)} ${ms.toFixed(1).padStart(8)} ms`);
   }
 
-  /** Notes whether an expectation held. */
+  /** Records whether an expectation held. */
   expect(text: string, held: boolean, why?: string): void {
     this.expectations.push({ text, held, why });
     if (this.#json) this.#line({ event: 'expectation', text, held, ...(held ? {} : { why }) });
@@ -82,7 +82,7 @@ export class DemoReport {
     return ok;
   }
 
-  /** Medians of the phases of every remap that the host told of, on its clock. */
+  /** Medians of the phases of all remaps that the host reported, on its clock. */
   phases(told: readonly { readonly by: string; readonly event: Readonly<Record<string, unknown>> }[]): void {
     const remaps = new Map<number, Map<string, number>>();
     for (const { by, event } of told) {

@@ -1,7 +1,7 @@
 /**
- * The demo's story: a PIN entry, and every way in which a handover can go wrong. Each chapter says what it expects
- * to see and looks at it from outside: what the drivers' users saw, what the panel shows, what the machine's own
- * checker found, what the host reported.
+ * The demo's story: a PIN entry, and ways in which a handover goes wrong. Each chapter checks its expectations from
+ * outside: what the users of the drivers saw, what the panel shows, what the checker of the simulated machine found,
+ * and what the host reported.
  */
 
 import type { ControlClient } from '../../../src/cli/world.ts';
@@ -13,24 +13,24 @@ import type { DemoTestbed } from './demo-testbed.ts';
 
 /** Longest wait for one step of the story, in ms. A step takes some 20, a forced return some 1,000. */
 const STEP_MS = 2_500;
-/** Lease of which the give-back is delayed, in ms on a quiet machine: it has to outlast what comes before that. */
+/** Lease whose release is delayed, in ms on a quiet machine: it must outlast the steps before that. */
 const LATE_LEASE_MS = 500;
-/** Time to let pass in which something must NOT happen, in ms. */
+/** Time in which something must not happen, in ms. */
 const QUIET_MS = 120;
-/** Longest wait for one step once a sabotage has shown, in ms: what is waited for mostly never comes. */
+/** Longest wait for one step after a sabotage was detected, in ms: most later expectations never hold. */
 const SHOWN_MS = 400;
-/** Pictures, one word each. */
+/** Pictures, each of one repeated word. */
 const HOME_SCREEN = 0x00a0_d10d;
 const PIN_PAD = 0x0050_1f17;
 
-/** The story's teller: testbed and report, and the words they share. */
+/** Plays the story on the testbed and writes the report. */
 export class DemoStory {
   readonly #testbed: DemoTestbed;
   readonly #report: DemoReport;
   readonly #isSabotaged: boolean;
   #blackoutMs = Number.NaN;
 
-  /** `isSabotaged`: a safeguard is switched off, and the story ends with the chapter in which that shows. */
+  /** `isSabotaged`: a safeguard is switched off, and the story ends with the chapter that detects it. */
   constructor(testbed: DemoTestbed, report: DemoReport, isSabotaged: boolean) {
     this.#testbed = testbed;
     this.#report = report;
@@ -51,7 +51,7 @@ export class DemoStory {
     for (const tell of chapters) {
       await tell();
       if (!this.#hasLieShown()) continue;
-      this.#report.step('the story ends here: the sabotage has shown');
+      this.#report.step('the story ends here: the sabotage was detected');
       return;
     }
   }
@@ -105,7 +105,7 @@ export class DemoStory {
     if (suspended && granted) this.#blackoutMs = granted.atMs - suspended.atMs;
   }
 
-  /** The finger is still on the last key when Vault gives back. */
+  /** The finger is still on the last key when Vault returns the bundle. */
   async #heldFinger(): Promise<void> {
     const { report, testbed } = this.#words('A finger stays on the panel across the give-back');
     const lease = await this.#borrow('pin', { leaseMs: 30_000 });
@@ -141,17 +141,18 @@ export class DemoStory {
     lease.client.close();
   }
 
-  /** An owner whose drivers lie: one goes on with DMA, one goes on touching registers. */
+  /** An owner whose drivers do not suspend: one continues its DMA, one continues to access registers. */
   async #intruder(): Promise<void> {
-    const { report, testbed } = this.#words('Android’s drivers go on touching what they gave away');
+    const { report, testbed } = this.#words('Android’s drivers keep using the devices after the suspend');
     await testbed.ask('app-android', { do: 'misbehave', how: 'leave-dma' });
     const atMs = performance.now();
     const lease = await this.#borrow('pin', { leaseMs: 30_000 });
     const dma = await this.#fault(atMs, 'dma');
     report.expect('its DMA is caught by the SMMU', dma !== undefined, 'no event of the SMMU was reported');
-    if (dma) report.step(`${faultText(dma)} (while it moved: booked on the holder before, with its epoch)`);
+    if (dma)
+      report.step(`${faultText(dma)} (during the move: attributed to the previous holder, with its epoch)`);
     report.expect(
-      'that fault names Android, the stream and the epoch before',
+      'that fault names Android, the stream and the previous epoch',
       dma?.['vm'] === 'android' &&
         String(dma['resource']).startsWith('display.stream') &&
         Number(dma['epoch']) < Number(lease.epoch),
@@ -169,7 +170,7 @@ export class DemoStory {
     await testbed.ask('app-vault', { do: 'show', word: PIN_PAD });
     const tapMs = await this.#tap(80, 640);
     report.expect(
-      'Vault works on undisturbed',
+      'Vault continues undisturbed',
       (await this.#holds('vault')) && (await this.#saw('vault', tapMs, 2)),
     );
     await testbed.ask('app-android', { do: 'behave' });
@@ -193,7 +194,7 @@ export class DemoStory {
     await this.#vaultIdle();
   }
 
-  /** The network is slow: a give-back arrives when the lease is long over. */
+  /** The network is slow: a release arrives long after the end of the lease. */
   async #late(): Promise<void> {
     const { report, testbed } = this.#words('The network delays a give-back past the end of the lease');
     const lease = await this.#borrow('pin', { leaseMs: testbed.pacedMs(LATE_LEASE_MS), noticeMs: 100 });
@@ -244,7 +245,7 @@ export class DemoStory {
     await this.#giveBack(again.client);
   }
 
-  /** The machine's own checker looked at every intermediate state of every remap. */
+  /** Results of the machine's checker, which examined every intermediate state of every remap. */
   async judge(): Promise<void> {
     const { report, testbed } = this.#words(
       'The simulated machine’s checker (S1, S3, S6, S7: docs/ARCHITECTURE.md, What always holds; ' +
@@ -254,9 +255,9 @@ export class DemoStory {
     const found = violations as { invariant: string; text: string }[];
     for (const [invariant, words] of [
       ['S1', 'no resource was ever reachable by two VMs'],
-      ['S3', 'nobody was let in before everybody else was out'],
-      ['S6', 'nobody read what another left behind'],
-      ['S7', 'whatever was said to be blocked was out of everybody’s reach'],
+      ['S3', 'no VM got access before all others were blocked'],
+      ['S6', 'no VM read what another one left behind'],
+      ['S7', 'nothing that was reported as blocked could be reached'],
       ['mapping', 'registers were mapped as registers, and memory as memory'],
     ] as const) {
       const broken = found.filter((violation) => violation.invariant === invariant);
@@ -321,7 +322,7 @@ export class DemoStory {
     this.#report.step('given back; Android resumed');
   }
 
-  /** Down and up again. Returns the moment before. */
+  /** Puts a finger down and up again. Returns the moment before. */
   async #tap(x: number, y: number): Promise<number> {
     const atMs = performance.now();
     await this.#testbed.ask('bench', { do: 'touch', x, y, down: true });
@@ -333,7 +334,7 @@ export class DemoStory {
     return this.#testbed.since(sinceMs, `app-${vm}` as 'app-android', 'touch').length;
   }
 
-  /** Whether the VM's user saw exactly so many reports, waiting for them a while. */
+  /** Whether the VM's user saw exactly that many reports, within a short wait. */
   async #saw(vm: string, sinceMs: number, count: number): Promise<boolean> {
     await this.#until('reports', () => this.#reports(vm, sinceMs) >= count).catch(() => {});
     return this.#reports(vm, sinceMs) === count;

@@ -1,7 +1,7 @@
 /**
- * The demo's testbed, every party a process of its own: broker, simulated machine, host, and per VM an agent and a
- * driver. What is lent is planned from the board's device tree, and each agent checks what it is granted by its own
- * VM's tree.
+ * The demo's testbed, each party as a separate process: broker, simulated machine, host, and per VM an agent and a
+ * driver. The bundle is planned from the board's device tree, and each agent checks its grants against its own VM's
+ * tree.
  */
 
 import { type ChildProcess, execFileSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { attempt } from '../../node/system/processes.ts';
 import { ANDROID, PANEL, VAULT } from '../machine/board.ts';
 import { Parties, START_MS } from './parties.ts';
 
-/** Sabotages by the process that has them. */
+/** Sabotages by process. */
 export interface Sabotages {
   readonly machine: readonly string[];
   readonly host: readonly string[];
@@ -24,13 +24,10 @@ export interface Sabotages {
 
 /** Longest wait for the broker to take an order, in ms; it takes one. */
 const BROKER_MS = 1_000;
-/** Name of what is lent. */
+/** Name of the bundle. */
 const BUNDLE = PANEL.id;
 
-/**
- * Device trees of the board (the owner sees it as it is) and of the borrower, and which of their nodes are which
- * device.
- */
+/** Device trees of the board (which is also the owner's view) and of the borrower, with their nodes of each device. */
 const TREES: Readonly<
   Record<VmId, { readonly file: string; readonly nodes: Readonly<Record<string, readonly [string]>> }>
 > = {
@@ -49,7 +46,7 @@ export interface Cast {
   readonly trees?: string;
 }
 
-/** Everything of the demo that runs. */
+/** The processes of the demo. */
 export class DemoTestbed extends Parties {
   /** What is lent; known from `start` on. */
   bundle: BundleDefinition = { ...PANEL, devices: [] };
@@ -89,7 +86,7 @@ export class DemoTestbed extends Parties {
     });
   }
 
-  /** The process of a VM's agent. */
+  /** Returns the process of a VM's agent. */
   agentOf(vm: string): number {
     const config = this.path(`${vm}.json`);
     const pids = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));

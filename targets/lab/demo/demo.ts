@@ -7,7 +7,7 @@ import { DemoStory } from './demo-story.ts';
 import { DemoTestbed, type Sabotages } from './demo-testbed.ts';
 import { REAL_SABOTAGES, tellReal } from './real-demo.ts';
 
-/** Sabotages that the demo knows, and which process has them. */
+/** Sabotages of the demo, with the process that has each. */
 const SABOTAGES: Readonly<Record<string, keyof Sabotages>> = {
   'skip-unmap': 'machine',
   'skip-sync': 'machine',
@@ -20,22 +20,24 @@ const SABOTAGES: Readonly<Record<string, keyof Sabotages>> = {
 export const DEMO_HELP = `baton demo [--json] [--seed N] [--sabotage NAME]
 baton demo --real [--json] [--sabotage NAME]
 
-Android lends touch screen and display to Vault for a PIN entry and gets them back; then everything goes wrong that
-can. Broker, simulated machine, host, agents and drivers are processes of their own; nothing is installed or left.
+Android lends touch screen and display to Vault for a PIN entry and gets them back. Then the handover goes wrong in
+several ways. Broker, simulated machine, host, agents and drivers are separate processes; nothing is installed, and
+nothing is left behind.
 
   --json        JSON lines; the last is {"event":"summary","ok":…,"expectations":…,"held":…}
   --seed N      seed of the simulated hardware (default 1)
   --sabotage NAME
                 switch one safeguard off; the demo must then fail and say what went wrong, and ends there:
                 ${Object.keys(SABOTAGES).join(', ')}
-  --real        under a real hypervisor, KVM in an emulated machine, with QEMU's device edu in place of touch and
-                display: lines with # are its kernel's own. Needs a checkout of Baton, QEMU and a cross compiler, and
-                says so; the first time it fetches Debian's kernel. Its sabotages: ${REAL_SABOTAGES.join(', ')}
+  --real        under a real hypervisor: KVM in an emulated machine, with QEMU's device edu in place of touch and
+                display; lines with # are from its kernel. Needs a checkout of Baton, QEMU and a cross compiler, and
+                reports what is missing; the first run fetches Debian's kernel. Its sabotages:
+                ${REAL_SABOTAGES.join(', ')}
 
-Exit status 0 only if every expectation held.
+Exit status: 0 only if every expectation held.
 `;
 
-/** Time after which a part of the demo gives up, in ms, on a quiet machine: many times what it takes. */
+/** Time limit of a part of the demo, in ms, on a quiet machine: many times its usual duration. */
 const LIMIT_MS = 90_000;
 
 export async function demo(world: CliWorld, args: readonly string[]): Promise<number> {
@@ -47,7 +49,7 @@ export async function demo(world: CliWorld, args: readonly string[]): Promise<nu
     throw new UsageError(`no sabotage ${sabotage}; there are ${known.join(', ')}`);
   const seed = Number(values.get('--seed') ?? 1);
   if (!Number.isSafeInteger(seed)) throw new UsageError('--seed takes an integer');
-  if (isReal && values.has('--seed')) throw new UsageError('--seed is of the simulated hardware');
+  if (isReal && values.has('--seed')) throw new UsageError('--seed is only for the simulated hardware');
   const report = new DemoReport(world, flags.has('--json'));
   if (sabotage)
     report.step(`SABOTAGE ${sabotage}: one safeguard is switched off on purpose; this run must fail`);
@@ -91,7 +93,7 @@ async function tellSimulated(
   }
 }
 
-/** Tells the story; however it ends, the machine's own checker has the last word. */
+/** Plays the story. However it ends, the checker of the machine reports last. */
 async function tell(testbed: DemoTestbed, report: DemoReport, isSabotaged: boolean): Promise<void> {
   const story = new DemoStory(testbed, report, isSabotaged);
   try {

@@ -1,6 +1,6 @@
 /**
- * The processes of a testbed and their control sockets, in a folder of its own: starts the built programs, keeps what
- * they tell, ends them. What the parties are, demo-testbed.ts and real-testbed.ts say.
+ * The processes of a testbed and their control sockets, in their own folder: starts the built programs, collects their
+ * events, ends them. demo-testbed.ts and real-testbed.ts define the parties.
  */
 
 import type { ChildProcess } from 'node:child_process';
@@ -19,17 +19,20 @@ import { ANDROID, VAULT } from '../machine/board.ts';
 
 /** Longest wait for a process to come up, in ms: six Node programs on two busy cores. */
 export const START_MS = 10_000;
-/** What the first program takes to be ready on two quiet cores, in ms; other waits follow it, up to so many times. */
+/**
+ * Start time of the first program on two quiet cores, in ms. Other limits are scaled by its actual time, up to this
+ * factor.
+ */
 const QUIET_START_MS = 250;
 const PACE_MAX = 8;
-/** Time that a process has to end by itself after SIGTERM, in ms. */
+/** Time limit of a process after SIGTERM, in ms. */
 const GRACE_MS = 1_000;
-/** Complaints of processes that an error shows. */
+/** Most complaints of processes in an error. */
 const COMPLAINTS_SHOWN = 6;
-/** Time between two looks while waiting, in ms. */
+/** Interval of the checks of a wait, in ms. */
 const LOOK_MS = 5;
 
-/** One event of a testbed's world, as some party told it. */
+/** One event, as reported by a party. */
 export interface Told {
   readonly by: 'host' | 'android' | 'vault' | 'app-android' | 'app-vault';
   readonly atMs: number;
@@ -40,13 +43,13 @@ export class Parties {
   readonly folder = mkdtempSync(join(tmpdir(), 'baton-'));
   readonly told: Told[] = [];
   onTold: (told: Told) => void = () => {};
-  /** Lines of warning and error: they explain what does not hold. */
+  /** Warnings and errors of the processes, which explain a failed expectation. */
   readonly complaints: string[] = [];
   protected readonly programs: string;
   readonly #started = new Started();
   readonly #clients = new Map<string, ControlClient>();
   #host: ChildProcess | undefined;
-  /** How much slower than a quiet machine this one is, by the first program that was started. */
+  /** How much slower this machine is than a quiet one, measured by the first program that was started. */
   #pace: number | undefined;
 
   /** `programs`: the folder of the built bundles; that of the program that runs, unless told otherwise. */
@@ -80,19 +83,19 @@ export class Parties {
     return this.#host?.exitCode ?? null;
   }
 
-  /** Asks a party something; resolves with its answer, whatever it is. */
+  /** Sends a request to a party; resolves with its answer, of any kind. */
   async ask(party: string, request: Json): Promise<Json> {
     const client = this.#clients.get(party);
     if (!client) throw new Error(`${party} is not connected`);
     return client.request(request);
   }
 
-  /** A connection of its own to an agent: the lease ends with it. */
+  /** Opens a separate connection to an agent: the lease ends with it. */
   async program(vm: VmId): Promise<ControlClient> {
     return connectControlAt(this.controlOf(vm));
   }
 
-  /** What takes `quietMs` on a quiet machine, by the pace of this one. */
+  /** Returns a duration on a quiet machine, scaled to the pace of this one. */
   pacedMs(quietMs: number): number {
     return Math.round(quietMs * (this.#pace ?? 1));
   }
@@ -119,8 +122,8 @@ export class Parties {
   }
 
   /**
-   * Ends every process that was started here with all that it started, and removes the folder. A start that is still
-   * under way starts nothing more.
+   * Ends all processes that were started here and their descendants, and removes the folder. A start still under way
+   * starts nothing more.
    */
   async stop(): Promise<void> {
     for (const client of this.#clients.values()) client.close();

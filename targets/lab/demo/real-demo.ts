@@ -13,10 +13,12 @@ import { RealTestbed } from './real-testbed.ts';
 /** Sabotages of `baton-kvm`. */
 export const REAL_SABOTAGES: readonly string[] = ['skip-unmap', 'skip-domain', 'skip-reset'];
 
-/** Time after which the story gives up, in ms: ten times what it takes on two idle cores. */
+/** Time limit of the story, in ms: ten times its duration on two idle cores. */
 const LIMIT_MS = 120_000;
 
-/** Boots the machine, starts the parties, tells the story. Throws a UsageError when something has to be installed. */
+/**
+ * Boots the machine, starts the parties, plays the story. Throws a UsageError when something must be installed first.
+ */
 export async function tellReal(
   world: CliWorld,
   report: DemoReport,

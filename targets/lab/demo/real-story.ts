@@ -1,6 +1,6 @@
 /**
- * The story of `baton demo --real`. What it expects it looks for in KVM's exits, in the guests' own RAM and in the
- * kernel's log, never in what host or agents say.
+ * The story of `baton demo --real`. Its expectations are checked by KVM's exits, the guests' own RAM and the kernel's
+ * log, never by statements of host or agents.
  */
 
 import type { ControlClient } from '../../../src/cli/world.ts';
@@ -78,7 +78,7 @@ export class RealStory {
       .since(atMs, 'host', 'fault')
       .filter(({ vm }) => vm === ANDROID)
       .at(-1);
-    if (fault) this.#report.step(`the host books them: ${faultText(fault)}`);
+    if (fault) this.#report.step(`the host records them: ${faultText(fault)}`);
     await this.#giveBack();
     await this.#expectMove(VAULT, ANDROID);
   }
@@ -142,7 +142,7 @@ export class RealStory {
     await this.#expectMove(VAULT, ANDROID);
   }
 
-  /** What stands outside the emulated machine. */
+  /** Evidence from outside the emulated machine. */
   async #witness(): Promise<void> {
     this.#report.chapter('QEMU’s SMMU, a witness outside the emulated machine');
     const count = this.#machine.repointed(STREAM);

@@ -1,6 +1,6 @@
 /**
  * Host and agents as processes on this machine, over the enforcer socket of an emulated one that runs a real hypervisor
- * (kvm-machine.ts). Its guests are bare, so an agent is that of a VM by name: it starts and ends with it.
+ * (kvm-machine.ts). Its guests are bare, so the agent of a VM runs outside of it, and starts and ends with it.
  */
 
 import type { ChildProcess } from 'node:child_process';

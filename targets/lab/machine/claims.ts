@@ -1,8 +1,8 @@
 /**
- * Holds an enforcer to its word: what it answers is compared with every path that the checker knows.
+ * Checks the answers of an enforcer against all paths that the checker knows.
  *
- * `blocked` means that nobody reaches a resource, a VM's name that nobody else does. After a settle nobody reaches
- * what was fenced; once that is a whole bundle, it stays so until the next grant.
+ * `blocked` means that nobody reaches a resource, a VM's name that nobody else does. After a settle nobody reaches what
+ * was fenced; once that is a whole bundle, it stays so until the next grant.
  */
 
 import { resourcesOf } from '../../../src/core/protocol/bundle.ts';
@@ -12,7 +12,7 @@ import type { Sabotage } from '../../../src/edges/enforcer/tables.ts';
 import type { EnforcerAnswer, EnforcerCall } from '../../../src/ports/enforcer.ts';
 import type { Checker } from './checker.ts';
 
-/** The simulated enforcer under the checker's eyes. */
+/** The simulated enforcer, observed by the checker. */
 export class JudgedEnforcer extends SimulatedEnforcer {
   readonly #checker: Checker;
   readonly #platform: SimulatedPlatform;

@@ -5,5 +5,5 @@ import { runAgent } from '../../node/agent/agent.ts';
 import { stderrLog } from '../../node/program/log.ts';
 import { resumeEarly } from './sabotage.ts';
 
-stderrLog('baton-agent', 'warn')('warn', 'LYING: resume-early is switched off');
+stderrLog('baton-agent', 'warn')('warn', 'SABOTAGE: resume-early is switched off');
 runAgent(process.argv.slice(2), resumeEarly(BORROWER_TABLE));

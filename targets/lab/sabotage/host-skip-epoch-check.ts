@@ -5,5 +5,5 @@ import { runHost } from '../../node/host/host.ts';
 import { stderrLog } from '../../node/program/log.ts';
 import { skipEpochCheck } from './sabotage.ts';
 
-stderrLog('baton-host', 'warn')('warn', 'LYING: skip-epoch-check is switched off');
+stderrLog('baton-host', 'warn')('warn', 'SABOTAGE: skip-epoch-check is switched off');
 runHost(process.argv.slice(2), skipEpochCheck(HOST_TABLE));

@@ -13,7 +13,7 @@ import type { HOST_TABLE } from '../../../src/core/host/host-table.ts';
 /** Sabotages of the protocol. */
 export const PROTOCOL_LIES = ['skip-epoch-check', 'resume-early'] as const;
 
-/** A host that takes any command for one of the present epoch. */
+/** A host that treats every command as one of the present epoch. */
 export function skipEpochCheck(table: typeof HOST_TABLE): typeof HOST_TABLE {
   return {
     ...table,

@@ -1,9 +1,9 @@
 /**
- * A guest's driver program: drives touch and display of the simulated machine through its VM's socket, answers
- * the agent's hooks, and tells the demo what its users would see.
+ * A guest's driver program: drives touch and display of the simulated machine through its VM's socket, answers the
+ * agent's hooks, and reports to the demo what its users would see.
  *
- * It reaches the devices only through the VM context at the other end of that socket. It has no way to report its
- * own faults; the machine sees them.
+ * It reaches the devices only through the VM context at the other end of that socket. It has no way to report its own
+ * faults; the machine sees them.
  */
 
 import { type Json, Lines } from '../../../src/common/lines.ts';
@@ -33,14 +33,14 @@ const [touchMmio = 0, touchInterrupt = 0, displayMmio = 0, displayInterrupt = 0,
 /** Longest wait of a give-back for the last finger to leave the panel, in ms. */
 const FINGER_WAIT_MS = 2_000;
 const FINGER_LOOK_MS = 5;
-/** How long a hook takes that the demo asks to be slow: past the end of any notice. */
+/** Duration of a slow hook, in ms: longer than any notice. */
 const SLOW_MS = 800;
 
 const touch = new TouchDriver({ mmio: touchMmio, interrupt: touchInterrupt });
 const display = new DisplayDriver({ mmio: displayMmio, interrupt: displayInterrupt });
 const status: Record<'touch' | 'display', DriverStatus> = { touch: 'suspended', display: 'suspended' };
 let fingerDown = false;
-/** How this driver misbehaves, when the demo asks it to. */
+/** Misbehaviour that the demo requests of this driver. */
 let misbehaviour: string | undefined;
 const watchers = new Set<Lines>();
 
@@ -57,7 +57,7 @@ function access(what: GuestAccess): Promise<AccessResult> {
   });
 }
 
-/** One program at a time, in the order asked: a driver has one lock. */
+/** One program at a time, in the order of requests: a driver has one lock. */
 let last: Promise<unknown> = Promise.resolve();
 function run<T>(program: () => Program<T>): Promise<T> {
   const next = last.then(() => runRemotely({ access }, program()));
@@ -80,7 +80,7 @@ async function serveInterrupt(virtual: number): Promise<void> {
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** What a user of a touch screen must not notice: the finger of one VM's user reported to the next. */
+/** A finger that was put down under one VM must not be reported to the next VM. */
 async function waitForNoFinger(): Promise<void> {
   for (let waitedMs = 0; fingerDown && waitedMs < FINGER_WAIT_MS; waitedMs += FINGER_LOOK_MS) {
     await sleep(FINGER_LOOK_MS);

@@ -1,9 +1,9 @@
 /**
- * The simulated machine as a process: serves the enforcer's socket, one socket per VM for its drivers, and a
- * bench socket for fingers on the panel and questions about what it shows.
+ * The simulated machine as a process: serves the enforcer socket, one socket per VM for its drivers, and a bench socket
+ * (fingers on the panel, queries of the picture).
  *
- * VMs are process groups that this process supervises: a VM starts when the host has acknowledged its start, and
- * its end is reported when its last process is gone, before anything of it is freed.
+ * VMs are process groups that this process supervises: a VM starts when the host has acknowledged its start, and its
+ * end is reported when its last process is gone, before anything of it is freed.
  */
 
 import { type Json, Lines } from '../../../src/common/lines.ts';
@@ -17,7 +17,7 @@ import { accessContext, type GuestAccess } from '../machine/drivers.ts';
 import { SimulatedMachine } from '../machine/machine.ts';
 import { VmGroup } from './vm-group.ts';
 
-/** What the process is given. */
+/** Parameters of the process. */
 export interface MachineServerOptions {
   /** Folder of the sockets: machine.sock, bench.sock, vm-NAME.sock. */
   readonly folder: string;
@@ -30,7 +30,7 @@ export interface MachineServerOptions {
   readonly log: Log;
 }
 
-/** Real time between two rounds of the simulated hardware, in ms, and ticks in a round. */
+/** Interval of rounds of the simulated hardware in real time, in ms, and ticks per round. */
 const ROUND_MS = 2;
 const TICKS_PER_ROUND = 8;
 
@@ -54,7 +54,7 @@ export class MachineServer {
     this.#enforcer.onEvent((event) => this.#onEvent(event));
   }
 
-  /** Opens the sockets, then lets the hardware run. VMs start when the bench says so. */
+  /** Opens the sockets, then runs the hardware. VMs start on requests on the bench socket. */
   async start(): Promise<void> {
     await this.#listen('machine', (stream) => this.#acceptHost(stream));
     await this.#listen('bench', (stream) => this.#acceptBench(stream));
@@ -89,7 +89,7 @@ export class MachineServer {
     this.#host?.send({ event: event.kind, vm: event.vm });
   }
 
-  /** Never at once: the event may come from the middle of an access of the hypervisor's own. */
+  /** Never synchronously: the event may come in the middle of an access by the hypervisor itself. */
   #sendFaultsSoon(): void {
     if (this.#faultsDue) return;
     this.#faultsDue = true;

@@ -1,8 +1,7 @@
 /**
- * A VM of the simulated machine: a group of processes that live and die together.
+ * A VM of the simulated machine: a group of processes that end together.
  *
- * The first process leads the group. The VM has ended when the last process is gone, whoever ended it; then, and
- * only then, `onEnd` is called.
+ * The first process leads the group. The VM has ended when the last process is gone; only then `onEnd` is called.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -29,7 +28,7 @@ export class VmGroup {
         told = true;
       });
       child.once('exit', (code, signal) => {
-        // What the process started itself belongs to the VM too.
+        // Descendants of the process belong to the VM too.
         killGroup(child.pid);
         if (!told) ended(signal ?? `status ${code}`);
         told = true;
@@ -38,7 +37,7 @@ export class VmGroup {
     });
   }
 
-  /** Pulls the plug: every process of the VM dies at once. */
+  /** Kills all processes of the VM at once. */
   kill(): void {
     for (const child of this.#children) killGroup(child.pid);
   }

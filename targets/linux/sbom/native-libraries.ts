@@ -1,6 +1,4 @@
-/**
- * What is linked into the static program and is no package of npm: the engine, the C library, what the compiler adds.
- */
+/** Libraries in the static program that are not npm packages: the engine, the C library, the compiler's runtime. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { cacheFolder, type Machine, run, SOURCE_SHA256 } from '../../quickjs/build/engine.ts';
 import type { NativeLibrary } from './sbom.ts';
 
-/** Returns the libraries of a machine's program. Throws an Error when it was not built here. */
+/** Returns the libraries of the program for a machine. Throws an Error when it was not built here. */
 export function nativeLibraries(machine: Machine): NativeLibrary[] {
   const musl = muslVersion(machine);
   const gcc = run(machine.compiler, ['-dumpfullversion']).stdout.trim();
@@ -38,10 +36,7 @@ export function nativeLibraries(machine: Machine): NativeLibrary[] {
   ];
 }
 
-/**
- * Debian's version of the musl that is linked: of this machine's own, or of the one that was unpacked for a cross
- * compiler.
- */
+/** Debian's version of the linked musl: this machine's own, or the one unpacked for a cross compiler. */
 function muslVersion({ musl }: Machine): string {
   const changes = join(cacheFolder(), `musl-${musl}`, 'usr/share/doc/musl-dev/changelog.Debian.gz');
   const [, version] =

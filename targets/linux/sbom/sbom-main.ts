@@ -1,4 +1,4 @@
-/** `npm run sbom`: dist/sbom.json, what the programs that were built consist of. All of them have to be there. */
+/** `npm run sbom`: writes dist/sbom.json, the components of the built programs. All of them must have been built. */
 
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -10,10 +10,10 @@ import { type LockedPackage, type ShippedProgram, sbomOf } from './sbom.ts';
 
 /** From dist/js/targets/linux/sbom. */
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../../..');
-/** The status of a program that lacks what somebody has to build. */
+/** Exit status when something must be built first. */
 const EXIT_UNAVAILABLE = 69;
 
-/** Programs that are shipped, and the list of the packages in each. Not those of demo, bench and simulator. */
+/** Shipped programs, each with the list of its packages. Without those of demo, benchmarks and simulator. */
 const SCRIPTS = [
   ...['baton', 'baton-agent', 'baton-host'].map((name) => [`dist/${name}.mjs`, name] as const),
   ['dist/quickjs/baton-agent.js', 'quickjs'],
@@ -42,7 +42,7 @@ function main(): void {
   ];
   const { name, version, license } = json('package.json') as Record<'name' | 'version' | 'license', string>;
   const { packages: lock } = json('package-lock.json') as { packages: Record<string, LockedPackage> };
-  // As builds that can be repeated ask for it, in seconds.
+  // In seconds, as for reproducible builds.
   const epoch = process.env['SOURCE_DATE_EPOCH'];
   const timestamp = (epoch === undefined ? new Date() : new Date(Number(epoch) * 1_000)).toISOString();
   const bom = sbomOf({ name, version, license, programs, lock, timestamp, serial: randomUUID() });

@@ -1,9 +1,9 @@
 /**
- * What the shipped programs consist of, as a CycloneDX 1.5 document (cyclonedx.org/docs/1.5/json): programs, the
- * packages in each, licences, hashes. Pure: files, clock and randomness are the caller's.
+ * The components of the shipped programs as a CycloneDX 1.5 document (cyclonedx.org/docs/1.5/json): programs, the
+ * packages in each, licences, hashes. Pure: the caller reads files, clock and random numbers.
  */
 
-/** What package-lock.json says of a package. */
+/** An entry of package-lock.json. */
 export interface LockedPackage {
   readonly version: string;
   readonly license?: string;
@@ -11,7 +11,7 @@ export interface LockedPackage {
   readonly integrity?: string;
 }
 
-/** A library that no lock file knows. */
+/** A library that is not in the lock file. */
 export interface NativeLibrary {
   readonly name: string;
   readonly version: string;

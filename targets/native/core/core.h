@@ -1,8 +1,9 @@
 /*
- * What Baton needs of the kernel and no JavaScript engine offers alike: sockets of every kind, random bytes, hashes.
+ * The kernel functions that Baton needs and the JavaScript engines do not offer in one form: sockets of every kind,
+ * random bytes, hashes.
  *
- * Plain C of Linux without global state. The bindings (../quickjs, ../node) add nothing but the conversion of values. A
- * function that can fail returns a negative errno and leaves nothing open.
+ * Plain C for Linux without global state. The bindings (../quickjs, ../node) only convert values. A function that fails
+ * returns a negative errno and leaves nothing open.
  */
 #ifndef BATON_CORE_H
 #define BATON_CORE_H
@@ -12,9 +13,9 @@
 #include <sys/types.h>
 
 /*
- * An address: its family (AF_UNIX, AF_INET, AF_INET6, AF_VSOCK), and where. UNIX: a path, or a name of the abstract
- * name space after a zero byte. INET: an IP address in numbers. VSOCK: a CID in decimal, or "any" to listen. `port`: 0
- * in a listener takes a free one.
+ * An address: its family (AF_UNIX, AF_INET, AF_INET6, AF_VSOCK) and the place. UNIX: a path, or an abstract name after
+ * a zero byte. INET: a numeric IP address. VSOCK: a CID in decimal, or "any" to listen. `port`: 0 in a listener chooses
+ * a free one.
  */
 struct baton_address {
   int family;
@@ -28,29 +29,23 @@ struct baton_address {
 
 /* Sockets are non-blocking, closed on exec, and raise no SIGPIPE. */
 
-/*
- * Returns a descriptor whose connection stands, or comes about: wait until it can be written, then ask
- * baton_socket_error.
- */
+/* Returns a descriptor that is connected or connecting: wait until it is writable, then call baton_socket_error. */
 int baton_socket_connect(const struct baton_address *to);
-/* Returns a descriptor that listens. A UNIX socket file gets `mode`, from its first moment on. */
+/* Returns a descriptor that listens. A UNIX socket file has `mode` from its creation. */
 int baton_socket_listen(const struct baton_address *at, mode_t mode);
 /* Returns the next connection; -EAGAIN when there is none. */
 int baton_socket_accept(int fd);
-/* Returns 0, or the error that the socket has met, once. */
+/* Returns 0, or the pending error of the socket, which is cleared. */
 int baton_socket_error(int fd);
-/* Returns how many bytes came, 0 at the end of the stream, -EAGAIN when there are none. */
+/* Returns the number of bytes received, 0 at the end of the stream, -EAGAIN when there are none. */
 ssize_t baton_socket_receive(int fd, void *bytes, size_t count);
-/* Returns how many bytes were taken; -EAGAIN when none can be. */
+/* Returns the number of bytes accepted; -EAGAIN when there is no room. */
 ssize_t baton_socket_send(int fd, const void *bytes, size_t count);
 /* Ends our direction of the stream: the other end reads what was sent, then its end. */
 int baton_socket_shutdown(int fd);
 /* Sends one datagram to a UNIX socket, without waiting. Returns 0; -EAGAIN when its queue is full. */
 int baton_datagram_send(const struct baton_address *to, const void *bytes, size_t count);
-/*
- * Writes the own address or that of the peer as Baton spells it, with its zero; "unix:" alone for a socket without a
- * name.
- */
+/* Writes the own address or that of the peer as text with a final zero; "unix:" for a socket without a name. */
 int baton_socket_name(int fd, int of_peer, char text[BATON_NAME_BYTES]);
 /* Writes process, user and group of a UNIX socket's other end, as they were when it connected or began to listen. */
 int baton_socket_credentials(int fd, uint32_t pid_uid_gid[3]);
@@ -60,7 +55,7 @@ int baton_random(void *bytes, size_t count);
 
 #define BATON_HASH_BYTES 32
 
-/* SHA-256 (FIPS 180-4) under way. Plain data: a copy goes on from the same place. */
+/* State of SHA-256 (FIPS 180-4). Plain data: a copy is an independent state. */
 struct baton_sha256 {
   uint32_t state[8];
   uint64_t count;
@@ -71,7 +66,7 @@ void baton_sha256_begin(struct baton_sha256 *hash);
 void baton_sha256_add(struct baton_sha256 *hash, const void *bytes, size_t count);
 void baton_sha256_end(struct baton_sha256 *hash, uint8_t digest[BATON_HASH_BYTES]);
 
-/* HMAC-SHA-256 (RFC 2104) under way; plain data, too. */
+/* State of HMAC-SHA-256 (RFC 2104). Plain data as well. */
 struct baton_hmac {
   struct baton_sha256 inner;
   struct baton_sha256 outer;

@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104), for engines in which JavaScript takes long for them. */
+/* SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104), for engines in which they are slow in JavaScript. */
 
 #include <string.h>
 

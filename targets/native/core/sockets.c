@@ -1,4 +1,4 @@
-/* Sockets of every kind that Baton speaks over, and random bytes. See core.h. */
+/* Sockets of every kind that Baton uses, and random bytes. See core.h. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -16,7 +16,7 @@
 
 #include "core.h"
 
-/* Of linux/vm_sockets.h, which a C library need not have. */
+/* From linux/vm_sockets.h, which may be missing beside a C library. */
 #ifndef AF_VSOCK
 #define AF_VSOCK 40
 #endif
@@ -30,7 +30,7 @@ struct vsock_address {
   uint8_t zero[4];
 };
 
-/* Connections that may wait to be accepted: as many as Node lets wait; the kernel cuts it down to its own limit. */
+/* Connections that may wait to be accepted: the value of Node; the kernel reduces it to its own limit. */
 #define BACKLOG 511
 
 union any_address {
@@ -61,7 +61,8 @@ static int fill(const struct baton_address *from, union any_address *to) {
   to->any.sa_family = (sa_family_t)from->family;
   switch (from->family) {
     case AF_UNIX:
-      // The kernel takes a path without the zero at its end; ours has it, so that whoever asks for it reads a text.
+      // The kernel accepts a path without a final zero; ours has one, so that readers of the address get a terminated
+      // text.
       if (from->where_bytes == 0 || from->where_bytes >= sizeof to->un.sun_path) return -ENAMETOOLONG;
       memcpy(to->un.sun_path, from->where, from->where_bytes);
       return (int)(offsetof(struct sockaddr_un, sun_path) + from->where_bytes + (from->where[0] != 0));
@@ -81,7 +82,7 @@ static int fill(const struct baton_address *from, union any_address *to) {
   }
 }
 
-/* A frame is small and has to leave at once. */
+/* A frame is small and must be sent at once. */
 static void send_at_once(int fd, int family) {
   int on = 1;
   if (family == AF_INET || family == AF_INET6) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -109,7 +110,7 @@ int baton_socket_listen(const struct baton_address *at, mode_t mode) {
   if (size < 0) return size;
   int fd = socket(at->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
-  // A restart must not wait for connections of the last run to be forgotten.
+  // A restart must not wait for TIME_WAIT of the last run's connections.
   if (at->family == AF_INET || at->family == AF_INET6) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   mode_t before = at->family == AF_UNIX ? umask(0777 & ~mode) : 0;
   int failure = bind(fd, &address.any, (socklen_t)size) < 0 ? errno : 0;

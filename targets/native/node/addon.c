@@ -1,5 +1,5 @@
 /*
- * The native core as an addon of Node; core.ts has its interface, and native-streams.ts of the target that of `poll`.
+ * The native core as a Node addon. Its interface is in core.ts, that of `poll` in targets/node/net/native-streams.ts.
  * Plain N-API and libuv: cc -shared -fPIC, with Node's own headers.
  */
 
@@ -14,7 +14,7 @@
 
 #define ARGUMENTS_MAX 7
 #define FUNCTION(name) static napi_value name(napi_env env, napi_callback_info info)
-/* Reads the arguments of a call into `argv`; those that are missing are undefined. */
+/* Reads the arguments of a call into `argv`; missing ones are undefined. */
 #define ARGUMENTS                  \
   napi_value argv[ARGUMENTS_MAX];  \
   size_t argc = ARGUMENTS_MAX;     \
@@ -22,7 +22,7 @@
 
 static int64_t number_of(napi_env env, napi_value value) {
   int64_t number = -1;
-  // What is no number is no descriptor either, and the kernel says so.
+  // Anything but a number becomes an invalid descriptor, which the kernel refuses.
   napi_get_value_int64(env, value, &number);
   return number;
 }
@@ -38,7 +38,7 @@ static napi_value fail(napi_env env, const char *message) {
   return NULL;
 }
 
-/* Points at `argv[1]` bytes: buffer, offset, count. Returns NULL when it threw. */
+/* Returns the address of bytes given as buffer, offset and count; NULL when it threw. */
 static uint8_t *bytes_of(napi_env env, napi_value *argv, size_t *count) {
   void *bytes;
   size_t size;
@@ -46,9 +46,9 @@ static uint8_t *bytes_of(napi_env env, napi_value *argv, size_t *count) {
   if (napi_get_arraybuffer_info(env, argv[0], &bytes, &size) != napi_ok)
     return (uint8_t *)fail(env, "not an ArrayBuffer");
   if (from < 0 || length < 0 || (uint64_t)from > size || (uint64_t)length > size - (uint64_t)from)
-    return (uint8_t *)fail(env, "the buffer has not that many bytes");
+    return (uint8_t *)fail(env, "offset and count exceed the buffer");
   *count = (size_t)length;
-  // An empty buffer may have no place at all.
+  // An empty buffer may have no address.
   static uint8_t nothing;
   return bytes == NULL ? &nothing : (uint8_t *)bytes + from;
 }
@@ -61,7 +61,7 @@ static napi_value array_buffer(napi_env env, const void *bytes, size_t count) {
   return buffer;
 }
 
-/* Reads family, where and port. `text` is what `where` is copied to. */
+/* Reads family, where and port. Copies `where` to `text`. */
 static void address_of(napi_env env, napi_value *argv, struct baton_address *address, char text[128]) {
   address->family = (int)number_of(env, argv[0]);
   address->where = text;
@@ -217,7 +217,7 @@ FUNCTION(js_hmac_end) {
   return NULL;
 }
 
-/* A descriptor that is waited for. */
+/* A watched descriptor. */
 struct watch {
   uv_poll_t poll;
   napi_env env;
@@ -226,7 +226,7 @@ struct watch {
   struct watch *next;
 };
 
-/* What one JavaScript environment has: every worker thread is one. */
+/* State per JavaScript environment; every worker thread has its own. */
 struct instance {
   struct watch *watches;
   napi_async_context context;
@@ -240,7 +240,7 @@ static struct instance *instance_of(napi_env env) {
 
 static void freed(uv_handle_t *handle) { free(handle); }
 
-/* `events` of libuv are those of our own interface: 1 to be read, 2 to be written. */
+/* `events` of libuv have the values of our interface: 1 readable, 2 writable. */
 static void on_poll(uv_poll_t *poll, int status, int events) {
   struct watch *watch = (struct watch *)poll;
   napi_handle_scope scope;
@@ -248,9 +248,9 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
   napi_open_handle_scope(watch->env, &scope);
   napi_get_reference_value(watch->env, watch->ready, &ready);
   napi_get_global(watch->env, &global);
-  // What has failed is ready for everything: the next call tells how.
+  // A failed descriptor is ready for everything: the next call returns the error.
   found = number(watch->env, status < 0 ? UV_READABLE | UV_WRITABLE : events);
-  // As the runtime calls back itself: with promises served behind, and what is thrown nobody's but the process's.
+  // As a callback of the runtime: promises run after it, and an exception is an uncaught one of the process.
   napi_env env = watch->env;
   napi_value error, result;
   if (napi_make_callback(env, instance_of(env)->context, global, ready, 1, &found, &result) == napi_pending_exception) {
@@ -305,7 +305,7 @@ FUNCTION(js_poll) {
   return number(env, uv_poll_start(&watch->poll, events & (UV_READABLE | UV_WRITABLE), on_poll));
 }
 
-/* The environment ends: its loop must not wait for what is still watched. */
+/* The environment ends: its loop must not wait for watched descriptors. */
 static void end_instance(void *argument) {
   struct instance *instance = argument;
   while (instance->watches != NULL) forget(instance->watches);

@@ -1,6 +1,6 @@
 /*
- * The native core as a QuickJS module; core.ts has its interface. This file is linked into the agent's program, or
- * together with the rest into a library that a `qjs` of the system loads, which looks for js_init_module.
+ * The native core as a QuickJS module; its interface is in core.ts. It is linked into the agent's program, or into a
+ * library that a `qjs` of the system loads through js_init_module.
  *
  * Bytes are an ArrayBuffer, an offset and a count: a view of them would have to be made for each call.
  */
@@ -34,7 +34,7 @@ int baton_bytes_of(JSContext *ctx, uint8_t **bytes, JSValueConst buffer, JSValue
 
 static int int_of(JSContext *ctx, JSValueConst value) {
   int32_t number = -1;
-  // What is no number is no descriptor either, and the kernel says so.
+  // Anything but a number becomes an invalid descriptor, which the kernel refuses.
   return JS_ToInt32(ctx, &number, value) ? -1 : number;
 }
 
@@ -142,7 +142,7 @@ FUNCTION(js_sha256) {
   return JS_NewArrayBufferCopy(ctx, digest, sizeof digest);
 }
 
-/* The state of a MAC is its bytes: whoever has it copies it, and forgets it. */
+/* The state of a MAC is its bytes, so that scripts can copy and drop it. */
 FUNCTION(js_hmac_begin) {
   UNUSED;
   uint8_t *key;
@@ -203,8 +203,8 @@ static const JSCFunctionListEntry EXPORTS[] = {
 #define EXPORT_COUNT (int)(sizeof EXPORTS / sizeof *EXPORTS)
 
 /*
- * QuickJS waits by select(2), which writes beyond its sets for descriptors from FD_SETSIZE on, and does not look. And
- * whoever reads what we print may end before us.
+ * QuickJS waits with select(2), which writes beyond its sets for descriptors from FD_SETSIZE on, and QuickJS does not
+ * check. SIGPIPE is ignored, since the reader of our output may end before us.
  */
 static void prepare_process(void) {
   struct rlimit limit;

@@ -1,5 +1,5 @@
 /*
- * What the two halves of the QuickJS module share: core.h as it is (binding.c), and what Node has and QuickJS has not
+ * Shared by the two halves of the QuickJS module: core.h (binding.c), and functions that Node has and QuickJS lacks
  * (system.c).
  */
 #ifndef BATON_QUICKJS_BINDING_H
@@ -15,8 +15,8 @@ void baton_add_system_exports(JSContext *ctx, JSModuleDef *module);
 int baton_set_system_exports(JSContext *ctx, JSModuleDef *module);
 
 /*
- * Points `bytes` at `count` bytes of the buffer `buffer` from `offset` on, for the call that is under way. Throws and
- * returns -1 when it has not that many.
+ * Points `bytes` at `count` bytes of `buffer` from `offset` on, valid during the present call. Throws and returns -1
+ * when they exceed the buffer.
  */
 int baton_bytes_of(JSContext *ctx, uint8_t **bytes, JSValueConst buffer, JSValueConst offset, JSValueConst count);
 

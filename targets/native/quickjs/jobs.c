@@ -1,7 +1,6 @@
 /*
- * Threads that read and write files for which a driver may keep us waiting as long as it likes. One job has a thread to
- * itself; when it is done, the thread waits a while for the next: a hook makes several in a row, and a new thread costs
- * more than most of them.
+ * Threads that read and write files whose driver may block for any time. Each job has its own thread. After a job the
+ * thread waits a while for the next one: a hook starts several in a row, and a new thread costs more than most of them.
  */
 
 #define _GNU_SOURCE
@@ -18,13 +17,13 @@
 
 #include "jobs.h"
 
-/* Longest file that is read or written: an attribute of the kernel has a page at most. */
+/* Longest file that is read or written, in bytes: a kernel attribute has at most a page. */
 #define JOB_BYTES_MAX 4096
-/* Stack of a thread: it makes a few calls of the kernel. */
+/* Stack of a thread, in bytes: it makes a few system calls. */
 #define JOB_STACK_BYTES (64 * 1024)
 /*
- * How long a thread waits for its next job, in s: longer than any pause within a hook, short enough to cost no memory
- * between hooks.
+ * How long a thread waits for its next job, in s: longer than any pause within a hook, and short, so that it costs no
+ * memory between hooks.
  */
 #define IDLE_S 1
 
@@ -38,7 +37,7 @@ struct worker {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-/* The one that waits, if any: jobs seldom run at the same time. */
+/* The waiting thread, if any: jobs seldom run at the same time. */
 static struct worker *idle;
 
 static void end_worker(struct worker *worker) {
@@ -61,7 +60,7 @@ static int waits(struct worker *self) {
   return 0;
 }
 
-/* Makes no file, and writes from the start: a driver takes a value by one write. */
+/* Creates no file, and writes at offset 0: a driver expects a value in one write. */
 static void carry_out(struct worker *self, int32_t told[2]) {
   int fd = open(self->path, (self->is_read ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
   ssize_t done = fd;
@@ -80,10 +79,10 @@ static void *work(void *argument) {
     int32_t told[2];
     carry_out(self, told);
     struct iovec parts[] = {{told, sizeof told}, {self->bytes, self->is_read && told[0] > 0 ? (size_t)told[0] : 0}};
-    // Whoever hears of the end finds this thread waiting: it gets no lock before. An empty pipe takes a page without a
-    // wait.
+    // Reported under the lock, so that the next job finds this thread waiting. An empty pipe accepts a page without
+    // blocking.
     pthread_mutex_lock(&lock);
-    // Whoever started this may not read it any more; then nobody is interested.
+    // The caller may have closed its end; then nobody needs the result.
     ssize_t written = writev(self->report, parts, 2);
     (void)written;
     close(self->report);

@@ -1,6 +1,6 @@
 /*
- * What the agent needs of Linux and takes from Node elsewhere: durable files, programs in sessions of their own,
- * signals as readable bytes, and files that a driver keeps us waiting for. system.ts has the interface.
+ * Functions that an agent has from Node elsewhere: durable files, programs in their own sessions, signals as readable
+ * bytes, and files whose driver may block. The interface is in system.ts.
  */
 
 #define _GNU_SOURCE
@@ -24,7 +24,7 @@
 
 /* Most arguments, or variables of the environment, of a program. */
 #define WORDS_MAX 4096
-/* Most descriptors that a program is given. */
+/* Most descriptors passed to a program. */
 #define CHILD_FDS_MAX 8
 
 static JSValue result(JSContext *ctx, int64_t value) { return JS_NewInt64(ctx, value < 0 ? -errno : value); }
@@ -111,7 +111,7 @@ FUNCTION(js_bytes) {
   return bytes;
 }
 
-/* (path, bytes to be read | text to be written) → a descriptor to be read: jobs.h says what comes from there. */
+/* (path, number of bytes to read | text to write) → a descriptor to read from; jobs.h describes its data. */
 FUNCTION(js_start_job) {
   UNUSED;
   size_t count;
@@ -135,12 +135,12 @@ static int signal_report = -1;
 static void on_signal(int number) {
   int saved = errno;
   uint8_t byte = (uint8_t)number;
-  // A full pipe has 64 Ki signals that nobody has looked at yet; another changes nothing.
+  // A full pipe has 64 Ki unread signals; another one changes nothing.
   if (write(signal_report, &byte, 1) < 0) errno = 0;
   errno = saved;
 }
 
-/* → a descriptor to be read: a byte per signal. */
+/* → a descriptor to read from: one byte per signal. */
 FUNCTION(js_signals) {
   UNUSED;
   int ends[2];
@@ -149,7 +149,7 @@ FUNCTION(js_signals) {
   return JS_NewInt32(ctx, ends[0]);
 }
 
-/* (signal, whether it is told, or does what it does without us) */
+/* (signal, whether it is reported, or has its default action) */
 FUNCTION(js_watch_signal) {
   UNUSED;
   struct sigaction action;
@@ -159,7 +159,7 @@ FUNCTION(js_watch_signal) {
   return result(ctx, sigaction(int_of(ctx, argv[0]), &action, NULL));
 }
 
-/* ("read" or "write": the end that does not block) → both ends, reading one first */
+/* ("read" or "write": the non-blocking end) → both ends, the reading one first */
 FUNCTION(js_pipe) {
   UNUSED;
   int ends[2];
@@ -174,7 +174,7 @@ FUNCTION(js_pipe) {
   return list;
 }
 
-/* Copies a list of texts; NULL when there is no memory, or it threw. */
+/* Copies a list of texts; NULL without memory, or when it threw. */
 static char **words_of(JSContext *ctx, JSValueConst list) {
   int64_t count = 0;
   JSValue length = JS_GetPropertyStr(ctx, list, "length");
@@ -203,7 +203,7 @@ struct child {
   int fds[CHILD_FDS_MAX], fd_count, is_leader;
 };
 
-/* In the child: becomes the program, or reports why not. */
+/* In the child: executes the program, or reports the error. */
 static void become(const struct child *child, int report) {
   sigset_t none;
   struct sigaction normal = {.sa_handler = SIG_DFL};
@@ -211,7 +211,7 @@ static void become(const struct child *child, int report) {
   for (int number = 1; number < 32; number++) sigaction(number, &normal, NULL);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  // Above all that is given first, so that none overwrites another that has yet to be given.
+  // First duplicated above all target numbers, so that none overwrites another.
   int above[CHILD_FDS_MAX + 1];
   above[child->fd_count] = fcntl(report, F_DUPFD_CLOEXEC, 2 * CHILD_FDS_MAX);
   for (int i = 0; i < child->fd_count; i++) {
@@ -230,8 +230,8 @@ failed:;
 }
 
 /*
- * (command, environment, folder or "", descriptors that become 0, 1, …, where -1 is /dev/null, whether it leads a
- * session of its own) → the process, or why there is none.
+ * (command, environment, folder or "", descriptors that become 0, 1, …, where -1 is /dev/null, whether it leads its own
+ * session) → the process, or the error.
  */
 FUNCTION(js_spawn) {
   UNUSED;
@@ -261,7 +261,7 @@ FUNCTION(js_spawn) {
     if (pid == 0) become(&child, ends[1]);
     if (pid < 0) error = errno;
     close(ends[1]);
-    // Ends when the program has begun.
+    // Reaches its end when the program has been executed.
     ssize_t told;
     do told = pid < 0 ? 0 : read(ends[0], &error, sizeof error);
     while (told < 0 && errno == EINTR);
@@ -289,17 +289,17 @@ FUNCTION(js_set_timer) {
   return result(ctx, timerfd_settime(int_of(ctx, argv[0]), 0, &spec, NULL));
 }
 
-/* Of the program around an agent (targets/quickjs/heap.h); an engine of the system has none. */
+/* Defined in the program around an agent (targets/quickjs/heap.h); an engine of the system lacks it. */
 size_t baton_heap_bytes(void) __attribute__((weak));
 
 /*
- * Growth of the heap, in bytes, at which cycles are looked for. The engine would let the heap grow by half before it
- * looks, which a small guest has no room for: what has grown once is not given back. A look takes 3 ms, once in some
+ * Growth of the heap, in bytes, after which cycles are collected. By default the engine lets the heap grow by half
+ * first, for which a small guest has no room: memory is never returned. A collection takes 3 ms, once in about a
  * hundred handovers.
  */
 #define TIDY_BYTES (128u * 1024)
 
-/* Looks for garbage where enough may have gathered. */
+/* Collects garbage when enough may have accumulated. */
 FUNCTION(js_tidy) {
   UNUSED;
   static size_t settled;
@@ -311,7 +311,7 @@ FUNCTION(js_tidy) {
   return JS_UNDEFINED;
 }
 
-/* Told of promises that were rejected with nobody to hear it, and of those that were heard after all. Set once. */
+/* Called for promises that were rejected without a handler, and for those that got one later. Set once. */
 static JSValue on_rejection;
 
 static void rejected(JSContext *ctx, JSValueConst promise, JSValueConst reason, JS_BOOL is_handled, void *opaque) {

@@ -41,15 +41,15 @@ const FACE: DaemonFace = {
   name: 'baton-agent',
   help: `baton-agent --config FILE
 
-The agent of one VM: negotiates who has a bundle and runs the local driver hooks.
+The agent of one VM: negotiates who holds a bundle and runs the local driver hooks.
 
   -c, --config FILE   configuration: JSON with comments; --example prints one
   --dump-config       print the configuration as it is used
   --schema            print its JSON Schema
   --version           print the version
 
-Exit status: 64 wrong command line; 75 when another start may go better: its journal cannot be written, or
-another process uses its state folder; 78 when a person has to mend something first.
+Exit status: 64 wrong command line. 75 a restart may succeed: the journal cannot be written, or another process uses
+the state folder. 78 a fault that a person must correct first.
 `,
   example: AGENT_EXAMPLE,
   schema: AGENT_SCHEMA,
@@ -57,14 +57,14 @@ another process uses its state folder; 78 when a person has to mend something fi
 };
 
 /**
- * Runs an agent with these words on its command line, until it is told to end. `borrowerTable`: what a borrower does;
- * another one is for tests.
+ * Runs an agent with these command-line arguments until SIGTERM or SIGINT. `borrowerTable`: the borrower's table; tests
+ * pass another one.
  */
 export function runAgent(words: readonly string[], borrowerTable = BORROWER_TABLE): void {
   const args = daemonArguments(FACE, words);
   const { config, bundles } = orExit(FACE.name, () => soundAgent(args.config));
   const control = orExit(FACE.name, () => controlPath(args.config, config.control));
-  // Before anything is read or listened to: two agents of one journal would take each other's place at the host.
+  // Before anything is read or listened to: two agents with one journal would displace each other at the host.
   lockState(besideConfig(args.config, config.state)).then(
     () => orExit(FACE.name, () => serve(args, config, bundles, control, borrowerTable)),
     (error) => exitOn(FACE.name, error),
@@ -124,7 +124,7 @@ function serve(
   onTermination(() => {
     supervisor.stopping();
     agent.stop();
-    // A socket that nobody listens at would have scripts take this daemon for one that serves.
+    // Scripts take a daemon with a socket file for one that serves, so a stale file is removed.
     rmSync(control, { force: true });
   });
 }

@@ -1,4 +1,4 @@
-/** Attributes of the kernel by Node's files. */
+/** Kernel attributes (sysfs) through Node's file functions. */
 
 import { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
@@ -6,7 +6,7 @@ import { access, open, readdir, readlink, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Attributes } from '../../../src/edges/hooks/world.ts';
 
-/** Longest attribute that is read, in bytes: the kernel shows at most a page. */
+/** Longest attribute that is read, in bytes: the kernel returns at most a page. */
 const ATTRIBUTE_BYTES_MAX = 4_096;
 
 /** Files below /sys. Asynchronous, because a write may last as long as a driver's suspend. */
@@ -28,7 +28,7 @@ export const ATTRIBUTES: Attributes = {
     }
   },
   write: async (path, text) => {
-    // A driver takes a value by one write from the start; O_CREAT would turn a misspelt path into a file.
+    // A driver expects the whole value in one write at offset 0. O_CREAT would turn a misspelt path into a file.
     const file = await open(path, constants.O_WRONLY);
     try {
       await file.write(text, 0);

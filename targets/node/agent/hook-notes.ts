@@ -1,6 +1,6 @@
 /**
- * Keeps what hooks have changed in the agent's state folder, a file per bundle, for its next run on the same boot of
- * the machine.
+ * Stores the changes of hooks in the agent's state folder, one file per bundle, for the agent's next run on the same
+ * boot of the machine.
  */
 
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { bootOfMachine } from '../system/run-note.ts';
 /** Longest note that is read, in bytes: some hundred devices with all their steps. */
 const NOTE_BYTES_MAX = 1024 * 1024;
 
-/** `folder`: the agent's own, made already. Nobody else may write to it. */
+/** `folder`: the agent's state folder, which exists. Nobody else may write to it. */
 export function hookNotes(folder: string): HookNotes {
   const fileOf = (bundle: string) => join(folder, `hooks-${bundle}.note`);
   return {
@@ -24,7 +24,7 @@ export function hookNotes(folder: string): HookNotes {
       if (stat.size > NOTE_BYTES_MAX) throw new Error(`${file}: ${stat.size} bytes are no note`);
       return readFileSync(file, 'utf8');
     },
-    // Not synced: what is below /sys does not outlive a power cut either.
+    // Without fsync: the state below /sys does not outlive a power cut either.
     save: (bundle, text) => {
       const file = fileOf(bundle);
       try {

@@ -1,8 +1,8 @@
 /**
- * Locks of driver hooks. Per bundle two names: `agent`, kept from first use until the agent ends, never inherited,
- * refuses a second agent; `run`, an inherited lock (inherited-lock.ts) taken anew for each run, is what an orphan keeps
- * taken: no run starts while any process that an earlier run started, at any depth, still has descriptor 3, whether or
- * not its agent is alive. A squatter of a name stops the hooks of that bundle (hookStuck).
+ * Locks of driver hooks, two names per bundle. `agent` is kept from first use until the agent ends, is never inherited,
+ * and refuses a second agent. `run` is an inherited lock (inherited-lock.ts), taken for each run. An orphan keeps it:
+ * no run starts while any process that an earlier run started, at any depth, still has descriptor 3, whether or not its
+ * agent is alive. Another process that binds one of these names stops the hooks of that bundle (hookStuck).
  */
 
 import { mkdirSync, realpathSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { type HeldLock, InheritedLock } from '../system/inherited-lock.ts';
 import { bindName, nameOfPath } from '../system/name-lock.ts';
 import { startProgram } from './hooks-program.ts';
 
-/** The hook locks of one agent, told apart from those of others by its state folder. */
+/** The hook locks of one agent. The names contain its state folder, so that agents do not share them. */
 export class NodeHookLocks implements HookLocks {
   readonly #folder: string;
   readonly #prefix: string;
@@ -23,7 +23,7 @@ export class NodeHookLocks implements HookLocks {
   readonly #agents = new Map<BundleId, Server>();
   readonly #runs = new Map<BundleId, InheritedLock>();
 
-  /** Makes `folder` if need be. Nobody else may write to it. */
+  /** Creates `folder` if missing. Nobody else may write to it. */
   constructor(folder: string, log: Log) {
     this.#log = log;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -45,7 +45,7 @@ export class NodeHookLocks implements HookLocks {
     return this.#runLock(bundle).evict();
   }
 
-  /** Lets another agent have the hooks. A running program keeps its `run` lock all the same. */
+  /** Releases the hooks to another agent. A running program still keeps its `run` lock. */
   close(): void {
     for (const server of this.#agents.values()) server.close();
     this.#agents.clear();
@@ -69,8 +69,8 @@ function lockOf(held: HeldLock, log: Log): HookLock {
       try {
         held.note();
       } catch (error) {
-        // Without the note a later agent waits for an orphan of this run and does not end it. The lock holds all the
-        // same, and a full disk must not keep a driver from being resumed.
+        // Without the note a later agent waits for an orphan of this run and does not end it. The lock still holds, and
+        // a full disk must not prevent a resume.
         log('error', `an orphan of this hook could not be ended later: ${(error as Error).message}`);
       }
       return startProgram(order, held.fd, done);

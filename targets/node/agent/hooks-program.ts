@@ -1,6 +1,6 @@
 /**
- * Programs of driver hooks: each in a session and process group of its own, with the bundle's lock as descriptor 3
- * and no input. What they print is kept within bounds and the rest thrown away, so that none blocks on a full pipe.
+ * Programs of driver hooks: each in its own session and process group, with the bundle's lock as descriptor 3 and no
+ * input. A bounded part of the output is kept and the rest discarded, so that no program blocks on a full pipe.
  */
 
 import { Buffer } from 'node:buffer';
@@ -47,8 +47,8 @@ export function startProgram(
   child.once('error', (error) => end({ notStarted: error.message }));
   child.once('exit', (status, signal) => {
     hasExited = true;
-    // Part of the step, not a daemon: see world.ts. The group's number cannot have been given to others yet: it
-    // stays taken while the group has members, and numbers are handed out in a circle.
+    // The rest of the group is part of the step (world.ts). Its number is not reused yet: it stays taken while the
+    // group has members, and the kernel allocates numbers cyclically.
     signalGroup(child, 'SIGKILL');
     const how = status === null ? { signal: signal ?? 'a signal' } : { status };
     child.once('close', () => end(how));
@@ -61,12 +61,12 @@ export function startProgram(
   };
 }
 
-/** Signals what there is of a program's group. */
+/** Signals the processes left in a program's group. */
 function signalGroup(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void {
   if (child.pid === undefined) return;
   try {
     process.kill(-child.pid, signal);
   } catch {
-    // The group is empty: there is nobody to signal.
+    // The group is empty.
   }
 }

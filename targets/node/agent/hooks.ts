@@ -1,6 +1,6 @@
 /**
- * The HookWorld of a machine: attributes of the kernel, programs, and locks that see whether anything of an earlier run
- * still lives.
+ * The HookWorld of a machine: kernel attributes, programs, and locks that show whether a process of an earlier run is
+ * still alive.
  */
 
 import { createHooks, type HooksParts } from '../../../src/edges/hooks/hooks.ts';
@@ -12,28 +12,25 @@ import { ATTRIBUTES } from './attributes.ts';
 import { hookNotes } from './hook-notes.ts';
 import { NodeHookLocks } from './hooks-lock.ts';
 
-/** What an agent on Node gives for its hooks. */
+/** Parameters of the hooks of an agent on Node. */
 export interface NodeHooksParts extends Omit<HooksParts, 'world'> {
-  /** The agent's own folder; see `nodeHookWorld`. */
+  /** The agent's state folder; see `nodeHookWorld`. */
   readonly stateFolder: string;
 }
 
-/**
- * Opens the hooks of an agent. Throws an Error on a configuration that makes no sense, or on a folder that cannot be
- * used.
- */
+/** Opens the hooks of an agent. Throws an Error on a contradictory configuration or an unusable folder. */
 export function openHooks({ stateFolder, ...parts }: NodeHooksParts): DriverHooks {
   return createHooks({ ...parts, world: nodeHookWorld(stateFolder, parts.log) });
 }
 
-/** This machine as hooks see it. */
+/** The HookWorld of this machine, with its locks. */
 export interface NodeHookWorld extends HookWorld {
   readonly locks: NodeHookLocks;
 }
 
 /**
- * Returns this machine as hooks see it. `state` is the agent's own folder: two agents with the same one refuse
- * each other. Nobody else may write to it.
+ * Returns the HookWorld of this machine. `state` is the agent's state folder: of two agents with the same folder, the
+ * second is refused. Nobody else may write to it.
  */
 export function nodeHookWorld(state: string, log: Log): NodeHookWorld {
   return {
@@ -41,7 +38,7 @@ export function nodeHookWorld(state: string, log: Log): NodeHookWorld {
     sys: '/sys',
     attributes: ATTRIBUTES,
     streams: STREAMS,
-    // Makes the folder.
+    // Creates the folder.
     locks: new NodeHookLocks(state, log),
     notes: hookNotes(state),
   };

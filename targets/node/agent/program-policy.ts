@@ -14,15 +14,15 @@ const OUTPUT_CHARS_MAX = 4_096;
 
 /**
  * Returns a policy that runs `command` for each request. It reads one JSON line, the question, and prints one:
- * `{"allow":true}` or `{"allow":false,"retryAfterMs":0,"detail":"…"}`. Anything else declines. What it leaves behind
- * in its process group is killed when it ends, and so is all of it at the deadline.
+ * `{"allow":true}` or `{"allow":false,"retryAfterMs":0,"detail":"…"}`. Anything else declines. When the program ends,
+ * the rest of its process group is killed; at the deadline the whole group is.
  *
- * An owner decides one request of a bundle at a time. So a new question about it ends the program that decides the
- * last, which is answered no more; then its own starts. However often one borrower asks, others and other bundles are
- * served.
+ * An owner decides one request per bundle at a time. A new request for the bundle ends the program that decides the
+ * previous one, whose result is discarded, and then starts its own. So a borrower that asks often does not delay other
+ * borrowers or bundles.
  *
- * The borrower, another VM, hears what the program prints as `detail` and nothing else of it: why it failed, with its
- * path and what it said on standard error, is for `failed`.
+ * Of the program's output only `detail` reaches the borrower, which is another VM. The reason of a failure, with path
+ * and standard error, goes to `failed`.
  */
 export function programPolicy(
   command: readonly string[],
@@ -33,7 +33,7 @@ export function programPolicy(
   const start: Policy = (question, done) => {
     const order = {
       command,
-      // What the borrower says in it may end up in a log of the program.
+      // The program may log texts that the borrower chose.
       input: `${plainText(JSON.stringify(question))}\n`,
       limitMs,
       outputCharsMax: OUTPUT_CHARS_MAX,
@@ -43,7 +43,7 @@ export function programPolicy(
       runs.delete(question.bundle);
       if (next) return next();
       if (!end.ok) failed(end.error);
-      done(end.ok ? parseDecision(end.output) : no('the policy program gave no answer'));
+      done(end.ok ? parseDecision(end.output) : no('the policy program did not answer'));
     });
     runs.set(question.bundle, { cancel });
   };
@@ -55,7 +55,7 @@ export function programPolicy(
   };
 }
 
-/** What decides about one bundle, and what starts when it has ended. */
+/** The running program of one bundle, and the next one to start. */
 interface Run {
   readonly cancel: () => void;
   next?: () => void;

@@ -5,7 +5,7 @@ import { isId } from '../../../src/core/protocol/ids.ts';
 import type { DtNode } from '../../../src/planner/blob.ts';
 import type { Tree } from '../../../src/planner/tree.ts';
 
-/** Nodes that an error names. */
+/** Most nodes that an error lists. */
 const CANDIDATES_SHOWN = 5;
 
 /** Returns the node of each name: a path, an alias, or a name of one node alone. Throws a UsageError. */
@@ -17,25 +17,25 @@ export function nodesOf(tree: Tree, names: readonly string[]): readonly DtNode[]
   });
 }
 
-/** Why a name is not that of one node, with those that were perhaps meant: of the same last name first. */
+/** Returns why a name does not identify one node, with similar nodes: those with the same last name first. */
 function notOne(tree: Tree, name: string): string {
   const last = name.split('/').at(-1)!;
   const word = last.split('@')[0]!;
   const nodes = [...tree.nodes()];
   const same = nodes.filter((node) => node.name === last);
   const alike = nodes.filter((node) => word !== '' && node.name !== last && node.name.includes(word));
-  // The longer the beginning that they share, the likelier.
+  // A longer common prefix is likelier.
   const shared = (other: string) => [...other].findIndex((letter, index) => letter !== last[index]) >>> 0;
   const near = [...same, ...alike.sort((a, b) => shared(b.name) - shared(a.name))];
   const isAmbiguous = same.length > 1 && !name.includes('/');
   const what = isAmbiguous ? `more than one node is called ${name}` : `no node is called ${name}`;
-  if (near.length === 0) return `${what}; --list shows which there are`;
+  if (near.length === 0) return `${what}; --list shows the devices`;
   const paths = near.slice(0, CANDIDATES_SHOWN).map(({ path }) => path);
   const more = near.length > paths.length ? `, or ${near.length - paths.length} more` : '';
   return `${what}; did you mean ${paths.join(', ')}${more}?`;
 }
 
-/** Returns a node's name as a bundle may be called; `bundle` if it makes no name. */
+/** Returns a node's name as a valid name of a bundle; `bundle` if it makes none. */
 export function plainName(node: DtNode): string {
   const name = node.name
     .split('@')[0]!

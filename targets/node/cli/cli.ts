@@ -16,10 +16,10 @@ import { startCommand } from './command.ts';
 import { connectControl } from './control-client.ts';
 import type { FileWorld } from './world.ts';
 
-/** As a program that SIGPIPE ends: whoever reads has seen enough. */
+/** Exit status when the reader of the output is gone: that of a program ended by SIGPIPE. */
 const EXIT_PIPE = 128 + constants.signals.SIGPIPE;
 
-/** Who ends in order when nobody reads any more, for something was started, or is held. */
+/** Called when the reader of the output is gone, to end in order: a command runs, or a bundle is held. */
 const hangUps = new Set<() => void>();
 
 const WORLD: FileWorld = {
@@ -33,7 +33,7 @@ const WORLD: FileWorld = {
       process.on(name, handler);
       return () => void process.removeListener(name, handler);
     });
-    // Every line that cannot be written says so again.
+    // Each line that cannot be written reports the error again.
     let isTold = false;
     const hangUp = () => {
       if (!isTold) listener('SIGHUP');
@@ -59,7 +59,7 @@ const WORLD: FileWorld = {
   err: (line) => write(process.stderr, line),
 };
 
-/** Both in the zone of this machine, for people. */
+/** Both in the time zone of this machine, for people. */
 function dateOf(time: Date): string {
   const parts = [time.getFullYear(), time.getMonth() + 1, time.getDate()];
   return parts.map((part) => String(part).padStart(2, '0')).join('-');
@@ -105,15 +105,15 @@ function wordsBefore(args: readonly string[]): readonly string[] {
   return args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
 }
 
-/** Text of our own, in several lines. */
+/** Writes a text of several lines, wrapped. */
 function writeOwn(text: string): void {
   for (const line of wrapText(text, process.stdout.columns)) WORLD.out(line);
 }
 
-/** Whether lines are as wide as the terminal, where there is one: not those of JSON, nor pictures. */
+/** Whether lines are wrapped at the width of the terminal: not JSON, and not plans. */
 let isWrapped = false;
 
-/** Writes a line: harmless first, for what is invisible becomes longer. */
+/** Writes a line. Escapes it before wrapping, since escaped characters are longer. */
 function write(stream: Pick<typeof process.stdout, 'columns' | 'write'>, line: string): void {
   const plain = terminalLine(line);
   const lines = isWrapped ? wrapLine(plain, stream.columns) : [plain];
@@ -144,7 +144,7 @@ async function main(commands: Verbs<FileWorld>, args: readonly string[], world: 
   return withDaemon(world, name, command, rest, own);
 }
 
-/** Connects to the daemon of a command, and runs it. `own`: its own words, where others follow. */
+/** Connects to the daemon of a command, and runs it. `own`: its own words, without those of a command to run. */
 async function withDaemon(
   world: FileWorld,
   name: string,
@@ -154,7 +154,7 @@ async function withDaemon(
 ): Promise<number> {
   const [kind, run] = command.daemon!;
   const path = socketOf(kind, own);
-  // No command waits for ever for a daemon that hangs.
+  // Requests to a hung daemon end with an error.
   const connect = async () => hurried(world, guardSocket(await world.connect(path), name, kind, path));
   let client: ControlClient;
   try {
@@ -179,9 +179,9 @@ function unknownWord(commands: Verbs<FileWorld>, word: string): string {
   return `no command ${JSON.stringify(word)}; there are ${names.join(', ')}${nearest(word, names)}`;
 }
 
-/** Runs the command that the words after `baton` name, and says what is wrong with them. Returns the exit status. */
+/** Runs the command in the arguments of `baton`, or reports what is wrong with them. Returns the exit status. */
 export async function runCommand(commands: Verbs<FileWorld>, args: readonly string[]): Promise<number> {
-  // Else Node would open a debugger's port.
+  // By default Node opens a debugger port on this signal.
   process.on('SIGUSR1', () => {});
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (hangUps.size === 0) process.exit(error.code === 'EPIPE' ? EXIT_PIPE : EXIT.failed);
@@ -190,7 +190,7 @@ export async function runCommand(commands: Verbs<FileWorld>, args: readonly stri
   return statusOf(commands, args, WORLD);
 }
 
-/** The same in any world, and without a process around it. */
+/** The same with a given world, without access to the process. */
 export async function statusOf(
   commands: Verbs<FileWorld>,
   args: readonly string[],

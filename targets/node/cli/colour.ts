@@ -1,6 +1,5 @@
 /**
- * Whether what is written to standard output may have colours: --color, NO_COLOR (no-color.org), TERM, and whether it
- * is a terminal.
+ * Whether standard output may have colours: by --color, NO_COLOR (no-color.org), TERM, and whether it is a terminal.
  */
 
 import { UsageError } from '../../../src/cli/world.ts';
@@ -9,7 +8,7 @@ import { coloured } from '../program/terminal.ts';
 
 const COLOURED = painted(coloured);
 
-/** `choice`: what `--color` says. Throws a UsageError when it says something else. */
+/** `choice`: the value of `--color`. Throws a UsageError on an unknown one. */
 export function paintFor(
   choice: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
@@ -18,8 +17,8 @@ export function paintFor(
   if (choice === 'always') return COLOURED;
   if (choice === 'never') return PLAIN;
   if (choice !== undefined && choice !== 'auto')
-    throw new UsageError(`--color ${choice}: auto, always or never`);
-  // An empty NO_COLOR is none: no-color.org.
+    throw new UsageError(`--color ${choice}: expected auto, always or never`);
+  // An empty NO_COLOR counts as unset: no-color.org.
   const isWanted = isTerminal && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
   return isWanted ? COLOURED : PLAIN;
 }

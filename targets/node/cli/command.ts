@@ -1,13 +1,12 @@
 /**
- * The command of `baton borrow`, with everything that it starts: what may not outlive the lease.
+ * The command of `baton borrow` and all its descendants, which must not outlive the lease.
  *
- * Two things tell what belongs to it. Where there is no terminal it leads a process group of its own; at a terminal
- * that would take its input, its Ctrl-C and its Ctrl-Z away. And its environment has a mark, which whatever it starts
- * inherits, in any group or session: /proc shows it. Out of reach is a process that has left the group and has no
- * mark: its environment was cleared or overwritten, it belongs to another user, or a daemon outside started it at the
- * command's wish.
+ * Two things identify them. Without a terminal the command leads its own process group; at a terminal it does not,
+ * since it would lose its input, Ctrl-C and Ctrl-Z. And its environment has a mark, which descendants inherit in any
+ * group or session and /proc shows. Not found is a process that has left the group and has no mark: its environment was
+ * cleared or overwritten, it belongs to another user, or a daemon started it on request.
  *
- * A guardian, a shell in a session of its own, does the same when this process is killed: the end of a pipe tells it.
+ * If this process is killed, a guardian ends them: a shell in its own session, which notices the end of a pipe.
  */
 
 import { spawn } from 'node:child_process';
@@ -16,10 +15,10 @@ import type { Child } from '../../../src/cli/world.ts';
 import { newMark, processesOf, startGuardian } from '../system/marks.ts';
 import { attempt, statOf } from '../system/processes.ts';
 
-/** Variable of the environment that marks what belongs to a lease; leases within a lease add theirs. */
+/** Environment variable with the marks of the leases that a process belongs to; nested leases add theirs. */
 const MARK_NAME = 'BATON_LEASE';
 
-/** Starts `command` with `env` besides this process's environment. `says`: a line for the user. */
+/** Starts `command` with this process's environment and `env`. `says` prints a line for the user. */
 export function startCommand(
   command: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -30,7 +29,7 @@ export function startCommand(
   const outer = process.env[MARK_NAME];
   const marked = { ...process.env, ...env, [MARK_NAME]: outer === undefined ? mark : `${outer} ${mark}` };
   const guardian = startGuardian(mark, (error) =>
-    says(`baton: ${error.message}: were baton killed, COMMAND would go on without the bundle`),
+    says(`baton: ${error.message}: if baton is killed, COMMAND continues without the bundle`),
   );
   const isLeader = !process.stdin.isTTY;
   const child = spawn(program, args, { stdio: 'inherit', env: marked, detached: isLeader });
@@ -55,7 +54,7 @@ export function startCommand(
     signal: (name) => {
       if (group !== undefined) attempt(() => process.kill(-group, name));
       else if (!isOver) child.kill(name);
-      // Each once: a second SIGTERM may cut a clean-up short.
+      // Each signal once per process: a second SIGTERM may interrupt a clean-up.
       for (const other of processesOf(undefined, mark))
         if (other !== pid && (group === undefined || Number(statOf(other)?.[2]) !== group))
           attempt(() => process.kill(other, name));

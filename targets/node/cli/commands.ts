@@ -1,4 +1,4 @@
-/** Every verb of `baton` on Node. Those that read files on Node are here, a line each. */
+/** Every verb of `baton` on Node: the shared ones, and those that need Node's files. */
 
 import type { Verbs } from '../../../src/cli/verb.ts';
 import { auditVerb } from '../../../src/cli/verbs/audit.ts';

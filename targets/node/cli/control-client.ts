@@ -4,12 +4,12 @@ import type { ControlClient } from '../../../src/cli/world.ts';
 import { type Json, Lines } from '../../../src/common/lines.ts';
 import { STREAMS } from '../net/streams.ts';
 
-/** Connects to the control socket at `path`. Rejects when nobody answers there. */
+/** Connects to the control socket at `path`. Rejects when nothing listens there. */
 export function connectControl(path: string): Promise<ControlClient> {
   return connectControlAt(`unix:${path}`);
 }
 
-/** The same, at an address of any kind: behind it somebody may hand on to a control socket elsewhere. */
+/** The same for an address of any kind, such as a relay to a control socket elsewhere. */
 export function connectControlAt(address: string): Promise<ControlClient> {
   return new Promise((resolve, reject) => {
     STREAMS.connect(address, (stream) => {

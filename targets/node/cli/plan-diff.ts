@@ -8,8 +8,8 @@ import type { Choices } from '../../../src/planner/plan.ts';
 import type { FileWorld } from './world.ts';
 
 /**
- * Compares. `paint`: for people; undefined: JSON. `names`: a bundle to compare alone; empty: every device. Returns
- * the exit status.
+ * Compares and prints. `paint`: colours for text; undefined: JSON. `names`: the devices of one bundle to compare;
+ * empty: every device. Returns the exit status.
  */
 export function planDiff(
   world: FileWorld,
@@ -21,7 +21,7 @@ export function planDiff(
   const [old, now] = [before, after].map(({ tree }) => names.map((name) => tree.find(name)));
   names.forEach((name, index) => {
     if (!old![index] && !now![index])
-      throw new UsageError(`neither tree has one node that is called ${name}`);
+      throw new UsageError(`${name}: expected a name of exactly one node in one of the trees`);
   });
   const paths = names.map((name, index) => (now![index] ?? old![index])?.path ?? name);
   const found =

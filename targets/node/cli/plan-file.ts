@@ -1,4 +1,4 @@
-/** What `baton plan` makes besides words: the views of other VMs in a bundle, and the bundle file. */
+/** Files and definitions that `baton plan` makes: the views of other VMs in a bundle, and the bundle file. */
 
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { UsageError } from '../../../src/cli/world.ts';
@@ -12,7 +12,7 @@ import type { Tree } from '../../../src/planner/tree.ts';
 import { withViews } from '../../../src/planner/views.ts';
 import type { FileWorld } from './world.ts';
 
-/** Adds what each `--view VM=TREE:DEVICE=NODE,…` says. Throws a UsageError, and a ConfigError about a tree. */
+/** Adds the views of each `--view VM=TREE:DEVICE=NODE,…`. Throws a UsageError, and a ConfigError about a tree. */
 export function withAllViews(
   world: FileWorld,
   bundle: BundleDefinition,
@@ -45,15 +45,14 @@ function splitOnce(pair: string): readonly [string, string] {
 
 function nodeOf(tree: Tree, file: string, place: string): DtNode {
   const node = tree.find(place);
-  if (node === undefined) throw new UsageError(`${file}: no node is called ${place}, or several are`);
+  if (node === undefined) throw new UsageError(`${file}: ${place}: expected the name of exactly one node`);
   return node;
 }
 
 /**
- * Writes the bundle into a bundle file, where others that are in it stay. What somebody wrote there by hand is lost
- * only when
- * `replace` says so. Says what else is to be done. Throws a ConfigError when the file cannot be read or written, when
- * it would be lost, or when two bundles overlap.
+ * Writes the bundle into a bundle file, whose other bundles stay. Manual edits are overwritten only with `replace`.
+ * Prints what remains to be done. Throws a ConfigError when the file cannot be read or written, when edits would be
+ * lost, or when two bundles overlap.
  */
 export function writeBundle(
   world: FileWorld,
@@ -67,12 +66,12 @@ export function writeBundle(
   const same = known.find(({ id }) => id === bundle.id);
   if (same && bundleFileText([same]) !== bundleFileText([bundle]) && !replace)
     throw new ConfigError(
-      `${file}: there is another ${bundle.id} in it: --replace writes it over, with its views and ` +
-        'residual states; or --name another',
+      `${file}: it has a different ${bundle.id}: use --replace to overwrite it, with its views and ` +
+        'residual states, or another --name',
     );
   if (before !== undefined && before !== bundleFileText(known) && !replace)
     throw new ConfigError(
-      `${file}: somebody has written in it; --replace writes it anew, without comments; or -o another file, and copy`,
+      `${file}: edited by hand: use --replace to overwrite it, without its comments, or -o another file, and copy`,
     );
   const text = bundleFileText([...others, bundle]);
   readBundleFile(file, text);
@@ -81,11 +80,13 @@ export function writeBundle(
   world.err(
     `${file}: ${bundle.id} is ${same ? 'replaced' : 'written'}${kept}; its digest is ${digestText(bundle)}`,
   );
-  world.err('check its owner, how each VM sees what (views), and what may stay behind (residual states)');
+  world.err(
+    'check its owner, its views (how each VM sees the resources), and its residual states (what may remain)',
+  );
   if (!isResettable(bundle)) world.err('a host lends it only with "acceptDriverResidualState": true');
 }
 
-/** Writes a file, whole or not at all. Throws a ConfigError that names it. */
+/** Writes a file completely or not at all. Throws a ConfigError that names it. */
 export function writeText(file: string, text: string): void {
   const made = `${file}.${process.pid}`;
   try {

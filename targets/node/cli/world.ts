@@ -1,4 +1,4 @@
-/** What the commands of this folder need besides: files of this machine. */
+/** The additional needs of the commands of this folder: files of this machine. */
 
 import type { CliWorld } from '../../../src/cli/world.ts';
 import type { ConfigFiles } from '../../../src/config/follow.ts';

@@ -1,4 +1,4 @@
-/** Reads the files of a daemon: configuration, bundle file, key file. Errors are ConfigErrors a person can use. */
+/** Reads the files of a daemon: configuration, bundle file, key file. Throws ConfigErrors with texts for people. */
 
 import { accessSync, constants, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
@@ -15,10 +15,7 @@ import { attempt } from '../system/processes.ts';
 
 const BYTE_ORDER_MARK = /^\ufeff/;
 
-/**
- * Reads a file as text, without the mark that some editors put at its start. Throws a ConfigError that says what is
- * wrong with it.
- */
+/** Reads a file as text, without a byte order mark. Throws a ConfigError with the reason. */
 export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8').replace(BYTE_ORDER_MARK, '');
@@ -42,8 +39,8 @@ export function readConfigFile<T extends TSchema>(schema: T, path: string): Stat
 }
 
 /**
- * Returns a configuration as it may be printed, for it ends up in reports of faults: without what looks like a key or
- * a login, and without a `passwordFile` that is no file, for then it may be the password.
+ * Returns a configuration without secrets, since it ends up in bug reports: without what looks like a key or a login,
+ * and without a `passwordFile` that does not exist, since it may be the password itself.
  */
 export function dumpable(config: string, value: unknown): unknown {
   return JSON.parse(JSON.stringify(value), (key, inner: unknown) => {
@@ -53,12 +50,12 @@ export function dumpable(config: string, value: unknown): unknown {
   });
 }
 
-/** Paths in a configuration are relative to its file. */
+/** Returns a path in a configuration, which is relative to its file, as an absolute one. */
 export function besideConfig(config: string, path: string): string {
   return isAbsolute(path) ? path : resolve(dirname(config), path);
 }
 
-/** Returns what is at `path`; undefined when nothing is, or nothing that this user can see. */
+/** Returns what is at `path`; undefined when there is nothing, or this user cannot see it. */
 export function look(path: string): FileLook | undefined {
   try {
     const stat = statSync(path);
@@ -68,14 +65,14 @@ export function look(path: string): FileLook | undefined {
   }
 }
 
-/** Names in a folder; none when there is no such folder, or none that this user can see. */
+/** Returns the names in a folder; none when it does not exist, or this user cannot see it. */
 export function list(path: string): readonly string[] {
   return attempt(() => readdirSync(path)) ?? [];
 }
 
 /**
- * Returns the folder that keeps this user from `path`: one above it that may not be looked into, or itself, a folder
- * that may not be listed; undefined when nothing does.
+ * Returns the folder that denies this user access to `path`: one above it without search permission, or `path` itself,
+ * if it is a folder without read permission; undefined when none does.
  */
 export function hidden(path: string): string | undefined {
   const isDenied = (look: () => unknown) => {
@@ -95,7 +92,7 @@ export function hidden(path: string): string | undefined {
   return at;
 }
 
-/** The path without symbolic links; undefined when nothing is there. */
+/** Returns the path without symbolic links; undefined when nothing is there. */
 export function realPath(path: string): string | undefined {
   return attempt(() => realpathSync(path));
 }
@@ -113,7 +110,10 @@ export function readBundles(path: string): BundleDefinition[] {
   return readBundleFile(path, readText(path));
 }
 
-/** Reads a key file: name of the peer → 32 bytes of each valid generation. Others must not be able to read it. */
+/**
+ * Reads a key file: name of the peer → 32 bytes of each valid generation. Throws a ConfigError if other users may read
+ * it.
+ */
 export function readKeys(path: string): Map<VmId, readonly PairKey[]> {
   const text = readText(path);
   const mode = statSync(path).mode & 0o077;

@@ -1,6 +1,6 @@
 /**
- * A device tree as Linux shows it in /proc/device-tree, of the machine that runs or copied from another: a folder a
- * node, a file a property.
+ * A device tree in the form of /proc/device-tree, of this machine or copied from another: one folder per node, one file
+ * per property.
  */
 
 import { type Dirent, lstatSync, opendirSync } from 'node:fs';
@@ -17,26 +17,28 @@ import {
 import { Tree } from '../../../src/planner/tree.ts';
 import { readStart } from './regular-file.ts';
 
-/** Where Linux shows it. */
+/** The device tree of this machine, as Linux exports it. */
 export const LIVE_TREE = '/proc/device-tree';
 
-/** What a root has to have (Devicetree Specification v0.4, 3.2): one of them tells a tree from any other folder. */
+/**
+ * Required properties of a root (Devicetree Specification v0.4, 3.2): one of them distinguishes a tree from any other
+ * folder.
+ */
 const OF_A_ROOT = ['#address-cells', '#size-cells', 'compatible', 'model'];
-/** What roots are called: Linux gives them no name, firmware of old `device-tree`. */
+/** Names of roots: Linux uses an empty name, old firmware `device-tree`. */
 const ROOT_NAME = /^(device-tree|\/)?\0?$/;
 
 /** Most nodes, and most properties together. */
 const LIMITS = { nodes: NODES_MAX, properties: PROPERTIES_MAX };
 
-/** Reads the tree of this machine. Throws an Error when it is not there, or is none within the limits of a blob. */
+/** Reads the tree of this machine. Throws an Error when it is missing, invalid, or beyond the limits of a blob. */
 export function readLiveTree(): Tree {
   return new FolderReader().tree(LIVE_TREE);
 }
 
 /**
- * Reads a copy of /proc/device-tree. The kernel's own `name` of each node is left out. The limits are those of a blob,
- * unless `limits` says otherwise. Throws an Error when it is none, has something in it that is neither file nor
- * folder, or is beyond a limit.
+ * Reads a copy of /proc/device-tree, without the `name` properties that the kernel adds. `limits`: by default those of
+ * a blob. Throws an Error when the folder is no tree, contains anything but files and folders, or exceeds a limit.
  */
 export function readTreeFolder(folder: string, limits = LIMITS): Tree {
   const has = (name: string) => lstatSync(join(folder, name), { throwIfNoEntry: false })?.isFile();
@@ -51,7 +53,9 @@ export function readTreeFolder(folder: string, limits = LIMITS): Tree {
   return new FolderReader(limits).tree(folder);
 }
 
-/** Reads folders, and counts what it read. `at`: a folder of this machine; `path`: what it is in the tree. */
+/**
+ * Reads folders and counts nodes, properties and bytes. `at`: a folder of this machine; `path`: its path in the tree.
+ */
 class FolderReader {
   readonly #limits: typeof LIMITS;
   #nodes = 1;
@@ -92,7 +96,7 @@ class FolderReader {
     return node;
   }
 
-  /** What is in a folder, by name: in an order that every copy has. */
+  /** Returns the entries of a folder, sorted by name, so that every copy has the same order. */
   #entries(at: string, path: string): readonly Dirent[] {
     const entries: Dirent[] = [];
     const open = opendirSync(at);
@@ -107,11 +111,13 @@ class FolderReader {
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** A link is not followed: it may lead out of the tree, or back up in it. Left out, it may be what was shared. */
+  /**
+   * A link is an error. Followed, it may lead out of the tree or form a loop; omitted, it may hide a shared resource.
+   */
   #check(path: string, entry: Dirent): void {
     const what = entry.isSymbolicLink() ? 'a symbolic link' : 'neither file nor folder';
     if (!entry.isDirectory() && !entry.isFile())
-      throw new Error(`${below(path, entry.name)}: ${what}: a device tree has folders and files alone`);
+      throw new Error(`${below(path, entry.name)}: ${what}: a device tree has only folders and files`);
     if (entry.name.length > NAME_CHARS_MAX || /[^\x21-\x7e]/.test(entry.name))
       throw new Error(`${below(path, entry.name)}: no name of a node or a property`);
     if (entry.isDirectory() && ++this.#nodes > this.#limits.nodes)

@@ -1,36 +1,38 @@
-/** Reads files that may be anything: never waits for a pipe or a device, and never reads more than asked. */
+/**
+ * Reads regular files at paths from outside: never waits for a pipe or a device, and never reads more than requested.
+ */
 
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 
-/** Bytes that are asked for at once behind the size that a file says it has. */
+/** Bytes per read beyond the reported size of a file. */
 const CHUNK_BYTES = 64 << 10;
 
 /** The start of a file. */
 export interface FileStart {
   readonly bytes: Uint8Array;
-  /** Whether that is all of it. */
+  /** Whether these are all bytes of the file. */
   readonly isWhole: boolean;
 }
 
 /**
- * Reads at most `bytesMax` bytes from the start of a regular file. A link is followed only when `follow` says so.
- * Throws an Error of the system, or `expected` when there is something other than a regular file.
+ * Reads at most `bytesMax` bytes from the start of a regular file. Follows a link only with `follow`. Throws a system
+ * error, or `expected` if the path is not a regular file.
  */
 export function readStart(
   path: string,
   bytesMax: number,
   { follow, expected }: { readonly follow: boolean; readonly expected: string },
 ): FileStart {
-  // A device may act on being opened, so it is looked at first.
+  // Checked before it is opened: opening a device may have an effect.
   if (follow && !statSync(path).isFile()) throw new Error(expected);
-  // Between the two looks it may have become a pipe.
+  // It may have been replaced by a pipe since the first check.
   const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
   const file = openSync(path, flags | (follow ? 0 : constants.O_NOFOLLOW));
   try {
     const stat = fstatSync(file);
     if (!stat.isFile()) throw new Error(expected);
-    // Files of the kernel may say that they have no bytes.
+    // Files of the kernel may report a size of 0.
     const parts: Buffer[] = [];
     let total = 0;
     for (let wanted = stat.size + 1; ; wanted = CHUNK_BYTES) {

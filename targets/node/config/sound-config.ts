@@ -1,4 +1,6 @@
-/** A daemon's configuration with every file that it names: the checks of `baton check-config`, at each start. */
+/**
+ * Reads a daemon's configuration and every file that it names, with the checks of `baton check-config`, at each start.
+ */
 
 import { delimiter, isAbsolute } from 'node:path';
 import { AGENT_SCHEMA, type AgentFile } from '../../../src/config/agent-config.ts';
@@ -12,7 +14,7 @@ import { NAME_FAULT } from '../net/streams.ts';
 import { besideConfig, hidden, list, look, readText, realPath } from './files.ts';
 import { readTree } from './tree-file.ts';
 
-/** Files, and what this program can do. */
+/** The files of this machine, and the abilities of this program. */
 export const FILES: ConfigFiles = {
   readText,
   besideConfig,
@@ -26,10 +28,7 @@ export const FILES: ConfigFiles = {
   programFolders: (process.env['PATH'] ?? '').split(delimiter).filter(isAbsolute),
 };
 
-/**
- * Reads the configuration of an agent, its bundles and all else that it names. Throws a ConfigError with every
- * complaint.
- */
+/** Reads the configuration of an agent and everything that it names. Throws a ConfigError with every complaint. */
 export function soundAgent(path: string): { config: AgentFile; bundles: readonly BundleDefinition[] } {
   const text = readText(path);
   const config = readConfig(AGENT_SCHEMA, path, text);
@@ -41,7 +40,7 @@ export function soundAgent(path: string): { config: AgentFile; bundles: readonly
   };
 }
 
-/** Reads the configuration of a host and all that it names. Throws a ConfigError with every complaint. */
+/** Reads the configuration of a host and everything that it names. Throws a ConfigError with every complaint. */
 export function soundHost(path: string): HostFile {
   const text = readText(path);
   const config = readConfig(HOST_SCHEMA, path, text);

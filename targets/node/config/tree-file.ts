@@ -1,4 +1,4 @@
-/** Whatever a TREE is, for commands and configurations alike: a blob, a folder, or `live`. */
+/** Reads a TREE of a command or a configuration: a blob, a folder, or `live`. */
 
 import { statSync } from 'node:fs';
 import { LIVE } from '../../../src/config/own-tree.ts';
@@ -11,8 +11,8 @@ import { LIVE_TREE, readLiveTree, readTreeFolder } from './live-tree.ts';
 import { readStart } from './regular-file.ts';
 
 /**
- * Reads a device tree: a blob, a folder that is a copy of /proc/device-tree, or for `live` that of this machine.
- * Throws a ConfigError that says what it is instead and what to do, in one or more lines.
+ * Reads a device tree: a blob, a folder that is a copy of /proc/device-tree, or `live`, the tree of this machine.
+ * Throws a ConfigError of one or more lines: what was found instead, and what to do.
  */
 export function readTree(path: string): Tree {
   try {
@@ -31,12 +31,12 @@ export function readTree(path: string): Tree {
   }
 }
 
-/** A file that may be a tree, whole; of another as much as tells what it is. */
+/** Reads all of a file that may be a tree; of any other file, the start that identifies it. */
 function startOf(path: string): Uint8Array {
   const how = { follow: true, expected: `no file: expected a device tree blob, a folder, or "${LIVE}"` };
   const head = readStart(path, HEAD_BYTES, how);
   if (head.isWhole || !isBlob(head.bytes)) return head.bytes;
   const { bytes, isWhole } = readStart(path, TREE_FILE_BYTES_MAX, how);
-  if (!isWhole) throw new Error(`more than ${TREE_FILE_BYTES_MAX} bytes are no device tree`);
+  if (!isWhole) throw new Error(`more than ${TREE_FILE_BYTES_MAX} bytes: too large for a device tree`);
   return bytes;
 }

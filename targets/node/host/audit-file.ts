@@ -1,10 +1,10 @@
 /**
- * The audit log as files: `audit.jsonl`, and older ones with rising numbers, `audit-00000001.jsonl`. The chain goes
- * on across them.
+ * The audit log as files: `audit.jsonl`, and older ones with rising numbers, `audit-00000001.jsonl`. The chain
+ * continues across them.
  *
- * A start reads the end of the last file alone, so it takes as long after a year as on the first day. What comes
- * after the last sound line was left by a crash: it is moved aside, and an entry says so. Damage before that stays,
- * for `baton audit verify` to find.
+ * A start reads only the end of the last file, so its duration does not grow with the log. Bytes after the last sound
+ * line were left by a crash: they are moved aside, and an entry reports it. Earlier damage stays, for `baton audit
+ * verify` to find.
  */
 
 import {
@@ -27,9 +27,9 @@ import { AUDIT_START, auditLine, lastSoundLine, TORN_EVENT } from '../../../src/
 import type { Log } from '../../../src/ports/world.ts';
 import { unreadable } from '../config/files.ts';
 
-/** An audit log that is being written. */
+/** An open audit log. */
 export interface AuditFile {
-  /** Appends whole lines; throws an Error when it cannot, and then none of them is in the file. */
+  /** Appends whole lines. Throws an Error on failure; then none of them is in the file. */
   readonly append: (lines: string) => void;
   /** Hash of the last line; undefined when the chain starts anew. */
   readonly hash: string | undefined;
@@ -37,9 +37,9 @@ export interface AuditFile {
 
 /** How much of the log is kept. */
 export interface AuditLimits {
-  /** Size from which on a file is closed and another begun, in bytes. */
+  /** Size at which a file is closed and the next begun, in bytes. */
   readonly fileBytes: number;
-  /** Files kept besides the one that is written. */
+  /** Number of older files kept. */
   readonly files: number;
 }
 
@@ -47,21 +47,21 @@ export interface AuditLimits {
 export const AUDIT_LIMITS: AuditLimits = { fileBytes: 4 * 1024 * 1024, files: 8 };
 
 /**
- * Bytes at the end of the log that are looked at first for a sound line, and at most: a crash leaves less than the
- * kernel writes late.
+ * Bytes at the end of the log that are searched for a sound line, at first and at most: a crash leaves less than the
+ * kernel holds back before it writes.
  */
 const TAIL_BYTES = 64 * 1024;
 const TAIL_BYTES_MAX = 8 * 1024 * 1024;
-/** Bytes of each torn tail that are kept for people: a start finds two at most. */
+/** Bytes of each torn tail that are kept for people. A start finds at most two. */
 const TORN_BYTES_MAX = 64 * 1024;
 
-/** Opens the audit log at `path`, or makes a new one. Throws an Error when it cannot be read or written. */
+/** Opens the audit log at `path`, or creates it. Throws an Error when it cannot be read or written. */
 export function openAudit(path: string, nowMs: number, log: Log, limits = AUDIT_LIMITS): AuditFile {
   try {
     const files = new AuditFiles(path, limits, log);
     const { hash, tornBytes } = files.mend();
     if (tornBytes === 0) return { append: (lines) => files.append(lines), hash };
-    const detail = `${tornBytes} bytes that are no whole line are in ${basename(path)}.torn`;
+    const detail = `${tornBytes} bytes without a whole line were removed; see ${basename(path)}.torn`;
     const entry = { atMs: Math.round(nowMs), bundle: '-', event: TORN_EVENT, epoch: 0, holder: null, detail };
     const line = auditLine(hash ?? AUDIT_START, entry);
     files.append(line.line);
@@ -72,8 +72,8 @@ export function openAudit(path: string, nowMs: number, log: Log, limits = AUDIT_
 }
 
 /**
- * Returns the files of a log, oldest first. `path`: its folder, or the file that is written: with all older ones; or
- * one older file.
+ * Returns the files of a log, oldest first. `path`: its folder or current file, for all files; or one older file, for
+ * it alone.
  */
 export function auditFiles(path: string): string[] {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
@@ -92,7 +92,7 @@ class AuditFiles {
   /** Length of the file without what a failed write left behind. */
   #end: number;
   #isDirty = false;
-  /** Tails that this start has kept for people, those of older files first. */
+  /** Torn tails that this start has kept for people, those of older files first. */
   readonly #torn: Buffer[] = [];
 
   constructor(path: string, limits: AuditLimits, log: Log) {
@@ -104,7 +104,7 @@ class AuditFiles {
     this.#end = fstatSync(this.#fd).size;
   }
 
-  /** Removes what is no whole line from the end of the log. Returns the hash of the last line, if there is one. */
+  /** Removes an incomplete line from the end of the log. Returns the hash of the last line, if there is one. */
   mend(): { hash: string | undefined; tornBytes: number } {
     if (this.#end === 0) return this.#mendOlder();
     const sound = lastSound(this.#fd, this.#end);
@@ -112,7 +112,7 @@ class AuditFiles {
     const tornBytes = this.#end - good;
     if (tornBytes === 0) return { hash: sound?.hash, tornBytes };
     this.#keepTorn(this.#path, this.#fd, good, this.#end);
-    // Before the file, of which nothing is whole, becomes an older one itself.
+    // Before the file, which has no whole line, becomes an older one itself.
     const { hash, tornBytes: olderBytes } = sound ? { hash: sound.hash, tornBytes: 0 } : this.#mendOlder();
     if (!sound && this.#end > TORN_BYTES_MAX) this.#rotate();
     else {
@@ -122,7 +122,7 @@ class AuditFiles {
     return { hash, tornBytes: tornBytes + olderBytes };
   }
 
-  /** A crash may come just after a file was closed: then the end of the newest older one is mended. */
+  /** A crash may come just after a file was closed: then the end of the newest older file is repaired. */
   #mendOlder(): { hash: string | undefined; tornBytes: number } {
     const newest = this.#numbers.at(-1);
     if (newest === undefined) return { hash: undefined, tornBytes: 0 };
@@ -142,12 +142,12 @@ class AuditFiles {
     }
   }
 
-  /** Keeps what is left out of a file, for people, with what this start has kept of a later one. */
+  /** Stores what is removed from a file, for people, together with what this start has removed from a later one. */
   #keepTorn(file: string, fd: number, from: number, to: number): void {
     this.#torn.unshift(read(fd, from, Math.min(to, from + TORN_BYTES_MAX)));
     writeFileSync(`${this.#path}.torn`, Buffer.concat(this.#torn), { mode: 0o600 });
-    const words = from > 0 ? 'what comes after its last whole line' : 'no line of it is whole: all of it';
-    this.#log('warn', `${file}: ${words} is left out, ${to - from} bytes; see ${this.#path}.torn`);
+    const words = from > 0 ? 'the part after its last whole line' : 'all of it, without a whole line,';
+    this.#log('warn', `${file}: ${words} was removed, ${to - from} bytes; see ${this.#path}.torn`);
   }
 
   append(lines: string): void {
@@ -161,7 +161,7 @@ class AuditFiles {
       try {
         this.#restore();
       } catch {
-        // It is tried again before the next line.
+        // Tried again before the next line.
       }
       throw new Error(`${this.#path} cannot be written: ${(error as Error).message}`, { cause: error });
     }
@@ -169,17 +169,17 @@ class AuditFiles {
     this.#end += bytes.length;
   }
 
-  /** Part of a line in the middle would break the chain for good. */
+  /** A partial line in the middle would break the chain permanently. */
   #restore(): void {
     if (this.#isDirty) ftruncateSync(this.#fd, this.#end);
     this.#isDirty = false;
   }
 
-  /** Begins another file, and deletes those that are too old. */
+  /** Begins the next file, and deletes those that are too old. */
   #rotate(): void {
     const number = (this.#numbers.at(-1) ?? 0) + 1;
     const older = numbered(this.#path, number);
-    // First what may fail on a full disk: until both names are right, the log is as it was.
+    // First the steps that may fail on a full disk: until both names are right, the log is unchanged.
     const fresh = openSync(`${this.#path}.new`, 'a+', 0o600);
     try {
       renameSync(this.#path, older);
@@ -190,7 +190,7 @@ class AuditFiles {
       throw error;
     }
     this.#numbers.push(number);
-    // A file with a number is whole after a power cut, too. Nobody waits for that, and the event loop must not.
+    // A numbered file must also be whole after a power cut. Nothing waits for this fsync, and the event loop must not.
     const full = this.#fd;
     fsync(full, () => closeSync(full));
     this.#fd = fresh;
@@ -242,10 +242,10 @@ export function auditIn(folder: string): string {
   return join(folder, 'audit.jsonl');
 }
 
-/** Bytes of a file that are read at once. */
+/** Bytes per read of a file. */
 const PART_BYTES = 64 * 1024;
 
-/** Reads a file of a log in parts, a byte a character. Throws a ConfigError. */
+/** Reads a file of a log in chunks, one byte per character. Throws a ConfigError. */
 export function* readParts(path: string): Generator<string> {
   let fd: number | undefined;
   try {

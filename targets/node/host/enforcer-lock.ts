@@ -1,9 +1,10 @@
 /**
- * Sees to it that nothing an earlier host ordered from a `command` enforcer is still carried out: a `grant` of it
- * would act behind the fence of this one. What runs is ended, as at its deadline; inspection then says what it did.
+ * Ensures that no order of an earlier host to a `command` enforcer is still being carried out: its `grant` would take
+ * effect after a fence of this host. Running programs are ended, as at their deadline; inspection then shows what they
+ * did.
  *
- * Two things tell of it: a note of the process group of each run (run-note.ts), and a lock that its processes inherit
- * (inherited-lock.ts), which also tells of those that left the group.
+ * Two things identify them: a note of the process group of each run (run-note.ts), and a lock that the processes
+ * inherit (inherited-lock.ts), which also shows those that left the group.
  */
 
 import { realpathSync } from 'node:fs';
@@ -14,20 +15,20 @@ import { nameOfPath } from '../system/name-lock.ts';
 import { killGroup } from '../system/processes.ts';
 import { earlierRun, RunNote } from '../system/run-note.ts';
 
-/** Longest wait for killed programs to be gone, in ms. What is in an uninterruptible wait outlives it. */
+/** Longest wait for killed programs to end, in ms. A process in an uninterruptible wait outlives it. */
 const GONE_MS = 2_000;
 const LOOK_MS = 10;
 
-/** What each run of the enforcer needs. */
+/** What each run of the enforcer needs from the host. */
 export interface EnforcerLock {
-  /** To be inherited by its processes as descriptor 3. */
+  /** Inherited by its processes as descriptor 3. */
   readonly lock: HeldLock;
   readonly note: RunNote;
 }
 
 /**
- * Returns what each run of the enforcer has to have. Throws when programs of an earlier run cannot be ended, or when
- * it cannot be told whose they are. `state`: the folder of the host's state, made and locked already.
+ * Returns the lock and the note for the runs of the enforcer. Throws when programs of an earlier run cannot be ended,
+ * or when it is not known whose they are. `state`: the host's state folder, which exists and is locked.
  */
 export async function lockEnforcer(state: string, log: Log): Promise<EnforcerLock> {
   const notePath = join(state, 'enforcer.run');
@@ -51,7 +52,7 @@ export async function lockEnforcer(state: string, log: Log): Promise<EnforcerLoc
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
   throw new Error(
-    `${state}: a program of the enforcer that an earlier host started still runs, and cannot be ` +
+    `${state}: a program of the enforcer that an earlier host started is still running and cannot be ` +
       `ended (${left}); end it, then start again`,
   );
 }

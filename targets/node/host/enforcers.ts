@@ -1,4 +1,4 @@
-/** Opens the enforcer that a host's configuration names, with what it needs of Node. */
+/** Opens the enforcer of a host's configuration, with its needs from Node. */
 
 import type { BundleDefinition } from '../../../src/core/protocol/bundle.ts';
 import { type EnforcerConfig, enforcerKindOf } from '../../../src/edges/enforcer/kinds.ts';
@@ -13,8 +13,8 @@ import { noteFile } from './note-file.ts';
 import { runLineCommand } from './run-line.ts';
 
 /**
- * Opens the enforcer. `done` gets it, or why it cannot be used. `state`: the folder of the host's state, made and
- * locked already.
+ * Opens the enforcer. `done` gets it, or the reason why it cannot be used. `state`: the host's state folder, which
+ * exists and is locked.
  */
 export function openEnforcer(
   config: EnforcerConfig,

@@ -40,18 +40,18 @@ const FACE: DaemonFace = {
   name: 'baton-host',
   help: `baton-host --config FILE [--create-table]
 
-The host: decides who holds which bundle, and has the enforcer make it so.
+The host: decides who holds which bundle, and orders the enforcer to switch access.
 
   -c, --config FILE   configuration: JSON with comments; --example prints one
-  --create-table      start with an empty table where there is none (the first start on a machine);
-                      without it a missing table means quarantine, for nobody knows who held what:
-                      baton lift ends it
+  --create-table      start with an empty table if there is none (the first start on a machine);
+                      without it, all bundles are quarantined when the table is missing, since
+                      their holders are unknown, until baton lift
   --dump-config       print the configuration as it is used
   --schema            print its JSON Schema
   --version           print the version
 
-Exit status: 64 wrong command line; 75 when another start may go better: its enforcer is gone, its table cannot be
-written, or another process uses its state folder; 78 when a person has to mend something first.
+Exit status: 64 wrong command line. 75 a restart may succeed: the enforcer is gone, the table cannot be written, or
+another process uses the state folder. 78 a fault that a person must correct first.
 `,
   example: HOST_EXAMPLE,
   schema: HOST_SCHEMA,
@@ -59,8 +59,8 @@ written, or another process uses its state folder; 78 when a person has to mend 
 };
 
 /**
- * Runs the host service with these words on its command line, until it is told to end. `protocol`: the table that
- * decides; another one is for tests.
+ * Runs the host with these command-line arguments until SIGTERM or SIGINT. `protocol`: the host's table; tests pass
+ * another one.
  */
 export function runHost(words: readonly string[], protocol = HOST_TABLE): void {
   const args = daemonArguments(FACE, words);
@@ -78,12 +78,12 @@ export function runHost(words: readonly string[], protocol = HOST_TABLE): void {
     log,
     protocol,
   };
-  // Before anything is read or listened to: a second host would write the same table, and turn the agents' way to
-  // itself.
+  // Before anything is read or listened to: a second host would write the same table, and take over the agents'
+  // connections.
   lockState(order.state).then(
     () =>
       openEnforcer(config.enforcer, order.bundles, order.state, log, (enforcer) => {
-        // A helper that is being started answers the next time.
+        // A platform that is still starting answers the next time.
         if (enforcer instanceof Error) exitOn(FACE.name, enforcer);
         orExit(FACE.name, () => serve(enforcer, order));
       }),
@@ -91,7 +91,7 @@ export function runHost(words: readonly string[], protocol = HOST_TABLE): void {
   );
 }
 
-/** What a host is started with. */
+/** Parameters of a host. */
 interface Order {
   readonly createTable: boolean;
   readonly config: HostFile;
@@ -99,7 +99,7 @@ interface Order {
   readonly keys: ReturnType<typeof readKeys>;
   /** Path of the control socket. */
   readonly control: string;
-  /** Folder of the state. */
+  /** The state folder. */
   readonly state: string;
   readonly beside: (path: string) => string;
   readonly log: Log;
@@ -162,7 +162,7 @@ function serve(enforcer: Enforcer, order: Order): void {
   onTermination(() => {
     supervisor.stopping();
     host.stop();
-    // A socket that nobody listens at would have scripts take this daemon for one that serves.
+    // Scripts take a daemon with a socket file for one that serves, so a stale file is removed.
     rmSync(control, { force: true });
   });
 }

@@ -1,5 +1,5 @@
 /**
- * Keeps what an enforcer noted in a file of the host's state folder, for its next run on the same boot of the
+ * Stores the records of an enforcer in a file of the host's state folder, for its next run on the same boot of the
  * machine.
  */
 
@@ -10,7 +10,7 @@ import type { NoteStore } from '../../../src/edges/enforcer/kind.ts';
 import type { Notes } from '../../../src/edges/enforcer/notebook.ts';
 import type { Log } from '../../../src/ports/world.ts';
 
-/** `state`: the folder of the host's state, made and locked already. */
+/** `state`: the host's state folder, which exists and is locked. */
 export function noteFile(state: string, log: Log): NoteStore {
   const file = join(state, 'holders.json');
   return {
@@ -22,11 +22,11 @@ export function noteFile(state: string, log: Log): NoteStore {
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
         if (code !== 'ENOENT')
-          log('error', `${file} cannot be used: nobody knows who has what`, { error: message });
+          log('error', `${file} cannot be used: the holders are unknown`, { error: message });
         return undefined;
       }
     },
-    // Not synced: a machine that lost its power holds nothing any more.
+    // Without fsync: after a power cut nothing is granted.
     save: (machineBoot, notes) => {
       writeFileSync(`${file}.new`, JSON.stringify({ machineBoot, notes }), { mode: 0o600 });
       renameSync(`${file}.new`, file);

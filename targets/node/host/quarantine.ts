@@ -1,16 +1,16 @@
-/** Tells the log of a host which bundles are in quarantine when it starts, and how that ends. */
+/** Logs which bundles are in quarantine when a host starts, and how to lift them. */
 
 import { fullReason } from '../../../src/cli/words.ts';
 import type { HostView } from '../../../src/core/host/host-view.ts';
 import type { Log } from '../../../src/ports/world.ts';
 
-/** Warns of each bundle in quarantine. `control`: path of the host's control socket. */
+/** Warns about each bundle in quarantine. `control`: path of the host's control socket. */
 export function warnQuarantined(views: readonly HostView[], control: string, log: Log): void {
   for (const view of views) {
     const { bundle, state } = view;
     if (state !== 'quarantined') continue;
     const reason = fullReason({ ...view });
     const order = `baton lift ${bundle} --socket ${control}`;
-    log('warn', `${bundle} is in quarantine: ${reason}; nobody gets it until an operator says ${order}`);
+    log('warn', `${bundle} is in quarantine: ${reason}; nobody gets it until an operator runs ${order}`);
   }
 }

@@ -1,9 +1,9 @@
 /**
  * Runs an executable once per line: the line on its standard input, the answer on its standard output.
  *
- * The answer is given only when nothing of the run's process group lives: a late grant must not act behind a later
- * fence, and of an earlier host's run nothing lives when the first line is asked (enforcer-lock.ts). An executable that
- * starts a daemon has to give it a session of its own, without descriptor 3: it is then not ours to end.
+ * The answer is passed on only when no process of the run's group is alive: a late grant must not take effect after a
+ * later fence. For the same reason enforcer-lock.ts ends the runs of an earlier host before the first line. An
+ * executable that starts a daemon must give it its own session, without descriptor 3; it is then not ended here.
  */
 
 import type { RunLine } from '../../../src/edges/enforcer/kinds/command/command-enforcer.ts';
@@ -12,8 +12,8 @@ import { runOnce } from '../system/run-once.ts';
 import type { EnforcerLock } from './enforcer-lock.ts';
 
 /**
- * Returns a RunLine for `command`. What a call has not done after `limitMs` it will not do. `lock`: by which a later
- * life of the host finds a run that outlives this one.
+ * Returns a RunLine for `command`. A call that has not ended after `limitMs` is killed. `lock`: lets a later run of the
+ * host find a program that outlives this one.
  */
 export function runLineCommand(
   command: readonly string[],
@@ -21,7 +21,7 @@ export function runLineCommand(
   lock?: EnforcerLock,
   run: typeof runOnce = runOnce,
 ): RunLine {
-  /** Set when a call could not be ended: nothing may be asked of this enforcer any more. */
+  /** Set when a call could not be ended: this enforcer gets no more requests. */
   let stuck: string | undefined;
   return (line, done) => {
     if (stuck !== undefined) return done({ ok: false, error: stuck });

@@ -1,27 +1,27 @@
-/** Opens the host's table, and what takes its place when it is missing or broken. */
+/** Opens the host's table, or a new one when it is missing or broken. */
 
 import { existsSync, renameSync } from 'node:fs';
 import { HostTable } from '../../../src/drivers/host/table.ts';
 import type { Log } from '../../../src/ports/world.ts';
 import { openFileJournal } from '../system/file-journal.ts';
 
-/** Broken tables that are kept for people to look at. The last name is used again when nobody removes them. */
+/** Number of broken tables that are kept for people. Then the last name is reused. */
 const KEPT_MAX = 8;
 
-/** Opens the table in `file`; undefined when it is missing or broken. `isFirst`: there may be no file yet. */
+/** Opens the table in `file`; undefined when it is missing or broken. `isFirst`: a missing file is no fault. */
 export function openTable(file: string, isFirst: boolean, log: Log): HostTable | undefined {
-  // A table that was begun after a loss goes on; the broken one stays for people to look at.
+  // A table that was begun after a loss is continued; the broken one stays for people.
   const path = existsSync(afterLoss(file)) ? afterLoss(file) : file;
   const isThere = existsSync(path);
   if (!isThere && !isFirst) {
-    log('error', `no table at ${path}: nobody knows who held what; all bundles are in quarantine`);
+    log('error', `no table at ${path}: the holders are unknown; all bundles are in quarantine`);
     return undefined;
   }
   if (isThere && isFirst) log('warn', `--create-table has no effect: there is a table at ${path}`);
   try {
     const table = new HostTable(openFileJournal(path));
     if (table.records() || !isThere) return table;
-    // Emptied, or cut off before its registry. To begin anew with it would use epochs again (S4).
+    // Emptied, or cut off before its registry. A new start with it would reuse epochs (S4).
     log('error', `the table at ${path} is damaged: it is empty or cut off; all bundles are in quarantine`);
     return undefined;
   } catch (error) {
@@ -31,8 +31,8 @@ export function openTable(file: string, isFirst: boolean, log: Log): HostTable |
 }
 
 /**
- * Opens a table to be written after that in `file` was lost. One of an earlier loss that is broken itself is moved
- * aside. Throws an Error when no file can be written.
+ * Opens a new table after the one in `file` was lost. A table from an earlier loss that is broken too is moved aside.
+ * Throws an Error when no file can be written.
  */
 export function freshTable(file: string, log: Log): HostTable {
   const path = afterLoss(file);
@@ -42,7 +42,7 @@ export function freshTable(file: string, log: Log): HostTable {
     if (!existsSync(path)) throw error;
     const aside = freeName(`${path}.broken`);
     renameSync(path, aside);
-    log('error', `${path} is broken as well, and is now ${aside}`);
+    log('error', `${path} is broken too; it was renamed to ${aside}`);
     return new HostTable(openFileJournal(path));
   }
 }

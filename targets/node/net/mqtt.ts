@@ -6,10 +6,10 @@ import type { MqttBroker } from '../../../src/edges/transport/kinds/mqtt/mqtt-tr
 import { brokerAddress } from './mqtt-address.ts';
 import { parseAddress } from './streams.ts';
 
-/** Why this program cannot speak MQTT. */
+/** Why this program cannot use MQTT; undefined: it can. */
 export const MQTT_FAULT: string | undefined = undefined;
 
-/** Returns the broker of these settings; protocol 3.1.1 unless told otherwise. Throws an Error for other URLs. */
+/** Returns the broker of these settings; by default with protocol 3.1.1. Throws an Error for other URLs. */
 export function mqttBroker(settings: MqttSettings): MqttBroker {
   const where = parseAddress(brokerAddress(settings.url));
   return {

@@ -1,6 +1,6 @@
 /**
- * Byte streams on Node by the native core: for vsock, of which Node's own sockets know nothing. The addon is loaded
- * when the first stream is asked for, so that nobody else needs it, nor a compiler.
+ * Byte streams on Node through the native core, for vsock, which Node's own sockets do not support. The addon is loaded
+ * for the first such stream, so that others need neither it nor a compiler.
  */
 
 import { createRequire } from 'node:module';
@@ -15,8 +15,8 @@ import { takeSocketPlace } from './socket-place.ts';
 /** The addon (../native/node/addon.c). */
 export interface NativeAddon extends NativeCore {
   /**
-   * Calls back whenever `fd` is ready for what `events` says (1: to be read, 2: to be written) with what it is ready
-   * for, in place of what was asked for it before; with 0 it is let go.
+   * Calls back with the ready events whenever `fd` is ready for one of `events` (1: read, 2: write). Replaces the
+   * earlier request for `fd`; 0 ends it.
    */
   poll(fd: number, events: number, ready: (events: number) => void): number;
 }
@@ -26,18 +26,18 @@ const WRITABLE = 2;
 
 let loaded: Promise<StreamNetwork> | undefined;
 
-/** Returns streams of vsock. Rejects, saying what is missing, where the addon was not built. */
+/** Returns streams of vsock. Rejects with what is missing if the addon was not built. */
 export function vsockStreams(): Promise<StreamNetwork> {
   loaded ??= Promise.resolve().then(() => addonStreams(loadAddon(addonPath(), 'vsock')));
   return loaded;
 }
 
-/** Beside the programs, or where BATON_NATIVE says. */
+/** Beside the programs, or the path in BATON_NATIVE. */
 export function addonPath(): string {
   return process.env['BATON_NATIVE'] ?? join(dirname(fileURLToPath(import.meta.url)), 'baton-native.node');
 }
 
-/** Loads an addon. Throws an Error that says what is missing, and `what` needs it. */
+/** Loads an addon. Throws an Error with what is missing; `what`: the feature that needs it. */
 export function loadAddon(path: string, what: string): NativeAddon {
   try {
     return createRequire(import.meta.url)(path) as NativeAddon;
@@ -45,7 +45,7 @@ export function loadAddon(path: string, what: string): NativeAddon {
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === 'MODULE_NOT_FOUND' ? `no ${path}` : message.split('\n')[0];
     throw new Error(
-      `${what} needs native code on Node: ${why}; npm run build:native makes it, with a C compiler`,
+      `${what} needs native code on Node: ${why}; npm run build:native builds it, with a C compiler`,
     );
   }
 }
@@ -60,7 +60,7 @@ export function addonStreams(addon: NativeAddon): StreamNetwork {
   });
 }
 
-/** Descriptors on Node's loop, by uv_poll. */
+/** Watches descriptors on Node's event loop, through uv_poll. */
 class AddonPoller implements Poller {
   readonly #addon: NativeAddon;
   readonly #ready = new Map<number, { read?: (() => void) | undefined; write?: (() => void) | undefined }>();

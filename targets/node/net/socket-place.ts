@@ -1,9 +1,9 @@
 /**
- * Makes room for a socket file: that of a process that is gone is removed; one that answers, and a file that is no
- * socket, are left alone. The lock is the listener's for as long as it listens.
+ * Prepares the path of a socket file: a socket whose process has ended is removed; one that answers, and a file that is
+ * not a socket, stay. The listener keeps the lock while it listens.
  *
- * Another listener of ours is known by its lock: it must not hear of us, for a newer connection takes the place of an
- * agent's older one.
+ * Another listener of Baton is detected by its lock, without a connection: a new connection would displace the one of
+ * an agent.
  */
 
 import { rmSync, statSync } from 'node:fs';

@@ -10,14 +10,17 @@ import { CLOCK } from '../system/clock.ts';
 import { vsockStreams } from './native-streams.ts';
 import { takeSocketPlace } from './socket-place.ts';
 
-/** Bytes that may wait to be sent on one stream: 32 full frames; a slower peer loses what comes after. */
+/** Most unsent bytes of one stream: 32 full frames. For a slower peer further frames are dropped. */
 const QUEUE_BYTES_MAX = 256 * 1024;
-/** Longest wait for a connection. Loopback and vsock answer at once or never. */
+/** Longest wait for a connection, in ms. Loopback and vsock answer at once or never. */
 const CONNECT_MS = 5_000;
-/** How long a closed stream may still send what was queued without getting on; then its peer does not read. */
+/**
+ * Longest time without progress, in ms, in which a closed stream may still send what was queued; then its peer does not
+ * read.
+ */
 const LINGER_MS = 1_000;
 
-/** Sockets that Node itself has. */
+/** Streams over Node's own sockets. */
 const OWN: StreamNetwork = {
   connect: (address, done) => {
     const socket = connect(parseAddress(address));
@@ -38,7 +41,7 @@ const OWN: StreamNetwork = {
     let isStopped = false;
     let unlock = () => {};
     const settle = (error?: Error) => {
-      // Later errors concern one connection that could not be accepted: its other end dials again.
+      // Later errors concern a connection that could not be accepted; its other end dials again.
       if (isSettled || isStopped) return;
       isSettled = true;
       if (error) unlock();
@@ -65,7 +68,7 @@ const OWN: StreamNetwork = {
   },
 };
 
-/** The sockets of this machine. Those of vsock need native code, which is loaded when the first one is asked for. */
+/** The streams of this machine. vsock needs native code, which is loaded for its first stream. */
 export const STREAMS: StreamNetwork = withVsockUnix(
   {
     connect: (address, done) => {
@@ -91,7 +94,7 @@ export const STREAMS: StreamNetwork = withVsockUnix(
   CLOCK,
 );
 
-/** Returns where an address is, as Node's sockets take it. Throws an Error that says what is wrong with it. */
+/** Returns an address in the form of Node's sockets. Throws an Error about an invalid one. */
 export function parseAddress(
   address: string,
 ): { path: string } | { host: string; port: number; noDelay: true } {
@@ -100,18 +103,18 @@ export function parseAddress(
   if (typeof parsed !== 'string' && parsed.kind === 'tcp')
     return { host: parsed.host, port: parsed.port, noDelay: true };
   const why = typeof parsed === 'string' ? parsed : 'expected unix:/path or tcp:host:port';
-  throw new Error(`${JSON.stringify(address)} is no address: ${why}`);
+  throw new Error(`${JSON.stringify(address)} is not an address: ${why}`);
 }
 
-/** Why this program cannot look names up. */
+/** Why this program cannot look up host names; undefined: it can. */
 export const NAME_FAULT: string | undefined = undefined;
 
-/** Says what went wrong. Errors of several addresses tried have a code and no message. */
+/** Returns the text of an error. Errors of several tried addresses have a code and no message. */
 function describe(error: Error): string {
   return error.message || ((error as NodeJS.ErrnoException).code ?? error.name);
 }
 
-/** The socket must not be open to others even for a moment. (Worker threads, as in tests, cannot set the umask.) */
+/** The socket must at no time be open to other users. (Worker threads, as in tests, cannot set the umask.) */
 function listenPrivately(server: Server, path: string, mode: number): void {
   const before = isMainThread ? process.umask(0o777 & ~mode) : undefined;
   server.prependOnceListener('listening', () => chmodSync(path, mode));
@@ -129,7 +132,7 @@ function streamOf(socket: Socket): ByteStream {
   return {
     open: (listener) => {
       socket.on('data', (bytes) => listener.onData(bytes as Uint8Array));
-      // The peer may be gone before anybody listened.
+      // The peer may be gone before there is a listener.
       if (socket.closed) queueMicrotask(() => listener.onClose(reason));
       else socket.once('close', () => listener.onClose(reason));
       socket.resume();
@@ -145,7 +148,7 @@ function streamOf(socket: Socket): ByteStream {
     close: () => {
       reason = 'closed by us';
       socket.setTimeout(LINGER_MS, () => socket.destroy());
-      // A peer that never closes its side must not keep ours open.
+      // A peer that never closes its side must not keep this side open.
       socket.destroySoon();
     },
   };

@@ -1,4 +1,4 @@
-/** Opens the transport that a configuration names, with what it needs of Node. */
+/** Opens the transport of a configuration, with its needs from Node. */
 
 import { ConfigError } from '../../../src/config/read.ts';
 import { HOST, type VmId } from '../../../src/core/protocol/ids.ts';
@@ -16,10 +16,10 @@ import { ENTROPY } from '../system/entropy.ts';
 import { mqttBroker } from './mqtt.ts';
 import { STREAMS } from './streams.ts';
 
-/** A path of the configuration file as an absolute one. */
+/** Returns a path in the configuration file as an absolute one. */
 type Beside = (path: string) => string;
 
-/** The transport of the agent of `self`. */
+/** Opens the transport of the agent of `self`. */
 export function agentTransport(
   self: VmId,
   machine: string,
@@ -30,7 +30,7 @@ export function agentTransport(
   return transportKindOf(config).openAgent(config, partsOf(self, machine, beside, log));
 }
 
-/** The transport of the host. */
+/** Opens the transport of the host. */
 export function hostTransport(machine: string, config: HostTransport, beside: Beside, log: Log): Transport {
   return transportKindOf(config).openHost(config, partsOf(HOST, machine, beside, log));
 }
@@ -49,7 +49,7 @@ function partsOf(self: VmId, machine: string, beside: Beside, log: Log): Transpo
       try {
         return readText(beside(path));
       } catch {
-        // Node's message would have the path: where the file was taken for the password itself, that is the password.
+        // Node's message contains the path, which may be the password itself if the field was misunderstood.
         throw new ConfigError(`transport.${key}: the file with the password cannot be read`);
       }
     },

@@ -1,4 +1,4 @@
-/** What both daemons do alike: arguments, exit status, signals, one clear line when they cannot start. */
+/** Common parts of both daemons: arguments, exit status, signals, one line about a failed start. */
 
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -12,38 +12,38 @@ import { FolderError, makeFolder } from '../system/folder.ts';
 import { writeErrors } from './terminal.ts';
 import { VERSION } from './version.ts';
 
-/** Exit status of a daemon that was given something it cannot use, as sysexits.h has it (EX_CONFIG). */
+/** Exit status for an unusable configuration (EX_CONFIG of sysexits.h). */
 export const EXIT_CONFIG = 78;
 /** Exit status for a wrong command line (EX_USAGE). */
 export const EXIT_USAGE = 64;
 
-/** Exit status over an error of the program itself (EX_SOFTWARE). */
+/** Exit status for a bug of the program (EX_SOFTWARE). */
 export const EXIT_SOFTWARE = 70;
-/** Errors that only a mistake in the program makes. */
+/** Error types that indicate a bug of the program. */
 const OURS = [TypeError, ReferenceError];
 
-/** Exit status of what may be otherwise at the next start, and was not on this one (EX_TEMPFAIL): start it again. */
+/** Exit status for a failure that another start may not have (EX_TEMPFAIL). */
 export const EXIT_AGAIN = 75;
 
-/** What a daemon was asked on its command line. */
+/** The parsed command line of a daemon. */
 export interface DaemonArguments {
   readonly config: string;
   readonly createTable: boolean;
 }
 
-/** How a daemon presents itself. */
+/** Name, help and schema of a daemon. */
 export interface DaemonFace {
   readonly name: string;
   readonly help: string;
   readonly example: string;
   readonly schema: unknown;
-  /** Returns the configuration as it will be used. */
+  /** Returns the configuration as it is used. */
   readonly dump: (config: string) => unknown;
 }
 
 /**
- * Signals that would end a daemon, or on Node open a debugger's port to whoever may connect, although nobody meant
- * that: a terminal that closed, a reload that some supervisors send, a slip.
+ * Ignored signals: by default they end a process, or make Node open a debugger port. A closed terminal, a supervisor's
+ * reload, or a mistake may send them.
  */
 const UNHEEDED = ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
 
@@ -102,7 +102,7 @@ function parse(args: readonly string[]) {
   });
 }
 
-/** Runs `start`; what it throws ends the process (exitOn). */
+/** Runs `start`. An exception ends the process (exitOn). */
 export function orExit<T>(name: string, start: () => T): T {
   try {
     return start();
@@ -112,21 +112,21 @@ export function orExit<T>(name: string, start: () => T): T {
 }
 
 /**
- * Ends the process over `error`: with status 78 when a person has to mend something first, with 75 for anything else
- * that the machine refuses, as a full disk, and with a stack and 70 when it is our own fault.
+ * Ends the process because of `error`: with status 78 when a person must correct something first, with 75 for any other
+ * refusal of the machine, such as a full disk, and with a stack and 70 for a bug.
  */
 export function exitOn(name: string, error: unknown): never {
   const isOurs = OURS.some((kind) => error instanceof kind);
   const text = `${name}: ${isOurs ? (error as Error).stack : (error as Error).message}`;
-  // A ConfigError has a complaint in each line, and a stack a call; any other message is one line.
+  // A ConfigError has one complaint per line, and a stack one call; any other message is one line.
   writeErrors(...(isOurs || error instanceof ConfigError ? text.split('\n') : [text]));
   const isTheirs = error instanceof ConfigError || error instanceof FolderError;
   process.exit(isTheirs ? EXIT_CONFIG : isOurs ? EXIT_SOFTWARE : EXIT_AGAIN);
 }
 
 /**
- * Returns the path of the control socket, and makes its folder. Throws a ConfigError when the path is longer than the
- * kernel takes, or the folder cannot be made.
+ * Returns the path of the control socket, and creates its folder. Throws a ConfigError when the path is longer than the
+ * kernel accepts, or the folder cannot be created.
  */
 export function controlPath(config: string, control: string): string {
   const path = besideConfig(config, control);
@@ -140,16 +140,13 @@ export function controlPath(config: string, control: string): string {
     makeFolder(dirname(path));
   } catch (error) {
     refuse(
-      `${(error as Error).message}; have it made for this user: below /run by RuntimeDirectory= of the unit`,
+      `${(error as Error).message}; create it for this user: below /run by RuntimeDirectory= of the unit`,
     );
   }
   return path;
 }
 
-/**
- * A journal that ends the process when what has to be durable cannot be written, before the effect that depends on
- * it.
- */
+/** A journal that ends the process when a durable record cannot be written, before any effect that depends on it. */
 export function endingJournal(name: string, journal: Journal): Journal {
   const orEnd = (write: () => void) => {
     try {

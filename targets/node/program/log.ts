@@ -1,4 +1,4 @@
-/** Log lines on standard error, one a line: time, level, message, named values. */
+/** Writes log lines to standard error: time, level, message, named values. */
 
 import { plainText } from '../../../src/common/plain-text.ts';
 import { type QuietLog, quietLog } from '../../../src/common/quiet-log.ts';
@@ -6,16 +6,17 @@ import type { Log, LogLevel } from '../../../src/ports/world.ts';
 import { CLOCK } from '../system/clock.ts';
 
 const ORDER: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
-/**
- * Longest message, and longest of the values behind it, in characters: a hook that failed has its last 2,000 in one.
- */
+/** Longest message, and longest text of its values, in characters: the error of a failed hook has up to 2,000. */
 const MESSAGE_CHARS_MAX = 4_000;
 const VALUE_CHARS_MAX = 4_000;
 
-// Where the log cannot be written, as on a full disk, the service goes on: nobody could be told.
+// If the log cannot be written, as on a full disk, the service continues: the error could not be reported.
 process.stderr.on('error', () => {});
 
-/** Returns a log that shows `level` and worse. Nobody can end or fill its lines from outside, or flood it. */
+/**
+ * Returns a log of `level` and above. Lines are escaped, shortened and limited in number, since other parties influence
+ * their content.
+ */
 export function stderrLog(name: string, level: LogLevel): QuietLog {
   const least = ORDER.indexOf(level);
   const log = (at: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => {
@@ -28,7 +29,7 @@ export function stderrLog(name: string, level: LogLevel): QuietLog {
   return quiet;
 }
 
-/** Returns message and values of a line. A value that could be taken for the next one has quotes. */
+/** Returns the text of a line: message and values. A value that could be confused with the next one is quoted. */
 export function logText(message: string, fields: Readonly<Record<string, unknown>> = {}): string {
   const named = Object.entries(fields)
     .filter(([, value]) => value !== undefined)

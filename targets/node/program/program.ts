@@ -1,4 +1,4 @@
-/** What every program answers besides its work: --help, --version, and one line to a command line that is wrong. */
+/** Common options of every program: --help, --version, and one line about a wrong command line. */
 
 import { wrapText } from '../../../src/cli/wrap.ts';
 import { nearest } from '../../../src/common/near.ts';
@@ -6,14 +6,14 @@ import { EXIT_USAGE } from './daemon.ts';
 import { writeErrors } from './terminal.ts';
 import { VERSION } from './version.ts';
 
-/** How a program is called. */
+/** Name and help of a program. */
 export interface ProgramFace {
   readonly name: string;
-  /** Its first line is how it is called. */
+  /** The first line is the usage. */
   readonly help: string;
 }
 
-/** Answers `--help`, `-h` and `--version`, and ends the process then. */
+/** Answers `--help`, `-h` and `--version`, and then ends the process. */
 export function answerFace({ name, help }: ProgramFace, args: readonly string[]): void {
   const isHelp = args.some((arg) => arg === '--help' || arg === '-h');
   if (!isHelp && !args.includes('--version')) return;
@@ -22,13 +22,13 @@ export function answerFace({ name, help }: ProgramFace, args: readonly string[])
   process.exit(0);
 }
 
-/** Ends the process over a wrong command line, with one line. */
+/** Reports a wrong command line in one line and ends the process. */
 export function refuseWords(name: string, message: string): never {
   writeErrors(`${name}: ${message}; try --help`);
   process.exit(EXIT_USAGE);
 }
 
-/** The words of a program that takes no options: at least `least` of them. */
+/** Returns the arguments of a program without options: at least `least` of them. */
 export function plainWords(
   face: ProgramFace,
   args: readonly string[],

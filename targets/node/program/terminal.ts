@@ -1,27 +1,27 @@
 /**
- * What this process writes for people: each line is harmless (src/common/plain-text.ts), whoever chose its words.
- * Colours of our own are marked by a word that nobody outside knows, so that a device tree cannot bring its own.
+ * Writes text for people. Each line is escaped (src/common/plain-text.ts), since others may have chosen its content.
+ * Our own colours are marked by a random word, so that a text from outside, such as a device tree, cannot contain any.
  */
 
 import { plainText } from '../../../src/common/plain-text.ts';
 import { ENTROPY } from '../system/entropy.ts';
 
-/** Longest line of a log or a message of an error, in characters: what a person reads of one. */
+/** Longest line of a log or an error message, in characters. */
 const LINE_CHARS_MAX = 4_000;
 
 let mark: string | undefined;
 
-/** Marks `text` to have a colour: `code` of Select Graphic Rendition, ECMA-48 8.3.117. */
+/** Marks `text` with a colour: `code` of Select Graphic Rendition, ECMA-48 8.3.117. */
 export function coloured(code: string, text: string): string {
   mark ??= `<${[...ENTROPY.random(16)].join('.')}:`;
   return `${mark}${code}>${text}${mark}0>`;
 }
 
-/** Returns a line as a terminal may be sent it. */
+/** Returns a line that is safe for a terminal. */
 export function terminalLine(line: string): string {
   if (mark === undefined) return plainText(line);
   const [first = '', ...parts] = line.split(mark);
-  // Of each part the code comes first.
+  // Each part begins with its code.
   return (
     plainText(first) +
     parts
@@ -36,12 +36,12 @@ function plainColour(part: string): string {
   return part.slice(0, end) + plainText(part.slice(end));
 }
 
-/** Writes lines to standard error, each by itself. */
+/** Writes lines to standard error. */
 export function writeErrors(...lines: readonly string[]): void {
   process.stderr.write(lines.map((line) => `${plainText(line, LINE_CHARS_MAX)}\n`).join(''));
 }
 
-/** The same to standard output, of a program whose answer they are. */
+/** Writes lines to standard output, as the answer of a program. */
 export function writeLines(...lines: readonly string[]): void {
   process.stdout.write(lines.map((line) => `${plainText(line, LINE_CHARS_MAX)}\n`).join(''));
 }

@@ -1,2 +1,2 @@
-/** The version that every program says of itself: that of package.json, as a test checks. */
+/** The version of every program: that of package.json, which a test checks. */
 export const VERSION = '0.1.0';

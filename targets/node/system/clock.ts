@@ -12,7 +12,7 @@ export const CLOCK: Clock = {
     return () => clearImmediate(soon);
   },
   nowMs: () => {
-    // Not by way of bigint, which takes longer, nor from an origin of the process, which would have to be measured.
+    // Neither bigint, which is slower, nor an origin of the process, which would have to be measured.
     const [seconds, nanoseconds] = process.hrtime();
     return seconds * 1_000 + nanoseconds / 1_000_000;
   },
@@ -21,7 +21,7 @@ export const CLOCK: Clock = {
     let timer = setTimeout(elapsed, delayOf(ms));
     return () => clearTimeout(timer);
 
-    /** A lease of months is waited for in parts. */
+    /** A longer delay, such as a lease of months, is split. */
     function elapsed(): void {
       if (ms <= DELAY_MAX_MS) return fire();
       const leftMs = endMs - performance.now();

@@ -1,5 +1,6 @@
 /**
- * One small record in a file that outlives a power cut. Node's own threads write it: the event loop waits for no disk.
+ * One small record in a file that outlives a power cut. Node's threads write it, so that the event loop never waits for
+ * the disk.
  */
 
 import { close, fsync, open, readFileSync, rename, write } from 'node:fs';
@@ -10,7 +11,7 @@ import { attempt } from './processes.ts';
 /** Longest record that is read, in bytes. */
 const RECORD_BYTES_MAX = 4_096;
 
-/** Opens the record at `path`. Throws nothing: one that is missing, or cannot be read, was not found. */
+/** Opens the record at `path`. Throws nothing: a missing or unreadable record counts as not found. */
 export function durableFile(path: string): DurableRecord {
   const bytes = attempt(() => readFileSync(path));
   return {
@@ -22,7 +23,7 @@ export function durableFile(path: string): DurableRecord {
   };
 }
 
-/** Writes a new file, makes it durable, puts it in place of the old one, and makes its name durable. */
+/** Writes a new file, makes it durable, renames it over the old one, and makes the name durable. */
 function replace(path: string, record: Uint8Array, done: (error: Error | null) => void): void {
   const fresh = `${path}.new`;
   writeDurably(fresh, 'w', record, (failed) => {
@@ -34,7 +35,7 @@ function replace(path: string, record: Uint8Array, done: (error: Error | null) =
   });
 }
 
-/** Opens a file or folder, writes to it if there is anything to write, and makes it durable. */
+/** Opens a file or folder, writes `record` if given, and makes it durable. */
 function writeDurably(
   path: string,
   flags: 'w' | 'r',
@@ -48,7 +49,8 @@ function writeDurably(
     if (!record) return sync();
     write(fd, record, (failed, written) => {
       if (failed) return end(failed);
-      if (written < record.length) return end(new Error(`${written} of ${record.length} bytes written`));
+      if (written < record.length)
+        return end(new Error(`only ${written} of ${record.length} bytes were written`));
       sync();
     });
   });

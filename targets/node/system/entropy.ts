@@ -1,4 +1,4 @@
-/** Random bytes on Node: getrandom(2) by way of node:crypto, which throws rather than give weak bytes. */
+/** Random bytes on Node: getrandom(2) through node:crypto, which throws instead of returning weak bytes. */
 
 import { randomBytes } from 'node:crypto';
 import type { Entropy } from '../../../src/ports/world.ts';

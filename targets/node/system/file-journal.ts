@@ -1,7 +1,7 @@
 /**
  * A journal in a file (drivers/journal/format.ts has the bytes). Appends are one write; durable ones add an fdatasync.
  *
- * A rewrite goes to a new file that replaces the old one, so a crash leaves the old or the new, never a mixture.
+ * A rewrite goes to a new file that replaces the old one, so that a crash leaves either the old or the new one.
  */
 
 import {
@@ -29,12 +29,12 @@ import type { Journal, Log } from '../../../src/ports/world.ts';
 import { ENTROPY } from './entropy.ts';
 import { attempt } from './processes.ts';
 
-/** A journal that cannot be used, with what to do. */
+/** An unusable journal. The message says what to do. */
 export class JournalError extends Error {}
 
 /**
- * Opens the journal at `path`, or begins a new one; the file is made by the first record. Of a torn tail nothing
- * stays: the first record then makes a new file. Throws a JournalError when the file is no sound journal.
+ * Opens the journal at `path`, or begins a new one, whose file the first record creates. A torn tail is dropped: the
+ * first record then writes a new file. Throws a JournalError when the file is not a sound journal.
  */
 export function openFileJournal(path: string): Journal {
   mkdirSync(dirname(path), { recursive: true });
@@ -45,7 +45,7 @@ export function openFileJournal(path: string): Journal {
   return fileJournal(path, read);
 }
 
-/** `read`: what is in the file already; undefined when a new one begins. */
+/** `read`: contents of an existing file; undefined for a new one. */
 function fileJournal(path: string, read: Extract<JournalRead, { ok: true }> | undefined): Journal {
   const records = read?.bodies ?? [];
   let id = read?.id;
@@ -53,16 +53,16 @@ function fileJournal(path: string, read: Extract<JournalRead, { ok: true }> | un
   let next = read?.nextSequence ?? 0;
   let end = read?.goodBytes ?? 0;
   /**
-   * How much of the file is known to be durable: what was read of an earlier run as well, once it is. Else damage to
-   * it would pass for a torn tail as long as this run has written one record.
+   * Length of the file that is known to be durable. Once synced, this includes the records of earlier runs; otherwise
+   * damage to them would count as a torn tail until this run has written a second record.
    */
   let durableBytes = fd === undefined || attempt(() => fdatasyncSync(fd!) ?? true) === undefined ? 0 : end;
-  /** Set while there may be something behind `end`: part of a record that could not be written, or all of one. */
+  /** Set while there may be bytes behind `end`: all or part of a record whose write failed. */
   let isDirty = false;
   const append = (body: Uint8Array, sync: boolean) => {
     if (fd === undefined || id === undefined) return rewrite([...records, body], sync);
     const record = encodeRecord(id, next, durableBytes, body);
-    // A longer record that failed would stick out behind this one.
+    // A longer record that failed would extend beyond this one.
     if (isDirty) ftruncateSync(fd, end);
     isDirty = true;
     writeAt(fd, record, end);
@@ -83,7 +83,7 @@ function fileJournal(path: string, read: Extract<JournalRead, { ok: true }> | un
     next = bodies.length + 1;
     end = whole.length;
     durableBytes = sync ? end : 0;
-    // From here on the new file is the journal, even if its name is not known to be durable.
+    // From here on the new file is the journal, even if its name may not be durable yet.
     if (sync) syncFolder(path);
   };
   return {
@@ -97,21 +97,22 @@ function fileJournal(path: string, read: Extract<JournalRead, { ok: true }> | un
 }
 
 /**
- * Opens a journal that nothing depends on but what people can read in it: one that is damaged or cannot be read is
- * moved aside, in place of the one that was moved before, and a new one begins. Throws nothing.
+ * Opens a journal that is only for people. A damaged or unreadable one is moved aside, replacing the one moved before,
+ * and a new one begins. Throws nothing.
  */
 export function openSpareJournal(path: string, log: Log): Journal {
   try {
     return openFileJournal(path);
   } catch (error) {
     const aside = `${path}.broken`;
-    const words = attempt(() => renameSync(path, aside) ?? `it is now ${aside}`) ?? 'it stays where it is';
+    const words =
+      attempt(() => renameSync(path, aside) ?? `it was renamed to ${aside}`) ?? 'it was not renamed';
     log('error', `${(error as Error).message.replace(/; move.*/, '')}; ${words}, and a new journal begins`);
     return fileJournal(path, undefined);
   }
 }
 
-/** Writes a new file in place of the one at `path`; returns its descriptor. On an error the old one stays. */
+/** Replaces the file at `path` by a new one; returns its descriptor. On an error the old one stays. */
 function replace(path: string, whole: Uint8Array, sync: boolean): number {
   const fresh = openSync(`${path}.new`, 'w', 0o600);
   try {
@@ -121,13 +122,13 @@ function replace(path: string, whole: Uint8Array, sync: boolean): number {
     return fresh;
   } catch (error) {
     closeSync(fresh);
-    // What it took of a full disk is given back.
+    // Frees the space that it took on a full disk.
     rmSync(`${path}.new`, { force: true });
     throw error;
   }
 }
 
-/** An error of the system becomes a JournalError that names the file. */
+/** Turns a system error into a JournalError that names the file. */
 function told(path: string, write: () => void): void {
   try {
     write();
@@ -141,7 +142,7 @@ function writeAt(fd: number, bytes: Uint8Array, at: number): void {
     done += writeSync(fd, bytes, done, bytes.length - done, at + done);
 }
 
-/** Makes the name of a new file durable. */
+/** Makes the name of a new file durable, by an fsync of its folder. */
 function syncFolder(path: string): void {
   const folder = openSync(dirname(path), 'r');
   fsyncSync(folder);

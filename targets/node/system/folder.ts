@@ -1,15 +1,15 @@
-/** Makes the folders of a daemon: of its state, and of its control socket. */
+/** Creates the folders of a daemon: of its state, and of its control socket. */
 
 import { accessSync, constants, mkdirSync } from 'node:fs';
 
-/** A folder that cannot be used as it is: a person has to mend something. */
+/** An unusable folder: a person must correct something. */
 export class FolderError extends Error {
   override readonly name = 'FolderError';
 }
 
 /**
- * Makes a folder, and those around it, with mode 0700 if it is missing. Throws a FolderError when this user cannot have
- * it, and the error of the system when another time it may, as on a full disk.
+ * Creates a folder and its parents, with mode 0700, if missing. Throws a FolderError when this user can never have it,
+ * and the system error when a later attempt may succeed, as on a full disk.
  */
 export function makeFolder(path: string): void {
   try {
@@ -17,10 +17,10 @@ export function makeFolder(path: string): void {
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (error) {
     const why: Readonly<Record<string, string>> = {
-      EACCES: 'this user may not make it or write there',
-      EEXIST: 'it is no folder',
-      ENOTDIR: 'a part of it is no folder',
-      EROFS: 'its file system takes no writes',
+      EACCES: 'this user may not create it or write there',
+      EEXIST: 'it is not a folder',
+      ENOTDIR: 'a part of its path is not a folder',
+      EROFS: 'its file system is read-only',
     };
     const words = why[(error as NodeJS.ErrnoException).code ?? ''];
     if (words === undefined) throw error;

@@ -1,11 +1,11 @@
 /**
- * A lock that programs inherit: the descriptor of a name of name-lock.ts, which a program gets as its descriptor 3, and
- * so do its descendants. It says that none of them lives any more, even when whoever started them was killed.
+ * A lock that programs inherit: a program and its descendants get the descriptor of a name of name-lock.ts as
+ * descriptor 3. A free lock proves that none of them is alive, even when the process that started them was killed.
  *
- * What it guarantees: it cannot be taken while any process that had it, at any depth, still has descriptor 3. In
- * another network name space the name is free, and under another path it is another: the first `take` therefore looks
- * for the socket that was noted, whatever it is called there. What it does not: a descendant that closes descriptor 3
- * is no longer seen; and any local process may squat the name, which is then never taken for ours and never killed.
+ * Guarantee: it cannot be taken while any process that inherited it, at any depth, still has descriptor 3. In another
+ * network name space the name is free, and under another path the name differs: the first `take` therefore looks for
+ * the recorded socket, whatever its name is there. Not covered: a descendant that closes descriptor 3 is not seen. Any
+ * local process may bind the name; such a process is never counted as ours and never killed.
  */
 
 import { readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
@@ -13,30 +13,30 @@ import type { Server } from 'node:net';
 import { bindName } from './name-lock.ts';
 import { attempt, groupOf, killGroup } from './processes.ts';
 
-/** A lock that we have. */
+/** A taken lock. */
 export interface HeldLock {
-  /** To be inherited. */
+  /** The descriptor that programs inherit. */
   readonly fd: number;
-  /** Writes down that it is ours: before the first program has it. Throws when it cannot be written. */
+  /** Records that it is ours, before the first program inherits it. Throws when the record cannot be written. */
   note(): void;
-  /** Gives up our own copy; a running program keeps its own all the same. */
+  /** Closes this process's copy; a running program still keeps its own. */
   release(): void;
 }
 
-/** A name, and the file that proves a later run of ours that an orphan with the lock is ours. */
+/** A name, and the file that proves to a later run that an orphan with the lock is ours. */
 export class InheritedLock {
   readonly #name: string;
   readonly #notePath: string;
-  /** No earlier run of ours has it. In this run the name tells. */
+  /** No earlier run has it. Later in this run the name is enough. */
   #isClear = false;
 
-  /** `notePath`: in a folder that nobody else may write to. */
+  /** `notePath`: a file in a folder that nobody else may write to. */
   constructor(name: string, notePath: string) {
     this.#name = name;
     this.#notePath = notePath;
   }
 
-  /** Takes it; undefined when somebody has it. */
+  /** Takes it; undefined when another process has it. */
   async take(): Promise<HeldLock | undefined> {
     if (!this.#isClear && this.#holders().length > 0) return undefined;
     this.#isClear = true;
@@ -54,10 +54,10 @@ export class InheritedLock {
     };
   }
 
-  /** Kills the process groups that have a lock of ours. Returns how many; that they are gone, `take` tells. */
+  /** Kills the process groups that have a lock of ours. Returns their number; `take` shows when they are gone. */
   evict(): number {
     const groups = new Set(this.#holders().map(groupOf));
-    // Never our own group, and never group 0 or 1, which kill(2) reads as something else.
+    // Never our own group, and never 0 or 1, which kill(2) does not take as a group.
     groups.delete(groupOf(process.pid));
     return [...groups].filter((group) => group !== undefined && group > 1 && killGroup(group)).length;
   }
@@ -67,7 +67,10 @@ export class InheritedLock {
     renameSync(`${this.#notePath}.new`, this.#notePath);
   }
 
-  /** Processes with the socket that we noted. Inode numbers come again: it must also have its name, where they are. */
+  /**
+   * Processes with the recorded socket. Inode numbers are reused, so the socket must also have its name in their name
+   * space.
+   */
   #holders(): number[] {
     const [inode, name] = (attempt(() => readFileSync(this.#notePath, 'utf8')) ?? '').trim().split(' ');
     if (!inode || !name) return [];
@@ -82,14 +85,15 @@ export class InheritedLock {
   }
 }
 
-/** Node has no public way to a server's descriptor, and passes servers only to Node's own children. */
+/** Node has no public access to a server's descriptor, and passes servers only to Node children. */
 function descriptorOf(server: Server): number {
   const fd = (server as unknown as { _handle?: { fd?: number } })._handle?.fd;
-  if (fd === undefined || fd < 0) throw new Error('this Node does not tell the descriptor of a socket');
+  if (fd === undefined || fd < 0)
+    throw new Error('this version of Node does not give the descriptor of a socket');
   return fd;
 }
 
-/** Processes, other than ours, that have the socket open. Those that end meanwhile are left out. */
+/** Other processes that have the socket open. Those that end meanwhile are omitted. */
 function holdersOf(inode: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^[0-9]+$/.test(name) && Number(name) !== process.pid)

@@ -1,6 +1,6 @@
 /**
- * Marks in the environment of a process, which everything that it starts inherits, in any group or session: /proc
- * shows them. A guardian ends what has a mark when the process that started it is killed.
+ * Marks in the environment of a process, which its descendants inherit in any group or session, and /proc shows. When
+ * the process that started them is killed, a guardian ends the processes with its mark.
  */
 
 import { Buffer } from 'node:buffer';
@@ -37,28 +37,28 @@ end KILL "$1"
 end KILL "$1"
 `;
 
-/** Returns a mark that nobody else has: 32 hexadecimal digits. */
+/** Returns a unique mark: 32 random hexadecimal digits. */
 export function newMark(): string {
   return [...ENTROPY.random(MARK_BYTES)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /**
- * Starts a guardian for the processes with `mark`: it takes `group NUMBER` for a process group to end as well, and
- * `done` when nothing needs to be ended. `onError`: it cannot be started.
+ * Starts a guardian for the processes with `mark`. Its input: `group NUMBER`, a process group to end as well, and
+ * `done`, nothing needs to be ended. `onError`: it cannot be started.
  */
 export function startGuardian(mark: string, onError: (error: Error) => void): ChildProcess {
   const words = ['-c', GUARDIAN, 'baton-guardian', mark];
   const guardian = spawn('sh', words, { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   guardian.once('error', onError);
-  // It was ended before us.
+  // The guardian was ended first.
   guardian.stdin!.on('error', () => {});
   return guardian;
 }
 
-/** Processes of the group, or with the mark. Those that only wait to be asked for are none. */
+/** Processes of the group, or with the mark, without those that have ended and are not reaped yet. */
 export function processesOf(group: number | undefined, mark: string): number[] {
   const names = attempt(() => readdirSync('/proc')) ?? [];
-  // Without /proc the group alone can be asked.
+  // Without /proc only the group can be checked.
   if (!names.includes('self'))
     return group !== undefined && attempt(() => process.kill(-group, 0)) ? [group] : [];
   return names
@@ -71,12 +71,12 @@ export function processesOf(group: number | undefined, mark: string): number[] {
     });
 }
 
-/** Bytes of an environment that are read at once. */
+/** Bytes per read of an environment. */
 const PART_BYTES = 16 * 1024;
 
-/** Whether `mark` is in the environment that a process was started with, as far as this user may see it. */
+/** Whether `mark` is in the initial environment of a process, as far as this user may read it. */
 function hasMark(pid: number, mark: string): boolean {
-  // Those of others cannot be read, and are not ours to end.
+  // Processes of other users cannot be read, and need not be ended.
   const fd = attempt(() => openSync(`/proc/${pid}/environ`, 'r'));
   if (fd === undefined) return false;
   const part = Buffer.alloc(PART_BYTES);

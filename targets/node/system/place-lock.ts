@@ -1,16 +1,16 @@
 /**
- * A lock in a folder, without native code, that only those can take or keep who may write to that folder.
+ * A lock in a folder, without native code, that only processes with write access to the folder can take or block.
  *
- * Each contender makes a listening UNIX socket of its own in the folder, and then looks at those of all others: the
- * lock is taken by who finds no other that is alive. The kernel ends a socket with its process, however that ends, so
- * what refuses a connection is dead and may be removed; no name is used twice. Of two that see each other the one with
- * the higher name gives way. A socket gets the name that others look for only when it listens, so none that is alive
- * ever refuses.
+ * Each contender creates its own listening UNIX socket in the folder, and then checks the sockets of all others: the
+ * contender that finds no live one has the lock. The kernel closes a socket when its process ends in any way, so a
+ * socket that refuses a connection is dead and may be removed; no name is used twice. Of two contenders that see each
+ * other, the one with the higher name gives way. A socket gets the name that others look for only when it listens, so a
+ * live one never refuses.
  *
- * Another user may not connect, as to what root left. Then the kernel's list of sockets tells, where it is complete:
- * a name begins with the network name space that its socket is in. Elsewhere a person has to look.
+ * Another user may not be allowed to connect, for example to a socket of root. Then the kernel's list of sockets
+ * decides, if it is complete: a name begins with the network name space of its socket. Otherwise a person must decide.
  *
- * It works across network name spaces, and for every spelling of the folder.
+ * The lock works across network name spaces, and for every spelling of the folder's path.
  */
 
 import { Buffer } from 'node:buffer';
@@ -29,32 +29,37 @@ import {
 import { connect, createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
 
-/** Between two looks, in ms, at others that have to give way to us. */
+/** Interval of the checks of others that must give way, in ms. */
 const LOOK_MS = 10;
-/** Looks until one that does not give way counts as having the lock: its own look takes far less. */
+/**
+ * Number of checks after which another that does not give way counts as having the lock: its own check takes far less.
+ */
 const LOOKS_MAX = 20;
-/** Longest wait for an answer, in ms. The kernel answers for a process that does not; more is a broken kernel. */
+/** Longest wait for an answer, in ms. The kernel answers even for a hung process. */
 const PROBE_MS = 1_000;
-/** Age, in ms, from which a socket that does not listen yet never will: between the two are two calls of the kernel. */
+/**
+ * Age, in ms, at which a socket that does not listen yet never will: only two system calls are between creation and
+ * listening.
+ */
 const NEW_MS = 1_000;
-/** Longest name of a lock, in bytes: with what is put around it, it must fit into the path of a socket. */
+/** Longest name of a lock, in bytes: with its additions it must fit into the path of a socket. */
 const NAME_BYTES_MAX = 48;
 
-/** A lock that we have. It ends with the process. */
+/** A taken lock. It ends with the process. */
 export interface PlaceLock {
   release(): void;
 }
 
-/** Locks that this process has. */
+/** Locks of this process. */
 const held = new Set<PlaceLock>();
-// A socket file that nobody removed is dead, but only who may connect to it can see that.
+// Removes the socket files: a remaining one is dead, but only a user who may connect to it can see that.
 process.on('exit', () => {
   for (const lock of held) lock.release();
 });
 
 /**
- * Takes the lock `name` of `folder`; undefined when another has it. Rejects when the folder cannot be used, or when
- * nobody can tell whether another has it.
+ * Takes the lock `name` of `folder`; undefined when another process has it. Rejects when the folder cannot be used, or
+ * when it is not known whether another process has it.
  */
 export async function takePlace(folder: string, name: string): Promise<PlaceLock | undefined> {
   if (Buffer.byteLength(name) > NAME_BYTES_MAX) throw new RangeError(`${name}: too long for a lock`);
@@ -62,7 +67,7 @@ export async function takePlace(folder: string, name: string): Promise<PlaceLock
   const base = isLong(join(folder, `${name}${SUFFIX}`)) ? `/proc/self/fd/${directory}` : folder;
   const place: Place = { folder: resolve(folder), base, name };
   try {
-    // What dead ones leave is given back first: so a daemon that died starts again also on a full disk.
+    // The files of dead contenders are removed first, so that a daemon that died starts again even on a full disk.
     await clearUnborn(place);
     if ((await othersIn(place, '')).length > 0) return undefined;
     const own = `${name}.${networkSpace() ?? UNKNOWN_SPACE}${randomBytes(4).toString('hex')}`;
@@ -81,7 +86,8 @@ export async function takePlace(folder: string, name: string): Promise<PlaceLock
 }
 
 /**
- * Where contenders meet. `base`: the folder by a path that is short enough for sockets, while a lock is being taken.
+ * The files of one lock in its folder. `base`: a path of the folder that is short enough for sockets, valid while a
+ * lock is being taken.
  */
 interface Place {
   readonly folder: string;
@@ -102,13 +108,13 @@ function lockOf({ folder }: Place, own: string, server: Server): PlaceLock {
   return lock;
 }
 
-/** A socket's path may have 108 bytes with the zero at its end, a folder's many more. */
+/** The path of a socket has at most 108 bytes with its final zero; that of a folder may be longer. */
 const isLong = (path: string) => Buffer.byteLength(path) > 107;
 
 /** As long as what `takePlace` appends to a name. */
 const SUFFIX = `.${'x'.repeat(16)}.new`;
 
-/** The network name space that we are in, 8 hexadecimal digits; undefined when the kernel does not tell. */
+/** This process's network name space, 8 hexadecimal digits; undefined when unknown. */
 function networkSpace(): string | undefined {
   try {
     const inode = /^net:\[(\d+)\]$/.exec(readlinkSync('/proc/self/ns/net'))?.[1];
@@ -118,7 +124,7 @@ function networkSpace(): string | undefined {
   }
 }
 
-/** No name space has this number. */
+/** Stands for an unknown name space: no name space has this number. */
 const UNKNOWN_SPACE = '00000000';
 
 async function isAlone(place: Place, own: string): Promise<boolean> {
@@ -131,7 +137,7 @@ async function isAlone(place: Place, own: string): Promise<boolean> {
   return false;
 }
 
-/** Files of a lock: their names go on with 16 hexadecimal digits, then with `end`. */
+/** Files of a lock: after the prefix their names have 16 hexadecimal digits, then `end`. */
 function filesOf({ base, name }: Place, end: string): string[] {
   return readdirSync(base).filter(
     (file) =>
@@ -141,19 +147,19 @@ function filesOf({ base, name }: Place, end: string): string[] {
   );
 }
 
-/** Returns the sockets of others that are alive, and removes those that are dead. Rejects when it cannot tell. */
+/** Returns the live sockets of others, and removes dead ones. Rejects when it cannot be determined. */
 async function othersIn({ folder, ...place }: Place, own: string): Promise<string[]> {
   const others = filesOf({ folder, ...place }, '').filter((file) => file !== own);
   const states = await Promise.all(others.map((file) => stateOf(place.base, file)));
   const doubtful = others.find((_, i) => states[i] === 'unknown');
   if (doubtful === undefined) return others.filter((_, i) => states[i] === 'alive');
   throw new Error(
-    `${join(folder, doubtful)}: this user cannot tell whether the process that made this lock is ` +
+    `${join(folder, doubtful)}: this user cannot see whether the process that made this lock is ` +
       `alive; if no Baton process uses ${folder}, remove the file`,
   );
 }
 
-/** Removes sockets of processes that were ended before they had their name. */
+/** Removes sockets of processes that ended before they renamed them. */
 async function clearUnborn(place: Place): Promise<void> {
   const isOld = (file: string) => {
     const stat = statSync(join(place.base, file), { throwIfNoEntry: false });
@@ -169,8 +175,9 @@ async function clearUnborn(place: Place): Promise<void> {
 type State = 'alive' | 'dead' | 'unknown';
 
 /**
- * Whether a process has this socket; it is removed when none has. Only a refusal, or the kernel's list, proves that: in
- * doubt one has, as one that has no time for us (EAGAIN) or just ends (ECONNRESET).
+ * Returns whether a process has this socket; removes it when none has. Only a refusal or the kernel's list proves that
+ * none has. In doubt the answer is yes, for example for a busy process (EAGAIN) or one that is just ending
+ * (ECONNRESET).
  */
 function stateOf(base: string, file: string): Promise<State> {
   const path = join(base, file);
@@ -190,13 +197,13 @@ function stateOf(base: string, file: string): Promise<State> {
   });
 }
 
-/** The same by the kernel's list, which has the sockets of one network name space, by the names that they had first. */
+/** The same by the kernel's list, which has the sockets of one network name space, under their first names. */
 function listedState(file: string): State {
   const [, space, random] = /\.([0-9a-f]{8})([0-9a-f]{8})(?:\.new)?$/.exec(file) ?? [];
   if (space === undefined || space !== networkSpace()) return 'unknown';
   const isListed = () => readFileSync('/proc/net/unix', 'utf8').includes(`.${space}${random}.new`);
   try {
-    // A row may be skipped while others come and go.
+    // The list may skip a row while other sockets come and go.
     return isListed() || isListed() || isListed() ? 'alive' : 'dead';
   } catch {
     return 'unknown';
@@ -217,6 +224,6 @@ function remove(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {
-    // It is dead, and may lie there.
+    // It is dead; leaving it does no harm.
   }
 }

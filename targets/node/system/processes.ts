@@ -1,8 +1,8 @@
-/** Processes and their groups, as Linux shows them below /proc. */
+/** Processes and their groups, from /proc of Linux. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** What `look` returns; undefined when what it looked at is gone or not ours to see. */
+/** Returns the result of `look`; undefined when its subject is gone or not visible to this user. */
 export function attempt<T>(look: () => T): T | undefined {
   try {
     return look();
@@ -11,7 +11,10 @@ export function attempt<T>(look: () => T): T | undefined {
   }
 }
 
-/** Fields of a process from its state on: state, parent, group. The name before it may itself contain anything. */
+/**
+ * Fields of a process from its state on: state, parent, group. They follow the last parenthesis, since the name may
+ * contain anything.
+ */
 export function statOf(pid: number): readonly string[] | undefined {
   const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -23,7 +26,7 @@ export function groupOf(pid: number): number | undefined {
   return group === undefined ? undefined : Number(group);
 }
 
-/** Whether a member of the group is more than an entry that its parent has not asked for, as under a lazy init. */
+/** Whether a member of the group is alive: not only an ended process that is not reaped, as under a slow init. */
 export function groupExists(group: number): boolean {
   try {
     return readdirSync('/proc').some((name) => {
@@ -32,12 +35,12 @@ export function groupExists(group: number): boolean {
       return fields !== undefined && Number(fields[2]) === group && fields[0] !== 'Z' && fields[0] !== 'X';
     });
   } catch {
-    // Without /proc nobody can tell.
+    // Without /proc this is unknown.
     return true;
   }
 }
 
-/** Kills a group; false when there is none. */
+/** Kills a group; returns false when there is none. */
 export function killGroup(group: number): boolean {
   return attempt(() => process.kill(-group, 'SIGKILL')) ?? false;
 }

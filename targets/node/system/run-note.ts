@@ -1,20 +1,20 @@
 /**
- * A note of the process group that runs a program now, for a later run of this process to end it: the group goes on
- * when this process is killed. It needs nothing of the program, and holds wherever the folder is moved and whatever
- * name spaces the next run has, but for that of processes.
+ * A note of the process group of the running program, with which a later run of this process can end it: the group
+ * lives on when this process is killed. It needs no cooperation of the program, and stays valid when the folder is
+ * moved and in other name spaces, except in another one of processes.
  *
- * A group's number is not given to others while it has members, so a note is of a group that is gone, or of ours, or
- * of one that got the number later. Its leader's start tells the latter two apart; where the leader is gone, nothing
- * does.
+ * The number of a group is not reused while it has members. So the noted group is gone, or is ours, or is a later one
+ * with the same number. The start time of its leader distinguishes the latter two; if the leader is gone, they cannot
+ * be distinguished.
  */
 
 import { openSync, readFileSync, writeSync } from 'node:fs';
 import { attempt, groupExists, statOf } from './processes.ts';
 
-/** Bytes of a note: two numbers and a boot's name. It is written over in place, which takes no space on the disk. */
+/** Bytes of a note: two numbers and the id of the boot. It is overwritten in place, which needs no disk space. */
 const NOTE_BYTES = 96;
 
-/** What runs of an earlier run. `isOurs`: undefined when it cannot be told. */
+/** A group that is alive since an earlier run. `isOurs`: undefined when unknown. */
 export interface EarlierRun {
   readonly group: number;
   readonly isOurs: boolean | undefined;
@@ -29,7 +29,7 @@ export class RunNote {
     this.#write('');
   }
 
-  /** The leader of a group was started, and does nothing yet. Throws when it cannot be written. */
+  /** Notes the leader of a new group, before it does anything. Throws when the note cannot be written. */
   begin(leader: number): void {
     this.#write(`${leader} ${startOf(leader) ?? 0} ${bootOfMachine()}`);
   }
@@ -39,24 +39,24 @@ export class RunNote {
   }
 }
 
-/** Looks whether something lives of what a note says; undefined when nothing does. */
+/** Returns the noted group if it is still alive; else undefined. */
 export function earlierRun(path: string): EarlierRun | undefined {
   const [leader, start, boot] = (attempt(() => readFileSync(path, 'latin1')) ?? '').trim().split(' ');
   const group = Number(leader);
-  // Groups 0 and 1 are read as something else by kill(2), and our own is never meant.
+  // kill(2) does not take 0 and 1 as groups, and our own group is never noted.
   if (!Number.isSafeInteger(group) || group < 2 || boot !== bootOfMachine()) return undefined;
   if (!groupExists(group)) return undefined;
   const now = startOf(group);
   return { group, isOurs: now === undefined ? undefined : now === Number(start) };
 }
 
-/** When a process started, in ticks since the boot: field 22 of proc_pid_stat(5). */
+/** Start time of a process, in ticks since the boot: field 22 of proc_pid_stat(5). */
 function startOf(pid: number): number | undefined {
   const start = statOf(pid)?.[19];
   return start === undefined ? undefined : Number(start);
 }
 
-/** Linux names each boot of the machine. */
+/** Id that Linux gives to each boot of the machine. */
 export function bootOfMachine(): string {
   return attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()) ?? 'unknown';
 }

@@ -1,10 +1,10 @@
 /**
- * Runs a program once: a text on its standard input, what it prints as the answer, within a deadline.
+ * Runs a program once: a text on its standard input, its output as the answer, within a time limit.
  *
- * Each run is a process group of its own. When the program ends, or takes too long, all that is left of its group is
- * killed, and the answer is given only when nothing of the group lives. A descendant that made itself a session of
- * its own is out of reach: it is not waited for, even if it keeps the output open. When this process ends, it kills
- * the groups that it has; when it is killed itself, they live on, and only an inherited lock tells of them.
+ * Each run has its own process group. When the program ends or takes too long, the rest of its group is killed, and the
+ * answer is passed on only when no process of the group is alive. A descendant with its own session is not reached and
+ * not waited for, even if it keeps the output open. When this process ends, it kills its groups; when it is killed,
+ * they live on, and only an inherited lock shows them.
  */
 
 import type { Buffer } from 'node:buffer';
@@ -12,28 +12,30 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { groupExists } from './processes.ts';
 
 /**
- * Longest waits, in ms, for the rest of the output after the program ended: it is in the pipe already. Two, since a
- * process that had no processor for longer than one of them comes to its timers before it reads; between the two it
- * reads.
+ * Longest waits, in ms, for the rest of the output after the program ended: it is in the pipe already. Two waits, since
+ * a process that was not scheduled for longer than one runs its timers before it reads; it reads between the two.
  */
 const OUTPUT_GRACES_MS = [40, 10] as const;
-/** Longest wait for a killed group to be gone. A process in an uninterruptible wait outlives it. */
+/** Longest wait for a killed group to end, in ms. A process in an uninterruptible wait outlives it. */
 const GONE_MS = 1_000;
 const LOOK_MS = 10;
-/** Characters kept of what a program says on its standard error: the end of it tells why it failed. */
+/** Characters kept of the end of a program's standard error, which usually has the reason of a failure. */
 const ERRORS_CHARS_MAX = 200;
 
-/** A program to be run. */
+/** A program to run. */
 export interface RunOrder {
   readonly command: readonly string[];
-  /** Given on standard input. */
+  /** Text for its standard input. */
   readonly input: string;
   readonly limitMs: number;
-  /** A program that prints more has failed. */
+  /** Longest output, in characters; a program that prints more has failed. */
   readonly outputCharsMax: number;
-  /** A lock that the program inherits as descriptor 3 (inherited-lock.ts). */
+  /** Lock that the program inherits as descriptor 3 (inherited-lock.ts). */
   readonly lockFd?: number;
-  /** Told the number of its process group before it gets its input. When this throws, it gets none, and is killed. */
+  /**
+   * Called with the number of its process group before it gets its input. If this throws, the program gets no input and
+   * is killed.
+   */
   readonly onStarted?: (group: number) => void;
 }
 
@@ -43,11 +45,14 @@ export type RunEnd =
   | {
       readonly ok: false;
       readonly error: string;
-      /** Something of it could not be ended, and may still act. */
+      /** Part of it could not be ended, and may still act. */
       readonly lives?: true;
     };
 
-/** Runs a program; calls `done` exactly once, never before this returns. Returns what ends the run early, as failed. */
+/**
+ * Runs a program. Calls `done` exactly once, after this function has returned. Returns a function that ends the run
+ * early, as failed.
+ */
 export function runOnce(order: RunOrder, done: (end: RunEnd) => void): () => void {
   const { command, input, limitMs, outputCharsMax, lockFd } = order;
   const [program = '', ...args] = command;
@@ -57,7 +62,7 @@ export function runOnce(order: RunOrder, done: (end: RunEnd) => void): () => voi
     const stdio = ['pipe', 'pipe', 'pipe', ...inherited] as ['pipe', 'pipe', 'pipe'];
     child = spawn(program, args, { stdio, detached: true });
   } catch (error) {
-    // A name that can be none, as an empty one or one with a zero byte.
+    // An impossible name, such as an empty one or one with a zero byte.
     const failed = { ok: false, error: `${JSON.stringify(program)}: ${(error as Error).message}` } as const;
     setImmediate(() => done(failed));
     return () => {};
@@ -80,7 +85,7 @@ export function runOnce(order: RunOrder, done: (end: RunEnd) => void): () => voi
   child.stderr.on('data', (bytes: Buffer) => {
     errors = (errors + bytes.toString()).slice(-ERRORS_CHARS_MAX);
   });
-  // A program that does not read its input is told by its exit.
+  // A program that does not read its input is reported by its exit status.
   child.stdin.on('error', () => {});
   try {
     if (child.pid !== undefined) order.onStarted?.(child.pid);
@@ -92,7 +97,7 @@ export function runOnce(order: RunOrder, done: (end: RunEnd) => void): () => voi
   whenEnded(child, (why) => {
     clearTimeout(limit);
     failure ??= why;
-    // What the program left behind would act later, in nobody's name.
+    // Remaining processes would act after the answer.
     killGroup(child.pid);
     whenGone(child.pid, (gone) => {
       if (gone) live.delete(child);
@@ -107,13 +112,13 @@ export function runOnce(order: RunOrder, done: (end: RunEnd) => void): () => voi
   };
 }
 
-/** Programs of which something may live. */
+/** Programs of which a process may be alive. */
 const live = new Set<ChildProcessWithoutNullStreams>();
 process.on('exit', () => {
   for (const { pid } of live) killGroup(pid);
 });
 
-/** Calls back once, when the program has ended and its output was read, with why it failed. */
+/** Calls back once, when the program has ended and its output was read, with the reason of a failure. */
 function whenEnded(child: ChildProcessWithoutNullStreams, ended: (why: string | undefined) => void): void {
   let isOver = false;
   const end = (why: string | undefined) => {
@@ -131,7 +136,7 @@ function whenEnded(child: ChildProcessWithoutNullStreams, ended: (why: string | 
   });
 }
 
-/** Calls back when what a program that ended has printed had time to be read. */
+/** Calls back when there was time to read the output of a program that has ended. */
 export function afterOutput(done: () => void): void {
   setTimeout(() => setTimeout(done, OUTPUT_GRACES_MS[1]), OUTPUT_GRACES_MS[0]);
 }
@@ -140,7 +145,7 @@ function killGroup(pid: number | undefined): void {
   signalGroup(pid, 'SIGKILL');
 }
 
-/** Returns whether the group still has a member. */
+/** Returns whether the group still has a live member. */
 function signalGroup(pid: number | undefined, signal: 'SIGKILL' | 0): boolean {
   if (pid === undefined) return false;
   try {

@@ -1,39 +1,39 @@
 /**
- * Processes of a testbed, with everything that they start: one call ends them all, also those in sessions of their own
- * and those that a start which failed midway has left. When this process is killed, a guardian ends them.
+ * Processes of a testbed and their descendants. One call ends them all, including those in their own sessions and those
+ * of a start that failed midway. When this process is killed, a guardian ends them.
  */
 
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { newMark, processesOf, startGuardian } from './marks.ts';
 import { attempt } from './processes.ts';
 
-/** Longest wait for processes to be gone after SIGKILL, and time between two looks, in ms. */
+/** Longest wait for processes to end after SIGKILL, and interval of the checks, in ms. */
 const GONE_MS = 5_000;
 const LOOK_MS = 10;
 
-/** What belongs together and is ended together. */
+/** A set of processes that are ended together. */
 export class Started {
   readonly #mark = newMark();
   readonly #children: ChildProcess[] = [];
   #guardian: ChildProcess | undefined;
   #ending: Promise<void> | undefined;
 
-  /** What marks a process: add it to the environment of one that is started by other means than `spawn`. */
+  /** The mark. Add it to the environment of a process that is not started by `spawn`. */
   get env(): Readonly<Record<string, string>> {
     return { [`BATON_STARTED_${this.#mark}`]: '1' };
   }
 
-  /** From now on, everything that is marked is ended when this process ends, however it ends. */
+  /** From now on, all marked processes are ended when this process ends, in any way. */
   guard(): void {
     if (this.#guardian) return;
     const guardian = startGuardian(this.#mark, () => {});
     this.#guardian = guardian;
-    // Nobody waits for it.
+    // It does not keep this process running.
     guardian.unref();
     (guardian.stdin as { unref?: () => void } | null)?.unref?.();
   }
 
-  /** Starts a program. Throws an Error after `end`: a start that goes on in the background starts nothing more. */
+  /** Starts a program. Throws an Error after `end`, so that a start still under way starts nothing more. */
   spawn(program: string, args: readonly string[], options: SpawnOptions): ChildProcess {
     if (this.#ending) throw new Error(`${program} is not started: its testbed has been stopped`);
     this.guard();
@@ -43,8 +43,8 @@ export class Started {
   }
 
   /**
-   * Ends everything that is marked: SIGTERM to what was started here, the last first, and SIGKILL to what is left
-   * after `graceMs`. Throws an Error when a process lives on.
+   * Ends all marked processes: SIGTERM to those that were started here, last first, and SIGKILL to the rest after
+   * `graceMs`. Throws an Error when a process outlives it.
    */
   end(graceMs: number): Promise<void> {
     this.#ending ??= this.#end(graceMs);
@@ -72,9 +72,9 @@ export class Started {
   }
 }
 
-/** Resolves when a process is over. One that does not end by itself within `graceMs` is ended. */
+/** Resolves when a process has ended. Kills one that does not end by itself within `graceMs`. */
 export function ended(child: ChildProcess, graceMs = 1_000): Promise<void> {
-  // One that could not be started has nothing to end.
+  // A process that could not be started need not be ended.
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined)
     return Promise.resolve();
   return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * The one program as a source archive that any cross compiler builds, and the recipes of Yocto and Buildroot with its
- * hash: dist/linux. The archive is the same, bit for bit, whenever it is made from the same.
+ * Makes dist/linux: the static program as a source archive for any cross compiler, and the recipes of Yocto and
+ * Buildroot with its hash. The archive is reproducible bit for bit.
  */
 
 import { createHash } from 'node:crypto';
@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { VERSION } from '../../node/program/version.ts';
 import { ENGINE_FILES, run } from './engine.ts';
 
-/** What goes into the archive as it is: path there, path here. */
+/** Files that are copied into the archive: path there, path here. */
 const OURS = [
   ['Makefile', 'targets/linux/source/Makefile'],
   ['LICENSE', 'LICENSE'],
@@ -22,7 +22,7 @@ const OURS = [
   ['systemd', 'targets/linux/systemd'],
 ] as const;
 
-/** Recipes, with the name that each gets. */
+/** Recipes, with their names in dist/linux. */
 const RECIPES = [
   ['yocto/baton-agent.bb', `yocto/baton-agent_${VERSION}.bb`],
   ['buildroot/Config.in', 'buildroot/baton-agent/Config.in'],
@@ -78,7 +78,7 @@ function writeRecipes(root: string, source: string, archive: string, output: str
       /@([A-Z0-9_]+)@/g,
       (_, key) => {
         const value = values[key as string];
-        if (value === undefined) throw new Error(`targets/linux/${from}: nothing is known of @${key}@`);
+        if (value === undefined) throw new Error(`targets/linux/${from}: @${key}@ has no value`);
         return value;
       },
     );

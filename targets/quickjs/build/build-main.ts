@@ -1,8 +1,8 @@
 /**
- * `npm run build:quickjs`: dist/quickjs/<machine>/baton-agent, one static program a machine (baton-agent-mqtt: the
- * same with MQTT), and dist/quickjs/baton-agent.js with baton.so, for a `qjs` of the system; each also by the name
- * `baton`. `--machine NAME` builds for that one alone. And dist/linux: the same as an archive for other compilers,
- * with recipes.
+ * `npm run build:quickjs` makes dist/quickjs/<machine>/baton-agent, one static program per machine (baton-agent-mqtt:
+ * with MQTT), and dist/quickjs/baton-agent.js with baton.so, for a `qjs` of the system; each also under the name
+ * `baton`. `--machine NAME` builds for that machine only. It also makes dist/linux: the source as an archive for other
+ * compilers, with recipes.
  */
 
 import { mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
@@ -18,7 +18,7 @@ const OUTPUT = join(ROOT, 'dist/quickjs');
 /** Without and with MQTT. */
 const NAMES = ['agent', 'agent-mqtt'];
 
-/** The status of a program that lacks what somebody has to install. */
+/** Exit status when something must be installed first. */
 const EXIT_UNAVAILABLE = 69;
 
 function build(names: readonly string[]): void {
@@ -52,7 +52,7 @@ function build(names: readonly string[]): void {
   host.library(join(OUTPUT, 'baton.so'));
 }
 
-/** What a file is depends on the name that it is called by. */
+/** A file is one program or the other, depending on the name it is called by. */
 function alsoAs(file: string, name: string): void {
   rmSync(name, { force: true });
   symlinkSync(basename(file), name);

@@ -1,7 +1,7 @@
 // Rolls up a program for QuickJS from what tsc emitted. Any warning fails the build.
 //
-// The sources are those of the agent on Node. SUBSTITUTES says which file of targets/quickjs stands in place of which
-// of them, and a file of targets/quickjs/node stands in place of a module of Node.
+// The sources are those of the agent on Node. SUBSTITUTES lists the files that a file of targets/quickjs replaces; the
+// files of targets/quickjs/node replace modules of Node.
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import commonjs from '@rollup/plugin-commonjs';
@@ -10,7 +10,7 @@ import resolve from '@rollup/plugin-node-resolve';
 import terser from '@rollup/plugin-terser';
 import { recordPackages } from '../../linux/sbom/record-packages.mjs';
 
-/** What is replaced by which file of targets/quickjs, by path of the emitted file or by name of a package. */
+/** Path of an emitted file, or name of a package → the file of targets/quickjs that replaces it. */
 const SUBSTITUTES = {
   'src/core/wire/hash.js': 'hash.js',
   'targets/node/agent/attributes.js': 'attributes.js',
@@ -25,21 +25,21 @@ const WITHOUT_MQTT = {
 };
 
 /**
- * What a host alone runs: `check-config` here knows the configuration of every enforcer, and opens none. By the names
- * that such files have in src/edges.
+ * Files of src/edges that only a host runs, by their names: `check-config` here checks the configuration of every
+ * enforcer, and opens none.
  */
 const OF_A_HOST =
   /src\/edges\/(enforcer\/(kinds\/[^/]+\/[^/]+-enforcer|remote)|transport\/kinds\/[^/]+\/[^/]+-router)\.js$/;
 const NOTHING = '\0of-a-host';
 
-/** What npm mqtt has no use for here, and the streams that it can have in place of Node's. */
+/** Parts of npm mqtt that are not used here, and replacements for Node's streams. */
 const STUBS = join(dirname(fileURLToPath(import.meta.url)), '../stubs');
 const FOR_MQTT = {
   debug: join(STUBS, 'debug.cjs'),
   'worker-timers': join(STUBS, 'worker-timers.cjs'),
   'abort-controller': join(STUBS, 'abort-controller.cjs'),
 };
-/** Packages that stand for others. */
+/** Packages that replace others. */
 const PACKAGES = { bl: 'bl/BufferList', 'node:stream': 'readable-stream' };
 
 const substitutes = (js, table) => ({
@@ -60,9 +60,9 @@ const substitutes = (js, table) => ({
 });
 
 /**
- * Returns the configuration of one program. `js`: the folder that tsc emitted to; `entry`: a file of it; `native`:
- * what the engine knows the native module by, its name or the path of a library; `mqtt`: with the library of that
- * name; `packages`: where the packages in it are written to.
+ * Returns the configuration of one program. `js`: output folder of tsc; `entry`: a file in it; `native`: name of the
+ * native module in the engine, or the path of its library; `mqtt`: with npm mqtt; `packages`: file for the list of its
+ * packages.
  */
 export const bundle = ({ js, entry, output, native, mqtt = false, packages }) => {
   const names = { 'qjs:std': 'std', 'qjs:os': 'os', 'qjs:baton': native };
@@ -78,7 +78,7 @@ export const bundle = ({ js, entry, output, native, mqtt = false, packages }) =>
       terser({ module: true, ecma: 2020, compress: { passes: 2 } }),
       ...(packages === undefined ? [] : [recordPackages(packages)]),
     ],
-    // What of these nobody uses is not loaded either: to build what is never looked at would take a third of the start.
+    // Unused modules of these are not loaded: evaluating them would take a third of the start.
     treeshake: { moduleSideEffects: (id) => !/\/dist\/[^/]+\/src\/|\/jsonc-parser\//.test(id) },
     onwarn(warning) {
       const isTheirs = (warning.ids ?? [warning.id]).every((id) => id?.includes('node_modules'));

@@ -1,6 +1,6 @@
 /**
- * Builds QuickJS 2025-04-26 and what is linked with it, from Debian's source package. Object files are kept by a hash
- * of all that they come from, in a folder that may be thrown away at any time.
+ * Builds QuickJS 2025-04-26 and what is linked with it, from Debian's source package. Object files are cached by a hash
+ * of all their inputs, in a folder that may be deleted at any time.
  */
 
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
@@ -9,21 +9,21 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } 
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 
-/** quickjs_2025.04.26.orig.tar.xz, as its .dsc has it. */
+/** SHA-256 of quickjs_2025.04.26.orig.tar.xz, from its .dsc. */
 export const SOURCE_SHA256 = 'ec81da5b3249ed648dbc7df4a1654988910e66a118d9b71cb63534216efcfbbe';
 const SOURCE_NAME = 'quickjs-2025.04.26';
 export const ENGINE_FILES = ['quickjs', 'libregexp', 'libunicode', 'cutils', 'dtoa', 'quickjs-libc'];
 const ENGINE_FLAGS = ['-w', '-D_GNU_SOURCE', '-DCONFIG_VERSION="2025-04-26"'];
-/** As the rest of our C. */
+/** As for the rest of our C code. */
 const OUR_FLAGS = ['-std=gnu11', '-Wall', '-Wextra', '-Werror'];
 /** Longest run of one program, in ms: quickjs.c takes 15 s on a quiet machine. */
 const RUN_MS = 600_000;
 
-/** A machine that programs are built for. */
+/** A target machine. */
 export interface Machine {
   readonly name: 'x86_64' | 'aarch64' | 'host';
   readonly compiler: string;
-  /** Packages of Debian that have it. */
+  /** Debian packages with its compiler. */
   readonly packages: string;
   readonly flags: readonly string[];
   /** Architecture of Debian whose musl is unpacked beside the compiler. */
@@ -38,12 +38,12 @@ export const MACHINES: readonly Machine[] = [
     name: 'aarch64',
     compiler: 'aarch64-linux-gnu-gcc',
     packages: 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross',
-    // Without helpers of libgcc that ask the C library of GNU which atomics the processor has.
+    // Without the libgcc helpers that ask glibc which atomics the processor has.
     flags: [...SIZED, '-mno-outline-atomics'],
     musl: 'arm64',
   },
 ];
-/** What compiles scripts, and libraries for a system's engine. */
+/** The compiler of scripts, and of libraries for an engine of the system. */
 export const HOST: Machine = {
   name: 'host',
   compiler: 'cc',
@@ -51,13 +51,13 @@ export const HOST: Machine = {
   flags: ['-O2', '-fPIC'],
 };
 
-/** BATON_CACHE, else the user's cache. */
+/** Cache folder: BATON_CACHE, else in the user's cache. */
 export function cacheFolder(): string {
   const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   return join(process.env['BATON_CACHE'] ?? join(base, 'baton'), 'quickjs');
 }
 
-/** What has to be installed to build for these machines, as a sentence; undefined when nothing is missing. */
+/** Returns what must be installed to build for these machines, as a sentence; undefined when nothing is missing. */
 export function missingPrograms(machines: readonly Machine[]): string | undefined {
   const needed = [
     ...[HOST, ...machines].map(({ compiler, packages }) => [compiler, packages] as const),
@@ -70,7 +70,7 @@ export function missingPrograms(machines: readonly Machine[]): string | undefine
   return `needs Debian packages: apt-get install ${missing.map(([, packages]) => packages).join(' ')}`;
 }
 
-/** Runs a program, in a folder if one is given. Throws with what it said unless it ends with status 0. */
+/** Runs a program, in `folder` if given. Throws an Error with its output unless it ends with status 0. */
 export function run(program: string, args: readonly string[], cwd?: string): SpawnSyncReturns<string> {
   const ended = spawnSync(program, args, { encoding: 'utf8', timeout: RUN_MS, ...(cwd ? { cwd } : {}) });
   if (ended.status === 0) return ended;
@@ -105,7 +105,7 @@ export class Engine {
     return [...engine, ...this.#ours().map((file) => this.#object(file, OUR_FLAGS))];
   }
 
-  /** Returns the compiler of scripts, which runs on this machine. */
+  /** Returns the compiler of scripts for this machine. */
   compiler(): string {
     const objects = [...ENGINE_FILES, 'qjsc'].map((name) => this.#engineObject(name));
     return this.#kept('qjsc', objects, (to) =>
@@ -113,7 +113,7 @@ export class Engine {
     );
   }
 
-  /** Returns an engine that runs scripts and loads libraries, as a system has it: for tests. */
+  /** Returns an engine that runs scripts and loads libraries, like one of a system: for tests. */
   interpreter(): string {
     const repl = this.#kept('repl.c', [join(this.#source, 'repl.js')], (to) =>
       run(this.compiler(), ['-c', '-m', '-s', '-N', 'qjsc_repl', '-o', to, join(this.#source, 'repl.js')]),
@@ -160,7 +160,8 @@ export class Engine {
   }
 
   #engineObject(name: string): string {
-    // Its own context in place of the usual one, which has a compiler (main.c). The compiler of scripts needs that.
+    // The program has its own context (main.c) instead of the default one with a compiler, which only the compiler of
+    // scripts needs.
     const own = this.#machine.name === 'host' ? [] : ['-DJS_NewContext=baton_new_context'];
     const flags = name === 'quickjs-libc' ? [...ENGINE_FLAGS, ...own] : ENGINE_FLAGS;
     return this.#object(join(this.#source, `${name}.c`), flags);
@@ -186,7 +187,7 @@ export class Engine {
     ].map((file) => join(this.#root, file));
   }
 
-  /** Returns the file `name`, made anew unless one is kept that came from the same. */
+  /** Returns the file `name`: from the cache if its inputs are the same, else newly made. */
   #kept(
     name: string,
     from: readonly string[],
@@ -199,7 +200,7 @@ export class Engine {
     const path = join(folder, `${hash.digest('hex').slice(0, 24)}-${this.#machine.name}-${name}`);
     if (existsSync(path)) return path;
     mkdirSync(folder, { recursive: true });
-    // Of two that make it at once each has its own, and either will do.
+    // Two processes that make it at once each write their own file; either result is right.
     const fresh = `${path}.${randomBytes(4).toString('hex')}`;
     make(fresh);
     renameSync(fresh, path);
@@ -208,7 +209,7 @@ export class Engine {
 
   #compile(): string[] {
     const { flags, musl } = this.#machine;
-    // Headers of the engine are not held to our warnings.
+    // The engine's headers are compiled without our warnings.
     const headers = ['-isystem', this.#source];
     return musl === undefined
       ? [...flags, ...headers]
@@ -247,7 +248,7 @@ export class Engine {
     return run(this.#machine.compiler, ['-print-file-name=include']).stdout.trim();
   }
 
-  /** A file of musl for another architecture: Debian has them in folders that are named after it. */
+  /** A file of musl for another architecture; Debian's folders are named after the architecture. */
   #musl(folder: 'include' | 'lib', name = ''): string {
     const sysroot = join(this.#cache, `musl-${this.#machine.musl}`);
     run('/bin/bash', [join(this.#root, 'targets/quickjs/build/fetch-musl.sh'), sysroot, this.#machine.musl!]);
@@ -268,7 +269,7 @@ export class Engine {
   }
 }
 
-/** Returns bytes as the text of a C file that has them under the name that main.c knows. */
+/** Returns the text of a C file with these bytes, under the name that main.c expects. */
 export function bytecodeFile(qjsc: string, script: string, output: string): void {
   run(qjsc, ['-c', '-m', '-s', '-M', 'baton,baton', '-N', 'agent_bytecode', '-o', output, script]);
 }

@@ -11,7 +11,7 @@ work=$(mktemp -d "$folder/fetching.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lists/partial" "$work/archives/partial"
 : > "$work/status"
-# A package list of its own, so that the machine's apt never hears of another architecture.
+# A separate package list, so that the machine's apt is not configured for another architecture.
 options=(-q -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" -o Dir::State="$work"
   -o Dir::State::lists="$work/lists" -o Dir::State::status="$work/status" -o Dir::Cache="$work"
   -o APT::Sandbox::User="$(id -un)")

@@ -1,6 +1,6 @@
 /**
- * Builds one more program as an agent is built: static for each machine, and a script for an engine of the system.
- * For tests and benches, which bring their own.
+ * Builds another program like an agent: static for each machine, and a script for an engine of the system. For the
+ * programs of tests and benchmarks.
  */
 
 import { writeFileSync } from 'node:fs';
@@ -9,14 +9,14 @@ import { bytecodeFile, Engine, HOST, MACHINES, run } from './engine.ts';
 
 /** What to build. */
 export interface ProgramOrder {
-  /** The folder that tsc emitted to, and the file in it that begins. */
+  /** Output folder of tsc, and the entry file in it. */
   readonly js: string;
   readonly entry: string;
   /** Whether npm mqtt is in it. */
   readonly mqtt: boolean;
 }
 
-/** The words that call a program: for each machine, and as a script. */
+/** Command lines that start a program: for each machine, and as a script. */
 export type ProgramWords = Readonly<Record<'x86_64' | 'aarch64' | 'script', readonly string[]>>;
 
 /** Builds it into `folder`. `root`: the folder of the repository, with what `npm run build:quickjs` makes. */

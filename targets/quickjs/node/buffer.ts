@@ -1,4 +1,7 @@
-/** `node:buffer`: bytes that are also texts. No global, for libraries that find one expect all of it. */
+/**
+ * `node:buffer`: bytes with conversions to text. Not a global, since libraries that find a global Buffer expect all of
+ * it.
+ */
 
 import { NATIVE } from '../native.ts';
 

@@ -1,4 +1,4 @@
-/** `node:child_process`: programs with pipes, in the group of this process or leading one of their own. */
+/** `node:child_process`: programs with pipes, in the process group of this process or in their own. */
 
 import * as os from 'qjs:os';
 import { EventEmitter } from 'events';
@@ -19,10 +19,10 @@ export interface SpawnOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
-/** Bytes that are read of an output at once. */
+/** Bytes per read of an output. */
 const CHUNK_BYTES = 16 * 1024;
 
-/** What a program prints. */
+/** An output of a program. */
 class Readable extends EventEmitter {
   readonly #fd: number;
   isOver = false;
@@ -48,7 +48,7 @@ class Readable extends EventEmitter {
   }
 }
 
-/** What a program reads. */
+/** The input of a program. */
 class Writable extends EventEmitter {
   readonly #fd: number;
   #rest = new Uint8Array(0);
@@ -64,11 +64,11 @@ class Writable extends EventEmitter {
   write(text: string): void {
     if (this.#isOver || this.#isLast) return;
     this.#rest = Buffer.concat([this.#rest, new Uint8Array(NATIVE.bytesOf(text))]);
-    // At once as far as there is room, as Node does it: this process may end next.
+    // Written at once as far as there is room, as on Node: this process may end next.
     this.#write();
   }
 
-  /** Writes a text, and ends there. */
+  /** Writes a text, and ends the input. */
   end(text = ''): void {
     this.write(text);
     this.#isLast = true;
@@ -145,7 +145,7 @@ export function spawn(program: string, args: readonly string[], options: SpawnOp
   return child;
 }
 
-/** Makes a pipe to the child's descriptor `index`. Returns the child's end, which is ours to close as well. */
+/** Creates a pipe to the child's descriptor `index`. Returns the child's end, which the caller closes. */
 function pipeFor(child: ChildProcess, index: number, toClose: number[]): number {
   const ends = NATIVE.pipe(index === 0 ? 'write' : 'read');
   if (typeof ends === 'number') throw systemError(ends, 'pipe');
@@ -163,7 +163,7 @@ function lookForEnds(): void {
     const [ended, status] = os.waitpid(pid, os.WNOHANG);
     if (ended !== pid) continue;
     children.delete(pid);
-    // As wait(2) has it: the signal in the lowest seven bits, or the status in the eight above.
+    // As in wait(2): the signal in the lowest seven bits, or the status in the eight bits above.
     const signal = status & 0x7f;
     const code = signal === 0 ? (status >> 8) & 0xff : null;
     const name = Object.keys(SIGNALS).find((each) => SIGNALS[each] === signal);
@@ -173,7 +173,7 @@ function lookForEnds(): void {
   }
 }
 
-/** Calls back when all that a program printed was read. */
+/** Calls back when all output of a program was read. */
 function whenRead({ stdout, stderr }: ChildProcess, done: () => void): void {
   const open = [stdout, stderr].filter((output) => output !== null && !output.isOver);
   let left = open.length;

@@ -1,4 +1,4 @@
-/** `node:crypto`: SHA-256 of a text, and random bytes, which are never weak ones. */
+/** `node:crypto`: SHA-256 of a text, and random bytes from a seeded generator. */
 
 import { checked } from '../errors.ts';
 import { NATIVE } from '../native.ts';

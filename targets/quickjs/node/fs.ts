@@ -1,4 +1,4 @@
-/** `node:fs`: files, by calls that return when they are done. Errors are those of Node. */
+/** `node:fs`: synchronous file functions. Errors are those of Node. */
 
 import * as os from 'qjs:os';
 import { checked, type SystemError, systemError } from '../errors.ts';
@@ -13,7 +13,7 @@ export const constants = {
   O_NOCTTY: NATIVE.O_NOCTTY,
   O_NOFOLLOW: NATIVE.O_NOFOLLOW,
   O_NONBLOCK: NATIVE.O_NONBLOCK,
-  // As access(2) has them.
+  // Values of access(2).
   X_OK: 1,
   W_OK: 2,
 } as const;
@@ -23,7 +23,7 @@ const FLAGS: Readonly<Record<string, number>> = {
   'r+': os.O_RDWR,
   w: os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
 };
-/** Bytes that are read at once of a file of which the size is not known, as those below /proc. */
+/** Bytes per read of a file of unknown size, such as those below /proc. */
 const CHUNK_BYTES = 16 * 1024;
 
 export function openSync(path: string, how: string | number, mode = 0o666): number {
@@ -40,7 +40,7 @@ export function writeSync(
   what: Uint8Array | string,
   ...[offset = 0, count, at]: readonly (number | undefined)[]
 ): number {
-  // Of a text the number that follows is where to write it.
+  // For a text the next number is the position.
   if (typeof what === 'string') return writeAt(fd, new Uint8Array(NATIVE.bytesOf(what)), offset);
   return writeAt(fd, what.subarray(offset, offset + (count ?? what.length - offset)), at ?? 0);
 }
@@ -49,7 +49,7 @@ function writeAt(fd: number, bytes: Uint8Array, at: number): number {
   return checked(NATIVE.writeAt(fd, bytes.buffer, bytes.byteOffset, bytes.length, at), 'write');
 }
 
-/** Reads on where the last read ended. */
+/** Continues where the last read ended. */
 export function readSync(fd: number, bytes: Uint8Array): number {
   return checked(os.read(fd, bytes.buffer, bytes.byteOffset, bytes.length), 'read');
 }
@@ -115,12 +115,12 @@ export function statSync(path: string, how = {}): Stats | undefined {
   return statsOf(os.stat(path), `stat '${path}'`, how);
 }
 
-/** As statSync, of a link itself. */
+/** As statSync, for a link itself. */
 export function lstatSync(path: string, how: { throwIfNoEntry?: boolean } = {}): Stats | undefined {
   return statsOf(os.lstat(path), `lstat '${path}'`, how);
 }
 
-/** Of an open file: QuickJS has no call for it, Linux a name. */
+/** For an open file: QuickJS has no fstat, but /proc has a name for the descriptor. */
 export function fstatSync(fd: number): Stats {
   return statSync(`/proc/self/fd/${fd}`);
 }
@@ -157,7 +157,7 @@ export interface Dirent {
   isSymbolicLink(): boolean;
 }
 
-/** What is in a folder, one by one. */
+/** Returns the entries of a folder one by one. */
 export function opendirSync(path: string): { readSync(): Dirent | null; closeSync(): void } {
   const entries = readdirSync(path, { withFileTypes: true });
   return { readSync: () => entries.shift() ?? null, closeSync: () => {} };
@@ -174,7 +174,7 @@ export function readdirSync(path: string, { withFileTypes = false } = {}): strin
 
 function direntOf(folder: string, name: string): Dirent {
   const [stat, error] = os.lstat(`${folder}/${name}`);
-  // What is gone meanwhile is neither.
+  // An entry that is gone meanwhile is neither.
   const kind = error === 0 ? stat.mode & os.S_IFMT : 0;
   return {
     name,

@@ -1,5 +1,5 @@
 /**
- * `node:net`, as locks use it (name-lock.ts, place-lock.ts): UNIX sockets that listen, and whether one that is tried
+ * The part of `node:net` that locks use (name-lock.ts, place-lock.ts): listening UNIX sockets, and whether a socket
  * answers.
  */
 
@@ -8,7 +8,7 @@ import { errorName, FAMILY } from '../../native/core.ts';
 import { NATIVE } from '../native.ts';
 import { POLLER } from '../poller.ts';
 
-/** A socket that was connected only to see whether it can be. */
+/** A socket that only checks whether a connection is possible. */
 export class Socket extends EventEmitter {
   readonly #fd: number;
 
@@ -17,7 +17,7 @@ export class Socket extends EventEmitter {
     this.#fd = fd;
   }
 
-  /** It has its answer at once: the kernel gives it. */
+  /** The kernel answers at once. */
   setTimeout(_ms: number, _late: () => void): this {
     return this;
   }
@@ -40,7 +40,7 @@ export function connect(path: string): Socket {
 
 export class Server extends EventEmitter {
   readonly #onConnection: (socket: Socket) => void;
-  /** As Node's own, for who hands it on to a program. */
+  /** As on Node, for passing it to a program. */
   _handle: { readonly fd: number } | undefined;
 
   constructor(onConnection: (socket: Socket) => void) {
@@ -48,14 +48,14 @@ export class Server extends EventEmitter {
     this.#onConnection = onConnection;
   }
 
-  /** The engine ends when it is told to, whoever still listens. */
+  /** Without effect: the engine ends when it is told to, even while something listens. */
   unref(): this {
     return this;
   }
 
   listen(where: string | { readonly path: string }, listening: () => void): this {
     const path = typeof where === 'string' ? where : where.path;
-    // All may connect who may see it; who may see it is up to its folder.
+    // Every user may connect; access is restricted by the folder.
     const fd = NATIVE.listen(FAMILY.unix, path, 0, 0o755);
     void Promise.resolve().then(() => {
       if (fd >= 0) return listening();

@@ -1,6 +1,6 @@
 /**
- * `process` of Node: the process itself, its signals, its outputs. What a write cannot get rid of is lost, as a log's
- * lines may be.
+ * `process` of Node: the process, its signals, its outputs. Output that cannot be written at once is lost, which is
+ * acceptable for log lines.
  */
 
 import * as os from 'qjs:os';
@@ -18,7 +18,7 @@ let signalsFd = -1;
 /** Called for each SIGCHLD. */
 let onChild: () => void = () => {};
 
-/** Has children that end be told. */
+/** Sets the listener for ended children. */
 export function watchChildren(told: () => void): void {
   onChild = told;
   watchSignal('SIGCHLD', true);
@@ -34,7 +34,7 @@ function watchSignal(name: string, isWatched: boolean): void {
   checked(NATIVE.watchSignal(signal, isWatched), `sigaction ${name}`);
 }
 
-/** Signals that are taken at once; more wait. */
+/** Signals per read; more wait. */
 const SIGNALS_AT_ONCE = 64;
 
 function takeSignals(): void {
@@ -62,7 +62,7 @@ class Output {
     return this;
   }
 
-  /** Width of the terminal that it is; undefined where it is none. */
+  /** Width of the terminal; undefined if it is not a terminal. */
   get columns(): number | undefined {
     return os.ttyGetWinSize(this.#fd)?.[0];
   }
@@ -90,7 +90,7 @@ const EPIPE = 32;
 let isExiting = false;
 
 export const PROCESS = {
-  /** As Node has them: what runs, the script, and the words. */
+  /** As on Node: the executable, the script, and the arguments. */
   argv: [scriptArgs[0] ?? '', scriptArgs[0] ?? '', ...scriptArgs.slice(1)],
   get env(): Record<string, string> {
     return std.getenviron();

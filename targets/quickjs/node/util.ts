@@ -1,4 +1,4 @@
-/** `parseArgs` of `node:util`: options with and without values, nothing else on the line. */
+/** `parseArgs` of `node:util`: options with and without values, no positional arguments. */
 
 interface Option {
   readonly type: 'string' | 'boolean';

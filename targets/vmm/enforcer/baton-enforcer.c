@@ -14,7 +14,7 @@
 
 /* Calls of one run: those of the largest bundle (32 resources) as the conformance suite repeats them. */
 #define CALLS_MAX 128
-/* Runs that wait their turn: one for each bundle, of this host and of the one before. */
+/* Most waiting runs: one per bundle, of this host and of the one before. */
 #define RUNS_MAX 32
 /* Longest answers of a run: CALLS_MAX of the longest that succeeds, and an error. */
 #define ANSWER_BYTES 16384
@@ -27,7 +27,7 @@ struct call {
 
 struct run {
 	double id;
-	bool orphaned; /* its host is gone: it is carried out, not answered */
+	bool orphaned; /* its host is gone: carried out, not answered */
 	char bundle[BATON_NAME_BYTES];
 	unsigned call_count, at;
 	struct call calls[CALLS_MAX];
@@ -46,7 +46,7 @@ struct baton {
 	const struct baton_platform *platform;
 	struct port port;
 	char boot[64];
-	/* The host has said hello; who did not means an earlier start of this process. It wants events. */
+	/* The host has sent hello. A host that has not refers to an earlier start of this process. It wants events. */
 	bool greeted, listening;
 	struct run runs[RUNS_MAX];
 	unsigned run_first, run_count;
@@ -60,7 +60,7 @@ static struct text line_begin(struct baton *baton)
 	return (struct text){ .bytes = baton->line, .size = sizeof baton->line };
 }
 
-/* Copies a name; one that is too long becomes one that nothing has. */
+/* Copies a name; a name that is too long becomes one that matches nothing. */
 static void copy(char *to, size_t size, const char *from)
 {
 	if (snprintf(to, size, "%s", from) >= (int)size)
@@ -95,7 +95,10 @@ static void answer_hello(struct baton *baton)
 	baton_port_send(&baton->port, &line);
 }
 
-/* A channel that outlives this process, as a virtual serial port, does not tell the host that its VMs are gone. */
+/*
+ * On a channel that outlives this process, such as a virtual serial port, the host does not notice that its VMs are
+ * gone.
+ */
 static void tell_lost(struct baton *baton)
 {
 	struct text line = line_begin(baton);
@@ -156,7 +159,7 @@ void baton_vm_exited(struct baton *baton, const char *name)
 	tell(baton, vm);
 }
 
-/* May come twice, and late: it means the incarnation that was reported. */
+/* May come twice, and late: it refers to the reported incarnation. */
 static void acknowledge(struct baton *baton, const char *name, enum vm_state told)
 {
 	const struct baton_platform *platform = baton->platform;
@@ -167,7 +170,7 @@ static void acknowledge(struct baton *baton, const char *name, enum vm_state tol
 	(told == STARTING ? platform->may_run : platform->may_free)(platform->context, name);
 }
 
-/* Returns why not, or NULL. */
+/* Returns the reason of a refusal, or NULL. */
 static const char *queue_run(struct baton *baton, const struct json *request, double id)
 {
 	const struct json *calls = baton_json_get(request, "calls");
@@ -280,7 +283,7 @@ static enum baton_progress on_resource(struct baton *baton, const struct call *c
 	return BATON_FAILED;
 }
 
-/* Carries out one call. `extra` gets what its answer says besides ok. */
+/* Carries out one call. `extra` gets the fields of the answer besides ok. */
 static enum baton_progress carry_out(struct baton *baton, const struct run *run, const struct call *call,
 				     struct text *extra, char *error)
 {
@@ -324,7 +327,7 @@ static void finish(struct baton *baton, struct run *run)
 	baton->run_count--;
 }
 
-/* Goes on with a run; false when it waits for its device. */
+/* Continues a run; false when it waits for its device. */
 static bool go_on(struct baton *baton, struct run *run)
 {
 	for (; run->at < run->call_count; run->at++) {

@@ -1,6 +1,6 @@
 /*
- * Records of refused accesses: gathered by any thread, fetched by the one that speaks to the host. Bounded; alike ones
- * are counted. Inside of the enforcer library (baton-enforcer.h).
+ * Records of refused accesses: added by any thread, fetched by the thread that talks to the host. Bounded; equal ones
+ * are counted. Internal to the enforcer library (baton-enforcer.h).
  */
 #ifndef BATON_FAULT_LOG_H
 #define BATON_FAULT_LOG_H
@@ -10,7 +10,7 @@
 #include "baton-enforcer.h"
 #include "json-lines.h"
 
-/* Different records that wait; more are lost, and the next one says so. A guest in a loop makes one. */
+/* Most distinct waiting records; more are lost, which the next one reports. A guest in a loop makes one. */
 #define FAULTS_MAX 64
 #define EVENT_BYTES 32
 
@@ -32,9 +32,9 @@ struct fault_log {
 void baton_faults_open(struct fault_log *log);
 void baton_faults_close(struct fault_log *log);
 void baton_faults_add(struct fault_log *log, const struct baton_fault *fault);
-/* Adds the records as a JSON array, and forgets them. Returns how many there were. */
+/* Writes the records as a JSON array, and clears them. Returns their number. */
 unsigned baton_faults_take(struct fault_log *log, struct text *out);
-/* What was taken reached nobody: the next record says that others were lost. */
+/* The fetched records were not delivered: the next record reports a loss. */
 void baton_faults_lose(struct fault_log *log);
 
 #endif

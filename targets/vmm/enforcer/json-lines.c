@@ -35,7 +35,7 @@ static bool take(char wanted)
 	return true;
 }
 
-/* The four digits of \uXXXX; -1 when they are not. */
+/* Value of the four digits of \uXXXX; -1 if invalid. */
 static int unicode_unit(const char *digits)
 {
 	int unit = 0;
@@ -48,7 +48,7 @@ static int unicode_unit(const char *digits)
 	return unit;
 }
 
-/* Names of this protocol are ASCII: of other characters only their place is kept. */
+/* Names of this protocol are ASCII: other characters become a placeholder. */
 static char *escaped(char *out)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -232,13 +232,13 @@ static bool listen_at(struct port *port, const char *path)
 		return false;
 	}
 	strcpy(address.sun_path, path);
-	/* The name of a process that is gone is in the way; one that somebody listens at is not ours. */
+	/* The socket of an ended process is removed; one that a process listens on is not ours. */
 	int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connect(probe, (struct sockaddr *)&address, sizeof address) && errno == ECONNREFUSED)
 		unlink(path);
 	close(probe);
 	port->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	/* Whoever may connect controls the devices. The mode before bind is that of the name. */
+	/* A process that may connect controls the devices. The mode before bind is that of the socket file. */
 	return port->listener >= 0 && !fchmod(port->listener, 0600) &&
 	       !bind(port->listener, (struct sockaddr *)&address, sizeof address) && !listen(port->listener, 1);
 }
@@ -274,15 +274,15 @@ struct pollfd baton_port_poll(const struct port *port)
 	if (port->fd < 0)
 		wanted.fd = port->listener;
 	else if (port->hung)
-		wanted.fd = -1; /* It would be ready all the time. */
+		wanted.fd = -1; /* it would be ready all the time */
 	else if (port->out_used)
 		wanted.events |= POLLOUT;
 	return wanted;
 }
 
 /*
- * A device may give the first line of a new peer before it says that the old one has gone. So what was answered to it
- * stays; a peer knows by the answer to its hello where what is meant for it begins.
+ * A device may deliver the first line of a new peer before it reports the end of the old one. So queued output is kept;
+ * a peer recognizes the start of its own output by the answer to its hello.
  */
 static void lose_peer(struct port *port, const struct port_user *user)
 {
@@ -329,7 +329,7 @@ static void read_some(struct port *port, const struct port_user *user)
 		return;
 	}
 	if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
-		/* A device that has nothing to read, but a peer again. */
+		/* A device with a new peer, and nothing to read yet. */
 		port->hung = false;
 		return;
 	}
@@ -340,7 +340,7 @@ static void write_some(struct port *port)
 {
 	if (port->fd < 0 || port->hung || !port->out_used)
 		return;
-	/* A peer that is gone is an error of the next read, and no signal. */
+	/* A closed peer causes an error of the next read, not a signal. */
 	ssize_t count = port->listener >= 0 ? send(port->fd, port->out, port->out_used, MSG_NOSIGNAL)
 					    : write(port->fd, port->out, port->out_used);
 	if (count <= 0)
@@ -366,7 +366,7 @@ bool baton_port_send(struct port *port, const struct text *line)
 	if (port->fd < 0 || port->hung)
 		return false;
 	if (line->full || line->used > LINE_BYTES_MAX || line->used + 1 > sizeof port->out - port->out_used) {
-		fprintf(stderr, "%s: a line that nobody reads is dropped\n", port->name);
+		fprintf(stderr, "%s: a line is dropped, since the peer does not read\n", port->name);
 		return false;
 	}
 	memcpy(port->out + port->out_used, line->bytes, line->used);

@@ -109,8 +109,8 @@ describe('command', () => {
     expect(lines.filter((line) => line.includes('acknowledgeExit'))).toHaveLength(3);
     expect(lines.filter((line) => line.includes('acknowledgeStart'))).toHaveLength(1);
     expect(logs).toEqual([
-      'error: acknowledgeExit was not taken in, and is repeated: no answer within 2500 ms',
-      'info: acknowledgeExit was taken in',
+      'error: acknowledgeExit is not confirmed, and is repeated: no answer within 2500 ms',
+      'info: acknowledgeExit is confirmed',
     ]);
   });
 
@@ -282,7 +282,7 @@ describe('an executable that hangs', () => {
     }
     expect(asked).toHaveLength(1);
     expect(answers).toHaveLength(357);
-    expect(answers[0]).toMatch(/^1 overtaken: the enforcer has not answered/);
+    expect(answers[0]).toMatch(/^1 replaced by a newer order: the enforcer has not answered/);
     for (let next = 0; next < asked.length; next++)
       asked[next]!.answer({ ok: true, line: '{"answers":[{"ok":true}]}' });
     // The newest order comes before what is repeated anyway.

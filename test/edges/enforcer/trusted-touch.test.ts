@@ -187,7 +187,7 @@ describe('the enforcer', () => {
       ok = answers.every((answer) => answer.ok);
     });
     expect(ok).toBe(true);
-    expect(made.logs).toEqual(['error who holds what cannot be noted']);
+    expect(made.logs).toEqual(['error the holders cannot be recorded']);
   });
 });
 

@@ -46,7 +46,7 @@ describe('fb-blank', () => {
       expect(result).toMatchObject({ ok: false, outcome: 'failed' });
       expect(result.ok ? '' : result.error).toBe(
         `display/fb-blank: ${dpms('DSI-1')} reads "On" 1000 ms after 4 was written to ${FB}/blank: ` +
-          'does a DRM master, as a compositor, have the display? It must let go first',
+          'does a DRM master, such as a compositor, have the display? It must release it first',
       );
     });
 
@@ -62,7 +62,7 @@ describe('fb-blank', () => {
       });
       expect(await rig.run('suspend')).toMatchObject({
         outcome: 'failed',
-        error: expect.stringContaining('somebody has switched it on again'),
+        error: expect.stringContaining('another program has switched it on again'),
       });
     });
 

@@ -234,7 +234,7 @@ describe('a write that succeeds and does nothing', () => {
     });
     expect(await owner(world, UNBIND, step('late')).run('suspend')).toMatchObject({
       outcome: 'failed',
-      error: expect.stringContaining('somebody has bound it'),
+      error: expect.stringContaining('another program has bound it'),
     });
   });
 });

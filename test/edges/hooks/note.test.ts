@@ -32,7 +32,7 @@ describe('the note', () => {
     const rig = owner(world, INHIBIT);
     expect(await rig.run('resume')).toEqual(OK);
     expect(world.events).toEqual([]);
-    expect(rig.logs.join()).toContain('the note of what hooks have changed is damaged');
+    expect(rig.logs.join()).toContain('the record of hook changes is damaged');
     // It serves again.
     expect(await rig.run('suspend')).toEqual(OK);
     expect(await owner(world, INHIBIT).run('resume')).toEqual(OK);
@@ -55,7 +55,7 @@ describe('the note', () => {
     expect(await rig.run('suspend')).toEqual({
       ok: false,
       outcome: 'failed',
-      error: 'panel: what is changed cannot be noted, so nothing is: ENOSPC: no space left',
+      error: 'panel: the change cannot be recorded, so nothing is changed: ENOSPC: no space left',
     });
     expect(await rig.run('resume')).toEqual(OK);
     expect(world.events).toEqual([]);
@@ -69,7 +69,7 @@ describe('the note', () => {
     });
     expect(await rig.run('suspend')).toMatchObject({
       outcome: 'failed',
-      error: 'touch/idle: what is changed cannot be noted, so nothing is: ENOSPC',
+      error: 'touch/idle: the change cannot be recorded, so nothing is changed: ENOSPC',
     });
     expect(world.events).toEqual([`${INHIBITED}=1`, `${INHIBITED}=0`]);
   });
@@ -181,7 +181,7 @@ describe('an agent that was killed in the middle', () => {
     const rig = owner(world, SYSFS);
     expect(await rig.run('resume')).toEqual(OK);
     expect([world.files.get(INHIBITED), world.files.get(MODE)]).toEqual(['0', 'high']);
-    expect(rig.logs.join()).toContain('a step that is configured no more was begun, and nothing undoes it');
+    expect(rig.logs.join()).toContain('a step that is no longer configured was begun, and nothing undoes it');
   });
 
   it('while the list of steps is put in another order: each finds its own', async () => {

@@ -190,7 +190,7 @@ describe('resume', () => {
     await rig.lend();
     rig.world.scripts.set('undo clock', exits(1));
     expect(await rig.run('resume')).toEqual({ ok: true });
-    expect(rig.logs.find((line) => line.startsWith('warn'))).toContain('a supply stays held');
+    expect(rig.logs.find((line) => line.startsWith('warn'))).toContain('a supply could not be released');
   });
 });
 
@@ -312,7 +312,7 @@ describe('the lock of a bundle', () => {
     expect(await rig.run('suspend')).toEqual({
       ok: false,
       outcome: 'unknown',
-      error: 'hookStuck: panel: what an earlier run left behind does not end',
+      error: 'hookStuck: panel: processes of an earlier run do not end',
     });
     expect(await rig.inspect()).toBe('unknown');
     expect(new Set(rig.world.events)).toEqual(new Set(['evict']));

@@ -339,7 +339,7 @@ describe('a release that failed', () => {
     expect(await inspect(vault)).toBe('unknown');
     expect(await run(vault, 'suspend')).toEqual(
       failure(
-        'touch/trusted-touch: what is still lent is unknown, since before the release failed: ' +
+        'touch/trusted-touch: what is still lent is unknown, since earlier the release failed: ' +
           'trusted_touch_enable reads "1", event -5 RELEASE_FAILURE',
         'unknown',
       ),
@@ -368,7 +368,7 @@ describe('a reclaim that failed', () => {
     expect(await run(android, 'suspend')).toMatchObject({
       ok: false,
       outcome: 'unknown',
-      error: expect.stringContaining('what is still lent is unknown, since before not reclaimed'),
+      error: expect.stringContaining('what is still lent is unknown, since earlier not reclaimed'),
     });
     await run(vault, 'suspend');
     expect(await run(android, 'resume')).toEqual({ ok: true });

@@ -307,7 +307,7 @@ describe('a frame that is dropped', () => {
     ['is sound, from whom it says', numbered(VAULT, HOST, 1), VAULT, undefined],
     ['says that it is from another', numbered(VAULT, HOST, 1), ANDROID, 'it says it is from vault'],
     ['is for another', numbered(VAULT, ANDROID, 1), undefined, 'it is for android'],
-    ['is none', Uint8Array.of(1, 2, 3), undefined, 'no envelope'],
+    ['is none', Uint8Array.of(1, 2, 3), undefined, 'not an envelope'],
     ['is too long', new Uint8Array(FRAME_BYTES_MAX + 1), undefined, BROKEN],
   ])('one that %s', (_, frame, sender, words) => {
     expect(whyNot(frame, routeOf(frame), HOST, sender)).toBe(words);

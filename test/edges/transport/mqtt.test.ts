@@ -122,7 +122,7 @@ test.each(['3.1.1', '5'] as const)(
   },
 );
 test.each([
-  ['messages and reads no acknowledgement', 1, /packets came while it took none of ours/],
+  ['messages and reads no acknowledgement', 1, /packets came while the broker read none of ours/],
   ['messages of QoS 2, of which each would be kept', 2, /QoS 2/],
 ] as const)('a broker that sends %s is left', async (_what, qos, reason) => {
   const server = floodingBroker('a', qos);
@@ -229,6 +229,6 @@ describe('the embedded broker', () => {
 test.each(['tcp://host:1', 'mqtts://host', 'mqtt://user:pass@host', 'mqtt+unix://', 'mqtt://host:123456'])(
   '%s is no broker',
   (url) => {
-    expect(() => mqttBroker({ url })).toThrow(/ is no broker: .*expected /);
+    expect(() => mqttBroker({ url })).toThrow(/ is not the URL of a broker: .*expected /);
   },
 );

@@ -295,7 +295,7 @@ describe('a host', () => {
     cleanups.push(folder.remove, stop, () => vault.transport.close());
     await until('it came back', () => connections === 2);
     expect(counts(vault).malformed).toBeGreaterThan(0);
-    expect(vault.downs[0]).toContain('the other end sends no frames of ours');
+    expect(vault.downs[0]).toContain('the other end does not send frames of Baton');
   });
 });
 
@@ -358,9 +358,9 @@ describe('sockets of this machine', () => {
     stop();
   });
 
-  test.each(['', 'unix:', 'tcp:host', 'tcp:host:99999', '/path'])('%j is no address', (address) => {
+  test.each(['', 'unix:', 'tcp:host', 'tcp:host:99999', '/path'])('%j is not an address', (address) => {
     expect(() => STREAMS.connect(address, () => {})).toThrow(
-      /is no address: .*expected|is no address: port 99999: expected/,
+      /is not an address: .*expected|is not an address: port 99999: expected/,
     );
   });
 });

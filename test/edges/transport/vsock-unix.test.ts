@@ -67,14 +67,14 @@ describe('the host dials its guest', () => {
 
   it('and is told that nobody listens there', async () => {
     await expect(dial(53)).rejects.toThrow(
-      'the VMM hung up: does somebody in the guest listen on this port?',
+      'closed by the VMM: does a program in the guest listen on this port?',
     );
   });
 
   it('and is told what else was answered', async () => {
     for (const answer of ['NO\n', 'OK\n', 'OK 12x\n', `OK ${'1'.repeat(100)}`]) {
       vmm.wrongAnswer = answer;
-      await expect(dial(52)).rejects.toThrow('expected "OK" and a number of the VMM');
+      await expect(dial(52)).rejects.toThrow('expected "OK" and a number from the VMM');
     }
   });
 
@@ -94,7 +94,7 @@ describe('the host dials its guest', () => {
     clock.advance(4_999);
     expect(result).toBeUndefined();
     clock.advance(1);
-    expect(String(result)).toContain('no word of the VMM within 5000 ms');
+    expect(String(result)).toContain('no answer from the VMM within 5000 ms');
   });
 });
 

@@ -18,21 +18,21 @@ import type { FileWorld } from '../world.ts';
 const HELP = `baton check-config FILE...
 
 Checks configurations of agents and hosts with all that they name (bundle file, key file, password file, programs,
-addresses), bundle files and key files. The daemons do the same checks when they start. Each complaint names file, line
-and column; what may have been forgotten is a warning. Given several configurations of one machine it compares them:
-keys and bundles, names, addresses and brokers. Exit status: 78 when there is a complaint.
+addresses), bundle files and key files. The daemons do the same checks when they start. Each complaint gives file, line
+and column; a probable omission is a warning. Several configurations of one machine are also compared with each other:
+keys and bundles, names, addresses and brokers. Exit status: 78 if there is a complaint.
 
   --json  one object: ok, complaints, warnings
 `;
 
-/** An unknown key says more about the kind of a file than everything else that may be wrong with it. */
+/** Weight of an unknown key in the choice of a file's kind: more than all other faults together. */
 const KEY_WEIGHT = 1_000;
 
 export function checkConfig(world: FileWorld, args: readonly string[]): number {
   const { plain, flags } = parseWords(args, {});
   const isJson = flags.has('--json');
   if (plain.length === 0) throw new UsageError('check-config takes at least one FILE');
-  // However it is spelt, a file is checked once.
+  // A file is checked once, however its path is written.
   const places = new Map(
     plain.map((file) => [absoluteOf(world, file), file]).reverse() as [string, string][],
   );
@@ -46,7 +46,7 @@ export function checkConfig(world: FileWorld, args: readonly string[]): number {
     }
   });
   const compared = compareDaemons(found.flatMap(({ daemon }) => (daemon ? [daemon] : [])));
-  // Two configurations may name the same file, and so may the command line.
+  // Two configurations, or a configuration and the command line, may name the same file.
   const once = (lines: readonly string[]) => onceEach(world, given, lines);
   const complaints = once([...found.flatMap((each) => each.complaints), ...compared.complaints]);
   const warnings = once([...found.flatMap((each) => each.warnings ?? []), ...compared.warnings]);
@@ -60,14 +60,14 @@ export function checkConfig(world: FileWorld, args: readonly string[]): number {
   return complaints.length === 0 ? EXIT.ok : EXIT.configuration;
 }
 
-/** The whole path of a file of the command line, which is relative to the folder of this process. */
+/** Returns the absolute path of a file of the command line. */
 function absoluteOf(world: FileWorld, file: string): string {
   return world.besideConfig(file, file.slice(file.lastIndexOf('/') + 1));
 }
 
 /**
- * Lines that begin with a place in a file, each fault once: a file of the command line may be named by a whole path,
- * too.
+ * Lines that begin with a place in a file, each fault once: a configuration may name a file of the command line by its
+ * absolute path.
  */
 function onceEach(world: FileWorld, files: readonly string[], lines: readonly string[]): string[] {
   const whole = (line: string) => {
@@ -78,15 +78,15 @@ function onceEach(world: FileWorld, files: readonly string[], lines: readonly st
 }
 
 interface Checked {
-  /** What it is, when there are no complaints. */
+  /** Description of a file without complaints. */
   readonly is: string;
   readonly complaints: readonly string[];
   readonly warnings?: readonly string[];
-  /** Of a daemon's configuration: what is compared with others. */
+  /** For a daemon's configuration: the parts that are compared with others. */
   readonly daemon?: Daemon;
 }
 
-/** A file is taken for the kind that knows most of its keys, and else for that of which the fewest things are wrong. */
+/** Chooses the kind of a file: the one that knows most of its keys, then the one with the fewest faults. */
 function checked(world: FileWorld, file: string, text: string): Checked {
   const value: unknown = parseConfig(file, text);
   if (isKeyFile(value)) return checkedKeys(world, file, text);
@@ -113,7 +113,7 @@ function checked(world: FileWorld, file: string, text: string): Checked {
   return { is: `a sound bundle file: ${names.join(', ')}`, complaints: [] };
 }
 
-/** What a configuration names, where it can be read: what is wrong with it was told already. */
+/** Reads the files that a configuration names, as far as possible; their faults were reported already. */
 function readFiles(
   world: FileWorld,
   file: string,
@@ -139,8 +139,8 @@ function readFiles(
 }
 
 /**
- * A key file has texts, and no key of a configuration or bundle file: whatever else is wrong with it, its names and
- * values are not shown.
+ * A file counts as a key file if it has texts as values and no key of a configuration or bundle file. Complaints about
+ * it show neither its names nor its values, whatever else is wrong with it.
  */
 function isKeyFile(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;

@@ -15,9 +15,10 @@ import type { FileWorld } from '../world.ts';
 
 const HELP = `baton enforcer-test CONFIG --owner VM --other VM [--bundle BUNDLE] [--json]
 
-Checks the enforcer of a host's configuration against the Enforcer contract: every call, its repetition, what is
-read back after it, and the errors. What the enforcer does not claim is not asked of it. It moves the bundle
-between the two VMs: run it on a machine where nobody uses it, with baton-host stopped, whose state folder it locks.
+Checks the enforcer of a host's configuration against the Enforcer contract: every call, its repetition, the state
+read back after it, and the errors. Capabilities that the enforcer does not declare are not tested. The test moves the
+bundle between the two VMs: run it on a machine where nobody uses the bundle. Stop baton-host first, since the test
+locks its state folder.
 `;
 
 export async function enforcerTest(world: FileWorld, args: readonly string[]): Promise<number> {
@@ -63,7 +64,7 @@ export async function enforcerTest(world: FileWorld, args: readonly string[]): P
 }
 
 export const ENFORCER_TEST: Verb<FileWorld> = {
-  says: 'check what an enforcer does',
+  says: 'check an enforcer against its contract',
   help: HELP,
   alone: enforcerTest,
 };

@@ -1,4 +1,4 @@
-/** `baton plan`: what it takes to move a device of a board, from its device tree. */
+/** `baton plan`: plans a bundle from a board's device tree. */
 
 import { parseWords, type Words } from '../../../../src/cli/arguments.ts';
 import type { Verb } from '../../../../src/cli/verb.ts';
@@ -28,33 +28,33 @@ baton plan TREE NODE... [--accept KIND] [--power-reset] [--owner VM] [--name BUN
 baton plan TREE --list
 baton plan --diff OLD NEW [NODE...]
 
-Says what has to move together so that a device can move between VMs, what stays, and what stands in the way: with
-whom it shares a page, a line, a stream or a reset, and the ways out. Nothing is changed.
+Shows which devices must move together so that a device can move between VMs, what stays, and what stands in the way:
+shared pages, interrupt lines, streams and resets, their other users, and the ways out. Changes nothing.
 
   TREE           a device tree blob (board.dtb) of one tree, no overlay; or a folder, a copy of ${LIVE_TREE};
                  or "live": that of this machine, from ${LIVE_TREE}
-  NODE           a device: path (/soc@0/i2c@a90000), alias, or a name that one node alone has (touchscreen@38)
-                 (--device NODE says the same)
-  --accept KIND  a blocker that is no reason to refuse: summaryInterrupt (the bundle goes without the line: the borrower
-                 polls, or whoever keeps the controller forwards it), sharedReset (nobody uses the line as a reset),
-                 clockLoop (the keeper's clock driver lets the bundle's clocks be), pciHost (the hypervisor keeps the
-                 host bridge and plays configuration space), unknownIommu (a enforcer of yours re-points this IOMMU),
-                 noDma (what has no stream does no DMA: its manual says so)
+  NODE           a device: path (/soc@0/i2c@a90000), alias, or a name that only one node has (touchscreen@38)
+                 (--device NODE is the same)
+  --accept KIND  a blocker to accept: summaryInterrupt (the bundle moves without the line: the borrower polls, or the
+                 keeper of the controller forwards it), sharedReset (nobody uses the line as a reset), clockLoop (the
+                 keeper's clock driver does not touch the bundle's clocks), pciHost (the hypervisor keeps the host
+                 bridge and emulates configuration space), unknownIommu (your enforcer switches this IOMMU), noDma
+                 (devices without a stream do no DMA, by their manuals)
   --power-reset  the enforcer resets the devices by switching their power domains off and on
-  --list         every device that could be asked for: what can move, what can if it does no DMA, what cannot and why
-  --diff         what the tree NEW changes for each device, or for one bundle of all NODEs: the worst first
+  --list         every device that may be asked for: what can move, what can if it does no DMA, what cannot and why
+  --diff         changes from the tree OLD to NEW, per device, or for one bundle of all NODEs: the worst first
   --view VM=TREE:DEVICE=NODE,...
                  how another VM sees the devices of the bundle file, from that VM's own tree
   --owner VM     the owner in the bundle file (default: owner)
   --name BUNDLE  its name (default: from the first device)
   -o FILE        write it into the bundle file, if nothing stands in the way; other bundles of the file stay
-  --replace      ... also over a bundle of the same name that differs, and over what was written by hand
+  --replace      with -o: replace a different bundle of the same name, and what was written by hand
   --svg FILE     draw the bundle, what stays outside and what stands in the way
   --color WHEN   auto (the default: on a terminal, unless NO_COLOR is set), always, never
 
-Exit status: 0 when it can move, 1 when something stands in the way, 82 when nothing does but nobody knows whether it
-does DMA, 64 and 66 when there is no such node or tree, 78 when the bundle file or a view cannot be made; with --diff 0
-when nothing got worse, 1 when something did.
+Exit status: 0 it can move. 1 something stands in the way. 82 nothing else does, but whether it does DMA is unknown.
+64 or 66 no such node or tree. 78 the bundle file or a view cannot be made. With --diff: 0 nothing got worse, 1
+something did.
 `;
 
 export function plan(world: FileWorld, args: readonly string[]): number {
@@ -82,7 +82,7 @@ export function plan(world: FileWorld, args: readonly string[]): number {
   const paint = flags.has('--json') ? undefined : colours;
   const only = ['-o', '--svg'].find((option) => values.has(option));
   if (only && (flags.has('--list') || flags.has('--diff')))
-    throw new UsageError(`${only} is for a bundle, not for --list or --diff`);
+    throw new UsageError(`${only} applies to one bundle, not to --list or --diff`);
   if (flags.has('--diff')) {
     const [second, ...both] = names;
     if (second === undefined) throw new UsageError('--diff takes two trees: the old one, the new one');
@@ -91,9 +91,9 @@ export function plan(world: FileWorld, args: readonly string[]): number {
     return planDiff(world, [new Board(tree), new Board(other)], both, choices, paint);
   }
   if (flags.has('--list') && names.length > 0)
-    throw new UsageError(`--list is of the whole board: ${names[0]} is too much`);
+    throw new UsageError(`--list shows the whole board and takes no NODE: ${names[0]}`);
   if (flags.has('--list')) return list(world, new Board(tree), choices, paint);
-  if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows which there are');
+  if (names.length === 0) throw new UsageError('plan takes a NODE; --list shows them');
   const wanted = nodesOf(tree, names);
   const id = nameOf(bundleId, '--name', values.get('--name') ?? plainName(wanted[0]!));
   const owner = nameOf(vmId, '--owner', values.get('--owner') ?? 'owner');
@@ -110,7 +110,7 @@ export function plan(world: FileWorld, args: readonly string[]): number {
   }
 }
 
-/** What was planned, and what came of it. */
+/** The wanted devices, and their plan. */
 interface Planned {
   readonly board: Board;
   readonly wanted: readonly DtNode[];
@@ -142,7 +142,7 @@ function tellPlan(
   return verdictOf(found) === 'unsure' ? EXIT.unsure : EXIT.failed;
 }
 
-/** A name as an option says it. Throws a UsageError. */
+/** Parses the name in an option. Throws a UsageError. */
 function nameOf<T>(make: (name: string) => T, option: string, name: string): T {
   try {
     return make(name);
@@ -177,13 +177,13 @@ function list(world: FileWorld, board: Board, choices: Choices, paint: Paint | u
   return EXIT.ok;
 }
 
-/** What a picture is called: the devices, and the board by its model. */
+/** Title of a picture: the devices, and the model of the board. */
 function titleOf(tree: Tree, wanted: readonly DtNode[]): string {
   return [wanted.map(({ name }) => name).join(', '), textOf(tree.root, 'model')].filter(Boolean).join(' of ');
 }
 
 export const PLAN: Verb<FileWorld> = {
-  says: 'what moves with a device of a board',
+  says: 'plan which devices of a board move together',
   help: HELP,
   alone: plan,
 };

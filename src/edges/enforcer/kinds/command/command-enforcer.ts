@@ -174,10 +174,10 @@ export class CommandEnforcer implements Enforcer {
       const error = answer.ok ? whyNotTaken(answer.line) : answer.error;
       if (error === undefined) {
         this.#unheard.delete(vm);
-        if (unheard.isTold) this.#log('info', `${what} was taken in`, { vm });
+        if (unheard.isTold) this.#log('info', `${what} is confirmed`, { vm });
       } else if (!unheard.isTold) {
         unheard.isTold = true;
-        this.#log('error', `${what} was not taken in, and is repeated: ${error}`, { vm });
+        this.#log('error', `${what} is not confirmed, and is repeated: ${error}`, { vm });
       }
     });
   }
@@ -222,7 +222,7 @@ export class CommandEnforcer implements Enforcer {
     for (const event of events) this.#tell(event);
     if (refused === undefined || this.#isOddTold) return;
     this.#isOddTold = true;
-    this.#log('warn', 'the executable says something that its contract does not have: it is left out', {
+    this.#log('warn', 'the executable violates its contract: invalid parts of its answer are ignored', {
       refused,
     });
   }

@@ -15,7 +15,7 @@ const POLL_MS = 200;
 /** Fields of a program that implements this contract. */
 export const PROGRAM_FIELDS = {
   command: commandField('program and its arguments, run for each request'),
-  limitMs: Type.Optional(msField('time that one run has', LIMIT_MS)),
+  limitMs: Type.Optional(msField('time limit of one run', LIMIT_MS)),
 };
 
 export const COMMAND = enforcerKind({

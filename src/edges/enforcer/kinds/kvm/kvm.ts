@@ -8,7 +8,7 @@ import { openRemote, remoteSocket } from '../../remote.ts';
 export const KVM = enforcerKind({
   schema: Type.Object(
     {
-      kind: Type.Literal('kvm', { description: 'baton-kvm, or a VMM that does as it does' }),
+      kind: Type.Literal('kvm', { description: 'baton-kvm, or another VMM on an enforcer socket' }),
       address: addressField('where the VMM listens'),
     },
     CLOSED,

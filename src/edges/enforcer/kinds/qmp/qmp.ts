@@ -19,11 +19,11 @@ export const QMP = enforcerKind({
       }),
       inputs: Type.Record(
         Type.String({ pattern: ID_PATTERN }),
-        addressField('where the host listens for who reads the device'),
-        { ...CLOSED, description: 'bundle → where its input events come in' },
+        addressField('where the host listens for the program that reads the device'),
+        { ...CLOSED, description: 'bundle → where its input events arrive' },
       ),
       limitMs: Type.Optional(
-        msField('time that a QEMU has for one answer; then it counts as ended', LIMIT_MS),
+        msField('time limit of one answer of a QEMU; then its VM counts as ended', LIMIT_MS),
       ),
     },
     CLOSED,
@@ -56,7 +56,7 @@ export const QMP = enforcerKind({
       })),
       ...silent.map((id) => ({
         path: ['inputs'],
-        message: `none for ${id}: qmp moves nothing but input events`,
+        message: `no address for ${id}: qmp moves nothing but input events`,
       })),
       // Pressed keys are released when the bundle leaves. It can clear no other residual state.
       ...bundles.flatMap((bundle) =>

@@ -8,8 +8,10 @@ import { openRemote, remoteSocket } from '../../remote.ts';
 export const SIMULATED = enforcerKind({
   schema: Type.Object(
     {
-      kind: Type.Literal('simulated', { description: 'a helper on an enforcer socket' }),
-      address: addressField('where the helper listens'),
+      kind: Type.Literal('simulated', {
+        description: 'the simulated machine, or another program on an enforcer socket',
+      }),
+      address: addressField('where it listens'),
     },
     CLOSED,
   ),

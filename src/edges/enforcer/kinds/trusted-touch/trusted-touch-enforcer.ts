@@ -114,7 +114,7 @@ export class TrustedTouchEnforcer implements Enforcer {
       this.#saved = text;
     } catch (error) {
       this.#saved = '';
-      this.#parts.log('error', 'who holds what cannot be noted', { error: (error as Error).message });
+      this.#parts.log('error', 'the holders cannot be recorded', { error: (error as Error).message });
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Enforcer kind `trusted-touch`: the guests' own drivers lend and accept; the host only keeps account. */
+/** Enforcer kind `trusted-touch`: the guests' own drivers lend and accept; the host only keeps records. */
 
 import { CLOSED, vmField } from '../../../../common/fields.ts';
 import { Type } from '../../../../common/schema.ts';
@@ -13,7 +13,9 @@ const INCARNATIONS = Type.Union(
   [
     Type.Object(
       {
-        kind: Type.Literal('fixed', { description: 'as long as the host runs; no VM is ever seen to end' }),
+        kind: Type.Literal('fixed', {
+          description: 'a fixed list: they run as long as the host; no VM is ever seen to end',
+        }),
         vms: Type.Array(vmField('a VM'), { description: 'VMs that count as running' }),
       },
       CLOSED,
@@ -21,21 +23,22 @@ const INCARNATIONS = Type.Union(
     Type.Object(
       {
         kind: Type.Literal('command', {
-          description: 'a program tells: of the contract of `command` only what is not about bundles',
+          description:
+            'a program reports them; of the contract of `command` it needs only what is not about bundles',
         }),
         ...PROGRAM_FIELDS,
       },
       CLOSED,
     ),
   ],
-  { description: 'who knows which VMs run' },
+  { description: 'source of the running VMs' },
 );
 
 export const TRUSTED_TOUCH = enforcerKind({
   schema: Type.Object(
     {
       kind: Type.Literal('trusted-touch', {
-        description: 'the guests lend and accept by their hooks `trusted-touch`; the host only keeps account',
+        description: 'the guests lend and accept by their hooks `trusted-touch`; the host only keeps records',
       }),
       incarnations: INCARNATIONS,
     },

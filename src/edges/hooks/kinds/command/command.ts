@@ -7,8 +7,8 @@ import { commandStatus, runCommand } from './run-command.ts';
 
 const RUNS = Type.Literal('command', {
   description:
-    'runs a program; status 0 is success, any other: nothing was changed. What it did, only it knows: ' +
-    'nothing is read back',
+    'runs a program. Status 0 is success; any other status means that nothing was changed. Nothing is ' +
+    'read back: only the program knows what it did',
 });
 const argv = (description: string) => Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description });
 const program = argv('program and its arguments');
@@ -19,7 +19,7 @@ export const COMMAND = hookKind({
       ...COMMON,
       kind: RUNS,
       command: program,
-      undo: Type.Optional(argv('what undoes it; absent: nothing does, or the `resume` steps do')),
+      undo: Type.Optional(argv('program that undoes it; absent: nothing does, or the `resume` steps do')),
     },
     CLOSED,
   ),

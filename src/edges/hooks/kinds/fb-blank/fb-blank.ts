@@ -47,13 +47,13 @@ export const FB_BLANK = hookKind({
       kind: Type.Literal('fb-blank', {
         description:
           'powers a framebuffer down, and waits until `dpms` of the connectors of its device reads Off. ' +
-          'While a DRM master has the display, as a compositor, nothing is blanked, and the step fails; of ' +
-          'a device without connectors nobody can tell',
+          'While a DRM master, such as a compositor, has the display, nothing is blanked and the step fails. ' +
+          'For a device without connectors the result is unknown',
       }),
       fb: Type.String({
         pattern: '^(fb[0-9]+$|/)',
         title: 'a name of /sys/class/graphics, as fb0, or an absolute path',
-        description: 'the folder in /sys of the device, which has one framebuffer; or the framebuffer',
+        description: 'folder in /sys of a device with one framebuffer; or the framebuffer',
       }),
     },
     CLOSED,
@@ -75,8 +75,8 @@ function darkens(fb: string, look: SysLook): string | undefined {
     look.list(`${drm}/${card}`).some((name) => name.startsWith(`${card}-`)),
   );
   return hasConnector
-    ? 'fb-blank: fails while a DRM master has the display: a compositor must let go of it in a step before'
-    : 'fb-blank: the device has no DRM connectors, so nobody can tell whether the display goes dark';
+    ? 'fb-blank: fails while a DRM master has the display: an earlier step must make a compositor release it'
+    : 'fb-blank: the device has no DRM connectors, so whether the display goes dark is unknown';
 }
 
 function fbBlank(fb: string, world: HookWorld): StepActions {
@@ -126,7 +126,7 @@ function fbBlank(fb: string, world: HookWorld): StepActions {
       const { folder } = await begun(at(limit));
       const shown = await begun(shownBy(world, limit, folder));
       if (shown.blank !== undefined && shown.blank !== POWERDOWN)
-        throw refused(`${seen(folder, shown)}: somebody has switched it on again`, true);
+        throw refused(`${seen(folder, shown)}: another program has switched it on again`, true);
     },
   };
 }
@@ -174,7 +174,7 @@ async function connectorsOf(world: HookWorld, limit: Limit, folder: string): Pro
 function lateBy(folder: string, shown: Shown, value: string, ms: number): string {
   const what = `${seen(folder, shown)} ${ms} ms after ${value} was written to ${folder}/blank`;
   return value === POWERDOWN && shown.dpms.length > 0
-    ? `${what}: does a DRM master, as a compositor, have the display? It must let go first`
+    ? `${what}: does a DRM master, such as a compositor, have the display? It must release it first`
     : what;
 }
 

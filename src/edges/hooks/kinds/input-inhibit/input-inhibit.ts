@@ -18,9 +18,9 @@ const SCHEMA = Type.Object(
     ...COMMON,
     kind: Type.Literal('input-inhibit', {
       description:
-        'inhibits input devices, and reads that back: no program gets events. Whether the driver lets the ' +
-        'registers be, is up to the driver: it does if it suspends while nobody has the device open, and ' +
-        'that of a virtio device does not',
+        'inhibits input devices, and reads that back: no program gets events. Whether the driver stops ' +
+        'using the registers depends on the driver: one that suspends while no program has the device open ' +
+        'does; that of a virtio device does not',
     }),
     input: Type.Optional(
       Type.String({
@@ -28,19 +28,19 @@ const SCHEMA = Type.Object(
         title: 'a name of /sys/class/input, as input3, or an absolute path',
         description:
           'the folder in /sys of the device, as /sys/bus/i2c/devices/1-0038: all input devices below it, ' +
-          'whatever numbers they have this time; or one input device. This or `find`',
+          'whatever their numbers are; or one input device. Either this or `find`',
       }),
     ),
     find: Type.Optional(
       Type.Object(
         {
           name: trait('its name'),
-          phys: trait('where it is plugged in'),
+          phys: trait('its physical location'),
           uniq: trait('its serial number'),
         },
         {
           ...CLOSED,
-          description: 'the one input device of which these attributes below /sys/class/input/inputN read so',
+          description: 'the one input device with these attributes below /sys/class/input/inputN',
         },
       ),
     ),
@@ -109,7 +109,7 @@ function stillUsed({ input, find }: InhibitStep, look: SysLook): string | undefi
     const isVirtio =
       /\/virtio\d+(\/|$)/.test(real) || look.list(real).some((name) => /^virtio\d+$/.test(name));
     if (isVirtio)
-      return `input-inhibit: events stop, but the driver of a virtio device uses it on: "unbind" makes it let go`;
+      return `input-inhibit: events stop, but the driver of a virtio device keeps using it: "unbind" stops it`;
     const device = real.replace(/\/input\/input\d+$/, '');
     const status = `${device}/power/runtime_status`;
     if (attributeText(status, look) === 'unsupported')

@@ -25,8 +25,8 @@ const SCHEMA = Type.Object(
     kind: Type.Literal('runtime-pm', {
       description:
         'lets runtime power management suspend a device, and waits until `runtime_status` reads ' +
-        'suspended. It forces nothing: a device in use stays awake, and the step fails; who opens it ' +
-        'later wakes it',
+        'suspended. It forces nothing: a device in use stays awake, and the step fails; a program that ' +
+        'opens it later wakes it',
     }),
     device: place('folder of the device in /sys'),
   },

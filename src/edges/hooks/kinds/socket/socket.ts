@@ -7,7 +7,8 @@ import { SocketPrograms } from './programs.ts';
 
 const ASKS = Type.Literal('socket', {
   description:
-    'asks a program that listens: one JSON line out, one in. What it did, only it knows: nothing is read back',
+    'asks a program that listens: one JSON line out, one in. Nothing is read back: only the program ' +
+    'knows what it did',
 });
 const path = Type.String({
   pattern: '^/',

@@ -22,10 +22,10 @@ import type { HookWorld } from '../../world.ts';
 
 const WRITES = Type.Literal('sysfs', {
   description:
-    'writes an attribute, then waits until one reads as expected. Without `expect` a write that the ' +
-    'kernel takes is success, whatever it did',
+    'writes an attribute, then waits until one reads as expected. Without `expect` every write that ' +
+    'the kernel accepts is success, whatever its effect',
 });
-const WAITED_FOR = { ...CLOSED, description: 'what is waited for; absent: nothing' };
+const WAITED_FOR = { ...CLOSED, description: 'what to wait for; absent: nothing' };
 const expected = {
   path: place('attribute that is read'),
   value: Type.String({ description: 'what it must read' }),
@@ -42,15 +42,15 @@ const SCHEMA = Type.Object(
     undo: Type.Optional(
       Type.String({
         description:
-          'what is written to undo it, where what was found is unknown or cannot be written back; absent: ' +
-          'what was found',
+          'value that undoes it if the former value is unknown or cannot be written back; absent: ' +
+          'the former value',
       }),
     ),
     expect: Type.Optional(
       Type.Object(
         {
           ...expected,
-          undone: Type.Optional(Type.String({ description: 'what it reads once `undo` is written' })),
+          undone: Type.Optional(Type.String({ description: 'value that it reads after `undo` was written' })),
         },
         WAITED_FOR,
       ),
@@ -70,7 +70,7 @@ export const SYSFS = hookKind({
     if (step.undo !== undefined) return undefined;
     const [found] = placesOf(step.path, look);
     if (found === undefined || (look.look(found)!.mode & 0o444) !== 0) return undefined;
-    return `sysfs: ${found} cannot be read, so what was found is not put back: expected "undo"${other}`;
+    return `sysfs: ${found} cannot be read, so its former value is not restored: expected "undo"${other}`;
   },
   effect: (step) =>
     step.expect ? undefined : 'sysfs: without "expect" a write that does nothing counts as success',
@@ -150,7 +150,7 @@ function howToUndo(
   }
   if (undo !== undefined) return { value: undo };
   return {
-    warn: `${place}: what was found cannot be written back, and the step has no "undo": left as it is`,
+    warn: `${place}: the former value cannot be written back, and the step has no "undo": left as it is`,
   };
 }
 

@@ -53,8 +53,8 @@ const SCHEMA = Type.Object(
     ...COMMON,
     kind: Type.Literal('trusted-touch', {
       description:
-        'lends (owner) or releases (borrower) by `trusted_touch_enable`, and waits until it reads so; ' +
-        'last of its list. Undone it reclaims, or accepts. What the hypervisor did, the driver says',
+        'lends (owner) or releases (borrower) by `trusted_touch_enable`, and waits until it reads back; ' +
+        'last of its list. Its undo reclaims, or accepts. The driver reports what the hypervisor did',
     }),
     device: place('folder in /sys of `trusted_touch_enable` and `trusted_touch_event`'),
   },
@@ -195,7 +195,7 @@ class Driver {
   #trust(): void {
     const { failed } = this.#memory;
     if (failed === undefined) return;
-    throw new StepError(`what is still lent is unknown, since before ${failed}`, { mayHaveActed: true });
+    throw new StepError(`what is still lent is unknown, since earlier ${failed}`, { mayHaveActed: true });
   }
 
   /** Runs a release or reclaim, and remembers a failure. */

@@ -14,8 +14,8 @@ const SCHEMA = Type.Object(
     ...COMMON,
     kind: Type.Literal('unbind', {
       description:
-        'unbinds the driver from the device, and waits until it is gone: the last resort. Programs lose ' +
-        'the device, and what it registers gets other numbers',
+        'unbinds the driver from the device, and waits until it is unbound: the last resort. Programs lose ' +
+        'the device, and what it registers gets new numbers',
     }),
     bus: sysName('bus, as platform'),
     driver: sysName('driver'),
@@ -95,7 +95,10 @@ function unbind(step: StepOf<typeof SCHEMA>, world: HookWorld): StepActions {
     recheck: async ({ limit }) => {
       const name = await begun(nameOf(limit));
       if (await begun(bound(limit, name)))
-        throw refused(`${devices}/${name}/driver points to ${driver} again: somebody has bound it`, true);
+        throw refused(
+          `${devices}/${name}/driver points to ${driver} again: another program has bound it`,
+          true,
+        );
     },
   };
 }

@@ -179,19 +179,18 @@ export class MqttTransport implements Transport {
     connection.on('packetreceive', (packet) => {
       unreadBytes = 0;
       unheard = connection.stream.writableLength === 0 ? 0 : unheard + 1;
-      if (unheard > UNHEARD_MAX) lose(`${UNHEARD_MAX} packets came while it took none of ours`);
+      if (unheard > UNHEARD_MAX) lose(`${UNHEARD_MAX} packets came while the broker read none of ours`);
       // The library keeps each of these until it is released.
-      if (packet.cmd === 'publish' && packet.qos === 2)
-        lose('a message of QoS 2, for which nobody has asked');
+      if (packet.cmd === 'publish' && packet.qos === 2) lose('a message of QoS 2, which was not requested');
     });
     connection.on('disconnect', ({ reasonCode }) =>
-      lose(`the broker ended it with reason code ${reasonCode}`),
+      lose(`closed by the broker with reason code ${reasonCode}`),
     );
     connection.on('close', () => lose('closed by the broker'));
     connection.on('message', (topic, payload, { retain }) => this.#onMessage(topic, payload, retain));
     connection.on('connect', () =>
       connection.subscribe(`${this.#inbox}+`, { qos: this.#qos, rh: 2 }, (error) => {
-        if (error) return lose(`inbox refused: ${reasonOf(error)}`);
+        if (error) return lose(`the broker refused the inbox: ${reasonOf(error)}`);
         cancelLimit();
         lanes = this.#lanesOf(connection, lose);
         this.#lanes = lanes;
@@ -251,7 +250,7 @@ export class MqttTransport implements Transport {
     if (!this.#listener) return;
     const from = topic.startsWith(this.#inbox) ? topic.slice(this.#inbox.length) : '';
     const route = payload.length <= FRAME_BYTES_MAX ? routeOf(payload) : undefined;
-    const why = isRetained ? 'the broker kept it' : whyNot(payload, route, this.#parts.self, from);
+    const why = isRetained ? 'it is a retained message' : whyNot(payload, route, this.#parts.self, from);
     if (why !== undefined || route === undefined) {
       this.counts.malformed += 1;
       this.#log('warn', `frame dropped: ${why}`, { topic: topic.slice(0, TOPIC_CHARS_SHOWN) });

@@ -25,7 +25,7 @@ const SCHEMA = Type.Object(
     passwordFile: Type.Optional(
       Type.String({
         secret: true,
-        description: 'file with the password, mode 0600; spaces and newlines at its end do not count',
+        description: 'file with the password, mode 0600; spaces and newlines at its end are ignored',
       }),
     ),
   },

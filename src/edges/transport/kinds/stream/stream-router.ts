@@ -233,7 +233,7 @@ export class StreamRouter implements Transport {
   /** Accepts a connection on a shared address, for a limited time. */
   #admit(connection: Connection): boolean {
     if (this.#nameless.size >= NAMELESS_MAX) {
-      this.#log('warn', 'connection refused: too many that do not say who they are', {});
+      this.#log('warn', 'connection refused: too many without a known sender', {});
       return false;
     }
     this.#nameless.add(connection);
@@ -262,7 +262,7 @@ export class StreamRouter implements Transport {
   #onFrame(connection: Connection, frame: Uint8Array): void {
     if (!this.#listener || !this.#isCurrent(connection)) return;
     const route = routeOf(frame);
-    if (!route) return this.#malformed(connection, 'no envelope');
+    if (!route) return this.#malformed(connection, 'not an envelope');
     if (connection.vm === undefined) {
       if (route.from === HOST || this.#placed.has(route.from)) {
         return this.#malformed(connection, `the name of ${route.from} is not free`);

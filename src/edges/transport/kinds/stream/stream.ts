@@ -10,18 +10,20 @@ import { StreamTransport } from './stream-transport.ts';
 export const STREAM = transportKind({
   agent: Type.Object(
     {
-      kind: Type.Literal('stream', { description: 'a byte stream to the host, which hands on' }),
+      kind: Type.Literal('stream', {
+        description: 'a byte stream to the host, which forwards to other agents',
+      }),
       address: wayField('where the host listens for this VM; from inside a guest, vsock:2:port'),
     },
     CLOSED,
   ),
   host: Type.Object(
     {
-      kind: Type.Literal('stream', { description: 'the host listens, and hands on between agents' }),
+      kind: Type.Literal('stream', { description: 'the host listens, and forwards between agents' }),
       listen: Type.Record(
         Type.String({ pattern: VM_PATTERN }),
         wayField('where it listens for this VM', ANY_GUEST),
-        { ...CLOSED, description: 'one address per VM: it vouches for the route' },
+        { ...CLOSED, description: 'one address per VM, which identifies the VM' },
       ),
     },
     CLOSED,
