@@ -3,7 +3,7 @@
  * simulated versions. Types only.
  */
 
-import type { BundleId, Epoch, VmId } from '../core/protocol/ids.ts';
+import type { BundleId, DeviceId, Epoch, VmId } from '../core/protocol/ids.ts';
 
 /** Monotonic time and timers. Never wall-clock time. */
 export interface Clock {
@@ -74,9 +74,20 @@ export type HookResult =
       readonly where?: string | undefined;
     };
 
+/** How long one step of a hook run took. For people. */
+export interface HookStepTime {
+  readonly device: DeviceId;
+  /** Name of the step in the configuration, or its kind. */
+  readonly name: string;
+  readonly ms: number;
+}
+
+/** Takes the result of a hook run, and the steps that were done, in their order. */
+export type HookDone = (result: HookResult, steps?: readonly HookStepTime[]) => void;
+
 /** Runs the local driver's hooks. One run at a time per bundle. */
 export interface DriverHooks {
-  run(bundle: BundleId, hook: HookName, epoch: Epoch, done: (result: HookResult) => void): void;
+  run(bundle: BundleId, hook: HookName, epoch: Epoch, done: HookDone): void;
   inspect(bundle: BundleId, done: (status: DriverStatus) => void): void;
 }
 

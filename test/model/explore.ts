@@ -241,7 +241,7 @@ const consentText = ({ claims }: { readonly claims: ConsentClaims }): string =>
 function plain(value: object): string {
   let text = '';
   for (const [name, field] of Object.entries(value)) {
-    if (field === undefined) continue;
+    if (field === undefined || name === 'steps') continue;
     // Of what was consented to the number of the request and the lease say all.
     if (name === 'terms') text += `t${field.requestId}.${field.leaseMs}`;
     else if (name === 'consent') text += consentText(field as { claims: ConsentClaims });

@@ -378,7 +378,16 @@ function merged(known: World['incarnations'], more: World['incarnations']): Worl
     : { ...known, ...more };
 }
 
-const NEWS: ReadonlySet<string> = new Set(['step', 'audit', 'phase', 'vm', 'drop', 'fault', 'strayFault']);
+const NEWS: ReadonlySet<string> = new Set([
+  'step',
+  'audit',
+  'handover',
+  'phase',
+  'vm',
+  'drop',
+  'fault',
+  'strayFault',
+]);
 
 /** S4: an epoch makes one incarnation the holder, once and for all. */
 function granted(world: World, before: HostState | undefined, after: HostState): World {

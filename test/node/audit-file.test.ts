@@ -25,13 +25,8 @@ import { AUDIT_LINE_MAX, AUDIT_START, auditLine } from '../../src/core/host/audi
 import { HostWriter } from '../../src/drivers/host/host-writer.ts';
 import { HostTable } from '../../src/drivers/host/table.ts';
 import { VirtualClock } from '../../targets/lab/virtual-clock.ts';
-import {
-  AUDIT_LIMITS,
-  type AuditLimits,
-  auditFiles,
-  openAudit,
-  readParts,
-} from '../../targets/node/host/audit-file.ts';
+import { AUDIT_LIMITS, auditFiles, openAudit } from '../../targets/node/host/audit-file.ts';
+import { type LogLimits, readParts } from '../../targets/node/host/rotated-file.ts';
 import { checkAudit } from '../support/check-audit.ts';
 import { MemoryJournal } from '../support/memory-journal.ts';
 
@@ -79,7 +74,7 @@ const log = (level: string, message: string) => logs.push(`${level}: ${message}`
 const ENTRY = { atMs: 1, bundle: 'panel', event: 'held', epoch: 1, holder: 'android' };
 
 /** Writes lines one by one, as a life of a host does. */
-function write(lines = 2, limits: AuditLimits = AUDIT_LIMITS): void {
+function write(lines = 2, limits: LogLimits = AUDIT_LIMITS): void {
   const file = openAudit(at('audit.jsonl'), 0, log, limits);
   let hash = file.hash ?? AUDIT_START;
   for (let i = 0; i < lines; i++) {

@@ -5,6 +5,7 @@ import type { BorrowerState } from './borrower-state.ts';
 import type { HostWatch } from './host-watch.ts';
 import type { OwnerState } from './owner-state.ts';
 import type { Question } from './question.ts';
+import type { StepTimes } from './step-times.ts';
 
 /** One bundle, by the role of this VM. */
 export type AgentBundle =
@@ -26,6 +27,8 @@ export interface AgentEndpointState {
   readonly looks: Readonly<Record<BundleId, number>>;
   /** Queries sent so far. */
   readonly asked: number;
+  /** By bundle: how long policy and hooks took. For people; no decision depends on it. */
+  readonly times: Readonly<Record<BundleId, StepTimes>>;
   readonly watch: HostWatch;
   /** Id of the host's table, from the last session with the host. */
   readonly tableId: string | undefined;

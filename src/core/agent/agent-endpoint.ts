@@ -37,6 +37,7 @@ import { hasFreshToken, heard, looked, tokenOf, UNWATCHED, type WatchStep, watch
 import { OWNER_TABLE } from './owner.ts';
 import { initialOwner, type OwnerInput, type OwnerState } from './owner-state.ts';
 import { againMs, answered, asked, NO_QUESTION, type Question, stepped } from './question.ts';
+import { NO_TIMES, type StepTimes, timed, withSteps } from './step-times.ts';
 
 /** Validity of a consent on the host's clock, in ms. Covers the request, the policy and the preparation. */
 const CONSENT_VALID_MS = 10_000;
@@ -90,6 +91,7 @@ export class AgentEndpoint {
       questions: {},
       looks: {},
       asked: 0,
+      times: {},
       watch: UNWATCHED,
       tableId: undefined,
       isAsleep: false,
@@ -290,6 +292,7 @@ export class AgentEndpoint {
     if (state !== entry.state) this.#set({ bundles: { ...this.state.bundles, [bundle]: after } });
     const question = this.state.questions[bundle] ?? NO_QUESTION;
     this.#setQuestion(bundle, stepped(question, input.on, effects));
+    this.#setTimes(bundle, timed(this.state.times[bundle] ?? NO_TIMES, input, effects, nowMs));
     const rows = [row, ...levels];
     this.#do({
       do: 'step',
@@ -306,7 +309,7 @@ export class AgentEndpoint {
   #perform(bundle: BundleId, on: string, effect: AgentEffect<never>, nowMs: number): void {
     switch (effect.do) {
       case 'send':
-        this.#do(effect);
+        this.#do({ ...effect, message: withSteps(effect.message, this.state.times[bundle] ?? NO_TIMES) });
         if (effect.message.kind === 'borrowDeclined')
           this.#do({ do: 'declined', to: effect.to, message: effect.message });
         return;
@@ -387,6 +390,11 @@ export class AgentEndpoint {
   #setQuestion(bundle: BundleId, question: Question): void {
     if (this.state.questions[bundle] === question) return;
     this.#set({ questions: { ...this.state.questions, [bundle]: question } });
+  }
+
+  #setTimes(bundle: BundleId, times: StepTimes): void {
+    if ((this.state.times[bundle] ?? NO_TIMES) === times) return;
+    this.#set({ times: { ...this.state.times, [bundle]: times } });
   }
 
   #do(order: AgentOrder): void {

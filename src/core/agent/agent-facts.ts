@@ -1,6 +1,6 @@
 /** Inputs (facts) and outputs (orders) of an agent's endpoint (agent-endpoint.ts). Types only. */
 
-import type { DriverStatus, HookName, HookResult } from '../../ports/world.ts';
+import type { DriverStatus, HookName, HookResult, HookStepTime } from '../../ports/world.ts';
 import type { BundleDefinition } from '../protocol/bundle.ts';
 import type { GrantedForm } from '../protocol/evidence.ts';
 import type { BundleId, Epoch, VmId } from '../protocol/ids.ts';
@@ -48,6 +48,7 @@ export type AgentFact = { readonly nowMs: number } & (
       readonly bundle: BundleId;
       readonly hook: HookName;
       readonly result: HookResult;
+      readonly steps?: readonly HookStepTime[] | undefined;
     }
   | {
       readonly on: 'policyDecided';

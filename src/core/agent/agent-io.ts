@@ -3,7 +3,7 @@
  * into inputs and effects into orders, in the order given. Types only.
  */
 
-import type { DriverStatus, HookName, HookResult } from '../../ports/world.ts';
+import type { DriverStatus, HookName, HookResult, HookStepTime } from '../../ports/world.ts';
 import type { DeclineReason, EvidenceLevel, MoveCause, RefusalCode } from '../protocol/codes.ts';
 import type { Epoch, Incarnation, VmId } from '../protocol/ids.ts';
 import type { Message, MessageKind, MessageOf } from '../protocol/messages.ts';
@@ -26,7 +26,13 @@ export type CommonInput<T extends string> =
   | { readonly on: 'hostUp' }
   /** The host has another table, with which epochs of the last one do not compare. */
   | { readonly on: 'newTable' }
-  | { readonly on: 'hookDone'; readonly hook: HookName; readonly result: HookResult }
+  | {
+      readonly on: 'hookDone';
+      readonly hook: HookName;
+      readonly result: HookResult;
+      /** For people (step-times.ts). */
+      readonly steps?: readonly HookStepTime[] | undefined;
+    }
   | { readonly on: `timer:${T}` };
 
 /** The terms that a client asks for. */

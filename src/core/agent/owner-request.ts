@@ -263,6 +263,7 @@ export const REQUEST_ROWS = [
           leaseMs: state.request!.leaseMs,
           minHoldMs: state.request!.minHoldMs,
           noticeMs: state.request!.noticeMs,
+          purpose: state.request!.purpose,
         }),
         timer('prepare'),
       ],

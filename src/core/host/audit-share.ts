@@ -8,10 +8,16 @@
 import type { VmId } from '../protocol/ids.ts';
 import { type AuditEntry, OVER_SHARE_EVENT } from './audit.ts';
 
-/** Burst size in lines: some 140 handovers of 7 lines. */
-const LINES_AT_ONCE = 1_000;
-/** Rate in lines per second: one handover in 1.4 s, 120 MB a day. */
-const LINES_PER_S = 5;
+/** Size of a share. */
+export interface ShareSize {
+  /** Burst size in lines. */
+  readonly atOnce: number;
+  /** Rate in lines per second. */
+  readonly perS: number;
+}
+
+/** Of the audit log: some 140 handovers of 7 lines at once; then one handover in 1.4 s, 120 MB a day. */
+export const AUDIT_SHARE: ShareSize = { atOnce: 1_000, perS: 5 };
 /** Interval of the lines that count omitted lines, in ms. */
 export const OVER_SHARE_EVERY_MS = 60_000;
 
@@ -29,13 +35,19 @@ interface Share {
 
 export class AuditShares {
   readonly #shares = new Map<string, Share>();
+  readonly #size: ShareSize;
+
+  constructor(size: ShareSize = AUDIT_SHARE) {
+    this.#size = size;
+  }
 
   /** Returns whether `vm` may cause this line now. `vm` undefined: no VM caused it; such lines share one bucket. */
   take(vm: VmId | undefined, entry: AuditEntry, nowMs: number): boolean {
     const key = `${entry.event === FAULT_EVENT ? FAULT_EVENT : ''} ${vm ?? ''}`;
-    const share = this.#shares.get(key) ?? newShare(vm, nowMs);
+    const share = this.#shares.get(key) ?? newShare(vm, this.#size.atOnce, nowMs);
     this.#shares.set(key, share);
-    share.left = Math.min(LINES_AT_ONCE, share.left + ((nowMs - share.filledMs) / 1_000) * LINES_PER_S);
+    const { atOnce, perS } = this.#size;
+    share.left = Math.min(atOnce, share.left + ((nowMs - share.filledMs) / 1_000) * perS);
     share.filledMs = nowMs;
     if (share.left >= 1) {
       share.left -= 1;
@@ -53,13 +65,13 @@ export class AuditShares {
       if (!last) return [];
       share.skipped = 0;
       share.last = undefined;
-      const words = `${skipped} lines caused by ${vm ?? 'no VM'} were omitted: more than ${LINES_PER_S} a second`;
+      const words = `${skipped} lines caused by ${vm ?? 'no VM'} were omitted: more than ${this.#size.perS} a second`;
       const detail = `${words}; the last one: ${last.event}${last.detail === undefined ? '' : ` (${last.detail})`}`;
       return [{ ...last, atMs: Math.round(nowMs), event: OVER_SHARE_EVENT, detail }];
     });
   }
 }
 
-function newShare(vm: VmId | undefined, nowMs: number): Share {
-  return { vm, left: LINES_AT_ONCE, filledMs: nowMs, skipped: 0, last: undefined };
+function newShare(vm: VmId | undefined, left: number, nowMs: number): Share {
+  return { vm, left, filledMs: nowMs, skipped: 0, last: undefined };
 }

@@ -108,8 +108,8 @@ const LINE = /^(\{"previous":"([0-9a-f]{64})".*),"hash":"([0-9a-f]{64})"\}$/;
 /** The fields before `event` are names and numbers, which contain no quotes or commas. */
 const LOSS = new RegExp(`^[^,]*,[^,]*,[^,]*,"event":"(${TORN_EVENT}|${SKIPPED_EVENT}|${OVER_SHARE_EVENT})"`);
 
-/** JSON in ASCII, so that the hash does not depend on a text encoding. */
-function asciiJson(value: unknown): string {
+/** Returns JSON in ASCII: a hash does not depend on a text encoding, and no character misleads a reader. */
+export function asciiJson(value: unknown): string {
   return JSON.stringify(value).replace(
     /[\u007f-\uffff]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -2,6 +2,7 @@
 
 import type { BundleId, Incarnation, VmId } from '../protocol/ids.ts';
 import { type Bounds, boundsAt } from './bounds.ts';
+import type { OpenHandover } from './handover-watch.ts';
 import type { HostFound } from './host-facts.ts';
 import type { HostState } from './host-state.ts';
 import type { Tally } from './remap.ts';
@@ -23,6 +24,8 @@ export interface HostEndpointState {
   readonly bundles: Readonly<Record<BundleId, HostState>>;
   /** Syncs and resets of the current attempt, by bundle. */
   readonly tallies: Readonly<Record<BundleId, Tally>>;
+  /** Attempts whose record is not made yet, by bundle. For people; no decision depends on it. */
+  readonly handovers: Readonly<Record<BundleId, readonly OpenHandover[]>>;
   readonly registry: RegistryRecord;
   /** VMs that wait before their first instruction. */
   readonly starting: readonly VmId[];
@@ -42,6 +45,7 @@ export const NOTHING: HostEndpointState = {
   isServing: false,
   bundles: {},
   tallies: {},
+  handovers: {},
   registry: { machineBoot: '', incarnations: {}, running: [], floor: 0 },
   starting: [],
   exits: [],

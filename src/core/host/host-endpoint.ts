@@ -11,6 +11,7 @@ import type { FaultRecord } from '../../ports/enforcer.ts';
 import type { BundleId, Epoch, Incarnation, VmId } from '../protocol/ids.ts';
 import { type Attributed, attribute, causeOf } from './attribution.ts';
 import { type Bounds, boundsAt, EPOCHS_LEFT_MIN, INCARNATIONS_LEFT_MIN } from './bounds.ts';
+import { watchBundle } from './handover-watch.ts';
 import { NoEpochLeft } from './host-attempt.ts';
 import { hostConfig } from './host-config.ts';
 import { type HostEndpointState, isAwake, NOTHING } from './host-endpoint-state.ts';
@@ -26,7 +27,7 @@ import {
 import { HOST_TABLE } from './host-table.ts';
 import { readHostTime } from './host-time.ts';
 import { faultMessage, partiesOf, whyUnfit } from './host-view.ts';
-import { recoveredOf, registryFound } from './recovery.ts';
+import { registryFound, startOf } from './recovery.ts';
 import { foldAnswers, NO_TALLY, PhaseRuns } from './remap.ts';
 import { beganIn, runningIn } from './vm-registry.ts';
 
@@ -152,12 +153,8 @@ export class HostEndpoint {
     const registry = registryFound(found);
     this.#set({ registry });
     const running = runningIn(registry);
-    const epochs = {
-      from: (found.bounds?.epochs ?? 0) as Epoch,
-      to: this.state.bounds.epochs as Epoch,
-    };
     for (const bundle of this.#configs.keys())
-      this.#feed(bundle, { on: 'start', recovered: recoveredOf(found, bundle), running, epochs, nowMs });
+      this.#feed(bundle, { ...startOf(found, bundle, this.state.bounds), running, nowMs });
     // The VMs come last: a record of the VMs implies a record of every bundle.
     this.#recordVms();
     this.#set({ isServing: true });
@@ -359,6 +356,10 @@ export class HostEndpoint {
     this.#do({ do: 'step', bundle, on: input.on, before: before.name, after: state.name, rows, ignored });
     const cause = causeOf(before, input);
     for (const effect of effects) this.#perform(bundle, state, effect, cause);
+    const watched = watchBundle(this.state.handovers, { before, after: state, input, effects, config });
+    this.#set({ handovers: watched.handovers });
+    for (const record of watched.records)
+      this.#do({ do: 'handover', record, boot: this.state.bounds.machineBoot, cause });
   }
 
   #perform(bundle: BundleId, state: HostState, effect: HostEffect, cause: VmId | undefined): void {

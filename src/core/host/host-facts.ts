@@ -8,6 +8,7 @@ import type { Message } from '../protocol/messages.ts';
 import type { HostTimes } from '../protocol/timers.ts';
 import type { Attributed } from './attribution.ts';
 import type { Bounds } from './bounds.ts';
+import type { HandoverRecord } from './handover-record.ts';
 import type { HostState, RemapPhase } from './host-state.ts';
 import type { HOST_TABLE } from './host-table.ts';
 import type { RegistryRecord } from './vm-registry.ts';
@@ -38,6 +39,8 @@ export interface HostFound {
   readonly running: readonly VmId[];
   /** 8 random bytes as hex: the id of a table that is created now. */
   readonly freshTableId: string;
+  /** The last epochs with a handover record, by bundle; absent: none is known. */
+  readonly recorded?: ReadonlyMap<BundleId, readonly number[]> | undefined;
 }
 
 /** The last records of a table. */
@@ -140,6 +143,13 @@ export type HostNews =
       readonly epoch: Epoch;
       readonly holder: VmId | undefined;
       /** The VM that caused it; undefined: the machine or an operator. */
+      readonly cause: VmId | undefined;
+    }
+  /** An attempt to move a bundle has ended. `boot`: of the machine. `cause`: as of `audit`. */
+  | {
+      readonly do: 'handover';
+      readonly record: HandoverRecord;
+      readonly boot: string;
       readonly cause: VmId | undefined;
     }
   | { readonly do: 'fault'; readonly bundle: BundleId; readonly attributed: Attributed }

@@ -208,6 +208,8 @@ export type HostInput = { readonly nowMs: number } & (
        * only epochs of the record were allocated.
        */
       readonly epochs?: { readonly from: Epoch; readonly to: Epoch } | undefined;
+      /** The last epochs with a handover record. For people (handover-watch.ts). */
+      readonly recorded?: readonly number[] | undefined;
     }
   | {
       readonly on: 'phaseDone';

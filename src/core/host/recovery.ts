@@ -1,6 +1,7 @@
 /** What a host that starts makes of what it found: bounds, records and running VMs. Pure. */
 
-import type { BundleId } from '../protocol/ids.ts';
+import type { BundleId, Epoch } from '../protocol/ids.ts';
+import type { Bounds } from './bounds.ts';
 import type { HostFound } from './host-facts.ts';
 import { initialHost, type Recovered } from './host-state.ts';
 import { type RegistryRecord, registryAtStart } from './vm-registry.ts';
@@ -16,8 +17,15 @@ export function registryFound(found: HostFound): RegistryRecord {
   return registryAtStart(records?.registry, machineBoot, running, floor);
 }
 
+/** Returns what a bundle's table starts with, but for time and running VMs. `bounds`: those of this start. */
+export function startOf(found: HostFound, bundle: BundleId, bounds: Bounds) {
+  const epochs = { from: (found.bounds?.epochs ?? 0) as Epoch, to: bounds.epochs as Epoch };
+  const recorded = found.recorded?.get(bundle);
+  return { on: 'start', recovered: recoveredOf(found, bundle), epochs, recorded } as const;
+}
+
 /** Returns what is known of a bundle. */
-export function recoveredOf(found: HostFound, bundle: BundleId): Recovered {
+function recoveredOf(found: HostFound, bundle: BundleId): Recovered {
   const { bounds, records, isFirst } = found;
   const rebooted = isRebooted(found);
   // With the bounds intact, records that are missing after a reboot mean that no VM holds a bundle.

@@ -14,6 +14,7 @@ import {
   required,
   resource,
   struct,
+  text,
   uint,
   type ValueOf,
 } from './schema.ts';
@@ -28,8 +29,10 @@ export const HOST_TIME_BYTES = 16;
 export const CONSENT_BYTES_MAX = 320;
 /** Longest text for people. Fits a line of a terminal. */
 export const TEXT_BYTES_MAX = 96;
-/** Most step times of one message: a chain of hooks has fewer, and a status line shows no more. */
+/** Most step times of one message: two hooks with seven steps each. */
 export const STEPS_MAX = 16;
+/** Longest name of a step of a hook, in bytes. */
+export const STEP_NAME_BYTES_MAX = 32;
 /** Longest entry as read back from an enforcer: words 0 to 3 of a stream table entry. */
 export const ENTRY_BYTES_MAX = 32;
 
@@ -68,10 +71,13 @@ export type GrantedResource = NonNullable<(typeof GRANTED)['of']>;
 
 /** Duration of one step of a handover at its sender, for people. No decision depends on it. */
 const STEP_TIME = struct('step-time', {
+  /** The policy, a hook, or (`hook`) one step of the hook before it in the list. */
   step: required(1, oneOf(['policy', 'prepare', 'quiesce', 'suspend', 'resume', 'hook'] as const)),
-  /** The device, if the step concerns one. */
+  /** Of a step of a hook: its device. */
   device: optional(2, id<DeviceId>()),
   ms: required(3, uint()),
+  /** Of a step of a hook: its name. */
+  name: optional(4, text(STEP_NAME_BYTES_MAX)),
 });
 export type StepTime = NonNullable<(typeof STEP_TIME)['of']>;
 export const STEP_TIMES = list(STEP_TIME, STEPS_MAX);

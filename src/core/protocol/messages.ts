@@ -54,7 +54,9 @@ export {
   type GrantedResource,
   HOST_TIME_BYTES,
   type Proof,
+  STEP_NAME_BYTES_MAX,
   STEPS_MAX,
+  type StepTime,
   TEXT_BYTES_MAX,
 } from './message-parts.ts';
 
@@ -146,6 +148,9 @@ export const MESSAGES = {
       noticeMs: required(8, uint()),
       /** Of the request. The consent must contain the same. */
       requestId: required(9, uint()),
+      /** Of the request, for the host's handover records. */
+      purpose: optional(10, text(TEXT_BYTES_MAX)),
+      steps: optional(11, STEP_TIMES),
     },
   },
   prepared: {

@@ -229,8 +229,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
         return this.#journal.write(order.bundle, { attempt: order.attempt, epoch: order.epoch });
       case 'hook': {
         const { bundle, hook, epoch } = order;
-        return hooks.run(bundle, hook, epoch, (result) =>
-          this.#feed({ on: 'hookDone', bundle, hook, result }),
+        return hooks.run(bundle, hook, epoch, (result, steps) =>
+          this.#feed({ on: 'hookDone', bundle, hook, result, steps }),
         );
       }
       case 'inspect': {

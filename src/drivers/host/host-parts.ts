@@ -10,6 +10,7 @@ import type { Enforcer } from '../../ports/enforcer.ts';
 import type { Clock, DurableRecord, Entropy, Log } from '../../ports/world.ts';
 import type { Link } from '../link/link.ts';
 import type { FaultReports } from './fault-reports.ts';
+import type { RecordFile } from './record-writer.ts';
 import type { HostTable } from './table.ts';
 
 /** Parameters of a host. */
@@ -32,6 +33,8 @@ export interface HostParts {
   readonly audit: (lines: string) => void;
   /** Hash of the last line of the audit log. */
   readonly auditHash: string | undefined;
+  /** The handover records; absent: none are kept. `recorded`: the last epochs with a record, by bundle. */
+  readonly records?: RecordFile & { readonly recorded?: ReadonlyMap<BundleId, readonly number[]> };
   /** Ends the process, so that its supervisor restarts it: this run cannot continue. */
   readonly end?: (reason: string) => void;
   readonly times?: Partial<HostTimes>;

@@ -1,6 +1,6 @@
 /**
- * Writes the host's table at once, and its audit log in idle time: while a bundle moves, the parties wait for
- * messages.
+ * Writes the host's table at once, and its audit log and handover records in idle time: while a bundle moves, the
+ * parties wait for messages.
  *
  * Nothing here is fsynced (bounds.ts lists what is durable), but for records that the core wants durable. A table
  * write that fails is reported to the core, which decides what follows. Audit lines are buffered meanwhile and retried.
@@ -8,10 +8,12 @@
 
 import { AUDIT_START, type AuditEntry, auditLine, SKIPPED_EVENT } from '../../core/host/audit.ts';
 import { AuditShares, OVER_SHARE_EVERY_MS } from '../../core/host/audit-share.ts';
+import type { HandoverRecord } from '../../core/host/handover-record.ts';
 import type { HostState } from '../../core/host/host-state.ts';
 import type { RegistryRecord } from '../../core/host/vm-registry.ts';
 import type { BundleId, VmId } from '../../core/protocol/ids.ts';
 import type { Clock, Log } from '../../ports/world.ts';
+import { type RecordFile, RecordWriter } from './record-writer.ts';
 import type { HostTable } from './table.ts';
 
 /** Longest time that audit lines stay unwritten, in ms. A handover takes a few ms; people read later. */
@@ -32,11 +34,16 @@ export interface HostWriterParts {
   readonly audit: (lines: string) => void;
   /** Hash of the last line of the audit log. */
   readonly auditHash: string | undefined;
+  /** The handover records; absent: none are kept. */
+  readonly records?: RecordFile | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Writes the host's table and audit log. */
+/** What is written. */
+type Written = 'table' | 'audit' | 'records';
+
+/** Writes the host's table, audit log and handover records. */
 export class HostWriter {
   readonly #parts: HostWriterParts;
   #auditHash: string;
@@ -46,14 +53,16 @@ export class HostWriter {
   readonly #shares = new AuditShares();
   #cancelLeftOut: (() => void) | undefined;
   #isStopped = false;
-  /** Last write error of table or audit log. */
-  #tableFault: string | undefined;
-  #auditFault: string | undefined;
+  readonly #records: RecordWriter | undefined;
+  /** Last write errors. */
+  readonly #faults: Partial<Record<Written, string>> = {};
   #remindMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: HostWriterParts) {
     this.#parts = parts;
     this.#auditHash = parts.auditHash ?? AUDIT_START;
+    const { records, clock } = parts;
+    this.#records = records && new RecordWriter(records, () => clock.nowMs());
   }
 
   /** Returns the hash of the last audit line, after writing the buffered lines. */
@@ -64,7 +73,8 @@ export class HostWriter {
 
   /** Returns what cannot be written, and why; undefined when all writes succeed. */
   get fault(): string | undefined {
-    const faults = [this.#tableFault, this.#auditFault].filter((fault) => fault !== undefined);
+    const { table, audit, records } = this.#faults;
+    const faults = [table, audit, records].filter((fault) => fault !== undefined);
     return faults.length > 0 ? faults.join('; ') : undefined;
   }
 
@@ -82,14 +92,31 @@ export class HostWriter {
   writeAudit(entry: AuditEntry, cause: VmId | undefined): void {
     if (!this.#shares.take(cause, entry, this.#parts.clock.nowMs())) return this.#leftOutLater();
     this.#entries.push(entry);
-    if (entry.event === END_EVENT && this.#auditFault === undefined) this.#later(0);
+    if (entry.event === END_EVENT && this.#faults.audit === undefined) this.#later(0);
     else this.#later();
+  }
+
+  /** Adds a handover record. `cause`: the VM that caused it, which has a share of them (record-share.ts). */
+  writeRecord(record: HandoverRecord, boot: string, cause: VmId | undefined): void {
+    if (this.#records?.add(record, boot, cause) === false) return this.#leftOutLater();
+    if (this.#records) this.#later();
   }
 
   /** Writes the buffered lines. Lines that cannot be written stay buffered. */
   catchUp(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#catchUpAudit();
+    try {
+      this.#records?.write();
+      this.#works('records');
+    } catch (error) {
+      this.#complain('records', (error as Error).message);
+      this.#later();
+    }
+  }
+
+  #catchUpAudit(): void {
     const skipped = this.#skipped;
     const note = skipped > 0 ? [skippedEntry(this.#parts.clock.nowMs(), skipped)] : [];
     let lines = '';
@@ -117,7 +144,7 @@ export class HostWriter {
 
   /** Stops writing. */
   stop(): void {
-    this.#entries.push(...this.#shares.leftOut(this.#parts.clock.nowMs()));
+    this.#addLeftOut();
     this.catchUp();
     this.#isStopped = true;
     this.#cancel?.();
@@ -145,22 +172,20 @@ export class HostWriter {
     }
   }
 
-  #works(what: 'table' | 'audit'): void {
+  #works(what: Written): void {
     if (this.fault === undefined) return;
-    if (what === 'table') this.#tableFault = undefined;
-    else this.#auditFault = undefined;
+    delete this.#faults[what];
     if (this.fault !== undefined) return;
     this.#remindMs = Number.NEGATIVE_INFINITY;
     this.#parts.log('info', 'table and audit log can be written again');
   }
 
-  #complain(what: 'table' | 'audit', fault: string): void {
-    if (what === 'table') this.#tableFault = fault;
-    else this.#auditFault = fault;
+  #complain(what: Written, fault: string): void {
+    this.#faults[what] = fault;
     const nowMs = this.#parts.clock.nowMs();
     if (nowMs - this.#remindMs < REMIND_MS) return;
     this.#remindMs = nowMs;
-    const follows = this.#tableFault === undefined ? 'lending continues' : 'lending stops until then';
+    const follows = this.#faults.table === undefined ? 'lending continues' : 'lending stops until then';
     this.#parts.log(
       'error',
       `${this.fault}; free space or repair the disk; writes are retried, and ${follows}`,
@@ -172,12 +197,17 @@ export class HostWriter {
     if (this.#isStopped) return;
     this.#cancelLeftOut ??= this.#parts.clock.after(OVER_SHARE_EVERY_MS, () => {
       this.#cancelLeftOut = undefined;
-      this.#entries.push(...this.#shares.leftOut(this.#parts.clock.nowMs()));
+      this.#addLeftOut();
       this.#later();
     });
   }
 
-  #later(ms = this.#auditFault === undefined ? LATER_MS : RETRY_MS): void {
+  #addLeftOut(): void {
+    this.#entries.push(...this.#shares.leftOut(this.#parts.clock.nowMs()));
+    this.#records?.addLeftOut();
+  }
+
+  #later(ms = (this.#faults.audit ?? this.#faults.records) ? RETRY_MS : LATER_MS): void {
     if (this.#isStopped) return;
     if (ms === 0) this.#cancel?.();
     if (ms === 0 || !this.#cancel) this.#cancel = this.#parts.clock.after(ms, () => this.catchUp());

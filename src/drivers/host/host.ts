@@ -79,8 +79,9 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       (fact) => this.#step(fact),
       () => this.#rested(),
     );
-    const { audit, auditHash } = parts;
-    this.#writer = new HostWriter({ table: parts.table ?? parts.freshTable(), audit, auditHash, clock, log });
+    const { audit, auditHash, records } = parts;
+    const table = parts.table ?? parts.freshTable();
+    this.#writer = new HostWriter({ table, audit, auditHash, records, clock, log });
     for (const { id } of bundles) this.#entries.set(id, this.#entryOf(id));
   }
 
@@ -96,6 +97,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
       machineBoot: enforcer.machineBoot(),
       running: enforcer.running(),
       freshTableId: hex(entropy.random(TABLE_ID_BYTES)),
+      recorded: this.#parts.records?.recorded,
     };
     this.#feed({ on: 'start', found });
   }
@@ -323,6 +325,8 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
         return this.#tellPhase(news);
       case 'audit':
         return this.#audit(news);
+      case 'handover':
+        return this.#writer.writeRecord(news.record, news.boot, news.cause);
     }
   }
 

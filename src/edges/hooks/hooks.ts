@@ -16,7 +16,7 @@ import { type HooksConfig, hookComplaints } from './hooks-config.ts';
 import { messageOf, pause, tookMs } from './limit.ts';
 import { BundleNote } from './note.ts';
 import { type BundlePlan, planOf } from './plan.ts';
-import { inspect, leave, lend, prepare, type RunContext, resume } from './run.ts';
+import { inspect, leave, lend, prepare, type RunContext, resume, type TookStep } from './run.ts';
 import type { HookLock, HookWorld, LockAnswer } from './world.ts';
 
 /** Most waiting runs: one of each hook, and an inspect. More indicate a bug. */
@@ -58,7 +58,12 @@ export function createHooks(parts: HooksParts): DriverHooks {
     return found;
   };
   return {
-    run: (bundle, hook, epoch, done) => void hooksOf(bundle).run(hook, epoch).then(done),
+    run: (bundle, hook, epoch, done) => {
+      const took: TookStep[] = [];
+      void hooksOf(bundle)
+        .run(hook, epoch, took)
+        .then((result) => done(result, took));
+    },
     inspect: (bundle, done) => void hooksOf(bundle).inspect().then(done),
   };
 }
@@ -79,10 +84,10 @@ class BundleHooks {
     this.#plan = plan;
   }
 
-  async run(hook: HookName, epoch: Epoch): Promise<HookResult> {
+  /** Adds the completed steps to `took`. */
+  async run(hook: HookName, epoch: Epoch, took: TookStep[]): Promise<HookResult> {
     if (this.#plan.length === 0) return { ok: true };
     const { world, log } = this.#parts;
-    const took: string[] | undefined = (log.level ?? 'debug') === 'debug' ? [] : undefined;
     const startMs = world.clock.nowMs();
     const result = await this.#inTurn<HookResult>(
       epoch,
@@ -91,11 +96,11 @@ class BundleHooks {
     );
     const ms = tookMs(world.clock, startMs);
     // One line at the end: a line costs as much as a step.
-    if (took)
+    if ((log.level ?? 'debug') === 'debug')
       log('debug', `hook ${hook}: ${result.ok ? 'done' : result.outcome}`, {
         bundle: this.#bundle.id,
         ms,
-        steps: took,
+        steps: took.map((step) => `${step.hook} ${step.device}/${step.name}: ${step.ms}`),
       });
     return result;
   }
@@ -153,7 +158,8 @@ class BundleHooks {
     try {
       this.#note ??= new BundleNote(world.notes, bundle, log);
       const isOwner = this.#bundle.owner === this.#parts.self;
-      return await work({ world, log, bundle, epoch, lock, leftovers, note: this.#note, isOwner });
+      const note = this.#note;
+      return await work({ world, log, bundle, epoch, lock, leftovers, note, isOwner, took: [] });
     } catch (error) {
       // Steps reject with a StepError; any other error is a bug of ours, and the driver's state is unknown.
       return refuse(`${bundle}: ${messageOf(error)}`, 'unknown');

@@ -8,7 +8,7 @@
  */
 
 import type { BundleId, Epoch } from '../../core/protocol/ids.ts';
-import type { DriverStatus, HookResult, Log } from '../../ports/world.ts';
+import type { DriverStatus, HookResult, HookStepTime, Log } from '../../ports/world.ts';
 import { writeAttribute } from './attributes.ts';
 import { STEP_LIMIT_MS } from './kind.ts';
 import { Limit, messageOf, type StepError, stepError, tookMs } from './limit.ts';
@@ -29,10 +29,15 @@ export interface RunContext {
   readonly lock: HookLock;
   readonly note: BundleNote;
   readonly isOwner: boolean;
-  /** Duration of each step, in ms; absent when not recorded. */
-  readonly took?: string[] | undefined;
+  /** The completed steps with their durations. */
+  readonly took: TookStep[];
   /** Work that was abandoned and has not ended. */
   readonly leftovers: Set<Promise<unknown>>;
+}
+
+/** Duration of a completed step. */
+export interface TookStep extends HookStepTime {
+  readonly hook: HookWord;
 }
 
 /** A completed step, with what undoes it. */
@@ -277,7 +282,7 @@ async function call(
   const startMs = world.clock.nowMs();
   try {
     await act(callOf(run, step, hook, isStrict));
-    run.took?.push(`${hook} ${step.device}/${step.name}: ${tookMs(world.clock, startMs)}`);
+    run.took.push({ hook, device: step.device, name: step.name, ms: tookMs(world.clock, startMs) });
     return undefined;
   } catch (error) {
     return { step, error: stepError(error) };

@@ -14,6 +14,7 @@ import { VERSION } from '../program/version.ts';
 import { CLOCK } from '../system/clock.ts';
 import { startCommand } from './command.ts';
 import { connectControl } from './control-client.ts';
+import { clockText, dayText } from './local-time.ts';
 import type { FileWorld } from './world.ts';
 
 /** Exit status when the reader of the output is gone: that of a program ended by SIGPIPE. */
@@ -49,8 +50,8 @@ const WORLD: FileWorld = {
   timeOfDay: (agoMs = 0) => {
     const now = new Date();
     const then = new Date(now.getTime() - agoMs);
-    const date = then.toDateString() === now.toDateString() ? '' : `${dateOf(then)} `;
-    return `${date}${clockOf(then)}`;
+    const date = then.toDateString() === now.toDateString() ? '' : `${dayText(then)} `;
+    return `${date}${clockText(then)}`;
   },
   isoTime: (agoMs = 0) => new Date(Date.now() - agoMs).toISOString(),
   after: CLOCK.after,
@@ -58,18 +59,6 @@ const WORLD: FileWorld = {
   out: (line) => write(process.stdout, line),
   err: (line) => write(process.stderr, line),
 };
-
-/** Both in the time zone of this machine, for people. */
-function dateOf(time: Date): string {
-  const parts = [time.getFullYear(), time.getMonth() + 1, time.getDate()];
-  return parts.map((part) => String(part).padStart(2, '0')).join('-');
-}
-
-function clockOf(time: Date): string {
-  const parts = [time.getHours(), time.getMinutes(), time.getSeconds()];
-  const clock = parts.map((part) => String(part).padStart(2, '0')).join(':');
-  return `${clock}.${String(time.getMilliseconds()).padStart(3, '0')}`;
-}
 
 function help(commands: Verbs<FileWorld>): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length));

@@ -33,6 +33,7 @@ import { lockState } from '../system/name-lock.ts';
 import { openSupervisor } from '../system/supervisor.ts';
 import { AUDIT_LIMITS, auditIn, openAudit } from './audit-file.ts';
 import { openEnforcer } from './enforcers.ts';
+import { handoversIn, openHandovers } from './handover-file.ts';
 import { warnQuarantined } from './quarantine.ts';
 import { freshTable, openTable } from './table-file.ts';
 
@@ -138,6 +139,7 @@ function serve(enforcer: Enforcer, order: Order): void {
     freshTable: () => freshTable(tableFile, log),
     audit: audit.append,
     auditHash: audit.hash,
+    records: openHandovers(handoversIn(state), log),
     end: () => process.exit(EXIT_AGAIN),
     ...(config.times ? { times: config.times } : {}),
     acceptDriverResidualState: config.acceptDriverResidualState ?? false,
