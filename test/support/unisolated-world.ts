@@ -64,6 +64,9 @@ export class ScriptedDriver implements DriverHooks {
   }
 }
 
+/** Wall-clock time at which the virtual clock starts. */
+export const WALL_MS = Date.UTC(2026, 10, 30, 13);
+
 /** Host, network and any number of agents. */
 export class UnisolatedWorld {
   readonly clock = new VirtualClock();
@@ -73,6 +76,10 @@ export class UnisolatedWorld {
   readonly audit: string[] = [];
   /** The audit log cannot be written, and this is why. */
   auditBroken: string | undefined;
+  /** Lines of the handover records. */
+  readonly records: string[] = [];
+  /** The handover records cannot be written, and this is why. */
+  recordsBroken: string | undefined;
   /** Why the host ended its process. */
   readonly ends: string[] = [];
   readonly notices: { vm: VmId; bundle: BundleId; notice: AgentNotice }[] = [];
@@ -129,11 +136,30 @@ export class UnisolatedWorld {
         this.audit.push(...lines.trimEnd().split('\n'));
       },
       auditHash: undefined,
+      records: {
+        append: (lines) => {
+          if (this.recordsBroken !== undefined) throw new Error(this.recordsBroken);
+          this.records.push(...lines.trimEnd().split('\n'));
+        },
+        wallMs: () => WALL_MS + this.clock.nowMs(),
+        isoTime: (wallMs) => new Date(wallMs).toISOString(),
+        recorded: this.#recorded(),
+      },
       end: (reason) => this.ends.push(reason),
     });
     this.onHost(this.host);
     this.host.start();
     return this.host;
+  }
+
+  #recorded(): Map<BundleId, number[]> {
+    const all = this.records.map((line) => JSON.parse(line) as { bundle: BundleId; epoch: number });
+    return new Map(
+      this.#bundles.map(({ id }) => [
+        id,
+        all.filter(({ bundle }) => bundle === id).map(({ epoch }) => epoch),
+      ]),
+    );
   }
 
   /** `hooks`: in place of the scripted driver, which then has no part. */

@@ -64,15 +64,15 @@ export interface HandoverRecord {
   readonly why?: string | undefined;
   /** The same for people: an error of the enforcer, or what a holder rejected. */
   readonly detail?: string | undefined;
-  /** From the question to the owner's policy to the outcome; null: not known. Parts: the policy and the host's stages. */
+  /** From the question to the owner’s policy to the outcome: policy and stages of the host. Null: not known. */
   readonly ms: number | null;
   readonly steps: readonly RecordedStep[];
 }
 
 /** Longest detail of a record, in characters. It bounds how much of the file one error can fill. */
 const DETAIL_MAX = 256;
-/** Most steps of a record that VMs report: of a lend, all of them. */
-export const REPORTED_MAX = 40;
+/** Most steps of a record that VMs report. A policy and three hooks with seven steps each are 25. */
+export const REPORTED_MAX = 32;
 /** Longest line, in characters: its texts and names take up to six characters for each one. */
 export const RECORD_LINE_MAX = 16_384;
 
