@@ -8,6 +8,7 @@ const LIVES = 'test/drivers/host/incarnations.test.ts';
 const REMAP = 'test/core/host/remap.test.ts';
 const UNWRITTEN = 'test/drivers/host/unwritten.test.ts';
 const TABLE = 'test/drivers/host/table.test.ts';
+const HANDOVERS = 'test/drivers/host/handovers.test.ts';
 
 export const HOST_MUTANTS: readonly Mutant[] = [
   {
@@ -238,5 +239,55 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     replace: 'if (kind && nowMs < kind.nextMs - REPORT_EVERY_MS) {',
     breaks: 'M10, S8',
     caughtBy: 'test/core/host/audit-share.test.ts',
+  },
+  {
+    name: 'a reservation that lapses leaves no record',
+    find: 'if (before.reservation?.epoch === epoch && stageOf(after, epoch) === undefined) return endOfReservation(step);',
+    replace:
+      'if (before.reservation?.epoch === epoch && stageOf(after, epoch) === undefined) return undefined;',
+    breaks: 'every attempt leaves one handover record',
+    caughtBy: HANDOVERS,
+  },
+  {
+    name: 'an interrupted attempt leaves a record at each start',
+    find: 'return recorded.includes(part.epoch!) ? [] : [',
+    replace: 'return [',
+    breaks: 'every attempt leaves one handover record',
+    caughtBy: HANDOVERS,
+  },
+  {
+    name: 'the last of several stages of an attempt is not counted',
+    find: 'const stages = stagesAt(one, input.nowMs);',
+    replace: 'const { stages } = one;',
+    breaks: 'the times of a handover record add up',
+    caughtBy: HANDOVERS,
+  },
+  {
+    name: 'an attempt that waits for its confirmation waits for ever',
+    find: "if (stage === 'confirm' && isLate) return unconfirmed(one, 'noConfirm');",
+    replace: '',
+    breaks: 'a handover record says why',
+    caughtBy: HANDOVERS,
+  },
+  {
+    name: 'handover records that cannot be written pile up',
+    find: 'this.#lines.splice(0, excess);',
+    replace: '',
+    breaks: 'S8: nothing grows without bound',
+    caughtBy: 'test/drivers/host/host-writer.test.ts',
+  },
+  {
+    name: 'a VM causes any number of handover records',
+    find: 'if (!this.#shares.take(cause, record, this.#nowMs())) return false;',
+    replace: '',
+    breaks: 'one VM does not push out the records of others',
+    caughtBy: 'test/drivers/host/host-writer.test.ts',
+  },
+  {
+    name: 'times of an earlier epoch are reported',
+    find: "('epoch' in message && run.id === message.epoch)",
+    replace: "'epoch' in message",
+    breaks: 'R109: steps are those that led to the message',
+    caughtBy: 'test/core/agent/step-times.test.ts',
   },
 ];

@@ -92,7 +92,13 @@ export function recordLine(record: HandoverRecord, { time, boot }: RecordMoment)
     ...rest,
     detail: detail !== undefined && detail.length > DETAIL_MAX ? `${detail.slice(0, DETAIL_MAX)}…` : detail,
     ms: ms === null ? null : toMicroseconds(ms),
-    steps: steps.map((step) => ({ ...step, ms: toMicroseconds(step.ms) })),
+    steps: steps.map(({ by, step, device, name, ms }) => ({
+      by,
+      step,
+      device,
+      name,
+      ms: toMicroseconds(ms),
+    })),
   })}\n`;
 }
 

@@ -301,35 +301,34 @@ function refused(
   };
 }
 
-/** A host that starts: what the last one had under way, by its table. When it began is not in the table. */
+/**
+ * A host that starts: what the last one had under way, by its table. Times and purpose are not in the table. An attempt
+ * that had ended well may lack its record as well, since records are written later than the table.
+ */
 function interrupted({ input, config }: WatchedStep): HandoverRecord[] {
   if (input.on !== 'start' || input.recovered.kind !== 'record') return [];
   const { attempt, reservation, holder, lastCause } = input.recovered.state;
   const { owner, bundle } = config;
   const { recorded = [] } = input;
-  const seen = (epoch: Epoch, cause: MoveCause, from: VmId | undefined, to: VmId | undefined) =>
-    recorded.includes(epoch) ? [] : [interruption(bundle, input.nowMs, { epoch, cause, from, to })];
-  const open = holder && !holder.confirmed ? holder : undefined;
+  const left = (part: Pick<HandoverRecord, 'epoch' | 'cause' | 'from' | 'to' | 'outcome'>) => {
+    const unknown = { purpose: null, ms: null, steps: [] };
+    return recorded.includes(part.epoch!) ? [] : [{ ...unknown, ...part, startedMs: input.nowMs, bundle }];
+  };
+  const isUnwritten = recorded.length > 0 && holder !== undefined && holder.epoch > Math.max(...recorded);
+  const outcome = !holder?.confirmed ? 'interrupted' : holder.lease ? 'confirmed' : 'returned';
+  const from = holder?.lease ? owner : null;
+  const { epoch, borrower } = reservation ?? {};
   return [
-    ...(open ? seen(open.epoch, lastCause, open.lease ? owner : undefined, open.vm) : []),
-    ...(reservation ? seen(reservation.epoch, 'lend', owner, reservation.borrower.vm) : []),
-    ...(attempt ? seen(attempt.epoch, attempt.cause, attempt.from?.vm, attempt.to?.vm) : []),
+    ...(holder && (isUnwritten || !holder.confirmed)
+      ? left({ epoch: holder.epoch, cause: lastCause, from, to: holder.vm, outcome })
+      : []),
+    ...(epoch && borrower
+      ? left({ epoch, cause: 'lend', from: owner, to: borrower.vm, outcome: 'interrupted' })
+      : []),
+    ...(attempt ? left({ ...partiesOf(attempt), outcome: 'interrupted' }) : []),
   ];
 }
 
-function interruption(
-  bundle: BundleId,
-  startedMs: number,
-  { from, to, ...attempt }: Pick<OpenHandover, 'epoch' | 'cause' | 'from' | 'to'>,
-): HandoverRecord {
-  const unknown = { purpose: null, ms: null, steps: [] };
-  return {
-    ...unknown,
-    ...attempt,
-    startedMs,
-    bundle,
-    from: from ?? null,
-    to: to ?? null,
-    outcome: 'interrupted',
-  };
+function partiesOf({ epoch, cause, from, to }: Attempt) {
+  return { epoch, cause, from: from?.vm ?? null, to: to?.vm ?? null };
 }

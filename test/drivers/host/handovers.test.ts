@@ -325,6 +325,17 @@ describe('a host that is killed', () => {
     expect(ends().filter((end) => end.startsWith('lend'))).toEqual(['lend: interrupted']);
   });
 
+  it('after the confirmation, and before the record is written, leaves it at its next start', () => {
+    borrow();
+    giveBack();
+    expect(ends()).toEqual(['lend: confirmed', 'release: returned']);
+    world.records.pop();
+    restart();
+    restart();
+    expect(ends()).toEqual(['lend: confirmed', 'release: returned']);
+    expect(records()[1]).toMatchObject({ to: 'android', ms: null });
+  });
+
   it('at rest leaves none', () => {
     borrow();
     restart();
