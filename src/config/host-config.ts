@@ -22,7 +22,7 @@ export const HOST_SCHEMA = Type.Object(
     enforcer: ENFORCER_SCHEMA,
     transport: HOST_TRANSPORT_SCHEMA,
     state: Type.String({
-      description: 'folder of table and audit log, created if missing; for one host only',
+      description: 'folder of table, audit log and handover records, created if missing; for one host only',
     }),
     control: CONTROL,
     times: Type.Optional(
