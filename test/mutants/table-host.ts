@@ -249,7 +249,7 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an interrupted attempt leaves a record at each start',
-    find: 'return recorded.includes(part.epoch!) ? [] : [',
+    find: 'return recorded?.includes(part.epoch!) ? [] : [',
     replace: 'return [',
     breaks: 'every attempt leaves one handover record',
     caughtBy: HANDOVERS,

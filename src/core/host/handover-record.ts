@@ -49,7 +49,7 @@ export interface RecordedStep extends Omit<StepTime, 'step'> {
 
 /** One attempt. */
 export interface HandoverRecord {
-  /** Its begin on the host's clock. */
+  /** When the host first heard of it, on its own clock: no VM can date a record. */
   readonly startedMs: number;
   /** Null: of several bundles. */
   readonly bundle: BundleId | null;
@@ -64,7 +64,7 @@ export interface HandoverRecord {
   readonly why?: string | undefined;
   /** The same for people: an error of the enforcer, or what a holder rejected. */
   readonly detail?: string | undefined;
-  /** From the question to the owner’s policy to the outcome: policy and stages of the host. Null: not known. */
+  /** The time of the owner’s policy and of the host’s stages, up to the outcome. Null: not known. */
   readonly ms: number | null;
   readonly steps: readonly RecordedStep[];
 }

@@ -9,7 +9,8 @@
 
 import type { MoveCause } from '../protocol/codes.ts';
 import type { BundleId, Epoch, VmId } from '../protocol/ids.ts';
-import { MESSAGES, type StepTime } from '../protocol/messages.ts';
+import { MESSAGES, STEPS_MAX, type StepTime } from '../protocol/messages.ts';
+import { OWNER_TIMERS } from '../protocol/timers.ts';
 import {
   type HandoverOutcome,
   type HandoverRecord,
@@ -83,7 +84,7 @@ export function watchBundle(
 }
 
 /** Returns what a step of the host's table means for the records of its bundle. */
-export function watchHandovers(open: readonly OpenHandover[], step: WatchedStep): Watched {
+function watchHandovers(open: readonly OpenHandover[], step: WatchedStep): Watched {
   const { before, after, input, effects } = step;
   if (input.on === 'start') return { open: begun(NONE_OPEN, step), records: interrupted(step) };
   const refusal = effects.find(isRefusedPrepare);
@@ -124,23 +125,41 @@ function begun(open: readonly OpenHandover[], step: WatchedStep): readonly OpenH
   const added: OpenHandover[] = [];
   if (input.on === 'prepare' && reservation && isNew(reservation.epoch)) {
     const { epoch, borrower } = reservation;
-    const { purpose, steps } = input.message;
-    const reported = reportedBy(input.from, steps);
+    const { purpose } = input.message;
+    const reported = reportedBy(input);
     const parties = { from: config.owner, to: borrower.vm };
     added.push({ ...base, epoch, cause: 'lend', ...parties, purpose, stage: 'prepare', reported });
   }
   // A host that starts has the last attempt of the record in its state, too.
   if (attempt && after.name === 'moving' && isNew(attempt.epoch)) {
     const { epoch, cause, from, to } = attempt;
-    const reported = input.on === 'release' ? reportedBy(input.from, input.message.steps) : [];
+    const reported = input.on === 'release' ? reportedBy(input) : [];
     const parties = { from: from?.vm, to: to?.vm };
     added.push({ ...base, epoch, cause, ...parties, purpose: undefined, stage: 'fence', reported });
   }
   return added.length === 0 ? open : [...open, ...added];
 }
 
-function reportedBy(by: VmId, steps: readonly StepTime[] = []): RecordedStep[] {
-  return steps.map((step) => ({ by, ...step }));
+/** What each message may report, besides single steps of a hook. */
+const REPORTS = {
+  prepare: ['policy'],
+  lend: ['suspend', 'hook'],
+  confirm: ['prepare', 'resume', 'hook'],
+  release: ['suspend', 'hook'],
+} as const satisfies Record<string, readonly StepTime['step'][]>;
+type Report = Extract<HostInput, { on: keyof typeof REPORTS }>;
+
+/** A VM is believed what it says of itself, within the time that its agent gives a policy. */
+function reportedBy({ on, from: by, message }: Report): RecordedStep[] {
+  const allowed: readonly string[] = REPORTS[on];
+  return (message.steps ?? [])
+    .filter(({ step }) => allowed.includes(step))
+    .slice(0, on === 'prepare' ? 1 : STEPS_MAX)
+    .map((one) => ({
+      by,
+      ...one,
+      ms: one.step === 'policy' ? Math.min(one.ms, OWNER_TIMERS.policy) : one.ms,
+    }));
 }
 
 /** The holder and the owner report what they did before their message. */
@@ -149,7 +168,7 @@ function withReport(one: OpenHandover, { before, after, input }: WatchedStep): O
     input.on === 'lend' && before.reservation?.epoch === one.epoch && after.attempt !== undefined;
   const isConfirm = input.on === 'confirm' && before.holder?.epoch === one.epoch && after.holder?.confirmed;
   if ((!isLend && !isConfirm) || input.message.epoch !== one.epoch) return one;
-  const reported = [...one.reported, ...reportedBy(input.from, input.message.steps)];
+  const reported = [...one.reported, ...reportedBy(input)];
   return { ...one, reported: reported.slice(0, REPORTED_MAX) };
 }
 
@@ -263,10 +282,8 @@ function closed(one: OpenHandover, end: End, { input, config }: WatchedStep): Ha
     const ms = stages[step];
     return ms === undefined ? [] : [{ by: 'host', step, ms }];
   });
-  const policy = reported.filter(({ step }) => step === 'policy');
-  const policyMs = policy.reduce((sum, { ms }) => sum + ms, 0);
   return {
-    startedMs: startedMs - policyMs,
+    startedMs,
     bundle: config.bundle,
     epoch,
     from: from ?? null,
@@ -274,20 +291,24 @@ function closed(one: OpenHandover, end: End, { input, config }: WatchedStep): Ha
     purpose,
     cause,
     ...end,
-    ms: policyMs + input.nowMs - startedMs,
+    ms: policyMs(reported) + input.nowMs - startedMs,
     steps: [...own, ...reported],
   };
 }
 
+function policyMs(reported: readonly RecordedStep[]): number {
+  return reported.find(({ step }) => step === 'policy')?.ms ?? 0;
+}
+
 function refused(
-  { from, message, nowMs }: Extract<HostInput, { on: 'prepare' }>,
+  input: Extract<HostInput, { on: 'prepare' }>,
   why: string,
   { config }: WatchedStep,
 ): HandoverRecord {
-  const steps = reportedBy(from, message.steps);
-  const policyMs = steps.reduce((sum, { step, ms }) => sum + (step === 'policy' ? ms : 0), 0);
+  const { from, message, nowMs } = input;
+  const steps = reportedBy(input);
   return {
-    startedMs: nowMs - policyMs,
+    startedMs: nowMs,
     bundle: config.bundle,
     epoch: null,
     from,
@@ -296,7 +317,7 @@ function refused(
     cause: 'lend',
     outcome: 'refused',
     why,
-    ms: policyMs,
+    ms: policyMs(steps),
     steps,
   };
 }
@@ -309,12 +330,13 @@ function interrupted({ input, config }: WatchedStep): HandoverRecord[] {
   if (input.on !== 'start' || input.recovered.kind !== 'record') return [];
   const { attempt, reservation, holder, lastCause } = input.recovered.state;
   const { owner, bundle } = config;
-  const { recorded = [] } = input;
+  const { recorded } = input;
   const left = (part: Pick<HandoverRecord, 'epoch' | 'cause' | 'from' | 'to' | 'outcome'>) => {
     const unknown = { purpose: null, ms: null, steps: [] };
-    return recorded.includes(part.epoch!) ? [] : [{ ...unknown, ...part, startedMs: input.nowMs, bundle }];
+    return recorded?.includes(part.epoch!) ? [] : [{ ...unknown, ...part, startedMs: input.nowMs, bundle }];
   };
-  const isUnwritten = recorded.length > 0 && holder !== undefined && holder.epoch > Math.max(...recorded);
+  const isUnwritten =
+    recorded !== undefined && holder !== undefined && holder.epoch > Math.max(0, ...recorded);
   const outcome = !holder?.confirmed ? 'interrupted' : holder.lease ? 'confirmed' : 'returned';
   const from = holder?.lease ? owner : null;
   const { epoch, borrower } = reservation ?? {};

@@ -20,7 +20,7 @@ export function registryFound(found: HostFound): RegistryRecord {
 /** Returns what a bundle's table starts with, but for time and running VMs. `bounds`: those of this start. */
 export function startOf(found: HostFound, bundle: BundleId, bounds: Bounds) {
   const epochs = { from: (found.bounds?.epochs ?? 0) as Epoch, to: bounds.epochs as Epoch };
-  const recorded = found.recorded?.get(bundle);
+  const recorded = found.recorded && (found.recorded.get(bundle) ?? []);
   return { on: 'start', recovered: recoveredOf(found, bundle), epochs, recorded } as const;
 }
 

@@ -6,6 +6,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Policy } from '../../../src/core/agent/policy.ts';
 import type { BundleId, VmId } from '../../../src/core/protocol/ids.ts';
+import type { Message } from '../../../src/core/protocol/messages.ts';
+import { OWNER_TIMERS } from '../../../src/core/protocol/timers.ts';
 import { NoneEnforcer } from '../../../src/edges/enforcer/kinds/none/none-enforcer.ts';
 import type { EnforcerDescription, EnforcerEvent } from '../../../src/ports/enforcer.ts';
 import type { HookStepTime } from '../../../src/ports/world.ts';
@@ -58,8 +60,10 @@ beforeEach(() => {
   world.startAgent(ANDROID, 'active', slowPolicy);
   world.startAgent(VAULT, 'suspended');
   world.clock.advance(3_000);
-  world.records.length = 0;
 });
+
+/** The attempt that gave the bundle to its owner at the start. */
+const FIRST = 1;
 
 /** Whatever a test did: an epoch has at most one record, and each begun move has one, but for the last. */
 afterEach(() => {
@@ -68,13 +72,17 @@ afterEach(() => {
   expect(new Set(epochs).size).toBe(epochs.length);
   const moves = world.audit
     .map((line) => JSON.parse(line) as { event: string; epoch: number })
-    .filter(({ event, epoch }) => event === 'moving' && epoch > 1 && epoch < world.host.views()[0]!.epoch);
+    .filter(
+      ({ event, epoch }) => event === 'moving' && epoch > FIRST && epoch < world.host.views()[0]!.epoch,
+    );
   expect(moves.filter(({ epoch }) => !epochs.includes(epoch))).toEqual([]);
 });
 
 const records = () => {
   world.host.facts();
-  return world.records.map((line) => JSON.parse(line) as StoredRecord & { boot: string; atMs: number });
+  return world.records
+    .map((line) => JSON.parse(line) as StoredRecord & { boot: string; atMs: number })
+    .filter(({ epoch }) => epoch !== FIRST);
 };
 /** What came of each attempt. */
 const ends = () =>
@@ -122,10 +130,10 @@ describe('a lease and its return', () => {
     expect(steps['host lend']).toBeGreaterThanOrEqual(2);
     expect(steps['host confirm']).toBeGreaterThanOrEqual(2);
     expect(partsOf(lend!)).toBeCloseTo(lend!.ms!, 6);
-    // From the policy's question, whose begin the host takes from its length.
+    // The host hears of it when the policy has decided.
     const startMs = Date.parse(lend!.time) - WALL_MS;
-    expect(startMs).toBeGreaterThanOrEqual(Math.floor(askedMs));
-    expect(startMs).toBeLessThan(askedMs + 10);
+    expect(startMs).toBeGreaterThanOrEqual(Math.floor(askedMs + POLICY_MS));
+    expect(startMs).toBeLessThan(askedMs + POLICY_MS + 20);
     expect(lend!.atMs).toBe(Math.round(lend!.atMs));
     expect(back).toMatchObject({
       epoch: lend!.epoch! + 1,
@@ -158,8 +166,21 @@ describe('a lease and its return', () => {
     const own = lend!.steps.filter(({ step }) => step === 'hook');
     expect(own.map(({ ms }) => ms)).toEqual([24, 25, 26, 27, 28, 29, 99, 24, 25, 26, 27, 28, 29, 99]);
     expect(own.every(({ name }) => Buffer.byteLength(name!) <= 32)).toBe(true);
-    expect(world.records[0]).toMatch(/^[\x20-\x7e]+$/);
+    expect(world.records.at(-1)).toMatch(/^[\x20-\x7e]+$/);
     expect(lend!.purpose).toBe('\u001b]0;x\u0007\u202eevil" \u00e9');
+  });
+
+  it('believe a VM what it may say of itself, and nothing of the time', () => {
+    const lies = (['policy', 'policy', 'resume'] as const).map((step) => ({ step, ms: 4_000_000_000 }));
+    const hear = world.host.onMessage.bind(world.host);
+    world.host.onMessage = (from, message) => hear(from, { ...message, steps: lies } as Message);
+    borrow();
+    const [lend] = records();
+    const policy = lend!.steps.filter(({ step }) => step === 'policy');
+    expect(policy).toEqual([{ by: 'android', step: 'policy', ms: OWNER_TIMERS.policy }]);
+    expect(lend!.steps.filter(({ step }) => step === 'resume').every(({ by }) => by === 'vault')).toBe(true);
+    expect(partsOf(lend!)).toBeCloseTo(lend!.ms!, 6);
+    expect(Date.parse(lend!.time)).toBeGreaterThan(WALL_MS);
   });
 
   it('are written only after the driver has resumed', () => {

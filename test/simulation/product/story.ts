@@ -103,6 +103,7 @@ class Run {
     }
     for (const text of amiss) this.world.judge.found('L1', `${text} ${restMs} ms after all faults ended`);
     this.world.judge.machine(this.world.machine);
+    for (const text of this.world.records.faults()) this.world.judge.found('L1', text);
   }
 
   async #until(untilMs: number): Promise<void> {

@@ -35,6 +35,7 @@ import { Guest, hooksConfig } from './guest.ts';
 import { Hostile } from './hostile.ts';
 import { Judge } from './judge.ts';
 import { SimulatedProcess } from './process.ts';
+import { RunRecords } from './records.ts';
 
 export const WALLET = vmId('wallet');
 /** Owner of the panel, borrower of both, and a VM that is both owner and borrower. */
@@ -179,6 +180,8 @@ export class ProductWorld {
     return isDone;
   }
 
+  readonly records = new RunRecords();
+
   /** How the host shows a bundle; undefined while it is dead. */
   hostView(bundle: string): Shown | undefined {
     return this.host?.operator.shown(bundle);
@@ -223,6 +226,11 @@ export class ProductWorld {
           if (process.mayAct() && this.disk.isFull) throw new Error('audit.jsonl: no space left on device');
         },
         auditHash: undefined,
+        records: this.records.parts(
+          () => this.clock.nowMs(),
+          () => process.mayAct(),
+          () => this.disk.isFull,
+        ),
         end: () => process.kill(),
         ...(this.#controls.hostTable ? { protocol: this.#controls.hostTable } : {}),
       };

@@ -20,10 +20,10 @@ const STATE = '/var/lib/baton-host';
 const HELP = `baton history [BUNDLE] [--since WHEN] [--until WHEN] [--slow TIME] [--failed] [--json]
               [--state DIR | --config FILE]
 
-Prints past handovers, one per line: when it began, in local time; bundle; epoch; from and to whom; purpose; cause;
-outcome, and why; how long it took; its slowest step. It reads the records in the host's state folder and asks no
-daemon. A reservation that the host refused is a record, too. What the owner's policy declined never reached the host:
-see baton events in the owner's guest.
+Prints past handovers, one per line: when the host heard of it, in local time; bundle; epoch; from and to whom; purpose;
+cause; outcome, and why; how long it took; its slowest step. It reads the records in the host's state folder and asks
+no daemon. A reservation that the host refused is a record, too. What the owner's policy declined never reached the
+host: see baton events in the owner's guest.
 
   --since WHEN   those that began then or later
   --until WHEN   those that began before; a time of day alone is the first one after --since
