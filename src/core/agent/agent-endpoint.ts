@@ -26,6 +26,7 @@ import {
   type AgentBundle,
   type AgentEndpointState,
   isAwake,
+  lentSince,
   NOT_LENT,
   type SleepRequest,
 } from './agent-endpoint-state.ts';
@@ -94,6 +95,7 @@ export class AgentEndpoint {
       tableId: undefined,
       isAsleep: false,
       sleepRequest: undefined,
+      lentSince: {},
     };
   }
 
@@ -288,6 +290,7 @@ export class AgentEndpoint {
     const { state, effects, row, levels, ignored } = step;
     const after = { role: entry.role, state } as AgentBundle;
     if (state !== entry.state) this.#set({ bundles: { ...this.state.bundles, [bundle]: after } });
+    if (after.role === 'owner') this.#noteLent(bundle, after.state, nowMs);
     const question = this.state.questions[bundle] ?? NO_QUESTION;
     this.#setQuestion(bundle, stepped(question, input.on, effects));
     const rows = [row, ...levels];
@@ -303,6 +306,12 @@ export class AgentEndpoint {
     for (const effect of effects) this.#perform(bundle, input.on, effect as AgentEffect<never>, nowMs);
   }
 
+  #noteLent(bundle: BundleId, state: OwnerState, nowMs: number): void {
+    const before = this.state.lentSince[bundle];
+    const since = lentSince(before, state, nowMs);
+    if (since && since !== before) this.#set({ lentSince: { ...this.state.lentSince, [bundle]: since } });
+  }
+
   #perform(bundle: BundleId, on: string, effect: AgentEffect<never>, nowMs: number): void {
     switch (effect.do) {
       case 'send':
@@ -314,6 +323,8 @@ export class AgentEndpoint {
         return this.#query(bundle, on);
       case 'request':
         return this.#request(bundle, effect);
+      case 'renew':
+        return this.#renew(bundle, effect);
       case 'decide':
         return this.#decide(bundle, effect, nowMs);
       case 'persist':
@@ -345,32 +356,34 @@ export class AgentEndpoint {
   }
 
   #request(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'request' }>): void {
-    const { terms, epoch, incarnation, requestId } = effect;
+    const { owner } = this.#configs.get(bundle)!.definition;
+    const { evidence: _, ...terms } = effect.terms;
+    this.#do({ do: 'request', bundle, owner, claims: this.#claims(bundle, effect, 'borrow', 0), terms });
+  }
+
+  #renew(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'renew' }>): void {
+    const { owner } = this.#configs.get(bundle)!.definition;
+    const claims = this.#claims(bundle, effect, 'renew', effect.renewal);
+    this.#do({ do: 'requestRenewal', bundle, owner, claims, purpose: effect.terms.purpose });
+  }
+
+  /** The consent of this VM to a lease, or to its renewal. */
+  #claims(bundle: BundleId, given: Consenting, use: ConsentClaims['use'], renewal: number): ConsentClaims {
+    const { terms, epoch, incarnation, requestId } = given;
     const { definition, digest } = this.#configs.get(bundle)!;
     const { leaseMs, minHoldMs, noticeMs, evidence } = terms;
-    const claims: ConsentClaims = {
-      bundle,
-      epoch,
-      digest,
-      owner: definition.owner,
-      incarnation,
-      hostTime: tokenOf(this.state.watch),
-      validMs: CONSENT_VALID_MS,
-      leaseMs,
-      minHoldMs,
-      noticeMs,
-      evidence,
-      use: 'borrow',
-      renewal: 0,
-      requestId,
+    return {
+      ...{ bundle, epoch, digest, owner: definition.owner, incarnation },
+      ...{ hostTime: tokenOf(this.state.watch), validMs: CONSENT_VALID_MS },
+      ...{ leaseMs, minHoldMs, noticeMs, evidence, use, renewal, requestId },
     };
-    const { evidence: _, ...wanted } = terms;
-    this.#do({ do: 'request', bundle, owner: definition.owner, claims, terms: wanted });
   }
 
   #decide(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'decide' }>, nowMs: number): void {
-    const { do: _, request, ...question } = effect;
-    if (!this.state.isAsleep) return this.#do({ do: 'decide', request, question: { bundle, ...question } });
+    const { do: _, request, isRenewal, ...asked } = effect;
+    const { sinceMs = nowMs } = this.state.lentSince[bundle] ?? {};
+    const question = { bundle, ...asked, ...(isRenewal ? { heldMs: Math.round(nowMs - sinceMs) } : {}) };
+    if (!this.state.isAsleep) return this.#do({ do: 'decide', request, question });
     const detail = 'the owner’s system is about to sleep';
     const decision = { allow: false, reason: 'policy', retryAfterMs: BUSY_RETRY_MS, detail } as const;
     this.#later.push(() => this.#feed(bundle, { on: 'policyDecided', request, decision }, nowMs));
@@ -397,6 +410,9 @@ export class AgentEndpoint {
     this.state = { ...this.state, ...part };
   }
 }
+
+/** What a consent is given to, of the effects that need one. */
+type Consenting = Omit<Extract<AgentEffect<never>, { do: 'request' }>, 'do'>;
 
 /** Clips the text of a hook result to what a message to another VM may carry. */
 function clipped(result: HookResult): HookResult {
