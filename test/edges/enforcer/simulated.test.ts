@@ -259,6 +259,30 @@ describe('faults', () => {
     expect(enforcer.faults()).toMatchObject([{ lost: true }]);
   });
 
+  it('M10: faults can be read although the SMMU hangs while a stream is silenced, which follows', () => {
+    const machine = machineOf(6);
+    const enforcer = machine.enforcer();
+    remap(enforcer, ANDROID);
+    const android = new Guest(machine, ANDROID);
+    android.run(android.touch.resume());
+    run(enforcer, fence());
+    const sync = vi.spyOn(machine.smmu, 'sync').mockImplementation(() => {
+      throw new HardwareError('SMMU: no CMD_SYNC within 100000 polls');
+    });
+    const flood = () => {
+      let events = 0;
+      for (let n = 0; n < 2 * STORM_EVENTS; n++) {
+        for (let m = 0; m < 8; m++) machine.touch(n, m, true);
+        machine.tick(150);
+        for (const record of enforcer.faults()) events += record.count;
+      }
+      return events;
+    };
+    expect(flood()).toBeGreaterThan(STORM_EVENTS + 32);
+    sync.mockRestore();
+    expect(flood()).toBeLessThan(32);
+  });
+
   it('M10: a blocked stream that floods the queue is silenced, and can be granted again', () => {
     const machine = machineOf(6);
     const enforcer = machine.enforcer();
