@@ -7,7 +7,7 @@ import { AGENT_SCHEMA } from '../../../../src/config/agent-config.ts';
 import { BUNDLE_FILE_SCHEMA, readBundleFile } from '../../../../src/config/bundle-file.ts';
 import { compareDaemons, type Daemon } from '../../../../src/config/compare.ts';
 import { faultsOf } from '../../../../src/config/faults.ts';
-import { followAgent, followHost } from '../../../../src/config/follow.ts';
+import { type ConfigFiles, followAgent, followHost } from '../../../../src/config/follow.ts';
 import { HOST_SCHEMA } from '../../../../src/config/host-config.ts';
 import { ConfigError, parseConfig, readConfig } from '../../../../src/config/read.ts';
 import { KEYS_SCHEMA } from '../../../../src/config/shared-parts.ts';
@@ -77,7 +77,8 @@ function onceEach(world: FileWorld, files: readonly string[], lines: readonly st
   return [...new Map([...lines].reverse().map((line) => [whole(line), line])).values()].reverse();
 }
 
-interface Checked {
+/** What a file is, and what is wrong with it. */
+export interface Checked {
   /** What it is, when there are no complaints. */
   readonly is: string;
   readonly complaints: readonly string[];
@@ -87,7 +88,7 @@ interface Checked {
 }
 
 /** A file is taken for the kind that knows most of its keys, and else for that of which the fewest things are wrong. */
-function checked(world: FileWorld, file: string, text: string): Checked {
+export function checked(world: ConfigFiles, file: string, text: string): Checked {
   const value: unknown = parseConfig(file, text);
   if (isKeyFile(value)) return checkedKeys(world, file, text);
   const wrongness = [BUNDLE_FILE_SCHEMA, AGENT_SCHEMA, HOST_SCHEMA].map((schema) => {
@@ -115,7 +116,7 @@ function checked(world: FileWorld, file: string, text: string): Checked {
 
 /** What a configuration names, where it can be read: what is wrong with it was told already. */
 function readFiles(
-  world: FileWorld,
+  world: ConfigFiles,
   file: string,
   text: string,
   { keys, bundles }: { readonly keys: string; readonly bundles: string },
@@ -151,7 +152,7 @@ function isKeyFile(value: unknown): boolean {
   return texts.length > 0 && !Object.keys(value).some((key) => known.includes(key));
 }
 
-function checkedKeys(world: FileWorld, file: string, text: string): Checked {
+function checkedKeys(world: ConfigFiles, file: string, text: string): Checked {
   const names = Object.keys(readConfig(KEYS_SCHEMA, file, text));
   const { mode = 0 } = world.look(file) ?? {};
   const isOpen = (mode & 0o077) !== 0;
