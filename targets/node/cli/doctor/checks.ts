@@ -40,13 +40,16 @@ export type Line = Finding & {
   readonly party?: string;
 };
 
-/** Makes every check of the given configurations. */
-export async function examine(subjects: readonly Subject[]): Promise<readonly Line[]> {
+/** Makes every check of the given configurations; with `only`, those of these names. */
+export async function examine(
+  subjects: readonly Subject[],
+  only: readonly string[] = CHECK_NAMES,
+): Promise<readonly Line[]> {
   const lines: Line[] = [];
   for (const subject of subjects) {
     const { party, isHost } = subject;
     for (const { name, of, run } of CHECKS) {
-      if (of !== 'both' && (of === 'host') !== isHost) continue;
+      if (!only.includes(name) || (of !== 'both' && (of === 'host') !== isHost)) continue;
       const findings = await made(subject, async () => run(subject));
       lines.push(...findings.map((finding) => ({ check: name, party, ...finding })));
     }
@@ -54,6 +57,7 @@ export async function examine(subjects: readonly Subject[]): Promise<readonly Li
   const [first] = subjects;
   if (!first || subjects.length < 2) return lines;
   for (const { name, run } of COMPARING_CHECKS) {
+    if (!only.includes(name)) continue;
     const findings = await made(first, async () => run(subjects));
     lines.push(...findings.map((finding) => ({ check: name, ...finding })));
   }

@@ -1,4 +1,4 @@
-/** Checks of the running daemon, by its control socket: it answers, which version, its peers, its bundles, its clock. */
+/** Checks of the running daemon, by its control socket: its version, its peers, its bundles, its clock. */
 
 import { bundleFaults } from '../../../../src/cli/verbs/status.ts';
 import { absenceText } from '../../../../src/cli/words.ts';

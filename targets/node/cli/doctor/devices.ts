@@ -146,9 +146,9 @@ function whoHasOpen(proc: string, nodes: readonly string[]): { openers: readonly
   let dark = 0;
   for (const pid of attempt(() => readdirSync(proc)) ?? []) {
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
-    const files = attempt(() => readdirSync(join(proc, pid, 'fd')));
-    if (!files) dark += 1;
-    for (const file of files ?? []) {
+    const files = filesOf(join(proc, pid, 'fd'));
+    if (files === 'denied') dark += 1;
+    for (const file of files === 'denied' ? [] : files) {
       const node = places.get(attempt(() => readlinkSync(join(proc, pid, 'fd', file))) ?? '');
       if (node === undefined || openers.some((one) => one.pid === Number(pid) && one.node === node)) continue;
       const name = attempt(() => readFileSync(join(proc, pid, 'comm'), 'utf8').trim()) ?? '?';
@@ -156,6 +156,15 @@ function whoHasOpen(proc: string, nodes: readonly string[]): { openers: readonly
     }
   }
   return { openers, dark };
+}
+
+/** Returns the names of the open files of a process; none when it has ended meanwhile. */
+function filesOf(folder: string): readonly string[] | 'denied' {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EACCES' ? 'denied' : [];
+  }
 }
 
 /** Every check of devices. */

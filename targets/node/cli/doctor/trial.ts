@@ -180,7 +180,7 @@ async function undone(
       () => undefined,
     );
     if (now !== found && !now?.includes(`[${found}]`))
-      return `${path} reads ${JSON.stringify(now)}, and read ${JSON.stringify(found)} before${error ? `: ${error}` : ''}`;
+      return `${path} reads ${JSON.stringify(now)}, not ${JSON.stringify(found)} as before${error ? `: ${error}` : ''}`;
   }
   return error ?? warnings[0];
 }

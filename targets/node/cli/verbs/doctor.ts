@@ -1,15 +1,16 @@
 /** `baton doctor`: looks for what goes wrong in practice, live, and says what mends it. */
 
-import { parseWords } from '../../../../src/cli/arguments.ts';
+import { type OptionTable, parseWords } from '../../../../src/cli/arguments.ts';
 import type { Verb } from '../../../../src/cli/verb.ts';
 import { type CliWorld, EXIT, table, UsageError } from '../../../../src/cli/world.ts';
+import { nearest } from '../../../../src/common/near.ts';
 import { EVIDENCE_LEVELS } from '../../../../src/core/protocol/codes.ts';
-import { examine, type Line } from '../doctor/checks.ts';
+import { CHECK_NAMES, examine, type Line } from '../doctor/checks.ts';
 import { MACHINE, type Machine } from '../doctor/machine.ts';
 import { readSubjects } from '../doctor/subject.ts';
 import type { FileWorld } from '../world.ts';
 
-const HELP = `baton doctor [CONFIG...] [--dial] [--enforcer] [--no-try] [--min-evidence LEVEL] [--json]
+const HELP = `baton doctor [CONFIG...] [--dial] [--enforcer] [--no-try] [--min-evidence LEVEL] [--only CHECK] [--json]
 
 Looks for what goes wrong in practice, and observes it: broker, login, access list, keys, daemons, clocks, driver hooks,
 devices, units, disk, enforcer. CONFIG: configurations of agents and of the host, as on this machine; without one those
@@ -20,18 +21,20 @@ where this VM owns the bundle, has it and nothing goes on.
   --enforcer      run the conformance suite of the enforcer: it moves a bundle; the host must be stopped
   --no-try        write no attribute
   --min-evidence  the least evidence that borrowers ask for: none, asserted, observed (the default) or attested
+  --only          make this check alone; may be given several times
   --json          one object: ok, counts, checks
 Exit status: 1 when there is a fault, 78 when a CONFIG cannot be read.
 `;
 
 /** Where the configurations of a machine are, when none is named. */
 const DEFAULTS = ['/etc/baton/host.json', '/etc/baton/agent.json'];
-const OPTIONS = {
+const OPTIONS: OptionTable = {
   '--dial': 'flag',
   '--enforcer': 'flag',
   '--no-try': 'flag',
   '--min-evidence': 'value',
-} as const;
+  '--only': 'list',
+};
 const ORDER = ['fault', 'ok', 'skipped'] as const;
 
 /** Runs the checks. Throws a ConfigError when a configuration cannot be read, a UsageError without any. */
@@ -45,7 +48,11 @@ export async function doctorOn(
   world: Pick<CliWorld, 'out'>,
   args: readonly string[],
 ): Promise<number> {
-  const { plain, flags, values } = parseWords(args, OPTIONS);
+  const { plain, flags, values, lists } = parseWords(args, OPTIONS);
+  const only = lists.get('--only') ?? CHECK_NAMES;
+  const unknown = only.find((name) => !CHECK_NAMES.includes(name));
+  if (unknown !== undefined)
+    throw new UsageError(`--only ${unknown}: no check${nearest(unknown, CHECK_NAMES)}`);
   const minEvidence = values.get('--min-evidence') ?? 'observed';
   if (!EVIDENCE_LEVELS.some((level) => level === minEvidence))
     throw new UsageError(`--min-evidence ${minEvidence}: expected ${EVIDENCE_LEVELS.join(', ')}`);
@@ -58,7 +65,7 @@ export async function doctorOn(
     tries: !flags.has('--no-try'),
     minEvidence,
   };
-  const lines = await examine(readSubjects([...new Set(files)], machine, may));
+  const lines = await examine(readSubjects([...new Set(files)], machine, may), only);
   const counts = Object.fromEntries(
     ORDER.map((result) => [result, lines.filter((line) => line.result === result).length]),
   ) as Record<(typeof ORDER)[number], number>;
