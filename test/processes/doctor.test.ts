@@ -110,18 +110,13 @@ describe.sequential('host and agents of one machine', () => {
   );
 
   it(
-    'a host that was stopped does not answer, then says for how long',
+    'a host that was stopped',
     async () => {
       running.get('host')!.kill('SIGSTOP');
       const [hung] = faultsOf(['host'], '--only', 'daemon-answers');
       expect(hung).toMatchObject({ found: expect.stringContaining('is it stopped?') });
       await until(['android'], ['host-reached'], (faults) => faults.length === 1);
       running.get('host')!.kill('SIGCONT');
-      await until(
-        ['host'],
-        ['host-ran'],
-        ([fault]) => fault?.found.startsWith('it did not run for') ?? false,
-      );
       await isWell();
     },
     2 * LIMIT_MS,

@@ -31,7 +31,7 @@ export interface BrokerSeen {
 
 /** Longest wait for a message through the broker, in ms: a hundred times what one on a loaded machine takes. */
 const CAME_MS = 1_000;
-/** Round trips that are measured: their median is not moved by a busy machine. */
+/** Round trips that are measured: their lower quartile is not moved by a busy machine. */
 const ROUND_TRIPS = 9;
 /** No party has this name (docs/CONFIG.md). */
 const NOBODY = 'nobody';

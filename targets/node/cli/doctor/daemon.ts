@@ -4,7 +4,7 @@ import { bundleFaults } from '../../../../src/cli/verbs/status.ts';
 import { absenceText } from '../../../../src/cli/words.ts';
 import type { Json } from '../../../../src/common/lines.ts';
 import { VERSION } from '../../program/version.ts';
-import { DELAYED_ACK_MS, median } from './broker.ts';
+import { DELAYED_ACK_MS } from './broker.ts';
 import { type Check, type Finding, fault, ok, skipped } from './check.ts';
 import { pause } from './machine.ts';
 import { answered, type Subject } from './subject.ts';
@@ -198,8 +198,9 @@ const ROUND_TRIP = statusCheck('round-trip', 'both', async (status, subject) => 
     if (!answered(await subject.ask({ do: 'status' }))) return skipped(control, 'it answers no more');
     times.push(machine.nowMs() - fromMs);
   }
-  const ms = median(times);
-  const words = `${ms.toFixed(1)} ms until all peers have answered (median of ${ROUND_TRIPS})`;
+  // What holds back an answer does so each time; a busy machine does not.
+  const ms = Math.min(...times);
+  const words = `${ms.toFixed(1)} ms until all peers have answered (shortest of ${ROUND_TRIPS})`;
   if (ms < DELAYED_ACK_MS) return ok(control, words);
   return fault(
     control,
