@@ -5,7 +5,6 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bundleId } from '../../src/core/protocol/ids.ts';
-import { NodeHookLocks } from '../../targets/node/agent/hooks-lock.ts';
 import { statusOf } from '../../targets/node/cli/cli.ts';
 import { COMMANDS } from '../../targets/node/cli/commands.ts';
 import { CHECK_NAMES } from '../../targets/node/cli/doctor/checks.ts';
@@ -76,12 +75,15 @@ describe('an attribute is left alone', () => {
   });
 
   it('while hooks of the bundle run', async () => {
-    const locks = new NodeHookLocks(world.at('state'), () => {});
-    const taken = await locks.take(bundleId('panel'));
+    const taken = await world.locks.take(bundleId('panel'));
     if (!taken.ok) throw new Error('the lock is taken');
     expect(await tried()).toEqual(Array(2).fill('its hooks run now'));
     taken.lock.release();
-    locks.close();
+  });
+
+  it('of an agent that its lock would not keep out', async () => {
+    world.locks.close();
+    expect(await tried()).toEqual(Array(2).fill('no agent is seen that its lock would keep out'));
   });
 
   it('that cannot be read and has no undo', async () => {

@@ -76,6 +76,11 @@ beforeAll(async () => {
   const words = ['--vm', 'android', '--vm', 'vault', '--enforcer', 'none', '--transport', 'unix'];
   const args = [join(DIST, 'baton.mjs'), 'init', '--bundles', bundles, ...words, '--out', at()];
   expect(spawnSync(process.execPath, args).status).toBe(0);
+  // A driver of the owner that is suspended by an attribute.
+  writeFileSync(at('blank'), '0\n');
+  const step = JSON.stringify({ suspend: [{ kind: 'sysfs', path: at('blank'), write: '1' }] });
+  const text = readFileSync(configOf('android'), 'utf8');
+  writeFileSync(configOf('android'), text.replace(/"hooks": \{\s*"panel": \{/, `$&"touch": ${step}`));
   start('host', 'host', '--create-table');
   start('android');
   start('vault');
@@ -95,6 +100,28 @@ describe.sequential('host and agents of one machine', () => {
       expect(status).toBe(0);
     },
     LIMIT_MS,
+  );
+
+  it(
+    'an attribute is tried while the owner has the bundle, and left alone while it is lent',
+    async () => {
+      const tried = () => doctor(['android'], '--only', 'attribute-works').checks;
+      const isTried = tried();
+      expect(isTried).toMatchObject([{ result: 'ok', found: expect.stringContaining(at('blank')) }]);
+      expect(readFileSync(at('blank'), 'utf8')).toBe('0\n');
+      const words = [join(DIST, 'baton.mjs'), 'borrow', 'panel', '--min-evidence', 'none'];
+      const more = ['--socket', at('vault/agent.sock'), '--', 'sleep', '60'];
+      const borrow = spawn(process.execPath, [...words, ...more], { stdio: 'ignore' });
+      await until(['android'], ['bundle-state'], () => readFileSync(at('blank'), 'utf8') === '1\n');
+      expect(tried()).toMatchObject([{ result: 'skipped' }]);
+      expect(readFileSync(at('blank'), 'utf8')).toBe('1\n');
+      const ended = new Promise((done) => borrow.once('exit', done));
+      borrow.kill('SIGTERM');
+      await ended;
+      await until(['android'], ['bundle-state'], () => readFileSync(at('blank'), 'utf8') === '0\n');
+      await isWell();
+    },
+    2 * LIMIT_MS,
   );
 
   it(

@@ -12,6 +12,7 @@ import { Aedes, type AedesOptions } from 'aedes';
 import { bundleFileText } from '../../../src/config/bundle-file.ts';
 import { PANEL } from '../../../targets/lab/machine/board.ts';
 import { type Broker, startBroker } from '../../../targets/lab/simulator/broker.ts';
+import { NodeHookLocks } from '../../../targets/node/agent/hooks-lock.ts';
 import type { Line } from '../../../targets/node/cli/doctor/checks.ts';
 import { MACHINE } from '../../../targets/node/cli/doctor/machine.ts';
 import { doctorOn } from '../../../targets/node/cli/verbs/doctor.ts';
@@ -63,6 +64,7 @@ export class DoctorWorld {
   readonly #ends: (() => unknown)[] = [];
   #broker: Broker | undefined;
   agent!: Json;
+  locks!: NodeHookLocks;
   host!: Json;
   agentControl!: Control;
   hostControl!: Control;
@@ -101,6 +103,7 @@ export class DoctorWorld {
     chmodSync(this.at('host-state'), 0o700);
     this.#devices();
     await this.listen('hook.sock');
+    await this.#hooks();
     this.agentControl = await this.control('agent.sock', wellAgent());
     this.hostControl = await this.control('host.sock', wellHost());
     if (transport === 'mqtt') {
@@ -111,6 +114,14 @@ export class DoctorWorld {
     this.agent = this.#agentConfig(transport);
     this.host = this.#hostConfig(transport);
     return this;
+  }
+
+  /** The locks of an agent that has run its hooks once. */
+  async #hooks(): Promise<void> {
+    this.locks = new NodeHookLocks(this.at('state'), () => {});
+    const taken = await this.locks.take(PANEL.id);
+    if (taken.ok) taken.lock.release();
+    this.ending(() => this.locks.close());
   }
 
   /** A touch controller whose input device is inhibited, and a display that is blanked and suspended. */

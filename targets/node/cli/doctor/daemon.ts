@@ -85,7 +85,7 @@ const PEERS_UP = statusCheck('peers-up', 'both', (status, { control }) => {
 
 /** Both ends see it: a boot id that comes back is that of a second process. */
 const ONE_PROCESS = statusCheck('one-process', 'both', (status, { control }) => {
-  const twins = peersOf(status).filter(({ hint }) => /two processes|another process/.test(String(hint)));
+  const twins = peersOf(status).filter(({ hint }) => /two processes|another agent/.test(String(hint)));
   if (twins.length === 0) return ok(control, 'no name has two processes');
   return twins.flatMap(({ peer, hint }) =>
     fault(

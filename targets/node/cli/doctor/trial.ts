@@ -6,7 +6,7 @@
  * may take.
  */
 
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Json } from '../../../../src/common/lines.ts';
 import type { BundleId, DeviceId } from '../../../../src/core/protocol/ids.ts';
@@ -66,10 +66,10 @@ function trialsOf(subject: Subject): Promise<readonly Trial[]> {
 async function tried(subject: Subject, placed: PlacedStep): Promise<Omit<Trial, 'about'>> {
   if (!subject.may.tries) return { why: '--no-try' };
   const { bundle } = placed;
-  const lock = new InheritedLock(
-    `${nameOfPath('hooks', realpathSync(subject.state))}-${bundle}-run`,
-    join(subject.state, `hooks-${bundle}.lock`),
-  );
+  const name = `${nameOfPath('hooks', realpathSync(subject.state))}-${bundle}`;
+  // The agent keeps this name from its start on. Where it is not seen, ours would keep out nobody.
+  if (!isBound(`${name}-agent`)) return { why: 'no agent is seen that its lock would keep out' };
+  const lock = new InheritedLock(`${name}-run`, join(subject.state, `hooks-${bundle}.lock`));
   const held = await lock.take();
   if (!held) return { why: 'its hooks run now' };
   // The state is asked under the lock: no hook runs from here on.
@@ -86,6 +86,12 @@ async function tried(subject: Subject, placed: PlacedStep): Promise<Omit<Trial, 
     // What was asked for while an attribute was changed.
     if (isAskedToEnd) process.kill(process.pid, 'SIGTERM');
   }
+}
+
+/** Whether a process in our network name space has bound an abstract name. */
+function isBound(name: string): boolean {
+  const rows = readFileSync('/proc/net/unix', 'utf8').split('\n');
+  return rows.some((row) => row.replace(/@+$/, '').endsWith(` @${name}`));
 }
 
 /** Returns why a bundle must be left alone; undefined when this VM has its own and nothing goes on. */
