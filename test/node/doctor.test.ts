@@ -126,7 +126,7 @@ describe('the command', () => {
     expect(out).toEqual([
       expect.stringMatching(/^FAULT +control-mode +android: .*found mode 0666.*To mend it: chmod 600/),
       expect.stringMatching(/^ok +key-mode +android: /),
-      '1 faults, 1 ok, 0 skipped',
+      '1 fault, 1 ok, 0 skipped',
     ]);
   });
 });

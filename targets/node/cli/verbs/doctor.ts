@@ -73,7 +73,9 @@ export async function doctorOn(
   if (flags.has('--json')) world.out(JSON.stringify({ ok: isWell, counts, checks: lines }));
   else {
     for (const line of textOf(lines)) world.out(line);
-    world.out(`${counts.fault} faults, ${counts.ok} ok, ${counts.skipped} skipped`);
+    world.out(
+      `${counts.fault} fault${counts.fault === 1 ? '' : 's'}, ${counts.ok} ok, ${counts.skipped} skipped`,
+    );
   }
   return isWell ? EXIT.ok : EXIT.failed;
 }
