@@ -124,7 +124,7 @@ describe('the command', () => {
     const { status, out } = await world.doctor(AGENT, '--only', 'control-mode', '--only', 'key-mode');
     expect(status).toBe(1);
     expect(out).toEqual([
-      expect.stringMatching(/^FAULT +control-mode +android: .*found mode 0666.*To mend it: chmod 600/),
+      expect.stringMatching(/^FAULT +control-mode +android: .*mode 0666.*; to mend it: chmod 600/),
       expect.stringMatching(/^ok +key-mode +android: /),
       '1 fault, 1 ok, 0 skipped',
     ]);

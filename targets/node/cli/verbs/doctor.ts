@@ -94,7 +94,7 @@ function textOf(lines: readonly Line[]): readonly string[] {
 function sayingOf(line: Line): string {
   if (line.result === 'ok') return line.found;
   if (line.result === 'skipped') return line.why;
-  return `found ${line.found}. Expected: ${line.expected}. To mend it: ${line.mend}`;
+  return `${line.found}; expected: ${line.expected}; to mend it: ${line.mend}`;
 }
 
 export const DOCTOR: Verb<FileWorld> = {
