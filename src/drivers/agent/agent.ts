@@ -161,6 +161,11 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     return this.#view(this.#entry(bundle));
   }
 
+  /** Our incarnation as the host counts it; 0: not known yet. */
+  get incarnation(): number {
+    return this.#parts.link.incarnation;
+  }
+
   /** Returns the state of the connections to the host and other agents. */
   peers(): PeerView[] {
     return this.#parts.link.peers();

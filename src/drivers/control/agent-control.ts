@@ -71,9 +71,12 @@ export class AgentControl {
   readonly #clients = new Set<Client>();
   readonly #past: Past;
   readonly #clock: Clock;
+  readonly #version: string | undefined;
 
-  constructor(agent: Agent, log: Log, clock: Clock) {
+  /** `version`: of the program, for `status`; absent: it does not say. */
+  constructor(agent: Agent, log: Log, clock: Clock, version?: string) {
     this.#clock = clock;
+    this.#version = version;
     this.#past = new Past(clock);
     this.#agent = agent;
     this.#log = log;
@@ -180,7 +183,10 @@ export class AgentControl {
 
   #status(): Json {
     const bundles = this.#agent.views().map(brief);
-    return { bundles, peers: this.#agent.peers(), obstacle: this.#agent.obstacle()?.reason ?? null };
+    const obstacle = this.#agent.obstacle()?.reason ?? null;
+    const { incarnation } = this.#agent;
+    const own = this.#version === undefined ? {} : { version: this.#version, incarnation };
+    return { bundles, peers: this.#agent.peers(), obstacle, ...own };
   }
 
   #view(request: Json): BundleView {

@@ -5,6 +5,7 @@ import { auditVerb } from '../../../src/cli/verbs/audit.ts';
 import { AGENT_VERBS, HOST_VERBS } from '../../../src/cli/verbs.ts';
 import { auditFiles, readParts } from '../host/audit-file.ts';
 import { CHECK_CONFIG } from './verbs/check-config.ts';
+import { DOCTOR } from './verbs/doctor.ts';
 import { ENFORCER_TEST } from './verbs/enforcer-test.ts';
 import { INIT } from './verbs/init.ts';
 import { PLAN } from './verbs/plan.ts';
@@ -15,6 +16,7 @@ export const COMMANDS: Verbs<FileWorld> = {
   ...HOST_VERBS,
   audit: auditVerb({ files: auditFiles, readParts }),
   'check-config': CHECK_CONFIG,
+  doctor: DOCTOR,
   'enforcer-test': ENFORCER_TEST,
   plan: PLAN,
   init: INIT,

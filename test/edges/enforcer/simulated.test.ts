@@ -1,7 +1,8 @@
 /** The simulated enforcer: shared syncs, refusals, read-back, failures, faults, restart of the service. */
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type BundleDefinition, resourcesOf } from '../../../src/core/protocol/bundle.ts';
+import { HardwareError } from '../../../src/edges/enforcer/bus.ts';
 import { entryHalves } from '../../../src/edges/enforcer/smmuv3.ts';
 import { cfgiSte, decodeEntry, stage2Entry } from '../../../src/edges/enforcer/smmuv3-layout.ts';
 import { DRAIN_MAX, STORM_EVENTS } from '../../../src/edges/enforcer/tables.ts';
@@ -278,9 +279,11 @@ describe('faults', () => {
       }
       return events;
     };
-    expect(flood()).toBeGreaterThan(STORM_EVENTS + 32);
+    expect(flood()).toBeGreaterThanOrEqual(STORM_EVENTS);
+    expect(sync.mock.calls.length).toBeGreaterThan(1);
     sync.mockRestore();
-    expect(flood()).toBeLessThan(32);
+    flood();
+    expect(flood()).toBe(0);
   });
 
   it('M10: a blocked stream that floods the queue is silenced, and can be granted again', () => {
