@@ -9,6 +9,10 @@ import { type Child, type CliWorld, type ControlClient, duration, EXIT } from '.
 
 /** Time of a command after SIGTERM when the bundle is already gone, in ms. */
 const KILL_AFTER_MS = 2_000;
+/** Part of the lease that is left when it is renewed: enough for a second attempt, and for a notice. */
+const RENEW_AT = 0.5;
+/** Longest wait for the answer to a renewal, in ms: the agent gives up after 5 s. */
+const RENEWAL_MS = 10_000;
 /** Time of remaining descendants after SIGTERM, and again after SIGKILL, in ms. */
 const REST_MS = 500;
 /** Interval of the checks, in ms. */
@@ -37,6 +41,7 @@ export class Holding {
   #isTold = false;
   #cancelKill: () => void = () => {};
   #stop: () => void = () => {};
+  #cancelRenewal: () => void = () => {};
 
   constructor(world: CliWorld, client: ControlClient, bundle: string, words: Words) {
     this.#world = world;
@@ -71,11 +76,13 @@ export class Holding {
         BATON_DEADLINE_MS: String(leaseMs),
       });
     }
+    this.#renewLater(Number(leaseMs));
     for (const event of this.#early ?? []) this.#on(event);
     this.#early = undefined;
     const ended = this.#child ? this.#child.ended : stopped;
     const status = await Promise.race([ended, this.#client.ended.then(() => undefined)]);
     unhook();
+    this.#cancelRenewal();
     if (status === undefined) return this.#agentEnded(ended);
     await this.#endRest();
     if (this.#isLost) return this.#reaped(EXIT.lost);
@@ -159,6 +166,30 @@ export class Holding {
         // By another program, or by the agent shortly before the end of a notice.
         this.#say(event, 'given back');
         return this.#isEnding ? undefined : this.#endWithin(KILL_AFTER_MS);
+    }
+  }
+
+  /** With --renew, the lease is extended while half of it is left. What is declined is asked for once. */
+  #renewLater(leaseMs: number): void {
+    if (!this.#words.flags.has('--renew')) return;
+    this.#cancelRenewal = this.#world.after(leaseMs * RENEW_AT, () => void this.#renew(leaseMs));
+  }
+
+  async #renew(leaseMs: number): Promise<void> {
+    if (this.#isTold || this.#isLost) return;
+    const request = { do: 'renew', bundle: this.#bundle, leaseMs };
+    try {
+      const answer = await answerWithin(this.#world, this.#client, request, RENEWAL_MS);
+      if (answer['ok']) {
+        this.#say({ ...answer, event: 'renewed' }, `renewed for ${duration(Number(answer['leaseMs']))}`);
+        return this.#renewLater(leaseMs);
+      }
+      const { message } = answer['error'] as { readonly message: string };
+      this.#say({ event: 'renewalDeclined', bundle: this.#bundle, message }, message);
+    } catch (error) {
+      // The end of the connection ends the hold as well.
+      if (error instanceof HungError)
+        this.#say({ event: 'renewalDeclined', bundle: this.#bundle }, error.message);
     }
   }
 

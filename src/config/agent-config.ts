@@ -29,6 +29,9 @@ const POLICY = Type.Union(
                 Type.Array(Type.String(), { description: 'purposes that are allowed; absent: any' }),
               ),
               leaseMaxMs: Type.Optional(msField('longest lease; absent: any')),
+              totalMaxMs: Type.Optional(
+                msField('longest time that a borrower holds with all renewals; absent: `leaseMaxMs`'),
+              ),
               minHoldMaxMs: Type.Optional(msField('longest minimum hold time; absent: as long as the lease')),
               noticeMaxMs: Type.Optional(
                 msField('longest notice: time between the start of a return and its force', 10_000),

@@ -10,7 +10,7 @@ import { COMMANDS } from '../../targets/node/cli/commands.ts';
 import type { FileWorld } from '../../targets/node/cli/world.ts';
 
 /** What commands that ask no daemon ask. */
-const ALONE = ['audit', 'check-config', 'enforcer-test', 'history', 'init', 'plan'];
+const ALONE = ['audit', 'check-config', 'doctor', 'enforcer-test', 'history', 'init', 'plan'];
 
 const HUNG = [EXIT.unavailable, 5_000] as const;
 /** The words of each command that asks a daemon, its exit status, and when it ends, in ms. */

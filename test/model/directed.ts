@@ -12,6 +12,7 @@ import {
   allowed,
   borrower,
   CHALLENGE,
+  CONSENT,
   command,
   done,
   failed,
@@ -20,9 +21,12 @@ import {
   HOST_CONFIG,
   held,
   heldByOwner,
+  holding,
   host,
   knowing,
+  lent,
   lentByHost,
+  message,
   moving,
   OTHER,
   on,
@@ -70,6 +74,17 @@ const refused = (to: typeof VAULT) => (played: unknown) => {
 };
 const effectsOf = (played: unknown) => (played as Host).effects;
 const stateOf = (played: unknown) => (played as Host).state;
+
+/** What a renewal of the loan at epoch 2 names. */
+const RENEWAL = {
+  epoch: 2,
+  requestId: 1,
+  renewal: 1,
+  leaseMs: 60,
+  borrower: VAULT,
+  consent: CONSENT,
+  purpose: 'pin',
+};
 
 const STRICT = { ...HOST_CONFIG, resettable: false, acceptDriverResidualState: true };
 
@@ -363,6 +378,57 @@ export const DIRECTED: readonly Directed[] = [
         effect.do === 'hook' ? [(effect as unknown as { hook: string }).hook] : [],
       ),
     ],
+  },
+  {
+    row: 'b:renew-unanswered',
+    play: () => {
+      const asked = { ...holding(), renewing: { leaseMs: 60, sent: 5 } };
+      return borrower([on('timer:renewal')], asked);
+    },
+    wants: ['held', undefined, { notice: 'renewalDeclined', reason: 'timedOut' }],
+    seen: ({ state, effects }) => [
+      state.name,
+      (state as unknown as BorrowerState).renewing,
+      (effects.at(-1) as unknown as { notice: unknown }).notice,
+    ],
+  },
+  {
+    row: 'h:renewLease-busy',
+    play: () => host([command(ANDROID, 'renewLease', RENEWAL)], moving()),
+    wants: ['moving', 'tooLate'],
+    seen: refused(ANDROID),
+  },
+  {
+    row: 'h:renewLease-quarantined',
+    play: () => host([command(ANDROID, 'renewLease', RENEWAL)], quarantined()),
+    wants: ['quarantined', 'quarantined'],
+    seen: refused(ANDROID),
+  },
+  {
+    row: 'o:renew-recalled',
+    play: () =>
+      owner(
+        [{ on: 'recall', graceMs: 1, force: true } as never, fromBorrower(message('renew', RENEWAL))],
+        lent(),
+      ),
+    wants: ['lent', 'borrowDeclined', 'policy'],
+    seen: ({ state, effects }) => [state.name, ...sent(effects.slice(-1)), reasonIn(effects.slice(-1))],
+  },
+  {
+    row: 'o:renewal-denied',
+    play: () => {
+      const asked = owner([fromBorrower(message('renew', RENEWAL))], lent()).state;
+      const decision = { allow: false, reason: 'policy', retryAfterMs: 0 };
+      return owner([{ on: 'policyDecided', request: asked.renewal!.number, decision } as never], asked);
+    },
+    wants: ['lent', 'borrowDeclined', undefined],
+    seen: ({ state, effects }) => [state.name, ...sent(effects), (state as unknown as OwnerState).renewal],
+  },
+  {
+    row: 'o:renewal-timeout',
+    play: () => owner([fromBorrower(message('renew', RENEWAL)), on('timer:renewal')], lent()),
+    wants: ['lent', 'borrowDeclined', 'policyTimeout'],
+    seen: ({ state, effects }) => [state.name, ...sent(effects), reasonIn(effects)],
   },
 ];
 

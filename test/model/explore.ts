@@ -236,7 +236,7 @@ const SKIPPED = new Set([
 ]);
 
 const consentText = ({ claims }: { readonly claims: ConsentClaims }): string =>
-  `c${claims.epoch}.${claims.incarnation}.${claims.hostTime[0]}.${claims.leaseMs}`;
+  `c${claims.epoch}.${claims.incarnation}.${claims.hostTime[0]}.${claims.leaseMs}.${claims.renewal}`;
 
 function plain(value: object): string {
   let text = '';

@@ -64,9 +64,21 @@ export function checkHostStep(
       claims.epoch === before?.holder?.epoch && isOfBoot && claims.incarnation === world.incarnations[B];
     if (!fits) throw new Violation('S5: a reservation on a stale consent');
   }
+  const [renewed, lease] = [after.holder?.lease, before?.holder?.lease];
+  if (!isRead && renewed && lease && renewed.renewal !== lease.renewal) checkRenewal(world, before, fact);
   if (!isRead && attempt?.terms && !before.attempt && attempt.cause === 'lend')
     if (before.reservation?.epoch !== attempt.epoch)
       throw new Violation('S5: a lend without its reservation');
+}
+
+/** S5 and M8: a lease is renewed on a consent to the next renewal at its epoch, and never once a return has begun. */
+function checkRenewal(world: World, { holder }: HostState, fact: HostFact): void {
+  const claims = fact.on === 'message' && fact.message.kind === 'renewLease' ? fact.claims : undefined;
+  if (!claims) throw new Violation('S5: a renewal without a consent');
+  const isOurs = claims.epoch === holder!.epoch && claims.incarnation === world.incarnations[holder!.vm];
+  if (!isOurs || claims.use !== 'renew' || claims.renewal !== holder!.lease!.renewal + 1)
+    throw new Violation('S5: a renewal on a consent to something else');
+  if (holder!.ending) throw new Violation('M8: a renewal of a lease whose return has begun');
 }
 
 /** S1 and S3: at a grant, no other VM reaches anything of the bundle. */

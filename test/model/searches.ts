@@ -59,6 +59,7 @@ export const SITUATIONS: readonly Situation[] = [
   ],
   ['a grant that nobody wants any more', (w) => heldBy(w, B) && w.b.state?.name === 'releasing'],
   ['a resume was overtaken', (w) => w.b.state?.name === 'resuming' && w.b.state.overtaken],
+  ['a lease was renewed', (w) => w.host?.holder?.lease?.renewal === 1 && w.b.state?.renewals === 1],
   ['an agent restarted while it held', (w) => heldBy(w, B) && w.b.state?.name === 'unknown'],
   [
     'an owner gave up on a silent host',
@@ -109,6 +110,8 @@ const SEARCHES: readonly (readonly [string, 'cold' | 'warm', Partial<Budget>, nu
     ['a borrower that rejects', 'warm', { borrow: 1, lose: 1, fire: 1, lift: 1 }, 84_820, { stranger: 'b' }],
     ['an owner that rejects', 'warm', { borrow: 1, giveBack: 1, lose: 1 }, 31_869, { stranger: 'o' }],
     ['a lift', 'warm', { borrow: 1, giveBack: 1, lift: 1 }, 120_141, { stranger: 'o' }],
+    ['a renewal', 'warm', { borrow: 1, renew: 1, fire: 1 }, 11_079],
+    ['a renewal, and its repetition', 'warm', { borrow: 1, renew: 1, duplicate: 1, lose: 1 }, 7_509],
     ['hooks that fail', 'warm', { borrow: 1, giveBack: 1, hookFail: 2 }, 18_230],
   ];
 

@@ -21,6 +21,8 @@ import {
 
 /** Of every fact here: time stands still, and there is one bundle. */
 const AT = { nowMs: 0, bundle: BUNDLE.id } as const;
+/** What a renewal asks for: another lease than the first. */
+export const RENEWED_MS = 50;
 /** When a timer of the watch runs out: the host was not heard for that long. */
 const SILENT_AT_MS = 10_000;
 
@@ -63,6 +65,12 @@ export function movesOf(world: World): Move[] {
     moves.push({
       label: 'return',
       to: () => feedAgent(spend(world, 'giveBack'), 'b', { ...AT, on: 'return' }),
+    });
+  }
+  if (budget.renew > 0 && world.b.state) {
+    moves.push({
+      label: 'renew',
+      to: () => feedAgent(spend(world, 'renew'), 'b', { ...AT, on: 'renew', leaseMs: RENEWED_MS }),
     });
   }
   if (budget.recall > 0 && world.o.state) {
@@ -246,7 +254,8 @@ function deliver(world: World, { from, to, message }: Envelope, ordersMax?: numb
     const token = from === HOST ? tokenIn(world) : undefined;
     return feedAgent(world, name, { on: 'message', nowMs: 0, from, message, token });
   }
-  const claims = message.kind === 'prepare' ? claimsIn(world, message.consent) : undefined;
+  const isConsented = message.kind === 'prepare' || message.kind === 'renewLease';
+  const claims = isConsented ? claimsIn(world, message.consent) : undefined;
   return feedHost(world, { on: 'message', nowMs: 0, from, message, claims }, ordersMax);
 }
 

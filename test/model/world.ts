@@ -117,6 +117,7 @@ export interface World {
 export interface Budget {
   readonly borrow: number;
   readonly giveBack: number;
+  readonly renew: number;
   readonly recall: number;
   readonly lose: number;
   readonly duplicate: number;
@@ -133,6 +134,7 @@ export interface Budget {
 export const NONE: Budget = {
   borrow: 0,
   giveBack: 0,
+  renew: 0,
   recall: 0,
   lose: 0,
   duplicate: 0,
@@ -270,6 +272,9 @@ function performAgent(
     case 'request':
       told.sent.push(requestOf(order));
       return agent;
+    case 'requestRenewal':
+      told.sent.push(renewalOf(order));
+      return agent;
     case 'decide': {
       const { request: number, question } = order;
       const decision = { allow: true } as const;
@@ -311,6 +316,14 @@ function requestOf({ claims, terms, owner }: Extract<AgentOrder, { do: 'request'
     ...terms,
     consent,
     requestId,
+  });
+}
+
+function renewalOf({ claims, purpose, owner }: Extract<AgentOrder, { do: 'requestRenewal' }>): Envelope {
+  const consent = Object.assign(Uint8Array.of(0), { claims });
+  const { epoch, leaseMs, requestId, renewal } = claims;
+  return envelopeOf(B, owner, {
+    ...{ kind: 'renew', bundle: BUNDLE.id, epoch, leaseMs, consent, requestId, renewal, purpose },
   });
 }
 

@@ -10,6 +10,8 @@ const UNWRITTEN = 'test/drivers/host/unwritten.test.ts';
 const TABLE = 'test/drivers/host/table.test.ts';
 const HANDOVERS = 'test/drivers/host/handovers.test.ts';
 
+const RENEWAL = 'test/core/protocol/renewal.test.ts';
+
 export const HOST_MUTANTS: readonly Mutant[] = [
   {
     name: 'a consent serves another request',
@@ -20,10 +22,59 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a consent for a renewal lends',
-    find: "if (claims.use !== 'borrow' || claims.renewal !== 0) return 'consentTerms';",
+    find: 'if (claims.use !== use || claims.renewal !== renewal || claims.leaseMs === 0)',
+    replace: 'if (claims.leaseMs === 0)',
+    breaks: 'R97, R118',
+    caughtBy: ['test/core/protocol/agreed.test.ts', RENEWAL],
+  },
+  {
+    name: 'a renewal is carried out as often as it is repeated',
+    find: 'const isMade = (x: Seen) => leaseOf(x)?.renewal === x.input.message.renewal;',
+    replace: 'const isMade = (x: Seen) => leaseOf(x)?.renewal === x.input.message.renewal + 1_000;',
+    breaks: 'R118: a borrower whose answers are lost is refused',
+    caughtBy: RENEWAL,
+  },
+  {
+    name: 'a lease is renewed although its return has begun',
+    find: "if (state.holder.ending) return 'tooLate';",
     replace: '',
-    breaks: 'R97',
-    caughtBy: 'test/core/protocol/agreed.test.ts',
+    breaks: 'M8, R118',
+    caughtBy: RENEWAL,
+  },
+  {
+    name: 'a renewal lasts longer than the owner allowed',
+    find: "if (message.renewal !== wanted.renewal || consent.claims.leaseMs > message.leaseMs) return 'consentTerms';",
+    replace: '',
+    breaks: 'R118: the policy bounds nothing',
+    caughtBy: RENEWAL,
+  },
+  {
+    name: 'a renewal counts from the grant',
+    find: 'const lease = { ...before, leaseMs: pastMs + claims.leaseMs, renewal: claims.renewal };',
+    replace: 'const lease = { ...before, leaseMs: claims.leaseMs, renewal: claims.renewal };',
+    breaks: 'R118: a renewed lease ends early',
+    caughtBy: RENEWAL,
+  },
+  {
+    name: 'an owner renews without its policy',
+    find: 'guard: ({ state, input }) => input.decision.allow && state.renewal?.number === input.request,',
+    replace: 'guard: ({ state }) => state.renewal !== undefined,',
+    breaks: 'R117',
+    caughtBy: RENEWAL,
+  },
+  {
+    name: 'a borrower takes the answer of another renewal',
+    find: 'guard: (x) => isOfLease(x) && x.input.message.renewal === x.state.renewals + 1,',
+    replace: 'guard: isOfLease,',
+    breaks: 'R115: it counts renewals that were not made',
+    caughtBy: RENEWAL,
+  },
+  {
+    name: 'renewals have no bound in all',
+    find: 'if (heldMs > 0 && heldMs + leaseMs > totalMaxMs)',
+    replace: 'if (heldMs < 0)',
+    breaks: 'R117, M7: a borrower keeps the bundle for good',
+    caughtBy: RENEWAL,
   },
   {
     name: '(a) an exit acknowledged by the first of several bundles',

@@ -23,7 +23,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a consent of another life counts',
-    find: "if (claims.incarnation !== state.running[input.message.borrower]) return 'consentStale';",
+    find: "if (claims.incarnation !== state.running[vm]) return 'consentStale';",
     replace: '',
     breaks: 'S5, M1',
     caughtBy: [HOST, ATTACKS],

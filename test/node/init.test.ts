@@ -1,7 +1,6 @@
 /** `baton init` as a person calls it: the daemons take what it writes, and after a refusal nothing is left. */
 
 import {
-  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -257,7 +256,7 @@ describe('what it refuses', () => {
   it.each([
     ['without a bundle', '{ "bundles": {} }', 'no bundle in it: expected one at least'],
     ['that is none', '{ "bundel": {} }', 'did you mean "bundles"?'],
-    ['without a resource', bundleFileText([broken]), 'a bundle without a resource moves nothing'],
+    ['without a resource', bundleFileText([broken]), 'no resource: expected at least one in the bundle'],
   ])('a bundle file %s', async (_, text, message) => {
     writeFileSync(at('bundles.json'), text);
     const { status, err } = await run(setup());
@@ -338,13 +337,6 @@ describe('a folder', () => {
       const { status, err } = await run(setup('--out', place));
       expect([status, err]).toEqual([78, `${place}: cannot be made, and nothing was written: ${why}`]);
     }
-  });
-
-  it.skipIf(process.getuid?.() === 0)('in a folder of somebody else is not made', async () => {
-    mkdirSync(at('theirs'));
-    chmodSync(at('theirs'), 0o500);
-    const { status, err } = await run(setup('--out', at('theirs/new')));
-    expect([status, err]).toEqual([78, expect.stringContaining('this user may not write there')]);
   });
 
   it('is not left half written when something fails on the way', async () => {

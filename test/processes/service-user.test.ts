@@ -127,3 +127,16 @@ it.runIf(process.getuid?.() === 0)('a folder of root’s is told as one that may
   expect(stdout).toContain(`keys: "dark/keys.json": ${why}`);
   expect(stdout).toContain(`state: ${at('dark/inner/state')}: ${why}`);
 });
+
+it.runIf(process.getuid?.() === 0)('baton init makes nothing in a folder of root’s', () => {
+  mkdirSync(at('theirs'), { mode: 0o755 });
+  const parties = ['--vm', 'android', '--vm', 'vault', '--enforcer', 'none', '--transport', 'unix'];
+  const files = ['--bundles', at('bundles.json'), '--out', at('theirs/new')];
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [at('dist/baton.mjs'), 'init', ...files, ...parties],
+    { uid: NOBODY, gid: NOBODY, encoding: 'utf8' },
+  );
+  expect([status, stderr]).toEqual([78, expect.stringContaining('this user may not write there')]);
+  expect(readdirSync(at('theirs'))).toEqual([]);
+});

@@ -71,6 +71,15 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       });
     },
   },
+  'lease-renewed': {
+    title: 'A program extends its lease in place; what is beyond the owner’s policy is declined.',
+    play: async (stage) => {
+      await lend(stage);
+      for (const leaseMs of [30_000, 60_001])
+        await stage.step(`the program renews it, leaseMs ${leaseMs}`, LENT, () => stage.renew(leaseMs));
+      await giveBack(stage);
+    },
+  },
   'recalled-by-owner': {
     title: 'The owner wants it back before the lease is over.',
     play: async (stage) => {

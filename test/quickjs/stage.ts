@@ -131,6 +131,11 @@ export class Stage {
     await this.#request(this.#program!, { do: 'return', bundle: PANEL.id });
   }
 
+  /** The program that holds extends its lease; resolves when it was answered. */
+  async renew(leaseMs: number): Promise<void> {
+    await this.#request(this.#program!, { do: 'renew', bundle: PANEL.id, leaseMs });
+  }
+
   /** Another program asks; resolves when it was answered. */
   async askAsAnother(): Promise<void> {
     const other = await this.testbed.program(VAULT);

@@ -65,6 +65,8 @@ export class Stage {
     /** borrow VM [lease=MS] [notice=MS] [minimum hold time=MS] [wait=MS] [evidence=LEVEL]. */
     borrow: ([vm, ...options]) => this.#borrow(vm as VmId, options),
     return: ([vm]) => void this.world.agents.get(vm as VmId)!.giveBack(PANEL.id),
+    /** renew LEASE-MS. */
+    renew: ([ms]) => void this.world.agents.get(VAULT)!.renew(PANEL.id, Number(ms)),
     /** recall GRACE-MS [force]. */
     recall: ([ms, force]) =>
       void this.world.agents.get(ANDROID)!.recall(PANEL.id, Number(ms), force === 'force'),

@@ -22,6 +22,7 @@ this process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT).
   -w, --wait TIME         wait this long for an answer (default 5s); a busy bundle is requested again,
                           whether another VM or another program of this VM has it
   --lease TIME            longest time to hold it (default 30s), on the host's clock, from the grant
+  --renew                 extend the lease for as long as COMMAND runs, if the owner's policy allows it
   --notice TIME           time between the start of a return (end of the lease, or a reclaim by the owner)
                           and its force (default 2s)
   --min-hold TIME         time from the grant in which the owner cannot reclaim it (default 0)
@@ -50,6 +51,7 @@ const OPTIONS: OptionTable = {
   '--no-wait': 'flag',
   '--wait': 'value',
   '--lease': 'value',
+  '--renew': 'flag',
   '--min-hold': 'value',
   '--notice': 'value',
   '--purpose': 'value',

@@ -90,7 +90,7 @@ function lookOnce(answer: Json, named: readonly string[]): Look {
 }
 
 /** Returns the problems of a bundle. */
-function bundleFaults(view: Json): string[] {
+export function bundleFaults(view: Json): string[] {
   const { bundle, state, phase, role } = view;
   const say = (text: string) => [`${bundle}: ${text}`];
   if (state === 'quarantined' || phase === 'quarantined')

@@ -1,6 +1,6 @@
 /** State of an agent's endpoint (agent-endpoint.ts). Immutable, so that a search can store and compare it. Pure. */
 
-import type { BundleId } from '../protocol/ids.ts';
+import type { BundleId, Epoch } from '../protocol/ids.ts';
 import type { BorrowerState } from './borrower-state.ts';
 import type { HostWatch } from './host-watch.ts';
 import type { OwnerState } from './owner-state.ts';
@@ -19,6 +19,12 @@ export interface SleepRequest {
   readonly recalled: readonly string[];
 }
 
+/** Since when the borrower of this epoch holds, on our clock: a restart of this agent begins anew. */
+export interface LentSince {
+  readonly epoch: Epoch;
+  readonly sinceMs: number;
+}
+
 /** All state of an endpoint. Immutable. */
 export interface AgentEndpointState {
   readonly bundles: Readonly<Record<BundleId, AgentBundle>>;
@@ -34,6 +40,18 @@ export interface AgentEndpointState {
   readonly tableId: string | undefined;
   readonly isAsleep: boolean;
   readonly sleepRequest: SleepRequest | undefined;
+  /** Of our bundles that are or were lent. */
+  readonly lentSince: Readonly<Record<BundleId, LentSince>>;
+}
+
+/** Returns since when a bundle is lent; the last loan while it is not. */
+export function lentSince(
+  before: LentSince | undefined,
+  { name, borrower, epoch }: OwnerState,
+  nowMs: number,
+): LentSince | undefined {
+  const isLent = name === 'lent' && borrower !== undefined;
+  return isLent && before?.epoch !== epoch ? { epoch, sinceMs: nowMs } : before;
 }
 
 /** States of an owner in which its bundle is neither lent nor moving. */

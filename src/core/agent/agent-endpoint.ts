@@ -26,6 +26,7 @@ import {
   type AgentBundle,
   type AgentEndpointState,
   isAwake,
+  lentSince,
   NOT_LENT,
   type SleepRequest,
 } from './agent-endpoint-state.ts';
@@ -37,7 +38,7 @@ import { hasFreshToken, heard, looked, tokenOf, UNWATCHED, type WatchStep, watch
 import { OWNER_TABLE } from './owner.ts';
 import { initialOwner, type OwnerInput, type OwnerState } from './owner-state.ts';
 import { againMs, answered, asked, NO_QUESTION, type Question, stepped } from './question.ts';
-import { NO_TIMES, type StepTimes, timed, withSteps } from './step-times.ts';
+import { timedIn, withSteps } from './step-times.ts';
 
 /** Validity of a consent on the host's clock, in ms. Covers the request, the policy and the preparation. */
 const CONSENT_VALID_MS = 10_000;
@@ -96,6 +97,7 @@ export class AgentEndpoint {
       tableId: undefined,
       isAsleep: false,
       sleepRequest: undefined,
+      lentSince: {},
     };
   }
 
@@ -290,9 +292,10 @@ export class AgentEndpoint {
     const { state, effects, row, levels, ignored } = step;
     const after = { role: entry.role, state } as AgentBundle;
     if (state !== entry.state) this.#set({ bundles: { ...this.state.bundles, [bundle]: after } });
+    if (after.role === 'owner') this.#noteLent(bundle, after.state, nowMs);
     const question = this.state.questions[bundle] ?? NO_QUESTION;
     this.#setQuestion(bundle, stepped(question, input.on, effects));
-    this.#setTimes(bundle, timed(this.state.times[bundle] ?? NO_TIMES, input, effects, nowMs));
+    this.#set({ times: timedIn(this.state.times, bundle, input, effects, nowMs) });
     const rows = [row, ...levels];
     this.#do({
       do: 'step',
@@ -306,10 +309,16 @@ export class AgentEndpoint {
     for (const effect of effects) this.#perform(bundle, input.on, effect as AgentEffect<never>, nowMs);
   }
 
+  #noteLent(bundle: BundleId, state: OwnerState, nowMs: number): void {
+    const before = this.state.lentSince[bundle];
+    const since = lentSince(before, state, nowMs);
+    if (since && since !== before) this.#set({ lentSince: { ...this.state.lentSince, [bundle]: since } });
+  }
+
   #perform(bundle: BundleId, on: string, effect: AgentEffect<never>, nowMs: number): void {
     switch (effect.do) {
       case 'send':
-        this.#do({ ...effect, message: withSteps(effect.message, this.state.times[bundle] ?? NO_TIMES) });
+        this.#do({ ...effect, message: withSteps(effect.message, this.state.times[bundle]) });
         if (effect.message.kind === 'borrowDeclined')
           this.#do({ do: 'declined', to: effect.to, message: effect.message });
         return;
@@ -317,6 +326,8 @@ export class AgentEndpoint {
         return this.#query(bundle, on);
       case 'request':
         return this.#request(bundle, effect);
+      case 'renew':
+        return this.#renew(bundle, effect);
       case 'decide':
         return this.#decide(bundle, effect, nowMs);
       case 'persist':
@@ -348,32 +359,34 @@ export class AgentEndpoint {
   }
 
   #request(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'request' }>): void {
-    const { terms, epoch, incarnation, requestId } = effect;
+    const { owner } = this.#configs.get(bundle)!.definition;
+    const { evidence: _, ...terms } = effect.terms;
+    this.#do({ do: 'request', bundle, owner, claims: this.#claims(bundle, effect, 'borrow', 0), terms });
+  }
+
+  #renew(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'renew' }>): void {
+    const { owner } = this.#configs.get(bundle)!.definition;
+    const claims = this.#claims(bundle, effect, 'renew', effect.renewal);
+    this.#do({ do: 'requestRenewal', bundle, owner, claims, purpose: effect.terms.purpose });
+  }
+
+  /** The consent of this VM to a lease, or to its renewal. */
+  #claims(bundle: BundleId, given: Consenting, use: ConsentClaims['use'], renewal: number): ConsentClaims {
+    const { terms, epoch, incarnation, requestId } = given;
     const { definition, digest } = this.#configs.get(bundle)!;
     const { leaseMs, minHoldMs, noticeMs, evidence } = terms;
-    const claims: ConsentClaims = {
-      bundle,
-      epoch,
-      digest,
-      owner: definition.owner,
-      incarnation,
-      hostTime: tokenOf(this.state.watch),
-      validMs: CONSENT_VALID_MS,
-      leaseMs,
-      minHoldMs,
-      noticeMs,
-      evidence,
-      use: 'borrow',
-      renewal: 0,
-      requestId,
+    return {
+      ...{ bundle, epoch, digest, owner: definition.owner, incarnation },
+      ...{ hostTime: tokenOf(this.state.watch), validMs: CONSENT_VALID_MS },
+      ...{ leaseMs, minHoldMs, noticeMs, evidence, use, renewal, requestId },
     };
-    const { evidence: _, ...wanted } = terms;
-    this.#do({ do: 'request', bundle, owner: definition.owner, claims, terms: wanted });
   }
 
   #decide(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'decide' }>, nowMs: number): void {
-    const { do: _, request, ...question } = effect;
-    if (!this.state.isAsleep) return this.#do({ do: 'decide', request, question: { bundle, ...question } });
+    const { do: _, request, isRenewal, ...asked } = effect;
+    const { sinceMs = nowMs } = this.state.lentSince[bundle] ?? {};
+    const question = { bundle, ...asked, ...(isRenewal ? { heldMs: Math.round(nowMs - sinceMs) } : {}) };
+    if (!this.state.isAsleep) return this.#do({ do: 'decide', request, question });
     const detail = 'the owner’s system is about to sleep';
     const decision = { allow: false, reason: 'policy', retryAfterMs: BUSY_RETRY_MS, detail } as const;
     this.#later.push(() => this.#feed(bundle, { on: 'policyDecided', request, decision }, nowMs));
@@ -392,11 +405,6 @@ export class AgentEndpoint {
     this.#set({ questions: { ...this.state.questions, [bundle]: question } });
   }
 
-  #setTimes(bundle: BundleId, times: StepTimes): void {
-    if ((this.state.times[bundle] ?? NO_TIMES) === times) return;
-    this.#set({ times: { ...this.state.times, [bundle]: times } });
-  }
-
   #do(order: AgentOrder): void {
     this.#orders.push(order);
   }
@@ -405,6 +413,9 @@ export class AgentEndpoint {
     this.state = { ...this.state, ...part };
   }
 }
+
+/** What a consent is given to, of the effects that need one. */
+type Consenting = Omit<Extract<AgentEffect<never>, { do: 'request' }>, 'do'>;
 
 /** Clips the text of a hook result to what a message to another VM may carry. */
 function clipped(result: HookResult): HookResult {

@@ -59,6 +59,8 @@ export type AgentFact = { readonly nowMs: number } & (
   /** The request of a `request` order could not be sent: no session with the owner, or none with the host. */
   | { readonly on: 'requestUnsent'; readonly bundle: BundleId }
   | { readonly on: 'borrow'; readonly bundle: BundleId; readonly terms: BorrowTerms }
+  /** A client wants its lease to last `leaseMs` from now on. */
+  | { readonly on: 'renew'; readonly bundle: BundleId; readonly leaseMs: number }
   | { readonly on: 'return'; readonly bundle: BundleId }
   | { readonly on: 'recall'; readonly bundle: BundleId; readonly graceMs: number; readonly force: boolean }
   /** A client asks for the status and wants the present state. */
@@ -77,6 +79,14 @@ export type AgentOrder =
       readonly owner: VmId;
       readonly claims: ConsentClaims;
       readonly terms: Omit<BorrowTerms, 'evidence'>;
+    }
+  /** Seal this consent and send it to the owner in `renew`. */
+  | {
+      readonly do: 'requestRenewal';
+      readonly bundle: BundleId;
+      readonly owner: VmId;
+      readonly claims: ConsentClaims;
+      readonly purpose: string;
     }
   /** Ask the policy. Answered by `policyDecided`. */
   | { readonly do: 'decide'; readonly request: number; readonly question: PolicyQuestion }

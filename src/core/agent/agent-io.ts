@@ -56,6 +56,10 @@ export type AgentNotice =
       readonly detail?: string;
     }
   | { readonly notice: 'timedOut' }
+  /** The lease was extended in place; `leaseMs` are left. */
+  | { readonly notice: 'renewed'; readonly epoch: Epoch; readonly leaseMs: number; readonly renewal: number }
+  /** The lease stays as it is. */
+  | { readonly notice: 'renewalDeclined'; readonly reason: string; readonly detail?: string }
   /** The borrower must give the bundle back within `ms`. */
   | { readonly notice: 'recalled'; readonly ms: number; readonly cause: MoveCause }
   | { readonly notice: 'returned'; readonly epoch: Epoch }
@@ -79,6 +83,15 @@ export type AgentEffect<T extends string> =
       readonly incarnation: Incarnation;
       readonly terms: BorrowTerms;
     }
+  /** Seal a consent to renewal number `renewal` of the lease at `epoch`, and send `renew` to the owner. */
+  | {
+      readonly do: 'renew';
+      readonly requestId: number;
+      readonly epoch: Epoch;
+      readonly incarnation: Incarnation;
+      readonly renewal: number;
+      readonly terms: BorrowTerms;
+    }
   /** Ask the policy. Answered by `policyDecided` with the same `request`. */
   | {
       readonly do: 'decide';
@@ -88,6 +101,8 @@ export type AgentEffect<T extends string> =
       readonly leaseMs: number;
       readonly minHoldMs: number;
       readonly noticeMs: number;
+      /** It is about a renewal, not a request. */
+      readonly isRenewal?: true;
     }
   /** Record in the journal what is about to be attempted. */
   | { readonly do: 'persist'; readonly attempt: HookName; readonly epoch: Epoch }

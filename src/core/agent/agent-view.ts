@@ -126,6 +126,10 @@ export function noticeText(notice: AgentNotice): string {
       return `declined: ${notice.reason}${notice.detail === undefined ? '' : `: ${notice.detail}`}`;
     case 'timedOut':
       return 'the owner did not answer in time';
+    case 'renewed':
+      return `renewed at epoch ${notice.epoch}: ${notice.leaseMs} ms are left`;
+    case 'renewalDeclined':
+      return `not renewed: ${notice.reason}${notice.detail === undefined ? '' : `: ${notice.detail}`}`;
     case 'recalled':
       return `to be given back within ${notice.ms} ms (${notice.cause})`;
     case 'returned':

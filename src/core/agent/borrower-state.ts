@@ -79,6 +79,10 @@ export interface BorrowerState {
   /** While releasing: what was wrong with the evidence at this epoch. Reported to the host instead of a release. */
   readonly rejected?: { readonly epoch: Epoch; readonly what: string } | undefined;
   readonly unconfirmed: boolean;
+  /** Number of renewals of the lease so far. */
+  readonly renewals: number;
+  /** The renewal that is not answered yet: the lease that is asked for, and how often `renew` was sent. */
+  readonly renewing?: { readonly leaseMs: number; readonly sent: number } | undefined;
 }
 
 /** Messages that are inputs of the borrower's table. */
@@ -91,6 +95,7 @@ export const BORROWER_MESSAGES = [
   'confirmed',
   'leaseEnding',
   'recallDevice',
+  'renewed',
 ] as const;
 
 export type BorrowerInput =
@@ -98,6 +103,8 @@ export type BorrowerInput =
   | MessageInput<(typeof BORROWER_MESSAGES)[number]>
   /** A client wants the bundle. `fresh`: the host's last timestamp token is recent enough for a consent. */
   | { readonly on: 'borrow'; readonly terms: BorrowTerms; readonly fresh: boolean }
+  /** A client wants its lease to last `leaseMs` from now on. */
+  | { readonly on: 'renew'; readonly leaseMs: number }
   /** The client returns the bundle, or its connection closed. */
   | { readonly on: 'return' };
 
@@ -122,6 +129,7 @@ export function initialBorrower(firstRequest = 1): BorrowerState {
     isMinHold: false,
     noticed: false,
     unconfirmed: false,
+    renewals: 0,
   };
 }
 
@@ -160,6 +168,8 @@ export function cleared(state: S): S {
     recalled: undefined,
     rejected: undefined,
     unconfirmed: false,
+    renewals: 0,
+    renewing: undefined,
   };
 }
 
@@ -202,6 +212,7 @@ export function suspend(state: S, before: readonly BorrowerEffect[], overtaken: 
       stop('lease'),
       stop('minHold'),
       stop('confirm'),
+      stop('renewal'),
       { do: 'persist', attempt: 'suspend', epoch: state.epoch },
       { do: 'hook', hook: 'suspend', epoch: state.epoch },
     ],

@@ -10,6 +10,7 @@ import { type Late, makeTable } from '../protocol/table.ts';
 import { BORROWER_TIMERS, type BorrowerTimer } from '../protocol/timers.ts';
 import { ASKING_ROWS } from './borrower-ask.ts';
 import { HOLDING_ROWS, RETURNING_ROWS } from './borrower-hold.ts';
+import { RENEWAL_ROWS } from './borrower-renew.ts';
 import { borrowerReportRows } from './borrower-reports.ts';
 import {
   BORROWER_MESSAGES,
@@ -35,6 +36,7 @@ export const BORROWER_INPUTS: readonly BorrowerInput['on'][] = [
   'newTable',
   'hookDone',
   'borrow',
+  'renew',
   'return',
   ...BORROWER_MESSAGES,
   ...(Object.keys(BORROWER_TIMERS) as BorrowerTimer[]).map((name) => `timer:${name}` as const),
@@ -50,6 +52,7 @@ const LATE: Late<BorrowerInput> = {
   confirmed: 'already confirmed',
   leaseEnding: 'not held, or the return is under way',
   recallDevice: 'not held, or the return is under way',
+  renewed: 'the lease is known, or it is over',
 };
 
 /** The borrower's table. */
@@ -60,6 +63,7 @@ export const BORROWER_TABLE = makeTable(
   [
     ...starting,
     ...ASKING_ROWS,
+    ...RENEWAL_ROWS,
     ...borrowerReportRows('remapped'),
     ...borrowerReportRows('stateReported'),
     ...HOLDING_ROWS,

@@ -21,7 +21,8 @@ import {
   toHost,
 } from './owner-state.ts';
 
-function declineOf(decision: Extract<PolicyDecision, { allow: false }>): Decline {
+/** How a denial by the policy is passed on. */
+export function declineOf(decision: Extract<PolicyDecision, { allow: false }>): Decline {
   const { reason, retryAfterMs, detail } = decision;
   return detail === undefined ? { reason, retryAfterMs } : { reason, retryAfterMs, detail };
 }

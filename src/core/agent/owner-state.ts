@@ -64,6 +64,12 @@ export interface OwnerRequest {
   readonly requestId: number;
 }
 
+/** A renewal that the borrower asks for, with the number by which the policy answers. */
+export interface OwnerRenewal extends Pick<OwnerRequest, 'number' | 'leaseMs' | 'consent' | 'requestId'> {
+  /** Number of the renewal in its lease. */
+  readonly renewal: number;
+}
+
 /** A request without its number. */
 export type Asked = Omit<OwnerRequest, 'number'>;
 
@@ -79,6 +85,8 @@ export interface OwnerState {
   /** Number of requests given to the policy so far. */
   readonly requests: number;
   readonly request?: OwnerRequest | undefined;
+  /** While lent: the renewal that the policy decides about. */
+  readonly renewal?: OwnerRenewal | undefined;
   /** Queued requests in the order of their turns, at most one per borrower. */
   readonly waiting: readonly Asked[];
   /** Epoch of the attempt under way. */
@@ -101,6 +109,8 @@ export interface OwnerState {
 export const OWNER_MESSAGES = [
   'requestBorrow',
   'withdrawBorrow',
+  'renew',
+  'renewed',
   'prepared',
   'refused',
   'remapped',
@@ -166,7 +176,14 @@ export const HOOK_FAILED: Decline = { reason: 'hookFailed', retryAfterMs: BUSY_R
 
 /** Returns the state without the request and the attempt. */
 export function cleared(state: S): S {
-  return { ...state, request: undefined, attempt: undefined, dropped: undefined, overtaken: false };
+  return {
+    ...state,
+    request: undefined,
+    attempt: undefined,
+    dropped: undefined,
+    renewal: undefined,
+    overtaken: false,
+  };
 }
 
 /** The attempt ends before our driver was touched: we still hold. */

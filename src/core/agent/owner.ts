@@ -10,6 +10,7 @@ import { type Late, makeTable } from '../protocol/table.ts';
 import { OWNER_TIMERS, type OwnerTimer } from '../protocol/timers.ts';
 import { HOLDING_ROWS, ownerReportRows } from './owner-hold.ts';
 import { LENDING_ROWS } from './owner-lend.ts';
+import { RENEWAL_ROWS } from './owner-renew.ts';
 import { REQUEST_ROWS } from './owner-request.ts';
 import { OWNER_MESSAGES, OWNER_STATES, type OwnerInput, type OwnerState, query } from './owner-state.ts';
 import { START_LATE, startRows } from './start-rows.ts';
@@ -40,6 +41,8 @@ const LATE: Late<OwnerInput> = {
   policyDecided: 'the request is over',
   recall: 'no borrower holds the bundle',
   withdrawBorrow: 'this request is not open; a holder uses release',
+  renew: 'it is not known who holds; it is repeated',
+  renewed: 'the return has begun, or it is over',
   prepared: 'the attempt is known or over',
   refused: 'the command is over',
   confirmed: 'already confirmed',
@@ -53,6 +56,7 @@ export const OWNER_TABLE = makeTable(
   [
     ...starting,
     ...REQUEST_ROWS,
+    ...RENEWAL_ROWS,
     ...LENDING_ROWS,
     ...ownerReportRows('remapped'),
     ...ownerReportRows('stateReported'),

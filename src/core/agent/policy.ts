@@ -16,6 +16,8 @@ export interface PolicyRule {
   readonly purposes?: readonly string[] | undefined;
   /** Longest lease in ms; absent: any. */
   readonly leaseMaxMs?: number | undefined;
+  /** Longest time that a borrower may hold with all renewals, in ms; absent: as long as one lease. */
+  readonly totalMaxMs?: number | undefined;
   /** Longest minimum hold time in ms; absent: as long as the lease. */
   readonly minHoldMaxMs?: number | undefined;
   /** Longest notice in ms; absent: NOTICE_MAX_MS. */
@@ -30,6 +32,8 @@ export interface PolicyQuestion {
   readonly leaseMs: number;
   readonly minHoldMs: number;
   readonly noticeMs: number;
+  /** Of a renewal: how long the borrower has held, in ms, as far as this agent knows. */
+  readonly heldMs?: number | undefined;
 }
 
 /** Longest notice where an entry gives none, in ms: a user can finish a word. */
@@ -58,9 +62,14 @@ function decide(rules: readonly PolicyRule[], question: PolicyQuestion): PolicyD
 }
 
 /** Returns which requested time is longer than the entry allows. */
-function tooLong(rule: PolicyRule, { leaseMs, minHoldMs, noticeMs }: PolicyQuestion): string | undefined {
+function tooLong(
+  rule: PolicyRule,
+  { leaseMs, minHoldMs, noticeMs, heldMs = 0 }: PolicyQuestion,
+): string | undefined {
   const { leaseMaxMs = leaseMs, minHoldMaxMs = leaseMs, noticeMaxMs = NOTICE_MAX_MS } = rule;
   if (leaseMs > leaseMaxMs) return `the longest lease is ${leaseMaxMs} ms`;
+  const { totalMaxMs = rule.leaseMaxMs ?? Number.POSITIVE_INFINITY } = rule;
+  if (heldMs > 0 && heldMs + leaseMs > totalMaxMs) return `the longest time in all is ${totalMaxMs} ms`;
   if (minHoldMs > minHoldMaxMs) return `the longest minimum hold time is ${minHoldMaxMs} ms`;
   if (noticeMs > noticeMaxMs) return `the longest notice is ${noticeMaxMs} ms`;
   return undefined;

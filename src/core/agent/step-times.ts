@@ -5,7 +5,7 @@
  */
 
 import type { HookName, HookStepTime } from '../../ports/world.ts';
-import { UINT32_MAX } from '../protocol/ids.ts';
+import { type BundleId, UINT32_MAX } from '../protocol/ids.ts';
 import {
   type Message,
   type MessageKind,
@@ -62,6 +62,19 @@ interface Effect {
   readonly request?: number;
 }
 
+/** Returns the times of all bundles after an input of one. */
+export function timedIn(
+  all: Readonly<Record<BundleId, StepTimes>>,
+  bundle: BundleId,
+  input: object & { readonly on: string },
+  effects: readonly { readonly do: string }[],
+  nowMs: number,
+): Readonly<Record<BundleId, StepTimes>> {
+  const before = all[bundle] ?? NO_TIMES;
+  const after = timed(before, input, effects, nowMs);
+  return after === before ? all : { ...all, [bundle]: after };
+}
+
 /** Returns the times after an input, which may end a hook or a question, and its effects, which may begin one. */
 export function timed(
   times: StepTimes,
@@ -112,7 +125,7 @@ function wireMs(ms: number): number {
 }
 
 /** Returns `message` with the times of what led to it: of the policy, and of hooks under its epoch. */
-export function withSteps(message: Message, { done }: StepTimes): Message {
+export function withSteps(message: Message, { done }: StepTimes = NO_TIMES): Message {
   const steps = (REPORTED[message.kind] ?? []).flatMap((what) => {
     const run = done[what];
     return run && (what === 'policy' || ('epoch' in message && run.id === message.epoch)) ? run.steps : [];

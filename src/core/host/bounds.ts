@@ -4,6 +4,14 @@
  *
  * A power cut ends all VMs, so everything is parked after it. No epoch or incarnation may be allocated twice, though.
  * Bounds are reserved in blocks, so that no handover waits for a disk.
+ *
+ * What is on disk when, and what each survives:
+ * - bounds: durable before anything is allocated from them; survive a power cut;
+ * - the record of a bundle (table-record.ts): written before the enforcer's first call of a move, and after its last;
+ *   survives the host's process. Where VMs outlive the host's kernel, the first of the two is durable (vmsOutliveHost);
+ * - the record of the VMs: written before a VM runs its first instruction, and before its exit is acted on;
+ * - an agent's journal: what it is about to attempt, written before the hook; says nothing about who holds;
+ * - audit lines: written in idle time, for people.
  */
 
 import { UINT32_MAX } from '../protocol/ids.ts';

@@ -2,7 +2,7 @@
  * The host’s rows for lending: consent, reservation, lend, cancel. Pure.
  */
 
-import { isEvidenceEnough, type RefusalCode } from '../protocol/codes.ts';
+import type { RefusalCode } from '../protocol/codes.ts';
 import { sameBytes } from '../protocol/evidence.ts';
 import { type Epoch, UINT32_MAX } from '../protocol/ids.ts';
 import {
@@ -23,6 +23,7 @@ import {
   stop,
   timer,
 } from './host-attempt.ts';
+import { whyNotClaims } from './host-consent.ts';
 import {
   type HostEffect,
   type HostState,
@@ -58,21 +59,13 @@ function whyNotPrepare(x: HostSeen<'prepare'>): RefusalCode | undefined {
 }
 
 function whyNotConsent(x: HostSeen<'prepare'>, consent: OpenedConsent): RefusalCode | undefined {
-  const { state, input, config } = x;
-  const { claims, sameBoot, ageMs } = consent;
-  if (claims.bundle !== config.bundle || claims.owner !== config.owner) return 'consentInvalid';
-  if (claims.requestId !== input.message.requestId) return 'consentInvalid';
-  if (!sameBytes(claims.digest, config.digest)) return 'digestMismatch';
-  if (claims.epoch !== state.holder?.epoch) return 'consentStale';
-  if (claims.incarnation !== state.running[input.message.borrower]) return 'consentStale';
-  if (!sameBoot || ageMs < 0 || ageMs > claims.validMs) return 'consentStale';
-  if (claims.use !== 'borrow' || claims.renewal !== 0) return 'consentTerms';
-  if (claims.leaseMs === 0 || claims.leaseMs < claims.minHoldMs) return 'consentTerms';
-  const { leaseMs, minHoldMs, noticeMs } = input.message;
+  const { claims } = consent;
+  const why = whyNotClaims(x, consent, { vm: x.input.message.borrower, use: 'borrow', renewal: 0 });
+  if (why !== undefined) return why;
+  if (claims.leaseMs < claims.minHoldMs) return 'consentTerms';
+  const { leaseMs, minHoldMs, noticeMs } = x.input.message;
   const within = claims.leaseMs <= leaseMs && claims.minHoldMs <= minHoldMs && claims.noticeMs <= noticeMs;
-  if (!within) return 'consentTerms';
-  if (!isEvidenceEnough(config.evidence, claims.evidence)) return 'evidenceTooWeak';
-  return undefined;
+  return within ? undefined : 'consentTerms';
 }
 
 function reserve(x: HostSeen<'prepare'>): HostOut {

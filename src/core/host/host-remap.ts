@@ -39,7 +39,7 @@ function commit(x: HostSeen<'phaseDone'>, attempt: Attempt, to: VmIncarnation): 
   const { state, input, config } = x;
   const proof = input.result.ok ? input.result.proof : undefined;
   const lender = attempt.from?.incarnation ?? (0 as Incarnation);
-  const lease = attempt.terms ? { ...attempt.terms, startedMs: input.nowMs, lender } : undefined;
+  const lease = attempt.terms ? { ...attempt.terms, startedMs: input.nowMs, lender, renewal: 0 } : undefined;
   const next: HostState = {
     ...state,
     name: 'held',

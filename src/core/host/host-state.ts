@@ -32,6 +32,8 @@ export interface Lease extends Terms {
   readonly startedMs: number;
   /** The owner's incarnation that lent it. If the owner keeps the supplies, they fail when it ends. */
   readonly lender: Incarnation;
+  /** Number of renewals so far. Only the next one is accepted, so that no consent serves twice. */
+  readonly renewal: number;
 }
 
 /** A pending return. */
@@ -184,6 +186,7 @@ export const HOST_MESSAGES = [
   'claim',
   'confirm',
   'reject',
+  'renewLease',
   'queryState',
 ] as const satisfies readonly MessageKind[];
 type HostMessage = (typeof HOST_MESSAGES)[number];
@@ -195,7 +198,7 @@ export type HostInput = { readonly nowMs: number } & (
         readonly on: K;
         readonly from: VmId;
         readonly message: MessageOf<K>;
-        /** Of a `prepare` only. Absent when the consent did not verify. */
+        /** Of `prepare` and `renewLease` only. Absent when the consent did not verify. */
         readonly consent?: OpenedConsent | undefined;
       };
     }[HostMessage]

@@ -12,6 +12,7 @@ import { HOLDER_ROWS } from './host-holder.ts';
 import { INCARNATION_ROWS, QUARANTINE_ROWS, START_ROWS } from './host-incarnations.ts';
 import { LEND_ROWS } from './host-lend.ts';
 import { REMAP_ROWS } from './host-remap.ts';
+import { RENEW_ROWS } from './host-renew.ts';
 import { CLOCK_ROWS, RETURN_ROWS } from './host-return.ts';
 import { HOST_MESSAGES, HOST_STATES, type HostInput } from './host-state.ts';
 
@@ -44,6 +45,7 @@ export const HOST_TABLE = makeTable(
     ...START_ROWS,
     ...LEND_ROWS,
     ...REMAP_ROWS,
+    ...RENEW_ROWS,
     ...RETURN_ROWS,
     ...HOLDER_ROWS,
     ...CLOCK_ROWS,

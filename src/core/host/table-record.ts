@@ -72,7 +72,7 @@ const HOLDER: Checks<Omit<NonNullable<HostState['holder']>, 'proof'>> = {
   ...VM_INCARNATION,
   epoch: isUint32,
   confirmed: isFlag,
-  lease: isMaybe(isLike({ ...TERMS, startedMs: isTime, lender: isUint32 })),
+  lease: isMaybe(isLike({ ...TERMS, startedMs: isTime, lender: isUint32, renewal: isUint32 })),
   ending: isMaybe(isLike({ cause: isMoveCause, notified: isFlag, endsMs: isTime })),
 };
 const STATE: Checks<HostState> = {

@@ -1,5 +1,5 @@
 /**
- * Specified messages that are not implemented yet: renewal, offers, the queue, the next borrower. Part of MESSAGES
+ * Specified messages that are not implemented yet: offers, the queue, the next borrower. Part of MESSAGES
  * (messages.ts); later.ts refuses them. Pure data.
  */
 
@@ -51,23 +51,6 @@ export const LATER_MESSAGES = {
     says: 'Declines an offer; the next borrower in the queue gets it.',
     fields: { bundle, offerId: required(2, uint()) },
   },
-  renew: {
-    number: 8,
-    from: 'borrower',
-    to: 'owner',
-    says: 'Asks for a longer lease at the same epoch, holder and proof.',
-    fields: {
-      bundle,
-      epoch,
-      /** The new lease, counted from the renewal. */
-      leaseMs: required(3, uint()),
-      /** A consent of use `renew`, given at this epoch. */
-      consent: required(4, bytes(1, CONSENT_BYTES_MAX)),
-      requestId: required(5, uint()),
-      renewal: required(6, uint()),
-      purpose: required(7, text(TEXT_BYTES_MAX)),
-    },
-  },
   queued: {
     number: 9,
     from: 'owner',
@@ -98,36 +81,6 @@ export const LATER_MESSAGES = {
       minHoldMs: required(7, uint()),
       noticeMs: required(8, uint()),
       requestId: required(9, uint()),
-    },
-  },
-  renewLease: {
-    number: 36,
-    from: 'owner',
-    to: 'host',
-    says: 'The owner agrees to a renewal: extend the lease in place.',
-    fields: {
-      bundle,
-      epoch,
-      borrower: required(3, id<VmId>()),
-      consent: required(4, bytes(1, CONSENT_BYTES_MAX)),
-      /** The longest lease to which the owner's policy agreed. */
-      leaseMs: required(5, uint()),
-      requestId: required(6, uint()),
-      renewal: required(7, uint()),
-    },
-  },
-  renewed: {
-    number: 37,
-    from: 'host',
-    to: 'owner and borrower',
-    says: 'The lease was extended in place.',
-    fields: {
-      bundle,
-      epoch,
-      /** Lease left at the moment of sending. */
-      leaseMs: required(3, uint()),
-      requestId: required(4, uint()),
-      renewal: required(5, uint()),
     },
   },
   nextLent: {

@@ -1,5 +1,5 @@
 /**
- * Refuses specified messages that are not implemented yet: renewal, offers, the queue, the next borrower. No party
+ * Refuses specified messages that are not implemented yet: offers, the queue, the next borrower. No party
  * sends them. Pure.
  */
 
@@ -8,16 +8,8 @@ import type { LaterCommand, Message, MessageKind, MessageOf } from './messages.t
 /** Reason in the log for a dropped message. */
 export const NOT_SUPPORTED = 'not supported yet';
 
-const COMMANDS = ['lendNext', 'renewLease', 'cancelNext'] as const satisfies readonly LaterCommand[];
-const OTHERS = [
-  'offerLease',
-  'acceptLease',
-  'declineOffer',
-  'renew',
-  'queued',
-  'renewed',
-  'nextLent',
-] as const;
+const COMMANDS = ['lendNext', 'cancelNext'] as const satisfies readonly LaterCommand[];
+const OTHERS = ['offerLease', 'acceptLease', 'declineOffer', 'queued', 'nextLent'] as const;
 
 /** A message that is not implemented yet. */
 export type LaterMessage = MessageOf<(typeof COMMANDS)[number] | (typeof OTHERS)[number]>;

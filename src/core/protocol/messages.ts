@@ -30,6 +30,7 @@ import {
   STEP_TIMES,
   TEXT_BYTES_MAX,
 } from './message-parts.ts';
+import { RENEWAL_MESSAGES } from './renewal-messages.ts';
 import {
   BOOL,
   bytes,
@@ -353,6 +354,7 @@ export const MESSAGES = {
     says: 'The host is alive. Carries a fresh timestamp token.',
     fields: {},
   },
+  ...RENEWAL_MESSAGES,
   ...LATER_MESSAGES,
 } as const satisfies Record<string, MessageType>;
 
@@ -375,6 +377,7 @@ export type CommandKind =
   | 'claim'
   | 'release'
   | 'confirm'
-  | 'reject';
+  | 'reject'
+  | 'renewLease';
 /** Commands to the host that are not implemented yet: always refused (later.ts). */
-export type LaterCommand = 'lendNext' | 'renewLease' | 'cancelNext';
+export type LaterCommand = 'lendNext' | 'cancelNext';

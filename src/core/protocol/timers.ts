@@ -20,6 +20,8 @@ export const OWNER_TIMERS = {
   claim: 2_000,
   /** The driver did not resume: try again. */
   retry: 2_000,
+  /** The policy program has not decided about a renewal: decline it. */
+  renewal: 2_000,
   /** A recall's grace is over: reclaim, if the recall was forced. The length comes with the command. */
   recall: 0,
 } as const;
@@ -37,6 +39,8 @@ export const BORROWER_TIMERS = {
   confirm: 1_000,
   /** `release` was not answered: repeat it. */
   release: 1_000,
+  /** `renew` was not answered: repeat it. */
+  renewal: 1_000,
   /** Notice is nearly over: suspend and release in any case. The length comes with the notice. */
   notice: 0,
   /** The lease is over by our own count, without a report: query. The length comes with the grant. */

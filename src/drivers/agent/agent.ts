@@ -107,6 +107,12 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     this.#feed({ on: 'borrow', bundle, terms });
   }
 
+  /** Asks for the lease to last `leaseMs` from now on; a `renewed` or `renewalDeclined` notice reports the outcome. */
+  renew(bundle: BundleId, leaseMs: number): void {
+    if (this.#role(bundle) === 'owner') throw new Error(`${bundle}: this VM owns it; there is no lease`);
+    this.#feed({ on: 'renew', bundle, leaseMs });
+  }
+
   /** Releases a bundle, or withdraws the request for it. */
   giveBack(bundle: BundleId): void {
     if (this.#role(bundle) === 'owner') throw new Error(`${bundle}: this VM owns it; nothing to give back`);
@@ -153,6 +159,11 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   /** Returns the view of a bundle. Throws on an unknown one. */
   view(bundle: BundleId): BundleView {
     return this.#view(this.#entry(bundle));
+  }
+
+  /** Our incarnation as the host counts it; 0: not known yet. */
+  get incarnation(): number {
+    return this.#parts.link.incarnation;
   }
 
   /** Returns the state of the connections to the host and other agents. */
@@ -218,6 +229,8 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
         return void link.send(order.to, order.message);
       case 'request':
         return this.#request(order);
+      case 'requestRenewal':
+        return this.#requestRenewal(order);
       case 'decide': {
         const { request, question } = order;
         const { bundle } = question;
@@ -255,6 +268,16 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     const isSent =
       consent && link.send(owner, { kind: 'requestBorrow', bundle, ...terms, consent, requestId });
     if (!isSent) this.#feed({ on: 'requestUnsent', bundle });
+  }
+
+  /** What cannot be sent now is repeated by its timer. */
+  #requestRenewal(order: Extract<AgentOrder, { do: 'requestRenewal' }>): void {
+    const { link } = this.#parts;
+    const { bundle, owner, claims, purpose } = order;
+    const { epoch, leaseMs, requestId, renewal } = claims;
+    const consent = link.sealConsent(claims);
+    if (!consent) return;
+    link.send(owner, { kind: 'renew', bundle, epoch, leaseMs, consent, requestId, renewal, purpose });
   }
 
   #timerFired(name: string, lateMs: number): void {

@@ -58,6 +58,8 @@ interface Borrowing {
   /** The last progress reported to a client that asked for progress. */
   told: string | undefined;
   granted: boolean;
+  /** Id of the renewal request that is not answered yet. */
+  renewing: { readonly id: unknown } | undefined;
   /** Clients that wait for the return, with their request ids. */
   readonly returning: { readonly client: Client; readonly id: unknown }[];
 }
@@ -69,9 +71,12 @@ export class AgentControl {
   readonly #clients = new Set<Client>();
   readonly #past: Past;
   readonly #clock: Clock;
+  readonly #version: string | undefined;
 
-  constructor(agent: Agent, log: Log, clock: Clock) {
+  /** `version`: of the program, for `status`; absent: it does not say. */
+  constructor(agent: Agent, log: Log, clock: Clock, version?: string) {
     this.#clock = clock;
+    this.#version = version;
     this.#past = new Past(clock);
     this.#agent = agent;
     this.#log = log;
@@ -136,6 +141,8 @@ export class AgentControl {
         return { events: this.#past.list() };
       case 'borrow':
         return this.#borrow(client, request);
+      case 'renew':
+        return this.#renew(client, request);
       case 'return':
         return this.#giveBack(client, request);
       case 'recall': {
@@ -157,7 +164,7 @@ export class AgentControl {
         throw new RequestError(
           'badRequest',
           `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, events, ` +
-            'borrow, return, recall, sleep or wake',
+            'borrow, renew, return, recall, sleep or wake',
         );
     }
   }
@@ -176,7 +183,10 @@ export class AgentControl {
 
   #status(): Json {
     const bundles = this.#agent.views().map(brief);
-    return { bundles, peers: this.#agent.peers(), obstacle: this.#agent.obstacle()?.reason ?? null };
+    const obstacle = this.#agent.obstacle()?.reason ?? null;
+    const { incarnation } = this.#agent;
+    const own = this.#version === undefined ? {} : { version: this.#version, incarnation };
+    return { bundles, peers: this.#agent.peers(), obstacle, ...own };
   }
 
   #view(request: Json): BundleView {
@@ -199,8 +209,31 @@ export class AgentControl {
     }
     const terms = termsOf(request);
     const told = request['progress'] === true ? '' : undefined;
-    client.borrows.set(bundle, { request: idOf(request), told, granted: false, returning: [] });
+    client.borrows.set(bundle, {
+      request: idOf(request),
+      told,
+      granted: false,
+      renewing: undefined,
+      returning: [],
+    });
     this.#agent.borrow(bundle, terms);
+    return undefined;
+  }
+
+  /** Extends the lease of the connection that holds. Answered when the host has extended it, or it was declined. */
+  #renew(client: Client, request: Json): undefined {
+    const { bundle } = this.#view(request);
+    const borrow = client.borrows.get(bundle);
+    if (!borrow?.granted)
+      throw new RequestError(
+        'notHeld',
+        `${bundle}: this connection does not hold it; only its holder renews`,
+      );
+    if (borrow.renewing) throw new RequestError('busy', `${bundle}: a renewal is already under way`);
+    const leaseMs = number(request, 'leaseMs', BORROW_DEFAULTS.leaseMs);
+    if (leaseMs === 0) throw new RequestError('badRequest', '"leaseMs": a lease of 0 ms is none');
+    borrow.renewing = { id: idOf(request) };
+    this.#agent.renew(bundle, leaseMs);
     return undefined;
   }
 
@@ -267,6 +300,9 @@ export class AgentControl {
         refuse(client, borrow, event, messageOf(notice), detail);
         return this.#end(client, bundle, undefined);
       }
+      case 'renewed':
+      case 'renewalDeclined':
+        return renewed(client, borrow, bundle, notice);
       case 'recalled':
         return client.lines.send({ event, bundle, ...detail });
       case 'lost':
@@ -317,6 +353,22 @@ export class AgentControl {
 /** Answers a borrow request that failed. */
 function refuse(client: Client, { request }: Borrowing, code: string, message: string, detail?: Json): void {
   client.lines.send({ id: request, ok: false, error: { code, message, ...detail } });
+}
+
+/** Answers the renewal request that is open. */
+function renewed(
+  { lines }: Client,
+  borrow: Borrowing,
+  bundle: BundleId,
+  notice: Extract<AgentNotice, { notice: 'renewed' | 'renewalDeclined' }>,
+): void {
+  if (!borrow.renewing) return;
+  const { id } = borrow.renewing;
+  borrow.renewing = undefined;
+  const { notice: event, ...detail } = notice;
+  if (notice.notice === 'renewed') return lines.send({ id, ok: true, event, bundle, ...detail });
+  const message = `the lease stays as it is: ${notice.reason}${notice.detail ? `: ${notice.detail}` : ''}`;
+  lines.send({ id, ok: false, error: { code: event, message, ...detail } });
 }
 
 /** A bundle without its events. */

@@ -22,9 +22,12 @@ export class HostControl {
   #connections = 0;
   readonly #past: Past;
   readonly #clock: Clock;
+  readonly #version: string | undefined;
 
-  constructor(host: Host, clock: Clock) {
+  /** `version`: of the program, for `status`; absent: it does not say. */
+  constructor(host: Host, clock: Clock, version?: string) {
     this.#clock = clock;
+    this.#version = version;
     this.#host = host;
     this.#past = new Past(clock);
     host.on('changed', (bundle) => this.#onChanged(bundle));
@@ -117,7 +120,8 @@ export class HostControl {
   #status(): Json {
     const bundles = this.#host.views().map(({ events: _, ...view }) => view);
     const obstacle = this.#host.obstacle()?.reason ?? null;
-    return { bundles, peers: this.#host.peers(), obstacle, ...this.#host.facts() };
+    const own = this.#version === undefined ? {} : { version: this.#version };
+    return { bundles, peers: this.#host.peers(), obstacle, ...this.#host.facts(), ...own };
   }
 
   #onChanged(bundle: BundleId): void {

@@ -172,7 +172,7 @@ export class Host extends TypedEmitter<HostEvents> implements LinkListener {
 
   onMessage(from: VmId, message: Message): void {
     const claims =
-      message.kind === 'prepare'
+      message.kind === 'prepare' || message.kind === 'renewLease'
         ? this.#parts.link.openConsent(message.borrower, message.consent)
         : undefined;
     this.#feed({ on: 'message', from, message, claims });

@@ -320,11 +320,16 @@ export class Tables {
     gic.unmask(resource.physical);
   }
 
+  /** Called while faults are read, which must not fail: where the SMMU hangs, the next events silence the stream. */
   #silence(slot: Slot): void {
     const { smmu } = this.#platform;
-    for (const id of idsOf(slot)) smmu.enable(id, silentEntry());
-    this.#sync();
-    slot.silent = true;
+    try {
+      for (const id of idsOf(slot)) smmu.enable(id, silentEntry());
+      this.#sync();
+      slot.silent = true;
+    } catch (error) {
+      if (!(error instanceof HardwareError)) throw error;
+    }
   }
 
   #sync(): void {

@@ -29,6 +29,7 @@ import {
   orExit,
 } from '../program/daemon.ts';
 import { stderrLog } from '../program/log.ts';
+import { VERSION } from '../program/version.ts';
 import { CLOCK } from '../system/clock.ts';
 import { ENTROPY } from '../system/entropy.ts';
 import { openSpareJournal } from '../system/file-journal.ts';
@@ -109,7 +110,7 @@ function serve(
     log,
     borrowerTable,
   });
-  const server = new AgentControl(agent, log, CLOCK);
+  const server = new AgentControl(agent, log, CLOCK, VERSION);
   const supervisor = openSupervisor(log);
   STREAMS.listen(
     `unix:${control}`,

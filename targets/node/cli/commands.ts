@@ -6,6 +6,7 @@ import { AGENT_VERBS, HOST_VERBS } from '../../../src/cli/verbs.ts';
 import { auditFiles } from '../host/audit-file.ts';
 import { readParts } from '../host/rotated-file.ts';
 import { CHECK_CONFIG } from './verbs/check-config.ts';
+import { DOCTOR } from './verbs/doctor.ts';
 import { ENFORCER_TEST } from './verbs/enforcer-test.ts';
 import { HISTORY } from './verbs/history.ts';
 import { INIT } from './verbs/init.ts';
@@ -18,6 +19,7 @@ export const COMMANDS: Verbs<FileWorld> = {
   audit: auditVerb({ files: auditFiles, readParts }),
   history: HISTORY,
   'check-config': CHECK_CONFIG,
+  doctor: DOCTOR,
   'enforcer-test': ENFORCER_TEST,
   plan: PLAN,
   init: INIT,

@@ -26,6 +26,7 @@ import {
   orExit,
 } from '../program/daemon.ts';
 import { stderrLog } from '../program/log.ts';
+import { VERSION } from '../program/version.ts';
 import { CLOCK } from '../system/clock.ts';
 import { durableFile } from '../system/durable-file.ts';
 import { ENTROPY } from '../system/entropy.ts';
@@ -145,7 +146,7 @@ function serve(enforcer: Enforcer, order: Order): void {
     acceptDriverResidualState: config.acceptDriverResidualState ?? false,
     protocol: order.protocol,
   });
-  const server = new HostControl(host, CLOCK);
+  const server = new HostControl(host, CLOCK, VERSION);
   const supervisor = openSupervisor(log);
   STREAMS.listen(
     `unix:${control}`,

@@ -9,7 +9,7 @@ import { ANDROID, PANEL, VAULT } from '../../../targets/lab/machine/board.ts';
 import { smallest } from '../../core/wire/samples.ts';
 import { UnisolatedWorld } from '../../support/unisolated-world.ts';
 
-const COMMANDS = ['lendNext', 'renewLease', 'cancelNext'];
+const COMMANDS = ['lendNext', 'cancelNext'];
 
 let world: UnisolatedWorld;
 beforeEach(() => {

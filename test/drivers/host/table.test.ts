@@ -85,7 +85,7 @@ describe('a table that grows', () => {
 describe('a record that this version cannot use', () => {
   const life = { vm: 'vault', incarnation: 1 };
   const terms = { leaseMs: 1, minHoldMs: 0, noticeMs: 0, requestId: 7 };
-  const lease = { ...terms, startedMs: 0.5, lender: 1 };
+  const lease = { ...terms, startedMs: 0.5, lender: 1, renewal: 0 };
   const holder = { ...life, epoch: 2, confirmed: true, lease };
   const attempt = {
     epoch: 2,

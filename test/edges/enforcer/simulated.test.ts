@@ -1,7 +1,8 @@
 /** The simulated enforcer: shared syncs, refusals, read-back, failures, faults, restart of the service. */
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type BundleDefinition, resourcesOf } from '../../../src/core/protocol/bundle.ts';
+import { HardwareError } from '../../../src/edges/enforcer/bus.ts';
 import { entryHalves } from '../../../src/edges/enforcer/smmuv3.ts';
 import { cfgiSte, decodeEntry, stage2Entry } from '../../../src/edges/enforcer/smmuv3-layout.ts';
 import { DRAIN_MAX, STORM_EVENTS } from '../../../src/edges/enforcer/tables.ts';
@@ -257,6 +258,32 @@ describe('faults', () => {
     expect(enforcer.faults()).toHaveLength(128);
     context.mmioWrite(0x0ae0_0000, 0);
     expect(enforcer.faults()).toMatchObject([{ lost: true }]);
+  });
+
+  it('M10: faults can be read although the SMMU hangs while a stream is silenced, which follows', () => {
+    const machine = machineOf(6);
+    const enforcer = machine.enforcer();
+    remap(enforcer, ANDROID);
+    const android = new Guest(machine, ANDROID);
+    android.run(android.touch.resume());
+    run(enforcer, fence());
+    const sync = vi.spyOn(machine.smmu, 'sync').mockImplementation(() => {
+      throw new HardwareError('SMMU: no CMD_SYNC within 100000 polls');
+    });
+    const flood = () => {
+      let events = 0;
+      for (let n = 0; n < 2 * STORM_EVENTS; n++) {
+        for (let m = 0; m < 8; m++) machine.touch(n, m, true);
+        machine.tick(150);
+        for (const record of enforcer.faults()) events += record.count;
+      }
+      return events;
+    };
+    expect(flood()).toBeGreaterThanOrEqual(STORM_EVENTS);
+    expect(sync.mock.calls.length).toBeGreaterThan(1);
+    sync.mockRestore();
+    flood();
+    expect(flood()).toBe(0);
   });
 
   it('M10: a blocked stream that floods the queue is silenced, and can be granted again', () => {

@@ -49,8 +49,13 @@ export function storyOf(seed: number): Story {
 /** Plays a run. `isTold`: with a transcript. */
 export async function play(story: Story, isTold = false, controls: Controls = {}): Promise<Outcome> {
   const run = new Run(story, new ProductWorld(story.seed, isTold, controls));
-  await run.play(controls.restMs ?? REST_MS);
   const { world, met } = run;
+  try {
+    await run.play(controls.restMs ?? REST_MS);
+  } catch (error) {
+    // Whatever is thrown out of the product is a finding, with its seed.
+    world.judge.found('S8', (error as Error).stack ?? String(error));
+  }
   return {
     story,
     findings: world.judge.findings,
@@ -183,7 +188,9 @@ class Run {
     if (view.state !== 'idle') {
       const how = random(4);
       if (how === 0) watcher.ask({ do: 'return', bundle });
-      if (how === 1) this.#programs.get(`${vm} ${bundle}`)?.close();
+      const program = this.#programs.get(`${vm} ${bundle}`);
+      if (how === 1) program?.close();
+      if (how === 2) program?.ask({ do: 'renew', bundle, leaseMs: 100 + random(1_000) });
       return;
     }
     world.judge.asks(vm, bundle);

@@ -7,7 +7,7 @@ import { AGENT_SCHEMA } from '../../../../src/config/agent-config.ts';
 import { BUNDLE_FILE_SCHEMA, readBundleFile } from '../../../../src/config/bundle-file.ts';
 import { compareDaemons, type Daemon } from '../../../../src/config/compare.ts';
 import { faultsOf } from '../../../../src/config/faults.ts';
-import { followAgent, followHost } from '../../../../src/config/follow.ts';
+import { type ConfigFiles, followAgent, followHost } from '../../../../src/config/follow.ts';
 import { HOST_SCHEMA } from '../../../../src/config/host-config.ts';
 import { ConfigError, parseConfig, readConfig } from '../../../../src/config/read.ts';
 import { KEYS_SCHEMA } from '../../../../src/config/shared-parts.ts';
@@ -77,7 +77,8 @@ function onceEach(world: FileWorld, files: readonly string[], lines: readonly st
   return [...new Map([...lines].reverse().map((line) => [whole(line), line])).values()].reverse();
 }
 
-interface Checked {
+/** What a file is, and its complaints. */
+export interface Checked {
   /** Description of a file without complaints. */
   readonly is: string;
   readonly complaints: readonly string[];
@@ -87,7 +88,7 @@ interface Checked {
 }
 
 /** Chooses the kind of a file: the one that knows most of its keys, then the one with the fewest faults. */
-function checked(world: FileWorld, file: string, text: string): Checked {
+export function checked(world: ConfigFiles, file: string, text: string): Checked {
   const value: unknown = parseConfig(file, text);
   if (isKeyFile(value)) return checkedKeys(world, file, text);
   const wrongness = [BUNDLE_FILE_SCHEMA, AGENT_SCHEMA, HOST_SCHEMA].map((schema) => {
@@ -115,7 +116,7 @@ function checked(world: FileWorld, file: string, text: string): Checked {
 
 /** Reads the files that a configuration names, as far as possible; their faults were reported already. */
 function readFiles(
-  world: FileWorld,
+  world: ConfigFiles,
   file: string,
   text: string,
   { keys, bundles }: { readonly keys: string; readonly bundles: string },
@@ -151,7 +152,7 @@ function isKeyFile(value: unknown): boolean {
   return texts.length > 0 && !Object.keys(value).some((key) => known.includes(key));
 }
 
-function checkedKeys(world: FileWorld, file: string, text: string): Checked {
+function checkedKeys(world: ConfigFiles, file: string, text: string): Checked {
   const names = Object.keys(readConfig(KEYS_SCHEMA, file, text));
   const { mode = 0 } = world.look(file) ?? {};
   const isOpen = (mode & 0o077) !== 0;
