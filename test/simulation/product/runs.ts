@@ -9,7 +9,7 @@ import { paced } from '../../support/pace.ts';
 import { CELLS, campaign, emptyCells, emptyReport, failureText, tableText } from './campaign.ts';
 
 /** Handovers of both halves together, and of them the least share that its new holder has confirmed. */
-const HANDOVERS = Number(process.env['BATON_SIMULATED'] ?? 10_000);
+const HANDOVERS = Number(process.env['BATON_SIMULATED'] ?? 20_000);
 const CONFIRMED_SHARE = 0.3;
 /** A cell that is empty after all runs is played for again, so many times. */
 const AGAIN_MAX = 20;
