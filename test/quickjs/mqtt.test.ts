@@ -75,7 +75,7 @@ describe('the static agent with MQTT', () => {
     await testbed.until(
       'it is left',
       15_000,
-      () => said().includes('the broker acknowledged nothing') || agent.exitCode !== null,
+      () => said().includes('the broker read none of ours') || agent.exitCode !== null,
     );
     expect(said()).not.toContain('uncaught');
     expect(agent.exitCode).toBeNull();
