@@ -88,10 +88,19 @@ async function tried(subject: Subject, placed: PlacedStep): Promise<Omit<Trial, 
   }
 }
 
+/**
+ * Reads of the kernel's list of sockets until a name counts as absent: the list is read in pieces, and one that is read
+ * while sockets come and go may lack a row.
+ */
+const LIST_READS = 5;
+
 /** Whether a process in our network name space has bound an abstract name. */
 function isBound(name: string): boolean {
-  const rows = readFileSync('/proc/net/unix', 'utf8').split('\n');
-  return rows.some((row) => row.replace(/@+$/, '').endsWith(` @${name}`));
+  for (let read = 0; read < LIST_READS; read++) {
+    const rows = readFileSync('/proc/net/unix', 'utf8').split('\n');
+    if (rows.some((row) => row.replace(/@+$/, '').endsWith(` @${name}`))) return true;
+  }
+  return false;
 }
 
 /** Returns why a bundle must be left alone; undefined when this VM has its own and nothing goes on. */
