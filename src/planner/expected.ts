@@ -16,8 +16,8 @@ import { merged, type Range, without } from './ranges.ts';
 import type { Tree } from './tree.ts';
 
 /**
- * Device of a bundle → the nodes that describe it in a VM's own tree. A device without an entry is not checked against
- * the tree.
+ * Device of a bundle → the nodes that describe it in a VM's own tree. A device without an entry is not checked
+ * against the tree.
  */
 export type NodesOfDevices = ReadonlyMap<string, readonly DtNode[]>;
 

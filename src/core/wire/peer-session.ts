@@ -95,14 +95,9 @@ export class PeerSession {
     return this.#session?.isUp ?? false;
   }
 
-  /** The session, for messages and consents. */
+  /** The session, for messages and consents; undefined until a handshake was begun in the peer's incarnation. */
   get session(): Session | undefined {
     return this.#session;
-  }
-
-  /** Whether a handshake was begun since the peer's incarnation began. */
-  get isBegun(): boolean {
-    return this.#session !== undefined;
   }
 
   /** Returns whether the peer defines a bundle differently, by the last session. */

@@ -218,7 +218,7 @@ export class Link implements TransportListener {
       const isFirst = this.#incarnation === 0;
       this.#incarnation = event.incarnation;
       // Sessions between agents need our own incarnation, which only the host knows.
-      if (isFirst) for (const peer of this.#peers.values()) if (!peer.isBegun) this.#begin(peer);
+      if (isFirst) for (const peer of this.#peers.values()) if (!peer.session) this.#begin(peer);
     }
     this.#listener?.onUp(id, event.peerRestarted, event.tableId);
   }

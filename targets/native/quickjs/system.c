@@ -230,8 +230,8 @@ failed:;
 }
 
 /*
- * (command, environment, folder or "", descriptors that become 0, 1, …, where -1 is /dev/null, whether it leads its own
- * session) → the process, or the error.
+ * (command, environment, folder or "", descriptors that become 0, 1, …, where -1 is /dev/null, whether it leads its
+ * own session) → the process, or the error.
  */
 FUNCTION(js_spawn) {
   UNUSED;

@@ -111,8 +111,8 @@ export function readBundles(path: string): BundleDefinition[] {
 }
 
 /**
- * Reads a key file: name of the peer → 32 bytes of each valid generation. Throws a ConfigError if other users may read
- * it.
+ * Reads a key file: name of the peer → 32 bytes of each valid generation. Throws a ConfigError if other users may
+ * read it.
  */
 export function readKeys(path: string): Map<VmId, readonly PairKey[]> {
   const text = readText(path);
