@@ -15,6 +15,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { measurePace, paced } from './test/support/pace.ts';
+import { SecondTries } from './test/support/second-tries.ts';
 
 measurePace();
 
@@ -27,8 +28,10 @@ const COMMON = {
   // The machine that this must pass on has two cores; left alone, the runner would use one of them.
   maxWorkers: 2,
 };
+/** What starts processes has a second try in `.ci/run`; test/support/second-tries.ts says why, and names them. */
+const PROCESSES = { ...COMMON, retry: process.env['BATON_TRIES'] === '2' ? 1 : 0 };
 /** One emulated machine at a time: it takes both cores. The first time, packages are fetched and unpacked. */
-const EMULATED = { ...COMMON, maxWorkers: 1, testTimeout: paced(120_000), hookTimeout: paced(300_000) };
+const EMULATED = { ...PROCESSES, maxWorkers: 1, testTimeout: paced(120_000), hookTimeout: paced(300_000) };
 
 /** What needs Node alone. */
 const PLAIN = {
@@ -52,7 +55,7 @@ const ALONE = [
 ];
 
 const projects = [
-  { ...PLAIN, name: 'alone', include: ALONE },
+  { ...PLAIN, retry: PROCESSES.retry, name: 'alone', include: ALONE },
   // A third of the processor time of these tests went into loading the same modules for each file anew.
   { ...PLAIN, name: 'unit', include: ['test/**/*.test.ts'], exclude: [...OTHERS, ...ALONE], isolate: false },
   {
@@ -61,7 +64,7 @@ const projects = [
     include: ['test/model/searches-*.test.ts', 'test/simulation/product/runs-*.test.ts'],
   },
   {
-    ...COMMON,
+    ...PROCESSES,
     name: 'system',
     include: ['test/system/**/*.test.ts'],
     exclude: ['test/system/kvm/**', 'test/system/guests/**', 'test/system/recipes/**'],
@@ -69,9 +72,9 @@ const projects = [
     testTimeout: paced(30_000),
     hookTimeout: paced(20_000),
   },
-  { ...COMMON, name: 'recipes', include: ['test/system/recipes/**/*.test.ts'] },
+  { ...PROCESSES, name: 'recipes', include: ['test/system/recipes/**/*.test.ts'] },
   {
-    ...COMMON,
+    ...PROCESSES,
     name: 'quickjs',
     include: ['test/quickjs/**/*.test.ts'],
     globalSetup: [...COMMON.globalSetup, 'test/quickjs/setup.ts'],
@@ -108,5 +111,6 @@ export default defineConfig({
     // The runner has no two projects of different numbers of workers at once.
     projects: projects.map((test) => ({ test: { ...test, sequence: { groupOrder: orderOf(test.name) } } })),
     sequence: { sequencer: AloneFirst },
+    reporters: ['default', new SecondTries()],
   },
 });

@@ -181,8 +181,8 @@ describe('the library', () => {
   it('carries out what a host ordered that is gone, before the next one’s, and does not answer it', async () => {
     await host.hello();
     const grant = { op: 'grant', resource: 'touch.mmio0', vm: 'vault' };
-    host.send(run(1, [{ op: 'reset', device: 'touch' }, grant]));
-    host.send({ id: 0, do: 'hello' }, run(2, [{ op: 'inspect', resource: 'touch.mmio0' }]));
+    const inspect = { op: 'inspect', resource: 'touch.mmio0' };
+    host.send(run(1, [{ op: 'reset', device: 'touch' }, grant]), { id: 0, do: 'hello' }, run(2, [inspect]));
     expect(await host.next()).toMatchObject({ id: 0, running: ['android', 'vault'] });
     expect(await host.next()).toEqual({ id: 2, answers: [{ ok: true, reach: 'vault' }], faults: [] });
   });
@@ -320,8 +320,9 @@ class Host {
     this.#socket.write(bytes);
   }
 
+  /** Sends lines in one write, so that the other side has read the last one before it has carried out the first. */
   send(...lines: readonly Json[]): void {
-    for (const line of lines) this.write(`${JSON.stringify(line)}\n`);
+    this.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   }
 
   /** The next line that comes. */
