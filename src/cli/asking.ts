@@ -6,7 +6,7 @@
 import type { Json } from '../common/lines.ts';
 import { EVIDENCE_LEVELS } from '../core/protocol/codes.ts';
 import type { Words } from './arguments.ts';
-import { type Refusal, refusalText, silence } from './words.ts';
+import { queuedText, type Refusal, refusalText, silence } from './words.ts';
 import { type CliWorld, type ControlClient, EXIT, parseDuration, UsageError } from './world.ts';
 
 /** Time for the owner's answer with --no-wait, in ms. */
@@ -45,6 +45,8 @@ interface Asked {
   readonly minHoldMs: number;
   readonly noticeMs: number;
   readonly evidence: string;
+  /** Whether it may wait in the owner's queue. */
+  readonly queue: boolean;
 }
 
 /** Requests a bundle. */
@@ -75,6 +77,7 @@ export class Asking {
       minHoldMs: time('--min-hold', '0'),
       noticeMs: time('--notice', '2s'),
       evidence: words.values.get('--min-evidence') ?? 'observed',
+      queue: this.#isPatient,
     };
     const { evidence } = this.#asked;
     if (!EVIDENCE_LEVELS.some((level) => level === evidence))
@@ -198,12 +201,14 @@ function statusOf({ code, reason }: Refusal): number {
 }
 
 /** What a request waits for, by its progress. */
-function stepText({ state, owner }: Json): string | undefined {
+function stepText({ state, owner, position, expectedMs }: Json): string | undefined {
   switch (state) {
     case 'asking':
       return 'the host has not reported who holds it';
     case 'requesting':
       return `${owner} has not answered`;
+    case 'queued':
+      return queuedText(Number(position), Number(expectedMs));
     case 'pending':
       return `the drivers of ${owner} are being suspended`;
     case 'resuming':

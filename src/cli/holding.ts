@@ -61,14 +61,15 @@ export class Holding {
     const { epoch, leaseMs } = granted;
     const command = this.#words.rest ?? [];
     const how = command.length > 0 ? '' : '; Ctrl-C gives it back';
+    const stopped = new Promise<number>((resolve) => {
+      this.#stop = () => resolve(EXIT.ok);
+    });
+    // Before it says that the bundle is held: who reads that may interrupt at once.
+    const unhook = this.#world.onSignal(() => this.#end());
     this.#say(
       { ...granted, event: 'granted' },
       `held at epoch ${epoch} for ${duration(Number(leaseMs))}${warning}${how}`,
     );
-    const stopped = new Promise<number>((resolve) => {
-      this.#stop = () => resolve(EXIT.ok);
-    });
-    const unhook = this.#world.onSignal(() => this.#end());
     if (command.length > 0) {
       this.#child = this.#world.spawn(command, {
         BATON_BUNDLE: this.#bundle,

@@ -5,6 +5,7 @@ import { BORROW } from './verbs/borrow.ts';
 import { DESCRIBE } from './verbs/describe.ts';
 import { EVENTS } from './verbs/events.ts';
 import { LIFT } from './verbs/lift.ts';
+import { OFFER } from './verbs/offer.ts';
 import { RECALL } from './verbs/recall.ts';
 import { RETURN } from './verbs/return.ts';
 import { SLEEP } from './verbs/sleep.ts';
@@ -17,6 +18,7 @@ export const AGENT_VERBS: Verbs<CliWorld> = {
   borrow: BORROW,
   return: RETURN,
   recall: RECALL,
+  offer: OFFER,
   sleep: SLEEP,
   wake: WAKE,
   status: STATUS,

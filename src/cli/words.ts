@@ -80,12 +80,25 @@ export function absenceText({ peer, forMs, heardMs, hint }: Json): string {
   return `no session with ${peer}${time}${heard}${hint === undefined ? '' : `: ${hint}`}`;
 }
 
-/** Returns the reason of a view, and which parties have a different definition. */
+/** What a place in the owner's queue means. The present borrower may be done sooner. */
+export function queuedText(position: number, expectedMs: number): string {
+  const place = position === 0 ? 'next in turn' : `${position} before it`;
+  return `queued: ${place}, in ${duration(expectedMs)} at the latest`;
+}
+
+/** Returns the reason of a view, who waits, and which parties have a different definition. */
 export function reasonText(view: Json): string {
+  const waiting = (view['waiting'] ?? []) as readonly unknown[];
+  const waits = waiting.length > 0 ? `; waiting: ${waiting.join(', ')}` : '';
+  const place = view['place'] as
+    | { readonly position: number; readonly expectedMs: number }
+    | null
+    | undefined;
   const from = (view['definitionDiffersFrom'] ?? []) as readonly unknown[];
   const whose = from.length > 0 ? from.join(' and ') : 'another party';
   const isDifferent = from.length > 0 || view['definitionDiffers'] === true;
-  return `${view['reason']}${isDifferent ? ` (bundle definition differs from that of ${whose})` : ''}`;
+  const reason = place ? queuedText(place.position, place.expectedMs) : view['reason'];
+  return `${reason}${waits}${isDifferent ? ` (bundle definition differs from that of ${whose})` : ''}`;
 }
 
 /** A host's answer about a bundle older than this, in ms, is marked as old. */

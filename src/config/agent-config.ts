@@ -15,6 +15,8 @@ import { BUNDLES, CONTROL, LEVEL, MACHINE } from './shared-parts.ts';
 
 /** Default time limit of a policy program, in ms; the owner's own timer ends the wait at 2 s. */
 export const POLICY_LIMIT_MS = 1_500;
+/** Highest priority: a request of priority 0 waits for this many turns at most. */
+export const PRIORITY_MAX = 10;
 const POLICY = Type.Union(
   [
     Type.Object(
@@ -35,6 +37,16 @@ const POLICY = Type.Union(
               minHoldMaxMs: Type.Optional(msField('longest minimum hold time; absent: as long as the lease')),
               noticeMaxMs: Type.Optional(
                 msField('longest notice: time between the start of a return and its force', 10_000),
+              ),
+              priority: Type.Optional(
+                Type.Integer({
+                  minimum: 0,
+                  maximum: PRIORITY_MAX,
+                  default: 0,
+                  description:
+                    'of requests that wait, the higher one is served first; each turn that passes a request ' +
+                    'raises it by 1',
+                }),
               ),
             },
             CLOSED,

@@ -24,6 +24,7 @@ const CASES: Readonly<Record<string, readonly (readonly [words: string, status: 
     ['panel --wait 20s', ...HUNG],
     ['panel --wait 2s', EXIT.waited, 2_000],
   ],
+  offer: [['panel vault', ...HUNG]],
   sleep: [['', ...HUNG]],
   wake: [['', ...HUNG]],
   status: [

@@ -104,7 +104,7 @@ test('a policy program is asked, and may answer, as shown', async () => {
       programPolicy(['/bin/sh', '-c', script], 10_000)(QUESTION, done),
     );
   };
-  expect(await decide(allowed!)).toEqual({ allow: true });
+  expect(await decide(allowed!)).toEqual({ allow: true, priority: 0 });
   expect(JSON.parse(readFileSync(join(folder, 'asked'), 'utf8'))).toEqual(JSON.parse(asked!));
   expect(JSON.parse(asked!)).toEqual(QUESTION);
   const { detail, retryAfterMs } = JSON.parse(declined!);

@@ -14,7 +14,7 @@ describe('R23: asks again every second until it is answered', () => {
   it.each([
     'unknown',
     'held',
-    'deciding',
+    'offering',
     'preparing',
     'suspending',
     'lending',

@@ -14,10 +14,9 @@ import {
   CHALLENGE,
   CONSENT,
   command,
-  done,
-  failed,
   fromBorrower,
   fromHost,
+  fromOwner,
   HOST_CONFIG,
   held,
   heldByOwner,
@@ -37,10 +36,10 @@ import {
   phaseFailed,
   phases,
   prepare,
-  prepared,
   REQUEST,
   refusalTo,
   remapped,
+  requesting,
   sent,
   suspending,
   TERMS,
@@ -88,29 +87,26 @@ const RENEWAL = {
 
 const STRICT = { ...HOST_CONFIG, resettable: false, acceptDriverResidualState: true };
 
-const resuming = () => owner([failed('suspend')], suspending()).state;
+const RECALL = { on: 'recall', graceMs: 0, force: false } as const;
+const OFFER = { on: 'offer', to: OTHER, leaseMs: 60, reservedMs: 5_000 } as const;
+/** An offer to a borrower that did not ask, with an old timestamp token. */
+const UNASKED_WORD = {
+  on: 'offerLease',
+  from: ANDROID,
+  message: message('offerLease', { epoch: 3, reservedMs: 9, offerId: 4, leaseMs: 9, requestId: undefined }),
+  fresh: false,
+};
+const UNASKED = UNASKED_WORD as never;
+const QUEUED = fromOwner(message('queued', { requestId: 1, position: 0, expectedMs: 0 }));
 
 /** An owner that is told of another holder, or of a newer epoch of its own, in the middle of what it does. */
 const OVERTAKEN: readonly (readonly [string, Directed['play'], string, boolean, ...string[]])[] = [
-  [
-    'o:remapped-quiesce',
-    () => owner([fromHost(remapped(VAULT, 2))], owning()),
-    'suspending',
-    true,
-    'quiesce',
-  ],
   [
     'o:stateReported-quiesce',
     () => owner([fromHost(held(VAULT, 2, ANDROID))], owning()),
     'suspending',
     true,
     'quiesce',
-  ],
-  [
-    'o:remapped-quiesce-after-hook',
-    () => owner([fromHost(remapped(OTHER, 3))], suspending()),
-    'suspending',
-    true,
   ],
   [
     'o:stateReported-quiesce-after-hook',
@@ -130,26 +126,15 @@ const OVERTAKEN: readonly (readonly [string, Directed['play'], string, boolean, 
     'suspending',
     true,
   ],
-  [
-    'o:suspended-overtaken',
-    () => owner([fromHost(remapped(OTHER, 3)), done('suspend')], suspending()),
-    'lent',
-    false,
-  ],
-  [
-    'o:resumed-overtaken',
-    () => owner([fromHost(remapped(OTHER, 3)), done('resume')], resuming()),
-    'suspending',
-    true,
-    'quiesce',
-  ],
 ];
 
 export const DIRECTED: readonly Directed[] = [
   {
     row: 'b:remapped-owner-away',
-    play: () =>
-      borrower([{ on: 'borrow', terms: TERMS, fresh: false }, fromHost(remapped(OTHER, 2))], knowing()),
+    play: () => {
+      const terms = { ...TERMS, mayQueue: false };
+      return borrower([{ on: 'borrow', terms, fresh: false }, fromHost(remapped(OTHER, 2))], knowing());
+    },
     wants: ['idle', { notice: 'declined', reason: 'busy', retryAfterMs: BUSY_RETRY_MS }],
     seen: ({ state, effects }) => [state.name, (effects.at(-1) as unknown as { notice: unknown }).notice],
   },
@@ -272,28 +257,115 @@ export const DIRECTED: readonly Directed[] = [
     },
   },
   {
-    row: 'o:policy-superseded',
+    row: 'o:policy-over',
     play: () =>
       owner([fromBorrower(REQUEST), fromBorrower({ ...REQUEST, requestId: 2 }), allowed(1)], owning()),
     // The next one is decided at once; nobody is told of the one that its borrower gave up.
-    wants: ['deciding', 2],
-    seen: ({ state, effects }) => [
-      state.name,
-      (state as unknown as OwnerState).request!.requestId,
-      ...sent(effects),
-    ],
+    wants: ['held', 2, 2],
+    seen: ({ state, effects }) => {
+      const { name, asking, waiting } = state as unknown as OwnerState;
+      return [name, asking, waiting[0]!.requestId, ...sent(effects)];
+    },
   },
   {
-    row: 'o:waiting-declined',
+    row: 'o:request-recalled',
+    play: () => owner([RECALL, fromBorrower({ ...REQUEST, requestId: 2 })], lent()),
+    wants: ['lent', 'borrowDeclined'],
+    seen: ({ state, effects }) => [state.name, ...sent(effects)],
+  },
+  {
+    row: 'o:request-full',
     play: () => {
-      const waits = { on: 'requestBorrow', from: OTHER, message: { ...REQUEST, requestId: 2 } } as never;
-      return owner([fromBorrower(REQUEST), waits, allowed(1), fromHost(prepared())], owning());
+      const full = Array.from({ length: 17 }, (_, i) => {
+        return { on: 'requestBorrow', from: `vm${i}`, message: REQUEST } as never;
+      });
+      return owner(full, owning());
     },
-    wants: ['suspending', [], OTHER],
-    seen: ({ state, effects }) => {
-      const decline = effects.find((effect) => effect.do === 'send') as unknown as { to: string };
-      return [state.name, (state as unknown as OwnerState).waiting, decline.to];
+    wants: [16, 'borrowDeclined'],
+    seen: ({ state, effects }) => [(state as unknown as OwnerState).waiting.length, ...sent(effects)],
+  },
+  {
+    row: 'o:recall-offering',
+    play: () => owner([OFFER, RECALL], owning()),
+    wants: ['held', undefined],
+    seen: ({ state }) => [state.name, (state as unknown as OwnerState).offer],
+  },
+  {
+    row: 'o:offer',
+    play: () => owner([OFFER], owning()),
+    wants: ['offering', 'offerLease'],
+    seen: ({ state, effects }) => [state.name, ...sent(effects)],
+  },
+  {
+    row: 'o:offer-not-now',
+    play: () => owner([OFFER], lent()),
+    wants: ['lent'],
+    seen: ({ state, effects }) => [state.name, ...sent(effects)],
+  },
+  {
+    row: 'o:accepted-unasked',
+    play: () => {
+      const fields = { ...REQUEST, offerId: owning().numbers + 1, requestId: 5 };
+      const accepts = { on: 'acceptLease', from: OTHER, message: message('acceptLease', fields) };
+      return owner([OFFER, accepts as never], owning());
     },
+    wants: ['held', OTHER, true],
+    seen: ({ state }) => {
+      const { name, waiting, asking } = state as unknown as OwnerState;
+      return [name, waiting[0]!.borrower, asking === waiting[0]!.number];
+    },
+  },
+  {
+    row: 'b:offer-unasked',
+    play: () => borrower([UNASKED], knowing()),
+    wants: ['idle', { offerId: 4, epoch: 3 }],
+    seen: ({ state }) => [state.name, (state as unknown as BorrowerState).offer],
+  },
+  {
+    row: 'b:offered-over',
+    play: () => borrower([UNASKED, on('timer:offered')], knowing()),
+    wants: ['idle', undefined],
+    seen: ({ state }) => [state.name, (state as unknown as BorrowerState).offer],
+  },
+  {
+    row: 'b:borrow-offered',
+    play: () => borrower([UNASKED, { on: 'borrow', terms: TERMS, fresh: true }], knowing()),
+    wants: ['queued', true],
+    seen: ({ state, effects }) => [state.name, effects.some((effect) => effect.do === 'query')],
+  },
+  ...(
+    [
+      ['b:remapped-accept', remapped(ANDROID, 3)],
+      ['b:stateReported-accept', held(ANDROID, 3, VAULT)],
+    ] as const
+  ).map(
+    ([row, report]): Directed => ({
+      row,
+      play: () =>
+        borrower([UNASKED, { on: 'borrow', terms: TERMS, fresh: true }, fromHost(report)], knowing()),
+      wants: ['requesting', 3, 4],
+      seen: ({ state, effects }) => {
+        const request = effects.find((effect) => effect.do === 'request');
+        const { epoch, offerId } = request as unknown as { epoch: number; offerId: number };
+        return [state.name, epoch, offerId];
+      },
+    }),
+  ),
+  {
+    row: 'b:offer-ask',
+    play: () => {
+      const { state } = borrower([QUEUED], requesting());
+      const offer = { ...UNASKED_WORD, message: { ...UNASKED_WORD.message, requestId: 1 } };
+      return borrower([offer as never], state);
+    },
+    wants: ['queued', 'query'],
+    seen: ({ state, effects }) => [state.name, effects[0]!.do],
+  },
+  {
+    row: 'b:queued-unwanted',
+    play: () => borrower([QUEUED], requesting({ ...TERMS, mayQueue: false })),
+    wants: ['idle', 'withdrawBorrow'],
+    seen: ({ state, effects }) => [state.name, ...sent(effects)],
   },
   ...OVERTAKEN.map(
     ([row, play, ...wants]): Directed => ({

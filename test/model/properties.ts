@@ -6,7 +6,7 @@ import type { HostFact } from '../../src/core/host/host-facts.ts';
 import type { HostState, VmIncarnation } from '../../src/core/host/host-state.ts';
 import type { Epoch, VmId } from '../../src/core/protocol/ids.ts';
 import type { EnforcerCall } from '../../src/ports/enforcer.ts';
-import { type AgentName, B, RESOURCES, VM_OF } from './settings.ts';
+import { type AgentName, RESOURCES, VM_OF } from './settings.ts';
 import type { World } from './world.ts';
 
 /** A property that does not hold. */
@@ -61,7 +61,9 @@ export function checkHostStep(
     if (message?.kind !== 'prepare' || !claims) throw new Violation('S5: a reservation without a consent');
     const isOfBoot = claims.hostTime[0] === 0;
     const fits =
-      claims.epoch === before?.holder?.epoch && isOfBoot && claims.incarnation === world.incarnations[B];
+      claims.epoch === before?.holder?.epoch &&
+      isOfBoot &&
+      claims.incarnation === world.incarnations[message.borrower];
     if (!fits) throw new Violation('S5: a reservation on a stale consent');
   }
   const [renewed, lease] = [after.holder?.lease, before?.holder?.lease];

@@ -12,6 +12,8 @@ import { Memo } from './memo.ts';
 
 export const O = vmId('android');
 export const B = vmId('vault');
+/** The third VM (third.ts), in worlds that have it. */
+export const C = vmId('kiosk');
 const touch = deviceId('touch');
 
 /** A bundle with one register range and one stream: the smallest with two paths of different kinds. */
@@ -61,6 +63,8 @@ export interface Settings {
   readonly waits: boolean;
   /** Each request asks for a lease of its own. Else two of the same epoch are one consent. */
   readonly ownTerms: boolean;
+  /** There is a third VM, which borrows too. */
+  readonly third: boolean;
   /** Messages under way: beyond it new ones are lost, as in any queue. */
   readonly netMax: number;
 }
@@ -72,6 +76,7 @@ export const USUAL: Settings = {
   losesRecords: false,
   waits: true,
   ownTerms: false,
+  third: false,
   netMax: 4,
 };
 /** Of the search that runs. */

@@ -3,7 +3,8 @@
 import type { BorrowTerms } from '../../src/core/agent/agent-io.ts';
 import { HOST, type VmId } from '../../src/core/protocol/ids.ts';
 import { Violation } from './properties.ts';
-import { type AgentName, B, BUNDLE, O, SETTINGS, VM_OF } from './settings.ts';
+import { type AgentName, B, BUNDLE, C, O, SETTINGS, VM_OF } from './settings.ts';
+import { thirdAsks, thirdTold } from './third.ts';
 import {
   type Budget,
   claimsIn,
@@ -39,6 +40,7 @@ const terms = ({ budget }: World): BorrowTerms => ({
   noticeMs: 5,
   waitMs: 10,
   evidence: 'observed',
+  mayQueue: true,
 });
 const NAMES: readonly AgentName[] = ['o', 'b'];
 
@@ -67,6 +69,8 @@ export function movesOf(world: World): Move[] {
       to: () => feedAgent(spend(world, 'giveBack'), 'b', { ...AT, on: 'return' }),
     });
   }
+  if (budget.third > 0 && world.o.state)
+    moves.push({ label: 'the third VM asks', to: () => thirdAsks(spend(world, 'third'), budget.third) });
   if (budget.renew > 0 && world.b.state) {
     moves.push({
       label: 'renew',
@@ -249,6 +253,7 @@ function deliveries(world: World): Move[] {
 }
 
 function deliver(world: World, { from, to, message }: Envelope, ordersMax?: number): World {
+  if (to === C) return thirdTold(world, { from, to, message });
   if (to !== HOST) {
     const name: AgentName = to === O ? 'o' : 'b';
     const token = from === HOST ? tokenIn(world) : undefined;

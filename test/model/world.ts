@@ -9,6 +9,7 @@
 import type { AgentBundle, AgentEndpointState } from '../../src/core/agent/agent-endpoint-state.ts';
 import type { AgentFact, AgentOrder } from '../../src/core/agent/agent-facts.ts';
 import type { BorrowerState } from '../../src/core/agent/borrower-state.ts';
+import { renewalMessage, requestMessage } from '../../src/core/agent/consent-messages.ts';
 import type { OwnerState } from '../../src/core/agent/owner-state.ts';
 import { type Bounds, boundsAt } from '../../src/core/host/bounds.ts';
 import type { HostEndpointState } from '../../src/core/host/host-endpoint-state.ts';
@@ -35,6 +36,7 @@ import {
   B,
   BROKEN,
   BUNDLE,
+  C,
   endpoints,
   isTimeless,
   O,
@@ -117,6 +119,8 @@ export interface World {
 export interface Budget {
   readonly borrow: number;
   readonly giveBack: number;
+  /** Requests by the third VM. */
+  readonly third: number;
   readonly renew: number;
   readonly recall: number;
   readonly lose: number;
@@ -134,6 +138,7 @@ export interface Budget {
 export const NONE: Budget = {
   borrow: 0,
   giveBack: 0,
+  third: 0,
   renew: 0,
   recall: 0,
   lose: 0,
@@ -176,8 +181,8 @@ function emptyWorld(budget: Budget): World {
     machine: RESOURCES.map(() => ({ now: undefined, stale: undefined })),
     job: undefined,
     orphan: undefined,
-    incarnations: LIVES,
-    running: [O, B],
+    incarnations: SETTINGS.present.third ? { ...LIVES, [C]: 1 as Incarnation } : LIVES,
+    running: SETTINGS.present.third ? [O, C, B] : [O, B],
     starting: [],
     exiting: [],
     ghost: { epoch: 0, grants: {}, rejected: 0 },
@@ -270,10 +275,10 @@ function performAgent(
       return agent;
     }
     case 'request':
-      told.sent.push(requestOf(order));
+      told.sent.push(envelopeOf(B, order.owner, requestMessage(order, consentOf(order.claims))));
       return agent;
     case 'requestRenewal':
-      told.sent.push(renewalOf(order));
+      told.sent.push(envelopeOf(B, order.owner, renewalMessage(order, consentOf(order.claims))));
       return agent;
     case 'decide': {
       const { request: number, question } = order;
@@ -307,33 +312,15 @@ function performAgent(
 }
 
 /** A consent is its claims here. */
-function requestOf({ claims, terms, owner }: Extract<AgentOrder, { do: 'request' }>): Envelope {
-  const consent = Object.assign(Uint8Array.of(0), { claims });
-  const { requestId } = claims;
-  return envelopeOf(B, owner, {
-    kind: 'requestBorrow',
-    bundle: BUNDLE.id,
-    ...terms,
-    consent,
-    requestId,
-  });
-}
-
-function renewalOf({ claims, purpose, owner }: Extract<AgentOrder, { do: 'requestRenewal' }>): Envelope {
-  const consent = Object.assign(Uint8Array.of(0), { claims });
-  const { epoch, leaseMs, requestId, renewal } = claims;
-  return envelopeOf(B, owner, {
-    ...{ kind: 'renew', bundle: BUNDLE.id, epoch, leaseMs, consent, requestId, renewal, purpose },
-  });
-}
+export const consentOf = (claims: ConsentClaims) => Object.assign(Uint8Array.of(0), { claims });
 
 /** Equal ones are one. */
-const envelopeOf = (from: VmId, to: VmId, message: Message): Envelope => {
+export const envelopeOf = (from: VmId, to: VmId, message: Message): Envelope => {
   const { memo } = endpoints();
   return memo.one({ from, to, message: memo.one(message) });
 };
 
-function send(world: World, envelope: Envelope): World {
+export function send(world: World, envelope: Envelope): World {
   if (world.net.length >= SETTINGS.present.netMax) return world;
   return { ...world, net: [...world.net, envelope] };
 }

@@ -57,8 +57,8 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'policy: one refusal of several entries is enough',
-    find: 'refusals.every((refusal) => refusal !== undefined)',
-    replace: 'refusals.some((refusal) => refusal !== undefined)',
+    find: 'if (allowing.length === 0) return',
+    replace: 'if (allowing.length < fitting.length) return',
     breaks: 'the list is the union of its entries',
     caughtBy: 'test/core/agent/policy.test.ts',
   },

@@ -71,8 +71,8 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'renewals have no bound in all',
-    find: 'if (heldMs > 0 && heldMs + leaseMs > totalMaxMs)',
-    replace: 'if (heldMs < 0)',
+    find: '&& totalMaxMs !== undefined && heldMs + leaseMs > totalMaxMs)',
+    replace: '&& totalMaxMs !== undefined && heldMs < 0)',
     breaks: 'R117, M7: a borrower keeps the bundle for good',
     caughtBy: RENEWAL,
   },

@@ -283,8 +283,8 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the policy’s answer to another request counts',
-    find: '=> input.decision.allow && state.request?.number === input.request,',
-    replace: '=> input.decision.allow,',
+    find: 'state.asking === input.request && state.waiting',
+    replace: 'state.waiting',
     breaks: 'S5: what the policy allowed',
     caughtBy: GUARDS,
   },

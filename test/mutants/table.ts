@@ -7,6 +7,7 @@ import { ENDPOINT_MUTANTS } from './table-endpoints.ts';
 import { ENFORCER_MUTANTS } from './table-enforcers.ts';
 import { HOST_MUTANTS } from './table-host.ts';
 import { PROTOCOL_MUTANTS } from './table-protocol.ts';
+import { QUEUE_MUTANTS } from './table-queue.ts';
 import { WIRE_MUTANTS } from './table-wire.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -15,6 +16,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ENFORCER_MUTANTS,
   ...HOST_MUTANTS,
   ...PROTOCOL_MUTANTS,
+  ...QUEUE_MUTANTS,
   ...WIRE_MUTANTS,
   ...AGENT_MUTANTS,
 ];

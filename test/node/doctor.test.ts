@@ -57,7 +57,7 @@ describe('an attribute is left alone', () => {
   it.each([
     ['while the bundle is lent', { holder: 'vault', state: 'lent' }, 'it is lent to vault'],
     ['while it moves', { phase: 'moving', holder: null }, 'it is moving'],
-    ['while a request is decided', { state: 'deciding' }, 'a handover goes on: deciding'],
+    ['while a request is decided', { state: 'offering' }, 'a handover goes on: offering'],
     ['of a borrower', { role: 'borrower' }, 'does not own it'],
     ['that the agent does not have', { bundle: 'other' }, 'does not know this bundle'],
   ])('%s', async (_, more, why) => {

@@ -28,6 +28,7 @@ export const TERMS: BorrowTerms = {
   noticeMs: 500,
   waitMs: 2_000,
   evidence: 'none',
+  mayQueue: true,
 };
 
 /** A driver that does nothing but remember what it was told, after `hookMs` of virtual time. */

@@ -19,8 +19,8 @@ Borrows a bundle, runs COMMAND while it is held, and returns it. Without COMMAND
 this process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT).
 
   -n, --no-wait           fail at once if the bundle is busy
-  -w, --wait TIME         wait this long for an answer (default 5s); a busy bundle is requested again,
-                          whether another VM or another program of this VM has it
+  -w, --wait TIME         wait this long (default 5s). While another VM has the bundle the request waits in
+                          its owner's queue; while another program of this VM has it, it is repeated
   --lease TIME            longest time to hold it (default 30s), on the host's clock, from the grant
   --renew                 extend the lease for as long as COMMAND runs, if the owner's policy allows it
   --notice TIME           time between the start of a return (end of the lease, or a reclaim by the owner)

@@ -40,6 +40,8 @@ export interface AgentEndpointState {
   readonly tableId: string | undefined;
   readonly isAsleep: boolean;
   readonly sleepRequest: SleepRequest | undefined;
+  /** By bundle: when the present lease ends at the latest, on our clock, in ms. For people. */
+  readonly leaseEnds: Readonly<Record<BundleId, number>>;
   /** Of our bundles that are or were lent. */
   readonly lentSince: Readonly<Record<BundleId, LentSince>>;
 }

@@ -11,15 +11,9 @@ import type { HookResult } from '../../ports/world.ts';
 import { BUSY_RETRY_MS } from '../protocol/codes.ts';
 import type { AgentConfig } from '../protocol/evidence.ts';
 import { sameBytes } from '../protocol/evidence.ts';
-import { type BundleId, type Epoch, HOST, type VmId } from '../protocol/ids.ts';
+import { type BundleId, type Epoch, HOST, UINT32_MAX, type VmId } from '../protocol/ids.ts';
 import { isLater, NOT_SUPPORTED } from '../protocol/later.ts';
-import {
-  CHALLENGE_BYTES,
-  type ConsentClaims,
-  MESSAGES,
-  type MessageOf,
-  TEXT_BYTES_MAX,
-} from '../protocol/messages.ts';
+import { MESSAGES, type Message, type MessageOf, TEXT_BYTES_MAX } from '../protocol/messages.ts';
 import { bundleDigest } from '../wire/digest.ts';
 import { clipText } from '../wire/utf8.ts';
 import {
@@ -34,14 +28,13 @@ import type { AgentFact, AgentOrder, AgentSetup } from './agent-facts.ts';
 import type { AgentEffect } from './agent-io.ts';
 import { BORROWER_TABLE } from './borrower.ts';
 import { type BorrowerInput, initialBorrower } from './borrower-state.ts';
+import { claimsOf } from './consent-messages.ts';
 import { hasFreshToken, heard, looked, tokenOf, UNWATCHED, type WatchStep, watched } from './host-watch.ts';
 import { OWNER_TABLE } from './owner.ts';
 import { initialOwner, type OwnerInput, type OwnerState } from './owner-state.ts';
-import { againMs, answered, asked, NO_QUESTION, type Question, stepped } from './question.ts';
+import { againMs, answered, asked, challengeOf, NO_QUESTION, type Question, stepped } from './question.ts';
 import { timedIn, withSteps } from './step-times.ts';
 
-/** Validity of a consent on the host's clock, in ms. Covers the request, the policy and the preparation. */
-const CONSENT_VALID_MS = 10_000;
 /** Time between two attempts to send a request while there is no session with the owner, in ms. */
 const REQUEST_RETRY_MS = 100;
 
@@ -97,6 +90,7 @@ export class AgentEndpoint {
       tableId: undefined,
       isAsleep: false,
       sleepRequest: undefined,
+      leaseEnds: {},
       lentSince: {},
     };
   }
@@ -158,9 +152,12 @@ export class AgentEndpoint {
     if (message.kind === 'faultReported') return this.#do({ do: 'fault', bundle: message.bundle, message });
     if (message.kind === 'remapped') this.#do({ do: 'ownershipReported', bundle: message.bundle, message });
     if (message.kind === 'stateReported' && !this.#answersQuery(message, from)) return;
+    if ('leaseMs' in message && from === HOST)
+      this.#set({ leaseEnds: { ...this.state.leaseEnds, [message.bundle]: nowMs + message.leaseMs } });
     const inputs: readonly string[] = entry.role === 'owner' ? OWNER_TABLE.inputs : BORROWER_TABLE.inputs;
     if (!inputs.includes(message.kind)) return drop(`not for the ${entry.role}`);
-    this.#feed(message.bundle, { on: message.kind, from, message } as never, nowMs);
+    const fresh = message.kind === 'offerLease' && { fresh: hasFreshToken(this.state.watch, nowMs) };
+    this.#feed(message.bundle, { on: message.kind, from, message, ...fresh } as never, nowMs);
   }
 
   /**
@@ -318,7 +315,7 @@ export class AgentEndpoint {
   #perform(bundle: BundleId, on: string, effect: AgentEffect<never>, nowMs: number): void {
     switch (effect.do) {
       case 'send':
-        this.#do({ ...effect, message: withSteps(effect.message, this.state.times[bundle]) });
+        this.#do({ ...effect, message: this.#timed(bundle, effect.message, nowMs) });
         if (effect.message.kind === 'borrowDeclined')
           this.#do({ do: 'declined', to: effect.to, message: effect.message });
         return;
@@ -349,6 +346,13 @@ export class AgentEndpoint {
     }
   }
 
+  /** Adds to a message what only clocks know: step times, and what is left of the present lease. For people. */
+  #timed(bundle: BundleId, message: Message, nowMs: number): Message {
+    if (message.kind !== 'queued') return withSteps(message, this.state.times[bundle]);
+    const leftMs = Math.max(0, Math.round((this.state.leaseEnds[bundle] ?? 0) - nowMs));
+    return { ...message, expectedMs: Math.min(message.expectedMs + leftMs, UINT32_MAX) };
+  }
+
   #query(bundle: BundleId, on: string): void {
     const question = asked(this.state.questions[bundle] ?? NO_QUESTION, on, this.state.asked + 1);
     this.#set({ asked: Math.max(this.state.asked, question.open) });
@@ -360,26 +364,16 @@ export class AgentEndpoint {
 
   #request(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'request' }>): void {
     const { owner } = this.#configs.get(bundle)!.definition;
-    const { evidence: _, ...terms } = effect.terms;
-    this.#do({ do: 'request', bundle, owner, claims: this.#claims(bundle, effect, 'borrow', 0), terms });
+    const { evidence: _, mayQueue: _mayQueue, ...terms } = effect.terms;
+    const claims = claimsOf(this.#configs.get(bundle)!, tokenOf(this.state.watch), effect, 'borrow', 0);
+    this.#do({ do: 'request', bundle, owner, claims, terms, offerId: effect.offerId });
   }
 
   #renew(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'renew' }>): void {
     const { owner } = this.#configs.get(bundle)!.definition;
-    const claims = this.#claims(bundle, effect, 'renew', effect.renewal);
+    const { renewal } = effect;
+    const claims = claimsOf(this.#configs.get(bundle)!, tokenOf(this.state.watch), effect, 'renew', renewal);
     this.#do({ do: 'requestRenewal', bundle, owner, claims, purpose: effect.terms.purpose });
-  }
-
-  /** The consent of this VM to a lease, or to its renewal. */
-  #claims(bundle: BundleId, given: Consenting, use: ConsentClaims['use'], renewal: number): ConsentClaims {
-    const { terms, epoch, incarnation, requestId } = given;
-    const { definition, digest } = this.#configs.get(bundle)!;
-    const { leaseMs, minHoldMs, noticeMs, evidence } = terms;
-    return {
-      ...{ bundle, epoch, digest, owner: definition.owner, incarnation },
-      ...{ hostTime: tokenOf(this.state.watch), validMs: CONSENT_VALID_MS },
-      ...{ leaseMs, minHoldMs, noticeMs, evidence, use, renewal, requestId },
-    };
   }
 
   #decide(bundle: BundleId, effect: Extract<AgentEffect<never>, { do: 'decide' }>, nowMs: number): void {
@@ -392,12 +386,8 @@ export class AgentEndpoint {
     this.#later.push(() => this.#feed(bundle, { on: 'policyDecided', request, decision }, nowMs));
   }
 
-  /** Returns the challenge of query `number`: the random start value of this process plus `number`. */
   #challenge(number: number): Uint8Array {
-    const challenge = this.#setup.challenges.slice(0, CHALLENGE_BYTES);
-    const view = new DataView(challenge.buffer);
-    view.setUint32(0, (view.getUint32(0) + number) >>> 0);
-    return challenge;
+    return challengeOf(this.#setup.challenges, number);
   }
 
   #setQuestion(bundle: BundleId, question: Question): void {
@@ -413,9 +403,6 @@ export class AgentEndpoint {
     this.state = { ...this.state, ...part };
   }
 }
-
-/** What a consent is given to, of the effects that need one. */
-type Consenting = Omit<Extract<AgentEffect<never>, { do: 'request' }>, 'do'>;
 
 /** Clips the text of a hook result to what a message to another VM may carry. */
 function clipped(result: HookResult): HookResult {

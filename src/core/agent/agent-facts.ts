@@ -63,6 +63,14 @@ export type AgentFact = { readonly nowMs: number } & (
   | { readonly on: 'renew'; readonly bundle: BundleId; readonly leaseMs: number }
   | { readonly on: 'return'; readonly bundle: BundleId }
   | { readonly on: 'recall'; readonly bundle: BundleId; readonly graceMs: number; readonly force: boolean }
+  /** A client offers our bundle to a borrower, unasked. */
+  | {
+      readonly on: 'offer';
+      readonly bundle: BundleId;
+      readonly to: VmId;
+      readonly leaseMs: number;
+      readonly reservedMs: number;
+    }
   /** A client asks for the status and wants the present state. */
   | { readonly on: 'look' }
   | { readonly on: 'sleep'; readonly graceMs: number; readonly waitMs: number }
@@ -72,13 +80,14 @@ export type AgentFact = { readonly nowMs: number } & (
 /** Orders, to be carried out in this sequence. */
 export type AgentOrder =
   | { readonly do: 'send'; readonly to: VmId; readonly message: Message }
-  /** Seal this consent and send it to the owner in a request. */
+  /** Seal this consent and send it to the owner: in a request, or as the answer to an offer. */
   | {
       readonly do: 'request';
       readonly bundle: BundleId;
       readonly owner: VmId;
       readonly claims: ConsentClaims;
-      readonly terms: Omit<BorrowTerms, 'evidence'>;
+      readonly terms: Omit<BorrowTerms, 'evidence' | 'mayQueue'>;
+      readonly offerId: number | undefined;
     }
   /** Seal this consent and send it to the owner in `renew`. */
   | {

@@ -43,6 +43,8 @@ export interface BorrowTerms {
   readonly noticeMs: number;
   readonly waitMs: number;
   readonly evidence: EvidenceLevel;
+  /** Whether the request may wait in the owner's queue; else it is declined as busy. */
+  readonly mayQueue: boolean;
 }
 
 /** What the agent reports to its clients. */
@@ -55,7 +57,18 @@ export type AgentNotice =
       /** Explanation by the owner, for people. */
       readonly detail?: string;
     }
-  | { readonly notice: 'timedOut' }
+  /** `isQueued`: the owner has answered, but its turn did not come. */
+  | { readonly notice: 'timedOut'; readonly isQueued?: true }
+  /** The request waits at the owner: `position` borrowers before it, whose leases add up to `expectedMs`. */
+  | { readonly notice: 'queued'; readonly position: number; readonly expectedMs: number }
+  /** The owner offers the bundle, unasked, for at most `leaseMs`; a request within `reservedMs` accepts. */
+  | { readonly notice: 'offered'; readonly leaseMs: number; readonly reservedMs: number }
+  /** An unasked offer of ours came to nothing. */
+  | {
+      readonly notice: 'notOffered';
+      readonly to: VmId;
+      readonly reason: 'notNow' | 'declined' | 'notAnswered';
+    }
   /** The lease was extended in place; `leaseMs` are left. */
   | { readonly notice: 'renewed'; readonly epoch: Epoch; readonly leaseMs: number; readonly renewal: number }
   /** The lease stays as it is. */
@@ -82,6 +95,8 @@ export type AgentEffect<T extends string> =
       readonly epoch: Epoch;
       readonly incarnation: Incarnation;
       readonly terms: BorrowTerms;
+      /** Send it as the answer to this offer. */
+      readonly offerId?: number | undefined;
     }
   /** Seal a consent to renewal number `renewal` of the lease at `epoch`, and send `renew` to the owner. */
   | {
@@ -103,6 +118,8 @@ export type AgentEffect<T extends string> =
       readonly noticeMs: number;
       /** It is about a renewal, not a request. */
       readonly isRenewal?: true;
+      /** Of a renewal: how many borrowers wait for the bundle. */
+      readonly waiting?: number;
     }
   /** Record in the journal what is about to be attempted. */
   | { readonly do: 'persist'; readonly attempt: HookName; readonly epoch: Epoch }
@@ -115,7 +132,11 @@ export type AgentEffect<T extends string> =
 
 /** The answer of the owner's policy. */
 export type PolicyDecision =
-  | { readonly allow: true }
+  | {
+      readonly allow: true;
+      /** Higher ones are served first; absent: 0. */
+      readonly priority?: number | undefined;
+    }
   | {
       readonly allow: false;
       readonly reason: DeclineReason;

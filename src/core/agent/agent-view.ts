@@ -36,6 +36,10 @@ export interface BundleView {
   readonly toldMs: number | null;
   /** Whether the enforcer can force a return; null: not known yet. */
   readonly forceRevoke: boolean | null;
+  /** Of an owner: who waits for it, in the order of their turns. */
+  readonly waiting: readonly VmId[];
+  /** Of a request that waits at the owner: borrowers before it, and the longest time of their leases. */
+  readonly place: { readonly position: number; readonly expectedMs: number } | null;
 }
 
 /** The host's last ownership report of a bundle, and when it came, on our clock. */
@@ -96,7 +100,7 @@ const STATE_TEXTS: Readonly<Record<OwnerStateName | BorrowerStateName, string>> 
   starting: 'inspects its driver',
   unknown: 'waits for the host to report the holder',
   held: 'holds it, driver active',
-  deciding: 'its policy decides about a request',
+  offering: 'has offered it',
   preparing: 'waits for the host’s reservation',
   suspending: 'the driver suspends',
   lending: 'the host moves it',
@@ -108,6 +112,7 @@ const STATE_TEXTS: Readonly<Record<OwnerStateName | BorrowerStateName, string>> 
   idle: 'not requested',
   asking: 'asks the host who holds it',
   requesting: 'waits for the owner’s answer',
+  queued: 'waits for its turn at the owner',
   pending: 'the handover is announced',
   releasing: 'waits until the host has taken it back',
 };
@@ -117,6 +122,13 @@ export function stateText(name: OwnerStateName | BorrowerStateName): string {
   return STATE_TEXTS[name];
 }
 
+/** Why an unasked offer came to nothing. */
+export const OFFER_TEXTS = {
+  notNow: 'this VM does not hold it, or somebody waits',
+  declined: 'its agent declined',
+  notAnswered: 'nobody there asked for it in time',
+} as const;
+
 /** Returns the words for a notice. */
 export function noticeText(notice: AgentNotice): string {
   switch (notice.notice) {
@@ -125,7 +137,13 @@ export function noticeText(notice: AgentNotice): string {
     case 'declined':
       return `declined: ${notice.reason}${notice.detail === undefined ? '' : `: ${notice.detail}`}`;
     case 'timedOut':
-      return 'the owner did not answer in time';
+      return notice.isQueued ? 'its turn did not come in time' : 'the owner did not answer in time';
+    case 'queued':
+      return `waits for its turn: ${notice.position} before it, ${notice.expectedMs} ms at most`;
+    case 'offered':
+      return `offered by the owner for ${notice.leaseMs} ms`;
+    case 'notOffered':
+      return `not offered to ${notice.to}: ${OFFER_TEXTS[notice.reason]}`;
     case 'renewed':
       return `renewed at epoch ${notice.epoch}: ${notice.leaseMs} ms are left`;
     case 'renewalDeclined':

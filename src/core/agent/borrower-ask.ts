@@ -19,6 +19,22 @@ import {
 /** Rows of asking, requesting and pending. */
 export const ASKING_ROWS = [
   row({
+    name: 'borrow-offered',
+    on: 'borrow',
+    from: ['idle'],
+    when: 'the owner offers it, unasked',
+    guard: ({ state }) => state.offer !== undefined,
+    to: ['queued'],
+    act: ({ state, input }) => {
+      const requestId = state.nextRequest;
+      const nextRequest = (requestId + 1) >>> 0;
+      return {
+        state: { ...state, name: 'queued', terms: input.terms, requestId, nextRequest },
+        effects: [stop('offered'), ...query, timer('request', input.terms.waitMs), timer('queue')],
+      };
+    },
+  }),
+  row({
     name: 'borrow-request',
     on: 'borrow',
     from: ['idle'],
@@ -92,13 +108,16 @@ export const ASKING_ROWS = [
   row({
     name: 'declined',
     on: 'borrowDeclined',
-    from: ['requesting', 'pending'],
+    from: ['requesting', 'queued', 'pending'],
     when: 'our request, and no prepare hook runs',
     guard: (x) => isAnswer(x) && !x.state.preparing,
     to: ['idle'],
     act: ({ state, input }) => ({
       state: idle(state),
-      effects: [stop('request'), stop('pending'), ...(state.unwanted ? [] : [declinedNews(input.message)])],
+      effects: [
+        ...[stop('request'), stop('queue'), stop('query'), stop('pending')],
+        ...(state.unwanted ? [] : [declinedNews(input.message)]),
+      ],
     }),
   }),
   row({
@@ -116,11 +135,15 @@ export const ASKING_ROWS = [
   row({
     name: 'request-timeout',
     on: 'timer:request',
-    from: ['asking', 'requesting'],
+    from: ['asking', 'requesting', 'queued'],
     to: ['idle'],
     act: ({ state, config }) => ({
       state: idle(state),
-      effects: [stop('query'), ...withdraw(state, config), notify({ notice: 'timedOut' })],
+      effects: [
+        ...[stop('query'), stop('queue')],
+        ...withdraw(state, config),
+        notify(state.name === 'queued' ? { notice: 'timedOut', isQueued: true } : { notice: 'timedOut' }),
+      ],
     }),
   }),
   row({

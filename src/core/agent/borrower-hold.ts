@@ -264,11 +264,11 @@ export const RETURNING_ROWS = [
   row({
     name: 'return-requesting',
     on: 'return',
-    from: ['asking', 'requesting'],
+    from: ['asking', 'requesting', 'queued'],
     to: ['idle'],
     act: ({ state, config }) => ({
       state: idle(state),
-      effects: [stop('query'), stop('request'), ...withdraw(state, config)],
+      effects: [stop('query'), stop('queue'), stop('request'), ...withdraw(state, config)],
     }),
   }),
   row({

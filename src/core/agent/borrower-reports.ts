@@ -1,6 +1,7 @@
 /** The borrower's rows for ownership reports: granted, unwanted, lost, returned. Pure. */
 
 import { BUSY_RETRY_MS } from '../protocol/codes.ts';
+import { queuedReportRows } from './borrower-queue.ts';
 import {
   type BorrowerState,
   idle,
@@ -34,13 +35,13 @@ const foundActive = row({
 const isUnwanted = (x: Parameters<typeof isAnswer>[0]) => {
   const { name, unwanted, driver } = x.state;
   if (name === 'unknown') return driver === 'suspended';
-  if (name === 'requesting' || name === 'pending') return unwanted || !isAnswer(x);
+  if (name === 'requesting' || name === 'queued' || name === 'pending') return unwanted || !isAnswer(x);
   return true;
 };
 
 /** Notifies the waiting client: a grant by another request makes its consent void. */
 const goneNews = ({ name, unwanted }: BorrowerState) =>
-  name === 'asking' || ((name === 'requesting' || name === 'pending') && !unwanted)
+  name === 'asking' || name === 'queued' || ((name === 'requesting' || name === 'pending') && !unwanted)
     ? [notify({ notice: 'declined', reason: 'busy', retryAfterMs: 1_000 } as const)]
     : [];
 
@@ -63,13 +64,14 @@ export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-unwanted`,
     on,
-    from: ['unknown', 'idle', 'asking', 'requesting', 'pending'],
+    from: ['unknown', 'idle', 'asking', 'requesting', 'queued', 'pending'],
     when: 'we hold by a request that is not open, driver not active',
     guard: (x) => isOurs(x) && !x.state.preparing && isUnwanted(x),
     to: ['releasing'],
     act: (x) =>
       release(x.config, learn(x.state, x.input.message), [
         stop('query'),
+        stop('queue'),
         stop('pending'),
         stop('request'),
         ...goneNews(x.state),
@@ -81,16 +83,21 @@ export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
     on,
     from: ['unknown', 'idle'],
     to: ['idle'],
-    act: ({ state, input }) => ({ state: idle(learn(state, input.message)), effects: [stop('query')] }),
+    act: ({ state, input }) => {
+      const { offer } = state.name === 'idle' ? state : {};
+      return { state: { ...idle(learn(state, input.message)), offer }, effects: [stop('query')] };
+    },
   }),
   row({
     name: `${on}-request`,
     on,
     from: ['asking'],
-    when: 'the owner holds',
-    guard: ({ input, config }) =>
-      input.message.holder === config.definition.owner &&
-      (input.message.kind === 'remapped' || input.message.phase === 'held'),
+    when: 'the owner holds, or the request may wait for its return',
+    guard: ({ state, input, config }) => {
+      const phase = input.message.kind === 'remapped' ? 'held' : input.message.phase;
+      if (phase === 'quarantined') return false;
+      return state.terms!.mayQueue || (phase === 'held' && input.message.holder === config.definition.owner);
+    },
     to: ['requesting'],
     act: (x) => request(learn(x.state, x.input.message)),
   }),
@@ -132,12 +139,13 @@ export const borrowerReportRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-granted`,
     on,
-    from: ['requesting', 'pending'],
+    from: ['requesting', 'queued', 'pending'],
     when: 'we hold at a newer epoch',
     guard: (x) => isOurs(x) && x.input.message.epoch > x.state.epoch,
     to: ['resuming', 'releasing'],
     act: (x) => take(x, x.input.message),
   }),
+  ...queuedReportRows(on),
   row({
     name: `${on}-still-pending`,
     on,

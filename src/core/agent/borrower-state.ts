@@ -25,8 +25,10 @@ export const BORROWER_STATES = [
   'idle',
   /** Wants the bundle; queries the host for epoch and timestamp token first. */
   'asking',
-  /** Sent its request to the owner. */
+  /** Sent its request to the owner, or accepted its offer. */
   'requesting',
+  /** Its request waits in the owner's queue. */
+  'queued',
   /** The host announced the handover; the prepare hook may run. */
   'pending',
   /** Evidence verified; the resume hook runs. */
@@ -60,6 +62,10 @@ export interface BorrowerState {
   readonly requestId?: number | undefined;
   /** Id of the next request. Ids count up from a random start, so that none is used twice in a process. */
   readonly nextRequest: number;
+  /** While queued: what the owner told. */
+  readonly place?: { readonly position: number; readonly expectedMs: number } | undefined;
+  /** An offer that is not answered yet: while queued, it waits for the host's report; while idle, for a client. */
+  readonly offer?: { readonly offerId: number; readonly epoch: Epoch } | undefined;
   /** The request was already repeated once with a fresh epoch. */
   readonly retried: boolean;
   /** From pending until held: no client wants it any more. */
@@ -89,6 +95,7 @@ export interface BorrowerState {
 export const BORROWER_MESSAGES = [
   'handoverPending',
   'borrowDeclined',
+  'queued',
   'refused',
   'remapped',
   'stateReported',
@@ -101,6 +108,8 @@ export const BORROWER_MESSAGES = [
 export type BorrowerInput =
   | CommonInput<BorrowerTimer>
   | MessageInput<(typeof BORROWER_MESSAGES)[number]>
+  /** An offer by the owner. `fresh`: as for `borrow`. */
+  | (MessageInput<'offerLease'> & { readonly fresh: boolean })
   /** A client wants the bundle. `fresh`: the host's last timestamp token is recent enough for a consent. */
   | { readonly on: 'borrow'; readonly terms: BorrowTerms; readonly fresh: boolean }
   /** A client wants its lease to last `leaseMs` from now on. */
@@ -158,6 +167,8 @@ export function cleared(state: S): S {
     ...state,
     terms: undefined,
     requestId: undefined,
+    place: undefined,
+    offer: undefined,
     retried: false,
     unwanted: false,
     preparing: false,
@@ -231,10 +242,29 @@ export function request(state: S): Out {
   };
 }
 
+/** Answers an offer with a consent at its epoch. */
+export function accept(
+  state: S,
+  { offerId, epoch }: { readonly offerId: number; readonly epoch: Epoch },
+): Out {
+  const { incarnation } = state;
+  const [terms, requestId] = [state.terms!, state.requestId!];
+  return {
+    state: { ...state, name: 'requesting', place: undefined, offer: undefined },
+    effects: [stop('queue'), stop('query'), { do: 'request', requestId, epoch, incarnation, terms, offerId }],
+  };
+}
+
+/** Returns whether the owner holds at the epoch of its open offer, as the host reports. */
+export function isOfferOpen({ offer }: S, report: OwnershipReport, { definition }: AgentConfig): boolean {
+  const isHeld = report.kind === 'remapped' || report.phase === 'held';
+  return isHeld && report.holder === definition.owner && report.epoch === offer?.epoch;
+}
+
 /** We were made holder and want it: check the evidence, then resume or reject. */
 export function take(x: ReportSeen, message: OwnershipReport): Out {
   const state = learn(x.state, message);
-  const stops = [stop('request'), stop('pending'), stop('query')];
+  const stops = [stop('request'), stop('queue'), stop('pending'), stop('query')];
   const what = findMismatch(x.config, state.incarnation, x.state.terms?.evidence ?? 'none', message);
   if (what !== undefined) {
     const rejected = { epoch: message.epoch, what };

@@ -10,6 +10,7 @@ import { type Late, makeTable } from '../protocol/table.ts';
 import { BORROWER_TIMERS, type BorrowerTimer } from '../protocol/timers.ts';
 import { ASKING_ROWS } from './borrower-ask.ts';
 import { HOLDING_ROWS, RETURNING_ROWS } from './borrower-hold.ts';
+import { QUEUE_ROWS } from './borrower-queue.ts';
 import { RENEWAL_ROWS } from './borrower-renew.ts';
 import { borrowerReportRows } from './borrower-reports.ts';
 import {
@@ -39,6 +40,7 @@ export const BORROWER_INPUTS: readonly BorrowerInput['on'][] = [
   'renew',
   'return',
   ...BORROWER_MESSAGES,
+  'offerLease',
   ...(Object.keys(BORROWER_TIMERS) as BorrowerTimer[]).map((name) => `timer:${name}` as const),
 ];
 
@@ -48,6 +50,8 @@ const LATE: Late<BorrowerInput> = {
   return: 'not held, or the return is under way',
   handoverPending: 'no request is open; a grant would be released',
   borrowDeclined: 'this request is not open',
+  queued: 'this request is not open',
+  offerLease: 'it is not known who holds; the offer lapses',
   refused: 'the command is over',
   confirmed: 'already confirmed',
   leaseEnding: 'not held, or the return is under way',
@@ -63,6 +67,7 @@ export const BORROWER_TABLE = makeTable(
   [
     ...starting,
     ...ASKING_ROWS,
+    ...QUEUE_ROWS,
     ...RENEWAL_ROWS,
     ...borrowerReportRows('remapped'),
     ...borrowerReportRows('stateReported'),

@@ -10,14 +10,13 @@ import {
   ownIncarnation,
   quiesceDriver,
   reject,
-  resume,
   row,
   settledEpoch,
   stop,
-  takeBack,
   timer,
   toHost,
 } from './owner-state.ts';
+import { resume, takeBack } from './owner-turn.ts';
 
 /** An owner that starts while its driver is active and it holds leaves the driver as it is. */
 const foundActive = row({
@@ -83,10 +82,11 @@ export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-unconfirmed`,
     on,
-    from: ['held', 'deciding', 'preparing'],
-    when: 'we hold at the known epoch, and the host lacks our confirmation',
+    from: ['held', 'offering', 'preparing'],
+    when: 'we hold at the known epoch, driver active, and the host lacks our confirmation',
     guard: (x) =>
       isOurs(x) &&
+      x.state.driver === 'active' &&
       x.input.message.epoch === x.state.heldEpoch &&
       !x.state.overtaken &&
       isUnheard(x.input.message),
@@ -100,7 +100,7 @@ export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-ours-already`,
     on,
-    from: ['held', 'deciding', 'preparing', 'suspending', 'resuming', 'failed'],
+    from: ['held', 'offering', 'preparing', 'suspending', 'resuming', 'failed'],
     when: 'we hold at the known epoch',
     guard: (x) => isOurs(x) && x.input.message.epoch === x.state.heldEpoch && !x.state.overtaken,
     to: ['stay'],
@@ -120,10 +120,10 @@ export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-take-back`,
     on,
-    from: ['unknown', 'lending', 'lent', 'parked', 'quarantined', 'held', 'deciding', 'preparing', 'failed'],
+    from: ['unknown', 'lending', 'lent', 'parked', 'quarantined', 'held', 'offering', 'preparing', 'failed'],
     when: 'we hold',
     guard: isOurs,
-    to: ['resuming', 'quarantined'],
+    to: ['resuming', 'offering', 'quarantined'],
     act: takeBack,
   }),
   row({
@@ -139,7 +139,9 @@ export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-quiesce`,
     on,
-    from: ['held', 'deciding', 'preparing', 'failed'],
+    from: ['held', 'offering', 'preparing', 'failed'],
+    when: 'we do not hold, driver not suspended',
+    guard: ({ state }) => state.driver !== 'suspended',
     to: ['suspending'],
     act: ({ state, input }) => quiesceDriver(state, input.message),
   }),
@@ -157,7 +159,7 @@ export const ownerReportRows = (on: 'remapped' | 'stateReported') => [
   row({
     name: `${on}-not-ours`,
     on,
-    from: ['unknown', 'lending', 'lent', 'parked', 'quarantined'],
+    from: ['unknown', 'held', 'offering', 'preparing', 'lending', 'lent', 'parked', 'failed', 'quarantined'],
     to: ['lent', 'parked', 'quarantined'],
     act: ({ state, input }) => awaitBundle(state, input.message),
   }),
@@ -226,9 +228,9 @@ export const HOLDING_ROWS = [
   row({
     name: 'confirm-again',
     on: 'timer:confirm',
-    from: ['held', 'deciding', 'preparing'],
-    when: 'not confirmed yet',
-    guard: ({ state }) => state.unconfirmed,
+    from: ['held', 'offering', 'preparing'],
+    when: 'not confirmed yet, driver active',
+    guard: ({ state }) => state.unconfirmed && state.driver === 'active',
     to: ['stay'],
     act: ({ state, config }) => ({ state, effects: confirm(config, state.heldEpoch) }),
   }),
@@ -241,7 +243,7 @@ export const HOLDING_ROWS = [
     to: ['stay'],
     act: ({ state, input, config }) => ({
       // A recall without force does not cancel one with force.
-      state: { ...state, force: state.force || input.force },
+      state: { ...state, isRecalled: true, force: state.force || input.force },
       effects: [
         {
           do: 'send',

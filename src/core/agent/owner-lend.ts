@@ -7,17 +7,16 @@ import { isSuperseded } from './owner-request.ts';
 import {
   cleared,
   decline,
-  giveUp,
   HOOK_FAILED,
   hookNews,
   type OwnerState,
   query,
-  resume,
   row,
   stop,
   timer,
   toHost,
 } from './owner-state.ts';
+import { giveUp, resume } from './owner-turn.ts';
 
 /** Returns whether a reservation is for the current request, not for an earlier one. */
 function isForRequest({ request }: OwnerState, { borrower, requestId }: MessageOf<'prepared'>): boolean {
@@ -26,6 +25,25 @@ function isForRequest({ request }: OwnerState, { borrower, requestId }: MessageO
 
 /** Rows of prepare, suspend and lend. */
 export const LENDING_ROWS = [
+  row({
+    name: 'prepared-lend',
+    on: 'prepared',
+    from: ['preparing'],
+    when: 'newer epoch, for this request, and the driver is suspended since the last loan',
+    guard: ({ state, input }) =>
+      input.message.epoch > state.heldEpoch &&
+      isForRequest(state, input.message) &&
+      !isSuperseded(state) &&
+      state.driver === 'suspended',
+    to: ['lending'],
+    act: ({ state, input }) => {
+      const { bundle, epoch } = input.message;
+      return {
+        state: { ...state, name: 'lending', attempt: epoch, overtaken: false },
+        effects: [stop('prepare'), toHost({ kind: 'lend', bundle, epoch }), timer('lend')],
+      };
+    },
+  }),
   row({
     name: 'prepared-suspend',
     on: 'prepared',
@@ -52,7 +70,7 @@ export const LENDING_ROWS = [
     from: ['preparing'],
     when: 'for this request, but the borrower has sent another request since',
     guard: ({ state, input }) => input.message.epoch > state.heldEpoch && isForRequest(state, input.message),
-    to: ['held'],
+    to: ['held', 'offering', 'resuming'],
     act: (x) => {
       const out = giveUp(x, undefined);
       const { bundle, epoch } = x.input.message;
@@ -62,7 +80,7 @@ export const LENDING_ROWS = [
   row({
     name: 'prepared-cancel',
     on: 'prepared',
-    from: ['held', 'deciding', 'preparing', 'resuming'],
+    from: ['held', 'offering', 'preparing', 'resuming'],
     to: ['stay'],
     act: ({ state, input, config }) => ({
       state,
@@ -73,7 +91,7 @@ export const LENDING_ROWS = [
     name: 'prepare-timeout',
     on: 'timer:prepare',
     from: ['preparing'],
-    to: ['held'],
+    to: ['held', 'offering', 'resuming'],
     act: (x) => giveUp(x, { reason: 'hostSilent', retryAfterMs: BUSY_RETRY_MS }),
   }),
   row({
@@ -144,7 +162,7 @@ export const LENDING_ROWS = [
       input.message.command === MESSAGES.prepare.number &&
       input.message.epoch === state.heldEpoch &&
       input.message.requestId === state.request!.requestId,
-    to: ['held'],
+    to: ['held', 'offering', 'resuming'],
     act: (x) =>
       giveUp(x, {
         reason: 'refusedByHost',

@@ -3,7 +3,8 @@
 import { BUSY_RETRY_MS, retryAfter } from '../protocol/codes.ts';
 import { MESSAGES } from '../protocol/messages.ts';
 import type { Decline } from './agent-io.ts';
-import { declineOf } from './owner-request.ts';
+import { inTurn } from './owner-queue.ts';
+import { declineOf } from './owner-serve.ts';
 import { decline, type OwnerInput, type OwnerState, row, stop, timer, toHost } from './owner-state.ts';
 
 type Renew = Extract<OwnerInput, { on: 'renew' }>;
@@ -52,10 +53,11 @@ export const RENEWAL_ROWS = [
     to: ['stay'],
     act: ({ state, input }) => {
       const { leaseMs, purpose, consent, requestId, renewal } = input.message;
-      const number = state.requests + 1;
-      const asked = { borrower: input.from, purpose, leaseMs, minHoldMs: 0, noticeMs: 0 };
+      const number = state.numbers + 1;
+      const waiting = inTurn(state.waiting).length;
+      const asked = { borrower: input.from, purpose, leaseMs, minHoldMs: 0, noticeMs: 0, waiting };
       return {
-        state: { ...state, requests: number, renewal: { number, leaseMs, consent, requestId, renewal } },
+        state: { ...state, numbers: number, renewal: { number, leaseMs, consent, requestId, renewal } },
         effects: [{ do: 'decide', request: number, ...asked, isRenewal: true }, timer('renewal')],
       };
     },
@@ -65,7 +67,7 @@ export const RENEWAL_ROWS = [
     on: 'renew',
     from: [
       'held',
-      'deciding',
+      'offering',
       'preparing',
       'suspending',
       'lent',

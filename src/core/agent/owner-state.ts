@@ -8,9 +8,8 @@
 import type { DriverStatus } from '../../ports/world.ts';
 import { BUSY_RETRY_MS } from '../protocol/codes.ts';
 import type { AgentConfig } from '../protocol/evidence.ts';
-import { findMismatch } from '../protocol/evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
-import { type LEVEL, type Outcome, rowsOf, type Seen } from '../protocol/table.ts';
+import { type LEVEL, type Outcome, rowsOf } from '../protocol/table.ts';
 import { LENT_ASK_MS, OWNER_TIMERS, type OwnerTimer } from '../protocol/timers.ts';
 import type {
   AgentEffect,
@@ -29,8 +28,8 @@ export const OWNER_STATES = [
   'unknown',
   /** Holds; the driver is active. */
   'held',
-  /** Its policy decides about a request. */
-  'deciding',
+  /** Holds, and has offered the bundle; the driver is active, or suspended since the last loan. */
+  'offering',
   /** Waits for the host's reservation. */
   'preparing',
   /** The suspend hook runs. */
@@ -52,7 +51,7 @@ export type OwnerStateName = (typeof OWNER_STATES)[number];
 
 /** The request being processed. */
 export interface OwnerRequest {
-  /** Number of the request among all; a policy answer with another number is ignored. */
+  /** Number by which the policy answers; 0: it was not asked yet. */
   readonly number: number;
   readonly borrower: VmId;
   readonly purpose: string;
@@ -73,6 +72,27 @@ export interface OwnerRenewal extends Pick<OwnerRequest, 'number' | 'leaseMs' | 
 /** A request without its number. */
 export type Asked = Omit<OwnerRequest, 'number'>;
 
+/** A request in the queue (owner-queue.ts). */
+export interface Waiting extends Omit<OwnerRequest, 'consent'> {
+  /** Void, so undefined, once the epoch may have changed. */
+  readonly consent: Uint8Array | undefined;
+  /** What the policy has allowed; undefined: it has not decided. */
+  readonly priority: number | undefined;
+  /** How often the policy was asked about requests in this place. */
+  readonly asks: number;
+  /** Number of requests that were served before it since it came. */
+  readonly passed: number;
+  /** The place in the queue that the borrower was told last. */
+  readonly told: number | undefined;
+}
+
+/** An open offer. `requestId`: of the queued request; absent: unasked. */
+export interface Offer {
+  readonly offerId: number;
+  readonly borrower: VmId;
+  readonly requestId: number | undefined;
+}
+
 export interface OwnerState {
   readonly name: OwnerStateName;
   /** Our incarnation, as the host counts it; 0: not known yet. */
@@ -82,13 +102,17 @@ export interface OwnerState {
   /** Epoch at which we hold or last held. */
   readonly heldEpoch: Epoch;
   readonly driver: DriverStatus;
-  /** Number of requests given to the policy so far. */
-  readonly requests: number;
+  /** Numbers given so far to questions to the policy and to offers. */
+  readonly numbers: number;
   readonly request?: OwnerRequest | undefined;
   /** While lent: the renewal that the policy decides about. */
   readonly renewal?: OwnerRenewal | undefined;
-  /** Queued requests in the order of their turns, at most one per borrower. */
-  readonly waiting: readonly Asked[];
+  /** Queued requests in the order in which they came, at most one per borrower. */
+  readonly waiting: readonly Waiting[];
+  /** The number of the queued request that the policy decides about. */
+  readonly asking?: number | undefined;
+  /** While offering. */
+  readonly offer?: Offer | undefined;
   /** Epoch of the attempt under way. */
   readonly attempt?: Epoch | undefined;
   /** Set when the attempt must not go on: how the request is declined. */
@@ -99,6 +123,8 @@ export interface OwnerState {
   readonly overtaken: boolean;
   /** While lent: the borrower. */
   readonly borrower?: VmId | undefined;
+  /** While lent: our user wants the bundle back, so nobody else gets it before. */
+  readonly isRecalled: boolean;
   /** The recall ends in a reclaim after its grace. */
   readonly force: boolean;
   /** What was wrong with the evidence at `heldEpoch`. This epoch is never resumed. */
@@ -109,6 +135,8 @@ export interface OwnerState {
 export const OWNER_MESSAGES = [
   'requestBorrow',
   'withdrawBorrow',
+  'acceptLease',
+  'declineOffer',
   'renew',
   'renewed',
   'prepared',
@@ -124,6 +152,8 @@ export type OwnerInput =
   | { readonly on: 'policyDecided'; readonly request: number; readonly decision: PolicyDecision }
   /** The user wants the bundle back; `force`: reclaim it when the grace is over. */
   | { readonly on: 'recall'; readonly graceMs: number; readonly force: boolean }
+  /** The user offers the bundle, unasked, for at most `leaseMs`; the offer is open for `reservedMs`. */
+  | { readonly on: 'offer'; readonly to: VmId; readonly leaseMs: number; readonly reservedMs: number }
   | { readonly on: typeof LEVEL };
 
 export type OwnerEffect = AgentEffect<OwnerTimer>;
@@ -138,10 +168,11 @@ export function initialOwner(): OwnerState {
     epoch: 0 as Epoch,
     heldEpoch: 0 as Epoch,
     driver: 'unknown',
-    requests: 0,
+    numbers: 0,
     waiting: [],
     unconfirmed: false,
     overtaken: false,
+    isRecalled: false,
     force: false,
   };
 }
@@ -164,6 +195,32 @@ export const query: readonly OwnerEffect[] = [{ do: 'query' }, timer('query')];
 /** The borrower and its request id. */
 export type Asker = Pick<OwnerRequest, 'borrower' | 'requestId'>;
 
+/** Who sent a request or the answer to an offer, and its number. */
+export const asker = (input: { from: VmId; message: { requestId: number } }): Asker => ({
+  borrower: input.from,
+  requestId: input.message.requestId,
+});
+
+/** The request in a message. */
+export function askedBy({
+  from,
+  message,
+}: Extract<OwnerInput, { on: 'requestBorrow' | 'acceptLease' }>): Asked {
+  const { purpose, leaseMs, minHoldMs, noticeMs, consent, requestId } = message;
+  return { borrower: from, purpose, leaseMs, minHoldMs, noticeMs, consent, requestId };
+}
+
+/** States in which a request waits: the bundle is away or on its way, or another request is being served. */
+export const BUSY_STATES = [
+  'offering',
+  'preparing',
+  'suspending',
+  'lending',
+  'lent',
+  'parked',
+  'resuming',
+] as const;
+
 export function decline(config: AgentConfig, to: Asker, how: Decline): OwnerEffect {
   const { requestId } = to;
   const message = { kind: 'borrowDeclined', bundle: config.definition.id, ...how, requestId } as const;
@@ -182,59 +239,14 @@ export function cleared(state: S): S {
     attempt: undefined,
     dropped: undefined,
     renewal: undefined,
+    offer: undefined,
     overtaken: false,
-  };
-}
-
-/** The attempt ends before our driver was touched: we still hold. */
-export function giveUp(x: Seen<S, unknown, AgentConfig>, how: Decline | undefined): Out {
-  const { request } = x.state;
-  return {
-    state: { ...cleared(x.state), name: 'held' },
-    effects: [stop('policy'), stop('prepare'), ...(request && how ? [decline(x.config, request, how)] : [])],
-  };
-}
-
-/** We hold, and our driver may be suspended: resume it. */
-export function resume(state: S, before: readonly OwnerEffect[]): Out {
-  return {
-    state: { ...cleared(state), name: 'resuming', borrower: undefined, force: false },
-    effects: [
-      ...before,
-      { do: 'persist', attempt: 'resume', epoch: state.heldEpoch },
-      { do: 'hook', hook: 'resume', epoch: state.heldEpoch },
-    ],
   };
 }
 
 /** Our incarnation, from an ownership report. */
 export function ownIncarnation(state: S, report: OwnershipReport): Incarnation {
   return report.kind === 'stateReported' ? report.yourIncarnation : state.incarnation;
-}
-
-/** We were made holder: check the evidence, then resume or reject. */
-export function takeBack(x: Seen<S, { message: OwnershipReport }, AgentConfig>): Out {
-  const { message } = x.input;
-  const incarnation = ownIncarnation(x.state, message);
-  const stops = (['lend', 'query', 'claim', 'recall'] as const).map(stop);
-  const state: S = {
-    ...x.state,
-    incarnation,
-    epoch: message.epoch,
-    heldEpoch: message.epoch,
-    rejected: undefined,
-  };
-  // An owner takes any evidence level: the enforcer was chosen when the machine was configured.
-  const what = findMismatch(x.config, incarnation, 'none', message);
-  if (what === undefined) return resume({ ...state, unconfirmed: true }, stops);
-  return {
-    state: { ...cleared(state), name: 'quarantined', borrower: undefined, rejected: what },
-    effects: [
-      ...stops,
-      ...reject(x.config, message.epoch, what),
-      { do: 'notify', notice: { notice: 'evidenceMismatch', what } },
-    ],
-  };
 }
 
 /** Rejects the evidence and queries the outcome, since the rejection may be lost. */
@@ -263,7 +275,7 @@ export function awaitBundle(state: S, report: OwnershipReport): Out {
   if (phase === 'quarantined') {
     // An operator may lift it at any time without a message to us: keep querying.
     return {
-      state: { ...base, name: 'quarantined', borrower: undefined },
+      state: { ...base, name: 'quarantined', borrower: undefined, isRecalled: false },
       effects: [...stops, timer('query')],
     };
   }

@@ -10,8 +10,10 @@ import { type Late, makeTable } from '../protocol/table.ts';
 import { OWNER_TIMERS, type OwnerTimer } from '../protocol/timers.ts';
 import { HOLDING_ROWS, ownerReportRows } from './owner-hold.ts';
 import { LENDING_ROWS } from './owner-lend.ts';
+import { OFFER_ROWS } from './owner-offer.ts';
 import { RENEWAL_ROWS } from './owner-renew.ts';
 import { REQUEST_ROWS } from './owner-request.ts';
+import { TURN_ROWS } from './owner-serve.ts';
 import { OWNER_MESSAGES, OWNER_STATES, type OwnerInput, type OwnerState, query } from './owner-state.ts';
 import { START_LATE, startRows } from './start-rows.ts';
 
@@ -31,6 +33,7 @@ export const OWNER_INPUTS: readonly OwnerInput['on'][] = [
   'hookDone',
   'policyDecided',
   'recall',
+  'offer',
   ...OWNER_MESSAGES,
   ...(Object.keys(OWNER_TIMERS) as OwnerTimer[]).map((name) => `timer:${name}` as const),
 ];
@@ -41,6 +44,7 @@ const LATE: Late<OwnerInput> = {
   policyDecided: 'the request is over',
   recall: 'no borrower holds the bundle',
   withdrawBorrow: 'this request is not open; a holder uses release',
+  declineOffer: 'this offer is not open',
   renew: 'it is not known who holds; it is repeated',
   renewed: 'the return has begun, or it is over',
   prepared: 'the attempt is known or over',
@@ -56,6 +60,8 @@ export const OWNER_TABLE = makeTable(
   [
     ...starting,
     ...REQUEST_ROWS,
+    ...OFFER_ROWS,
+    ...TURN_ROWS,
     ...RENEWAL_ROWS,
     ...LENDING_ROWS,
     ...ownerReportRows('remapped'),

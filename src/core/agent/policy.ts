@@ -22,6 +22,8 @@ export interface PolicyRule {
   readonly minHoldMaxMs?: number | undefined;
   /** Longest notice in ms; absent: NOTICE_MAX_MS. */
   readonly noticeMaxMs?: number | undefined;
+  /** Of requests that wait, the higher one is served first; absent: 0. */
+  readonly priority?: number | undefined;
 }
 
 /** The question to a policy. */
@@ -34,6 +36,8 @@ export interface PolicyQuestion {
   readonly noticeMs: number;
   /** Of a renewal: how long the borrower has held, in ms, as far as this agent knows. */
   readonly heldMs?: number | undefined;
+  /** Of a renewal: how many borrowers wait for the bundle. */
+  readonly waiting?: number | undefined;
 }
 
 /** Longest notice where an entry gives none, in ms: a user can finish a word. */
@@ -55,21 +59,23 @@ function decide(rules: readonly PolicyRule[], question: PolicyQuestion): PolicyD
   if (own.length === 0) return { ...NEVER, detail: `${borrower} is not on the list` };
   const fitting = own.filter((rule) => !rule.purposes || rule.purposes.includes(purpose));
   if (fitting.length === 0) return { ...NEVER, detail: 'this purpose is not on the list' };
-  const refusals = fitting.map((rule) => tooLong(rule, question));
-  const refused = refusals.every((refusal) => refusal !== undefined) ? refusals[0] : undefined;
-  if (refused) return { ...NEVER, detail: refused };
-  return { allow: true };
+  const allowing = fitting.filter((rule) => tooLong(rule, question) === undefined);
+  if (allowing.length === 0) return { ...NEVER, detail: tooLong(fitting[0]!, question)! };
+  return { allow: true, priority: Math.max(...allowing.map((rule) => rule.priority ?? 0)) };
 }
 
 /** Returns which requested time is longer than the entry allows. */
 function tooLong(
   rule: PolicyRule,
-  { leaseMs, minHoldMs, noticeMs, heldMs = 0 }: PolicyQuestion,
+  { leaseMs, minHoldMs, noticeMs, heldMs, waiting = 0 }: PolicyQuestion,
 ): string | undefined {
   const { leaseMaxMs = leaseMs, minHoldMaxMs = leaseMs, noticeMaxMs = NOTICE_MAX_MS } = rule;
   if (leaseMs > leaseMaxMs) return `the longest lease is ${leaseMaxMs} ms`;
-  const { totalMaxMs = rule.leaseMaxMs ?? Number.POSITIVE_INFINITY } = rule;
-  if (heldMs > 0 && heldMs + leaseMs > totalMaxMs) return `the longest time in all is ${totalMaxMs} ms`;
+  const { totalMaxMs = rule.leaseMaxMs } = rule;
+  if (heldMs !== undefined && totalMaxMs !== undefined && heldMs + leaseMs > totalMaxMs)
+    return `the longest time in all is ${totalMaxMs} ms`;
+  // Without a bound, it could keep the others out for ever.
+  if (waiting > 0 && totalMaxMs === undefined) return 'another VM waits, and no longest time in all is set';
   if (minHoldMs > minHoldMaxMs) return `the longest minimum hold time is ${minHoldMaxMs} ms`;
   if (noticeMs > noticeMaxMs) return `the longest notice is ${noticeMaxMs} ms`;
   return undefined;

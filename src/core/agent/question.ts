@@ -6,6 +6,7 @@
  * Answers of an earlier session or incarnation fail verification.
  */
 
+import { CHALLENGE_BYTES } from '../protocol/messages.ts';
 import { OWNER_TIMERS } from '../protocol/timers.ts';
 
 /** Longest time between two retries, in ms. Each wakes a guest that may be idle. */
@@ -62,4 +63,12 @@ export function answered(question: Question): Question {
 /** Returns the time until an unanswered query is repeated, in ms. */
 export function againMs({ tries }: Question): number {
   return Math.min(OWNER_TIMERS.query * 2 ** Math.max(0, tries - STEADY_TRIES), AGAIN_MAX_MS);
+}
+
+/** Returns the challenge of query `number`: the random start value of this process, `start`, plus `number`. */
+export function challengeOf(start: Uint8Array, number: number): Uint8Array {
+  const challenge = start.slice(0, CHALLENGE_BYTES);
+  const view = new DataView(challenge.buffer);
+  view.setUint32(0, (view.getUint32(0) + number) >>> 0);
+  return challenge;
 }

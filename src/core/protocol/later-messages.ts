@@ -1,69 +1,14 @@
 /**
- * Specified messages that are not implemented yet: offers, the queue, the next borrower. Part of MESSAGES
- * (messages.ts); later.ts refuses them. Pure data.
+ * Specified messages that are not implemented yet: the next borrower. Part of MESSAGES (messages.ts); later.ts refuses
+ * them. Pure data.
  */
 
 import type { VmId } from './ids.ts';
-import { bundle, CONSENT_BYTES_MAX, DIGEST_BYTES, epoch, TEXT_BYTES_MAX } from './message-parts.ts';
-import { bytes, id, optional, required, text, uint } from './schema.ts';
+import { bundle, CONSENT_BYTES_MAX, DIGEST_BYTES, epoch } from './message-parts.ts';
+import { bytes, id, required, uint } from './schema.ts';
 
 /** By name, as in MESSAGES. */
 export const LATER_MESSAGES = {
-  offerLease: {
-    number: 3,
-    from: 'owner',
-    to: 'borrower',
-    says: 'Offers the bundle to the receiver for reservedMs, at its turn in the queue or unasked.',
-    fields: {
-      bundle,
-      /** The epoch at which a consent must be given. */
-      epoch,
-      /** Validity of the offer; then the next one in the queue gets it. */
-      reservedMs: required(3, uint()),
-      /** The owner's number of this offer. */
-      offerId: required(4, uint()),
-      /** Request id of the queued request; absent when the owner offers unasked. */
-      requestId: optional(5, uint()),
-      /** The longest lease that the owner's policy allows now. */
-      leaseMs: required(6, uint()),
-    },
-  },
-  acceptLease: {
-    number: 4,
-    from: 'borrower',
-    to: 'owner',
-    says: 'Accepts an offer; the consent is enclosed as in `requestBorrow`.',
-    fields: {
-      bundle,
-      offerId: required(2, uint()),
-      consent: required(3, bytes(1, CONSENT_BYTES_MAX)),
-      requestId: required(4, uint()),
-      leaseMs: required(5, uint()),
-      minHoldMs: required(6, uint()),
-      noticeMs: required(7, uint()),
-      purpose: required(8, text(TEXT_BYTES_MAX)),
-    },
-  },
-  declineOffer: {
-    number: 5,
-    from: 'borrower',
-    to: 'owner',
-    says: 'Declines an offer; the next borrower in the queue gets it.',
-    fields: { bundle, offerId: required(2, uint()) },
-  },
-  queued: {
-    number: 9,
-    from: 'owner',
-    to: 'borrower',
-    says: 'The bundle is not available; the request is queued. Its consent is void: an offer asks for another.',
-    fields: {
-      bundle,
-      requestId: required(2, uint()),
-      /** Number of borrowers before it; 0: it is next. */
-      position: required(3, uint()),
-      expectedMs: required(4, uint()),
-    },
-  },
   lendNext: {
     number: 35,
     from: 'owner',

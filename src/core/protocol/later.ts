@@ -1,6 +1,5 @@
 /**
- * Refuses specified messages that are not implemented yet: offers, the queue, the next borrower. No party
- * sends them. Pure.
+ * Refuses specified messages that are not implemented yet: the next borrower. No party sends them. Pure.
  */
 
 import type { LaterCommand, Message, MessageKind, MessageOf } from './messages.ts';
@@ -9,7 +8,7 @@ import type { LaterCommand, Message, MessageKind, MessageOf } from './messages.t
 export const NOT_SUPPORTED = 'not supported yet';
 
 const COMMANDS = ['lendNext', 'cancelNext'] as const satisfies readonly LaterCommand[];
-const OTHERS = ['offerLease', 'acceptLease', 'declineOffer', 'queued', 'nextLent'] as const;
+const OTHERS = ['nextLent'] as const;
 
 /** A message that is not implemented yet. */
 export type LaterMessage = MessageOf<(typeof COMMANDS)[number] | (typeof OTHERS)[number]>;

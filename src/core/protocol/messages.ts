@@ -30,6 +30,7 @@ import {
   STEP_TIMES,
   TEXT_BYTES_MAX,
 } from './message-parts.ts';
+import { QUEUE_MESSAGES } from './queue-messages.ts';
 import { RENEWAL_MESSAGES } from './renewal-messages.ts';
 import {
   BOOL,
@@ -354,6 +355,7 @@ export const MESSAGES = {
     says: 'The host is alive. Carries a fresh timestamp token.',
     fields: {},
   },
+  ...QUEUE_MESSAGES,
   ...RENEWAL_MESSAGES,
   ...LATER_MESSAGES,
 } as const satisfies Record<string, MessageType>;

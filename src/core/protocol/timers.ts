@@ -8,6 +8,8 @@
 export const OWNER_TIMERS = {
   /** The policy program has not decided: decline. */
   policy: 2_000,
+  /** The offer is not answered: the next one gets it. A borrower asks the host at most once before it answers. */
+  offer: 2_000,
   /** The host has not answered `prepare`: decline; a late `prepared` is cancelled. */
   prepare: 2_000,
   /** The host has not answered `lend`: query the outcome and repeat `lend`. */
@@ -31,6 +33,10 @@ export type OwnerTimer = keyof typeof OWNER_TIMERS;
 export const BORROWER_TIMERS = {
   /** The owner has not answered: withdraw. The length comes with the command. */
   request: 0,
+  /** In the owner's queue: query the host, so that its timestamp token stays fresh enough for a consent. */
+  queue: 3_000,
+  /** An unasked offer is over. The length comes with the offer. */
+  offered: 0,
   /** A pending handover did not come: query the host. Added to the reservation's own time. */
   pending: 500,
   /** The host has not answered `queryState`: query again. */

@@ -1,6 +1,7 @@
 /** The view of one bundle at an agent, from the orders of its endpoint. No decision depends on it. Pure. */
 
 import type { AgentBundle } from '../../core/agent/agent-endpoint-state.ts';
+import type { AgentNotice } from '../../core/agent/agent-io.ts';
 import {
   type BundleView,
   type LastReport,
@@ -8,6 +9,7 @@ import {
   seenByBorrower,
   seenByOwner,
 } from '../../core/agent/agent-view.ts';
+import { inTurn } from '../../core/agent/owner-queue.ts';
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
 import type { VmId } from '../../core/protocol/ids.ts';
 import type { MessageOf } from '../../core/protocol/messages.ts';
@@ -55,6 +57,11 @@ export function noteTold(
   entry.evidence = message.proof?.evidence ?? message.declared ?? entry.evidence;
 }
 
+/** A notice tells of a lease that was extended: no ownership report does. */
+export function noteNotice(entry: Entry, notice: AgentNotice, nowMs: number): void {
+  if (notice.notice === 'renewed') entry.leaseEndsMs = nowMs + notice.leaseMs;
+}
+
 /** Returns the view of a bundle at the agent of `self`. */
 export function bundleView(entry: Entry, bundle: AgentBundle, self: VmId, nowMs: number): BundleView {
   const { definition, told, leaseEndsMs } = entry;
@@ -83,5 +90,7 @@ export function bundleView(entry: Entry, bundle: AgentBundle, self: VmId, nowMs:
     phase,
     toldMs: told ? Math.round(nowMs - told.atMs) : null,
     forceRevoke: entry.forces ?? null,
+    waiting: bundle.role === 'owner' ? inTurn(bundle.state.waiting).map(({ borrower }) => borrower) : [],
+    place: (bundle.role === 'borrower' ? bundle.state.place : undefined) ?? null,
   };
 }

@@ -10,6 +10,7 @@ import type { AgentFact, AgentNews, AgentOrder } from '../../core/agent/agent-fa
 import type { AgentNotice, BorrowTerms } from '../../core/agent/agent-io.ts';
 import { type BundleView, faultVerb } from '../../core/agent/agent-view.ts';
 import type { BORROWER_TABLE } from '../../core/agent/borrower.ts';
+import { renewalMessage, requestMessage } from '../../core/agent/consent-messages.ts';
 import type { Policy } from '../../core/agent/policy.ts';
 import type { BundleDefinition } from '../../core/protocol/bundle.ts';
 import type { GrantedForm } from '../../core/protocol/evidence.ts';
@@ -21,7 +22,7 @@ import type { Clock, DriverHooks, Entropy, Journal, Log, Obstacle } from '../../
 import { FactQueue } from '../fact-queue.ts';
 import type { Link, LinkListener } from '../link/link.ts';
 import { TimerSet } from '../timer-set.ts';
-import { bundleView, type Entry, newEntry, noteTold } from './agent-entry.ts';
+import { bundleView, type Entry, newEntry, noteNotice, noteTold } from './agent-entry.ts';
 import { AgentJournal } from './agent-journal.ts';
 import { EventLog } from './event-log.ts';
 
@@ -124,6 +125,13 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     if (this.#role(bundle) === 'borrower')
       throw new Error(`${bundle}: this VM does not own it; only the owner recalls`);
     this.#feed({ on: 'recall', bundle, graceMs, force });
+  }
+
+  /** Offers our bundle to a borrower, unasked. A `lent` or `notOffered` notice reports the outcome. */
+  offer(bundle: BundleId, to: VmId, leaseMs: number, reservedMs: number): void {
+    if (this.#role(bundle) === 'borrower')
+      throw new Error(`${bundle}: this VM does not own it; only the owner offers`);
+    this.#feed({ on: 'offer', bundle, to, leaseMs, reservedMs });
   }
 
   /**
@@ -261,23 +269,18 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     }
   }
 
-  #request({ bundle, owner, claims, terms }: Extract<AgentOrder, { do: 'request' }>): void {
+  #request(order: Extract<AgentOrder, { do: 'request' }>): void {
     const { link } = this.#parts;
-    const consent = link.sealConsent(claims);
-    const { requestId } = claims;
-    const isSent =
-      consent && link.send(owner, { kind: 'requestBorrow', bundle, ...terms, consent, requestId });
-    if (!isSent) this.#feed({ on: 'requestUnsent', bundle });
+    const consent = link.sealConsent(order.claims);
+    const isSent = consent && link.send(order.owner, requestMessage(order, consent));
+    if (!isSent) this.#feed({ on: 'requestUnsent', bundle: order.bundle });
   }
 
   /** What cannot be sent now is repeated by its timer. */
   #requestRenewal(order: Extract<AgentOrder, { do: 'requestRenewal' }>): void {
     const { link } = this.#parts;
-    const { bundle, owner, claims, purpose } = order;
-    const { epoch, leaseMs, requestId, renewal } = claims;
-    const consent = link.sealConsent(claims);
-    if (!consent) return;
-    link.send(owner, { kind: 'renew', bundle, epoch, leaseMs, consent, requestId, renewal, purpose });
+    const consent = link.sealConsent(order.claims);
+    if (consent) link.send(order.owner, renewalMessage(order, consent));
   }
 
   #timerFired(name: string, lateMs: number): void {
@@ -289,6 +292,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     const { log, clock } = this.#parts;
     switch (news.do) {
       case 'notice':
+        noteNotice(this.#entry(news.bundle), news.notice, clock.nowMs());
         this.#entry(news.bundle).eventLog.notified(news.notice);
         this.emit('notice', news.bundle, news.notice);
         return;

@@ -7,14 +7,12 @@
 
 import { idOf, type Json, Lines } from '../../common/lines.ts';
 import { nearest } from '../../common/near.ts';
-import type { AgentNotice, BorrowTerms } from '../../core/agent/agent-io.ts';
+import type { AgentNotice } from '../../core/agent/agent-io.ts';
 import type { BundleView } from '../../core/agent/agent-view.ts';
-import { EVIDENCE_LEVELS, type EvidenceLevel } from '../../core/protocol/codes.ts';
-import { type BundleId, HOST, isUint32 } from '../../core/protocol/ids.ts';
-import { TEXT_BYTES_MAX } from '../../core/protocol/messages.ts';
-import { clipText } from '../../core/wire/utf8.ts';
+import { type BundleId, HOST } from '../../core/protocol/ids.ts';
 import type { ByteStream, Clock, Log } from '../../ports/world.ts';
 import type { Agent } from '../agent/agent.ts';
+import { BORROW_DEFAULTS, number, offerOf, RequestError, SLEEP_DEFAULTS, termsOf } from './agent-requests.ts';
 import { Past } from './past.ts';
 
 /** Most connections at a time: a few programs and a few users. */
@@ -22,28 +20,6 @@ export const CONNECTIONS_MAX = 32;
 
 /** Most requests that wait for one return. */
 const RETURNS_MAX = 8;
-
-/** Defaults of a borrow request. */
-export const BORROW_DEFAULTS = {
-  purpose: 'unspecified',
-  leaseMs: 30_000,
-  minHoldMs: 0,
-  noticeMs: 2_000,
-  waitMs: 5_000,
-  evidence: 'observed',
-} as const satisfies BorrowTerms;
-
-/** Defaults of a sleep request, in ms: most consents' notice, and the duration of a return. */
-export const SLEEP_DEFAULTS = { graceMs: 2_000, waitMs: 10_000 } as const;
-
-/** A request that cannot be carried out; the error goes to the client. */
-class RequestError extends Error {
-  readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 interface Client {
   readonly lines: Lines;
@@ -149,12 +125,14 @@ export class AgentControl {
         const view = this.#view(request);
         if (view.role !== 'owner')
           throw new RequestError('notOwner', `${view.bundle}: only its owner recalls a bundle`);
-        if (view.state !== 'lent')
+        if (view.state !== 'lent' && view.state !== 'offering')
           throw new RequestError('notLent', `${view.bundle}: it is ${view.state}, not lent`);
         this.#agent.recall(view.bundle, number(request, 'graceMs', 2_000), request['force'] === true);
         // Without the host no bundle can come back: answer at once.
         return this.#look(client, request, () => ({ forceRevoke: view.forceRevoke, ...this.#silentHost() }));
       }
+      case 'offer':
+        return this.#offer(request);
       case 'sleep':
         return this.#sleep(client, request);
       case 'wake':
@@ -164,7 +142,7 @@ export class AgentControl {
         throw new RequestError(
           'badRequest',
           `"do" is ${JSON.stringify(request['do'])}: expected status, describe, watch, events, ` +
-            'borrow, renew, return, recall, sleep or wake',
+            'borrow, renew, return, recall, offer, sleep or wake',
         );
     }
   }
@@ -237,6 +215,13 @@ export class AgentControl {
     return undefined;
   }
 
+  #offer(request: Json): Json {
+    const peers = this.#agent.peers().map(({ peer }) => peer);
+    const { bundle, to, leaseMs, reservedMs } = offerOf(request, this.#view(request), peers);
+    this.#agent.offer(bundle, to, leaseMs, reservedMs);
+    return { bundle, to, reservedMs };
+  }
+
   #giveBack(client: Client, request: Json): undefined {
     const { bundle } = this.#view(request);
     const lessee = [...this.#clients].find((other) => other.borrows.has(bundle));
@@ -276,10 +261,11 @@ export class AgentControl {
     const client = [...this.#clients].find((other) => other.borrows.has(bundle));
     const borrow = client?.borrows.get(bundle);
     if (!client || !borrow || borrow.granted || borrow.told === undefined) return;
-    const { state, owner } = this.#agent.view(bundle);
-    if (state === borrow.told) return;
-    borrow.told = state;
-    client.lines.send({ event: 'waiting', bundle, state, owner });
+    const { state, owner, place } = this.#agent.view(bundle);
+    const told = `${state} ${place?.position}`;
+    if (told === borrow.told) return;
+    borrow.told = told;
+    client.lines.send({ event: 'waiting', bundle, state, owner, ...place });
   }
 
   #onNotice(bundle: BundleId, notice: AgentNotice): void {
@@ -379,34 +365,8 @@ function brief({ events: _, ...view }: BundleView): Json {
 function messageOf(notice: AgentNotice): string {
   if (notice.notice === 'declined')
     return `the request was declined: ${notice.reason}${notice.detail === undefined ? '' : `: ${notice.detail}`}`;
-  if (notice.notice === 'timedOut') return 'the owner did not answer in time';
+  if (notice.notice === 'timedOut')
+    return notice.isQueued ? 'its turn did not come in time' : 'the owner did not answer in time';
   if (notice.notice === 'evidenceMismatch') return `the grant differs from what was expected: ${notice.what}`;
   return notice.notice;
-}
-
-function termsOf(request: Json): BorrowTerms {
-  const { purpose = BORROW_DEFAULTS.purpose, evidence = BORROW_DEFAULTS.evidence } = request;
-  if (typeof purpose !== 'string') throw new RequestError('badRequest', '"purpose": expected a text');
-  if (!EVIDENCE_LEVELS.includes(evidence as EvidenceLevel)) {
-    throw new RequestError('badRequest', `"evidence": expected one of ${EVIDENCE_LEVELS.join(', ')}`);
-  }
-  const terms: BorrowTerms = {
-    purpose: clipText(purpose, TEXT_BYTES_MAX),
-    evidence: evidence as EvidenceLevel,
-    leaseMs: number(request, 'leaseMs', BORROW_DEFAULTS.leaseMs),
-    minHoldMs: number(request, 'minHoldMs', BORROW_DEFAULTS.minHoldMs),
-    noticeMs: number(request, 'noticeMs', BORROW_DEFAULTS.noticeMs),
-    waitMs: number(request, 'waitMs', BORROW_DEFAULTS.waitMs),
-  };
-  if (terms.leaseMs === 0) throw new RequestError('badRequest', '"leaseMs": a lease of 0 ms is none');
-  if (terms.minHoldMs > terms.leaseMs) {
-    throw new RequestError('badRequest', `"minHoldMs": ${terms.minHoldMs} is longer than the lease`);
-  }
-  return terms;
-}
-
-function number(request: Json, name: string, otherwise: number): number {
-  const value = request[name] ?? otherwise;
-  if (isUint32(value)) return value;
-  throw new RequestError('badRequest', `${JSON.stringify(name)}: expected an integer from 0 to 4294967295`);
 }

@@ -15,6 +15,7 @@ export const TERMS: BorrowTerms = {
   noticeMs: 500,
   waitMs: 5_000,
   evidence: 'none',
+  mayQueue: true,
 };
 export const VMS: readonly VmId[] = [ANDROID, VAULT];
 export const PARTIES: readonly VmId[] = [HOST, ...VMS];

@@ -48,6 +48,20 @@ it.each<[string, readonly PolicyRule[], Partial<PolicyQuestion>, string]>([
   ],
   ['a notice at the limit', [RULE], { noticeMs: 10_000 }, 'allowed'],
   ['a notice beyond it', [RULE], { noticeMs: 10_001 }, 'the longest notice is 10000 ms'],
+  ['a renewal within the time in all', [{ ...RULE, totalMaxMs: 15_000 }], { heldMs: 5_000 }, 'allowed'],
+  [
+    'a renewal beyond it, of a lease that has just begun',
+    [{ ...RULE, totalMaxMs: 9_999 }],
+    { heldMs: 0 },
+    'the longest time in all is 9999 ms',
+  ],
+  [
+    'a renewal without a bound while another VM waits',
+    [RULE],
+    { heldMs: 5_000, waiting: 1 },
+    'another VM waits, and no longest time in all is set',
+  ],
+  ['one with a bound', [{ ...RULE, totalMaxMs: 15_000 }], { heldMs: 5_000, waiting: 1 }, 'allowed'],
 ])('%s', (_, rules, asked, said) => {
   expect(decide(rules, asked)).toBe(said);
 });
@@ -57,4 +71,13 @@ it('one entry that allows is enough, whatever the others say', () => {
   expect(decide([short, RULE])).toBe('allowed');
   expect(decide([RULE, short])).toBe('allowed');
   expect(decide([short, { ...RULE, purposes: ['pay'] }])).toBe('the longest lease is 1 ms');
+});
+
+it('the highest priority of the entries that allow it counts', () => {
+  let decision: PolicyDecision | undefined;
+  const rules = [{ ...RULE, priority: 2 }, RULE, { ...RULE, priority: 9, leaseMaxMs: 1 }];
+  allowList(rules)(ASKED, (given) => {
+    decision = given;
+  });
+  expect(decision).toEqual({ allow: true, priority: 2 });
 });

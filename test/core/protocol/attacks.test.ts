@@ -58,10 +58,11 @@ const longer = fromBorrower(
 describe('an owner', () => {
   it('R76 does not take an answer of its policy to a withdrawn request for one to the next', () => {
     const asked = owner([fromBorrower(REQUEST), withdraw, longer], owning()).state;
-    expect(owner([allowed(1)], asked).state.name).toBe('deciding');
+    expect(owner([allowed(1)], asked).state.name).toBe('held');
     const denied = { on: 'policyDecided', request: 1, decision: { allow: false } } as never;
-    expect(owner([denied], asked).state.name).toBe('deciding');
-    expect(owner([allowed(2)], asked).state.name).toBe('preparing');
+    const next = owner([denied], asked);
+    expect(sent(next.effects)).toEqual([]);
+    expect(owner([allowed(2)], next.state).state.name).toBe('preparing');
   });
 
   it('R76 does not take a reservation for a withdrawn request for one of the next', () => {

@@ -120,7 +120,7 @@ describe('an agent', () => {
 
   it('takes the policy’s answer to this request alone', () => {
     const deciding = owner([fromBorrower(REQUEST)], owning()).state;
-    expect(owner([allowed(7)], deciding).state.name).toBe('deciding');
+    expect(owner([allowed(7)], deciding).state.name).toBe('held');
     expect(owner([allowed(1)], deciding).state.name).toBe('preparing');
   });
 

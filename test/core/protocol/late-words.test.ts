@@ -23,6 +23,7 @@ import {
   host,
   inspected,
   lending,
+  lent,
   lentByHost,
   message,
   moving,
@@ -172,6 +173,7 @@ describe('an owner', () => {
     message('requestBorrow', { ...REQUEST, consent: Uint8Array.of(2), leaseMs: 5_000, requestId: 2 }),
   );
   const asked = () => owner([fromBorrower(REQUEST)], owning());
+  const recalled = () => owner([{ on: 'recall', graceMs: 0, force: false }], lent()).state;
 
   it('R88 lets a new request of a borrower replace its last one while its policy decides', () => {
     const waits = owner([renewed], asked().state);
@@ -201,7 +203,7 @@ describe('an owner', () => {
     expect(asked().effects).toContainEqual(expect.objectContaining({ do: 'timer', timer: 'policy' }));
     expect(timers(effects)).toEqual([]);
     const next = owner([on('timer:policy')], state);
-    expect(next.state).toMatchObject({ name: 'deciding', request: { number: 2 }, waiting: [] });
+    expect(next.state).toMatchObject({ name: 'held', asking: 2, waiting: [{ requestId: 2, number: 2 }] });
   });
 
   it('R88 lets a new request replace its last one while the host prepares that', () => {
@@ -210,9 +212,7 @@ describe('an owner', () => {
     const late = owner([fromHost(prepared())], state);
     expect(only(late.effects, 'cancel').epoch).toBe(2);
     expect(hooks(late.effects)).toEqual([]);
-    expect(late.effects).toContainEqual(
-      expect.objectContaining({ do: 'decide', request: 2, leaseMs: 5_000 }),
-    );
+    expect(state.asking).toBe(2);
     const own = owner([allowed(2), fromHost(prepared({ requestId: 2, epoch: 3 }))], late.state);
     expect(hooks(own.effects)).toEqual(['suspend']);
   });
@@ -227,13 +227,12 @@ describe('an owner', () => {
     const { state } = owner(flood, asked().state);
     expect(state.waiting.map(({ borrower }) => borrower)).toEqual([VAULT, 'other']);
     expect(owner([other, other], state).state.waiting).toEqual(state.waiting);
-    const next = owner([allowed(1), ...flood, allowed(2)], state);
-    expect(next.state).toMatchObject({ name: 'deciding', request: { borrower: 'other' } });
-    expect(owner([allowed(3)], next.state).state).toMatchObject({ name: 'preparing' });
-    // What waits when something is lent is not kept in the dark.
-    const lends = owner([allowed(3), fromHost(prepared({ borrower: 'other', requestId: 9 }))], next.state);
-    expect(only(lends.effects, 'borrowDeclined').reason).toBe('busy');
-    expect(lends.state.waiting).toEqual([]);
+    // The policy is asked about one at a time, and each is asked in turn.
+    const first = owner([allowed(1), ...flood], state).state;
+    expect(first).toMatchObject({ name: 'held', asking: 2 });
+    const served = owner([allowed(2)], first).state;
+    expect(served).toMatchObject({ name: 'preparing', request: { borrower: 'other' }, asking: 3 });
+    expect(served.waiting.map(({ borrower }) => borrower)).toEqual([VAULT]);
   });
 
   it('R112 keeps no more requests than there is room for', () => {
@@ -242,7 +241,10 @@ describe('an owner', () => {
       Array.from({ length: 16 }, (_, i) => from(`vm${i}`)),
       asked().state,
     );
-    expect(state.waiting).toHaveLength(16);
+    expect(state.waiting.map(({ borrower }) => borrower)).toEqual([
+      VAULT,
+      ...Array.from({ length: 15 }, (_, i) => `vm${i}`),
+    ]);
     expect(only(owner([from('more')], state).effects, 'borrowDeclined')).toMatchObject({ reason: 'busy' });
     const withdrawn = owner(
       [{ on: 'withdrawBorrow', from: 'vm3', message: message('withdrawBorrow', { requestId: 1 }) } as never],
@@ -251,18 +253,18 @@ describe('an owner', () => {
     expect(withdrawn.state.waiting.map(({ borrower }) => borrower)).not.toContain('vm3');
   });
 
-  it('R88 declines a new request once it suspends for the last one, and lends to nobody', () => {
+  it('R88 takes back what it suspends for when its borrower asks for something else', () => {
     const { state, effects } = owner([renewed], suspending());
-    expect(only(effects, 'borrowDeclined')).toMatchObject({ reason: 'busy', requestId: 2 });
+    expect(sent(effects)).toEqual([]);
+    expect(state.waiting).toMatchObject([{ requestId: 2 }]);
     const ended = owner([done('suspend')], state);
     expect(sent(ended.effects)).toEqual(['cancel']);
     expect(hooks(ended.effects)).toEqual(['resume']);
   });
 
-  it('R88 declines a new request while it lends for the last one, and calls that back', () => {
+  it('R88 calls back what it lends when its borrower asks for something else', () => {
     const { state, effects } = owner([renewed], lending());
-    expect(state).toEqual(lending());
-    expect(only(effects, 'borrowDeclined')).toMatchObject({ reason: 'busy', requestId: 2 });
+    expect(state).toMatchObject({ name: 'lending', waiting: [{ requestId: 2 }] });
     expect(only(effects, 'cancel').epoch).toBe(2);
   });
 
@@ -277,7 +279,7 @@ describe('an owner', () => {
 
   test.each([
     ['has just started', () => owner([on('start')]).state, fromBorrower(REQUEST)],
-    ['is busy', suspending, { on: 'requestBorrow', from: 'other', message: REQUEST }],
+    ['was called back', recalled, { on: 'requestBorrow', from: 'other', message: REQUEST }],
     ['cannot suspend', suspending, failed('suspend')],
     ['is not answered', () => owner([allowed(1)], asked().state).state, on('timer:prepare')],
   ])('R88 says which request it declines when it %s', (_, state, input) => {

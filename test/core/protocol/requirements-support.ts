@@ -181,6 +181,7 @@ export const TERMS: BorrowTerms = {
   noticeMs: 400,
   waitMs: 1_000,
   evidence: 'observed',
+  mayQueue: true,
 };
 
 /** Runs inputs on an owner; from the start unless a state is given. */

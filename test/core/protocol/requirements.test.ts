@@ -276,12 +276,21 @@ describe('a borrower', () => {
     expect(old.state.name).toBe('asking');
   });
 
-  it('R28 does not consent while the owner does not hold', () => {
-    const parked = message('stateReported', { ...held(ANDROID, 2), phase: 'parked', holder: undefined });
-    const asking = borrower([{ on: 'borrow', terms: TERMS, fresh: false }], knowing()).state;
-    const { state, effects } = borrower([fromHost(parked)], asking);
-    expect(state.name).toBe('idle');
-    expect(effects.some((effect) => effect.do === 'request')).toBe(false);
+  it('R28 consents at the epoch that the host told last, and to nothing while that is quarantined', () => {
+    const told = (phase: string) =>
+      message('stateReported', { ...held(ANDROID, 2), phase, holder: undefined });
+    const asking = (mayQueue: boolean) =>
+      borrower([{ on: 'borrow', terms: { ...TERMS, mayQueue }, fresh: false }], knowing()).state;
+    const waits = borrower([fromHost(told('parked'))], asking(true));
+    expect(waits.effects).toContainEqual(expect.objectContaining({ do: 'request', epoch: 2 }));
+    for (const [phase, mayQueue] of [
+      ['parked', false],
+      ['quarantined', true],
+    ] as const) {
+      const { state, effects } = borrower([fromHost(told(phase))], asking(mayQueue));
+      expect(state.name).toBe('idle');
+      expect(effects.some((effect) => effect.do === 'request')).toBe(false);
+    }
   });
 
   it('R29 gives a consent anew once when it was stale, not for ever', () => {

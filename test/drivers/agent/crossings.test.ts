@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { allowList } from '../../../src/core/agent/policy.ts';
-import { HOST, type VmId } from '../../../src/core/protocol/ids.ts';
+import { HOST, type VmId, vmId } from '../../../src/core/protocol/ids.ts';
 import type { Message } from '../../../src/core/protocol/messages.ts';
 import { bundleDigest } from '../../../src/core/wire/digest.ts';
 import { Agent } from '../../../src/drivers/agent/agent.ts';
@@ -35,7 +35,9 @@ import { MemoryJournal } from '../../support/memory-journal.ts';
 import { MemoryRecord } from '../../support/memory-record.ts';
 import { pairKey, TERMS } from '../../support/unisolated-world.ts';
 
-const VMS = [ANDROID, VAULT];
+/** Another borrower. */
+const KIOSK = vmId('kiosk');
+const VMS = [ANDROID, VAULT, KIOSK];
 const PARTIES = [HOST, ...VMS];
 /** What the owner's driver takes at least: the borrower's preparation is done by then. */
 const QUIESCE_MS = 20;
@@ -128,7 +130,7 @@ class ToldLink extends Link {
   }
 }
 
-/** Host and two agents over real transports, with drivers that do nothing. */
+/** Host and three agents over real transports, with drivers that do nothing. */
 class World {
   readonly happenings: Happening[] = [];
   readonly agents = new Map<VmId, Agent>();
@@ -169,8 +171,9 @@ class World {
   /** Whether a request would go through now. */
   isReady(): boolean {
     const hears = (vm: VmId, other: VmId) => this.#links.get(vm)?.isUp(other) ?? false;
-    const isMet = hears(ANDROID, VAULT) && hears(VAULT, ANDROID);
-    return isMet && this.state(ANDROID) === 'held' && this.state(VAULT) === 'idle';
+    const isMet = [VAULT, KIOSK].every((vm) => hears(ANDROID, vm) && hears(vm, ANDROID));
+    const isIdle = [VAULT, KIOSK].every((vm) => this.state(vm) === 'idle');
+    return isMet && this.state(ANDROID) === 'held' && isIdle;
   }
 
   /** What happened from one happening to another, both included, heartbeats left out. */
@@ -186,7 +189,7 @@ class World {
       bundles: [PANEL],
       link: this.#link(vm, transport, ENTROPY.random(16)),
       hooks: this.#driver(vm, vm === ANDROID ? 'active' : 'suspended'),
-      policy: allowList([{ bundle: PANEL.id, borrower: VAULT }]),
+      policy: allowList([VAULT, KIOSK].map((borrower) => ({ bundle: PANEL.id, borrower }))),
       clock: CLOCK,
       entropy: ENTROPY,
       journal: this.#journal(),
@@ -280,19 +283,27 @@ async function overBroker(wire: Wire): Promise<World> {
 const PREPARING = ['prepare to host', 'prepared to android', 'handoverPending to vault'];
 
 describe.each([
-  { name: 'byte streams by way of the host', make: overStreams, handover: 4, dark: 2, giveBack: 2 },
-  { name: 'a broker', make: overBroker, handover: 6, dark: 4, giveBack: 4 },
-])('over $name', ({ make, handover, dark, giveBack }) => {
+  {
+    ...{ name: 'byte streams by way of the host', make: overStreams, handover: 4, dark: 2, giveBack: 2 },
+    ...{ renewal: 4, turn: 9 },
+  },
+  {
+    ...{ name: 'a broker', make: overBroker, handover: 6, dark: 4, giveBack: 4 },
+    ...{ renewal: 6, turn: 14 },
+  },
+])('over $name', ({ make, handover, dark, giveBack, renewal, turn }) => {
+  const counter = (wire: Wire) => (path: readonly Happening[], names: readonly string[]) =>
+    names.reduce((sum, name) => {
+      const sent = path.filter(({ what }) => what === name);
+      expect(sent, name).toHaveLength(1);
+      return sum + wire.crossings(sent[0]!.frame!);
+    }, 0);
+
   it('a handover and its way back take the crossings of the design, and nobody waits for a disk', async () => {
     const wire = new Wire();
     const world = await make(wire);
     await until('all know who holds', () => world.isReady() && world.isConfirmed(ANDROID));
-    const crossings = (path: readonly Happening[], ...names: string[]) =>
-      names.reduce((sum, name) => {
-        const sent = path.filter(({ what }) => what === name);
-        expect(sent, name).toHaveLength(1);
-        return sum + wire.crossings(sent[0]!.frame!);
-      }, 0);
+    const crossings = counter(wire);
 
     world.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
     await until('vault holds', () => world.isConfirmed(VAULT) && world.state(ANDROID) === 'lent');
@@ -302,7 +313,7 @@ describe.each([
     const sent = lent.filter(({ frame }) => frame).map(({ what }) => what);
     // Nothing but the way, the preparation, and the owner's copy after that of the borrower.
     expect([...sent].sort()).toEqual([...way, ...PREPARING, 'remapped to android'].sort());
-    expect(crossings(lent, ...way)).toBe(handover);
+    expect(crossings(lent, way)).toBe(handover);
     expect(darkness).toEqual([
       'suspend in android',
       'lend to host',
@@ -310,7 +321,7 @@ describe.each([
       'remapped to android',
       'resume in vault',
     ]);
-    expect(crossings(lent, 'lend to host', 'remapped to vault')).toBe(dark);
+    expect(crossings(lent, ['lend to host', 'remapped to vault'])).toBe(dark);
     expect(lent.filter(({ what }) => what === 'sync')).toEqual([]);
 
     world.agents.get(VAULT)!.giveBack(PANEL.id);
@@ -323,6 +334,43 @@ describe.each([
       'remapped to vault',
       'resume in android',
     ]);
-    expect(crossings(back, 'release to host', 'remapped to android')).toBe(giveBack);
+    expect(crossings(back, ['release to host', 'remapped to android'])).toBe(giveBack);
+  });
+
+  it('a renewal takes the crossings of the design', async () => {
+    const wire = new Wire();
+    const world = await make(wire);
+    await until('all know who holds', () => world.isReady() && world.isConfirmed(ANDROID));
+    world.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
+    await until('vault holds', () => world.isConfirmed(VAULT) && world.state(ANDROID) === 'lent');
+    world.agents.get(VAULT)!.renew(PANEL.id, 20_000);
+    const way = ['renew to android', 'renewLease to host', 'renewed to vault'];
+    await until('it is renewed', () => world.between(way[0]!, way[2]!).length > 0);
+    await until('it has arrived', () => (world.agents.get(VAULT)!.views()[0]!.leaseLeftMs ?? 0) > 15_000);
+    const path = world.between(way[0]!, way[2]!);
+    expect(path.filter(({ what }) => !way.includes(what) && what !== 'renewed to android')).toEqual([]);
+    expect(counter(wire)(path, way)).toBe(renewal);
+  });
+
+  it('who waits has it soon after it is back, and the owner’s driver is not woken', async () => {
+    const wire = new Wire();
+    const world = await make(wire);
+    await until('all know who holds', () => world.isReady() && world.isConfirmed(ANDROID));
+    const crossings = counter(wire);
+    world.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
+    await until('vault holds', () => world.isConfirmed(VAULT) && world.state(ANDROID) === 'lent');
+    world.agents.get(KIOSK)!.borrow(PANEL.id, { ...TERMS, waitMs: 20_000 });
+    await until('kiosk waits', () => world.state(KIOSK) === 'queued');
+    expect(world.agents.get(ANDROID)!.views()[0]!.waiting).toEqual([KIOSK]);
+    world.happenings.length = 0;
+    world.agents.get(VAULT)!.giveBack(PANEL.id);
+    await until('kiosk holds', () => world.isConfirmed(KIOSK) && world.state(ANDROID) === 'lent');
+
+    const [granted, ...path] = world.between('remapped to android', 'resume in kiosk');
+    const way = ['offerLease to kiosk', 'acceptLease to android', 'prepare to host'];
+    const rest = ['prepared to android', 'lend to host', 'remapped to kiosk'];
+    expect(path.filter(({ what }) => what.endsWith(' in android'))).toEqual([]);
+    expect(path.filter(({ what }) => what === 'sync')).toEqual([]);
+    expect(wire.crossings(granted!.frame!) + crossings(path, [...way, ...rest])).toBe(turn);
   });
 });

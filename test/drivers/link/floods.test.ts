@@ -131,6 +131,7 @@ describe('a peer that', () => {
         noticeMs: 0,
         waitMs: 500,
         evidence: 'none',
+        mayQueue: true,
       });
       world.clock.advance(20);
     }

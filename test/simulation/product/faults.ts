@@ -144,7 +144,7 @@ export function phaseOf(
     return view.confirmed ? 'borrower holds' : 'borrower resumes';
   }
   const state = world.agentView(view.owner, bundle)?.state;
-  if (state === 'deciding' || state === 'preparing') return 'owner decides';
+  if (state === 'offering' || state === 'preparing') return 'owner decides';
   if (state === 'suspending') return 'owner suspends';
   return view.confirmed && state === 'held' ? 'owner holds' : 'owner resumes';
 }
