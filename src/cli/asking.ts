@@ -208,7 +208,10 @@ function stepText({ state, owner, position, expectedMs }: Json): string | undefi
     case 'requesting':
       return `${owner} has not answered`;
     case 'queued':
-      return queuedText(Number(position), Number(expectedMs));
+      // Without a place: it takes an offer that came unasked.
+      return position === undefined
+        ? 'the host has not reported who holds it'
+        : queuedText(Number(position), Number(expectedMs));
     case 'pending':
       return `the drivers of ${owner} are being suspended`;
     case 'resuming':

@@ -15,7 +15,7 @@ import { BUNDLES, CONTROL, LEVEL, MACHINE } from './shared-parts.ts';
 
 /** Default time limit of a policy program, in ms; the owner's own timer ends the wait at 2 s. */
 export const POLICY_LIMIT_MS = 1_500;
-/** Highest priority: a request of priority 0 waits for this many turns at most. */
+/** Highest priority. A request of priority 0 that came first is passed by this many others at most. */
 export const PRIORITY_MAX = 10;
 const POLICY = Type.Union(
   [

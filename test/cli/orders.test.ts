@@ -96,6 +96,13 @@ test('recall --wait says what it waits for, and how that ended', async () => {
   ]);
 });
 
+test('a recall of what was only offered says that nobody had it', async () => {
+  expect(await run(recall, [{ isOffer: true }])).toEqual({
+    status: 0,
+    said: ['baton: panel: the offer is withdrawn: no borrower had it'],
+  });
+});
+
 const SILENT = { forceRevoke: true, hostSilent: { peer: 'host', up: false, forMs: 9_000, heardMs: 9_400 } };
 test('a recall while the host is silent says so at once, and is no success', async () => {
   const silent =

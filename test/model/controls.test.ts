@@ -9,7 +9,8 @@ import { explore } from './explore.ts';
 import { STATES_MAX } from './searches.ts';
 import { BROKEN, type Broken, forgetEndpoints, SETTINGS, type Settings, USUAL } from './settings.ts';
 import { settled } from './transitions.ts';
-import { type Budget, initialWorld, NONE } from './world.ts';
+import { type Budget, NONE } from './world.ts';
+import { initialWorld } from './world-host.ts';
 
 /** A borrower that takes any answer for one to its own request. */
 function credulous(table: typeof BORROWER_TABLE): typeof BORROWER_TABLE {

@@ -1,7 +1,8 @@
 /**
- * Sets of 64-bit fingerprints, 11 to 27 bytes each: of what was reached only this is kept. Two different values have
- * the same one with probability n² / 2⁶⁵ among n: 1 in 10⁷ for two million, 1 in 10⁵ for twenty million. A value
- * that is taken for another is left out, so that a search that finds nothing may have missed it with that probability.
+ * Sets of 64-bit fingerprints, 11 to 27 bytes each: of what was reached only this is kept. Two different values
+ * have the same one with probability n² / 2⁶⁵ among n: 1 in 10⁷ for two million, 1 in 10⁵ for twenty
+ * million. A value that is taken for another is left out, so that a search that finds nothing may have missed it
+ * with that probability.
  */
 
 /** Two halves of 32 bits. */

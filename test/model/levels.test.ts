@@ -7,7 +7,8 @@ import { describe, expect, it } from 'vitest';
 import { paced } from '../support/pace.ts';
 import { forgetEndpoints, SETTINGS, type Settings, USUAL } from './settings.ts';
 import { describeWorld, movesOf, runOn, settled } from './transitions.ts';
-import { type Budget, initialWorld, NONE, type World } from './world.ts';
+import { type Budget, NONE, type World } from './world.ts';
+import { initialWorld } from './world-host.ts';
 
 /** States between two stable ones that are looked at: all of a world, in the order in which a search meets them. */
 const STATES_MAX = 1_500;

@@ -15,7 +15,8 @@ import { paced } from '../support/pace.ts';
 import { explore, type Situation } from './explore.ts';
 import { B, C, O, SETTINGS, type Settings, USUAL } from './settings.ts';
 import { settled } from './transitions.ts';
-import { type Budget, initialWorld, NONE, seen, type World } from './world.ts';
+import { type Budget, NONE, seen, type World } from './world.ts';
+import { initialWorld } from './world-host.ts';
 
 const heldBy = (world: World, vm: string) => world.host?.name === 'held' && world.host.holder?.vm === vm;
 const attempting = (world: World, cause: string) => world.host?.attempt?.cause === cause;

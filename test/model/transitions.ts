@@ -5,20 +5,9 @@ import { HOST, type VmId } from '../../src/core/protocol/ids.ts';
 import { Violation } from './properties.ts';
 import { type AgentName, B, BUNDLE, C, O, SETTINGS, VM_OF } from './settings.ts';
 import { thirdAsks, thirdTold } from './third.ts';
-import {
-  type Budget,
-  claimsIn,
-  crashHost,
-  type Envelope,
-  feedAgent,
-  feedHost,
-  restartHost,
-  runCall,
-  runOrphan,
-  startAgent,
-  tokenIn,
-  type World,
-} from './world.ts';
+import { type Budget, claimsIn, type Envelope, tokenIn, type World } from './world.ts';
+import { feedAgent, startAgent } from './world-agents.ts';
+import { crashHost, feedHost, restartHost, runCall, runOrphan } from './world-host.ts';
 
 /** Of every fact here: time stands still, and there is one bundle. */
 const AT = { nowMs: 0, bundle: BUNDLE.id } as const;

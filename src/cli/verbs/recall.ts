@@ -60,7 +60,12 @@ export async function recall(
 }
 
 /** Returns the outcome of a recall, in one line. */
-function recalledText(graceMs: number, isForced: boolean, { forceRevoke, hostSilent }: Json): string {
+function recalledText(
+  graceMs: number,
+  isForced: boolean,
+  { forceRevoke, hostSilent, isOffer }: Json,
+): string {
+  if (isOffer === true) return 'the offer is withdrawn: no borrower had it';
   if (hostSilent === undefined) return recallText(graceMs, isForced, forceRevoke);
   return (
     `the borrower was asked, but the host is silent, and nothing comes back before it answers: ` +

@@ -95,7 +95,8 @@ export const QUEUE_ROWS = [
     to: ['queued'],
     act: ({ state, input }) => {
       const { offerId, epoch } = input.message;
-      return { state: { ...state, name: 'queued', offer: { offerId, epoch } }, effects: query };
+      const offer = { offerId, epoch };
+      return { state: { ...state, name: 'queued', offer }, effects: [...query, timer('queue')] };
     },
   }),
   row({

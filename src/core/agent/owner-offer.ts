@@ -48,7 +48,7 @@ export const OFFER_ROWS = [
     on: 'acceptLease',
     from: ['offering'],
     when: 'the open offer to a queued request',
-    guard: (x) => isAnswer(x) && x.state.offer!.requestId !== undefined && hasOffered(x.state),
+    guard: (x) => isAnswer(x) && x.state.offer!.requestId !== undefined,
     to: ['preparing'],
     act: ({ state, input, config }) => {
       const one = state.waiting.find(({ borrower }) => borrower === input.from)!;
@@ -99,10 +99,6 @@ export const OFFER_ROWS = [
     },
   }),
 ];
-
-/** The request to which the bundle is offered is still queued. */
-const hasOffered = ({ waiting, offer: open }: OwnerState) =>
-  waiting.some(({ borrower, requestId }) => borrower === open?.borrower && requestId === open.requestId);
 
 /** The borrower did not take the offer: its turn is over. */
 function unoffered(

@@ -75,7 +75,7 @@ export interface MessageType {
 /**
  * All message types by name. Those in later-messages.ts are specified but refused (later.ts), since they are not
  * implemented yet. A new message also goes to the list of messages in the state file of its receiver (owner-state.ts,
- * borrower-state.ts, host-state.ts), and to a file of rows there; between agents to FROM_AGENTS of agent-endpoint.ts.
+ * borrower-state.ts, host-state.ts), and to a file of rows there.
  */
 export const MESSAGES = {
   requestBorrow: {

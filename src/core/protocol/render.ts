@@ -43,7 +43,9 @@ export function renderDiagram({ states, rows }: DrawnTable): string {
       }
     }
   }
-  const lines = [...edges].map(([edge, inputs]) => `  ${edge} : ${[...inputs].join(', ')}`);
+  const lines = [...edges].flatMap(([edge, inputs]) =>
+    labels([...inputs]).map((label) => `  ${edge} : ${label}`),
+  );
   return ['```mermaid', 'stateDiagram-v2', `  [*] --> ${states[0]}`, ...lines, '```'].join('\n');
 }
 
@@ -154,6 +156,17 @@ function typeName(type: FieldType): string {
     case 'list':
       return `list of at most ${type.itemsMax} ${typeName(type.item)}`;
   }
+}
+
+/** Most inputs in the label of one arrow; more make it too wide to read. */
+const LABEL_INPUTS_MAX = 6;
+
+/** Returns the labels of the arrows for these inputs. */
+function labels(inputs: readonly string[]): string[] {
+  const count = Math.ceil(inputs.length / LABEL_INPUTS_MAX);
+  return Array.from({ length: count }, (_, i) =>
+    inputs.slice(i * LABEL_INPUTS_MAX, (i + 1) * LABEL_INPUTS_MAX).join(', '),
+  );
 }
 
 /** Mermaid ends a label at a second colon. */

@@ -1,7 +1,6 @@
 /** The view of one bundle at an agent, from the orders of its endpoint. No decision depends on it. Pure. */
 
-import type { AgentBundle } from '../../core/agent/agent-endpoint-state.ts';
-import type { AgentNotice } from '../../core/agent/agent-io.ts';
+import type { AgentEndpointState } from '../../core/agent/agent-endpoint-state.ts';
 import {
   type BundleView,
   type LastReport,
@@ -19,7 +18,6 @@ import type { EventLog } from './event-log.ts';
 export interface Entry {
   readonly definition: BundleDefinition;
   readonly eventLog: EventLog;
-  leaseEndsMs: number | undefined;
   evidence: string | null;
   /** Peers with a different definition under its name. */
   differs: readonly VmId[];
@@ -34,7 +32,6 @@ export function newEntry(definition: BundleDefinition, eventLog: EventLog): Entr
   return {
     definition,
     eventLog,
-    leaseEndsMs: undefined,
     evidence: null,
     differs: [],
     told: undefined,
@@ -50,21 +47,22 @@ export function noteTold(
   nowMs: number,
 ): void {
   entry.told = reportedBy(message, nowMs);
-  entry.leaseEndsMs = message.leaseMs > 0 ? nowMs + message.leaseMs : undefined;
   entry.evidence = message.proof?.evidence ?? entry.evidence;
   if (message.kind === 'remapped') return;
   entry.forces = message.forces ?? entry.forces;
   entry.evidence = message.proof?.evidence ?? message.declared ?? entry.evidence;
 }
 
-/** A notice tells of a lease that was extended: no ownership report does. */
-export function noteNotice(entry: Entry, notice: AgentNotice, nowMs: number): void {
-  if (notice.notice === 'renewed') entry.leaseEndsMs = nowMs + notice.leaseMs;
-}
-
-/** Returns the view of a bundle at the agent of `self`. */
-export function bundleView(entry: Entry, bundle: AgentBundle, self: VmId, nowMs: number): BundleView {
-  const { definition, told, leaseEndsMs } = entry;
+/** Returns the view of a bundle at the agent of `self`, whose endpoint has this state. */
+export function bundleView(
+  entry: Entry,
+  endpoint: AgentEndpointState,
+  self: VmId,
+  nowMs: number,
+): BundleView {
+  const { definition, told } = entry;
+  const bundle = endpoint.bundles[definition.id]!;
+  const leaseEndsMs = endpoint.leaseEnds[definition.id];
   const { role, state } = bundle;
   const holds = state.name === 'held' || state.name === 'suspending' || state.name === 'resuming';
   const own = bundle.role === 'owner' ? seenByOwner(self, bundle.state) : seenByBorrower(self, bundle.state);

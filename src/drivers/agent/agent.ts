@@ -22,7 +22,7 @@ import type { Clock, DriverHooks, Entropy, Journal, Log, Obstacle } from '../../
 import { FactQueue } from '../fact-queue.ts';
 import type { Link, LinkListener } from '../link/link.ts';
 import { TimerSet } from '../timer-set.ts';
-import { bundleView, type Entry, newEntry, noteNotice, noteTold } from './agent-entry.ts';
+import { bundleView, type Entry, newEntry, noteTold } from './agent-entry.ts';
 import { AgentJournal } from './agent-journal.ts';
 import { EventLog } from './event-log.ts';
 
@@ -292,7 +292,6 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
     const { log, clock } = this.#parts;
     switch (news.do) {
       case 'notice':
-        noteNotice(this.#entry(news.bundle), news.notice, clock.nowMs());
         this.#entry(news.bundle).eventLog.notified(news.notice);
         this.emit('notice', news.bundle, news.notice);
         return;
@@ -366,8 +365,7 @@ export class Agent extends TypedEmitter<AgentEvents> implements LinkListener {
   }
 
   #view(entry: Entry): BundleView {
-    const bundle = this.#endpoint.state.bundles[entry.definition.id]!;
-    return bundleView(entry, bundle, this.#parts.self, this.#parts.clock.nowMs());
+    return bundleView(entry, this.#endpoint.state, this.#parts.self, this.#parts.clock.nowMs());
   }
 }
 

@@ -128,6 +128,7 @@ export class AgentControl {
         if (view.state !== 'lent' && view.state !== 'offering')
           throw new RequestError('notLent', `${view.bundle}: it is ${view.state}, not lent`);
         this.#agent.recall(view.bundle, number(request, 'graceMs', 2_000), request['force'] === true);
+        if (view.state === 'offering') return { isOffer: true };
         // Without the host no bundle can come back: answer at once.
         return this.#look(client, request, () => ({ forceRevoke: view.forceRevoke, ...this.#silentHost() }));
       }

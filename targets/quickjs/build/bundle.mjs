@@ -60,6 +60,20 @@ const substitutes = (js, table) => ({
 });
 
 /**
+ * What only documents are rendered from: guards of rows in words, sentences about messages, descriptions in schemas. A
+ * static agent is 12 KB smaller without.
+ */
+const FOR_DOCS =
+  /\b(?:when|says|description):\s*(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")(?!\s*\+)(?:,|(?=\s*\}))/g;
+const withoutDocs = (js) => ({
+  name: 'without-docs',
+  transform: (code, id) =>
+    /^src\/(core|config|common|edges)\//.test(relative(js, id))
+      ? { code: code.replaceAll(FOR_DOCS, ''), map: null }
+      : null,
+});
+
+/**
  * Returns the configuration of one program. `js`: output folder of tsc; `entry`: a file in it; `native`: name of the
  * native module in the engine, or the path of its library; `mqtt`: with npm mqtt; `packages`: file for the list of its
  * packages.
@@ -75,6 +89,7 @@ export const bundle = ({ js, entry, output, native, mqtt = false, packages }) =>
       resolve({ browser: true, preferBuiltins: false }),
       commonjs(),
       json(),
+      withoutDocs(js),
       terser({ module: true, ecma: 2020, compress: { passes: 2 } }),
       ...(packages === undefined ? [] : [recordPackages(packages)]),
     ],

@@ -335,7 +335,8 @@ describe('a borrower', () => {
     );
     expect(state.name).toBe('requesting');
     const old = borrower([offered(false)], waiting());
-    expect(old.effects.map((effect) => effect.do)).toEqual(['query', 'timer']);
+    expect(old.effects.map((effect) => effect.do)).toEqual(['query', 'timer', 'timer']);
+    expect(timers(old.effects)).toContainEqual(['queue', 3_000]);
     const answered = borrower([told(false)], old.state);
     expect(answered.effects).toContainEqual(expect.objectContaining({ do: 'request', epoch: 3, offerId: 4 }));
     // The offered epoch is over.

@@ -299,14 +299,19 @@ describe.each([
       return sum + wire.crossings(sent[0]!.frame!);
     }, 0);
 
-  it('a handover and its way back take the crossings of the design, and nobody waits for a disk', async () => {
+  /** A world whose bundle vault has borrowed. */
+  const lentWorld = async () => {
     const wire = new Wire();
     const world = await make(wire);
     await until('all know who holds', () => world.isReady() && world.isConfirmed(ANDROID));
-    const crossings = counter(wire);
-
     world.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
     await until('vault holds', () => world.isConfirmed(VAULT) && world.state(ANDROID) === 'lent');
+    return { wire, world };
+  };
+
+  it('a handover and its way back take the crossings of the design, and nobody waits for a disk', async () => {
+    const { wire, world } = await lentWorld();
+    const crossings = counter(wire);
     const lent = world.between('requestBorrow to android', 'resume in vault');
     const darkness = world.between('suspend in android', 'resume in vault').map(({ what }) => what);
     const way = ['requestBorrow to android', 'lend to host', 'remapped to vault'];
@@ -338,11 +343,7 @@ describe.each([
   });
 
   it('a renewal takes the crossings of the design', async () => {
-    const wire = new Wire();
-    const world = await make(wire);
-    await until('all know who holds', () => world.isReady() && world.isConfirmed(ANDROID));
-    world.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
-    await until('vault holds', () => world.isConfirmed(VAULT) && world.state(ANDROID) === 'lent');
+    const { wire, world } = await lentWorld();
     world.agents.get(VAULT)!.renew(PANEL.id, 20_000);
     const way = ['renew to android', 'renewLease to host', 'renewed to vault'];
     await until('it is renewed', () => world.between(way[0]!, way[2]!).length > 0);
@@ -353,12 +354,8 @@ describe.each([
   });
 
   it('who waits has it soon after it is back, and the owner’s driver is not woken', async () => {
-    const wire = new Wire();
-    const world = await make(wire);
-    await until('all know who holds', () => world.isReady() && world.isConfirmed(ANDROID));
+    const { wire, world } = await lentWorld();
     const crossings = counter(wire);
-    world.agents.get(VAULT)!.borrow(PANEL.id, TERMS);
-    await until('vault holds', () => world.isConfirmed(VAULT) && world.state(ANDROID) === 'lent');
     world.agents.get(KIOSK)!.borrow(PANEL.id, { ...TERMS, waitMs: 20_000 });
     await until('kiosk waits', () => world.state(KIOSK) === 'queued');
     expect(world.agents.get(ANDROID)!.views()[0]!.waiting).toEqual([KIOSK]);

@@ -126,6 +126,46 @@ test('a recall while the host is dead says at once that it is', () => {
   expect(owner.heard.at(-1)).not.toHaveProperty('hostSilent');
 });
 
+const OFFER = { id: 'o', do: 'offer', bundle: 'panel', to: VAULT };
+
+test('an unasked offer is taken by a program there that watches, or withdrawn by a recall', () => {
+  const [borrower, owner] = [new Program(), new Program(owners)];
+  borrower.send({ id: 'w', do: 'watch' });
+  world.clock.advance(10);
+  owner.send(OFFER);
+  world.clock.advance(100);
+  expect(owner.heard).toEqual([{ id: 'o', ok: true, bundle: 'panel', to: VAULT, reservedMs: 10_000 }]);
+  expect(borrower.heard).toContainEqual({
+    ...{ event: 'offered', bundle: 'panel', leaseMs: 30_000, reservedMs: 10_000 },
+  });
+  owner.send({ id: 'c', do: 'recall', bundle: 'panel' });
+  world.clock.advance(100);
+  expect(owner.heard.at(-1)).toEqual({ id: 'c', ok: true, isOffer: true });
+  owner.send(OFFER);
+  world.clock.advance(100);
+  borrower.send({ ...BORROW, progress: true });
+  world.clock.advance(500);
+  expect(borrower.heard).toContainEqual(expect.objectContaining({ id: 'b', ok: true, event: 'granted' }));
+});
+
+test.each([
+  ['somebody who does not own it', () => control, OFFER, 'notOwner'],
+  ['a VM that nobody knows', () => owners, { ...OFFER, to: 'nobody' }, 'badRequest'],
+  ['a time that is none', () => owners, { ...OFFER, reservedMs: -1 }, 'badRequest'],
+])('refuses an offer by or to %s', (_name, at, request, code) => {
+  const program = new Program(at());
+  program.send(request);
+  expect(program.heard).toMatchObject([{ id: 'o', ok: false, error: { code } }]);
+});
+
+test('refuses an offer of what is lent', () => {
+  const [borrower, owner] = [new Program(), new Program(owners)];
+  borrower.send(BORROW);
+  world.clock.advance(100);
+  owner.send(OFFER);
+  expect(owner.heard).toMatchObject([{ id: 'o', ok: false, error: { code: 'notNow' } }]);
+});
+
 test('a description has the present time on the clock of its events', () => {
   const program = new Program();
   program.send({ id: 'd', do: 'describe', bundle: 'panel' });
