@@ -147,7 +147,7 @@ export function searchHalf(half: 0 | 1): void {
         expect(found.violation).toBeUndefined();
         expect(found.states).toBe(states);
       },
-      paced(400_000),
+      paced(1_200_000),
     );
 
     it('reaches rows and situations as listed', async () => {

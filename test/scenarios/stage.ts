@@ -4,7 +4,7 @@
  * Each command is one line; what it causes is written below it. Time moves only by commands.
  */
 
-import type { BundleId, VmId } from '../../src/core/protocol/ids.ts';
+import { type BundleId, type VmId, vmId } from '../../src/core/protocol/ids.ts';
 import type { Enforcer, EnforcerAnswer, EnforcerCall } from '../../src/ports/enforcer.ts';
 import type { HookName } from '../../src/ports/world.ts';
 import { ANDROID, PANEL, VAULT } from '../../targets/lab/machine/board.ts';
@@ -12,7 +12,8 @@ import { SimulatedMachine } from '../../targets/lab/machine/machine.ts';
 import { judgeHost } from '../support/judge-host.ts';
 import { TERMS, UnisolatedWorld } from '../support/unisolated-world.ts';
 
-const VMS = [ANDROID, VAULT];
+/** Two borrowers: most transcripts start the first one alone. */
+const VMS = [ANDROID, VAULT, vmId('kiosk')];
 /** Inputs that only say that time passed, or that a query was answered as expected: noise in a transcript. */
 const QUIET = new Set([
   'recorded',
@@ -65,6 +66,8 @@ export class Stage {
     /** borrow VM [lease=MS] [notice=MS] [minimum hold time=MS] [wait=MS] [evidence=LEVEL]. */
     borrow: ([vm, ...options]) => this.#borrow(vm as VmId, options),
     return: ([vm]) => void this.world.agents.get(vm as VmId)!.giveBack(PANEL.id),
+    /** offer VM: unasked, for 10 s. */
+    offer: ([vm]) => void this.world.agents.get(ANDROID)!.offer(PANEL.id, vm as VmId, 1_000, 10_000),
     /** renew LEASE-MS. */
     renew: ([ms]) => void this.world.agents.get(VAULT)!.renew(PANEL.id, Number(ms)),
     /** recall GRACE-MS [force]. */

@@ -1,7 +1,6 @@
 /** The owner's rows for offers: at a borrower's turn, or unasked. Pure. */
 
 import type { AgentConfig } from '../protocol/evidence.ts';
-import type { Seen } from '../protocol/table.ts';
 import { isOfOffer, join, leave, serve } from './owner-queue.ts';
 import {
   askedBy,
@@ -9,16 +8,14 @@ import {
   BUSY,
   decline,
   type OwnerEffect,
-  type OwnerInput,
+  type OwnerSeen,
   type OwnerState,
   row,
   stop,
 } from './owner-state.ts';
 import { offer, passOn, prepare } from './owner-turn.ts';
 
-type SeenOf<K extends OwnerInput['on']> = Seen<OwnerState, Extract<OwnerInput, { on: K }>, AgentConfig>;
-
-const isAnswer = (x: SeenOf<'acceptLease'> | SeenOf<'declineOffer'>) =>
+const isAnswer = (x: OwnerSeen<'acceptLease'> | OwnerSeen<'declineOffer'>) =>
   isOfOffer(x.state.offer, x.input.from, x.input.message.offerId);
 
 /** Rows of offers and their answers. */

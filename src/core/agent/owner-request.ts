@@ -3,7 +3,6 @@
 import { BUSY_RETRY_MS } from '../protocol/codes.ts';
 import type { AgentConfig } from '../protocol/evidence.ts';
 import type { MessageOf } from '../protocol/messages.ts';
-import type { Seen } from '../protocol/table.ts';
 import { join, leave, mayWait } from './owner-queue.ts';
 import {
   type Asked,
@@ -14,7 +13,7 @@ import {
   decline,
   HOOK_FAILED,
   type OwnerEffect,
-  type OwnerInput,
+  type OwnerSeen,
   type OwnerState,
   row,
   stop,
@@ -22,29 +21,27 @@ import {
 } from './owner-state.ts';
 import { giveUp, passOn } from './owner-turn.ts';
 
-type SeenOf<K extends OwnerInput['on']> = Seen<OwnerState, Extract<OwnerInput, { on: K }>, AgentConfig>;
-
 /** A borrower has one request at a time: a new one implies that it gave up the current one. */
 export const isSuperseded = ({ request, waiting }: OwnerState) =>
   waiting.some(({ borrower }) => borrower === request?.borrower);
 
-const isOfBorrower = ({ state, input }: SeenOf<'requestBorrow'> | SeenOf<'withdrawBorrow'>) =>
+const isOfBorrower = ({ state, input }: OwnerSeen<'requestBorrow'> | OwnerSeen<'withdrawBorrow'>) =>
   state.request?.borrower === input.from;
 
 /** Returns whether this is the current request. Its later contents do not count: the first were decided upon. */
 const isRepeated = ({ requestId }: Pick<Asked, 'requestId'>, asked: MessageOf<'requestBorrow'>) =>
   requestId === asked.requestId;
 
-const queuedOf = ({ state, input }: SeenOf<'requestBorrow'> | SeenOf<'withdrawBorrow'>) =>
+const queuedOf = ({ state, input }: OwnerSeen<'requestBorrow'> | OwnerSeen<'withdrawBorrow'>) =>
   state.waiting.find(({ borrower }) => borrower === input.from);
 
 /** Returns whether the borrower withdraws the current request, not an earlier one. */
-const isOfRequest = (x: SeenOf<'withdrawBorrow'>) =>
+const isOfRequest = (x: OwnerSeen<'withdrawBorrow'>) =>
   isOfBorrower(x) && x.state.request!.requestId === x.input.message.requestId;
 
-const isQueued = (x: SeenOf<'withdrawBorrow'>) => queuedOf(x)?.requestId === x.input.message.requestId;
+const isQueued = (x: OwnerSeen<'withdrawBorrow'>) => queuedOf(x)?.requestId === x.input.message.requestId;
 
-const isOffered = ({ state, input }: SeenOf<'requestBorrow'> | SeenOf<'withdrawBorrow'>) =>
+const isOffered = ({ state, input }: OwnerSeen<'requestBorrow'> | OwnerSeen<'withdrawBorrow'>) =>
   state.offer?.borrower === input.from && state.offer.requestId !== undefined;
 
 /** The bundle is no longer wanted: cancel the attempt while that is possible. */

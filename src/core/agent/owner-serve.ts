@@ -1,23 +1,10 @@
 /** The owner's rows for its policy, and for whose turn it is. Pure. */
 
 import { BUSY_RETRY_MS } from '../protocol/codes.ts';
-import type { AgentConfig } from '../protocol/evidence.ts';
-import type { Seen } from '../protocol/table.ts';
 import type { Decline, PolicyDecision } from './agent-io.ts';
 import { leave, nextOf, serve, told, unasked, untold } from './owner-queue.ts';
-import {
-  BUSY,
-  BUSY_STATES,
-  decline,
-  type OwnerInput,
-  type OwnerState,
-  row,
-  stop,
-  timer,
-} from './owner-state.ts';
+import { BUSY, BUSY_STATES, decline, type OwnerSeen, row, stop, timer } from './owner-state.ts';
 import { offer, passOn, prepare } from './owner-turn.ts';
-
-type SeenOf<K extends OwnerInput['on']> = Seen<OwnerState, Extract<OwnerInput, { on: K }>, AgentConfig>;
 
 /** States in which a borrower is told its place: its consent cannot count any more. */
 const AWAY_STATES = ['suspending', 'lending', 'lent', 'parked'] as const;
@@ -29,11 +16,11 @@ export function declineOf(decision: Extract<PolicyDecision, { allow: false }>): 
 }
 
 /** Returns whether the policy's answer is about the queued request for which it was asked. */
-const isAsked = ({ state, input }: SeenOf<'policyDecided'>) =>
+const isAsked = ({ state, input }: OwnerSeen<'policyDecided'>) =>
   state.asking === input.request && state.waiting.some(({ number }) => number === state.asking);
 
 /** The policy has not allowed the request for which it was asked. */
-function denied({ state, config }: Pick<SeenOf<'policyDecided'>, 'state' | 'config'>, how: Decline) {
+function denied({ state, config }: Pick<OwnerSeen<'policyDecided'>, 'state' | 'config'>, how: Decline) {
   const one = state.waiting.find(({ number }) => number === state.asking);
   return {
     state: { ...(one ? leave(state, one.borrower) : state), asking: undefined },

@@ -9,7 +9,7 @@ import type { DriverStatus } from '../../ports/world.ts';
 import { BUSY_RETRY_MS } from '../protocol/codes.ts';
 import type { AgentConfig } from '../protocol/evidence.ts';
 import { type Epoch, HOST, type Incarnation, type VmId } from '../protocol/ids.ts';
-import { type LEVEL, type Outcome, rowsOf } from '../protocol/table.ts';
+import { type LEVEL, type Outcome, rowsOf, type Seen } from '../protocol/table.ts';
 import { LENT_ASK_MS, OWNER_TIMERS, type OwnerTimer } from '../protocol/timers.ts';
 import type {
   AgentEffect,
@@ -176,6 +176,13 @@ export function initialOwner(): OwnerState {
     force: false,
   };
 }
+
+/** What a row sees of an input. */
+export type OwnerSeen<K extends OwnerInput['on']> = Seen<
+  OwnerState,
+  Extract<OwnerInput, { on: K }>,
+  AgentConfig
+>;
 
 export const row = rowsOf<OwnerState, OwnerInput, AgentConfig, OwnerEffect>();
 
